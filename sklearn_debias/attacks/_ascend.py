@@ -1,0 +1,68 @@
+"""The one attack loop: projected gradient ascent."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.func import grad
+
+from sklearn_debias.attacks._balls import Ball
+
+Bound = Any  # a float, or a tensor that broadcasts
+
+
+def ascend(
+    loss: Callable[[Tensor], Tensor],
+    x: Tensor,
+    *,
+    ball: Ball,
+    n_steps: int,
+    start: Tensor | None = None,
+    clip: tuple[Bound, Bound] | None = None,
+    sign: float = 1.0,
+) -> Tensor:
+    """Move each sample inside a ball so that its loss rises (PGD [1]_); return the last iterate, detached.
+
+    Parameters
+    ----------
+    loss : callable
+        Maps inputs like ``x`` to one loss per sample, shape (b,). Its nets are frozen by the caller.
+    x : Tensor of shape (b, ...)
+    ball : Ball
+        ``L2(radius, step_size)`` or ``Linf(radius, step_size)``.
+    n_steps : int
+        Number of gradient steps, at least 1.
+    start : Tensor like x, default=None
+        First perturbation, e.g. ``ball.random(x, generator)``; None starts at ``x``.
+    clip : (low, high), default=None
+        Range of valid inputs: floats, or tensors that broadcast against ``x`` (per channel).
+    sign : float, default=1.0
+        -1 descends.
+
+    Returns
+    -------
+    Tensor like x
+
+    References
+    ----------
+    .. [1] Madry et al., "Towards Deep Learning Models Resistant to Adversarial Attacks", ICLR 2018.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklearn_debias.attacks import Linf, ascend
+    >>> ascend(lambda x: -(x**2).sum(1), torch.ones(1, 2), ball=Linf(0.5, 0.2), n_steps=5)
+    tensor([[0.5000, 0.5000]])
+    """
+    gradient = grad(lambda delta: loss(x + delta).sum())
+    delta = torch.zeros_like(x) if start is None else start
+    if start is not None and clip is not None:
+        delta = (x + start).clamp(*clip) - x
+    with torch.no_grad():  # the gradients inside are taken all the same; nothing outside is recorded
+        for _ in range(n_steps):
+            step = sign * ball.step_size * ball.direction(gradient(delta))
+            delta = ball.project(delta + step)
+            if clip is not None:
+                delta = (x + delta).clamp(*clip) - x
+        return (x + delta).detach()

@@ -1,0 +1,112 @@
+"""Norm balls around each sample: how to step in them, and how to stay in them."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+TINY = 1e-12
+
+
+class Ball(Protocol):
+    """What `ascend` needs to know of a norm."""
+
+    def direction(self, gradient: Tensor) -> Tensor:
+        """Steepest direction of length 1, per sample."""
+
+    def project(self, delta: Tensor) -> Tensor:
+        """Nearest perturbation inside the ball, per sample."""
+
+    def random(self, x: Tensor, generator: torch.Generator | None) -> Tensor:
+        """Perturbations like ``x``, uniform in the ball."""
+
+    @property
+    def step_size(self) -> float | Tensor:
+        """Length of one step."""
+
+
+def _norm(x: Tensor) -> Tensor:
+    """L2 norm per sample, shape (b, 1, ..., 1)."""
+    return x.flatten(1).norm(dim=1).view(-1, *[1] * (x.ndim - 1))
+
+
+@dataclass(frozen=True)
+class L2:
+    """Euclidean ball per sample.
+
+    Parameters
+    ----------
+    radius : float or scalar Tensor
+        At least 0, in the units of the input.
+    step_size : float or scalar Tensor
+        Length of one step.
+
+    Examples
+    --------
+    >>> import torch
+    >>> L2(radius=1.0, step_size=0.5).project(torch.tensor([[3.0, 4.0], [0.3, 0.4]]))
+    tensor([[0.6000, 0.8000],
+            [0.3000, 0.4000]])
+    """
+
+    radius: float | Tensor
+    step_size: float | Tensor
+
+    def direction(self, gradient: Tensor) -> Tensor:
+        """``g / (|g|_2 + 1e-12)`` per sample."""
+        return gradient / (_norm(gradient) + TINY)
+
+    def project(self, delta: Tensor) -> Tensor:
+        """Scale what lies outside back to the radius, per sample."""
+        return delta * (self.radius / _norm(delta).clamp(min=TINY)).clamp(max=1.0)
+
+    def random(self, x: Tensor, generator: torch.Generator | None) -> Tensor:
+        """Uniform in the ball: a normal direction, a length of radius * u^(1/d)."""
+        normal = torch.empty_like(x).normal_(generator=generator)
+        share = torch.empty_like(x[:, :1].flatten(1)[:, :1]).uniform_(generator=generator)
+        length = self.radius * share ** (1 / x[0].numel())
+        return self.direction(normal) * length.view(-1, *[1] * (x.ndim - 1))
+
+
+@dataclass(frozen=True)
+class Linf:
+    """Maximum-norm ball per sample.
+
+    Parameters
+    ----------
+    radius : float or scalar Tensor
+        At least 0, in the units of the input.
+    step_size : float or scalar Tensor
+        Length of one step, per coordinate.
+
+    Examples
+    --------
+    >>> import torch
+    >>> Linf(radius=0.1, step_size=0.02).project(torch.tensor([[0.3, -0.05]]))
+    tensor([[ 0.1000, -0.0500]])
+    """
+
+    radius: float | Tensor
+    step_size: float | Tensor
+
+    def direction(self, gradient: Tensor) -> Tensor:
+        """Sign of the gradient."""
+        return gradient.sign()
+
+    def project(self, delta: Tensor) -> Tensor:
+        """Clamp every coordinate to the radius."""
+        return delta.clamp(-self.radius, self.radius)  # type: ignore[arg-type]
+
+    def random(self, x: Tensor, generator: torch.Generator | None) -> Tensor:
+        """Uniform in the ball, coordinate by coordinate."""
+        return torch.empty_like(x).uniform_(-1, 1, generator=generator) * self.radius
+
+
+def make_ball(norm: str, epsilon: float | Tensor, step_size: float | Tensor | None, n_steps: int) -> Ball:
+    """Ball of ``norm`` ("l2" or "linf") with radius ``epsilon``.
+
+    ``step_size=None`` means ``2.5 epsilon / n_steps``, and at most ``epsilon``.
+    """
+    step = epsilon * min(2.5 / n_steps, 1.0) if step_size is None else step_size
+    return L2(epsilon, step) if norm == "l2" else Linf(epsilon, step)

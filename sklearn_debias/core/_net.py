@@ -1,0 +1,92 @@
+"""A module bound to its live parameters or to given ones."""
+
+import copy
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import chain
+
+from torch import Tensor, nn
+from torch.func import functional_call
+
+
+@dataclass(frozen=True)
+class Net:
+    """``head(body(x))`` of a module, with live parameters or with the ones given.
+
+    The same objective then serves live training, a virtual (meta) step, an attack on frozen nets, and a
+    vmapped sweep.
+
+    Parameters
+    ----------
+    module : nn.Module
+        With ``.body`` and ``.head`` for methods that need the features; any module for the others.
+    params : mapping of str to Tensor, default=None
+        Parameters by name; None means the live ones of ``module``.
+    noise : context manager, default=None
+        Entered around every forward pass: the random stream of dropout and its like.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklearn_debias.core import Net, SplitModule
+    >>> net = Net(SplitModule(torch.nn.Identity(), torch.nn.Linear(2, 3)))
+    >>> net(torch.ones(4, 2)).requires_grad, net.frozen()(torch.ones(4, 2)).requires_grad
+    (True, False)
+    """
+
+    module: nn.Module
+    params: Mapping[str, Tensor] | None = None
+    noise: AbstractContextManager | None = None
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Logits (b, k) of ``x``."""
+        return self._run("", self.module, x)
+
+    def body(self, x: Tensor) -> Tensor:
+        """Features of ``x``: (b, d), or (b, c, h, w)."""
+        return self._run("body.", self._part("body"), x)
+
+    def head(self, z: Tensor) -> Tensor:
+        """Logits (b, k) of the features ``z``."""
+        return self._run("head.", self._part("head"), z)
+
+    @property
+    def parameters(self) -> Mapping[str, Tensor]:
+        """The parameters by name, live or given."""
+        return dict(self.module.named_parameters()) if self.params is None else self.params
+
+    def frozen(self) -> "Net":
+        """Return the same net detached and in eval mode; its buffers are read, never written."""
+        if self.params is None:
+            return self._twin
+        return Net(self._twin.module, {name: p.detach() for name, p in self.params.items()})
+
+    def moved(self, delta: Mapping[str, Tensor]) -> "Net":
+        """Return the net at ``theta - delta``, still differentiable in both."""
+        return replace(self, params={name: p - delta[name] for name, p in self.parameters.items()})
+
+    @cached_property
+    def _twin(self) -> "Net":
+        # A copy that shares storage with the live module, so that it follows every update for nothing.
+        memo: dict[int, object] = {id(b): b for b in self.module.buffers()}
+        memo |= {id(p): nn.Parameter(p.detach(), requires_grad=False) for p in self.module.parameters()}
+        return Net(copy.deepcopy(self.module, memo).eval())
+
+    def _part(self, name: str) -> nn.Module:
+        part = getattr(self.module, name, None)
+        if isinstance(part, nn.Module):
+            return part
+        raise TypeError(
+            f"`module` must have a body and a head for this method, got a {type(self.module).__name__} that "
+            f"cannot be split. Wrap it: sklearn_debias.core.SplitModule(body, head)."
+        )
+
+    def _run(self, prefix: str, part: nn.Module, x: Tensor) -> Tensor:
+        with self.noise or nullcontext():
+            if self.params is None:
+                return part(x)
+            state = {name.removeprefix(prefix): p for name, p in self.params.items() if name.startswith(prefix)}
+            buffers = ((name, b.clone()) if part.training else (name, b) for name, b in part.named_buffers())
+            return functional_call(part, dict(chain(buffers, state.items())), (x,))

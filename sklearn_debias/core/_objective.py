@@ -1,0 +1,140 @@
+"""What a method is: phases of pure steps."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from sklearn_debias.core._net import Net
+
+Nets = Mapping[str, Net]
+State = Mapping[str, Tensor]
+
+
+def static(default: Any) -> Any:
+    """Dataclass field that shapes the computation, so that one vmapped run cannot mix its values."""
+    return field(default=default, metadata={"static": True})
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Some rows of the training data.
+
+    Parameters
+    ----------
+    x : Tensor of shape (b, ...)
+    y : Tensor of shape (b,), int64
+        Class codes, 0 to k - 1.
+    index : Tensor of shape (b,), int64
+        Row numbers in the training data: the key of per-sample state.
+    weight : Tensor of shape (b,), default=None
+        Sample weights with mean 1 over the training data.
+    group : Tensor of shape (b,), int64, default=None
+        Codes of the (class, bias value) cells.
+    generator : torch.Generator, default=None
+        The stream of the random numbers a step draws.
+    """
+
+    x: Tensor
+    y: Tensor
+    index: Tensor
+    weight: Tensor | None = None
+    group: Tensor | None = None
+    generator: torch.Generator | None = None
+
+
+@dataclass(frozen=True)
+class Data:
+    """The whole training set, as an objective sees it before its first step.
+
+    Parameters
+    ----------
+    y : Tensor of shape (n,), int64
+    n_classes : int
+    batches : callable
+        ``batches()`` yields the inputs in row order, not augmented.
+    group : Tensor of shape (n,), int64, default=None
+    n_groups : int, default=0
+    """
+
+    y: Tensor
+    n_classes: int
+    batches: Callable[[], Iterable[Tensor]]
+    group: Tensor | None = None
+    n_groups: int = 0
+
+    def logits(self, net: Net) -> Tensor:
+        """Logits (n, k) of all rows by ``net`` in eval mode, without gradient."""
+        frozen = net.frozen()
+        with torch.no_grad():
+            return torch.cat([frozen(x) for x in self.batches()])
+
+
+@dataclass(frozen=True)
+class Step:
+    """What one step returns; the engine acts on it.
+
+    Parameters
+    ----------
+    losses : mapping of str to Tensor
+        One scalar per role to update. A role's loss reaches only that role's parameters, so that one
+        backward of their sum serves all.
+    state : mapping of str to Tensor, default={}
+        The state for the next step.
+    log : mapping of str to Tensor, default={}
+        Scalars worth a column in the history.
+    adversary_weight : Tensor of shape (b,), default=None
+        Weight of each sample's adversarial twin in BiasAdv, before ``beta``; None means 1.
+    """
+
+    losses: Mapping[str, Tensor]
+    state: State = field(default_factory=dict)
+    log: Mapping[str, Tensor] = field(default_factory=dict)
+    adversary_weight: Tensor | None = None
+
+
+class Objective:
+    """One phase of one paper. Subclasses are frozen dataclasses; their float fields may be tensors.
+
+    ``step`` is pure: it returns losses and never acts. No optimiser, no device, no in-place write, no
+    ``.item()``, no global random numbers.
+    """
+
+    roles: ClassVar[tuple[str, ...]] = ("model",)
+    requires: ClassVar[frozenset[str]] = frozenset()
+
+    def init(self, nets: Nets, data: Data) -> State:
+        """State before the first step; per-sample entries have n rows."""
+        return {}
+
+    def rows(self, data: Data, state: State, generator: torch.Generator) -> Tensor | None:
+        """Rows that one epoch visits, with repeats, in any order; None means each row once."""
+        return None
+
+    def step(self, nets: Nets, batch: Batch, state: State) -> Step:
+        """Losses of one batch."""
+        raise NotImplementedError(f"{type(self).__name__} must define step(nets, batch, state).")
+
+
+@dataclass(frozen=True)
+class Phase:
+    """Epochs of ordered steps: each step has its own backward and update before the next one runs.
+
+    Parameters
+    ----------
+    name : str
+        Names the random streams of the phase, and its rows in the history.
+    steps : tuple of Objective
+    max_epochs : int
+    """
+
+    name: str
+    steps: tuple[Objective, ...]
+    max_epochs: int
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """Every role that the steps use, in order of appearance."""
+        return tuple(dict.fromkeys(role for objective in self.steps for role in objective.roles))

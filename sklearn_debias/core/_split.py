@@ -1,0 +1,83 @@
+"""Modules as ``head(body(x))``."""
+
+from typing import Any
+
+from torch import Tensor, nn
+
+
+class SplitModule(nn.Module):
+    """A module made of a body (inputs to features) and a head (features to logits).
+
+    Parameters
+    ----------
+    body : nn.Module
+        Maps inputs (b, ...) to features, (b, d) or (b, c, h, w).
+    head : nn.Module
+        Maps features to logits (b, k).
+
+    Examples
+    --------
+    >>> from torch import nn, zeros
+    >>> module = SplitModule(nn.Flatten(), nn.Linear(4, 2))
+    >>> module(zeros(3, 1, 2, 2)).shape
+    torch.Size([3, 2])
+    """
+
+    body: nn.Module
+    head: Any
+
+    def __init__(self, body: nn.Module, head: nn.Module) -> None:
+        super().__init__()
+        self.body = body
+        self.head = head
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits of ``x``, shape (b, k)."""
+        return self.head(self.body(x))
+
+
+def split(module: nn.Module) -> nn.Module:
+    """Split ``module`` into body and head where that is safe, else return it as it is.
+
+    Split are: modules with ``.body`` and ``.head``, a lone linear layer, a Sequential that ends in one, and
+    torchvision's classifiers, whose last linear layer becomes the head.
+
+    Parameters
+    ----------
+    module : nn.Module
+        Not copied: its layers become part of the result.
+
+    Returns
+    -------
+    nn.Module
+        A module with ``.body`` and ``.head``, or ``module`` itself where none of the rules apply.
+
+    Examples
+    --------
+    >>> from torch import nn
+    >>> split(nn.Sequential(nn.Linear(8, 4), nn.ReLU(), nn.Linear(4, 2))).head
+    Linear(in_features=4, out_features=2, bias=True)
+    """
+    if isinstance(getattr(module, "body", None), nn.Module) and isinstance(getattr(module, "head", None), nn.Module):
+        return module
+    if isinstance(module, nn.Linear):
+        return SplitModule(nn.Identity(), module)
+    if type(module) is nn.Sequential and len(module) > 1 and isinstance(module[-1], nn.Linear):
+        return SplitModule(module[:-1], module[-1])
+    if type(module).__module__.startswith("torchvision.models"):
+        return _split_torchvision(module)
+    return module
+
+
+def _split_torchvision(module: nn.Module) -> nn.Module:
+    for path in ("fc", "heads", "head", "classifier"):
+        owner: Any = module
+        leaf: Any = getattr(module, path, None)
+        name = path
+        while isinstance(leaf, nn.Sequential):  # the layer itself is the last of a small Sequential
+            owner, name = leaf, list(leaf._modules)[-1]
+            leaf = leaf[-1]
+        if isinstance(leaf, nn.Linear):
+            setattr(owner, name, nn.Identity())
+            return SplitModule(module, leaf)
+    return module

@@ -1,0 +1,200 @@
+"""Biased Action Recognition: photographs of six actions, naturally biased by their surroundings."""
+
+import io
+import warnings
+
+import numpy as np
+from PIL import Image
+from sklearn.utils import Bunch
+
+from sklearn_debias.datasets._checks import check_int, check_option, streams
+from sklearn_debias.datasets._files import read_npz
+from sklearn_debias.datasets._folder import MissingDataError, existing_path
+from sklearn_debias.exceptions import DebiasWarning
+
+_FILES = {"embeddings": "bar_mobilenet_v2_embeddings.npz", "images": "bar_64.npz"}
+_CONTENT = {"embeddings": ("x",), "images": ("data", "off")}
+_LABELS = ("y", "split", "classes", "names")
+_PUBLISHED = (1941, 654)
+_SIZE = 64
+_DESCR = """Biased Action Recognition (BAR)
+===============================
+
+Photographs of six actions ({classes}) as {kind}.
+In the published training set the surroundings go with the action ({n_aligned} bias-aligned images: climbing
+on rock walls); in the published test set they do not ({n_conflicting} bias-conflicting ones: on ice).
+Moved from the test to the training set: {moved} conflicting images.
+Each photograph has its own licence; many exclude commercial use.
+
+Source: J. Nam, H. Cha, S. Ahn, J. Lee and J. Shin, "Learning from Failure: Training Debiased Classifier from
+Biased Classifier", NeurIPS 2020.
+"""
+
+
+def read_bar(folder, *, kind="embeddings", conflicting=0, random_state=0):
+    """Read Biased Action Recognition (BAR) [1]_ from a local pack.
+
+    The bias is natural: `bias_labels` tell bias-aligned samples (0) from bias-conflicting ones (1), and not
+    which surroundings a photograph shows. As published, the training set is all aligned, the test set all
+    conflicting: select models on held-out training samples, never on the test set.
+
+    Parameters
+    ----------
+    folder : str or path-like
+        The npz file itself, or the folder that holds it under the name given below.
+    kind : {"embeddings", "images"}, default="embeddings"
+        "embeddings": ``bar_mobilenet_v2_embeddings.npz`` with the arrays ``x`` (n, d), ``y``, ``split``,
+        ``classes`` and ``names``. "images": ``bar_64.npz``, where in place of ``x`` JPEG files of 64x64
+        pixels lie one after the other in ``data``, and ``off`` (n + 1,) says where each begins.
+    conflicting : int, default=0
+        How many conflicting samples to move from the test to the training set: 17 or 94 give the protocols
+        named 1 % and 5 % [2]_. Each class gives its share of them (rounded by largest remainder), drawn at
+        random.
+    random_state : None, int, RandomState or Generator, default=0
+        Determines which samples are moved. None draws fresh entropy.
+
+    Returns
+    -------
+    bar : sklearn.utils.Bunch
+        `train`, `test`, `target_names`, `bias_names` and `DESCR`. Each set is a Bunch with
+
+        data : ndarray of shape (n, d), float32, or (n, 3, 64, 64), uint8
+        target : ndarray of shape (n,), int64
+            Indices into `target_names`.
+        bias_labels : ndarray of shape (n,), int64
+            0 for bias-aligned, 1 for bias-conflicting.
+        index : ndarray of shape (n,), int64
+            Row in the pack.
+        filenames : ndarray of shape (n,), str
+            Names of the photographs in the published set.
+
+    Raises
+    ------
+    TypeError
+        If `folder` is no path.
+    ValueError
+        If the file is missing (a FileNotFoundError as well) or damaged, an image in it cannot be read, or a
+        parameter is out of its range.
+
+    Warns
+    -----
+    DebiasWarning
+        If the pack does not hold the published 1941 aligned and 654 conflicting samples.
+
+    References
+    ----------
+    .. [1] J. Nam, H. Cha, S. Ahn, J. Lee and J. Shin, "Learning from Failure: Training Debiased Classifier
+       from Biased Classifier", NeurIPS 2020.
+    .. [2] J. Lim et al., "BiasAdv: Bias-Adversarial Augmentation for Model Debiasing", CVPR 2023.
+
+    Examples
+    --------
+    >>> from sklearn_debias.datasets import data_folder, read_bar
+    >>> bar = read_bar(data_folder(), conflicting=94)  # doctest: +SKIP
+    >>> bar.train.data.shape, bar.test.data.shape  # doctest: +SKIP
+    ((2035, 1280), (560, 1280))
+    """
+    check_option("kind", kind, _FILES)
+    conflicting = check_int("conflicting", conflicting, 0)
+    (rng,) = streams(random_state, "bar")
+    path = _pack(existing_path(folder, "folder"), kind)
+    *content, target, split, classes, names = read_npz(path, _CONTENT[kind] + _LABELS)
+    target, split = _checked(path, target, split, classes, names)
+    train = split == 0
+    train[_moved(target, split, conflicting, rng)] = True
+    data = (_embeddings if kind == "embeddings" else _pictures)(path, len(target), *content)
+    bunch = Bunch(
+        target_names=classes.astype(str),
+        bias_names=np.array(["aligned", "conflicting"]),
+        DESCR=_DESCR.format(
+            classes=", ".join(classes.astype(str)),
+            kind=kind,
+            n_aligned=int((split == 0).sum()),
+            n_conflicting=int(split.sum()),
+            moved=conflicting,
+        ),
+    )
+    for part, rows in (("train", np.flatnonzero(train)), ("test", np.flatnonzero(~train))):
+        bunch[part] = Bunch(
+            data=data[rows],
+            target=target[rows],
+            bias_labels=split[rows],
+            index=rows,
+            filenames=names[rows].astype(str),
+        )
+    return bunch
+
+
+def _pack(path, kind):
+    if not path.is_dir():
+        return path
+    if not (path / _FILES[kind]).is_file():
+        raise MissingDataError(
+            f'`folder` must hold {_FILES[kind]} for kind="{kind}"; there is none in {path}. '
+            "For a pack of another name, give its path."
+        )
+    return path / _FILES[kind]
+
+
+def _checked(path, target, split, classes, names):
+    """Labels and splits as int64, consistent with each other."""
+    if target.ndim != 1 or not target.shape == split.shape == names.shape:
+        found = f"{target.shape}, {split.shape} and {names.shape}"
+        raise ValueError(f"{path} must hold `y`, `split` and `names` of one length; found shapes {found}.")
+    if {array.dtype.kind for array in (target, split)} - {"i", "u"} or classes.ndim != 1:
+        raise ValueError(f"{path} must hold integers in `y` and `split`, and a list of names in `classes`.")
+    if not np.isin(target, range(len(classes))).all() or not np.isin(split, (0, 1)).all():
+        raise ValueError(f"{path} must hold `y` in 0..{len(classes) - 1} and `split` in 0..1.")
+    counts = (int((split == 0).sum()), int((split == 1).sum()))
+    if counts != _PUBLISHED:
+        warnings.warn(
+            f"{path} holds {counts[0]} bias-aligned and {counts[1]} bias-conflicting samples; the published "
+            f"set has {_PUBLISHED[0]} and {_PUBLISHED[1]}. Figures will not compare with published ones.",
+            DebiasWarning,
+            stacklevel=3,
+        )
+    return target.astype(np.int64), split.astype(np.int64)
+
+
+def _moved(target, split, n_moved, rng):
+    """Rows of the conflicting samples that go to the training set, by class as evenly as the classes are."""
+    rows = rng.permutation(np.flatnonzero(split == 1))
+    if n_moved and n_moved >= len(rows):
+        raise ValueError(f"`conflicting` must be less than the {len(rows)} conflicting samples, got {n_moved}.")
+    labels, sizes = np.unique(target[rows], return_counts=True)
+    quotas = n_moved * sizes / max(len(rows), 1)
+    shares = np.floor(quotas).astype(int)
+    largest = np.argsort(shares - quotas, kind="stable")[: n_moved - shares.sum()]
+    shares[largest] += 1
+    chosen = [rows[target[rows] == label][:share] for label, share in zip(labels, shares, strict=True)]
+    return np.concatenate([*chosen, np.empty(0, dtype=np.int64)])
+
+
+def _embeddings(path, n, data):
+    if data.ndim != 2 or len(data) != n or data.dtype.kind != "f":
+        raise ValueError(f"{path} must hold floats `x` of shape ({n}, d); found {data.dtype} {data.shape}.")
+    with np.errstate(over="ignore"):
+        data = data.astype(np.float32)
+    if not np.isfinite(data).all():
+        raise ValueError(f"{path} must hold embeddings without NaN or infinity, within the range of float32.")
+    return data
+
+
+def _pictures(path, n, content, offsets):
+    """Decode the images: uint8 of shape (n, 3, 64, 64)."""
+    valid = content.dtype == np.uint8 and offsets.dtype.kind in "iu" and offsets.shape == (n + 1,)
+    if not valid or offsets[0] != 0 or offsets[-1] != content.size or (offsets[1:] <= offsets[:-1]).any():
+        raise ValueError(f"{path} must hold bytes in `data`, and in `off` where each of {n} images begins.")
+    images = np.empty((n, 3, _SIZE, _SIZE), dtype=np.uint8)
+    for row in range(n):
+        stream = io.BytesIO(content[offsets[row] : offsets[row + 1]].tobytes())
+        try:
+            with Image.open(stream, formats=("JPEG",)) as picture:
+                found = (picture.size, picture.mode)
+                if found == ((_SIZE, _SIZE), "RGB"):
+                    images[row] = np.asarray(picture).transpose(2, 0, 1)
+                    continue
+        except (OSError, SyntaxError, Image.DecompressionBombError) as error:
+            raise ValueError(f"{path}: image {row} cannot be read: {error}.") from error
+        raise ValueError(f"{path}: image {row} must be {_SIZE}x{_SIZE} RGB, found {found}.")
+    return images

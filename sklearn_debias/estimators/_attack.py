@@ -1,0 +1,112 @@
+"""The attack's parameters against the data, its random starts, and whether it moved anything."""
+
+import zlib
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sklearn_debias.attacks import Ball
+from sklearn_debias.core import Net
+from sklearn_debias.estimators._errors import warn
+from sklearn_debias.estimators._inputs import Inputs
+from sklearn_debias.objectives import BiasAdv
+from sklearn_debias.training import Prepare, Source, padded
+
+STILL = 0.01  # of epsilon: less is no attack
+
+
+def read_clip(clip: Any) -> tuple[np.ndarray, np.ndarray] | None:
+    """The `clip` parameter as (low, high), numbers or one per channel, or None."""
+    if clip is None:
+        return None
+    try:
+        low, high = (np.asarray(bound, dtype=np.float64) for bound in clip)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"`clip` must be (low, high), numbers or one per channel, got {clip!r}.") from error
+    if max(low.ndim, high.ndim) > 1:
+        raise ValueError(f"`clip` must hold numbers or one per channel, got shapes {low.shape} and {high.shape}.")
+    if low.size * high.size == 0 or not np.isfinite([*low.flat, *high.flat]).all() or low.max() >= high.min():
+        raise ValueError(f"`clip` must be finite with low < high, got {clip!r}.")
+    return low, high
+
+
+def clip_tensors(clip: Any, shape: tuple[int, ...], dtype: torch.dtype) -> tuple | None:
+    """Bounds on the CPU that broadcast against inputs (b, *shape), or None."""
+    bounds = read_clip(clip)
+    if bounds is None:
+        return None
+    wrong = [bound.shape for bound in bounds if bound.ndim == 1 and len(bound) != shape[0]]
+    if wrong:
+        raise ValueError(
+            f"`clip` must hold numbers, or one for each of the {shape[0]} channels (or features) of X, got {clip!r}."
+        )
+    dims = (-1,) + (1,) * (len(shape) - 1)
+    tensors = (torch.as_tensor(bound).to(dtype) for bound in bounds)
+    return tuple(bound.view(dims) if bound.ndim else bound for bound in tensors)
+
+
+def check_ball(params: Mapping[str, Any], inputs: Inputs) -> None:
+    """Raise where `epsilon` exceeds the range of the data, or `clip` does not hold them."""
+    bounds = read_clip(params["clip"])
+    if bounds is None and not 0 <= inputs.low <= inputs.high <= 1:
+        return
+    low, high = (0.0, 1.0) if bounds is None else (bounds[0].min(), bounds[1].max())
+    if inputs.low < low - 1e-6 or inputs.high > high + 1e-6:
+        raise ValueError(
+            f"`clip`={params['clip']!r} must hold X, which reaches from {inputs.low:g} to {inputs.high:g}: clipping "
+            f"would throw samples far out of the ball. Widen it, or use clip=None."
+        )
+    epsilon, norm = params["epsilon"], params["norm"]
+    reach = high - low if norm == "linf" else (high - low) * np.sqrt(np.prod(inputs.shape))
+    if epsilon > reach:
+        raise ValueError(
+            f"`epsilon`={epsilon} is larger than the whole range of the data ({low:g} to {high:g}, "
+            f"{reach:g} in the {norm} norm). It is in the units of X: divide by 255 where you think in "
+            f"grey levels."
+        )
+
+
+def placed(attack: BiasAdv, device: torch.device) -> BiasAdv:
+    """The attack with its range on ``device``."""
+    return replace(attack, clip=attack.clip and tuple(bound.to(device) for bound in attack.clip))
+
+
+def attack_rows(
+    attack: BiasAdv, nets: Mapping[str, Net], source: Source, codes: np.ndarray, prepare: Prepare, seed: int
+) -> tuple[Tensor, Tensor]:
+    """Adversarial inputs of all rows, and which of them hardly moved; neither order nor batches matter."""
+    y, still = torch.from_numpy(codes), []
+    attack = placed(attack, prepare.device)
+    order = 2 if attack.norm == "l2" else float("inf")
+
+    def attacked(x: Tensor, index: np.ndarray) -> Tensor:
+        start = _random_start(x, attack.ball, seed) if attack.random_start else None
+        out = attack.attack(nets, x, y[index].to(x.device), start=start)
+        still.append(((out - x).flatten(1).norm(p=order, dim=1) < STILL * attack.epsilon).cpu())
+        return out.cpu()
+
+    adversarial = torch.cat(list(padded(attacked, source, prepare)))
+    return adversarial, torch.cat(still)[: len(source)]
+
+
+def _random_start(x: Tensor, ball: Ball, seed: int) -> Tensor:
+    """Random start of each row by its content."""
+    starts = []
+    for row in x.cpu():
+        generator = torch.Generator().manual_seed(seed ^ zlib.crc32(row.numpy().tobytes()))
+        starts.append(ball.random(row[None], generator))
+    return torch.cat(starts).to(x.device)
+
+
+def warn_of_still(still: Tensor) -> None:
+    """Warn where the attack hardly moves most samples (b,)."""
+    if still.float().mean() > 0.5:
+        warn(
+            f"The attack moves {int(still.sum())} of {len(still)} samples by less than {STILL:.0%} of `epsilon`: the "
+            f"networks are saturated, or not smooth in X. Lower `lr` or `max_epochs`, raise `weight_decay`, and "
+            f"remove softmax and rounding from `module`."
+        )

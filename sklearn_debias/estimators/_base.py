@@ -1,0 +1,250 @@
+"""The scikit-learn face of every method: constructor, validation, prediction."""
+
+import copy
+from collections.abc import Generator
+from contextlib import closing
+from dataclasses import KW_ONLY, dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from scipy.special import log_softmax, softmax
+from sklearn import get_config
+from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
+from sklearn.callback import CallbackSupportMixin, with_callbacks
+from sklearn.exceptions import NotFittedError
+from sklearn.utils.validation import check_is_fitted
+from torch import nn
+
+from sklearn_debias.core import Phase
+from sklearn_debias.estimators._devices import make_prepare, on_own_terms
+from sklearn_debias.estimators._docs import SHARED_ATTRIBUTES, SHARED_PARAMETERS
+from sklearn_debias.estimators._errors import readable_errors, warn
+from sklearn_debias.estimators._fit import Fit, check_shared
+from sklearn_debias.estimators._inputs import open_inputs
+from sklearn_debias.estimators._observers import CallbackBridge
+from sklearn_debias.estimators._params import FITTED, SHARED_CONSTRAINTS, NetParams
+from sklearn_debias.estimators._rows import Rows, choose_rows
+from sklearn_debias.exceptions import DivergedError
+from sklearn_debias.training import Source, Streams, padded
+
+HEAD_ROWS = 256
+REVIEW_ROWS = 2048
+
+
+@dataclass(kw_only=False, eq=False, repr=False)
+class BaseDebiasClassifier(NetParams, CallbackSupportMixin, ClassifierMixin, BaseEstimator):
+    """What all torch classifiers of this package share.
+
+    A subclass is a dataclass: its fields are its parameters, so that each constructor is explicit. It says
+    which phases it trains (`_phases`) and what it keeps of them (`_finish`).
+    """
+
+    module: Any = None
+    _: KW_ONLY
+    lr: float = 1e-3
+    max_epochs: int = 100
+    batch_size: int = 128
+    optimizer: Any = "adam"
+    weight_decay: float = 1e-4
+    lr_schedule: Any = None
+    augment: Any = None
+    normalize: Any = None
+    image_size: Any = None
+    freeze: str | None = None
+    validation: float | None = None
+    monitor: Any = None
+    amp: bool = False
+    dtype: str = "float32"
+    device: Any = "auto"
+    callbacks: Any = None
+    net_params: dict | None = None
+    verbose: int = 0
+    random_state: Any = None
+
+    _parameter_constraints: ClassVar[dict] = SHARED_CONSTRAINTS
+    _attacks: ClassVar[bool] = False
+    _knobs: ClassVar[str] = "`lr` and `max_epochs`"
+    __metadata_request__fit = {"bias_labels": True, "validation_data": True}
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if cls.__doc__:
+            cls.__doc__ = cls.__doc__.replace("    {shared_parameters}\n", SHARED_PARAMETERS).replace(
+                "    {shared_attributes}\n", SHARED_ATTRIBUTES
+            )
+
+    def _phases(self) -> tuple[Phase, ...]:
+        """Phases of the fit, the last of which trains the role "model"."""
+        raise NotImplementedError(f"{type(self).__name__} must define _phases().")
+
+    def _check_params(self) -> None:
+        """Raise where a parameter cannot work whatever the data; called before they are touched."""
+        check_shared(self)
+
+    def _module_of(self, role: str) -> tuple[str, Any]:
+        """Name and value of the parameter that says which network a role has."""
+        other = getattr(self, f"{role}_module", None)
+        return ("module", self.module) if other is None else (f"{role}_module", other)
+
+    def _weights(self, rows: Rows) -> np.ndarray | None:
+        """Weights of the training rows, mean 1, or None."""
+        return rows.weight
+
+    def _check_rows(self, rows: Rows) -> None:
+        """Raise where the data do not suit the method."""
+
+    def _inspect(self, phase: Phase, state: dict, rows: Rows) -> None:
+        """Look at the state a phase begins with."""
+
+    def _finish(self, states: dict, rows: Rows) -> None:
+        """Set the fitted attributes of the method from the last state of each phase."""
+
+    @with_callbacks
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: Any, y: Any, *, bias_labels: Any = None, validation_data: Any = None) -> Any:
+        """Fit the classifier.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, features) or (n, channels, height, width), or n image paths
+            Features, or images: floats in [0, 1] by custom, or uint8, which is scaled to [0, 1]. Frames,
+            tensors, memory maps and torch Datasets are accepted too.
+        y : array-like of shape (n,)
+            Class labels of any type.
+        bias_labels : array-like of shape (n,) or (n, attributes), default=None
+            Bias attribute(s) of each sample.
+        validation_data : (X, y) or (X, y, bias_labels), default=None
+            Rows to score after each epoch, instead of a fraction held out by ``validation``.
+
+        Returns
+        -------
+        self
+        """
+        return self._fit(X, y, bias_labels=bias_labels, validation_data=validation_data)
+
+    def _fit(
+        self,
+        X: Any,
+        y: Any,
+        *,
+        bias_labels: Any = None,
+        validation_data: Any = None,
+        sample_weight: Any = None,
+    ) -> Any:
+        self._forget()
+        self._check_params()
+        given = {"sample_weight": sample_weight, "validation_data": validation_data}
+        try:
+            with on_own_terms(small=False), readable_errors(self):
+                self._train(X, y, bias_labels=bias_labels, **given)
+        except BaseException:
+            self._forget()
+            raise
+        return self
+
+    def _train(self, X: Any, y: Any, *, bias_labels: Any, **given: Any) -> None:
+        self._fitted, self._streams = self.get_params(deep=False), Streams(self.random_state)
+        rows = choose_rows(self, X, y, bias_labels=bias_labels, streams=self._streams, **given)
+        self._check_rows(rows)
+        fit = Fit(self, rows, self._streams)
+        context = self._init_callback_context(max_subtasks=sum(p.max_epochs for p in fit.phases))
+        # A callback's scorer would be handed bias labels it never asked for, were routing off.
+        routed = bias_labels is not None and get_config()["enable_metadata_routing"]
+        metadata = {"bias_labels": bias_labels} if routed else {}
+        context.call_on_fit_task_begin(estimator=self, X=X, y=y, metadata=metadata)
+        self.net_ = fit.run(CallbackBridge(self, context, X, y, metadata))
+        self._review(rows)
+        context.call_on_fit_task_end(estimator=self, X=X, y=y, metadata=metadata)
+
+    def _review(self, rows: Rows) -> None:
+        """Warn where the fitted model predicts one class for all training rows; look until it does not."""
+        chosen = rows.train[np.unique(np.linspace(0, len(rows.train) - 1, REVIEW_ROWS, dtype=int))]
+        seen: set[int] = set()
+        with closing(self._outputs(rows.inputs.source.subset(chosen))) as batches:
+            for logits in batches:
+                seen.update(logits.argmax(1).tolist())
+                if len(seen) > 1:
+                    return
+        warn(
+            f"The fitted model predicts {self.classes_[list(seen)].tolist()[0]!r} for all of {len(chosen)} training "
+            f"rows: it has learned nothing. Try other values of {self._knobs}, or scale X."
+        )
+
+    def _forget(self) -> None:
+        """Drop every fitted attribute, so that a failed fit leaves nothing behind."""
+        for name in list(vars(self)):
+            if (name.endswith("_") and not name.startswith("_")) or name in FITTED:
+                delattr(self, name)
+
+    @property
+    def module_(self) -> nn.Module:
+        """The module that predicts."""
+        return self._role("model")
+
+    def _role(self, role: str) -> nn.Module:
+        roles = vars(self).get("net_") and self.net_.module_
+        if not roles or role not in roles:
+            raise NotFittedError(f"This {type(self).__name__} has no fitted {role!r} module. Call `fit` first.")
+        return roles[role]
+
+    def decision_function(self, X: Any) -> np.ndarray:
+        """Logits of the classes.
+
+        Parameters
+        ----------
+        X : array-like
+            As in ``fit``.
+
+        Returns
+        -------
+        ndarray of shape (n, classes), or (n,) for two classes
+            For two classes the logit of the second minus that of the first.
+        """
+        logits = self._logits(X)
+        return logits[:, 1] - logits[:, 0] if len(self.classes_) == 2 else logits
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Probabilities of the classes, shape (n, classes)."""
+        return softmax(self._logits(X), axis=1)
+
+    def predict_log_proba(self, X: Any) -> np.ndarray:
+        """Logarithms of the probabilities, shape (n, classes)."""
+        return log_softmax(self._logits(X), axis=1)
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Most probable class of each row, in the labels of ``fit``, shape (n,)."""
+        codes = self._logits(X).argmax(axis=1)
+        return self.classes_[codes]
+
+    def _logits(self, X: Any) -> np.ndarray:
+        """Logits (n, classes), float64; a row's logits do not depend on its neighbours."""
+        check_is_fitted(self)
+        source = open_inputs(self, X, reset=False).source
+        small = len(self.input_shape_) == 1
+        with on_own_terms(small=small), readable_errors(self), closing(self._outputs(source)) as batches:
+            return np.concatenate(list(batches))
+
+    def _outputs(self, source: Source) -> Generator[np.ndarray, None, None]:
+        """Logits of a few rows after another."""
+        module, rows = self.module_, None
+        if len(self.input_shape_) == 1:  # heads: in float64, where the order of sums hardly matters
+            module, rows = copy.deepcopy(module).double().cpu(), HEAD_ROWS
+        prepare = make_prepare(self, next(module.parameters()).device)
+
+        @torch.inference_mode()
+        def forward(x: torch.Tensor, _: np.ndarray) -> torch.Tensor:
+            return module(x.double() if rows else x).double().cpu()
+
+        was_training = module.training
+        module.eval()
+        try:
+            for logits in padded(forward, source, prepare, rows):
+                if not torch.isfinite(logits).all():
+                    raise DivergedError(
+                        "The outputs of the fitted `module` are not finite for some rows of `X`. Scale X, and lower "
+                        "`lr` if this happens in fit."
+                    )
+                yield logits.numpy()
+        finally:
+            module.train(was_training)

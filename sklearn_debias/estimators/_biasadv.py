@@ -1,0 +1,262 @@
+"""Bias-adversarial augmentation on top of any base method."""
+
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from sklearn.base import clone
+from sklearn.utils._param_validation import HasMethods, StrOptions
+from sklearn.utils.validation import check_is_fitted
+from torch import Tensor, nn
+
+from sklearn_debias.core import Net, Phase
+from sklearn_debias.estimators._attack import attack_rows, check_ball, clip_tensors, placed, read_clip, warn_of_still
+from sklearn_debias.estimators._base import BaseDebiasClassifier
+from sklearn_debias.estimators._devices import make_prepare, on_own_terms, pick_device
+from sklearn_debias.estimators._erm import ERMClassifier
+from sklearn_debias.estimators._errors import readable_errors, warn
+from sklearn_debias.estimators._inputs import open_inputs
+from sklearn_debias.estimators._jtt import JTTClassifier
+from sklearn_debias.estimators._lff import LfFClassifier
+from sklearn_debias.estimators._params import MODULE, NON_NEGATIVE, POSITIVE, POSITIVE_INT, Q, ignored_parameters
+from sklearn_debias.estimators._presets import preset
+from sklearn_debias.estimators._rows import Rows
+from sklearn_debias.estimators._targets import encode_known
+from sklearn_debias.objectives import BiasAdv
+from sklearn_debias.training import Source
+
+BASES = {"erm": ERMClassifier, "jtt": JTTClassifier, "lff": LfFClassifier}
+ATTACK_ROWS = 32  # tried after fit, to see whether the attack still moves
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class BiasAdvClassifier(BaseDebiasClassifier):
+    """BiasAdv: augment with samples on which the biased model fails and the model need not [1]_.
+
+    For each batch an attack maximises ``L(x, y; biased) - lam * L(x, y; model)`` in a ball around x: it
+    removes the cue that the biased model relies on. The base method's loss on x, plus ``beta`` times its
+    loss on these inputs, trains the model.
+
+    Parameters
+    ----------
+    {shared_parameters}
+    base : {"erm", "jtt", "lff"} or estimator, default="lff"
+        The debiasing method to augment. An estimator contributes its own method's parameters only
+        (``base__upweight``); the shared ones are those of this estimator.
+    lam : float, default=0.5
+        How much the attack spares the model, at least 0.
+    epsilon : float, default=0.3
+        Radius of the attack, in the units of X (of [0, 1] for uint8 images), at least 0.
+    beta : float, default=0.5
+        Weight of the adversarial samples, at least 0. 0 is the base method.
+    n_steps : int, default=5
+        Steps of the attack, at least 1.
+    norm : {"l2", "linf"}, default="l2"
+        Norm of the radius. The paper does not say; L2 fits its radii of up to 1 at 32 and at 224 pixels,
+        where a maximum norm of 1 would bound nothing. Roughly 60/40, so compare both before you quote it.
+    step_size : float or None, default=None
+        Length of one step (not stated in the paper); None is 2.5 epsilon / n_steps, at most epsilon.
+    random_start : bool, default=False
+        Start at a random point of the ball. The paper's algorithm is deterministic.
+    clip : (low, high) or None, default=None
+        Valid range of X, as numbers or one per channel. None does not clip: with inputs normalised outside
+        of the module a range of [0, 1] would be wrong.
+    q : float, default=0.7
+        Exponent of the generalised cross entropy of the biased net, where the base has none (base="erm").
+    biased_module : str, callable, nn.Module or None, default=None
+        Another network for the biased net; None takes that of ``base``, or else ``module``.
+
+    Attributes
+    ----------
+    {shared_attributes}
+    biased_module_ : nn.Module
+        The biased net.
+    sample_difficulty_, error_set_
+        Those of the base, where it has them.
+
+    Notes
+    -----
+    Order of one step: attack with both nets as they are, in eval mode; then the base's weights; then the
+    updates of the biased net and of the model (Algorithms 1-3). With base "jtt" the biased net is the
+    identification model and stays fixed. Weights of the adversarial samples: ``beta`` for "erm", ``beta``
+    times the sample's own weight for "jtt", ``beta * (1 - W)`` for "lff": there a weak attack undoes LfF, since
+    x_adv is then nearly x and the two weights add up to plain training. Scale ``epsilon`` to the norm of X;
+    ``docs/reproduction/biasadv.md`` has figures.
+
+    References
+    ----------
+    .. [1] Lim et al., "BiasAdv: Bias-Adversarial Augmentation for Model Debiasing", CVPR 2023.
+
+    Examples
+    --------
+    >>> from sklearn_debias import BiasAdvClassifier
+    >>> from sklearn_debias.datasets import load_biased_digits
+    >>> train = load_biased_digits(conflict_ratio=0.05, random_state=0).train
+    >>> clf = BiasAdvClassifier(base="lff", max_epochs=3, random_state=0).fit(train.data, train.target)
+    >>> clf.adversarial_examples(train.data[:5], train.target[:5]).shape == train.data[:5].shape
+    True
+    """
+
+    base: Any = "lff"
+    lam: float = 0.5
+    epsilon: float = 0.3
+    beta: float = 0.5
+    n_steps: int = 5
+    norm: str = "l2"
+    step_size: float | None = None
+    random_start: bool = False
+    clip: Any = None
+    q: float = 0.7
+    biased_module: Any = None
+
+    _attacks: ClassVar[bool] = True
+    _knobs: ClassVar[str] = "`lr`, `max_epochs`, `epsilon` and `beta`"
+    _parameter_constraints: ClassVar[dict] = {
+        **BaseDebiasClassifier._parameter_constraints,
+        "base": [StrOptions(set(BASES)), HasMethods(["fit", "_phases"])],
+        "lam": NON_NEGATIVE,
+        "epsilon": NON_NEGATIVE,
+        "beta": NON_NEGATIVE,
+        "n_steps": POSITIVE_INT,
+        "norm": [StrOptions({"l2", "linf"})],
+        "step_size": [*POSITIVE, None],
+        "random_start": ["boolean"],
+        "clip": [tuple, list, None],
+        "q": Q,
+        "biased_module": MODULE,
+    }
+
+    @classmethod
+    def from_preset(cls, name: str, base: str, **overrides: Any) -> "BiasAdvClassifier":
+        """Classifier with the settings of the paper's experiments.
+
+        Parameters
+        ----------
+        name : {"cifar10c", "bffhq", "bar", "metashift"}
+            Data set of the paper. "bar" and "metashift" start from ImageNet weights, which torchvision
+            downloads: override ``net_params={"module__weights": "path/to/file.pt"}`` to take a local file.
+        base : {"erm", "jtt", "lff"}
+        **overrides
+            Parameters of this estimator that replace the preset's.
+
+        Returns
+        -------
+        BiasAdvClassifier
+
+        Examples
+        --------
+        >>> from sklearn_debias import BiasAdvClassifier
+        >>> clf = BiasAdvClassifier.from_preset("cifar10c", "jtt", random_state=0)
+        >>> clf.epsilon, clf.max_epochs, clf.base.identification_epochs, clf.base.upweight
+        (0.5, 50, 20, 50)
+        """
+        return cls(**{**preset(name, base), **overrides})
+
+    @property
+    def biased_module_(self) -> nn.Module:
+        """The biased net."""
+        return self._role("biased")
+
+    def set_params(self, **params: Any) -> "BiasAdvClassifier":
+        """Set parameters, also those of the base (``base__upweight``) and of `net_params`."""
+        nested = [name for name in params if name.startswith("base__")]
+        if nested and isinstance(base := params.get("base", self.base), str):
+            raise ValueError(f"`{nested[0]}` needs an estimator as `base`, such as JTTClassifier(), got {base!r}.")
+        return super().set_params(**params)
+
+    def _base(self) -> Any:
+        return BASES[self.base]() if isinstance(self.base, str) else clone(self.base)
+
+    def _check_params(self) -> None:
+        super()._check_params()
+        read_clip(self.clip)
+        if isinstance(self.base, (type, BiasAdvClassifier)):
+            raise TypeError(f"`base` must be one of {sorted(BASES)} or an estimator such as JTTClassifier().")
+        base = self._base()
+        base._validate_params()
+        base._check_params()
+        if self.biased_module is not None and getattr(base, "biased_module", None) is not None:
+            raise ValueError("`biased_module` must not be given to both BiasAdvClassifier and its `base`.")
+        ignored = ignored_parameters(self, base)
+        if ignored:
+            warn(f"{ignored} of `base` have no effect: BiasAdvClassifier's own are used. Set them there.")
+
+    def _module_of(self, role: str) -> tuple[str, Any]:
+        of_base = getattr(self._base(), f"{role}_module", None)
+        return super()._module_of(role) if of_base is None else (f"{role}_module", of_base)
+
+    def _phases(self) -> tuple[Phase, ...]:
+        self._method = self._base().set_params(max_epochs=self.max_epochs)
+        *before, last = self._method._phases()
+        self._attack = BiasAdv(
+            base=last.steps[-1],
+            lam=self.lam,
+            epsilon=self.epsilon,
+            beta=self.beta,
+            q=self.q,
+            step_size=self.step_size,
+            n_steps=self.n_steps,
+            norm=self.norm,
+            random_start=self.random_start,
+            clip=clip_tensors(self.clip, self.input_shape_, getattr(torch, self.dtype)),
+        )
+        return (*before, replace(last, steps=(*last.steps[:-1], placed(self._attack, pick_device(self.device)))))
+
+    def _check_rows(self, rows: Rows) -> None:
+        check_ball(self._fitted, rows.inputs)
+        base = self._base()
+        base.classes_ = self.classes_
+        base._check_rows(rows)
+
+    def _weights(self, rows: Rows) -> np.ndarray | None:
+        return self._base()._weights(rows)
+
+    def _inspect(self, phase: Phase, state: dict, rows: Rows) -> None:
+        self._method._inspect(phase, state, rows)
+
+    def _finish(self, states: dict, rows: Rows) -> None:
+        self._method._finish(states, rows)
+        for name in ("sample_difficulty_", "error_set_"):
+            if hasattr(self._method, name):
+                setattr(self, name, getattr(self._method, name))
+
+    def adversarial_examples(self, X: Any, y: Any) -> np.ndarray:
+        """Bias-adversarial inputs at the fitted nets.
+
+        Parameters
+        ----------
+        X : array-like
+            As in ``fit``.
+        y : array-like of shape (n,)
+            Labels seen in ``fit``.
+
+        Returns
+        -------
+        ndarray like X, floating
+            Inside the ball around X; images in the range the modules see (uint8 becomes [0, 1]).
+
+        Raises
+        ------
+        ValueError
+            For labels not seen in ``fit``, and inputs unlike those of ``fit``.
+        """
+        check_is_fitted(self)
+        inputs = open_inputs(self, X, reset=False)
+        check_ball(self._fitted, inputs)
+        with on_own_terms(small=len(self.input_shape_) == 1), readable_errors(self):
+            adversarial, still = self._attacked(inputs.source, encode_known(self.classes_, y, len(inputs.source)))
+        warn_of_still(still)
+        return adversarial.numpy()
+
+    def _attacked(self, source: Source, codes: np.ndarray) -> tuple[Tensor, Tensor]:
+        """Adversarial inputs of all rows, and which of them hardly moved."""
+        prepare = make_prepare(self, next(self.module_.parameters()).device)
+        nets = {"model": Net(self.module_), "biased": Net(self.biased_module_)}
+        return attack_rows(self._attack, nets, source, codes, prepare, self._streams.seed("adversarial examples"))
+
+    def _review(self, rows: Rows) -> None:
+        super()._review(rows)
+        if self.beta > 0:
+            few = np.unique(np.linspace(0, len(rows.train) - 1, ATTACK_ROWS, dtype=int))
+            warn_of_still(self._attacked(rows.inputs.source.subset(rows.train[few]), rows.y[few])[1])

@@ -1,0 +1,44 @@
+"""Where a fit runs, and how raw rows get there."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+
+from sklearn_debias.training import Prepare, cpu_threads
+
+
+@contextmanager
+def on_own_terms(*, small: bool) -> Iterator[None]:
+    """Work with gradients whatever the caller's mode, and on as many threads as suit; both come back."""
+    with torch.inference_mode(False), torch.enable_grad(), cpu_threads(small=small):
+        yield
+
+
+def pick_device(device: Any) -> torch.device:
+    """The device asked for; "auto" takes CUDA where there is one."""
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        chosen = torch.device(device)
+    except RuntimeError as error:
+        raise ValueError(
+            f"`device` must be 'auto' or a torch device such as 'cpu' or 'cuda', got {device!r}."
+        ) from error
+    if chosen.type == "cuda" and not torch.cuda.is_available():
+        raise ValueError(
+            f"`device`={device!r} was asked for, but this torch finds no CUDA device. Use 'auto' or 'cpu'."
+        )
+    try:
+        torch.zeros(1, device=chosen).item()
+    except (RuntimeError, NotImplementedError, AssertionError) as error:
+        raise ValueError(f"`device`={device!r} cannot be used here: {error}. Use 'auto' or 'cpu'.") from error
+    return chosen
+
+
+def make_prepare(estimator: Any, device: torch.device) -> Prepare:
+    """How raw rows become what the modules see."""
+    params = estimator._fitted
+    size = estimator.input_shape_[1:] if params["image_size"] is not None else None
+    return Prepare(device, getattr(torch, params["dtype"]), size)

@@ -1,0 +1,77 @@
+"""Documentation that all torch classifiers share."""
+
+SHARED_PARAMETERS = """\
+    module : str, callable, nn.Module or None, default=None
+        The network, mapping (b, ...) to logits (b, classes). A name: "linear", "mlp", "simple_cnn",
+        "cifar_resnet18" or any classifier of torchvision ("resnet18" keeps its 7x7 stem). A class or
+        factory: called with ``module__*``, and with ``n_features``, ``in_channels`` and ``n_classes``
+        where its signature has them. An instance: copied, never trained itself. None: a linear head for
+        2-D X; for images "simple_cnn" up to 16 pixels, "cifar_resnet18" up to 64, "resnet18" above.
+    lr : float, default=1e-3
+        Learning rate, > 0.
+    max_epochs : int, default=100
+        Passes over the training rows, at least 1.
+    batch_size : int, default=128
+        Rows per step, at least 1.
+    optimizer : {"adam", "adamw", "sgd"} or torch optimizer class, default="adam"
+        More arguments go into ``net_params``, e.g. ``optimizer__momentum``.
+    weight_decay : float, default=1e-4
+        The optimiser's, at least 0.
+    lr_schedule : callable, default=None
+        A torch scheduler class or partial, ``lr_schedule(optimizer)``; applied to every network, stepped
+        per epoch, restarted in each phase.
+    augment : "crop-flip", callable or None, default=None
+        Augmentation of each training batch on the device: random crop after padding and horizontal flip,
+        or any function of a batch (b, ...).
+    normalize : "imagenet", (mean, std) or None, default=None
+        Standardise inside the module, so that radii and ranges stay in the units of X.
+    image_size : int or (height, width), default=None
+        Resize images to this. Needed where image files differ in size.
+    freeze : "body" or None, default=None
+        Train the head only.
+    validation : float, default=None
+        Fraction of the rows to hold out, stratified on (y, bias_labels), in (0, 1).
+    monitor : str, scorer or None, default=None
+        Score on the validation rows that selects the epoch to keep, e.g. "worst_group_accuracy". None
+        keeps the last epoch.
+    amp : bool, default=False
+        Train in bfloat16 where torch's autocast does.
+    dtype : {"float32", "float64"}, default="float32"
+        Of parameters and arithmetic.
+    device : str or torch.device, default="auto"
+        "auto" takes CUDA where there is one.
+    callbacks : list of skorch callbacks, default=None
+        Copied for each fit. Those that read the history find ``train_loss``, every term of ``history_`` and
+        the validation score by its column's name: ``EarlyStopping(monitor="train_loss")``. Those that score
+        batches themselves (``EpochScoring``) do not apply; use ``monitor``.
+    net_params : dict, default=None
+        Any skorch argument by its dunder name: ``module__hidden``, ``optimizer__betas``,
+        ``iterator_train__num_workers`` (any of these selects torch's DataLoader) and so on. They are also
+        parameters of their own in ``set_params`` and in grids.
+    verbose : int, default=0
+        1 prints a line per epoch.
+    random_state : int, RandomState instance or None, default=None
+        An int makes fits reproducible. The global generators are never touched.
+"""
+
+SHARED_ATTRIBUTES = """\
+    classes_ : ndarray of shape (classes,)
+        Class labels, sorted.
+    module_ : nn.Module
+        The network that predicts.
+    net_ : skorch.NeuralNet
+        The engine that ran the fit, with all networks.
+    history_ : DataFrame
+        One row per epoch: the phase, every term of the loss, seconds.
+    n_iter_ : int
+        Epochs of all phases.
+    input_shape_ : tuple of int
+        Shape of one row.
+    n_features_in_ : int
+        Features of 2-D X, channels of images.
+    feature_names_in_ : ndarray of str
+        Where X was a frame with string column names.
+    bias_classes_, aligned_bias_, group_shares_
+        Where ``fit`` was given bias labels: the bias values, the one that goes with each class most often,
+        the share of each (class, bias value) group.
+"""

@@ -1,0 +1,111 @@
+"""Plain training, optionally balanced."""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from sklearn.base import _fit_context
+from sklearn.callback import with_callbacks
+from sklearn.utils._param_validation import StrOptions
+
+from sklearn_debias.core import Phase
+from sklearn_debias.estimators._base import BaseDebiasClassifier
+from sklearn_debias.estimators._errors import warn
+from sklearn_debias.estimators._rows import Rows
+from sklearn_debias.objectives import ERM
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class ERMClassifier(BaseDebiasClassifier):
+    """Empirical risk minimisation: the baseline, with optional balancing.
+
+    Parameters
+    ----------
+    {shared_parameters}
+    balance : {"class", "group"} or None, default=None
+        Give every class, or every (class, bias value) group, the same share of the loss. "group" without
+        bias labels balances the classes, with a warning.
+    balance_by : {"weight", "sample"}, default="weight"
+        Weight the loss by n / (groups * n_group), or draw each epoch's n rows with replacement, every group
+        with the same probability.
+
+    Attributes
+    ----------
+    {shared_attributes}
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn_debias import ERMClassifier
+    >>> X, y = load_iris(return_X_y=True)
+    >>> clf = ERMClassifier(lr=0.1, max_epochs=30, random_state=0).fit(X, y)
+    >>> clf.score(X, y) > 0.9
+    True
+    """
+
+    balance: str | None = None
+    balance_by: str = "weight"
+
+    _parameter_constraints: ClassVar[dict] = {
+        **BaseDebiasClassifier._parameter_constraints,
+        "balance": [StrOptions({"class", "group"}), None],
+        "balance_by": [StrOptions({"weight", "sample"})],
+    }
+
+    @with_callbacks
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        *,
+        bias_labels: Any = None,
+        validation_data: Any = None,
+        sample_weight: Any = None,
+    ) -> Any:
+        """Fit the classifier.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, features) or (n, channels, height, width), or n image paths
+            Features, or images: floats in [0, 1] by custom, or uint8, which is scaled to [0, 1]. Frames,
+            tensors, memory maps and torch Datasets are accepted too.
+        y : array-like of shape (n,)
+            Class labels of any type.
+        bias_labels : array-like of shape (n,) or (n, attributes), default=None
+            Bias attribute(s) of each sample.
+        validation_data : (X, y) or (X, y, bias_labels), default=None
+            Rows to score after each epoch, instead of a fraction held out by ``validation``.
+        sample_weight : array-like of shape (n,), default=None
+            Weights, finite and at least 0; a row of weight 0 is left out.
+
+        Returns
+        -------
+        self
+        """
+        return self._fit(X, y, bias_labels=bias_labels, validation_data=validation_data, sample_weight=sample_weight)
+
+    def _phases(self) -> tuple[Phase, ...]:
+        balanced = self.balance is not None and self.balance_by == "sample"
+        return (Phase("train", (ERM(balanced=balanced),), self.max_epochs),)
+
+    def _check_rows(self, rows: Rows) -> None:
+        if self.balance == "group" and rows.group is None:
+            warn("`balance`='group' was given no bias_labels: the classes are balanced instead.")
+        if self.balance == "class" or rows.group is None:
+            rows.group = None if self.balance is None else rows.y
+        elif self.balance == "group":
+            self._warn_of_empty_cells(rows.cells or [])
+
+    def _weights(self, rows: Rows) -> np.ndarray | None:
+        if self.balance is None or self.balance_by == "sample" or rows.group is None:
+            return rows.weight
+        size = np.bincount(rows.group)
+        weight = (len(rows.group) / (np.count_nonzero(size) * size))[rows.group]
+        return weight if rows.weight is None else weight * rows.weight
+
+    def _warn_of_empty_cells(self, cells: list[tuple]) -> None:
+        values = dict.fromkeys(value for _, value in cells)
+        empty = [(c, value) for c in self.classes_.tolist() for value in values if (c, value) not in cells]
+        if empty:
+            warn(f"No training row has (class, bias value) in {empty[:8]}: `balance`='group' cannot weight them.")

@@ -1,0 +1,248 @@
+"""One fit: rows, modules, phases."""
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+from sklearn_debias.core import Net, Phase
+from sklearn_debias.estimators._devices import make_prepare, pick_device
+from sklearn_debias.estimators._errors import warn
+from sklearn_debias.estimators._inputs import image_size
+from sklearn_debias.estimators._observers import Monitor, open_scorer
+from sklearn_debias.estimators._params import OPTIMIZERS, check_callbacks, check_normalize, split_net_params
+from sklearn_debias.estimators._probe import check_gradient, check_module, draws, has_batch_norm, like_probabilities
+from sklearn_debias.estimators._rows import Rows
+from sklearn_debias.models import build_module, is_same_network
+from sklearn_debias.training import (
+    Engine,
+    Feed,
+    Observer,
+    Roles,
+    Streams,
+    blamed,
+    cpu_threads,
+    crop_flip,
+)
+
+SMALL = 1_000_000  # parameters; heads below this train faster on one thread,
+TINY_IMAGE = 512  # and so do networks on images of so few values
+
+
+class Fit:
+    """Builds what a fit needs and runs its phases.
+
+    Parameters
+    ----------
+    estimator : BaseDebiasClassifier
+        With its data attributes set by `choose_rows`.
+    rows : Rows
+    streams : Streams
+    """
+
+    def __init__(self, estimator: Any, rows: Rows, streams: Streams) -> None:
+        self.estimator, self.rows, self.streams = estimator, rows, streams
+        self.phases: tuple[Phase, ...] = estimator._phases()
+        self.options, self.loader, self.skorch = split_net_params(estimator.net_params)
+        self.prepare = make_prepare(estimator, pick_device(estimator.device))
+        check_normalize(estimator.normalize, estimator.input_shape_[0])
+        self.softmax: set[str] = set()
+        roles = dict.fromkeys(role for phase in self.phases for role in phase.roles)
+        self.roles = Roles({role: self._build(role) for role in roles})
+        for name in sorted(self.softmax):
+            warn(
+                f"`{name}` seems to end in a softmax: its outputs are positive and sum to 1. Logits are expected; "
+                f"remove the softmax, or training will be slow and attacks weak."
+            )
+        self.feed = self._feed()
+
+    def _build(self, role: str) -> nn.Module:
+        """Module of one role, initialised from its own stream, checked on two rows."""
+        estimator, n_classes = self.estimator, len(self.estimator.classes_)
+        device, dtype = self.prepare.device, self.prepare.dtype
+        name, spec = estimator._module_of(role)
+        shared = is_same_network(spec, estimator.module)
+        with self.streams.noise("initialisation", role, device=device):
+            module = build_module(
+                spec,
+                estimator.input_shape_,
+                n_classes,
+                options=self.options if shared else {},
+                normalize=estimator.normalize,
+                auxiliary=role != "model" and shared,
+                parameter=name,
+            )
+            if estimator.freeze == "body":
+                Net(module)._part("body").requires_grad_(False)
+            module = module.to(device=device, dtype=dtype)
+            if device.type == "cuda" and len(estimator.input_shape_) == 3:
+                module = module.to(memory_format=torch.channels_last)
+            logits = check_module(module, self._example(), n_classes, name)
+        if like_probabilities(logits):
+            self.softmax.add(name)
+        if estimator._attacks:
+            check_gradient(module, self._example(), name)
+        return module
+
+    def _example(self) -> Tensor:
+        n = len(self.rows.train)
+        return self.prepare(self.rows.inputs.source.take(self.rows.train[[0, min(1, n - 1)]]))
+
+    def _feed(self) -> Feed:
+        estimator, rows = self.estimator, self.rows
+        columns = {"y": torch.from_numpy(rows.y)}
+        weight = estimator._weights(rows)
+        if weight is not None:
+            columns["weight"] = torch.from_numpy(weight).to(self.prepare.dtype)
+        if rows.group is not None:
+            columns["group"] = torch.from_numpy(rows.group.astype(np.int64))
+        if self.loader.get("drop_last") and len(rows.train) < estimator.batch_size:
+            raise ValueError(
+                f"`iterator_train__drop_last` leaves no training step: {len(rows.train)} rows are fewer than "
+                f"`batch_size`={estimator.batch_size}. Lower `batch_size`."
+            )
+        whole = len(rows.train) == len(rows.inputs.source)
+        source = rows.inputs.source if whole else rows.inputs.source.subset(rows.train)
+        merge = has_batch_norm(self.roles)
+        augment = self._augment()
+        return Feed(source, columns, self.prepare, estimator.batch_size, augment, merge, self.loader)
+
+    def _augment(self) -> Any:
+        augment = self.estimator.augment
+        if augment is None:
+            return None
+        if isinstance(augment, str) and len(self.estimator.input_shape_) != 3:
+            raise ValueError(f"`augment`={augment!r} needs 4-D images, got 2-D X. Use augment=None or a callable.")
+        if augment == "crop-flip":
+            return crop_flip
+        noise = self.streams.noise("augmentation", "callable", device=self.prepare.device)
+
+        def from_callable(x: Tensor, _: torch.Generator) -> Tensor:
+            with (
+                noise,
+                blamed("augment", "It is called with a batch, and must return one of the same shape and dtype."),
+            ):
+                out = augment(x)
+                found = (tuple(out.shape), out.dtype) if isinstance(out, Tensor) else type(out).__name__
+                if found != (tuple(x.shape), x.dtype):
+                    raise TypeError(f"it returned {found} for {(tuple(x.shape), x.dtype)}")
+            return out
+
+        return from_callable
+
+    def run(self, bridge: Observer) -> Engine:
+        """Train through all phases, `bridge` looking on, and return the net that holds the result."""
+        estimator = self.estimator
+        tiny = len(estimator.input_shape_) == 1 or np.prod(estimator.input_shape_) <= TINY_IMAGE
+        small = bool(tiny) and sum(p.numel() for p in self.roles.parameters()) < SMALL
+        history = []
+        with cpu_threads(small=small):
+            engine = self._engine()
+            data = self.feed.data(len(estimator.classes_), 0 if self.rows.cells is None else len(self.rows.cells))
+            monitor = (
+                None if self.rows.validation is None else Monitor(estimator, *self.rows.validation, estimator.monitor)
+            )
+            states: dict[str, Mapping[str, Tensor]] = {}
+            for phase in self.phases:
+                nets = self._nets(phase)
+                state: dict[str, Tensor] = {}
+                for objective in phase.steps:
+                    state |= objective.init(nets, data)
+                estimator._inspect(phase, state, self.rows)
+                last = phase is self.phases[-1]
+                states[phase.name] = engine.run_phase(
+                    phase,
+                    nets,
+                    state,
+                    self._epochs(phase, data, state),
+                    amp=estimator.amp,
+                    lr_schedule=estimator.lr_schedule,
+                    observers=(bridge, *([monitor] if monitor and last else [])),
+                )
+                history += [dict(row) for row in engine.history]
+            if monitor is not None:
+                monitor.restore(engine)
+        engine.trim()
+        estimator.history_ = tidy(history)
+        estimator.n_iter_ = len(history)
+        estimator._finish(states, self.rows)
+        return engine
+
+    def _nets(self, phase: Phase) -> dict[str, Net]:
+        nets = {}
+        for role, module in self.roles.items():
+            noise = self.streams.noise("noise", phase.name, role, device=self.prepare.device)
+            nets[role] = Net(module, noise=noise if draws(module, self._example(), noise) else None)
+        return nets
+
+    def _epochs(self, phase: Phase, data: Any, state: Mapping[str, Tensor]) -> Any:
+        """Batches of a phase, in the order that its first objective with an opinion asks for."""
+        generator = self.streams.generator("order", phase.name)
+        draw = self.streams.generator("rows", phase.name)
+
+        def rows() -> Tensor:
+            chosen = (objective.rows(data, state, draw) for objective in phase.steps)
+            return next((r for r in chosen if r is not None), torch.arange(len(self.feed)))
+
+        order = self.feed.order(rows, generator)
+        device = self.prepare.device
+        streams = (self.streams.generator(name, phase.name, device=device) for name in ("augmentation", "attack"))
+        return self.feed.batches(order, *streams)
+
+    def _engine(self) -> Engine:
+        estimator = self.estimator
+        optimizer = OPTIMIZERS.get(estimator.optimizer, estimator.optimizer)
+        arguments = {"optimizer__weight_decay": estimator.weight_decay}
+        other = {"optimizer__foreach", "optimizer__differentiable"} & self.skorch.keys()
+        if optimizer in OPTIMIZERS.values() and self.prepare.device.type in ("cpu", "cuda") and not other:
+            arguments["optimizer__fused"] = True
+        engine = Engine(
+            self.roles,
+            criterion=nn.CrossEntropyLoss,
+            optimizer=optimizer,
+            lr=estimator.lr,
+            max_epochs=estimator.max_epochs,
+            batch_size=estimator.batch_size,
+            train_split=None,
+            callbacks=copy_callbacks(estimator.callbacks),
+            device=str(self.prepare.device),
+            verbose=int(estimator.verbose),
+            **{**arguments, **self.skorch},
+        )
+        unknown = {key.split("__")[1] for key in self.skorch if key.startswith("callbacks__")}
+        engine.initialize()
+        if unknown := unknown - {name for name, _ in engine.callbacks_}:
+            raise ValueError(
+                f"`net_params` holds callbacks__{min(unknown)}, but `callbacks` has no callback of that name. Pass "
+                f"(name, callback) pairs to name them."
+            )
+        return engine
+
+
+def check_shared(estimator: Any) -> None:
+    """Check the shared parameters beyond their types and ranges, which scikit-learn has checked."""
+    image_size(estimator.image_size)
+    pick_device(estimator.device)
+    if estimator.amp and estimator.dtype == "float64":
+        raise ValueError("`amp`=True has no effect in float64. Use dtype='float32', or amp=False.")
+    split_net_params(estimator.net_params)
+    check_callbacks(estimator.callbacks)
+    open_scorer(estimator.monitor)
+
+
+def copy_callbacks(callbacks: Any) -> Any:
+    """Callbacks of this fit alone."""
+    return copy.deepcopy(list(callbacks)) if isinstance(callbacks, (list, tuple)) else callbacks
+
+
+def tidy(history: list[dict]) -> pd.DataFrame:
+    """One row per epoch: phase, epoch, every term, seconds."""
+    frame = pd.DataFrame(history).drop(columns=["batches", "event_best", "train_loss"], errors="ignore")
+    frame = frame.rename(columns={"dur": "seconds"})
+    first = [c for c in ("phase", "epoch", "lr") if c in frame]
+    last = [c for c in ("seconds",) if c in frame]
+    return frame[first + [c for c in frame if c not in first + last] + last]

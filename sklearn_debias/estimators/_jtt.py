@@ -1,0 +1,115 @@
+"""Just Train Twice."""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from sklearn.utils._param_validation import StrOptions
+from torch import nn
+
+from sklearn_debias.core import Phase
+from sklearn_debias.estimators._base import BaseDebiasClassifier
+from sklearn_debias.estimators._errors import warn
+from sklearn_debias.estimators._params import MODULE, POSITIVE, POSITIVE_INT
+from sklearn_debias.estimators._rows import Rows
+from sklearn_debias.objectives import ERM, UpweightErrors
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class JTTClassifier(BaseDebiasClassifier):
+    """Just Train Twice: train again with the first model's errors upweighted [1]_.
+
+    Parameters
+    ----------
+    {shared_parameters}
+    identification_epochs : int, default=20
+        Epochs of the first, identification model. It should have learned the shortcut and little else: too
+        many epochs leave no errors, too few leave errors everywhere. Both are warned of.
+    upweight : int or float, default=5
+        How often an error counts in the second training; a whole number where errors are duplicated.
+    upweight_by : {"duplicate", "weight"}, default="duplicate"
+        Repeat the errors in each epoch (the paper: ``upweight`` copies in all; its released code has one
+        more), or weight their loss.
+    biased_module : str, callable, nn.Module or None, default=None
+        Another network for the identification model; None takes ``module``.
+
+    Attributes
+    ----------
+    {shared_attributes}
+    biased_module_ : nn.Module
+        The identification model.
+    error_set_ : ndarray of int
+        Rows of X that the identification model gets wrong, sorted.
+
+    Notes
+    -----
+    The error set comes from a pass in eval mode after the identification phase, as in the paper's
+    Algorithm 1; the released code logs the predictions made while training.
+
+    References
+    ----------
+    .. [1] Liu et al., "Just Train Twice: Improving Group Robustness without Training Group Information",
+       ICML 2021.
+
+    Examples
+    --------
+    >>> from sklearn_debias import JTTClassifier
+    >>> from sklearn_debias.datasets import load_biased_digits
+    >>> train = load_biased_digits(conflict_ratio=0.05, random_state=0).train
+    >>> clf = JTTClassifier(identification_epochs=4, max_epochs=5, random_state=0)
+    >>> 0 < len(clf.fit(train.data, train.target).error_set_) < len(train.target)
+    True
+    """
+
+    identification_epochs: int = 20
+    upweight: float = 5
+    upweight_by: str = "duplicate"
+    biased_module: Any = None
+
+    _knobs: ClassVar[str] = "`lr`, `max_epochs`, `identification_epochs` and `upweight`"
+    _parameter_constraints: ClassVar[dict] = {
+        **BaseDebiasClassifier._parameter_constraints,
+        "identification_epochs": POSITIVE_INT,
+        "upweight": POSITIVE,
+        "upweight_by": [StrOptions({"duplicate", "weight"})],
+        "biased_module": MODULE,
+    }
+
+    @property
+    def biased_module_(self) -> nn.Module:
+        """The identification model."""
+        return self._role("biased")
+
+    def _check_params(self) -> None:
+        super()._check_params()
+        if self.upweight_by == "duplicate" and (self.upweight < 1 or self.upweight != int(self.upweight)):
+            raise ValueError(
+                f"`upweight` must be a whole number >= 1 where errors are duplicated, got {self.upweight}. Use "
+                f"upweight_by='weight' for other values."
+            )
+
+    def _phases(self) -> tuple[Phase, ...]:
+        duplicate = self.upweight_by == "duplicate"
+        return (
+            Phase("identification", (ERM(role="biased"),), self.identification_epochs),
+            Phase("train", (UpweightErrors(float(self.upweight), duplicate),), self.max_epochs),
+        )
+
+    def _inspect(self, phase: Phase, state: dict, rows: Rows) -> None:
+        if "error" not in state:
+            return
+        errors = int(state["error"].sum())
+        if errors == 0:
+            warn(
+                f"The error set is empty: after `identification_epochs`={self.identification_epochs} the first "
+                f"model fits all {len(rows.train)} training rows, and nothing is upweighted. Lower it."
+            )
+        elif errors == len(rows.train):
+            warn(
+                f"The error set holds all {errors} training rows: after `identification_epochs`="
+                f"{self.identification_epochs} the first model has learned nothing. Raise it, or `lr`."
+            )
+
+    def _finish(self, states: dict, rows: Rows) -> None:
+        error = states["train"]["error"].cpu().numpy()
+        self.error_set_: np.ndarray = rows.train[error]

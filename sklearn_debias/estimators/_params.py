@@ -1,0 +1,122 @@
+"""Constructor parameters that all torch estimators share: constraints, and dunder access to skorch."""
+
+import numbers
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.utils._param_validation import HasMethods, Interval, Options, StrOptions
+from torch import nn
+
+FITTED = ("_fitted", "_input_high", "_streams", "_attack", "_method")  # private, and gone before the next fit
+PREFIXES = ("module", "optimizer", "callbacks", "iterator_train")
+OPTIMIZERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "sgd": torch.optim.SGD}
+
+MODULE = [str, callable, Options(type, {nn.Module}), HasMethods("forward"), None]
+POSITIVE_INT = [Interval(numbers.Integral, 1, None, closed="left")]
+NON_NEGATIVE = [Interval(numbers.Real, 0, None, closed="left")]
+POSITIVE = [Interval(numbers.Real, 0, None, closed="neither")]
+Q = [Interval(numbers.Real, 0, 1, closed="right")]
+
+SHARED_CONSTRAINTS: dict[str, list] = {
+    "module": MODULE,
+    "lr": POSITIVE,
+    "max_epochs": POSITIVE_INT,
+    "batch_size": POSITIVE_INT,
+    "optimizer": [StrOptions(set(OPTIMIZERS)), callable],
+    "weight_decay": NON_NEGATIVE,
+    "lr_schedule": [callable, None],
+    "augment": [StrOptions({"crop-flip"}), callable, None],
+    "normalize": [StrOptions({"imagenet"}), tuple, list, None],
+    "image_size": [Interval(numbers.Integral, 1, None, closed="left"), tuple, list, None],
+    "freeze": [StrOptions({"body"}), None],
+    "validation": [Interval(numbers.Real, 0, 1, closed="neither"), None],
+    "monitor": [str, callable, None],
+    "amp": ["boolean"],
+    "dtype": [StrOptions({"float32", "float64"})],
+    "device": [str, Options(type, {torch.device}), torch.device],
+    "callbacks": [list, tuple, StrOptions({"disable"}), None],
+    "net_params": [dict, None],
+    "verbose": ["verbose"],
+    "random_state": ["random_state"],
+}
+
+
+class NetParams:
+    """Parameters such as ``optimizer__betas`` in ``get_params`` and ``set_params``, kept in ``net_params``."""
+
+    net_params: dict | None
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Parameters of this estimator; with ``deep``, those in ``net_params`` under their own names too."""
+        params = super().get_params(deep)  # type: ignore[misc]
+        if deep and isinstance(self.net_params, dict):
+            params |= self.net_params
+        return params
+
+    def set_params(self, **params: Any) -> Any:
+        """Set parameters; ``module__*``, ``optimizer__*`` and the like go into ``net_params``."""
+        own = {k: params.pop(k) for k in list(params) if k.split("__")[0] in PREFIXES and "__" in k}
+        super().set_params(**params)  # type: ignore[misc]
+        if own:
+            self.net_params = {**(self.net_params or {}), **own}
+        return self
+
+
+def ignored_parameters(estimator: Any, base: Any) -> list[str]:
+    """Shared parameters of ``base`` that were set, and to other values than those of ``estimator``."""
+    defaults = type(base)()
+    return [
+        name
+        for name in SHARED_CONSTRAINTS
+        if repr(getattr(base, name)) not in (repr(getattr(defaults, name)), repr(getattr(estimator, name)))
+    ]
+
+
+def split_net_params(net_params: dict | None) -> tuple[dict, dict, dict]:
+    """Arguments for the module, the DataLoader, and skorch, from ``net_params``."""
+    groups: dict[str, dict] = {prefix: {} for prefix in PREFIXES}
+    for key, value in (net_params or {}).items():
+        prefix, _, name = str(key).partition("__")
+        if prefix not in groups or not name:
+            raise ValueError(
+                f"`net_params` must hold keys such as {', '.join(f'{p}__*' for p in PREFIXES)}, got {key!r}. What the "
+                f"estimator has a parameter of its own for is set there."
+            )
+        groups[prefix][name] = value
+    taken = {"batch_size", "sampler", "batch_sampler", "collate_fn", "generator"} & set(groups["iterator_train"])
+    if taken:
+        raise ValueError(
+            f"`net_params` must not set iterator_train__{sorted(taken)[0]}: the order of the batches belongs to "
+            f"the estimator. Use `batch_size` and `random_state`."
+        )
+    rest = {f"{prefix}__{name}": v for prefix in ("optimizer", "callbacks") for name, v in groups[prefix].items()}
+    return groups["module"], groups["iterator_train"], rest
+
+
+def check_callbacks(callbacks: Any) -> None:
+    """Raise unless ``callbacks`` is made of skorch callbacks, or (name, callback) pairs."""
+    for entry in callbacks if isinstance(callbacks, (list, tuple)) else ():
+        callback = entry[-1] if isinstance(entry, tuple) and len(entry) == 2 else entry
+        made = callback if isinstance(callback, type) else type(callback)
+        if not callable(getattr(made, "on_train_begin", None)):
+            raise TypeError(f"`callbacks` must hold skorch callbacks, or (name, callback) pairs, got {entry!r}.")
+
+
+def check_normalize(normalize: Any, size: int) -> None:
+    """Raise unless ``normalize`` has a mean and a positive std for ``size`` channels or features."""
+    if isinstance(normalize, (tuple, list)):
+        try:
+            mean, std = (np.asarray(part, dtype=np.float64) for part in normalize)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"`normalize` must be (mean, std), got {normalize!r}.") from error
+        if not (np.isfinite(mean).all() and np.isfinite(std).all() and (std > 0).all()):
+            raise ValueError(f"`normalize` must hold finite means and positive stds, got {normalize!r}.")
+        sizes = {mean.size, std.size} - {1}
+    else:
+        sizes = set() if normalize is None else {3}
+    if sizes - {size}:
+        raise ValueError(
+            f"`normalize` must have one number for each of the {size} channels (or features) of X, or a single "
+            f"one, got {normalize!r}."
+        )

@@ -1,0 +1,87 @@
+"""A look at a module before the first step: does it fit the data, and does it draw random numbers."""
+
+import copy
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from sklearn_debias.training import blamed
+
+
+def check_module(module: nn.Module, x: Tensor, n_classes: int, name: str) -> Tensor:
+    """Raise unless ``module`` maps ``x`` (b, ...) to logits (b, n_classes) and can learn; return the logits."""
+    module.eval()
+    with torch.no_grad():
+        logits = _logits(module, x, n_classes, name, "")
+    with blamed(name, "It must allow copy.deepcopy; parametrizations do, old-style weight_norm does not."):
+        learner = copy.deepcopy(module).train()
+    if not _logits(learner, x, n_classes, name, " in train mode").requires_grad:
+        raise ValueError(
+            f"`{name}` has nothing to train: no gradient of its outputs reaches a parameter. Set requires_grad, "
+            f"and remove detach() and no_grad() from its forward."
+        )
+    return logits
+
+
+def _logits(module: nn.Module, x: Tensor, n_classes: int, name: str, mode: str) -> Tensor:
+    version = x._version
+    try:
+        logits = module(x)
+    except (torch.OutOfMemoryError, MemoryError):
+        raise
+    except Exception as error:
+        raise ValueError(
+            f"`{name}` cannot process a batch of shape {tuple(x.shape)}{mode}: {error}. Check its input layer "
+            f"against X, or pass a name such as 'linear', 'mlp' or 'simple_cnn'."
+        ) from error
+    found = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+    if found != (len(x), n_classes):
+        raise ValueError(
+            f"`{name}` must return one logit per class, a tensor of shape {(len(x), n_classes)} for {len(x)} rows and "
+            f"{n_classes} classes, got {found}{mode}. Change its last layer, or switch auxiliary outputs off."
+        )
+    if not logits.is_floating_point():
+        raise ValueError(f"`{name}` must return floating logits, got {logits.dtype}.")
+    if x._version != version:
+        raise ValueError(
+            f"`{name}` must not change its input in place: other networks see the same batch. Use inplace=False "
+            f"in its first layers."
+        )
+    return logits
+
+
+def check_gradient(module: nn.Module, x: Tensor, name: str) -> None:
+    """Raise unless the logits depend on ``x`` differentiably."""
+    x = x.detach().clone().requires_grad_(True)
+    logits = module(x)
+    if not logits.requires_grad or torch.autograd.grad(logits.sum(), x, allow_unused=True)[0] is None:
+        raise ValueError(
+            f"`{name}` must be differentiable in its input to be attacked, but no gradient reaches X. Remove "
+            f"argmax, rounding, detach() or no_grad() from its forward."
+        )
+
+
+def draws(module: nn.Module, x: Tensor, noise: Any) -> bool:
+    """Whether the module draws random numbers in train mode (dropout and its like)."""
+    twin = copy.deepcopy(module).train()
+    with noise, torch.no_grad():
+        before = [generator.get_state() for generator in noise.generators()]
+        try:
+            twin(x)
+        except (RuntimeError, ValueError):
+            return True
+        after = [generator.get_state() for generator in noise.generators()]
+    return not all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
+
+
+def has_batch_norm(module: nn.Module) -> bool:
+    """Whether training needs batches of more than one row."""
+    return any(isinstance(m, _BatchNorm) for m in module.modules())
+
+
+def like_probabilities(logits: Tensor) -> bool:
+    """Whether the outputs of a module look like probabilities."""
+    total = logits.sum(-1)
+    return bool((logits >= 0).all()) and torch.allclose(total, torch.ones_like(total), atol=1e-4)

@@ -1,0 +1,197 @@
+"""Accuracy on the samples whose bias agrees with their class, on those where it does not, and the gap."""
+
+from sklearn_debias.metrics._summaries import score
+
+__all__ = ["aligned_accuracy_score", "bias_gap_score", "conflicting_accuracy_score"]
+
+
+def aligned_accuracy_score(
+    y_true,
+    y_pred,
+    *,
+    aligned=None,
+    bias_labels=None,
+    membership=None,
+    sample_weight=None,
+    universe=None,
+    absent="raise",
+):
+    """Accuracy on the bias-aligned samples, whose bias value is the one their class mostly had in training.
+
+    Parameters
+    ----------
+    y_true : array-like of shape (n_samples,)
+        True class labels, of any type.
+    y_pred : array-like of shape (n_samples,)
+        Predicted class labels; scores and probabilities are refused.
+    aligned : dict
+        Class label -> aligned bias value, as :func:`aligned_map` computes it from the TRAINING data.
+        Required.
+    bias_labels : array-like of shape (n_samples,) or (n_samples, n_attributes)
+        Bias attribute of each sample. Required.
+    membership : None
+        Not supported: overlapping groups have no aligned value. Present for a uniform signature.
+    sample_weight : array-like of shape (n_samples,), default=None
+        Weights, finite and >= 0. Weight 0 removes a sample.
+    universe : list of (class, bias value), default=None
+        The groups that should exist; see :func:`worst_group_accuracy_score`.
+    absent : {"raise", "warn", "ignore"}, default="raise"
+        What to do when a group of an explicit `universe` has no sample.
+
+    Returns
+    -------
+    score : float
+        The accuracy over all aligned samples, in [0, 1].
+
+    Raises
+    ------
+    ValueError
+        If an argument is invalid, `aligned` lacks a class, or no sample is aligned.
+
+    Examples
+    --------
+    >>> from sklearn_debias.metrics import aligned_accuracy_score
+    >>> y_true, y_pred, bias = [0, 0, 1, 1], [0, 1, 1, 1], ["a", "b", "b", "b"]
+    >>> aligned_accuracy_score(y_true, y_pred, aligned={0: "a", 1: "b"}, bias_labels=bias)
+    1.0
+    """
+    return score(
+        "aligned_accuracy",
+        y_true,
+        y_pred,
+        {"aligned": aligned},
+        bias_labels=bias_labels,
+        membership=membership,
+        sample_weight=sample_weight,
+        universe=universe,
+        absent=absent,
+    )
+
+
+def conflicting_accuracy_score(
+    y_true,
+    y_pred,
+    *,
+    aligned=None,
+    bias_labels=None,
+    membership=None,
+    sample_weight=None,
+    universe=None,
+    absent="raise",
+):
+    """Accuracy on the bias-conflicting samples, whose bias value is not the one their class mostly had.
+
+    Parameters
+    ----------
+    y_true : array-like of shape (n_samples,)
+        True class labels, of any type.
+    y_pred : array-like of shape (n_samples,)
+        Predicted class labels; scores and probabilities are refused.
+    aligned : dict
+        Class label -> aligned bias value, as :func:`aligned_map` computes it from the TRAINING data.
+        Required.
+    bias_labels : array-like of shape (n_samples,) or (n_samples, n_attributes)
+        Bias attribute of each sample. Required.
+    membership : None
+        Not supported: overlapping groups have no aligned value. Present for a uniform signature.
+    sample_weight : array-like of shape (n_samples,), default=None
+        Weights, finite and >= 0. Weight 0 removes a sample.
+    universe : list of (class, bias value), default=None
+        The groups that should exist; see :func:`worst_group_accuracy_score`.
+    absent : {"raise", "warn", "ignore"}, default="raise"
+        What to do when a group of an explicit `universe` has no sample.
+
+    Returns
+    -------
+    score : float
+        The accuracy over all conflicting samples, in [0, 1].
+
+    Raises
+    ------
+    ValueError
+        If an argument is invalid, `aligned` lacks a class, or no sample is conflicting.
+
+    Examples
+    --------
+    >>> from sklearn_debias.metrics import conflicting_accuracy_score
+    >>> y_true, y_pred, bias = [0, 0, 1, 1], [0, 1, 1, 1], ["a", "b", "b", "b"]
+    >>> conflicting_accuracy_score(y_true, y_pred, aligned={0: "a", 1: "b"}, bias_labels=bias)
+    0.0
+    """
+    return score(
+        "conflicting_accuracy",
+        y_true,
+        y_pred,
+        {"aligned": aligned},
+        bias_labels=bias_labels,
+        membership=membership,
+        sample_weight=sample_weight,
+        universe=universe,
+        absent=absent,
+    )
+
+
+def bias_gap_score(
+    y_true,
+    y_pred,
+    *,
+    aligned=None,
+    bias_labels=None,
+    membership=None,
+    sample_weight=None,
+    universe=None,
+    absent="raise",
+):
+    """Accuracy on the aligned samples minus accuracy on the conflicting ones; lower is better.
+
+    A model that relies on the bias has a gap near 1, a fair one near 0; below 0 it fares better where the
+    shortcut misleads.
+
+    Parameters
+    ----------
+    y_true : array-like of shape (n_samples,)
+        True class labels, of any type.
+    y_pred : array-like of shape (n_samples,)
+        Predicted class labels; scores and probabilities are refused.
+    aligned : dict
+        Class label -> aligned bias value, as :func:`aligned_map` computes it from the TRAINING data.
+        Required.
+    bias_labels : array-like of shape (n_samples,) or (n_samples, n_attributes)
+        Bias attribute of each sample. Required.
+    membership : None
+        Not supported: overlapping groups have no aligned value. Present for a uniform signature.
+    sample_weight : array-like of shape (n_samples,), default=None
+        Weights, finite and >= 0. Weight 0 removes a sample.
+    universe : list of (class, bias value), default=None
+        The groups that should exist; see :func:`worst_group_accuracy_score`.
+    absent : {"raise", "warn", "ignore"}, default="raise"
+        What to do when a group of an explicit `universe` has no sample.
+
+    Returns
+    -------
+    score : float
+        The gap, in [-1, 1].
+
+    Raises
+    ------
+    ValueError
+        If an argument is invalid, `aligned` lacks a class, or either side has no sample.
+
+    Examples
+    --------
+    >>> from sklearn_debias.metrics import bias_gap_score
+    >>> y_true, y_pred, bias = [0, 0, 1, 1], [0, 1, 1, 1], ["a", "b", "b", "b"]
+    >>> bias_gap_score(y_true, y_pred, aligned={0: "a", 1: "b"}, bias_labels=bias)
+    1.0
+    """
+    return score(
+        "bias_gap",
+        y_true,
+        y_pred,
+        {"aligned": aligned},
+        bias_labels=bias_labels,
+        membership=membership,
+        sample_weight=sample_weight,
+        universe=universe,
+        absent=absent,
+    )

@@ -1,0 +1,215 @@
+"""The front door for labels: validate once, encode as integers, keep the caller's own values."""
+
+import numpy as np
+import pandas as pd
+
+__all__ = ["check_weights", "correctness", "encode_bias", "encode_labels"]
+
+
+def encode_bias(bias_labels, n_samples, *, name="bias_labels"):
+    """Validate `bias_labels` and encode them as integers.
+
+    Parameters
+    ----------
+    bias_labels : array-like of shape (n_samples,) or (n_samples, n_attributes)
+        Value of the bias attribute of each sample, of any dtype. With several columns a sample's value is the
+        tuple of its attributes; a single column counts as 1-D.
+    n_samples : int
+        The number of samples that the labels must describe.
+    name : str, default="bias_labels"
+        The parameter's name in error messages.
+
+    Returns
+    -------
+    codes : ndarray of shape (n_samples,), dtype intp
+        Position of each sample's value in `values`.
+    values : list
+        The distinct values, sorted, as Python scalars (tuples for several attributes).
+
+    Raises
+    ------
+    ValueError
+        If the labels are missing, of another length, contain NaN or None, or look continuous.
+
+    Examples
+    --------
+    >>> from sklearn_debias.metrics import encode_bias
+    >>> codes, values = encode_bias(["sea", "land", "sea"], 3)
+    >>> codes.tolist(), values
+    ([1, 0, 1], ['land', 'sea'])
+    """
+    columns = [_as_column(column, name) for column in _columns(bias_labels, name)]
+    if len(columns[0]) != n_samples:
+        raise ValueError(
+            f"`{name}` must have one value per sample: expected {n_samples}, got {len(columns[0])}. "
+            "Slice it with the same rows as X and y."
+        )
+    encoded = [_factorize(column, name) for column in columns]
+    for _, values in encoded:
+        _refuse_continuous(values, n_samples, name)
+    if len(encoded) == 1:
+        return encoded[0]
+    return _cross(encoded)
+
+
+def encode_labels(y, name):
+    """Encode class labels as (codes of shape (n,), sorted classes); ValueError unless 1-D and whole."""
+    column = _as_column(y, name)
+    if len(column) == 0:
+        raise ValueError(f"`{name}` must hold at least one sample, got 0.")
+    codes, values = _factorize(column, name)
+    if not all(_is_whole(value) for value in values):
+        raise ValueError(
+            f"`{name}` must hold class labels, got continuous values such as {_first_fraction(values)!r}. "
+            "Pass the labels from `predict`, not scores or probabilities."
+        )
+    return codes, values
+
+
+def correctness(y_codes, classes, y_pred):
+    """Return a boolean array of shape (n,): whether each prediction equals its class."""
+    pred_codes, pred_values = encode_labels(y_pred, "y_pred")
+    if len(pred_codes) != len(y_codes):
+        raise ValueError(
+            f"`y_pred` must have one label per sample of `y_true`: expected {len(y_codes)}, got {len(pred_codes)}."
+        )
+    if _share_no_kind(classes, pred_values):
+        raise ValueError(
+            "`y_true` and `y_pred` must hold labels of one type, got "
+            f"{_kinds(classes)} and {_kinds(pred_values)}. Convert one of them."
+        )
+    position = {label: code for code, label in enumerate(classes)}
+    return np.array([position.get(label, -1) for label in pred_values])[pred_codes] == y_codes
+
+
+def check_weights(sample_weight, n_samples):
+    """Weights of shape (n_samples,), ones for None; ValueError unless 1-D, finite, >= 0 and not all 0."""
+    if sample_weight is None:
+        return np.ones(n_samples)
+    try:
+        weight = np.asarray(sample_weight, dtype=float)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"`sample_weight` must be numeric: {error}.") from error
+    if weight.shape != (n_samples,):
+        raise ValueError(
+            f"`sample_weight` must be 1-D with one weight per sample: expected shape ({n_samples},), "
+            f"got {weight.shape}."
+        )
+    if not np.isfinite(weight).all() or (weight < 0).any():
+        raise ValueError("`sample_weight` must be finite and >= 0, got NaN, inf or a negative weight.")
+    if not weight.any():
+        raise ValueError("`sample_weight` must have a positive weight, got only zeros: nothing is left to score.")
+    return weight
+
+
+def _columns(bias_labels, name):
+    """The attributes as a list of columns, at least one."""
+    if bias_labels is None:
+        raise ValueError(f"`{name}` must be given, got None. Pass the bias attribute of each sample.")
+    if isinstance(bias_labels, list | tuple) and any(isinstance(row, list | tuple) for row in bias_labels):
+        sizes = {len(row) if isinstance(row, list | tuple) else 0 for row in bias_labels}
+        if len(sizes) > 1 or 0 in sizes:
+            raise ValueError(f"`{name}` must have the same number of attributes, at least one, in every row.")
+        return [list(column) for column in zip(*bias_labels, strict=True)]
+    if getattr(bias_labels, "ndim", 1) == 2 and 0 in bias_labels.shape[1:]:
+        raise ValueError(f"`{name}` must have at least one column, got shape {bias_labels.shape}.")
+    if isinstance(bias_labels, pd.DataFrame):
+        return [bias_labels.iloc[:, j] for j in range(bias_labels.shape[1])]
+    matrix = np.asarray(bias_labels) if getattr(bias_labels, "ndim", 1) == 2 else None
+    return [bias_labels] if matrix is None or matrix.ndim != 2 else list(matrix.T)
+
+
+def _as_column(values, name):
+    """One 1-D pandas or numpy column; a list keeps the type of each of its elements."""
+    if isinstance(values, str | bytes | dict | set) or not (hasattr(values, "__len__") or hasattr(values, "shape")):
+        raise ValueError(
+            f"`{name}` must be an array-like with one value per sample, got {values!s:.60} of type "
+            f"{type(values).__name__}."
+        )
+    if isinstance(values, list | tuple):
+        column = np.empty(len(values), dtype=object)
+        try:
+            column[:] = values
+        except ValueError as error:
+            raise ValueError(f"`{name}` must be 1-D, got nested sequences.") from error
+        return column
+    if isinstance(values, pd.DataFrame):
+        values = values.to_numpy()
+    if not isinstance(values, pd.Series | pd.Index | pd.api.extensions.ExtensionArray):
+        values = np.asarray(values)
+        if values.ndim == 2 and values.shape[1] == 1:
+            values = values[:, 0]
+    if values.ndim != 1:
+        raise ValueError(f"`{name}` must be 1-D, got shape {values.shape}.")
+    return values
+
+
+def _factorize(column, name):
+    """(codes, sorted Python values) of a 1-D column, by hashing: no comparison of unlike types."""
+    if isinstance(column, np.ndarray) and column.dtype.kind in "SUV":
+        column = column.astype(object)
+    elif isinstance(column, np.ndarray) and not column.dtype.isnative:
+        column = column.astype(column.dtype.newbyteorder("="))
+    try:
+        codes, unique = pd.factorize(column, use_na_sentinel=True)
+    except TypeError as error:
+        raise ValueError(f"`{name}` must hold plain labels (numbers, strings, tuples): {error}.") from error
+    if (codes < 0).any():
+        row = int(np.argmax(codes < 0))
+        raise ValueError(
+            f"`{name}` must not contain NaN or None, found {int((codes < 0).sum())}, the first at "
+            f"position {row}. Drop those samples or give them a label of their own."
+        )
+    values = [value.item() if isinstance(value, np.generic) else value for value in unique]
+    order = sorted(range(len(values)), key=_sort_key(values))
+    rank = np.empty(len(values), dtype=np.intp)
+    rank[order] = np.arange(len(values))
+    return rank[codes], [values[i] for i in order]
+
+
+def _sort_key(values):
+    """Natural order where the values are comparable, else by type and text."""
+    try:
+        sorted(values)
+    except TypeError:
+        return lambda i: (type(values[i]).__name__, str(values[i]))
+    return values.__getitem__
+
+
+def _cross(encoded):
+    """The observed joint values of several encoded columns: (codes, list of tuples)."""
+    table = np.column_stack([codes for codes, _ in encoded])
+    rows, codes = np.unique(table, axis=0, return_inverse=True)
+    values = [tuple(encoded[j][1][code] for j, code in enumerate(row)) for row in rows]
+    return codes.ravel(), values
+
+
+def _refuse_continuous(values, n_samples, name):
+    """Raise if the values look like measurements or identifiers rather than groups."""
+    fraction = not all(_is_whole(value) for value in values)
+    n_values = len(values)
+    crowded = (n_values > 20 and n_samples < 2 * n_values) or (n_values > 100 and n_samples < 5 * n_values)
+    if fraction or crowded:
+        found = f"the value {_first_fraction(values)!r}" if fraction else f"{n_values} values in {n_samples} samples"
+        raise ValueError(
+            f"`{name}` must be categorical, but looks continuous (or like an identifier): got {found}. "
+            "Bin it first, e.g. with pandas.cut or pandas.qcut."
+        )
+
+
+def _is_whole(value):
+    return not isinstance(value, float) or value.is_integer()
+
+
+def _first_fraction(values):
+    return next(value for value in values if not _is_whole(value))
+
+
+def _share_no_kind(a, b):
+    """Whether one side holds only text and the other none: no prediction could ever be right."""
+    text_a, text_b = ({isinstance(value, str | bytes) for value in values} for values in (a, b))
+    return text_a.isdisjoint(text_b)
+
+
+def _kinds(values):
+    return " and ".join(sorted({type(value).__name__ for value in values}))

@@ -1,0 +1,216 @@
+"""Groups: which samples belong to which (class, bias value) cell, and how many of each were right."""
+
+import warnings
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from sklearn_debias.exceptions import DebiasWarning
+from sklearn_debias.metrics._encoding import check_weights, correctness, encode_bias, encode_labels
+
+__all__ = ["Groups", "Tally", "encode_bias", "find_groups", "group_cells", "shorten", "tally"]
+
+
+@dataclass(frozen=True)
+class Groups:
+    """The groups of some samples, those present only.
+
+    Every sample lies in one stratum. Without overlap a stratum is a group; with a membership matrix it is a
+    pattern of memberships, so that counting and resampling need no second code path.
+    """
+
+    kind: str  # "cell" (class, bias value), "class", or "membership"
+    names: tuple  # (n_groups,)
+    absent: tuple  # names of groups without a sample
+    strata: np.ndarray  # (n,) codes
+    n_strata: int
+    member: np.ndarray | None  # (n_strata, n_groups) bool; None when strata are the groups
+
+    def total(self, values):
+        """Sum of values of shape (n,) in each group, shape (n_groups,)."""
+        return self.merge(np.bincount(self.strata, weights=values, minlength=self.n_strata))
+
+    def merge(self, per_stratum):
+        """Totals of shape (..., n_strata) per group, shape (..., n_groups)."""
+        return per_stratum if self.member is None else per_stratum @ self.member
+
+
+@dataclass(frozen=True)
+class Tally:
+    """Counts per group: all that a group metric needs to know."""
+
+    groups: Groups
+    n: np.ndarray  # (n_groups,) samples
+    weight: np.ndarray  # (n_groups,) total weight
+    hits: np.ndarray  # (n_groups,) weight of the correct ones
+    weight_squares: np.ndarray  # (n_groups,)
+    raw_accuracy: float  # over all samples, grouped or not
+    n_samples: int  # with positive weight
+
+    @property
+    def accuracy(self):
+        """Accuracy of each group, shape (n_groups,)."""
+        return self.hits / self.weight
+
+
+def tally(y_true, y_pred, *, bias_labels=None, membership=None, sample_weight=None, universe=None, absent="raise"):
+    """Validate the arguments that all group metrics share, and count."""
+    y_codes, classes = encode_labels(y_true, "y_true")
+    correct = correctness(y_codes, classes, y_pred)
+    weight = check_weights(sample_weight, len(correct))
+    keep = weight > 0
+    groups = find_groups(
+        (y_codes, classes), keep=keep, bias_labels=bias_labels, membership=membership, universe=universe, absent=absent
+    )
+    weight, correct = weight[keep], correct[keep]
+    return Tally(
+        groups=groups,
+        n=groups.total(np.ones(len(weight))).astype(np.intp),
+        weight=groups.total(weight),
+        hits=groups.total(weight * correct),
+        weight_squares=groups.total(weight**2),
+        raw_accuracy=float(np.average(correct, weights=weight)),
+        n_samples=len(weight),
+    )
+
+
+def find_groups(encoded_y, *, keep, bias_labels=None, membership=None, universe=None, absent="raise"):
+    """Groups of the samples in the mask `keep`; `encoded_y` is (codes, classes)."""
+    if absent not in ("raise", "warn", "ignore"):
+        raise ValueError(f"`absent` must be 'raise', 'warn' or 'ignore', got {absent!r}.")
+    if bias_labels is not None and membership is not None:
+        raise ValueError("`bias_labels` and `membership` must not both be given: keep the one that defines the groups.")
+    if membership is not None:
+        groups = _from_membership(membership, keep)
+    elif bias_labels is not None:
+        groups = _from_cells(encoded_y, encode_bias(bias_labels, len(keep)), keep)
+    else:
+        groups = _from_classes(encoded_y, keep)
+    if universe is not None:
+        groups = _within(groups, universe, absent)
+    return groups
+
+
+def group_cells(y, bias_labels):
+    """Encode the observed (class, bias value) cells.
+
+    Parameters
+    ----------
+    y : array-like of shape (n_samples,)
+        Class labels.
+    bias_labels : array-like of shape (n_samples,) or (n_samples, n_attributes)
+        Value of the bias attribute of each sample.
+
+    Returns
+    -------
+    codes : ndarray of shape (n_samples,), dtype intp
+        Position of each sample's cell in `names`.
+    names : list of tuple
+        The observed cells as (class, bias value), sorted by class, then by bias value.
+
+    Raises
+    ------
+    ValueError
+        If the labels are invalid, as for :func:`encode_bias`.
+
+    Examples
+    --------
+    >>> from sklearn_debias.metrics import group_cells
+    >>> codes, names = group_cells([1, 0, 1], ["sea", "sea", "land"])
+    >>> codes.tolist(), names
+    ([2, 0, 1], [(0, 'sea'), (1, 'land'), (1, 'sea')])
+    """
+    encoded = encode_labels(y, "y")
+    n_samples = len(encoded[0])
+    groups = _from_cells(encoded, encode_bias(bias_labels, n_samples), np.ones(n_samples, dtype=bool))
+    return groups.strata, list(groups.names)
+
+
+def _from_cells(encoded_y, encoded_bias, keep):
+    """Observed cells; the other cells of observed classes x observed bias values are absent."""
+    (y_codes, classes), (bias_codes, values) = encoded_y, encoded_bias
+    joint = y_codes * len(values) + bias_codes
+    seen, strata = np.unique(joint[keep], return_inverse=True)
+    empty = np.setdiff1d(np.arange(len(classes) * len(values)), seen, assume_unique=True)
+    name = [(label, value) for label in classes for value in values]
+    return Groups("cell", tuple(name[i] for i in seen), tuple(name[i] for i in empty), strata, len(seen), None)
+
+
+def _from_classes(encoded_y, keep):
+    codes, classes = encoded_y
+    seen, strata = np.unique(codes[keep], return_inverse=True)
+    empty = np.setdiff1d(np.arange(len(classes)), seen, assume_unique=True)
+    return Groups("class", tuple(classes[i] for i in seen), tuple(classes[i] for i in empty), strata, len(seen), None)
+
+
+def _from_membership(membership, keep):
+    """Overlapping groups: the columns of a boolean matrix, a frame's column names being the groups' names."""
+    matrix = np.asarray(membership)
+    if matrix.ndim != 2 or len(matrix) != len(keep) or matrix.shape[1] == 0:
+        raise ValueError(
+            f"`membership` must be a matrix of shape ({len(keep)}, n_groups): one row per sample, one "
+            f"column per group, got shape {matrix.shape}."
+        )
+    if matrix.dtype != bool:
+        raise ValueError(
+            f"`membership` must be boolean, got dtype {matrix.dtype}. Use `membership.astype(bool)` if its "
+            "entries are 0 and 1."
+        )
+    names = list(membership.columns if isinstance(membership, pd.DataFrame) else range(matrix.shape[1]))
+    if len(set(names)) < len(names):
+        raise ValueError(f"`membership` must have distinct column names, got {names}.")
+    bits, first, strata = np.unique(np.packbits(matrix[keep], axis=1), axis=0, return_index=True, return_inverse=True)
+    member = matrix[keep][first]
+    present = member.any(axis=0)
+    if not present.any():
+        raise ValueError("`membership` must put at least one sample in a group, got no True at all.")
+    return Groups(
+        "membership",
+        tuple(name for name, is_in in zip(names, present, strict=True) if is_in),
+        tuple(name for name, is_in in zip(names, present, strict=True) if not is_in),
+        strata.ravel(),
+        len(bits),
+        member[:, present],
+    )
+
+
+def _within(groups, universe, absent):
+    """Check the groups against an explicit universe, apply its policy for absent ones."""
+    expected = _check_universe(universe, groups.kind)
+    outside = [name for name in groups.names if name not in expected]
+    if outside:
+        raise ValueError(
+            f"`universe` must contain every observed group, but these are outside of it: {shorten(outside)}. "
+            "Add them, or check the spelling and type of the labels."
+        )
+    observed = set(groups.names)
+    empty = tuple(name for name in expected if name not in observed)
+    if empty and absent != "ignore":
+        message = f"{len(empty)} of the {len(expected)} groups in `universe` have no sample: {shorten(empty)}."
+        if absent == "raise":
+            raise ValueError(f"{message} Pass absent='ignore' to score the observed ones only.")
+        warnings.warn(f"{message} The observed ones are scored.", DebiasWarning, stacklevel=6)
+    return replace(groups, absent=empty)
+
+
+def _check_universe(universe, kind):
+    """The universe as a dict of distinct names, in the caller's order."""
+    form = {"cell": "(class, bias value) pairs", "class": "class labels", "membership": "column names"}[kind]
+    if isinstance(universe, str) or not hasattr(universe, "__iter__"):
+        raise ValueError(f"`universe` must be a list of {form}, got {universe!r}.")
+    names = list(universe)
+    pairs = all(isinstance(name, tuple) and len(name) == 2 for name in names)
+    try:
+        expected = dict.fromkeys(names)
+    except TypeError as error:
+        raise ValueError(f"`universe` must be a list of {form}, and hashable: {error}.") from error
+    if not names or (kind == "cell" and not pairs) or len(expected) < len(names):
+        raise ValueError(f"`universe` must be a non-empty list of distinct {form}, got {shorten(names)}.")
+    return expected
+
+
+def shorten(names, most=8):
+    """Text of a list of names, cut after `most` of them."""
+    text = ", ".join(repr(name) for name in list(names)[:most])
+    return text if len(names) <= most else f"{text}, ... ({len(names)} in all)"

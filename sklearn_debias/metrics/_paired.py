@@ -1,0 +1,199 @@
+"""Is one model better than another on the same test set? A bootstrap of the counts."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from sklearn_debias.metrics._encoding import correctness, encode_labels
+from sklearn_debias.metrics._groups import find_groups
+from sklearn_debias.metrics._intervals import check_confidence
+from sklearn_debias.metrics._random import check_rng
+from sklearn_debias.metrics._summaries import COEFFICIENTS, summarise, warn_of_classes
+
+__all__ = ["PairedDifference", "paired_difference"]
+
+
+@dataclass(frozen=True)
+class PairedDifference:
+    """Difference of two models in a group metric, with its interval.
+
+    Attributes
+    ----------
+    metric : str
+        Name of the metric.
+    score_a, score_b : float
+        The metric of each model.
+    difference : float
+        ``score_a - score_b``.
+    interval : tuple of two floats
+        Lower and upper end of the bootstrap interval of the difference.
+    confidence : float
+        Nominal coverage of the interval.
+    n_resamples : int
+        Number of bootstrap replicates.
+    """
+
+    metric: str
+    score_a: float
+    score_b: float
+    difference: float
+    interval: tuple[float, float]
+    confidence: float
+    n_resamples: int
+
+    def __str__(self):
+        low, high = self.interval
+        verdict = "0 is inside" if low <= 0 <= high else "0 is outside"
+        return (
+            f"{self.metric}: a {self.score_a:.3f}, b {self.score_b:.3f}, a - b = {self.difference:+.3f}, "
+            f"{100 * self.confidence:g} % interval [{low:+.3f}, {high:+.3f}] ({verdict})"
+        )
+
+
+def paired_difference(
+    y_true,
+    y_pred_a,
+    y_pred_b,
+    *,
+    metric="worst_group_accuracy",
+    bias_labels=None,
+    membership=None,
+    aligned=None,
+    group_shares=None,
+    universe=None,
+    absent="raise",
+    n_resamples=2000,
+    confidence=0.95,
+    random_state=None,
+):
+    """Difference of two models in a group metric, with a paired bootstrap interval.
+
+    Samples are drawn with replacement within each group, so that group sizes stay as they are (from all samples
+    when groups overlap), and both models are scored on the same draw. Only the counts of (a right or wrong, b
+    right or wrong) matter, which are multinomial: the cost does not grow with the number of samples.
+
+    Parameters
+    ----------
+    y_true : array-like of shape (n_samples,)
+        True class labels.
+    y_pred_a, y_pred_b : array-like of shape (n_samples,)
+        Labels predicted by the two models for the same samples.
+    metric : str, default="worst_group_accuracy"
+        Name of a metric as in :func:`get_scorer_names`.
+    bias_labels : array-like of shape (n_samples,) or (n_samples, n_attributes), default=None
+        Bias attribute of each sample. None takes the classes as groups and warns.
+    membership : array-like of bool of shape (n_samples, n_groups), default=None
+        Overlapping groups, instead of `bias_labels`.
+    aligned : dict, default=None
+        Class label -> aligned bias value; required by the metrics of alignment. See :func:`aligned_map`.
+    group_shares : dict, default=None
+        Group -> share in the training data; required by "adjusted_accuracy". See :func:`group_shares_map`.
+    universe, absent
+        As in :func:`worst_group_accuracy_score`.
+    n_resamples : int, default=2000
+        Number of bootstrap replicates, at least 100.
+    confidence : float, default=0.95
+        Nominal coverage of the interval, in (0, 1).
+    random_state : int, numpy Generator, RandomState or None, default=None
+        Seed of the bootstrap; None draws fresh entropy.
+
+    Returns
+    -------
+    result : PairedDifference
+        Scores, difference and interval; ``print`` it for a summary.
+
+    Raises
+    ------
+    ValueError
+        If an argument is invalid.
+
+    Warns
+    -----
+    DebiasWarning
+        If neither `bias_labels` nor `membership` is given.
+
+    Notes
+    -----
+    The interval is the basic one, the percentile interval mirrored at the observed difference, because a
+    minimum over groups is biased downwards, more so in a replicate: where one model has ten equal groups of
+    50 and the other a clear worst one, percentiles cover the difference 72 % of the time, the mirrored ones
+    about 91 %. It need not be centred, and is too narrow when a decisive group has few samples (below about
+    30) or no error.
+
+    References
+    ----------
+    .. [1] B. Efron and R. Tibshirani, "An Introduction to the Bootstrap", Chapman & Hall, 1993.
+
+    Examples
+    --------
+    >>> from sklearn_debias.metrics import paired_difference
+    >>> y, bias = [0, 0, 1, 1] * 50, ["a", "b", "a", "b"] * 50
+    >>> result = paired_difference(y, y, [0, 0, 1, 0] * 50, bias_labels=bias, random_state=0)
+    >>> result.difference, result.interval
+    (1.0, (1.0, 1.0))
+    """
+    if metric not in COEFFICIENTS:
+        raise ValueError(f"`metric` must be one of {sorted(COEFFICIENTS)}, got {metric!r}.")
+    if isinstance(n_resamples, bool) or not isinstance(n_resamples, int | np.integer) or n_resamples < 100:
+        raise ValueError(f"`n_resamples` must be an int >= 100, got {n_resamples!r}.")
+    confidence, rng = check_confidence(confidence), check_rng(random_state)
+    y_codes, classes = encode_labels(y_true, "y_true")
+    right_a, right_b = (correctness(y_codes, classes, y_pred) for y_pred in (y_pred_a, y_pred_b))
+    groups = find_groups(
+        (y_codes, classes),
+        keep=np.ones(len(right_a), dtype=bool),
+        bias_labels=bias_labels,
+        membership=membership,
+        universe=universe,
+        absent=absent,
+    )
+    counts = _outcome_counts(groups, right_a, right_b)
+    n = groups.merge(counts.sum(axis=-1))
+    coefficients = COEFFICIENTS[metric](groups, n, {"aligned": aligned, "group_shares": group_shares})
+    warn_of_classes(groups)
+    observed = _accuracies(groups, counts)
+    score_a, score_b = (float(summarise(accuracy, coefficients)) for accuracy in observed)
+    difference = score_a - score_b
+    replicates = [
+        np.subtract(*(summarise(accuracy, coefficients) for accuracy in _accuracies(groups, draws, observed)))
+        for draws in _resamples(groups, counts, n_resamples, rng)
+    ]
+    interval = _basic_interval(difference, np.concatenate(replicates), confidence)
+    widest = 2.0 if metric == "bias_gap" else 1.0  # a gap lies in [-1, 1], an accuracy in [0, 1]
+    low, high = np.clip(interval, -widest, widest).tolist()
+    return PairedDifference(metric, score_a, score_b, difference, (low, high), confidence, int(n_resamples))
+
+
+def _outcome_counts(groups, right_a, right_b):
+    """Counts of shape (n_strata, 4): both wrong, only b right, only a right, both right."""
+    outcome = 4 * groups.strata + 2 * right_a + right_b
+    return np.bincount(outcome, minlength=4 * groups.n_strata).reshape(-1, 4)
+
+
+def _accuracies(groups, counts, otherwise=(0.0, 0.0)):
+    """[of a, of b], each (..., n_groups), from counts (..., n_strata, 4); `otherwise` where a draw has no sample."""
+    n = groups.merge(counts.sum(axis=-1))
+    hits = counts[..., 2:].sum(axis=-1), counts[..., 1::2].sum(axis=-1)
+    return [
+        np.where(n > 0, groups.merge(right) / np.maximum(n, 1), accuracy)
+        for right, accuracy in zip(hits, otherwise, strict=True)
+    ]
+
+
+def _resamples(groups, counts, n_resamples, rng):
+    """Yield blocks of bootstrap replicates of the counts, (block, n_strata, 4), small enough for memory."""
+    block = max(1, 4_000_000 // counts.size)
+    for start in range(0, n_resamples, block):
+        size = min(block, n_resamples - start)
+        if groups.member is None:
+            yield np.stack([rng.multinomial(row.sum(), row / row.sum(), size=size) for row in counts], axis=1)
+        else:  # a pattern of memberships may hold one sample: as strata they would leave no variation
+            cells = counts.ravel()
+            yield rng.multinomial(cells.sum(), cells / cells.sum(), size=size).reshape(size, *counts.shape)
+
+
+def _basic_interval(observed, replicates, confidence):
+    """The percentile interval of the replicates, mirrored at the observed value."""
+    tail = (1 - confidence) / 2
+    low, high = np.quantile(replicates, [tail, 1 - tail])
+    return 2 * observed - high, 2 * observed - low

@@ -1,0 +1,147 @@
+"""Scorers for `scoring=`: the ready ones, and how to make or get another."""
+
+import copy
+import inspect
+
+import sklearn.metrics
+
+from sklearn_debias.metrics._alignment_scores import (
+    aligned_accuracy_score,
+    bias_gap_score,
+    conflicting_accuracy_score,
+)
+from sklearn_debias.metrics._group_scorer import GroupScorer
+from sklearn_debias.metrics._lookup import BiasLookup
+from sklearn_debias.metrics._scores import (
+    adjusted_accuracy_score,
+    group_mean_accuracy_score,
+    worst_group_accuracy_score,
+)
+
+__all__ = [
+    "adjusted_accuracy_scorer",
+    "aligned_accuracy_scorer",
+    "bias_gap_scorer",
+    "conflicting_accuracy_scorer",
+    "get_scorer",
+    "get_scorer_names",
+    "group_mean_accuracy_scorer",
+    "make_group_scorer",
+    "worst_group_accuracy_scorer",
+]
+
+
+def make_group_scorer(score_func, *, response_method="predict", greater_is_better=True, bias_labels=None, **kwargs):
+    """Make a scorer from a metric that takes `bias_labels`.
+
+    Parameters
+    ----------
+    score_func : callable
+        Metric with signature ``score_func(y_true, y_pred, *, bias_labels=None, ...)``. Its parameters
+        `aligned` and `group_shares` are filled from the fitted estimator's `aligned_bias_` and
+        `group_shares_` unless given here.
+    response_method : str, default="predict"
+        The estimator's method whose result is `y_pred`; a binary `predict_proba` gives the second class's
+        column.
+    greater_is_better : bool, default=True
+        False flips the sign of the score.
+    bias_labels : pandas.Series or pandas.DataFrame, default=None
+        Bias labels of ALL samples, looked up by the index of the y (or else the X) that is scored: for use
+        without metadata routing. The index must not have duplicates, and must still identify the samples:
+        after `reset_index` the lookup finds other samples' labels. None expects them by routing.
+    **kwargs : dict
+        Further arguments of the metric, such as `universe`, `absent`, `aligned`.
+
+    Returns
+    -------
+    scorer : GroupScorer
+        For `scoring=`, or to call as ``scorer(estimator, X, y, bias_labels=...)``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `score_func` does not take `bias_labels` or an argument in `kwargs`, or `bias_labels` is no Series
+        with a unique index.
+
+    Examples
+    --------
+    >>> from sklearn_debias.metrics import conflicting_accuracy_score, make_group_scorer
+    >>> make_group_scorer(conflicting_accuracy_score, aligned={0: "a", 1: "b"})
+    make_group_scorer(conflicting_accuracy_score, aligned={0: 'a', 1: 'b'})
+    """
+    if not callable(score_func) or "bias_labels" not in inspect.signature(score_func).parameters:
+        raise TypeError(f"`score_func` must be a callable that takes `bias_labels`, got {score_func!r}.")
+    unknown = sorted(set(kwargs) - set(inspect.signature(score_func).parameters))
+    if unknown:
+        raise TypeError(f"`kwargs` must be arguments of {score_func.__name__}, got {unknown}.")
+    lookup = None if bias_labels is None else BiasLookup(bias_labels)
+    return GroupScorer(score_func, 1 if greater_is_better else -1, kwargs, response_method, lookup)
+
+
+worst_group_accuracy_scorer = make_group_scorer(worst_group_accuracy_score)
+group_mean_accuracy_scorer = make_group_scorer(group_mean_accuracy_score)
+adjusted_accuracy_scorer = make_group_scorer(adjusted_accuracy_score)
+conflicting_accuracy_scorer = make_group_scorer(conflicting_accuracy_score)
+aligned_accuracy_scorer = make_group_scorer(aligned_accuracy_score)
+bias_gap_scorer = make_group_scorer(bias_gap_score, greater_is_better=False)
+
+_SCORERS = {
+    "worst_group_accuracy": worst_group_accuracy_scorer,
+    "group_mean_accuracy": group_mean_accuracy_scorer,
+    "adjusted_accuracy": adjusted_accuracy_scorer,
+    "conflicting_accuracy": conflicting_accuracy_scorer,
+    "aligned_accuracy": aligned_accuracy_scorer,
+    "bias_gap": bias_gap_scorer,
+}
+
+
+def get_scorer_names():
+    """Names of the scorers of this package, for :func:`get_scorer`.
+
+    Returns
+    -------
+    names : list of str
+        The names, sorted.
+
+    Examples
+    --------
+    >>> from sklearn_debias.metrics import get_scorer_names
+    >>> get_scorer_names()[:3]
+    ['adjusted_accuracy', 'aligned_accuracy', 'bias_gap']
+    """
+    return sorted(_SCORERS)
+
+
+def get_scorer(scoring):
+    """Get a scorer by name: one of this package's, or one of scikit-learn's.
+
+    Parameters
+    ----------
+    scoring : str or callable
+        A name of :func:`get_scorer_names` or of scikit-learn; a callable is returned as it is.
+
+    Returns
+    -------
+    scorer : callable
+        A fresh copy of the scorer.
+
+    Raises
+    ------
+    ValueError
+        If there is no scorer of that name.
+
+    Examples
+    --------
+    >>> from sklearn_debias.metrics import get_scorer
+    >>> get_scorer("bias_gap")
+    make_group_scorer(bias_gap_score, greater_is_better=False)
+    """
+    if callable(scoring):
+        return scoring
+    if isinstance(scoring, str) and scoring in _SCORERS:
+        return copy.deepcopy(_SCORERS[scoring])
+    if isinstance(scoring, str) and scoring in sklearn.metrics.get_scorer_names():
+        return sklearn.metrics.get_scorer(scoring)
+    raise ValueError(
+        f"`scoring` must be one of {get_scorer_names()} or of sklearn.metrics.get_scorer_names(), got {scoring!r}."
+    )

@@ -1,0 +1,171 @@
+"""What the training data say about the groups: the aligned bias values and the groups' shares."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from sklearn_debias.metrics._encoding import check_weights
+from sklearn_debias.metrics._groups import group_cells, shorten
+
+__all__ = ["aligned_map", "aligned_mask", "group_shares_map", "share_weights"]
+
+
+def aligned_map(y, bias_labels, *, ties="raise"):
+    """Bias value that each class goes with most often in the training data.
+
+    A sample is *bias-aligned* when it carries this value and *bias-conflicting* otherwise. Always compute the
+    map on training data: in an unbiased test set the most frequent value is noise.
+
+    Parameters
+    ----------
+    y : array-like of shape (n_samples,)
+        Class labels of the training data.
+    bias_labels : array-like of shape (n_samples,) or (n_samples, n_attributes)
+        Bias attribute of each training sample, of any dtype. With several attributes the aligned value is the
+        most frequent joint value, a tuple.
+    ties : {"raise", "omit"}, default="raise"
+        What to do with a class whose two most frequent values are equally frequent: raise an error, or leave
+        the class out of the map.
+
+    Returns
+    -------
+    aligned : dict
+        Class label -> aligned bias value, both as Python scalars.
+
+    Raises
+    ------
+    ValueError
+        If the labels are invalid, or a class has a tie and `ties` is "raise".
+
+    Notes
+    -----
+    The map counts within each class, as the field does. Where one bias value is the majority in every class,
+    it is the aligned value of every class; if alignment is meant in another sense, write the dict by hand.
+
+    Examples
+    --------
+    >>> from sklearn_debias.metrics import aligned_map
+    >>> aligned_map(["cow", "cow", "cow", "camel"], ["grass", "grass", "sand", "sand"])
+    {'camel': 'sand', 'cow': 'grass'}
+    """
+    if ties not in ("raise", "omit"):
+        raise ValueError(f"`ties` must be 'raise' or 'omit', got {ties!r}.")
+    codes, cells = group_cells(y, bias_labels)
+    best: dict = {}
+    tied: dict = {}
+    for (label, value), count in zip(cells, np.bincount(codes).tolist(), strict=True):
+        if label not in best or count > best[label][1]:
+            best[label] = (value, count)
+            tied.pop(label, None)
+        elif count == best[label][1]:
+            tied.setdefault(label, [best[label][0]]).append(value)
+    if tied and ties == "raise":
+        label, values = next(iter(tied.items()))
+        raise ValueError(
+            f"`bias_labels` must have one most frequent value per class, but in class {label!r} the values "
+            f"{shorten(values)} are equally frequent. Pass a dict of your own as `aligned` instead."
+        )
+    return {label: value for label, (value, _) in best.items() if label not in tied}
+
+
+def group_shares_map(y, bias_labels, *, sample_weight=None):
+    """Share of each (class, bias value) group in the training data.
+
+    Parameters
+    ----------
+    y : array-like of shape (n_samples,)
+        Class labels of the training data.
+    bias_labels : array-like of shape (n_samples,) or (n_samples, n_attributes)
+        Bias attribute of each training sample.
+    sample_weight : array-like of shape (n_samples,), default=None
+        Weights, finite and >= 0; None weighs all samples alike.
+
+    Returns
+    -------
+    shares : dict
+        (class label, bias value) -> share in (0, 1], for the groups with positive weight. The shares sum to
+        1.
+
+    Raises
+    ------
+    ValueError
+        If the labels or weights are invalid.
+
+    Examples
+    --------
+    >>> from sklearn_debias.metrics import group_shares_map
+    >>> group_shares_map([0, 0, 0, 1], ["a", "a", "b", "b"])
+    {(0, 'a'): 0.5, (0, 'b'): 0.25, (1, 'b'): 0.25}
+    """
+    codes, names = group_cells(y, bias_labels)
+    totals = np.bincount(codes, weights=check_weights(sample_weight, len(codes)))
+    shares = (totals / totals.sum()).tolist()
+    return {name: share for name, share in zip(names, shares, strict=True) if share > 0}
+
+
+def aligned_mask(groups, aligned):
+    """Boolean array of shape (n_groups,): whether each (class, bias value) cell is aligned."""
+    if groups.kind != "cell":
+        raise ValueError(
+            "`bias_labels` must be given to tell aligned from conflicting samples; `membership` or the "
+            "classes alone cannot."
+        )
+    if not isinstance(aligned, Mapping) or not aligned:
+        raise ValueError(
+            "`aligned` must be a non-empty dict from class label to aligned bias value, such as "
+            f"`aligned_map(y_train, bias_train)`, got {aligned!r}."
+        )
+    unknown = {label: None for label, _ in groups.names if label not in aligned}
+    if unknown:
+        raise ValueError(
+            f"`aligned` must have an entry for every class in `y_true`, but lacks {shorten(unknown)} (a "
+            "class absent from the training data, or one whose most frequent bias values tied). Add it "
+            "by hand."
+        )
+    observed = {value for _, value in (*groups.names, *groups.absent)}
+    if observed.isdisjoint(aligned.values()):
+        raise ValueError(
+            "`aligned` must map to values of `bias_labels`, but none of "
+            f"{shorten(set(aligned.values()))} is among {shorten(observed)}. Check the spelling and type "
+            "of the values."
+        )
+    return np.array([aligned[label] == value for label, value in groups.names])
+
+
+def share_weights(groups, group_shares):
+    """Weights of shape (n_groups,), summing to 1: the training share of each present group."""
+    if isinstance(group_shares, pd.Series):
+        group_shares = group_shares.to_dict()
+    if not isinstance(group_shares, Mapping) or not group_shares:
+        raise ValueError(
+            "`group_shares` must be a non-empty dict from group to its share in the TRAINING data, such as "
+            f"`group_shares_map(y_train, bias_train)`, got {group_shares!r}."
+        )
+    _refuse_unseen(groups, group_shares)
+    try:
+        values = np.array([float(share) for share in group_shares.values()])
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"`group_shares` must map groups to numbers: {error}.") from error
+    if not np.isfinite(values).all() or (values < 0).any():
+        raise ValueError(f"`group_shares` must be finite and >= 0, got {shorten(values.tolist())}.")
+    shares = np.array([float(group_shares.get(name, 0.0)) for name in groups.names])
+    if not shares.any():
+        raise ValueError(
+            f"`group_shares` must be positive for an observed group, but is 0 for all of {shorten(groups.names)}."
+        )
+    return shares / shares.sum()
+
+
+def _refuse_unseen(groups, group_shares):
+    """A cell without a share had none in training; a class or bias value without any is an error."""
+    if groups.kind == "cell" and all(isinstance(key, tuple) and len(key) == 2 for key in group_shares):
+        classes, values = ({key[i] for key in group_shares} for i in (0, 1))
+        unseen = [(c, v) for c, v in groups.names if c not in classes or v not in values]
+    else:
+        unseen = [name for name in groups.names if name not in group_shares]
+    if unseen:
+        raise ValueError(
+            "`group_shares` must cover the observed groups, but has no class or bias value for "
+            f"{shorten(unseen)}. Compute it on the training data, with labels of the same type."
+        )

@@ -1,0 +1,108 @@
+"""Train and test sets that hold every (class, bias value) group in the same proportion."""
+
+import warnings
+
+import numpy as np
+from sklearn.utils import _safe_indexing, indexable
+
+from sklearn_debias.exceptions import DebiasWarning
+from sklearn_debias.metrics._groups import group_cells, shorten
+from sklearn_debias.metrics._random import check_rng
+
+__all__ = ["bias_train_test_split"]
+
+
+def bias_train_test_split(X, y, bias_labels, *arrays, test_size=0.25, random_state=None):
+    """Split data into train and test sets, shuffled and stratified on the pair (y, bias_labels).
+
+    Every group with at least two samples is in both sets; a group of one sample goes to the training set.
+
+    Parameters
+    ----------
+    X : array-like of shape (n_samples, ...)
+        The data.
+    y : array-like of shape (n_samples,)
+        Class labels.
+    bias_labels : array-like of shape (n_samples,) or (n_samples, n_attributes)
+        Bias attribute of each sample.
+    *arrays : sequence of array-like
+        Further arrays with one row per sample, such as `sample_weight`; split alike.
+    test_size : float or int, default=0.25
+        Share of the samples in the test set, in (0, 1), rounded up; or their number.
+    random_state : int, numpy Generator, RandomState or None, default=None
+        Seed of the shuffling; None draws fresh entropy.
+
+    Returns
+    -------
+    splits : list
+        Train and test part of each array, in the order given: ``X_train, X_test, y_train, y_test, bias_train,
+        bias_test, ...``. Lists, arrays and pandas objects keep their type.
+
+    Raises
+    ------
+    ValueError
+        If an argument is invalid, or the test set cannot hold, or spare, one sample of every group.
+
+    Warns
+    -----
+    DebiasWarning
+        If a group has a single sample.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_debias.model_selection import bias_train_test_split
+    >>> X, y, bias = np.arange(16), np.repeat([0, 1], 8), np.tile(["a", "b"], 8)
+    >>> X_train, X_test, y_train, y_test, b_train, b_test = bias_train_test_split(X, y, bias, random_state=0)
+    >>> sorted(zip(y_test.tolist(), b_test.tolist()))
+    [(0, 'a'), (0, 'b'), (1, 'a'), (1, 'b')]
+    """
+    arrays = indexable(X, y, bias_labels, *arrays)
+    rng = check_rng(random_state)
+    codes, names = group_cells(y, bias_labels)
+    counts = np.bincount(codes)
+    n_test = _check_test_size(test_size, len(codes))
+    single = [name for name, count in zip(names, counts, strict=True) if count == 1]
+    if single:
+        warnings.warn(
+            f"{len(single)} (class, bias value) groups have a single sample, which goes to the training set: "
+            f"{shorten(single)}.",
+            DebiasWarning,
+            stacklevel=2,
+        )
+    deck = np.lexsort((rng.permutation(len(codes)), codes))
+    rank = np.arange(len(codes)) - np.repeat(np.cumsum(counts) - counts, counts)  # within the group, in deck order
+    is_test = rank < _allot(counts, n_test)[codes[deck]]
+    train, test = rng.permutation(deck[~is_test]), rng.permutation(deck[is_test])
+    return [_safe_indexing(array, rows) for array in arrays for rows in (train, test)]
+
+
+def _check_test_size(test_size, n_samples):
+    """The number of test samples."""
+    if isinstance(test_size, bool) or not isinstance(test_size, int | float | np.number):
+        raise ValueError(f"`test_size` must be a float in (0, 1) or an int, got {test_size!r}.")
+    is_count = isinstance(test_size, int | np.integer)
+    if not 0 < test_size < (n_samples if is_count else 1):
+        raise ValueError(
+            f"`test_size` must be a float in (0, 1), or an int from 1 to {n_samples - 1} for {n_samples} "
+            f"samples, got {test_size!r}."
+        )
+    return int(test_size) if is_count else int(np.ceil(test_size * n_samples))
+
+
+def _allot(counts, n_test):
+    """Test samples per group: proportional, `n_test` in all; a group of two or more is in both sets."""
+    least, most = (counts > 1).astype(int), counts - 1
+    if not least.sum() <= n_test <= most.sum():
+        raise ValueError(
+            f"`test_size` must leave a sample of each of the {least.sum()} larger groups in both sets: from "
+            f"{least.sum()} to {most.sum()} test samples, got {n_test}."
+        )
+    quota = counts * n_test / counts.sum()
+    allotted = np.clip(np.floor(quota).astype(int), least, most)
+    while (excess := allotted.sum() - n_test) != 0:
+        step = -np.sign(excess)
+        movable = allotted < most if step > 0 else allotted > least
+        need = np.where(movable, step * (quota - allotted), -np.inf)
+        allotted[np.argmax(need)] += step
+    return allotted

@@ -1,0 +1,187 @@
+"""From what the user calls a module to a fresh one of the right size."""
+
+import copy
+import inspect
+import os
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn.parameter import is_lazy
+
+from sklearn_debias.core import SplitModule, split
+from sklearn_debias.models._nets import Normalize, cifar_resnet18, linear, mlp, simple_cnn
+
+OWN: dict[str, Callable[..., nn.Module]] = {
+    "linear": linear,
+    "mlp": mlp,
+    "simple_cnn": simple_cnn,
+    "cifar_resnet18": cifar_resnet18,
+}
+IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+
+
+def default_name(shape: tuple[int, ...]) -> str:
+    """Name of the default module for inputs of ``shape`` (without the batch)."""
+    if len(shape) == 1:
+        return "linear"
+    side = max(shape[1:])
+    return "simple_cnn" if side <= 16 else "cifar_resnet18" if side <= 64 else "resnet18"
+
+
+def build_module(
+    module: Any,
+    shape: tuple[int, ...],
+    n_classes: int,
+    *,
+    options: Mapping[str, Any],
+    normalize: Any = None,
+    auxiliary: bool = False,
+    parameter: str = "module",
+) -> nn.Module:
+    """Build a module for inputs of ``shape``, split into body and head where possible.
+
+    Parameters
+    ----------
+    module : str, callable, nn.Module or None
+        A name, a class or factory, an instance (copied), or None for the default.
+    shape : tuple of int
+        (features,) or (channels, height, width).
+    n_classes : int
+    options : mapping
+        Arguments for the name's, class's or factory's call.
+    normalize : None, "imagenet" or (mean, std)
+    auxiliary : bool, default=False
+        For a second net: the head of a copied instance is initialised anew, so that the two nets differ.
+    parameter : str, default="module"
+        What the user calls it; for messages.
+    """
+    module = default_name(shape) if module is None else module
+    if isinstance(module, nn.Module):
+        if options:
+            raise ValueError(
+                f"`net_params` must not hold module__* when `module` is an instance, got {sorted(options)}. "
+                f"Pass the class instead."
+            )
+        built = split(copy.deepcopy(module))
+        if auxiliary:
+            _reset_head(built)
+    elif isinstance(module, str):
+        built = _by_name(module, shape, n_classes, dict(options), parameter)
+    else:
+        built = split(_call(module, shape, n_classes, dict(options), parameter))
+    return built if normalize is None else _normalized(built, normalize)
+
+
+def is_same_network(one: Any, other: Any) -> bool:
+    """Whether two values of a module parameter make one network: copies of an instance do, too."""
+    if isinstance(one, nn.Module) and isinstance(other, nn.Module) and one is not other:
+        a, b = one.state_dict(), other.state_dict()
+        alike = type(one) is type(other) and a.keys() == b.keys() and not any(map(is_lazy, (*a.values(), *b.values())))
+        return alike and all(torch.equal(a[k], b[k]) for k in a)
+    return one is other or (isinstance(one, str) and one == other)
+
+
+def _call(
+    factory: Callable, shape: tuple[int, ...], n_classes: int, options: dict[str, Any], parameter: str
+) -> nn.Module:
+    known = {"n_features": _size(shape), "in_channels": shape[0], "n_classes": n_classes}
+    try:
+        names = set(inspect.signature(factory).parameters)
+    except (TypeError, ValueError):
+        names = set()
+    try:
+        built = factory(**{k: v for k, v in known.items() if k in names} | options)
+    except TypeError as error:
+        raise TypeError(
+            f"`{parameter}` could not be built by {factory!r} with {options}: {error}. Its call is given "
+            f"module__* of `net_params`, and n_features, in_channels and n_classes where it accepts them."
+        ) from error
+    if not isinstance(built, nn.Module):
+        raise TypeError(f"`{parameter}` must make an nn.Module, but {factory!r} made a {type(built).__name__}.")
+    return built
+
+
+def _by_name(name: str, shape: tuple[int, ...], n_classes: int, options: dict[str, Any], parameter: str) -> nn.Module:
+    if name in OWN:
+        if len(shape) == 1 and name in ("simple_cnn", "cifar_resnet18"):
+            raise ValueError(f"`{parameter}`={name!r} needs 4-D images (n, c, h, w), got 2-D X. Use 'linear' or 'mlp'.")
+        if len(shape) == 3 and name == "linear":
+            return SplitModule(nn.Flatten(), nn.Linear(_size(shape), n_classes))
+        return split(_call(OWN[name], shape, n_classes, options, parameter))
+    from torchvision import models
+
+    if name not in models.list_models(module=models):
+        raise ValueError(
+            f"`{parameter}` must be one of {sorted(OWN)}, a classifier of torchvision.models, an nn.Module or a "
+            f"factory of one, got {name!r}."
+        )
+    if len(shape) == 1:
+        raise ValueError(f"`{parameter}`={name!r} needs 4-D images (n, c, h, w), got 2-D X. Use 'linear' or 'mlp'.")
+    return _torchvision(name, shape[0], n_classes, options)
+
+
+def _torchvision(name: str, channels: int, n_classes: int, options: dict[str, Any]) -> nn.Module:
+    from torchvision import models
+
+    weights = options.pop("weights", None)
+    path = weights if isinstance(weights, (str, os.PathLike)) and os.path.exists(weights) else None
+    if weights is None:
+        module = split(models.get_model(name, num_classes=n_classes, **options))
+    else:
+        module = split(models.get_model(name, weights=None if path else weights, **options))
+        if not isinstance(module, SplitModule):
+            raise ValueError(f"`module__weights` needs a last linear layer to replace, which {name!r} has not.")
+        if path:
+            _load(module.body, path)
+        module.head = nn.Linear(module.head.in_features, n_classes)
+    return module if channels == 3 else _before(_ToRGB(channels), module)
+
+
+def _load(body: nn.Module, path: Any) -> None:
+    state = torch.load(path, map_location="cpu", weights_only=True)
+    own = body.state_dict()
+    missing = [k for k in own if k not in state]
+    if missing:
+        raise ValueError(f"`module__weights`={str(path)!r} lacks {len(missing)} entries, such as {missing[:3]}.")
+    body.load_state_dict({k: state[k] for k in own})
+
+
+def _before(layer: nn.Module, module: nn.Module) -> nn.Module:
+    """``module`` with ``layer`` in front of it."""
+    body, head = getattr(module, "body", None), getattr(module, "head", None)
+    if isinstance(body, nn.Module) and isinstance(head, nn.Module):
+        return SplitModule(nn.Sequential(layer, body), head)
+    return nn.Sequential(layer, module)
+
+
+class _ToRGB(nn.Module):
+    """Grey images as RGB; other channel counts through a 1x1 convolution."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.mix = nn.Identity() if channels == 1 else nn.Conv2d(channels, 3, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.mix(x)
+        return x.expand(-1, 3, -1, -1) if x.shape[1] == 1 else x
+
+
+def _normalized(module: nn.Module, normalize: Any) -> nn.Module:
+    return _before(Normalize(*(IMAGENET if isinstance(normalize, str) else normalize)), module)
+
+
+def _reset_head(module: nn.Module) -> None:
+    resets = [m.reset_parameters for m in module.modules() if hasattr(m, "reset_parameters")]
+    if not resets:
+        raise ValueError(
+            "`module` is an instance without a layer that can be initialised anew, so that the biased net "
+            "would start equal to the model. Pass a class or factory, or another `biased_module`."
+        )
+    reset: Any = resets[-1]
+    reset()
+
+
+def _size(shape: tuple[int, ...]) -> int:
+    return int(torch.Size(shape).numel())

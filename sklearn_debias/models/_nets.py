@@ -1,0 +1,78 @@
+"""Small modules, each split into body and head."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+
+from sklearn_debias.core import SplitModule, split
+
+
+def linear(n_features: int, n_classes: int) -> SplitModule:
+    """Logistic regression: the features are the input.
+
+    The weights start near zero, N(0, .01), so that a short fit ends where the data point, not where it began.
+    """
+    head = nn.Linear(n_features, n_classes)
+    nn.init.normal_(head.weight, std=0.01)
+    nn.init.zeros_(head.bias)
+    return SplitModule(nn.Identity(), head)
+
+
+def mlp(n_features: int, n_classes: int, hidden: int | Sequence[int] = 100, dropout: float = 0.0) -> SplitModule:
+    """Perceptron with ReLU layers of the given widths; images are flattened."""
+    widths = [n_features, *([hidden] if isinstance(hidden, int) else hidden)]
+    layers: list[nn.Module] = [nn.Flatten()]
+    for width, following in pairwise(widths):
+        layers += [nn.Linear(width, following), nn.ReLU(), *([nn.Dropout(dropout)] if dropout else [])]
+    return SplitModule(nn.Sequential(*layers), nn.Linear(widths[-1], n_classes))
+
+
+def simple_cnn(in_channels: int, n_classes: int, width: int = 32) -> SplitModule:
+    """Two 3x3 convolutions, pooling to 4x4, one hidden layer of 128; for images of a few pixels up."""
+    body = nn.Sequential(
+        nn.Conv2d(in_channels, width, 3, padding=1),
+        nn.ReLU(),
+        nn.Conv2d(width, 2 * width, 3, padding=1),
+        nn.ReLU(),
+        nn.AdaptiveMaxPool2d(4),
+        nn.Flatten(),
+        nn.Linear(32 * width, 128),
+        nn.ReLU(),
+    )
+    return SplitModule(body, nn.Linear(128, n_classes))
+
+
+def cifar_resnet18(in_channels: int, n_classes: int) -> nn.Module:
+    """ResNet-18 with a 3x3 stem of stride 1 and no max-pooling, for images of 32 pixels or so."""
+    from torchvision.models import resnet18
+
+    module = resnet18(num_classes=n_classes)
+    module.conv1 = nn.Conv2d(in_channels, 64, 3, padding=1, bias=False)
+    nn.init.kaiming_normal_(module.conv1.weight, mode="fan_out", nonlinearity="relu")
+    module.maxpool = nn.Identity()
+    return split(module)
+
+
+class Normalize(nn.Module):
+    """``(x - mean) / std`` per channel or per feature, inside the module.
+
+    Parameters
+    ----------
+    mean, std : sequence of float
+        One number per channel (images) or per feature, or a single one for all.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, mean: Sequence[float], std: Sequence[float]) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.as_tensor(mean).reshape(-1).float())
+        self.register_buffer("std", torch.as_tensor(std).reshape(-1).float())
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalised ``x``, same shape."""
+        shape = (-1, *[1] * (x.ndim - 2))
+        return (x - self.mean.view(shape)) / self.std.view(shape)

@@ -1,0 +1,110 @@
+"""BiasAdv: bias-adversarial augmentation.
+
+Lim et al., "BiasAdv: Bias-Adversarial Augmentation for Model Debiasing", CVPR 2023; Algorithms 1-3.
+
+=================  ===================================================
+paper              here
+=================  ===================================================
+f_theta            ``nets["model"]``, the debiased model
+g_phi              ``nets["biased"]``, the biased auxiliary model
+L, L_GCE           `cross_entropy`, `generalized_cross_entropy`
+lambda             ``lam``
+||epsilon||, S     ``epsilon``, ``n_steps``
+beta               ``beta``
+=================  ===================================================
+
+No code was released. The paper leaves the norm, the step size, the random start and the clipping open: see
+`sklearn_debias.BiasAdvClassifier` for the defaults and why.
+"""
+
+from dataclasses import dataclass, field
+
+from torch import Tensor
+
+from sklearn_debias.attacks import Ball, ascend, make_ball
+from sklearn_debias.core import Batch, Data, Objective, Step, static
+from sklearn_debias.core._net import Net
+from sklearn_debias.core._objective import Nets, State
+from sklearn_debias.losses import cross_entropy, generalized_cross_entropy
+from sklearn_debias.objectives._erm import ERM
+
+
+def bias_adversarial_loss(model: Net, biased: Net, x: Tensor, y: Tensor, lam: float | Tensor) -> Tensor:
+    """What the attack maximises, Eq. 4: L(x, y; phi) - lambda L(x, y; theta), shape (b,)."""
+    return cross_entropy(biased(x), y) - lam * cross_entropy(model(x), y)
+
+
+@dataclass(frozen=True)
+class BiasAdv(Objective):
+    """Any base objective plus samples on which the biased net fails and the model need not.
+
+    Parameters
+    ----------
+    base : Objective, default ERM()
+        The debiasing objective that is augmented.
+    lam : float, default=0.5
+        How much the attack spares the model, at least 0.
+    epsilon : float, default=0.3
+        Radius of the attack, in the units of the input.
+    beta : float, default=0.5
+        Weight of the adversarial samples; 0 is the base.
+    q : float, default=0.7
+        Exponent of GCE, for a biased net that the base does not have.
+    step_size : float, default=None
+        None means 2.5 epsilon / n_steps, at most epsilon.
+    n_steps, norm, random_start, clip
+        See `sklearn_debias.attacks.ascend`.
+    """
+
+    base: Objective = field(default_factory=ERM)
+    lam: float = 0.5
+    epsilon: float = 0.3
+    beta: float = 0.5
+    q: float = 0.7
+    step_size: float | None = None
+    n_steps: int = static(5)
+    norm: str = static("l2")
+    random_start: bool = static(False)
+    clip: tuple | None = static(None)
+    roles = ("model", "biased")
+
+    def init(self, nets: Nets, data: Data) -> State:
+        """State of the base."""
+        return self.base.init(nets, data)
+
+    def rows(self, data, state, generator):
+        """Rows of the base."""
+        return self.base.rows(data, state, generator)
+
+    @property
+    def ball(self) -> Ball:
+        """Where the adversarial samples may lie."""
+        return make_ball(self.norm, self.epsilon, self.step_size, self.n_steps)
+
+    def attack(self, nets: Nets, x: Tensor, y: Tensor, start: Tensor | None = None) -> Tensor:
+        """Bias-adversarial inputs at the current theta and phi (both frozen, in eval mode), detached."""
+        model, biased = nets["model"].frozen(), nets["biased"].frozen()
+        return ascend(
+            lambda x: bias_adversarial_loss(model, biased, x, y, self.lam),
+            x,
+            ball=self.ball,
+            n_steps=self.n_steps,
+            start=start,
+            clip=self.clip,
+        )
+
+    def step(self, nets: Nets, batch: Batch, state: State) -> Step:
+        """Losses of the base, plus beta times the weighted loss of the adversarial samples."""
+        idle = isinstance(self.beta, (int, float)) and self.beta == 0  # a discarded forward moves BatchNorm
+        start = self.ball.random(batch.x, batch.generator) if self.random_start and not idle else None
+        x_adv = None if idle else self.attack(nets, batch.x, batch.y, start)
+        out = self.base.step(nets, batch, state)
+        losses, log = dict(out.losses), {**out.log, "base": out.losses["model"]}
+        if x_adv is not None:
+            loss = cross_entropy(nets["model"](x_adv), batch.y)
+            weighted = loss if out.adversary_weight is None else out.adversary_weight * loss
+            log["adversarial"] = weighted.mean()
+            losses["model"] = losses["model"] + self.beta * log["adversarial"]
+        if "biased" not in self.base.roles:
+            losses["biased"] = generalized_cross_entropy(nets["biased"](batch.x), batch.y, self.q).mean()
+        return Step(losses, out.state, log)

@@ -1,0 +1,69 @@
+"""Just Train Twice, second stage.
+
+Liu et al., "Just Train Twice: Improving Group Robustness without Training Group Information", ICML 2021.
+The first stage is plain ERM of the "biased" net for T epochs.
+
+=============  ==========================================
+paper          here
+=============  ==========================================
+f_id           ``nets["biased"]``, fixed
+E (Eq. 2)      `error_set`: what f_id gets wrong
+lambda_up      ``upweight``
+=============  ==========================================
+
+The paper's upsampled set holds each error ``lambda_up`` times in all; the released code has one copy more.
+Here it is the paper's. The error set comes from a pass in eval mode after the first stage (the released
+code logs the predictions made while training).
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from sklearn_debias.core import Batch, Data, Objective, Step, static
+from sklearn_debias.core._objective import Nets, State
+from sklearn_debias.losses import cross_entropy
+
+
+def error_set(logits: Tensor, y: Tensor) -> Tensor:
+    """Which samples the identification model gets wrong, Eq. 2; bool, shape (n,)."""
+    return logits.argmax(-1) != y
+
+
+@dataclass(frozen=True)
+class UpweightErrors(Objective):
+    """Train the model on a set where the errors of the biased net count ``upweight`` times.
+
+    Parameters
+    ----------
+    upweight : float, default=5.0
+        How often an error counts; a whole number where errors are duplicated. 1 is ERM.
+    duplicate : bool, default=True
+        Repeat the errors within an epoch (the paper) instead of weighting their loss.
+    """
+
+    upweight: float = 5.0
+    duplicate: bool = static(True)
+    roles = ("model", "biased")
+
+    def init(self, nets: Nets, data: Data) -> State:
+        """Find the error set."""
+        return {"error": error_set(data.logits(nets["biased"]), data.y)}
+
+    def rows(self, data: Data, state: State, generator: torch.Generator) -> Tensor | None:
+        """Each row once, errors ``upweight`` times."""
+        if not self.duplicate:
+            return None
+        error = state["error"].cpu()
+        copies = torch.where(error, int(self.upweight), 1)
+        return torch.arange(len(error)).repeat_interleave(copies)
+
+    def step(self, nets: Nets, batch: Batch, state: State) -> Step:
+        """Cross entropy of one batch, errors weighted unless they are duplicated."""
+        loss = cross_entropy(nets["model"](batch.x), batch.y)
+        weight = None
+        if not self.duplicate:
+            weight = torch.where(state["error"][batch.index], self.upweight, 1.0).to(loss.dtype)
+            loss = weight * loss
+        return Step({"model": loss.mean()}, state, adversary_weight=weight)

@@ -1,0 +1,78 @@
+"""Three ways to train by the same objective: the skorch net, a plain loop, a functional one."""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+from torch.func import grad
+
+from sklearn_debias.core import Net, Phase
+from sklearn_debias.testing._problem import Problem
+from sklearn_debias.training import Engine
+
+LR, MOMENTUM, WEIGHT_DECAY = 0.05, 0.9, 0.01
+
+Parameters = dict[str, dict[str, Tensor]]
+
+
+def train_by_skorch(problem: Problem) -> Parameters:
+    """Parameters after one epoch of the engine that runs every fit."""
+    engine = Engine(
+        problem.modules,
+        criterion=nn.CrossEntropyLoss,
+        optimizer=torch.optim.SGD,
+        lr=LR,
+        optimizer__momentum=MOMENTUM,
+        optimizer__weight_decay=WEIGHT_DECAY,
+        train_split=None,
+        callbacks="disable",
+        verbose=0,
+    ).initialize()
+    state = problem.state()
+    engine.run_phase(Phase("check", (problem.objective,), 1), problem.nets, state, problem.epochs(state))
+    return problem.parameters()
+
+
+def train_by_loop(problem: Problem) -> Parameters:
+    """Parameters after one epoch of a plain loop, with an optimiser per role."""
+    optimizers = {
+        role: torch.optim.SGD(module.parameters(), LR, momentum=MOMENTUM, weight_decay=WEIGHT_DECAY)
+        for role, module in problem.modules.items()
+    }
+    state = problem.state()
+    for batch in problem.epochs(state):
+        out = problem.objective.step(problem.nets, batch, state)
+        gradients = {
+            role: torch.autograd.grad(loss, list(problem.modules[role].parameters()), retain_graph=True)
+            for role, loss in out.losses.items()
+        }
+        for role, values in gradients.items():
+            for parameter, value in zip(problem.modules[role].parameters(), values, strict=True):
+                parameter.grad = value
+            optimizers[role].step()
+        state = out.state
+    return problem.parameters()
+
+
+def train_functionally(problem: Problem) -> Parameters:
+    """Parameters after one epoch of pure functions: the modules themselves are never trained."""
+    parameters = problem.parameters()
+    velocity: Parameters = {}
+    state = problem.state()
+    for batch in problem.epochs(state):
+
+        def total(
+            parameters: Parameters, batch=batch, state=state
+        ) -> tuple[Tensor, tuple[Mapping[str, Tensor], Mapping[str, Tensor]]]:
+            nets = {role: Net(problem.modules[role], given) for role, given in parameters.items()}
+            out = problem.objective.step(nets, batch, state)
+            return sum(out.losses.values()), (out.losses, out.state)  # type: ignore[return-value]
+
+        gradients, (losses, state) = grad(total, has_aux=True)(parameters)
+        for role in losses:
+            own = parameters[role]
+            decayed = {name: g + WEIGHT_DECAY * own[name] for name, g in gradients[role].items()}
+            last = velocity.get(role)
+            velocity[role] = decayed if last is None else {n: MOMENTUM * last[n] + g for n, g in decayed.items()}
+            parameters[role] = {name: p - LR * velocity[role][name] for name, p in own.items()}
+    return parameters

@@ -1,0 +1,140 @@
+"""What every classifier leaves as it was, and what it gives back. Each check takes an unfitted classifier."""
+
+import contextlib
+import copy
+import io
+import pickle
+import warnings
+
+import numpy as np
+import torch
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+from torch import nn
+
+from sklearn_debias.core import SplitModule
+from sklearn_debias.exceptions import DivergedError
+from sklearn_debias.testing._asserts import assert_equal_bits, generators_untouched
+from sklearn_debias.testing._estimator_data import LABELS, fitted, fitted_names, toy_rows, weights
+
+
+def check_classifier_global_state_untouched(estimator) -> None:
+    """Fit and predict leave the global generators, the thread count and the gradient mode as they were."""
+    X, y, bias = toy_rows()
+    threads, mode = torch.get_num_threads(), torch.is_grad_enabled()
+    with generators_untouched():
+        model = clone(estimator).fit(X, y, bias_labels=bias)
+        model.predict(X)
+        model.predict_proba(X)
+    assert torch.get_num_threads() == threads, "The number of torch threads changed."
+    assert torch.is_grad_enabled() == mode, "The gradient mode changed."
+
+
+def check_classifier_module_untouched(estimator) -> None:
+    """A module passed as an instance is copied: never trained, moved or switched."""
+    own = SplitModule(nn.Sequential(nn.Linear(4, 5), nn.BatchNorm1d(5), nn.Dropout(0.2)), nn.Linear(5, 3))
+    before, flags = copy.deepcopy(own.state_dict()), [m.training for m in own.modules()]
+    model = fitted(clone(estimator).set_params(module=own, net_params=None))
+    assert model.module_ is not own
+    assert_equal_bits(model.predict(toy_rows()[0]).shape, (60,), "The shape of the predictions")
+    for name, value in own.state_dict().items():
+        assert torch.equal(value, before[name]), f"The user's module was trained: {name} changed."
+    assert flags == [m.training for m in own.modules()], "The user's module changed its training mode."
+    assert all(p.grad is None and p.requires_grad for p in own.parameters())
+
+
+def check_classifier_inputs_untouched(estimator) -> None:
+    """Fit and predict read X, y and the bias labels, which may be read-only."""
+    rows = toy_rows()
+    before = [array.tobytes() for array in rows]
+    for array in rows:
+        array.flags.writeable = False
+    fitted(estimator, *rows).predict(rows[0])
+    assert before == [array.tobytes() for array in rows], "An input was written to."
+
+
+def check_classifier_labels_come_back(estimator) -> None:
+    """Labels may be strings; codes or strings give the same networks, and `predict` the caller's labels."""
+    X, y, bias = toy_rows()
+    coded, named = fitted(estimator, X, y, bias), fitted(estimator, X, LABELS[y], bias)
+    assert_equal_bits(named.classes_, LABELS, "`classes_`")
+    assert_equal_bits(named.predict(X), LABELS[coded.predict(X)], "The prediction")
+    assert_equal_bits(named.predict_proba(X), coded.predict_proba(X), "The probability")
+
+
+def check_classifier_bias_names_do_not_matter(estimator) -> None:
+    """Other names for the bias values, in the same order, give the same networks."""
+    X, y, bias = toy_rows()
+    first, second = fitted(estimator, X, y, bias), fitted(estimator, X, y, np.array(["grass", "sand"])[bias])
+    for name, value in weights(second).items():
+        assert_equal_bits(value, weights(first)[name], name)
+
+
+def check_classifier_pickles(estimator) -> None:
+    """A model from a file predicts the same; it grows with the data only by its documented attributes."""
+    sizes = {}
+    for n in (60, 600):
+        X, *labels = toy_rows(n)
+        model = fitted(estimator, X, *labels)
+        stored = pickle.dumps(model)
+        assert_equal_bits(pickle.loads(stored).predict_proba(X), model.predict_proba(X), "The probability")
+        documented = [v for k, v in vars(model).items() if isinstance(v, np.ndarray) and k in str(type(model).__doc__)]
+        sizes[n] = len(stored) - sum(array.nbytes for array in documented if array.ndim == 1)
+    assert sizes[600] - sizes[60] < 1000, f"The file grows with the training data: {sizes} bytes."
+
+
+def check_classifier_failed_fit_leaves_nothing(estimator) -> None:
+    """After a fit that fails, nothing of it and nothing of the fit before it is left."""
+    X, y, bias = toy_rows()
+    wrong = X.copy()
+    wrong[7, 1] = np.nan
+    _check_failing(fitted(estimator), wrong, y, bias, ValueError)
+    _check_failing(fitted(estimator).set_params(lr=1e30), X, y, bias, DivergedError)
+
+
+def _check_failing(model, X, y, bias, expected) -> None:
+    with contextlib.suppress(expected):
+        model.fit(X, y, bias_labels=bias)
+        raise AssertionError("The fit should have failed.")
+    assert not fitted_names(model), f"A failed fit left {fitted_names(model)}."
+    with contextlib.suppress(NotFittedError):
+        model.predict(toy_rows()[0])
+        raise AssertionError("A failed fit must not predict.")
+
+
+def check_classifier_quiet(estimator) -> None:
+    """Nothing is printed at ``verbose=0``, one line or more per epoch at ``verbose=1``."""
+    printed = []
+    for verbose in (0, 1):
+        stream = io.StringIO()
+        with contextlib.redirect_stdout(stream), contextlib.redirect_stderr(stream), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a fit this short may warn that it learned little
+            model = fitted(clone(estimator).set_params(verbose=verbose))
+        printed.append(stream.getvalue())
+    assert printed[0] == "", f"`verbose=0` printed {printed[0]!r}."
+    assert printed[1].count("\n") >= model.n_iter_, "`verbose=1` must print a line per epoch."
+
+
+def check_classifier_history(estimator) -> None:
+    """`history_` has a row per epoch; what a phase records is finite in all its epochs."""
+    model = fitted(estimator)
+    history = model.history_
+    assert len(history) == model.n_iter_
+    assert list(history.index) == list(range(len(history)))
+    for phase, rows in history.groupby("phase", sort=False):
+        recorded = rows.dropna(axis=1, how="all").select_dtypes("number")
+        assert list(rows["epoch"]) == list(range(1, len(rows) + 1)), f"The epochs of {phase!r}: {list(rows['epoch'])}."
+        assert np.isfinite(recorded.to_numpy()).all(), f"{phase!r} recorded a number that is not finite."
+
+
+def check_classifier_neighbours_do_not_matter(estimator) -> None:
+    """The prediction of a row does not depend on the rows beside it: features to 1e-12, images to the last bit."""
+    for shape, tolerance in (((4,), 1e-12), ((3, 8, 8), 0.0)):
+        X, y, bias = toy_rows(70, shape)
+        model = fitted(clone(estimator).set_params(max_epochs=1), X, y, bias)
+        order = np.random.default_rng(1).permutation(len(X))
+        for method, allowed in ((model.predict, 0.0), (model.predict_proba, tolerance)):
+            whole = method(X)
+            parts = [method(X[rows]) for rows in (order[:1], order[1:34], order[34:])]
+            gap = np.abs(np.concatenate(parts) - whole[order]).max()
+            assert gap <= allowed, f"{method.__name__} of rows of {shape} depends on their neighbours: {gap:.1e}."

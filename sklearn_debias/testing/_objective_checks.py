@@ -1,0 +1,198 @@
+"""What every objective keeps to. Each check takes an objective and raises AssertionError where it fails."""
+
+import pickle
+from collections.abc import Callable, Mapping
+from dataclasses import fields, is_dataclass, replace
+from typing import Any
+from unittest import SkipTest
+
+import torch
+from torch import Tensor, nn
+from torch.func import grad, vmap
+
+from sklearn_debias.core import Batch, Net, Objective
+from sklearn_debias.testing._asserts import assert_close, assert_finite, generators_untouched
+from sklearn_debias.testing._engines import train_by_loop, train_by_skorch, train_functionally
+from sklearn_debias.testing._problem import N_CLASSES, N_SAMPLES, ModuleFactory, Problem, extended, toy_module
+from sklearn_debias.training import Streams
+
+
+def check_objective_declares_itself(objective: Objective, module: ModuleFactory = toy_module) -> None:
+    """A frozen dataclass that names its roles, pickles, and returns scalar losses of its roles only."""
+    assert is_dataclass(objective), "An objective must be a dataclass."
+    assert type(objective).__dataclass_params__.frozen, "An objective must be a frozen dataclass."
+    assert objective.roles, "`roles` must name at least one net."
+    assert pickle.loads(pickle.dumps(objective)) == objective, "An objective must survive pickling."
+    out = Problem(objective, module).step()
+    assert set(out.losses) <= set(objective.roles), f"Losses of {sorted(out.losses)}, roles {objective.roles}."
+    assert out.losses, "A step must return at least one loss."
+    for name, value in {**out.losses, **out.log}.items():
+        assert value.shape == (), f"{name!r} must be a scalar, got the shape {tuple(value.shape)}."
+
+
+def check_objective_step_is_pure(objective: Objective, module: ModuleFactory = toy_module) -> None:
+    """The same inputs give the same outputs, and nothing that a step was given has changed."""
+    problem = Problem(objective, extended(module, lambda: nn.BatchNorm1d(N_CLASSES, dtype=torch.float64)))
+    problem.modules.eval()  # in train mode a forward moves BatchNorm's statistics, as it should
+    batch, state = problem.batch(), problem.state()
+    before = _contents(problem, batch, state)
+    flags = [m.training for m in problem.modules.modules()]
+    with generators_untouched():
+        first = objective.step(problem.nets, batch, state)
+    assert_close(_contents(problem, batch, state), before, 0.0, "What the step was given")
+    assert flags == [m.training for m in problem.modules.modules()], "A step must not change the training mode."
+    again = objective.step(problem.nets, problem.batch(), state)
+    for name in ("losses", "state", "log"):
+        assert_close(getattr(again, name), getattr(first, name), 0.0, f"The second step's {name}")
+
+
+def check_objective_training_mode_kept(objective: Objective, module: ModuleFactory = toy_module) -> None:
+    """A step on nets in train mode leaves them there, without `.grad`."""
+    problem = Problem(objective, extended(module, lambda: nn.BatchNorm1d(N_CLASSES, dtype=torch.float64)))
+    problem.modules.train()
+    problem.step()
+    assert all(m.training for m in problem.modules.modules()), "A step must not change the training mode."
+    assert all(p.grad is None for p in problem.modules.parameters()), "A step must not write `.grad`."
+
+
+def check_objective_no_leak_between_roles(objective: Objective, module: ModuleFactory = toy_module) -> None:
+    """Each role's loss has a gradient in that role's parameters and in no other; the state has none."""
+    problem = Problem(objective, module)
+    out = problem.step()
+    for role, loss in out.losses.items():
+        for other, net in problem.modules.items():
+            gradients = torch.autograd.grad(loss, list(net.parameters()), retain_graph=True, allow_unused=True)
+            reached = any(g is not None for g in gradients)
+            assert reached == (role == other), f"The loss of {role!r} and the parameters of {other!r}: {reached}."
+    attached = [name for name, value in out.state.items() if value.requires_grad]
+    assert not attached, f"The state must be detached: {attached}."
+    assert out.adversary_weight is None or not out.adversary_weight.requires_grad
+
+
+def check_objective_eager_equals_vmapped(objective: Objective, module: ModuleFactory = toy_module) -> None:
+    """One vmapped run over parameters and float fields gives what a run for each setting gives."""
+    problem = Problem(objective, module)
+    scales = torch.tensor([1.0, 0.9, 0.7], dtype=torch.float64)
+    stacked = {
+        role: {name: p * scales.view(-1, *[1] * p.ndim) for name, p in own.items()}
+        for role, own in problem.parameters().items()
+    }
+    settings = {name: value * scales for name, value in _dynamic_fields(objective).items()}
+    state = problem.state()
+
+    def run(batch: Batch) -> Callable[[Mapping, Mapping], dict]:
+        def one(parameters: Mapping, settings: Mapping) -> dict:
+            def total(parameters: Mapping) -> tuple:
+                nets = {role: Net(problem.modules[role], own) for role, own in parameters.items()}
+                out = replace(objective, **settings).step(nets, batch, state)  # type: ignore[type-var]
+                return sum(out.losses.values()), {"losses": dict(out.losses), "state": dict(out.state)}
+
+            gradients, outputs = grad(total, has_aux=True)(parameters)
+            return {"gradients": gradients, **outputs}
+
+        return one
+
+    together = vmap(run(problem.batch()), in_dims=(0, 0 if settings else None), randomness="same")(stacked, settings)
+    for i in range(len(scales)):
+        alone = run(problem.batch())(_pick(stacked, i), {name: float(value[i]) for name, value in settings.items()})
+        assert_close(_pick(together, i), alone, 1e-10, f"Setting {i} of a vmapped run")
+
+
+def check_objective_order_of_rows(objective: Objective, module: ModuleFactory = toy_module) -> None:
+    """The order of the rows in a batch does not matter, where a step draws no random numbers."""
+    problem = Problem(objective, module)
+    batch, state = problem.batch(), problem.state()
+    expected = objective.step(problem.nets, batch, state)
+    if not torch.equal(_position(batch), _position(problem.batch())):
+        raise SkipTest("The step draws random numbers row by row.")
+    order = torch.randperm(len(batch.y), generator=Streams(0).generator("permutation"))
+    columns = {f.name: getattr(batch, f.name) for f in fields(batch)}
+    permuted: dict[str, Any] = {name: v[order] for name, v in columns.items() if isinstance(v, Tensor)}
+    shuffled = replace(batch, **permuted)
+    actual = objective.step(problem.nets, shuffled, state)
+    for name in ("losses", "state", "log"):
+        assert_close(getattr(actual, name), getattr(expected, name), 1e-12, f"{name} of permuted rows")
+
+
+def check_objective_precision_kept(objective: Objective, module: ModuleFactory = toy_module) -> None:
+    """Losses, gradients and state have the precision of the nets, float32 or float64."""
+    for dtype in (torch.float32, torch.float64):
+        problem = Problem(objective, module, dtype)
+        state = problem.state()
+        out = problem.step(state=state)
+        values = {**out.losses, **out.log, **state, **out.state}
+        wrong = {n: v.dtype for n, v in values.items() if v.is_floating_point() and v.dtype != dtype}
+        assert not wrong, f"With nets of {dtype}: {wrong}."
+
+
+def check_objective_finite_at_large_logits(objective: Objective, module: ModuleFactory = toy_module) -> None:
+    """Losses, gradients and state stay finite in float32 when the logits are a thousand times larger."""
+    problem = Problem(objective, extended(module, lambda: _Times(1e3)), torch.float32)
+    out = problem.step()
+    torch.stack(list(out.losses.values())).sum().backward()
+    gradients = {n: p.grad for n, p in problem.modules.named_parameters() if p.grad is not None}
+    assert_finite({**out.losses, **out.log, **out.state}, "At logits times 1000")
+    assert_finite(gradients, "Gradients at logits times 1000")
+
+
+def check_objective_idle_roles_do_not_move(objective: Objective, module: ModuleFactory = toy_module) -> None:
+    """A role without a loss keeps its parameters to the last bit, whatever momentum and weight decay."""
+    problem = Problem(objective, module)
+    start, losing = problem.parameters(), set(problem.step().losses)
+    end = train_by_skorch(problem)
+    for role in objective.roles:
+        moved = any(not torch.equal(start[role][name], p) for name, p in end[role].items())
+        assert moved == (role in losing), f"{role!r} moved: {moved}; it has a loss: {role in losing}."
+
+
+def check_objective_engines_agree(objective: Objective, module: ModuleFactory = toy_module) -> None:
+    """The skorch net, a plain loop and a functional one reach the same parameters in 5 steps or more."""
+    reached = train_by_skorch(Problem(objective, module))
+    assert_close(train_by_loop(Problem(objective, module)), reached, 1e-10, "A plain loop")
+    assert_close(train_functionally(Problem(objective, module)), reached, 1e-10, "A functional loop")
+
+
+def check_objective_rows(objective: Objective, module: ModuleFactory = toy_module) -> None:
+    """The rows of an epoch are row numbers, drawn from the generator given and from no other."""
+    problem = Problem(objective, module)
+    state = problem.state()
+    with generators_untouched():
+        first, again = (objective.rows(problem.data, state, Streams(0).generator("rows")) for _ in range(2))
+    if first is None or again is None:
+        assert first is again, "An objective must ask for rows each time, or never."
+        return
+    assert first.dtype == torch.int64
+    assert first.ndim == 1
+    assert 0 <= int(first.min()) <= int(first.max()) < N_SAMPLES
+    assert torch.equal(first, again), "The same generator must give the same rows."
+
+
+class _Times(nn.Module):
+    def __init__(self, factor: float) -> None:
+        super().__init__()
+        self.factor = factor
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.factor * x
+
+
+def _dynamic_fields(objective: Objective) -> dict[str, float]:
+    values = {f.name: getattr(objective, f.name) for f in fields(objective) if not f.metadata.get("static")}  # type: ignore[arg-type]
+    return {name: value for name, value in values.items() if isinstance(value, float)}
+
+
+def _pick(tree: Mapping, i: int) -> dict:
+    return {k: v[i] if isinstance(v, Tensor) else _pick(v, i) for k, v in tree.items()}
+
+
+def _position(batch: Batch) -> Tensor:
+    assert batch.generator is not None
+    return batch.generator.get_state()
+
+
+def _contents(problem: Problem, batch: Batch, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    tensors = {f"module {k}": v for k, v in problem.modules.state_dict().items()}
+    tensors |= {f"gradient of {k}": p.grad for k, p in problem.modules.named_parameters() if p.grad is not None}
+    tensors |= {f"batch.{f.name}": getattr(batch, f.name) for f in fields(batch)}
+    tensors |= {f"state[{k!r}]": v for k, v in state.items()}
+    return {k: v.detach().clone() for k, v in tensors.items() if isinstance(v, Tensor)}

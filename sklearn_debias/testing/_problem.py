@@ -1,0 +1,101 @@
+"""A small training problem that any objective can be checked on."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+import torch
+from torch import Tensor, nn
+
+from sklearn_debias.core import Batch, Data, Net, Objective, SplitModule, Step
+from sklearn_debias.training import ArraySource, Feed, Prepare, Roles, Streams
+
+N_SAMPLES, N_FEATURES, N_CLASSES, BATCH_SIZE = 40, 6, 3, 8
+
+ModuleFactory = Callable[[str], nn.Module]
+
+
+def toy_module(role: str) -> nn.Module:
+    """Return a smooth network from 6 features to 3 logits, float64, its start fixed by the name of the role."""
+    module = SplitModule(nn.Sequential(nn.Linear(N_FEATURES, 5), nn.Tanh()), nn.Linear(5, N_CLASSES)).double()
+    generator = Streams(0).generator("toy module", role)
+    for parameter in module.parameters():
+        nn.init.normal_(parameter, std=0.5, generator=generator)
+    return module
+
+
+def extended(module: ModuleFactory, layer: Callable[[], nn.Module]) -> ModuleFactory:
+    """Return a factory whose modules end in one more layer, where they are made of body and head."""
+
+    def build(role: str) -> nn.Module:
+        built = module(role)
+        if not isinstance(built, SplitModule):
+            return built
+        return SplitModule(built.body, nn.Sequential(built.head, layer()))
+
+    return build
+
+
+@dataclass
+class Problem:
+    """An objective, fresh modules for its roles, and rows to train on: two bias values, uneven weights.
+
+    Parameters
+    ----------
+    objective : Objective
+    module : callable, default=toy_module
+        ``module(role)`` returns a fresh float64 module for inputs (b, 6) and 3 classes.
+    dtype : torch.dtype, default=torch.float64
+    """
+
+    objective: Objective
+    module: ModuleFactory = toy_module
+    dtype: torch.dtype = torch.float64
+    modules: Roles = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.modules = Roles({role: self.module(role) for role in self.objective.roles}).to(self.dtype)
+        self.nets = {role: Net(module) for role, module in self.modules.items()}
+        generator = Streams(0).generator("toy rows")
+        x = torch.randn(N_SAMPLES, N_FEATURES, generator=generator, dtype=torch.float64)
+        y = torch.arange(N_SAMPLES) % N_CLASSES
+        bias = torch.randint(2, (N_SAMPLES,), generator=generator)
+        weight = torch.rand(N_SAMPLES, generator=generator, dtype=torch.float64) + 0.5
+        columns = {"y": y, "group": 2 * y + bias, "weight": (weight / weight.mean()).to(self.dtype)}
+        prepare = Prepare(torch.device("cpu"), self.dtype)
+        self.feed = Feed(ArraySource(x.numpy()), columns, prepare, BATCH_SIZE)
+
+    @property
+    def data(self) -> Data:
+        """The rows as objectives see them."""
+        return self.feed.data(N_CLASSES, 2 * N_CLASSES)
+
+    def state(self) -> Mapping[str, Tensor]:
+        """State before the first step."""
+        return self.objective.init(self.nets, self.data)
+
+    def epochs(self, state: Mapping[str, Tensor]) -> Iterable[Batch]:
+        """Batches of one epoch, the same at every call."""
+        streams = Streams(0)
+        draw = streams.generator("rows")
+        rows = self.objective.rows(self.data, state, draw)
+        visited = torch.arange(N_SAMPLES) if rows is None else rows
+        order = self.feed.order(lambda: visited, streams.generator("order"))
+        return self.feed.batches(order, streams.generator("augmentation"), streams.generator("attack"))
+
+    def batch(self) -> Batch:
+        """First batch, its generator at the start."""
+        return next(iter(self.epochs(self.state())))
+
+    def step(
+        self, nets: Mapping[str, Net] | None = None, state: Mapping[str, Tensor] | None = None, **settings: object
+    ) -> Step:
+        """One step on the first batch, with fields of the objective replaced by ``settings``."""
+        objective = replace(self.objective, **settings)  # type: ignore[type-var]
+        return objective.step(nets or self.nets, self.batch(), self.state() if state is None else state)
+
+    def parameters(self) -> dict[str, dict[str, Tensor]]:
+        """Parameters by role and name, detached copies."""
+        return {
+            role: {name: p.detach().clone() for name, p in module.named_parameters()}
+            for role, module in self.modules.items()
+        }

@@ -1,0 +1,27 @@
+"""Runs the phases: the skorch net, the batches, the random streams. The only place that knows skorch."""
+
+from sklearn_debias.training._augment import crop_flip
+from sklearn_debias.training._blame import blamed
+from sklearn_debias.training._engine import Engine, Observer, Roles
+from sklearn_debias.training._feed import Feed, Prepare, padded
+from sklearn_debias.training._sources import ArraySource, DatasetSource, ImageSource, Source
+from sklearn_debias.training._streams import Noise, Streams
+from sklearn_debias.training._threads import cpu_threads
+
+__all__ = [
+    "ArraySource",
+    "DatasetSource",
+    "Engine",
+    "Feed",
+    "ImageSource",
+    "Noise",
+    "Observer",
+    "Prepare",
+    "Roles",
+    "Source",
+    "Streams",
+    "blamed",
+    "cpu_threads",
+    "crop_flip",
+    "padded",
+]

@@ -1,0 +1,22 @@
+"""Errors of what users pass in, under the name they passed it by."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+
+@contextmanager
+def blamed(parameter: str, advice: str, *, passing: tuple[type[BaseException], ...] = ()) -> Iterator[None]:
+    """Raise an error inside as a TypeError or ValueError that names ``parameter`` and says what to do.
+
+    Errors in ``passing`` pass through, and so does running out of memory, which is no one parameter's fault.
+    """
+    try:
+        yield
+    except Exception as error:
+        if isinstance(error, (torch.OutOfMemoryError, MemoryError, *passing)):
+            raise
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        found = f"{type(error).__name__}: {error}".rstrip(". ")
+        raise kind(f"`{parameter}` failed with {found}. {advice}") from error

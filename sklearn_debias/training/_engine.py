@@ -1,0 +1,245 @@
+"""The skorch net that runs every fit. It knows no method."""
+
+import dis
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
+from functools import reduce
+from typing import Any
+
+import torch
+from skorch import NeuralNet
+from skorch.callbacks import Callback, EpochTimer, PrintLog
+from torch import Tensor, nn
+
+from sklearn_debias.core import Batch, Net, Phase
+from sklearn_debias.exceptions import DivergedError
+from sklearn_debias.training._blame import blamed
+from sklearn_debias.training._feed import Epochs
+
+BATCH_HOOKS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
+
+
+class Roles(nn.ModuleDict):
+    """The modules of all roles; called, it is the one that predicts."""
+
+    def forward(self, X: Tensor) -> Tensor:
+        """Logits of the model."""
+        return self["model"](X)
+
+
+class _Stop(Exception):
+    """A callback asked to end the phase."""
+
+
+class Observer:
+    """Looks at a fit before and after each epoch."""
+
+    def begin(self, engine: "Engine") -> None:
+        """Called before an epoch."""
+
+    def end(self, engine: "Engine") -> bool | None:
+        """Called after an epoch; True ends the phase."""
+
+
+class Engine(NeuralNet):
+    """Runs phases: losses by the objective, one backward per step, one update of the roles with a loss.
+
+    skorch's own loop, callbacks and history do the rest. A phase begins with a fresh optimiser and a fresh
+    learning-rate schedule.
+    """
+
+    observers: tuple[Observer, ...] = ()
+
+    @property
+    def _default_callbacks(self) -> list[tuple[str, Callback]]:
+        printing = [("print_log", PrintLog(keys_ignored=["phase"]))] if self.verbose else []  # it formats when silent
+        return [("epoch_timer", EpochTimer()), *printing]
+
+    def run_phase(
+        self,
+        phase: Phase,
+        nets: Mapping[str, Net],
+        state: Mapping[str, Tensor],
+        epochs: Epochs,
+        *,
+        amp: bool = False,
+        lr_schedule: Callable | None = None,
+        observers: tuple[Observer, ...] = (),
+    ) -> Mapping[str, Tensor]:
+        """Train for ``phase.max_epochs`` epochs and return the last state.
+
+        Raises
+        ------
+        DivergedError
+            Where a loss, a parameter or a buffer is no longer finite at the end of an epoch.
+        """
+        self.phase, self.nets, self.state, self.amp = phase, nets, state, amp
+        self.observers = observers
+        self.initialize_history()
+        with self._current_init_context("optimizer"):
+            self.initialize_optimizer()
+        self.schedule = None if lr_schedule is None else self._scheduled(lr_schedule)
+        self._parameters = list(self.module_.parameters())
+        self._watched = [t for t in self.module_.state_dict().values() if t.is_floating_point() and _finite(t)]
+        self._fixed = [m for m in self.module_.modules() if _is_fixed(m)]
+        self._batch_hooks = {
+            hook
+            for hook in BATCH_HOOKS
+            for _, callback in self.callbacks_
+            if getattr(type(callback), hook) is not getattr(Callback, hook)
+        }
+        if self.verbose:
+            print(f"Phase {phase.name!r}: {phase.max_epochs} epochs")
+        try:
+            self.notify("on_train_begin", X=epochs, y=None)
+            self.fit_loop(epochs, epochs=phase.max_epochs)
+        except _Stop:
+            pass
+        finally:
+            state = self.state
+            self.nets, self.state, self.observers = {}, {}, ()
+            # Or they would be pickled a second time, where skorch does not see them.
+            del self.phase, self._parameters, self._fixed, self._watched
+        self.notify("on_train_end", X=None, y=None)
+        self.schedule = None
+        return state
+
+    def initialize_optimizer(self, *args: Any, **kwargs: Any) -> Any:
+        """Build the optimiser; what goes wrong is `optimizer`'s."""
+        advice = "It is called with the parameters, lr, weight_decay and optimizer__* of `net_params`."
+        with blamed("optimizer", advice):
+            super().initialize_optimizer(*args, **kwargs)
+            if not isinstance(self.optimizer_, torch.optim.Optimizer):
+                raise TypeError(f"it made a {type(self.optimizer_).__name__}, not a torch optimizer")
+        return self
+
+    def _scheduled(self, lr_schedule: Callable) -> Any:
+        advice = "Pass a torch scheduler class or a partial of one, such as partial(StepLR, step_size=10)."
+        with blamed("lr_schedule", advice):
+            schedule = lr_schedule(self.optimizer_)
+            if not callable(getattr(schedule, "step", None)):
+                raise TypeError(f"it made a {type(schedule).__name__}, which has no step()")
+        return schedule
+
+    def get_split_datasets(self, X: Any, y: Any = None, **fit_params: Any) -> tuple[Any, None]:
+        """Train on all that is given; validation rows are the estimator's affair."""
+        return X, None
+
+    def get_iterator(self, dataset: Any, training: bool = False) -> Any:
+        """Return the batches as they are: they iterate once per epoch."""
+        return dataset if training else super().get_iterator(dataset, training)
+
+    def run_single_epoch(self, iterator: Any, training: bool, prefix: str, step_fn: Any, **_: Any) -> None:
+        """One epoch, with one transfer from the device at its end."""
+        if iterator is None:
+            return
+        self._set_training(True)
+        for part in self._fixed:
+            part.eval()
+        terms: dict[str, list[Tensor]] = defaultdict(list)
+        sizes = []
+        for batch in iterator:
+            if "on_batch_begin" in self._batch_hooks:
+                self.notify("on_batch_begin", batch=batch, training=training)
+            step = step_fn(batch)
+            for name, value in step["terms"].items():
+                terms[name].append(value)
+            sizes.append(len(batch.y))
+            if "on_batch_end" in self._batch_hooks:
+                self.notify("on_batch_end", batch=batch, training=training, **step)
+        self._record(terms, sizes)
+
+    def train_step(self, batch: Batch, **_: Any) -> dict[str, Any]:
+        """Ordered steps of the phase on one batch."""
+        terms: dict[str, Tensor] = {}
+        autocast = torch.autocast(batch.x.device.type, torch.bfloat16) if self.amp else nullcontext()
+        for objective in self.phase.steps:
+            with autocast:
+                out = objective.step(self.nets, batch, self.state)
+            loss = reduce(torch.add, out.losses.values())
+            for parameter in self._parameters:
+                parameter.grad = None
+            loss.backward()
+            if "on_grad_computed" in self._batch_hooks:
+                named = list(self.get_all_learnable_params())
+                self.notify("on_grad_computed", named_parameters=named, batch=batch, training=True)
+            self.optimizer_.step()
+            self.state = out.state
+            terms |= {f"{role}_loss": value.detach() for role, value in out.losses.items()}
+            terms |= {name: value.detach() for name, value in out.log.items()}
+        return {"loss": loss.detach(), "y_pred": None, "terms": terms}
+
+    def _record(self, terms: Mapping[str, list[Tensor]], sizes: list[int]) -> None:
+        weight = torch.tensor(sizes, dtype=torch.float64)
+        names = list(terms)
+        device = terms[names[0]][0].device
+        values = torch.stack([torch.stack(terms[name]).double() for name in names])
+        means = (values @ (weight / weight.sum()).to(device)).tolist()
+        self.history.record("phase", self.phase.name)
+        self.history.record("lr", self.optimizer_.param_groups[0]["lr"])
+        for name, mean in zip(names, means, strict=True):
+            self.history.record(name, mean)
+        self.history.record("train_loss", sum(m for n, m in zip(names, means, strict=True) if n.endswith("_loss")))
+        self._check_finite(dict(zip(names, means, strict=True)))
+
+    def _check_finite(self, means: Mapping[str, float]) -> None:
+        finite = torch.stack([torch.isfinite(t).all() for t in self._watched]).all()
+        wrong = [name for name, mean in means.items() if not abs(mean) < float("inf")]
+        if wrong or not finite:
+            raise DivergedError(
+                f"Training diverged: {', '.join(wrong) or 'a parameter'} is not finite in epoch "
+                f"{len(self.history)} of phase {self.phase.name!r}. Lower `lr` "
+                f"({self.lr}), or scale the inputs."
+            )
+
+    def on_epoch_begin(self, net: Any, **kwargs: Any) -> None:
+        """Open a row of the history, and tell the observers."""
+        super().on_epoch_begin(net, **kwargs)
+        for observer in self.observers:
+            observer.begin(self)
+
+    def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
+        """Step the schedule, then let the observers look; any of them may end the phase."""
+        if self.schedule is not None:
+            if isinstance(self.schedule, torch.optim.lr_scheduler.ReduceLROnPlateau):
+                self.schedule.step(self.history[-1, "train_loss"])
+            else:
+                self.schedule.step()
+        stops = [observer.end(self) for observer in self.observers]
+        self._stop_asked = any(stops)
+
+    def notify(self, method_name: str, **cb_kwargs: Any) -> None:
+        """Notify the callbacks; a stop asked for by one of them ends the phase, Ctrl-C ends the fit."""
+        try:
+            super().notify(method_name, **cb_kwargs)
+        except KeyboardInterrupt as error:
+            if method_name == "on_epoch_end" and _raised_in_code(error):
+                raise _Stop from None
+            raise
+        if method_name == "on_epoch_end" and self._stop_asked:
+            raise _Stop
+
+    def trim(self) -> None:
+        """Drop what only training needs: optimiser moments and per-epoch observers."""
+        self.optimizer_.state.clear()
+        self.optimizer_.zero_grad(set_to_none=True)
+
+
+def _finite(tensor: Tensor) -> bool:
+    """Whether every entry is; a mask of -inf, say, is not."""
+    return bool(torch.isfinite(tensor).all())
+
+
+def _is_fixed(module: nn.Module) -> bool:
+    """Whether none of the parameters learns: BatchNorm and dropout then stay as in prediction, too."""
+    parameters = list(module.parameters())
+    return bool(parameters) and not any(p.requires_grad for p in parameters)
+
+
+def _raised_in_code(error: BaseException) -> bool:
+    """Whether a ``raise`` statement made the error (skorch's way to stop), not a signal."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return trace is not None and trace.tb_frame.f_code.co_code[trace.tb_lasti] == dis.opmap["RAISE_VARARGS"]

@@ -1,0 +1,217 @@
+"""Batches of the training data, resident on the device or through a DataLoader."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from sklearn_debias.core import Batch, Data
+from sklearn_debias.training._blame import blamed
+from sklearn_debias.training._sources import Source
+
+INFERENCE_ROWS = {"cpu": 32, "cuda": 256}  # one shape for every predict batch, see `padded`
+
+
+@dataclass(frozen=True)
+class Prepare:
+    """Turn raw rows into what the modules see: on the device, floating, uint8 scaled to [0, 1]."""
+
+    device: torch.device
+    dtype: torch.dtype
+    size: tuple[int, int] | None = None
+
+    def __call__(self, raw: Tensor) -> Tensor:
+        """Prepare raw rows (b, ...)."""
+        x = raw.to(self.device, non_blocking=True)
+        if x.dtype == torch.uint8 and x.ndim == 4:
+            x = x.to(self.dtype) / 255
+        x = x.to(self.dtype)
+        if self.size is not None and x.shape[-2:] != self.size:
+            x = F.interpolate(x, self.size, mode="bilinear", antialias=True).clamp(x.min(), x.max())
+        if x.ndim == 4 and self.device.type == "cuda":
+            x = x.contiguous(memory_format=torch.channels_last)
+        return x
+
+
+@dataclass(frozen=True)
+class Order:
+    """Row numbers of the batches; each iteration is one epoch.
+
+    Parameters
+    ----------
+    rows : callable
+        ``rows()`` gives the rows of one epoch.
+    batch_size : int
+    generator : torch.Generator
+        Stream of the shuffles.
+    shuffle, drop_last : bool
+    merge_single : bool
+        Add a last batch of one row to the one before it: BatchNorm cannot train on one row.
+    """
+
+    rows: Callable[[], Tensor]
+    batch_size: int
+    generator: torch.Generator
+    shuffle: bool = True
+    drop_last: bool = False
+    merge_single: bool = False
+
+    def __iter__(self) -> Iterator[Tensor]:
+        rows = self.rows()
+        if self.shuffle:
+            rows = rows[torch.randperm(len(rows), generator=self.generator)]
+        batches = list(rows.split(self.batch_size))
+        if self.drop_last and len(batches[-1]) < self.batch_size:
+            batches.pop()
+        elif self.merge_single and len(batches) > 1 and len(batches[-1]) == 1:
+            batches[-2:] = [torch.cat(batches[-2:])]
+        return iter(batches)
+
+
+class _Raw(Dataset):
+    """A source as a map-style dataset that is fetched a batch at a time."""
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    def __getitems__(self, index: Tensor) -> tuple[Tensor, Tensor]:
+        return torch.as_tensor(index), self.source.take(np.asarray(index))
+
+
+def _as_fetched(batch: Any) -> Any:
+    return batch
+
+
+@dataclass
+class Feed:
+    """The training rows and how they become batches.
+
+    Parameters
+    ----------
+    source : Source
+    columns : mapping of str to Tensor of shape (n,)
+        "y", and where given "weight" and "group".
+    prepare : Prepare
+    batch_size : int
+    augment : callable, default=None
+        ``augment(x, generator)`` on the device.
+    merge_single : bool
+    loader : mapping, default={}
+        DataLoader arguments; any of them selects the DataLoader.
+    """
+
+    source: Source
+    columns: Mapping[str, Tensor]
+    prepare: Prepare
+    batch_size: int
+    augment: Callable | None = None
+    merge_single: bool = False
+    loader: Mapping[str, Any] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    @cached_property
+    def on_device(self) -> dict[str, Tensor]:
+        """The columns on the device, and the row numbers."""
+        return {k: v.to(self.prepare.device) for k, v in self.columns.items()}
+
+    @cached_property
+    def resident(self) -> Tensor | None:
+        """All inputs on the device, raw (uint8 stays uint8), or None where they are read batch by batch."""
+        if self.loader or not self.source.resident():
+            return None
+        return self.source.take(np.arange(len(self))).to(self.prepare.device)
+
+    def order(self, rows: Callable[[], Tensor], generator: torch.Generator) -> Order:
+        """Order of one phase's batches."""
+        return Order(
+            rows,
+            self.batch_size,
+            generator,
+            self.loader.get("shuffle", True),
+            self.loader.get("drop_last", False),
+            self.merge_single,
+        )
+
+    def batches(self, order: Order, augment: torch.Generator, attack: torch.Generator) -> "Epochs":
+        """Batches of one phase; each iteration is one epoch."""
+        return Epochs(self, order, augment, attack)
+
+    def data(self, n_classes: int, n_groups: int) -> Data:
+        """The training set as objectives see it."""
+        return Data(self.on_device["y"], n_classes, self.inputs, group=self.on_device.get("group"), n_groups=n_groups)
+
+    def inputs(self) -> Iterator[Tensor]:
+        """Prepared inputs in row order, not augmented."""
+        for index in torch.arange(len(self)).split(max(self.batch_size, INFERENCE_ROWS["cuda"])):
+            yield self.fetch(index)
+
+    def fetch(self, index: Tensor) -> Tensor:
+        """Prepared inputs of the rows ``index``, which lie on the CPU."""
+        if self.resident is None:
+            return self.prepare(self.source.take(index.numpy()))
+        return self.prepare(self.resident.index_select(0, index.to(self.prepare.device)))
+
+
+class Epochs:
+    """Iterate once per epoch: a new order, new augmentations."""
+
+    def __init__(self, feed: Feed, order: Order, augment: torch.Generator, attack: torch.Generator) -> None:
+        self.feed, self.order, self.augment, self.attack = feed, order, augment, attack
+        self.batches: list[Tensor] = []  # of one epoch, drawn once: a loader with workers asks its sampler twice
+        self.loader: DataLoader | None = None
+        if feed.loader:
+            options: dict[str, Any] = {k: v for k, v in feed.loader.items() if k not in ("shuffle", "drop_last")}
+            generator = torch.Generator().manual_seed(order.generator.initial_seed())
+            fixed: dict[str, Any] = {"batch_sampler": self.batches, "collate_fn": _as_fetched, "generator": generator}
+            with blamed("net_params", "Its iterator_train__* are arguments of torch's DataLoader."):
+                self.loader = DataLoader(_Raw(feed.source), **fixed, **options)
+
+    def __len__(self) -> int:
+        """Batches of an epoch that visits each row once."""
+        return -(-len(self.feed) // self.feed.batch_size)
+
+    def _raw(self) -> Iterator[tuple[Tensor, Tensor]]:
+        self.batches[:] = self.order
+        if self.loader is not None:
+            for index, raw in self.loader:
+                yield index.to(self.feed.prepare.device, non_blocking=True), raw
+            return
+        resident, device = self.feed.resident, self.feed.prepare.device
+        on_device = torch.cat(self.batches).to(device, non_blocking=True).split([len(b) for b in self.batches])
+        for index, rows in zip(self.batches, on_device, strict=True):
+            yield rows, self.feed.source.take(index.numpy()) if resident is None else resident.index_select(0, rows)
+
+    def __iter__(self) -> Iterator[Batch]:
+        columns = self.feed.on_device
+        for index, raw in self._raw():
+            x = self.feed.prepare(raw)
+            if self.feed.augment is not None:
+                x = self.feed.augment(x, self.augment)
+            yield Batch(
+                x, index=index, generator=self.attack, **{k: v.index_select(0, index) for k, v in columns.items()}
+            )
+
+
+def padded(
+    forward: Callable[[Tensor, np.ndarray], Tensor], source: Source, prepare: Prepare, rows: int | None = None
+) -> Iterator[Tensor]:
+    """Outputs of ``forward(x, row_numbers)`` in row order, every batch padded to one shape.
+
+    Kernels sum in an order that depends on the shape of the batch; with one shape a sample's output does not
+    depend on its neighbours.
+    """
+    rows = rows or INFERENCE_ROWS.get(prepare.device.type, INFERENCE_ROWS["cpu"])
+    for start in range(0, len(source), rows):
+        index = np.minimum(np.arange(start, start + rows), len(source) - 1)
+        yield forward(prepare(source.take(index)), index)[: len(source) - start]

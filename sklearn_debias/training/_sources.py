@@ -1,0 +1,140 @@
+"""Where the inputs come from: arrays, memory maps, image files, datasets."""
+
+from collections.abc import Sequence
+from os import PathLike
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sklearn_debias.training._blame import blamed
+
+IMAGE_MODES = {"1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr", "I;16", "I;16B", "I;16L"}
+
+
+class Source:
+    """Rows of inputs by number.
+
+    Parameters
+    ----------
+    rows : array-like
+        Indexable by integers.
+    index : ndarray of shape (n,), default=None
+        Which rows this source shows; None shows all.
+    """
+
+    def __init__(self, rows: Any, index: np.ndarray | None = None) -> None:
+        self.rows = rows
+        self.index = index
+
+    def __len__(self) -> int:
+        return len(self.rows) if self.index is None else len(self.index)
+
+    def take(self, index: np.ndarray) -> Tensor:
+        """Rows ``index`` as a new tensor on the CPU, uint8 or floating."""
+        return self._take(index if self.index is None else self.index[index])
+
+    def subset(self, index: np.ndarray) -> "Source":
+        """Show the rows ``index`` of this source."""
+        new = object.__new__(type(self))
+        new.__dict__.update(self.__dict__, index=index if self.index is None else self.index[index])
+        return new
+
+    def resident(self) -> bool:
+        """Whether the rows are in memory already, so that they may go to the device at once."""
+        return False
+
+    def _take(self, index: np.ndarray) -> Tensor:
+        raise NotImplementedError
+
+
+class ArraySource(Source):
+    """Rows of an array; of a memory map, read when they are needed."""
+
+    def resident(self) -> bool:
+        """Whether the array is in memory and not on disk."""
+        return not is_memory_map(self.rows)
+
+    def _take(self, index: np.ndarray) -> Tensor:
+        return torch.from_numpy(np.take(self.rows, index, axis=0))
+
+
+class ImageSource(Source):
+    """Image files, opened when they are needed, as RGB uint8 (3, h, w).
+
+    Parameters
+    ----------
+    rows : sequence of path-like
+    size : (height, width) or None
+        Resize to this; None takes the size of the first image, and the others must have it too.
+    """
+
+    def __init__(self, rows: Sequence[str | PathLike], size: tuple[int, int] | None = None) -> None:
+        super().__init__(rows)
+        self.size = size
+
+    def _take(self, index: np.ndarray) -> Tensor:
+        images = [read_image(self.rows[i], int(i), self.size) for i in index]
+        for i, image in zip(index, images, strict=True):
+            if image.shape != images[0].shape:
+                raise ValueError(
+                    f"`image_size` must be given where image files differ in size: `X[{i}]` "
+                    f"({self.rows[i]}) has (h, w) = {image.shape[1:]}, another has {images[0].shape[1:]}. "
+                    f"Pass image_size=(height, width)."
+                )
+        return torch.from_numpy(np.stack(images))
+
+
+class DatasetSource(Source):
+    """Items of a torch Dataset: the inputs, or (input, target) pairs."""
+
+    def _take(self, index: np.ndarray) -> Tensor:
+        items = [self._input(int(i)) for i in index]
+        for i, item in zip(index, items, strict=True):
+            if (item.shape, item.dtype) != (items[0].shape, items[0].dtype):
+                raise ValueError(
+                    f"`X[{i}]`: the items of a dataset must be alike, got {item.dtype} of shape "
+                    f"{tuple(item.shape)} beside {items[0].dtype} of shape {tuple(items[0].shape)}."
+                )
+        return torch.stack(items)
+
+    def _input(self, index: int) -> Tensor:
+        with blamed(f"X[{index}]", "A dataset must hold numeric arrays or tensors, or (input, target) pairs."):
+            item = self.rows[index]
+            x = item[0] if isinstance(item, (tuple, list)) else item
+            x = x.detach().cpu() if isinstance(x, Tensor) else torch.tensor(np.asarray(x))
+            if x.is_complex():
+                raise TypeError("complex data are not supported")
+            x = x if x.dtype == torch.uint8 else x.float()
+        if not torch.isfinite(x).all():
+            raise ValueError(f"Input X contains NaN or infinity: item {index} of the dataset.")
+        return x
+
+
+def is_memory_map(array: Any) -> bool:
+    """Whether an array, or what it is a view of, lives in a file."""
+    while array is not None:
+        if isinstance(array, np.memmap):
+            return True
+        array = getattr(array, "base", None)
+    return False
+
+
+def read_image(path: str | PathLike, index: int, size: tuple[int, int] | None) -> np.ndarray:
+    """Read an image file as RGB, uint8 of shape (3, h, w); 16-bit greys are scaled to 8 bits."""
+    from PIL import Image
+
+    try:
+        with Image.open(path) as file:
+            image: Image.Image = file
+            if image.mode not in IMAGE_MODES:
+                raise ValueError(f"mode {image.mode!r} is not one of {sorted(IMAGE_MODES)}; convert the file")
+            if image.mode.startswith("I;16"):
+                image = Image.fromarray((np.asarray(image).astype(np.uint16) // 257).astype(np.uint8))
+            image = image.convert("RGB")
+            if size is not None and image.size != size[::-1]:
+                image = image.resize(size[::-1], Image.Resampling.BILINEAR)
+            return np.ascontiguousarray(np.asarray(image).transpose(2, 0, 1))
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise ValueError(f"`X[{index}]`: cannot read the image {str(path)!r}: {error}") from error

@@ -1,0 +1,20 @@
+import os
+
+import pytest
+import torch
+
+# `tox -e float64` runs the maths once more in double precision.
+torch.set_default_dtype(getattr(torch, os.environ.get("SKLEARN_DEBIAS_DTYPE", "float32")))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread():
+    """Networks this small only lose by handing work between threads."""
+    torch.set_num_threads(1)
+
+
+def pytest_collection_modifyitems(items):
+    """The first process to start imports torch for many seconds."""
+    for item in items:
+        if "in_processes" in item.name:
+            item.add_marker(pytest.mark.slow)

@@ -1,0 +1,88 @@
+"""What only a GPU can show; skipped without one."""
+
+import pickle
+
+import numpy as np
+import pytest
+import torch
+
+from sklearn_debias import BiasAdvClassifier, ERMClassifier, JTTClassifier, LfFClassifier
+from sklearn_debias.datasets import make_spurious_embeddings
+
+pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+METHODS = [
+    ERMClassifier(),
+    LfFClassifier(),
+    JTTClassifier(identification_epochs=2),
+    BiasAdvClassifier(base="erm"),
+    BiasAdvClassifier(base="lff"),
+]
+
+
+@pytest.fixture(scope="module")
+def head_data():
+    return make_spurious_embeddings(400, n_validation=20, n_test=200, conflict_ratio=0.1, random_state=0)
+
+
+@pytest.fixture(scope="module")
+def images():
+    rng = np.random.default_rng(0)
+    return rng.integers(0, 256, (96, 3, 32, 32), dtype=np.uint8), np.arange(96) % 3
+
+
+@pytest.mark.parametrize("clf", METHODS, ids=repr)
+def test_heads_agree_with_the_cpu(clf, head_data):
+    train = head_data.train
+    fits = [
+        clf.set_params(device=device, dtype="float64", max_epochs=3, lr=0.01, random_state=0)
+        .fit(train.data, train.target)
+        .decision_function(head_data.test.data)
+        for device in ("cpu", "cuda")
+    ]
+    np.testing.assert_allclose(*fits, atol=1e-6)
+
+
+@pytest.mark.parametrize("amp", [False, True])
+@pytest.mark.parametrize("augment", [None, "crop-flip"])
+def test_images_train_resident_and_repeat(images, amp, augment):
+    clf = BiasAdvClassifier("simple_cnn", device="cuda", max_epochs=2, batch_size=32, amp=amp, random_state=0)
+    clf.set_params(augment=augment, net_params={"module__width": 8})
+    first, again = clf.fit(*images).decision_function(images[0]), clf.fit(*images).decision_function(images[0])
+    assert next(clf.module_.parameters()).is_cuda
+    assert np.isfinite(first).all()
+    np.testing.assert_allclose(first, again, atol=1e-3)
+
+
+@pytest.mark.parametrize("norm", ["l2", "linf"])
+@pytest.mark.parametrize("base", ["erm", "lff", JTTClassifier(identification_epochs=2, upweight_by="weight")], ids=str)
+def test_no_synchronisation_within_an_epoch(head_data, norm, base):
+    """Torch raises where a step waits for the device; the end of an epoch may."""
+    from sklearn_debias.training import Engine
+
+    train_step = Engine.train_step
+
+    def strict(self, batch, **kwargs):
+        torch.cuda.set_sync_debug_mode("error")
+        try:
+            return train_step(self, batch, **kwargs)
+        finally:
+            torch.cuda.set_sync_debug_mode("default")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Engine, "train_step", strict)
+        clf = BiasAdvClassifier(device="cuda", base=base, norm=norm, clip=(-50, 50), max_epochs=2, random_state=0)
+        clf.fit(head_data.train.data, head_data.train.target)
+    assert len(clf.history_) == clf.n_iter_ >= 2
+
+
+@pytest.mark.filterwarnings("ignore::skorch.exceptions.DeviceWarning")
+def test_pickle_moves_to_the_cpu(head_data, monkeypatch):
+    clf = BiasAdvClassifier(device="cuda", clip=(-50, 50), max_epochs=2, random_state=0)
+    clf.fit(head_data.train.data, head_data.train.target)
+    expected = clf.predict_proba(head_data.test.data)
+    stored = pickle.dumps(clf)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    loaded = pickle.loads(stored)
+    assert not next(loaded.module_.parameters()).is_cuda
+    np.testing.assert_allclose(loaded.predict_proba(head_data.test.data), expected, atol=1e-6)
+    assert loaded.adversarial_examples(head_data.test.data[:4], head_data.test.target[:4]).shape[0] == 4

@@ -1,0 +1,35 @@
+"""The common checks over all estimators: what every fit leaves alone, and what it gives back."""
+
+import inspect
+
+import pytest
+
+import sklearn_debias
+from sklearn_debias import BiasAdvClassifier, ERMClassifier, JTTClassifier, LfFClassifier
+from sklearn_debias.testing import estimator_checks, parametrize_with_estimator_checks
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn_debias.exceptions.DebiasWarning")  # these fits are short
+
+QUICK = {"max_epochs": 2, "batch_size": 16, "lr": 0.05}
+
+ALL = [
+    ERMClassifier(**QUICK),
+    ERMClassifier(**QUICK, balance="group", balance_by="sample", validation=0.2, monitor="worst_group_accuracy"),
+    ERMClassifier(**QUICK, module="mlp", net_params={"module__dropout": 0.5, "module__hidden": [8, 8]}),
+    LfFClassifier(**QUICK, validation=0.2),
+    JTTClassifier(**QUICK, identification_epochs=1),
+    BiasAdvClassifier(**QUICK, base="erm", random_start=True),
+    BiasAdvClassifier(**QUICK, base=JTTClassifier(identification_epochs=1), norm="linf", clip=(0.0, 1.0)),
+    BiasAdvClassifier(**QUICK),
+]
+
+
+def test_every_estimator_is_checked():
+    public = {value for value in vars(sklearn_debias).values() if inspect.isclass(value)}
+    assert {type(estimator) for estimator in ALL} == public
+    assert len(ALL) * len(list(estimator_checks())) == 8 * 14
+
+
+@parametrize_with_estimator_checks(ALL)
+def test_classifier(estimator, check):
+    check(estimator)

@@ -1,0 +1,67 @@
+"""The examples run as they are, and show what they say."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from sklearn_debias.datasets import data_folder
+
+BAR_METHODS = {"ERM", "BiasAdv-ERM", "JTT", "BiasAdv-JTT"}
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+@pytest.fixture
+def run(tmp_path):
+    def run(name):
+        environment = {**os.environ, "MPLBACKEND": "agg"}
+        command = [sys.executable, EXAMPLES / name]
+        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.splitlines()
+
+    return run
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(data_folder(required=False) is None, reason="SKLEARN_DEBIAS_DATA is unset")
+def test_bar_prints_accuracies_between_the_reference_points(run, tmp_path):
+    *_, saved = table = run("biasadv_on_bar.py")
+    scores = {row.split()[0]: [float(v) for v in row.split()[1:3]] for row in table if row.split()[0] in BAR_METHODS}
+    assert set(scores) == BAR_METHODS
+    assert all(68 < one < five < 93 for one, five in scores.values())  # no conflicting row: 68.7; trained on them: 93.4
+    assert (tmp_path / saved.split()[-1]).stat().st_size > 10_000
+
+
+def test_bar_says_what_is_missing_without_its_data(tmp_path):
+    environment = {k: v for k, v in os.environ.items() if k != "SKLEARN_DEBIAS_DATA"}
+    command = [sys.executable, EXAMPLES / "biasadv_on_bar.py"]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "SKLEARN_DEBIAS_DATA" in done.stderr
+
+
+@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.py")), ids=lambda path: path.name)
+def test_example_is_short(path):
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= 80
+
+
+@pytest.mark.slow
+def test_quickstart_prints_a_table_and_draws_a_figure(run, tmp_path):
+    header, *rows, _ = run("quickstart.py")
+    assert header.split() == ["average", "worst", "group", "conflicting", "seconds"]
+    assert [row.split()[0] for row in rows] == ["ERM", "LfF", "JTT", "BiasAdv-ERM", "BiasAdv-LfF", "BiasAdv-JTT"]
+    worst = {row.split()[0]: float(row.split()[4]) for row in rows}
+    assert max(worst["JTT"], worst["BiasAdv-JTT"], worst["BiasAdv-LfF"]) > worst["ERM"] + 15
+    assert 10_000 < (tmp_path / "quickstart.png").stat().st_size < 150_000
+
+
+@pytest.mark.slow
+def test_worst_group_scorer_picks_another_and_better_setting(run):
+    *_, by_accuracy, by_worst_group = (line.split() for line in run("grid_search_worst_group.py"))
+    assert by_accuracy[0] == "accuracy"
+    assert by_worst_group[0] == "worst_group"
+    assert by_accuracy[1:4] != by_worst_group[1:4]
+    assert float(by_worst_group[7]) > float(by_accuracy[7])

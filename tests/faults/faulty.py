@@ -1,0 +1,146 @@
+"""What the tests of faults share: small data, quick estimators, modules that misbehave."""
+
+import numpy as np
+import torch
+from torch import nn
+
+from sklearn_debias import BiasAdvClassifier, ERMClassifier, JTTClassifier, LfFClassifier
+
+QUICK = {"lr": 0.1, "max_epochs": 2, "batch_size": 16, "random_state": 0}
+METHODS = {
+    "erm": ERMClassifier,
+    "lff": LfFClassifier,
+    "jtt": JTTClassifier,
+    "biasadv": BiasAdvClassifier,
+}
+
+
+def make(method, **params):
+    """A quick estimator of ``method``."""
+    own = {"identification_epochs": 1} if method == "jtt" else {}
+    return METHODS[method](**{**QUICK, **own, **params})
+
+
+def erm(**params):
+    return make("erm", **params)
+
+
+def biasadv(**params):
+    return make("biasadv", **params)
+
+
+rng = np.random.default_rng(0)
+y = np.arange(40) % 2
+b = np.arange(40) // 2 % 2
+X = (rng.normal(size=(40, 4)) + 2 * y[:, None]).round(2)
+IMAGES = (0.5 * rng.random((40, 3, 8, 8)) + 0.4 * y[:, None, None, None]).astype(np.float32)
+UINT8 = (IMAGES * 255).astype(np.uint8)
+
+
+def fitted_names(estimator):
+    """Fitted attributes that the estimator holds."""
+    return [name for name in vars(estimator) if name.endswith("_") and not name.startswith("_")]
+
+
+def is_finite(estimator):
+    tensors = estimator.module_.state_dict().values()
+    return all(bool(torch.isfinite(t).all()) for t in tensors if t.is_floating_point())
+
+
+class Late(nn.Module):
+    """A linear head that misbehaves after some training steps, the same in every copy."""
+
+    def __init__(self, n_features, n_classes, after=3, how="nan"):
+        super().__init__()
+        self.linear = nn.Linear(n_features, n_classes)
+        self.register_buffer("calls", torch.zeros((), dtype=torch.int64))
+        self.after, self.how = after, how
+
+    def forward(self, x):
+        out = self.linear(x)
+        if not self.training:
+            return out
+        self.calls += 1
+        return getattr(self, self.how)(out) if self.calls > self.after else out
+
+    def nan(self, out):
+        return out * float("nan")
+
+    def nan_gradient(self, out):
+        return out + (out - out).abs().sqrt()  # 0, with a gradient of inf * 0
+
+    def cuda_memory(self, out):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+    def cpu_memory(self, out):
+        raise RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory: you tried")
+
+    def numpy_memory(self, out):
+        raise MemoryError
+
+    def interrupt(self, out):
+        raise KeyboardInterrupt
+
+
+class Linear(nn.Module):
+    """A linear head for others to spoil."""
+
+    def __init__(self, n_features=4, n_classes=2):
+        super().__init__()
+        self.linear = nn.Linear(n_features, n_classes)
+
+    def forward(self, x):
+        return self.linear(x)
+
+
+class Auxiliary(Linear):
+    def forward(self, x):
+        return (self.linear(x), self.linear(x)) if self.training else self.linear(x)
+
+
+class Dictionary(Linear):
+    def forward(self, x):
+        return {"out": self.linear(x)}
+
+
+class Rounded(Linear):
+    def forward(self, x):
+        return self.linear(x.round())
+
+
+class Detached(Linear):
+    def forward(self, x):
+        return self.linear(x.detach())
+
+
+class NoGradient(Linear):
+    def forward(self, x):
+        with torch.no_grad():
+            return self.linear(x)
+
+
+class Integers(Linear):
+    def forward(self, x):
+        return self.linear(x).round().long()
+
+
+class InPlace(Linear):
+    def forward(self, x):
+        x += 1
+        return self.linear(x)
+
+
+class NaNInEval(Linear):
+    def forward(self, x):
+        return self.linear(x) if self.training else self.linear(x) * float("nan")
+
+
+class GradientModeOff(Linear):
+    def forward(self, x):
+        torch.set_grad_enabled(False)
+        return self.linear(x)
+
+
+class Saturated(Linear):
+    def forward(self, x):
+        return (1e8 * self.linear(x)).softmax(-1)

@@ -1,0 +1,163 @@
+"""From what the user calls a module to one of the right size."""
+
+import pytest
+import torch
+from torch import nn
+
+from sklearn_debias import LfFClassifier
+from sklearn_debias.models import Normalize, build_module, default_name, linear, mlp, simple_cnn
+
+
+def build(module, shape=(4,), n_classes=3, **options):
+    settings = {name: options.pop(name) for name in ("normalize", "auxiliary") if name in options}
+    return build_module(module, shape, n_classes, options=options, **settings)
+
+
+@pytest.mark.parametrize(
+    ("shape", "name"),
+    [
+        ((5,), "linear"),
+        ((1, 8, 8), "simple_cnn"),
+        ((3, 16, 16), "simple_cnn"),
+        ((3, 16, 32), "cifar_resnet18"),
+        ((3, 64, 64), "cifar_resnet18"),
+        ((3, 65, 8), "resnet18"),
+    ],
+)
+def test_the_default_follows_the_size_of_the_rows(shape, name):
+    assert default_name(shape) == name
+
+
+@pytest.mark.parametrize(
+    ("module", "shape"),
+    [
+        (None, (4,)),
+        ("linear", (4,)),
+        ("linear", (2, 3, 5)),
+        ("mlp", (4,)),
+        ("mlp", (1, 4, 4)),
+        ("simple_cnn", (1, 5, 7)),
+        ("cifar_resnet18", (2, 8, 8)),
+        (linear, (4,)),
+        (lambda n_features, n_classes: nn.Linear(n_features, n_classes), (4,)),
+        (lambda: nn.Linear(4, 3), (4,)),
+        (nn.Linear(4, 3), (4,)),
+        (nn.Sequential(nn.Flatten(), nn.Linear(8, 3)), (2, 2, 2)),
+    ],
+)
+def test_every_way_to_name_a_module_gives_logits_by_body_and_head(module, shape):
+    built = build(module, shape)
+    x = torch.rand(2, *shape)
+    built.eval()
+    assert built(x).shape == (2, 3)
+    assert torch.equal(built.head(built.body(x)), built(x))
+
+
+def test_options_reach_names_classes_and_factories():
+    assert build("mlp", hidden=[7, 6]).head.in_features == 6
+    assert build(mlp, hidden=5, dropout=0.5).head.in_features == 5
+    assert build(simple_cnn, (1, 8, 8), width=2).body[0].out_channels == 2
+
+
+def test_an_instance_is_copied():
+    own = nn.Linear(4, 3)
+    built = build(own)
+    assert torch.equal(built.head.weight, own.weight)
+    with torch.no_grad():
+        built.head.weight.add_(1.0)
+    assert not torch.equal(built.head.weight, own.weight)
+
+
+def test_a_second_net_from_one_instance_differs_in_its_head_only():
+    own = nn.Sequential(nn.Linear(4, 5), nn.ReLU(), nn.Linear(5, 3))
+    second = build(own, auxiliary=True)
+    assert torch.equal(second.body[0].weight, own[0].weight)
+    assert not torch.equal(second.head.weight, own[2].weight)
+
+
+class Bare(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(4, 3))
+
+    def forward(self, x):
+        return x @ self.weight
+
+
+def test_a_second_net_that_cannot_be_initialised_anew_is_an_error():
+    with pytest.raises(ValueError, match="start equal"):
+        build(Bare(), auxiliary=True)
+
+
+@pytest.mark.parametrize(
+    ("module", "shape", "options", "error", "message"),
+    [
+        ("no such net", (4,), {}, ValueError, "simple_cnn"),
+        ("simple_cnn", (4,), {}, ValueError, "4-D"),
+        ("resnet18", (4,), {}, ValueError, "4-D"),
+        (nn.Linear(4, 3), (4,), {"bias": False}, ValueError, "Pass the class"),
+        (nn.Linear, (4,), {}, TypeError, "could not be built"),
+        ("mlp", (4,), {"widths": 3}, TypeError, "widths"),
+        (lambda: "not a module", (4,), {}, TypeError, "nn.Module"),
+    ],
+)
+def test_what_cannot_be_built_says_why(module, shape, options, error, message):
+    with pytest.raises(error, match=message):
+        build(module, shape, **options)
+
+
+@pytest.mark.parametrize("shape", [(2,), (2, 3, 3)])
+def test_normalisation_is_by_feature_or_by_channel(shape):
+    x = torch.rand(4, *shape)
+    mean, std = [0.1, 0.2], [2.0, 4.0]
+    out = Normalize(mean, std)(x)
+    for i in range(2):
+        torch.testing.assert_close(out[:, i], (x[:, i] - mean[i]) / std[i])
+
+
+def test_a_normalised_module_is_the_module_of_normalised_rows():
+    own = nn.Linear(4, 3)
+    x = torch.rand(5, 4)
+    built = build(own, normalize=([0.5], [0.25]))
+    assert torch.equal(built(x), own((x - 0.5) / 0.25))
+    assert torch.equal(built.head(built.body(x)), built(x))
+
+
+def test_mlp_takes_widths_and_dropout():
+    module = mlp(4, 3, hidden=(6, 5), dropout=0.5)
+    assert [m.out_features for m in module.modules() if isinstance(m, nn.Linear)] == [6, 5, 3]
+    assert sum(isinstance(m, nn.Dropout) for m in module.modules()) == 2
+
+
+def test_a_linear_head_starts_near_zero():
+    torch.manual_seed(0)
+    module = linear(500, 10)
+    assert module.head.weight.std().item() == pytest.approx(0.01, rel=0.1)
+    assert not module.head.bias.any()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("channels", [1, 3, 5])
+def test_torchvision_by_name_takes_any_number_of_channels(channels):
+    module = build("resnet18", (channels, 32, 32)).eval()
+    assert module(torch.rand(2, channels, 32, 32)).shape == (2, 3)
+
+
+@pytest.mark.slow
+def test_weights_from_a_file_fill_the_body(tmp_path):
+    from torchvision.models import resnet18
+
+    donor, path = resnet18(), tmp_path / "weights.pt"
+    torch.save(donor.state_dict(), path)
+    built = build("resnet18", (3, 32, 32), weights=str(path))
+    assert torch.equal(built.body.conv1.weight, donor.conv1.weight)
+    assert built.head.out_features == 3
+    torch.save({"conv1.weight": donor.conv1.weight}, path)
+    with pytest.raises(ValueError, match="lacks"):
+        build("resnet18", (3, 32, 32), weights=str(path))
+
+
+def test_an_unknown_biased_module_is_named():
+    clf = LfFClassifier("mlp", biased_module="unknown", max_epochs=1)
+    with pytest.raises(ValueError, match="`biased_module` must be one of"):
+        clf.fit([[0.0], [1.0]], [0, 1])

@@ -1,0 +1,106 @@
+"""The common checks, over all objectives; and that the checks notice what they look for."""
+
+import inspect
+from dataclasses import dataclass
+
+import pytest
+import torch
+
+from sklearn_debias import objectives
+from sklearn_debias.core import Objective, Step
+from sklearn_debias.losses import cross_entropy
+from sklearn_debias.objectives import ERM, BiasAdv, LfF, UpweightErrors
+from sklearn_debias.testing import check_objective, objective_checks, parametrize_with_objective_checks
+
+ALL = [
+    ERM(),
+    ERM(balanced=True),
+    LfF(),
+    LfF(ema=0.0, class_normalize=False, gce_factor=False),
+    UpweightErrors(),
+    UpweightErrors(upweight=2.5, duplicate=False),
+    BiasAdv(),
+    BiasAdv(beta=0.0),
+    BiasAdv(base=LfF()),
+    BiasAdv(base=UpweightErrors()),
+    BiasAdv(base=UpweightErrors(duplicate=False), norm="linf", epsilon=0.05, step_size=0.02),
+    BiasAdv(random_start=True, clip=(-2.0, 2.0)),
+]
+
+
+def test_every_objective_is_checked():
+    classes = {value for value in vars(objectives).values() if inspect.isclass(value)}
+    assert {type(objective) for objective in ALL} == classes
+    assert len(ALL) * len(list(objective_checks())) == 12 * 11
+
+
+@parametrize_with_objective_checks(ALL)
+def test_objective(objective, check):
+    check(objective)
+
+
+def writes_in_place(nets, batch, state, loss):
+    batch.x.mul_(2)
+    return Step({"model": loss})
+
+
+def draws_global_numbers(nets, batch, state, loss):
+    return Step({"model": loss + 0 * torch.rand((), dtype=loss.dtype)})
+
+
+def switches_to_eval(nets, batch, state, loss):
+    nets["biased"].module.eval()
+    return Step({"model": loss, "biased": cross_entropy(nets["biased"](batch.x), batch.y).mean()})
+
+
+def leaks(nets, batch, state, loss):
+    return Step({"model": loss * cross_entropy(nets["biased"](batch.x), batch.y).mean()})
+
+
+def reads_on_the_host(nets, batch, state, loss):
+    return Step({"model": loss * max(1.0, loss.item())})
+
+
+def depends_on_order(nets, batch, state, loss):
+    return Step({"model": loss + cross_entropy(nets["model"](batch.x[:2]), batch.y[:2]).mean()})
+
+
+def drops_precision(nets, batch, state, loss):
+    return Step({"model": loss.float()})
+
+
+def overflows(nets, batch, state, loss):
+    return Step({"model": nets["model"](batch.x).exp().sum()})
+
+
+def names_a_stranger(nets, batch, state, loss):
+    return Step({"model": loss, "student": loss})
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        writes_in_place,
+        draws_global_numbers,
+        switches_to_eval,
+        leaks,
+        reads_on_the_host,
+        depends_on_order,
+        drops_precision,
+        overflows,
+        names_a_stranger,
+    ],
+)
+def test_the_checks_notice(fault):
+    @dataclass(frozen=True)
+    class Faulty(Objective):
+        roles = ("model", "biased")
+
+        def step(self, nets, batch, state):
+            loss = cross_entropy(nets["model"](batch.x), batch.y).mean()
+            return fault(nets, batch, state, loss)
+
+    Faulty.__qualname__, Faulty.__module__ = "Faulty", __name__
+    globals()["Faulty"] = Faulty
+    with pytest.raises((AssertionError, RuntimeError)):
+        check_objective(Faulty())

@@ -1,0 +1,85 @@
+"""What a stranger meets first: the README, the commands, the names, the cost of an import."""
+
+import importlib
+import inspect
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+PACKAGES = [
+    "sklearn_debias",
+    *(f"sklearn_debias.{path.parent.name}" for path in sorted((ROOT / "sklearn_debias").glob("*/__init__.py"))),
+    "sklearn_debias.exceptions",
+]
+
+
+def blocks(text, language):
+    """Fenced blocks of a Markdown text that are in `language`."""
+    fenced = re.findall(r"^```(\w*)\n(.*?)^```$", text, flags=re.DOTALL | re.MULTILINE)
+    return [block for name, block in fenced if name == language]
+
+
+@pytest.mark.parametrize(
+    "entry",
+    ["pyproject.toml", "tox.ini", "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", ".ci/run", "docs"],
+)
+def test_top_level_entry_exists(entry):
+    assert (ROOT / entry).exists()
+
+
+def test_readme_has_the_two_commands_and_ci_runs_the_second():
+    install_and_run, install_and_test = blocks(README, "")
+    assert install_and_run.strip().endswith("examples/quickstart.py")
+    assert install_and_test.strip().endswith("pytest")
+    script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    assert script.endswith(install_and_test)
+    assert "set -euo pipefail" in script
+
+
+def test_readme_example_is_short_and_runs(capsys):
+    (example,) = blocks(README, "python")
+    assert len(example.strip().splitlines()) <= 12
+    exec(compile(example, "README.md", "exec"), {})
+    assert "worst group" in capsys.readouterr().out
+
+
+def test_guide_runs():
+    guide = (ROOT / "docs" / "guide.md").read_text(encoding="utf-8")
+    exec(compile("\n".join(blocks(guide, "python")), "guide.md", "exec"), {})
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", *(f"docs/{p.name}" for p in ROOT.glob("docs/*.md"))])
+def test_links_lead_somewhere(page):
+    path = ROOT / page
+    for target in re.findall(r"\]\(([^)#]+)\)", path.read_text(encoding="utf-8")):
+        assert target.startswith("https://") or (path.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_public_names_exist_and_are_documented(package):
+    module = importlib.import_module(package)
+    assert module.__doc__
+    assert len(set(module.__all__)) == len(module.__all__) > 0
+    for name in set(module.__all__) - {"__version__"}:
+        thing = getattr(module, name)
+        if inspect.isclass(thing) or inspect.isroutine(thing):
+            generated = (thing.__doc__ or f"{name}(").startswith(f"{name}(")  # what a dataclass makes up
+            assert not generated, f"{package}.{name}"
+
+
+def test_readme_names_every_estimator():
+    import sklearn_debias
+
+    for name in sklearn_debias.__all__:
+        assert name == "__version__" or f"`{name}`" in README
+
+
+def test_import_loads_no_optional_package():
+    code = "import sys, sklearn_debias; print(*{name.partition('.')[0] for name in sys.modules})"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert not {"torchvision", "matplotlib", "captum", "timm", "PIL"} & set(found.stdout.split())
