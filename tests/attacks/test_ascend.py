@@ -54,7 +54,7 @@ def test_equals_a_transcription(norm, clip, sign, n_steps):
     random_start=st.booleans(),
     seed=st.integers(0, 1000),
 )
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_stays_in_the_ball(norm, radius, step, n_steps, random_start, seed):
     generator = torch.Generator().manual_seed(seed)
     x = torch.randn(5, 3, generator=generator, dtype=torch.float64)
@@ -69,7 +69,7 @@ def test_stays_in_the_ball(norm, radius, step, n_steps, random_start, seed):
     width=st.lists(st.floats(0.1, 2), min_size=3, max_size=3),
     norm=st.sampled_from(sorted(NORMS)),
 )
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_clip_is_honoured_per_channel(low, width, norm):
     low = torch.tensor(low, dtype=torch.float64).view(3, 1, 1)
     high = low + torch.tensor(width, dtype=torch.float64).view(3, 1, 1)

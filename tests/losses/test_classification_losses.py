@@ -21,7 +21,7 @@ def gradient(loss, logits):
 
 
 @given(q=st.floats(0.01, 1.0), seed=st.integers(0, 99))
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 def test_without_the_factor_the_gradient_is_that_of_the_published_loss(q, seed):
     logits, y = some_logits(seed)
     published = (1 - true_probability(logits, y) ** q) / q

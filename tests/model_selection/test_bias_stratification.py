@@ -36,7 +36,7 @@ rows = st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2)), min_size=5, max
 
 
 @pytest.mark.filterwarnings("ignore::sklearn_debias.exceptions.DebiasWarning")
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(rows=rows, n_splits=st.integers(2, 5), shuffle=st.booleans())
 def test_folds_partition_the_samples_evenly(rows, n_splits, shuffle):
     y, bias = np.array(rows).T
@@ -120,7 +120,7 @@ def test_routing_passes_bias_labels_and_without_it_the_switch_is_named():
             call()
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(rows=rows, share=st.floats(0.3, 0.7), seed=st.integers(0, 9))
 @pytest.mark.filterwarnings("ignore::sklearn_debias.exceptions.DebiasWarning")
 def test_parts_hold_every_group_of_two(rows, share, seed):

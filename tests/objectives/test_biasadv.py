@@ -38,7 +38,7 @@ def with_batch_norm_and_dropout(role):
     n_steps=st.integers(1, 5),
     random_start=st.booleans(),
 )
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 def test_the_attack_stays_in_the_ball(norm, epsilon, lam, n_steps, random_start):
     objective = BiasAdv(norm=norm, epsilon=epsilon, lam=lam, n_steps=n_steps)
     problem = Problem(objective)
