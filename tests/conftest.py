@@ -4,7 +4,7 @@ import hypothesis
 import pytest
 import torch
 
-# The same examples in every run: a run that fails on one machine fails on all. `--hypothesis-profile=search` draws new ones.
+# The same examples in every run and on every machine; `--hypothesis-profile=search` draws new ones.
 hypothesis.settings.register_profile("fixed", derandomize=True, deadline=None)
 hypothesis.settings.register_profile("search", max_examples=2_000, deadline=None)
 hypothesis.settings.load_profile("fixed")

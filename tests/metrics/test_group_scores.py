@@ -102,7 +102,9 @@ def test_invariances(rows, shuffler):
     np.testing.assert_allclose(renamed, scores, atol=1e-12)
 
     shuffled = shuffler.sample(range(len(y)), len(y))
-    np.testing.assert_allclose(all_scores(y[shuffled], pred[shuffled], bias[shuffled], weight[shuffled]), scores, atol=1e-12)
+    np.testing.assert_allclose(
+        all_scores(y[shuffled], pred[shuffled], bias[shuffled], weight[shuffled]), scores, atol=1e-12
+    )
 
     copies = np.repeat(np.arange(len(y)), weight)
     np.testing.assert_allclose(all_scores(y[copies], pred[copies], bias[copies]), scores, atol=1e-12)
