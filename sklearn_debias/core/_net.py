@@ -1,14 +1,17 @@
 """A module bound to its live parameters or to given ones."""
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import chain
 
 from torch import Tensor, nn
-from torch.func import functional_call
+from torch.func import functional_call, vjp
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from sklearn_debias.core._split import layer_of
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,56 @@ class Net:
     def head(self, z: Tensor) -> Tensor:
         """Logits (b, k) of the features ``z``."""
         return self._run("head.", self._part("head"), z)
+
+    def pullback(self, x: Tensor, part: str = "", zero: tuple[str, Tensor] | None = None) -> tuple[Tensor, Callable]:
+        """Logits of ``x`` and what turns their cotangents (b, k) into gradients, from a single forward pass.
+
+        The gradients are differentiable in the parameters and in the cotangents.
+
+        Parameters
+        ----------
+        x : Tensor of shape (b, ...)
+            Inputs of the module, or of its ``part``.
+        part : {"", "body", "head"}, default=""
+        zero : (layer name, Tensor of zeros like the layer's output), default=None
+            Differentiate with respect to this layer's output instead of ``x``.
+
+        Returns
+        -------
+        logits : Tensor of shape (b, k)
+        pull : callable
+            ``pull(cotangent)`` has the shape of ``x``, or of the layer's output.
+        """
+        owner, prefix = (self._part(part), f"{part}.") if part else (self.module, "")
+        given = {n.removeprefix(prefix): p for n, p in self.parameters.items() if n.startswith(prefix)}
+
+        def forward(moving: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+            buffers = {name: b.clone() for name, b in owner.named_buffers()}
+            values = {**given, **buffers}
+            if zero is None:
+                return functional_call(owner, values, (moving,)), buffers
+            add = layer_of(owner, zero[0]).register_forward_hook(lambda *event: event[-1] + moving)
+            try:
+                return functional_call(owner, values, (x,)), buffers
+            finally:
+                add.remove()
+
+        # Only the reference kernel of attention has a second derivative.
+        with self.noise or nullcontext(), sdpa_kernel(SDPBackend.MATH):
+            logits, pull, buffers = vjp(forward, x if zero is None else zero[1], has_aux=True)  # type: ignore[misc]
+        if self.params is None and owner.training:
+            for name, buffer in owner.named_buffers():
+                buffer.copy_(buffers[name].detach())
+        return logits, lambda cotangent: pull(cotangent)[0]
+
+    def with_layer(self, x: Tensor, layer: str) -> tuple[Tensor, Tensor]:
+        """Logits (b, k) of ``x`` and the output of a layer, named as in ``named_modules``, on the way."""
+        seen: list[Tensor] = []
+        watch = layer_of(self.module, layer).register_forward_hook(lambda *event: seen.append(event[-1]))
+        try:
+            return self(x), seen[-1]
+        finally:
+            watch.remove()
 
     @property
     def parameters(self) -> Mapping[str, Tensor]:

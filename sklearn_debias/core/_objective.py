@@ -35,6 +35,8 @@ class Batch:
         Codes of the (class, bias value) cells.
     generator : torch.Generator, default=None
         The stream of the random numbers a step draws.
+    inputs : mapping of str to Tensor, default={}
+        Inputs (b, ...) of the roles that see the rows otherwise than as ``x``.
     """
 
     x: Tensor
@@ -43,6 +45,11 @@ class Batch:
     weight: Tensor | None = None
     group: Tensor | None = None
     generator: torch.Generator | None = None
+    inputs: Mapping[str, Tensor] = field(default_factory=dict)
+
+    def of(self, role: str) -> Tensor:
+        """Inputs of the net ``role``."""
+        return self.inputs.get(role, self.x)
 
 
 @dataclass(frozen=True)
@@ -54,22 +61,22 @@ class Data:
     y : Tensor of shape (n,), int64
     n_classes : int
     batches : callable
-        ``batches()`` yields the inputs in row order, not augmented.
+        ``batches(role)`` yields that role's inputs in row order, not augmented.
     group : Tensor of shape (n,), int64, default=None
     n_groups : int, default=0
     """
 
     y: Tensor
     n_classes: int
-    batches: Callable[[], Iterable[Tensor]]
+    batches: Callable[[str], Iterable[Tensor]]
     group: Tensor | None = None
     n_groups: int = 0
 
-    def logits(self, net: Net) -> Tensor:
-        """Logits (n, k) of all rows by ``net`` in eval mode, without gradient."""
-        frozen = net.frozen()
+    def logits(self, nets: Nets, role: str) -> Tensor:
+        """Logits (n, k) of all rows by the net ``role`` in eval mode, without gradient."""
+        frozen = nets[role].frozen()
         with torch.no_grad():
-            return torch.cat([frozen(x) for x in self.batches()])
+            return torch.cat([frozen(x) for x in self.batches(role)])
 
 
 @dataclass(frozen=True)

@@ -69,6 +69,23 @@ def split(module: nn.Module) -> nn.Module:
     return module
 
 
+def layer_of(module: nn.Module, name: str) -> nn.Module:
+    """Layer of that name, as in ``named_modules``; the body's layers go by their own names, too.
+
+    Raises
+    ------
+    ValueError
+        With the names there are.
+    """
+    layers = dict(module.named_modules())
+    for known in (name, f"body.{name}"):
+        if name and known in layers:
+            return layers[known]
+    names = [known.removeprefix("body.") for known in layers if known not in ("", "body")]
+    shown = ", ".join(repr(known) for known in names[:40]) + (" and more" if len(names) > 40 else "")
+    raise ValueError(f"there is no layer {name!r}; the layers are {shown}")
+
+
 def _split_torchvision(module: nn.Module) -> nn.Module:
     for path in ("fc", "heads", "head", "classifier"):
         owner: Any = module

@@ -1,7 +1,7 @@
 """The scikit-learn face of every method: constructor, validation, prediction."""
 
 import copy
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import closing
 from dataclasses import KW_ONLY, dataclass
 from typing import Any, ClassVar
@@ -94,6 +94,21 @@ class BaseDebiasClassifier(NetParams, CallbackSupportMixin, ClassifierMixin, Bas
     def _check_rows(self, rows: Rows) -> None:
         """Raise where the data do not suit the method."""
 
+    def _looks_below_head(self) -> bool:
+        """Whether the method needs more of a frozen body than its features."""
+        return self._attacks
+
+    def _min_batch(self) -> int:
+        """Rows that a batch must have."""
+        return 1
+
+    def _optimizer_options(self) -> dict[str, Any]:
+        """Arguments of the optimiser beyond lr and weight decay; `net_params` overrides them."""
+        return {}
+
+    def _check_modules(self, roles: nn.ModuleDict, example: Callable[[str], torch.Tensor]) -> None:
+        """Raise where the networks do not suit the method; ``example(role)`` gives two rows."""
+
     def _inspect(self, phase: Phase, state: dict, rows: Rows) -> None:
         """Look at the state a phase begins with."""
 
@@ -131,10 +146,11 @@ class BaseDebiasClassifier(NetParams, CallbackSupportMixin, ClassifierMixin, Bas
         bias_labels: Any = None,
         validation_data: Any = None,
         sample_weight: Any = None,
+        others: Any = None,
     ) -> Any:
         self._forget()
         self._check_params()
-        given = {"sample_weight": sample_weight, "validation_data": validation_data}
+        given = {"sample_weight": sample_weight, "validation_data": validation_data, "others": others or {}}
         try:
             with on_own_terms(small=False), readable_errors(self):
                 self._train(X, y, bias_labels=bias_labels, **given)

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from sklearn_debias.core import Net, Phase
 from sklearn_debias.estimators._devices import make_prepare, pick_device
 from sklearn_debias.estimators._errors import warn
-from sklearn_debias.estimators._inputs import image_size
+from sklearn_debias.estimators._frozen import features_by_role, features_of, heads_of, on_features
+from sklearn_debias.estimators._inputs import Inputs, image_size, open_inputs
 from sklearn_debias.estimators._observers import Monitor, open_scorer
 from sklearn_debias.estimators._params import OPTIMIZERS, check_callbacks, check_normalize, split_net_params
 from sklearn_debias.estimators._probe import check_gradient, check_module, draws, has_batch_norm, like_probabilities
@@ -23,6 +24,7 @@ from sklearn_debias.training import (
     Feed,
     Observer,
     Roles,
+    Source,
     Streams,
     blamed,
     cpu_threads,
@@ -53,6 +55,9 @@ class Fit:
         self.softmax: set[str] = set()
         roles = dict.fromkeys(role for phase in self.phases for role in phase.roles)
         self.roles = Roles({role: self._build(role) for role in roles})
+        estimator._check_modules(self.roles, self._example)
+        self.frozen = estimator.freeze == "body" and estimator.augment is None and not estimator._looks_below_head()
+        self.trained = heads_of(self.roles) if self.frozen else self.roles
         for name in sorted(self.softmax):
             warn(
                 f"`{name}` seems to end in a softmax: its outputs are positive and sum to 1. Logits are expected; "
@@ -69,7 +74,7 @@ class Fit:
         with self.streams.noise("initialisation", role, device=device):
             module = build_module(
                 spec,
-                estimator.input_shape_,
+                self._inputs(role).shape,
                 n_classes,
                 options=self.options if shared else {},
                 normalize=estimator.normalize,
@@ -79,18 +84,26 @@ class Fit:
             if estimator.freeze == "body":
                 Net(module)._part("body").requires_grad_(False)
             module = module.to(device=device, dtype=dtype)
-            if device.type == "cuda" and len(estimator.input_shape_) == 3:
+            if device.type == "cuda" and len(self._inputs(role).shape) == 3:
                 module = module.to(memory_format=torch.channels_last)
-            logits = check_module(module, self._example(), n_classes, name)
+            logits = check_module(module, self._example(role), n_classes, name)
         if like_probabilities(logits):
             self.softmax.add(name)
         if estimator._attacks:
-            check_gradient(module, self._example(), name)
+            check_gradient(module, self._example(role), name)
         return module
 
-    def _example(self) -> Tensor:
+    def _inputs(self, role: str) -> Inputs:
+        return self.rows.others.get(role, self.rows.inputs)
+
+    def _example(self, role: str) -> Tensor:
         n = len(self.rows.train)
-        return self.prepare(self.rows.inputs.source.take(self.rows.train[[0, min(1, n - 1)]]))
+        return self.prepare(self._inputs(role).source.take(self.rows.train[[0, min(1, n - 1)]]))
+
+    def _source(self, inputs: Inputs) -> Source:
+        """The training rows of some inputs."""
+        whole = len(self.rows.train) == len(inputs.source)
+        return inputs.source if whole else inputs.source.subset(self.rows.train)
 
     def _feed(self) -> Feed:
         estimator, rows = self.estimator, self.rows
@@ -105,11 +118,13 @@ class Fit:
                 f"`iterator_train__drop_last` leaves no training step: {len(rows.train)} rows are fewer than "
                 f"`batch_size`={estimator.batch_size}. Lower `batch_size`."
             )
-        whole = len(rows.train) == len(rows.inputs.source)
-        source = rows.inputs.source if whole else rows.inputs.source.subset(rows.train)
-        merge = has_batch_norm(self.roles)
-        augment = self._augment()
-        return Feed(source, columns, self.prepare, estimator.batch_size, augment, merge, self.loader)
+        source = self._source(rows.inputs)
+        others = {role: self._source(inputs) for role, inputs in rows.others.items()}
+        if self.frozen:
+            views = {role: (self.roles[role], others.get(role, source)) for role in self.roles}
+            source, others = features_by_role(views, self.prepare)
+        merge = has_batch_norm(self.trained) or estimator._min_batch() > 1
+        return Feed(source, columns, self.prepare, estimator.batch_size, self._augment(), merge, self.loader, others)
 
     def _augment(self) -> Any:
         augment = self.estimator.augment
@@ -143,9 +158,7 @@ class Fit:
         with cpu_threads(small=small):
             engine = self._engine()
             data = self.feed.data(len(estimator.classes_), 0 if self.rows.cells is None else len(self.rows.cells))
-            monitor = (
-                None if self.rows.validation is None else Monitor(estimator, *self.rows.validation, estimator.monitor)
-            )
+            monitor = self._monitor()
             states: dict[str, Mapping[str, Tensor]] = {}
             for phase in self.phases:
                 nets = self._nets(phase)
@@ -172,11 +185,22 @@ class Fit:
         estimator._finish(states, self.rows)
         return engine
 
+    def _monitor(self) -> Monitor | None:
+        if self.rows.validation is None:
+            return None
+        estimator = self.estimator
+        if not self.frozen:
+            return Monitor(estimator, *self.rows.validation, estimator.monitor)
+        X, y, bias_labels = self.rows.validation
+        features = features_of(self.roles["model"], open_inputs(estimator, X, reset=False).source, self.prepare)
+        view = on_features(estimator, features, self.trained)
+        return Monitor(view, features.rows, y, bias_labels, estimator.monitor, live=False)
+
     def _nets(self, phase: Phase) -> dict[str, Net]:
         nets = {}
-        for role, module in self.roles.items():
+        for role, module in self.trained.items():
             noise = self.streams.noise("noise", phase.name, role, device=self.prepare.device)
-            nets[role] = Net(module, noise=noise if draws(module, self._example(), noise) else None)
+            nets[role] = Net(module, noise=noise if draws(module, self.feed.example(role), noise) else None)
         return nets
 
     def _epochs(self, phase: Phase, data: Any, state: Mapping[str, Tensor]) -> Any:
@@ -196,7 +220,7 @@ class Fit:
     def _engine(self) -> Engine:
         estimator = self.estimator
         optimizer = OPTIMIZERS.get(estimator.optimizer, estimator.optimizer)
-        arguments = {"optimizer__weight_decay": estimator.weight_decay}
+        arguments = {"optimizer__weight_decay": estimator.weight_decay, **estimator._optimizer_options()}
         other = {"optimizer__foreach", "optimizer__differentiable"} & self.skorch.keys()
         if optimizer in OPTIMIZERS.values() and self.prepare.device.type in ("cpu", "cuda") and not other:
             arguments["optimizer__fused"] = True

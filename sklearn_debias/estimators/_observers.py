@@ -21,10 +21,12 @@ class Monitor(Observer):
         Validation rows.
     scorer : str, callable or None
         None records the accuracy and keeps the last epoch.
+    live : bool, default=True
+        Whether the estimator is to predict with the engine's modules; else it has a net of its own.
     """
 
-    def __init__(self, estimator: Any, X: Any, y: Any, bias_labels: Any, scorer: Any) -> None:
-        self.view = copy.copy(estimator)
+    def __init__(self, estimator: Any, X: Any, y: Any, bias_labels: Any, scorer: Any, *, live: bool = True) -> None:
+        self.view, self.live = copy.copy(estimator), live
         self.X, self.y = X, y
         self.keep_best = scorer is not None
         self.name = scorer if isinstance(scorer, str) else "accuracy" if scorer is None else "score"
@@ -36,7 +38,8 @@ class Monitor(Observer):
 
     def end(self, engine: Any) -> None:
         """Score the current epoch."""
-        self.view.net_ = engine
+        if self.live:
+            self.view.net_ = engine
         advice = "It must be a scorer's name, or a callable (estimator, X, y) that returns a finite number."
         with config_context(enable_metadata_routing=True), blamed("monitor", advice, passing=(ValueError,)):
             score = float(self.scorer(self.view, self.X, self.y, **self.given))

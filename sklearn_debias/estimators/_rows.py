@@ -1,6 +1,8 @@
 """Which rows are trained on, which are held out, and what is known of each."""
 
-from dataclasses import dataclass
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -31,6 +33,8 @@ class Rows:
     weight : ndarray of shape (n,) or None
         Sample weights with mean 1.
     validation : (X, y, bias_labels) or None
+    others : mapping of str to Inputs
+        All rows as those roles see them that do not take ``inputs``.
     """
 
     inputs: Inputs
@@ -40,6 +44,7 @@ class Rows:
     cells: list[tuple] | None
     weight: np.ndarray | None
     validation: tuple[Any, Any, Any] | None
+    others: Mapping[str, Inputs] = field(default_factory=dict)
 
 
 def choose_rows(
@@ -51,6 +56,7 @@ def choose_rows(
     sample_weight: Any,
     validation_data: Any,
     streams: Streams,
+    others: Mapping[str, Any],
 ) -> Rows:
     """Check what ``fit`` was given, set what is known of the data on the estimator, and split it."""
     inputs = open_inputs(estimator, X, reset=True)
@@ -83,7 +89,16 @@ def choose_rows(
         codes = np.searchsorted(present, codes)
     group, cells = _describe_bias(estimator, classes[codes[train]], bias, train)
     weight = None if weight is None else weight[train] / weight[train].mean()
-    return Rows(inputs, train, codes[train], group, cells, weight, validation)
+    views = {role: _open_view(estimator, view, n, f"X_{role}") for role, view in others.items()}
+    return Rows(inputs, train, codes[train], group, cells, weight, validation, views)
+
+
+def _open_view(estimator: Any, X: Any, n: int, name: str) -> Inputs:
+    with blamed(name, "It must hold the rows of X in the same order, as arrays, image paths or a Dataset."):
+        inputs = open_inputs(copy.copy(estimator), X, reset=True)
+        if len(inputs.source) != n:
+            raise ValueError(f"it has {len(inputs.source)} rows, and X {n}")
+    return inputs
 
 
 def _weights(sample_weight: Any, X: Any, n: int, dtype: str) -> np.ndarray | None:

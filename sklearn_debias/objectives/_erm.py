@@ -8,6 +8,7 @@ from torch import Tensor
 from sklearn_debias.core import Batch, Data, Objective, Step, static
 from sklearn_debias.core._objective import Nets, State
 from sklearn_debias.losses import cross_entropy
+from sklearn_debias.objectives._sampling import balanced_rows, smallest_from_each
 
 
 @dataclass(frozen=True)
@@ -19,12 +20,15 @@ class ERM(Objective):
     role : str, default="model"
         Which net is trained.
     balanced : bool, default=False
-        Draw each epoch so that every group comes equally often (n draws with replacement), instead of
-        each sample once.
+        Draw each epoch so that every group comes equally often, instead of each sample once.
+    replace : bool, default=True
+        Where balanced, draw n rows with replacement; otherwise as many of each group as the smallest has,
+        without.
     """
 
     role: str = static("model")
     balanced: bool = static(False)
+    replace: bool = static(True)
 
     @property
     def roles(self) -> tuple[str, ...]:  # type: ignore[override]
@@ -32,15 +36,14 @@ class ERM(Objective):
         return (self.role,)
 
     def rows(self, data: Data, state: State, generator: torch.Generator) -> Tensor | None:
-        """Rows of one epoch: n draws, each group with the same probability, if ``balanced``."""
+        """Rows of one epoch: each row once, or all groups alike if ``balanced``."""
         if not self.balanced:
             return None
         group = data.y if data.group is None else data.group
-        probability = 1.0 / group.bincount()[group].double()
-        return torch.multinomial(probability.cpu(), len(group), replacement=True, generator=generator)
+        return balanced_rows(group, generator) if self.replace else smallest_from_each(group, generator)
 
     def step(self, nets: Nets, batch: Batch, state: State) -> Step:
         """Cross entropy of one batch."""
-        loss = cross_entropy(nets[self.role](batch.x), batch.y)
+        loss = cross_entropy(nets[self.role](batch.of(self.role)), batch.y)
         weighted = loss if batch.weight is None else batch.weight * loss
         return Step({self.role: weighted.mean()}, state, adversary_weight=batch.weight)

@@ -49,7 +49,7 @@ class UpweightErrors(Objective):
 
     def init(self, nets: Nets, data: Data) -> State:
         """Find the error set."""
-        return {"error": error_set(data.logits(nets["biased"]), data.y)}
+        return {"error": error_set(data.logits(nets, "biased"), data.y)}
 
     def rows(self, data: Data, state: State, generator: torch.Generator) -> Tensor | None:
         """Each row once, errors ``upweight`` times."""
@@ -61,7 +61,7 @@ class UpweightErrors(Objective):
 
     def step(self, nets: Nets, batch: Batch, state: State) -> Step:
         """Cross entropy of one batch, errors weighted unless they are duplicated."""
-        loss = cross_entropy(nets["model"](batch.x), batch.y)
+        loss = cross_entropy(nets["model"](batch.of("model")), batch.y)
         weight = None
         if not self.duplicate:
             weight = torch.where(state["error"][batch.index], self.upweight, 1.0).to(loss.dtype)

@@ -78,7 +78,7 @@ class LfF(Objective):
 
     def step(self, nets: Nets, batch: Batch, state: State) -> Step:
         """Weighted cross entropy of the model, GCE of the biased net."""
-        logits = {role: nets[role](batch.x) for role in self.roles}
+        logits = {role: nets[role](batch.of(role)) for role in self.roles}
         loss = {role: cross_entropy(z, batch.y) for role, z in logits.items()}
         new = dict(state)
         for role, value in loss.items():

@@ -80,9 +80,11 @@ class Engine(NeuralNet):
         with self._current_init_context("optimizer"):
             self.initialize_optimizer()
         self.schedule = None if lr_schedule is None else self._scheduled(lr_schedule)
-        self._parameters = list(self.module_.parameters())
-        self._watched = [t for t in self.module_.state_dict().values() if t.is_floating_point() and _finite(t)]
         self._fixed = [m for m in self.module_.modules() if _is_fixed(m)]
+        still = {id(t) for m in self._fixed for t in (*m.parameters(), *m.buffers())}
+        moving = [t for t in self.module_.state_dict(keep_vars=True).values() if id(t) not in still]
+        self._parameters = [p for p in self.module_.parameters() if p.requires_grad]
+        self._watched = [t.detach() for t in moving if t.is_floating_point() and _finite(t)]
         self._batch_hooks = {
             hook
             for hook in BATCH_HOOKS
@@ -177,7 +179,7 @@ class Engine(NeuralNet):
         values = torch.stack([torch.stack(terms[name]).double() for name in names])
         means = (values @ (weight / weight.sum()).to(device)).tolist()
         self.history.record("phase", self.phase.name)
-        self.history.record("lr", self.optimizer_.param_groups[0]["lr"])
+        self.history.record("lr", self.optimizer_.param_groups[-1]["lr"])  # of the roles without one of their own
         for name, mean in zip(names, means, strict=True):
             self.history.record(name, mean)
         self.history.record("train_loss", sum(m for n, m in zip(names, means, strict=True) if n.endswith("_loss")))

@@ -107,6 +107,8 @@ class Feed:
     merge_single : bool
     loader : mapping, default={}
         DataLoader arguments; any of them selects the DataLoader.
+    others : mapping of str to Source, default={}
+        The same rows as the roles see them that do not take ``source``.
     """
 
     source: Source
@@ -116,6 +118,7 @@ class Feed:
     augment: Callable | None = None
     merge_single: bool = False
     loader: Mapping[str, Any] = field(default_factory=dict)
+    others: Mapping[str, Source] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.source)
@@ -128,9 +131,15 @@ class Feed:
     @cached_property
     def resident(self) -> Tensor | None:
         """All inputs on the device, raw (uint8 stays uint8), or None where they are read batch by batch."""
-        if self.loader or not self.source.resident():
-            return None
-        return self.source.take(np.arange(len(self))).to(self.prepare.device)
+        return None if self.loader else self._resident(self.source)
+
+    @cached_property
+    def others_resident(self) -> dict[str, Tensor | None]:
+        """What `resident` is, for the sources of single roles."""
+        return {role: self._resident(source) for role, source in self.others.items()}
+
+    def _resident(self, source: Source) -> Tensor | None:
+        return source.take(np.arange(len(self))).to(self.prepare.device) if source.resident() else None
 
     def order(self, rows: Callable[[], Tensor], generator: torch.Generator) -> Order:
         """Order of one phase's batches."""
@@ -151,16 +160,23 @@ class Feed:
         """The training set as objectives see it."""
         return Data(self.on_device["y"], n_classes, self.inputs, group=self.on_device.get("group"), n_groups=n_groups)
 
-    def inputs(self) -> Iterator[Tensor]:
-        """Prepared inputs in row order, not augmented."""
-        for index in torch.arange(len(self)).split(max(self.batch_size, INFERENCE_ROWS["cuda"])):
-            yield self.fetch(index)
+    def inputs(self, role: str) -> Iterator[Tensor]:
+        """Prepared inputs of a role in row order, not augmented."""
+        own = role in self.others
+        source, resident = (self.others[role], self.others_resident[role]) if own else (self.source, self.resident)
+        for rows in torch.arange(len(self)).split(max(self.batch_size, INFERENCE_ROWS["cuda"])):
+            yield self._fetch(source, resident, rows.to(self.prepare.device))
 
-    def fetch(self, index: Tensor) -> Tensor:
-        """Prepared inputs of the rows ``index``, which lie on the CPU."""
-        if self.resident is None:
-            return self.prepare(self.source.take(index.numpy()))
-        return self.prepare(self.resident.index_select(0, index.to(self.prepare.device)))
+    def example(self, role: str) -> Tensor:
+        """Prepared inputs of the first two rows of a role."""
+        return self.prepare(self.others.get(role, self.source).take(np.arange(min(2, len(self)))))
+
+    def views(self, rows: Tensor) -> dict[str, Tensor]:
+        """Prepared inputs of the roles in ``others``; the row numbers lie on the device."""
+        return {role: self._fetch(source, self.others_resident[role], rows) for role, source in self.others.items()}
+
+    def _fetch(self, source: Source, resident: Tensor | None, rows: Tensor) -> Tensor:
+        return self.prepare(source.take(rows.cpu().numpy()) if resident is None else resident.index_select(0, rows))
 
 
 class Epochs:
@@ -199,7 +215,11 @@ class Epochs:
             if self.feed.augment is not None:
                 x = self.feed.augment(x, self.augment)
             yield Batch(
-                x, index=index, generator=self.attack, **{k: v.index_select(0, index) for k, v in columns.items()}
+                x,
+                index=index,
+                generator=self.attack,
+                inputs=self.feed.views(index),
+                **{k: v.index_select(0, index) for k, v in columns.items()},
             )
 
 

@@ -19,7 +19,7 @@ def test_the_error_set_is_found_in_eval_mode():
     problem = Problem(UpweightErrors())
     module = torch.nn.Sequential(problem.modules["biased"], torch.nn.Dropout(0.9)).train()
     state = problem.objective.init({"biased": Net(module)}, problem.data)
-    x = torch.cat(list(problem.data.batches()))
+    x = torch.cat(list(problem.data.batches("model")))
     assert torch.equal(state["error"], problem.modules["biased"](x).argmax(1) != problem.data.y)
     assert module.training
 

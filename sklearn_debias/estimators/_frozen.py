@@ -1,0 +1,72 @@
+"""Frozen bodies: their features are computed once, and heads train on them."""
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from sklearn_debias.core import SplitModule
+from sklearn_debias.training import ArraySource, Prepare, Roles, Source, padded
+
+
+def heads_of(roles: Roles) -> Roles:
+    """The heads as modules of their own; they share their parameters with ``roles``."""
+    return Roles({role: SplitModule(nn.Identity(), _part(module, "head")) for role, module in roles.items()})
+
+
+def features_of(module: nn.Module, source: Source, prepare: Prepare) -> ArraySource:
+    """Features of all rows by the frozen body of ``module``, in eval mode."""
+    body = copy.deepcopy(_part(module, "body")).eval()
+
+    @torch.no_grad()
+    def forward(x: torch.Tensor, _: np.ndarray) -> torch.Tensor:
+        return body(x).cpu()
+
+    return ArraySource(torch.cat(list(padded(forward, source, prepare))).numpy())
+
+
+def features_by_role(
+    views: Mapping[str, tuple[nn.Module, Source]], prepare: Prepare
+) -> tuple[ArraySource, dict[str, Source]]:
+    """Features of the model, and of the roles whose body or rows differ from the model's."""
+    model, rows = views["model"]
+    features = features_of(model, rows, prepare)
+    others = {
+        role: features_of(module, source, prepare)
+        for role, (module, source) in views.items()
+        if source is not rows or not same_body(module, model)
+    }
+    return features, dict(others)
+
+
+def same_body(one: nn.Module, other: nn.Module) -> bool:
+    """Whether two modules have equal bodies."""
+    mine, theirs = _part(one, "body"), _part(other, "body")
+    a, b = mine.state_dict(), theirs.state_dict()
+    return str(mine) == str(theirs) and a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
+
+
+def on_features(estimator: Any, features: ArraySource, heads: Roles) -> Any:
+    """View of an estimator whose X are ``features``: it predicts with the heads alone."""
+    view = copy.copy(estimator)
+    view.input_shape_ = features.rows.shape[1:]
+    view.n_features_in_ = view.input_shape_[0]
+    view._fitted = {**estimator._fitted, "image_size": None}
+    if hasattr(view, "feature_names_in_"):
+        del view.feature_names_in_
+    view.net_ = _Heads(heads)
+    return view
+
+
+def _part(module: nn.Module, name: str) -> nn.Module:
+    return module.get_submodule(name)
+
+
+class _Heads:
+    """What an estimator asks of its net to predict."""
+
+    def __init__(self, roles: Roles) -> None:
+        self.module_ = roles

@@ -1,0 +1,92 @@
+"""How alike two saliency maps are, and what they are made of."""
+
+import torch
+from torch import Tensor
+
+SALIENCIES = ("logit", "label_logit", "log_prob", "label_log_prob", "prob", "sum_log_softmax")
+FLAT = 1e-12  # a map whose largest entry is below this has no shape
+
+
+def saliency_cotangent(logits: Tensor, y: Tensor, kind: str) -> Tensor:
+    """Gradient of the explained scalar with respect to the logits, shape (b, k), differentiable.
+
+    Parameters
+    ----------
+    logits : Tensor of shape (b, k)
+    y : Tensor of shape (b,), int64
+        True classes, for the kinds that begin with "label".
+    kind : {"logit", "label_logit", "log_prob", "label_log_prob", "prob", "sum_log_softmax"}
+        The scalar: a logit, log-probability or probability of the arg-max class or of the label; or the sum
+        of all log-probabilities.
+
+    Examples
+    --------
+    >>> import torch
+    >>> saliency_cotangent(torch.tensor([[0.0, 2.0]]), torch.tensor([0]), "logit")
+    tensor([[0., 1.]])
+    """
+    chosen = y if kind.startswith("label") else logits.detach().argmax(-1)
+    one_hot = (chosen[:, None] == torch.arange(logits.shape[-1], device=logits.device)).to(logits.dtype)
+    if kind.endswith("logit"):
+        return one_hot
+    probability = logits.softmax(-1)
+    if kind.endswith("log_prob"):
+        return one_hot - probability
+    if kind == "prob":
+        return (one_hot * probability).sum(-1, keepdim=True) * (one_hot - probability)
+    return 1 - logits.shape[-1] * probability
+
+
+def scale_free(z: Tensor, *, by: str = "sample", norm: str = "max") -> Tensor:
+    """N(z) = z / max|z| (or z / ||z||_2) of each sample, or of the whole batch; a zero map stays zero.
+
+    Parameters
+    ----------
+    z : Tensor of shape (b, ...)
+    by : {"sample", "batch"}, default="sample"
+    norm : {"max", "l2"}, default="max"
+
+    Examples
+    --------
+    >>> import torch
+    >>> scale_free(torch.tensor([[1.0, -4.0], [0.0, 0.0]]))
+    tensor([[ 0.2500, -1.0000],
+            [ 0.0000,  0.0000]])
+    """
+    rows = z.flatten(1) if by == "sample" else z.reshape(1, -1)
+    size = rows.abs().amax(1) if norm == "max" else torch.linalg.vector_norm(rows, dim=1)
+    size = torch.where(size > FLAT, size, 1.0)
+    shaped = torch.where(rows.abs().amax(1, keepdim=True) > FLAT, rows / size[:, None], 0.0)
+    return shaped.reshape(z.shape)
+
+
+def opposition(student: Tensor, teacher: Tensor, distance: str = "mse") -> Tensor:
+    """Mean distance of -s and t; 0 where the maps are opposite. A scalar.
+
+    Parameters
+    ----------
+    student, teacher : Tensor of the same shape
+    distance : {"mse", "l1"}, default="mse"
+
+    Examples
+    --------
+    >>> import torch
+    >>> opposition(torch.tensor([[1.0, 0.0]]), torch.tensor([[-1.0, 1.0]]))
+    tensor(0.5000)
+    """
+    gap = student + teacher
+    return gap.abs().mean() if distance == "l1" else gap.square().mean()
+
+
+def class_opposition(student: Tensor, teacher: Tensor, distance: str = "mse") -> Tensor:
+    """`opposition` of each student row to each teacher row: (k, d) and (k, d) to (k, k)."""
+    if distance == "l1":
+        return (student[:, None] + teacher[None]).abs().mean(-1)
+    squares = student.square().sum(1)[:, None] + teacher.square().sum(1)[None]
+    return (squares + 2 * student @ teacher.T) / student.shape[1]
+
+
+def similarity_matrix(activation: Tensor) -> Tensor:
+    """E = A A^T of the flattened activations (b, ...); shape (b, b)."""
+    rows = activation.flatten(1)
+    return rows @ rows.T

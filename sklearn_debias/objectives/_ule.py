@@ -1,0 +1,172 @@
+"""ULE: unlearning from experience.
+
+Mitchell, Martinez del Rincon and McLaughlin, "UnLearning from Experience to Avoid Spurious Correlations".
+
+==================  ================================================================
+paper               here
+==================  ================================================================
+s, t                ``nets["student"]``, ``nets["model"]``: the teacher predicts
+g_s, g_t            saliency maps: gradients of an explained scalar
+N(z)                `scale_free`
+L_MSE               ``opposition``: || N(-g_s) - N(g_t) ||^2, mean over all entries
+lambda              ``lam``
+E = A A^T           `similarity_matrix`, for nets of different architecture
+==================  ================================================================
+
+    L_student = CE(s(x), y)
+    L_teacher = lambda CE(t(x), y) + (1 - lambda) scale L_MSE
+
+The student's map is detached: nothing but the cross entropy trains the student. No code was released; the
+paper leaves open which scalar is explained, what N is taken over, and how the two terms come to "the same
+order of magnitude". `sklearn_debias.ULEClassifier` has the defaults and why.
+
+Where both heads are linear and the maps are those of the features, the map of a sample is
+``cotangent @ W``: nothing is differentiated twice. For the logit of the arg-max class it is a row of W, and
+L_MSE a table of k x k numbers per step.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from sklearn_debias.core import Batch, Data, Net, Objective, Step, static
+from sklearn_debias.core._objective import Nets, State
+from sklearn_debias.losses import (
+    class_opposition,
+    cross_entropy,
+    opposition,
+    saliency_cotangent,
+    scale_free,
+    similarity_matrix,
+)
+
+TABLE = 4096  # class pairs up to which L1 tables are cheaper than rows
+
+
+def power_of_ten(cross_entropy: Tensor, opposition: Tensor) -> Tensor:
+    """Power of ten that brings ``opposition`` to the order of magnitude of ``cross_entropy``, detached."""
+    ratio = (cross_entropy / opposition.clamp(min=1e-12)).detach().clamp(1e-6, 1e6)
+    return 10.0 ** ratio.log10().round()
+
+
+@dataclass(frozen=True)
+class ULE(Objective):
+    """Train a student, and a teacher whose saliency opposes the student's.
+
+    Parameters
+    ----------
+    lam : float, default=0.5
+        Weight of the teacher's cross entropy, in [0, 1]; 1 is ERM of the teacher.
+    scale : float, default=1.0
+        Factor of L_MSE where ``scaling="fixed"``.
+    scaling : {"fixed", "first", "ratio"}, default="fixed"
+        "first": a power of ten from the first batch; "ratio": CE / L_MSE of each step, not differentiated.
+    where : str, default="features"
+        What the maps are gradients by: "features" (input of the head), "input", or a layer's name. With
+        ``similarity="gram"`` what is compared: "features", "output" (the logits), or a layer's name.
+    saliency, magnitude, normalize_by, norm, distance, similarity
+        See `sklearn_debias.ULEClassifier`.
+    """
+
+    lam: float = 0.5
+    scale: float = 1.0
+    scaling: str = static("fixed")
+    where: str = static("features")
+    saliency: str = static("logit")
+    magnitude: bool = static(False)
+    normalize_by: str = static("sample")
+    norm: str = static("max")
+    distance: str = static("mse")
+    similarity: str = static("saliency")
+    roles = ("model", "student")
+
+    def init(self, nets: Nets, data: Data) -> State:
+        """No scale yet; zeros like the output of a named layer, to be added to it."""
+        like = next(iter(nets["model"].parameters.values()))
+        state = {"scale": like.new_zeros(())} if self.scaling == "first" else {}
+        if self.similarity == "saliency" and self.where not in ("features", "input"):
+            for role in self.roles:
+                with torch.no_grad():
+                    output = nets[role].frozen().with_layer(next(iter(data.batches(role)))[:1], self.where)[1]
+                state[f"zero_{role}"] = torch.zeros_like(output)
+        return state
+
+    def step(self, nets: Nets, batch: Batch, state: State) -> Step:
+        """Cross entropy of the student; cross entropy and opposition of the teacher."""
+        if isinstance(self.lam, (int, float)) and self.lam == 1:  # a second forward would move BatchNorm
+            logits = {role: nets[role](batch.of(role)) for role in self.roles}
+            return Step({role: cross_entropy(z, batch.y).mean() for role, z in logits.items()}, state)
+        logits, opposed = self._compare(nets, batch, state)
+        loss = {role: cross_entropy(z, batch.y).mean() for role, z in logits.items()}
+        scale, state = self._scaled(loss["model"], opposed, state)
+        teacher = self.lam * loss["model"] + (1 - self.lam) * scale * opposed
+        return Step({"model": teacher, "student": loss["student"]}, state, {"ce": loss["model"], "opposition": opposed})
+
+    def _compare(self, nets: Nets, batch: Batch, state: State) -> tuple[dict[str, Tensor], Tensor]:
+        """Logits of both nets, and L_MSE."""
+        if self.similarity == "gram":
+            logits, maps = self._look(nets, batch, state, self._activation)
+            maps = {role: scale_free(similarity_matrix(a), by="batch", norm=self.norm) for role, a in maps.items()}
+            return logits, opposition(maps["student"].detach(), maps["model"], self.distance)
+        linear = all(isinstance(nets[role]._part("head"), nn.Linear) for role in self.roles if self._on_features)
+        if self._on_features and linear and self.saliency == "logit" and self.normalize_by == "sample":
+            return self._by_table(nets, batch)
+        read = self._by_weights if self._on_features and linear else self._by_pullback
+        logits, maps = self._look(nets, batch, state, read)
+        return logits, opposition(self._normal(maps["student"].detach()), self._normal(maps["model"]), self.distance)
+
+    @property
+    def _on_features(self) -> bool:
+        return self.where == "features"
+
+    def _look(self, nets, batch, state, read) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        seen = {role: read(nets[role], batch.of(role), batch.y, state.get(f"zero_{role}")) for role in self.roles}
+        return {role: z for role, (z, _) in seen.items()}, {role: m for role, (_, m) in seen.items()}
+
+    def _activation(self, net: Net, x: Tensor, y: Tensor, zero: Tensor | None) -> tuple[Tensor, Tensor]:
+        if self.where == "features":
+            features = net.body(x)
+            return net.head(features), features
+        if self.where == "output":
+            logits = net(x)
+            return logits, logits
+        return net.with_layer(x, self.where)
+
+    def _by_weights(self, net: Net, x: Tensor, y: Tensor, zero: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Closed form of a linear head: dz/da = W."""
+        logits = net.head(net.body(x))
+        return logits, saliency_cotangent(logits, y, self.saliency) @ net.parameters["head.weight"]
+
+    def _by_pullback(self, net: Net, x: Tensor, y: Tensor, zero: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Gradient of the scalar by reverse mode, to be differentiated once more."""
+        if self._on_features:
+            logits, pull = net.pullback(net.body(x), part="head")
+        elif zero is None:
+            logits, pull = net.pullback(x)
+        else:
+            logits, pull = net.pullback(x, zero=(self.where, zero.expand(len(x), *zero.shape[1:])))
+        return logits, pull(saliency_cotangent(logits, y, self.saliency))
+
+    def _by_table(self, nets: Nets, batch: Batch) -> tuple[dict[str, Tensor], Tensor]:
+        """Closed form for the arg-max logit: the map is a row of W, so a table of class pairs says all."""
+        logits = {role: nets[role].head(nets[role].body(batch.of(role))) for role in self.roles}
+        rows = {role: self._normal(nets[role].parameters["head.weight"]) for role in self.roles}
+        rows["student"] = rows["student"].detach()
+        chosen = {role: saliency_cotangent(z.detach(), batch.y, "logit") for role, z in logits.items()}
+        if self.distance == "l1" and logits["model"].shape[-1] ** 2 > TABLE:
+            maps = {role: chosen[role] @ rows[role] for role in self.roles}
+            return logits, opposition(maps["student"], maps["model"], self.distance)
+        share = chosen["student"].T @ chosen["model"] / len(batch.y)
+        return logits, (share * class_opposition(rows["student"], rows["model"], self.distance)).sum()
+
+    def _normal(self, z: Tensor) -> Tensor:
+        return scale_free(z.abs() if self.magnitude else z, by=self.normalize_by, norm=self.norm)
+
+    def _scaled(self, loss: Tensor, opposed: Tensor, state: State) -> tuple[float | Tensor, State]:
+        if self.scaling == "fixed":
+            return self.scale, state
+        if self.scaling == "ratio":
+            return (loss / opposed.clamp(min=1e-12)).detach(), state
+        scale = torch.where(state["scale"] > 0, state["scale"], power_of_ten(loss, opposed))
+        return scale, {**state, "scale": scale}
