@@ -237,9 +237,13 @@ default="auto"
         for role in objective.roles:
             net, x = Net(roles[role]), example(role)
             what = f"`where`={self.where!r}"
+            if objective.where == "features":
+                net._part("body")
             with blamed("where", "It must name a layer whose output is one tensor, 'features', 'input' or 'auto'."):
                 a = _activation(net, x, objective.where)
-            if gram and not a.requires_grad:
+                if not isinstance(a, Tensor):
+                    raise TypeError(f"its output is a {type(a).__name__}")
+            if gram and role == "model" and not a.requires_grad:
                 raise ValueError(f"{what} gives activations that cannot learn: all below is frozen. Use 'output'.")
             seen[role] = tuple(a.shape[1:])
         if not gram and seen["student"] != seen["model"]:

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from sklearn_debias import BiasAdvClassifier, ERMClassifier, JTTClassifier, LfFClassifier
+from sklearn_debias import BiasAdvClassifier, ERMClassifier, JTTClassifier, LfFClassifier, ULEClassifier
 
 QUICK = {"lr": 0.1, "max_epochs": 2, "batch_size": 16, "random_state": 0}
 METHODS = {
@@ -12,12 +12,15 @@ METHODS = {
     "lff": LfFClassifier,
     "jtt": JTTClassifier,
     "biasadv": BiasAdvClassifier,
+    "ule": ULEClassifier,
 }
 
 
 def make(method, **params):
     """A quick estimator of ``method``."""
     own = {"identification_epochs": 1} if method == "jtt" else {}
+    if method == "ule" and params.get("where") is None and not isinstance(params.get("module", ""), str):
+        own = {"where": "input", "student_warmup": 0}  # these modules have no body
     return METHODS[method](**{**QUICK, **own, **params})
 
 

@@ -77,6 +77,20 @@ OWN = {
         "q": [0, 1.1, nan],
         "biased_module": [3],
     },
+    "ule": {
+        "lam": [-0.1, 1.1, nan, "a", None],
+        "where": [3, None],
+        "saliency": ["gradcam", None],
+        "magnitude": ["yes", 2, None],
+        "normalize_by": ["pixel", None],
+        "norm": ["l1", 2],
+        "distance": ["l2", None],
+        "scale": [-1, nan, inf, "a", None],
+        "student_warmup": [-1, 2.5, "a", None],
+        "similarity": ["cosine", None],
+        "student_module": [3],
+        "student_lr": [0, -1, nan, "a"],
+    },
 }
 ROWS = [(method, name, value) for method in METHODS for name, values in OWN[method].items() for value in values]
 ROWS += [("biasadv", name, value) for name, values in SHARED.items() for value in values]
@@ -199,7 +213,7 @@ def test_parameters_act_at_the_next_fit_only(method):
 
 @pytest.mark.parametrize("method", METHODS)
 def test_fit_twice_is_fit_once(method):
-    clf = make(method, module="mlp")
+    clf = make(method, module="mlp", optimizer="adam")
     first = clf.fit(X, y).predict_proba(X)
     other = make(method, module="mlp", optimizer="sgd").fit(X[:20], y[:20]).set_params(optimizer="adam")
     np.testing.assert_array_equal(clf.fit(X, y).predict_proba(X), first)
