@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 SALIENCIES = ("logit", "label_logit", "log_prob", "label_log_prob", "prob", "sum_log_softmax")
-FLAT = 1e-12  # a map whose largest entry is below this has no shape
+FLAT = 1e-12  # a map of this size or less has no shape
 
 
 def saliency_cotangent(logits: Tensor, y: Tensor, kind: str) -> Tensor:
@@ -38,7 +38,7 @@ def saliency_cotangent(logits: Tensor, y: Tensor, kind: str) -> Tensor:
 
 
 def scale_free(z: Tensor, *, by: str = "sample", norm: str = "max") -> Tensor:
-    """N(z) = z / max|z| (or z / ||z||_2) of each sample, or of the whole batch; a zero map stays zero.
+    """N(z) = z / max|z| (or z / ||z||_2) of each sample, or of the whole batch; a flat map stays as it is.
 
     Parameters
     ----------
@@ -54,10 +54,11 @@ def scale_free(z: Tensor, *, by: str = "sample", norm: str = "max") -> Tensor:
             [ 0.0000,  0.0000]])
     """
     rows = z.flatten(1) if by == "sample" else z.reshape(1, -1)
-    size = rows.abs().amax(1) if norm == "max" else torch.linalg.vector_norm(rows, dim=1)
-    size = torch.where(size > FLAT, size, 1.0)
-    shaped = torch.where(rows.abs().amax(1, keepdim=True) > FLAT, rows / size[:, None], 0.0)
-    return shaped.reshape(z.shape)
+    if norm == "max":
+        size = rows.gather(1, rows.detach().abs().argmax(1, keepdim=True)).abs()
+    else:
+        size = torch.linalg.vector_norm(rows, dim=1, keepdim=True)
+    return (rows / torch.where(size > FLAT, size, 1.0)).reshape(z.shape)
 
 
 def opposition(student: Tensor, teacher: Tensor, distance: str = "mse") -> Tensor:
@@ -78,12 +79,22 @@ def opposition(student: Tensor, teacher: Tensor, distance: str = "mse") -> Tenso
     return gap.abs().mean() if distance == "l1" else gap.square().mean()
 
 
-def class_opposition(student: Tensor, teacher: Tensor, distance: str = "mse") -> Tensor:
-    """`opposition` of each student row to each teacher row: (k, d) and (k, d) to (k, k)."""
+def class_opposition(student: Tensor, teacher: Tensor, share: Tensor, distance: str = "mse") -> Tensor:
+    """`opposition` of samples whose maps are rows of two matrices. A scalar.
+
+    Parameters
+    ----------
+    student, teacher : Tensor of shape (k, d)
+        A map for each class.
+    share : Tensor of shape (k, k)
+        Share of the samples that have row i of ``student`` and row j of ``teacher``.
+    distance : {"mse", "l1"}, default="mse"
+    """
     if distance == "l1":
-        return (student[:, None] + teacher[None]).abs().mean(-1)
-    squares = student.square().sum(1)[:, None] + teacher.square().sum(1)[None]
-    return (squares + 2 * student @ teacher.T) / student.shape[1]
+        return (share * (student[:, None] + teacher[None]).abs().mean(-1)).sum()
+    met = share.T @ student  # what the teacher's rows meet
+    squares = (share.sum(1)[:, None] * student * student).sum()
+    return (squares + (teacher * (share.sum(0)[:, None] * teacher + 2 * met)).sum()) / student.shape[1]
 
 
 def similarity_matrix(activation: Tensor) -> Tensor:

@@ -22,7 +22,7 @@ order of magnitude". `sklearn_debias.ULEClassifier` has the defaults and why.
 
 Where both heads are linear and the maps are those of the features, the map of a sample is
 ``cotangent @ W``: nothing is differentiated twice. For the logit of the arg-max class it is a row of W, and
-L_MSE a table of k x k numbers per step.
+L_MSE a sum over pairs of classes.
 """
 
 from dataclasses import dataclass
@@ -41,7 +41,7 @@ from sklearn_debias.losses import (
     similarity_matrix,
 )
 
-TABLE = 4096  # class pairs up to which L1 tables are cheaper than rows
+PAIRS = 4096  # of classes, up to which L1 of all pairs is cheaper than L1 of all samples
 
 
 def power_of_ten(cross_entropy: Tensor, opposition: Tensor) -> Tensor:
@@ -111,7 +111,7 @@ class ULE(Objective):
             return logits, opposition(maps["student"].detach(), maps["model"], self.distance)
         linear = all(isinstance(nets[role]._part("head"), nn.Linear) for role in self.roles if self._on_features)
         if self._on_features and linear and self.saliency == "logit" and self.normalize_by == "sample":
-            return self._by_table(nets, batch)
+            return self._by_classes(nets, batch)
         read = self._by_weights if self._on_features and linear else self._by_pullback
         logits, maps = self._look(nets, batch, state, read)
         return logits, opposition(self._normal(maps["student"].detach()), self._normal(maps["model"]), self.distance)
@@ -148,17 +148,20 @@ class ULE(Objective):
             logits, pull = net.pullback(x, zero=(self.where, zero.expand(len(x), *zero.shape[1:])))
         return logits, pull(saliency_cotangent(logits, y, self.saliency))
 
-    def _by_table(self, nets: Nets, batch: Batch) -> tuple[dict[str, Tensor], Tensor]:
-        """Closed form for the arg-max logit: the map is a row of W, so a table of class pairs says all."""
-        logits = {role: nets[role].head(nets[role].body(batch.of(role))) for role in self.roles}
-        rows = {role: self._normal(nets[role].parameters["head.weight"]) for role in self.roles}
-        rows["student"] = rows["student"].detach()
-        chosen = {role: saliency_cotangent(z.detach(), batch.y, "logit") for role, z in logits.items()}
-        if self.distance == "l1" and logits["model"].shape[-1] ** 2 > TABLE:
-            maps = {role: chosen[role] @ rows[role] for role in self.roles}
+    def _by_classes(self, nets: Nets, batch: Batch) -> tuple[dict[str, Tensor], Tensor]:
+        """Closed form for the arg-max logit: the map is a row of W, so the shares of class pairs say all."""
+        logits = {role: nets[role](batch.of(role)) for role in self.roles}
+        weights = {role: nets[role].parameters["head.weight"] for role in self.roles}
+        rows = {"student": self._normal(weights["student"].detach()), "model": self._normal(weights["model"])}
+        chosen = {role: z.argmax(-1) for role, z in logits.items()}
+        k = logits["model"].shape[-1]
+        if self.distance == "l1" and k**2 > PAIRS:
+            maps = {role: rows[role][chosen[role]] for role in self.roles}
             return logits, opposition(maps["student"], maps["model"], self.distance)
-        share = chosen["student"].T @ chosen["model"] / len(batch.y)
-        return logits, (share * class_opposition(rows["student"], rows["model"], self.distance)).sum()
+        pair = k * chosen["student"] + chosen["model"]
+        one = logits["model"].new_full(pair.shape, 1 / len(pair))
+        share = one.new_zeros(k * k).scatter_add(0, pair, one).view(k, k)
+        return logits, class_opposition(rows["student"], rows["model"], share, self.distance)
 
     def _normal(self, z: Tensor) -> Tensor:
         return scale_free(z.abs() if self.magnitude else z, by=self.normalize_by, norm=self.norm)

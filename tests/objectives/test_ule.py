@@ -80,8 +80,8 @@ def test_value_and_gradient_equal_autograd(where, reading):
 
 
 @pytest.mark.parametrize("distance", ["mse", "l1"])
-@pytest.mark.parametrize("n_classes", [2, 3, 80])  # 80 x 80 classes are too many for an L1 table
-def test_the_table_equals_the_general_reverse_mode(distance, n_classes):
+@pytest.mark.parametrize("n_classes", [2, 3, 80])  # 80 x 80 classes are too many for L1 of all pairs
+def test_the_closed_form_equals_the_general_reverse_mode(distance, n_classes):
     objective = ULE(lam=0.3, scale=7.0, distance=distance)
     modules = {role: mixed(role, n_classes) for role in objective.roles}
     x = torch.randn(50, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
