@@ -24,6 +24,7 @@ from sklearn_debias.estimators._fit import Fit, check_shared
 from sklearn_debias.estimators._inputs import open_inputs
 from sklearn_debias.estimators._observers import CallbackBridge
 from sklearn_debias.estimators._params import FITTED, SHARED_CONSTRAINTS, NetParams
+from sklearn_debias.estimators._probe import is_small
 from sklearn_debias.estimators._rows import Rows, choose_rows
 from sklearn_debias.exceptions import DivergedError
 from sklearn_debias.training import Source, Streams, padded
@@ -159,18 +160,22 @@ class BaseDebiasClassifier(NetParams, CallbackSupportMixin, ClassifierMixin, Bas
             raise
         return self
 
-    def _train(self, X: Any, y: Any, *, bias_labels: Any, **given: Any) -> None:
+    def _open(self, X: Any, y: Any, *, choose: Callable[..., Rows] = choose_rows, **given: Any) -> Fit:
+        """Check everything and build the networks."""
         self._fitted, self._streams = self.get_params(deep=False), Streams(self.random_state)
-        rows = choose_rows(self, X, y, bias_labels=bias_labels, streams=self._streams, **given)
+        rows = choose(self, X, y, streams=self._streams, **given)
         self._check_rows(rows)
-        fit = Fit(self, rows, self._streams)
+        return Fit(self, rows, self._streams)
+
+    def _train(self, X: Any, y: Any, *, bias_labels: Any, **given: Any) -> None:
+        fit = self._open(X, y, bias_labels=bias_labels, **given)
         context = self._init_callback_context(max_subtasks=sum(p.max_epochs for p in fit.phases))
         # A callback's scorer would be handed bias labels it never asked for, were routing off.
         routed = bias_labels is not None and get_config()["enable_metadata_routing"]
         metadata = {"bias_labels": bias_labels} if routed else {}
         context.call_on_fit_task_begin(estimator=self, X=X, y=y, metadata=metadata)
         self.net_ = fit.run(CallbackBridge(self, context, X, y, metadata))
-        self._review(rows)
+        self._review(fit.rows)
         context.call_on_fit_task_end(estimator=self, X=X, y=y, metadata=metadata)
 
     def _review(self, rows: Rows) -> None:
@@ -237,7 +242,7 @@ class BaseDebiasClassifier(NetParams, CallbackSupportMixin, ClassifierMixin, Bas
         """Logits (n, classes), float64; a row's logits do not depend on its neighbours."""
         check_is_fitted(self)
         source = open_inputs(self, X, reset=False).source
-        small = len(self.input_shape_) == 1
+        small = is_small(self.module_, self.input_shape_)
         with on_own_terms(small=small), readable_errors(self), closing(self._outputs(source)) as batches:
             return np.concatenate(list(batches))
 

@@ -10,6 +10,7 @@ from sklearn.utils._param_validation import StrOptions
 
 from sklearn_debias.core import Phase
 from sklearn_debias.estimators._base import BaseDebiasClassifier
+from sklearn_debias.estimators._cells import warn_of_empty_cells
 from sklearn_debias.estimators._errors import warn
 from sklearn_debias.estimators._rows import Rows
 from sklearn_debias.objectives import ERM
@@ -25,13 +26,19 @@ class ERMClassifier(BaseDebiasClassifier):
     balance : {"class", "group"} or None, default=None
         Give every class, or every (class, bias value) group, the same share of the loss. "group" without
         bias labels balances the classes, with a warning.
-    balance_by : {"weight", "sample"}, default="weight"
-        Weight the loss by n / (groups * n_group), or draw each epoch's n rows with replacement, every group
-        with the same probability.
+    balance_by : {"weight", "sample", "subsample"}, default="weight"
+        Weight the loss by n / (groups * n_group); or draw each epoch's n rows with replacement, every group
+        with the same probability; or draw, anew in each epoch and without replacement, as many rows of each
+        group as the smallest has [1]_.
 
     Attributes
     ----------
     {shared_attributes}
+
+    References
+    ----------
+    .. [1] Idrissi et al., "Simple data balancing achieves competitive worst-group-accuracy", CLeaR 2022. It
+       compares the three, by class and by group.
 
     Examples
     --------
@@ -49,7 +56,7 @@ class ERMClassifier(BaseDebiasClassifier):
     _parameter_constraints: ClassVar[dict] = {
         **BaseDebiasClassifier._parameter_constraints,
         "balance": [StrOptions({"class", "group"}), None],
-        "balance_by": [StrOptions({"weight", "sample"})],
+        "balance_by": [StrOptions({"weight", "sample", "subsample"})],
     }
 
     @with_callbacks
@@ -86,8 +93,8 @@ class ERMClassifier(BaseDebiasClassifier):
         return self._fit(X, y, bias_labels=bias_labels, validation_data=validation_data, sample_weight=sample_weight)
 
     def _phases(self) -> tuple[Phase, ...]:
-        balanced = self.balance is not None and self.balance_by == "sample"
-        return (Phase("train", (ERM(balanced=balanced),), self.max_epochs),)
+        balanced = self.balance is not None and self.balance_by != "weight"
+        return (Phase("train", (ERM(balanced=balanced, replace=self.balance_by == "sample"),), self.max_epochs),)
 
     def _check_rows(self, rows: Rows) -> None:
         if self.balance == "group" and rows.group is None:
@@ -95,17 +102,11 @@ class ERMClassifier(BaseDebiasClassifier):
         if self.balance == "class" or rows.group is None:
             rows.group = None if self.balance is None else rows.y
         elif self.balance == "group":
-            self._warn_of_empty_cells(rows.cells or [])
+            warn_of_empty_cells(self.classes_, rows.cells or [], "`balance`='group' cannot weight them.")
 
     def _weights(self, rows: Rows) -> np.ndarray | None:
-        if self.balance is None or self.balance_by == "sample" or rows.group is None:
+        if self.balance is None or self.balance_by != "weight" or rows.group is None:
             return rows.weight
         size = np.bincount(rows.group)
         weight = (len(rows.group) / (np.count_nonzero(size) * size))[rows.group]
         return weight if rows.weight is None else weight * rows.weight
-
-    def _warn_of_empty_cells(self, cells: list[tuple]) -> None:
-        values = dict.fromkeys(value for _, value in cells)
-        empty = [(c, value) for c in self.classes_.tolist() for value in values if (c, value) not in cells]
-        if empty:
-            warn(f"No training row has (class, bias value) in {empty[:8]}: `balance`='group' cannot weight them.")

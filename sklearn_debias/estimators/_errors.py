@@ -24,7 +24,9 @@ def warn(message: str) -> None:
 
 
 @contextmanager
-def readable_errors(estimator: Any) -> Iterator[None]:
+def readable_errors(
+    estimator: Any, *, batch_size: int | None = None, advice: str = "Lower `batch_size`, use amp=True"
+) -> Iterator[None]:
     """Say in the estimator's words what torch could not do."""
     try:
         yield
@@ -37,8 +39,8 @@ def readable_errors(estimator: Any) -> Iterator[None]:
         traceback.clear_frames(error.__traceback__)  # their tensors would live as long as the error
         torch.cuda.empty_cache()
         raise OutOfMemoryError(
-            f"Out of memory with `batch_size`={estimator.batch_size}: {message}. Lower `batch_size`, use amp=True, "
-            f"or pass X as image paths or a memory map, which are read batch by batch."
+            f"Out of memory with `batch_size`={batch_size or estimator.batch_size}: {message}. {advice}, or pass X as "
+            f"image paths or a memory map, which are read batch by batch."
         ) from None
     except ValueError as error:
         if re.search("Expected more than 1 value per channel", str(error)):

@@ -9,14 +9,21 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from sklearn_debias.core import Net, Phase
+from sklearn_debias.core import Data, Net, Phase
 from sklearn_debias.estimators._devices import make_prepare, pick_device
 from sklearn_debias.estimators._errors import warn
 from sklearn_debias.estimators._frozen import features_by_role, features_of, heads_of, on_features
 from sklearn_debias.estimators._inputs import Inputs, image_size, open_inputs
 from sklearn_debias.estimators._observers import Monitor, open_scorer
 from sklearn_debias.estimators._params import OPTIMIZERS, check_callbacks, check_normalize, split_net_params
-from sklearn_debias.estimators._probe import check_gradient, check_module, draws, has_batch_norm, like_probabilities
+from sklearn_debias.estimators._probe import (
+    check_gradient,
+    check_module,
+    draws,
+    has_batch_norm,
+    is_small,
+    like_probabilities,
+)
 from sklearn_debias.estimators._rows import Rows
 from sklearn_debias.models import build_module, is_same_network
 from sklearn_debias.training import (
@@ -30,9 +37,6 @@ from sklearn_debias.training import (
     cpu_threads,
     crop_flip,
 )
-
-SMALL = 1_000_000  # parameters; heads below this train faster on one thread,
-TINY_IMAGE = 512  # and so do networks on images of so few values
 
 
 class Fit:
@@ -53,6 +57,7 @@ class Fit:
         self.prepare = make_prepare(estimator, pick_device(estimator.device))
         check_normalize(estimator.normalize, estimator.input_shape_[0])
         self.softmax: set[str] = set()
+        self.quiet: set[str] = set()  # roles whose networks draw no random numbers
         roles = dict.fromkeys(role for phase in self.phases for role in phase.roles)
         self.roles = Roles({role: self._build(role) for role in roles})
         estimator._check_modules(self.roles, self._example)
@@ -149,19 +154,25 @@ class Fit:
 
         return from_callable
 
+    @property
+    def small(self) -> bool:
+        """Whether one CPU thread is faster than several."""
+        return is_small(self.roles, self.estimator.input_shape_)
+
+    def data(self) -> Data:
+        """The training set as objectives see it."""
+        return self.feed.data(len(self.estimator.classes_), 0 if self.rows.cells is None else len(self.rows.cells))
+
     def run(self, bridge: Observer) -> Engine:
         """Train through all phases, `bridge` looking on, and return the net that holds the result."""
         estimator = self.estimator
-        tiny = len(estimator.input_shape_) == 1 or np.prod(estimator.input_shape_) <= TINY_IMAGE
-        small = bool(tiny) and sum(p.numel() for p in self.roles.parameters()) < SMALL
         history = []
-        with cpu_threads(small=small):
-            engine = self._engine()
-            data = self.feed.data(len(estimator.classes_), 0 if self.rows.cells is None else len(self.rows.cells))
+        with cpu_threads(small=self.small):
+            engine, data = self.engine(), self.data()
             monitor = self._monitor()
             states: dict[str, Mapping[str, Tensor]] = {}
             for phase in self.phases:
-                nets = self._nets(phase)
+                nets = self.nets(phase)
                 state: dict[str, Tensor] = {}
                 for objective in phase.steps:
                     state |= objective.init(nets, data)
@@ -171,7 +182,7 @@ class Fit:
                     phase,
                     nets,
                     state,
-                    self._epochs(phase, data, state),
+                    self.epochs(phase, data, state),
                     amp=estimator.amp,
                     lr_schedule=estimator.lr_schedule,
                     observers=(bridge, *([monitor] if monitor and last else [])),
@@ -179,10 +190,14 @@ class Fit:
                 history += [dict(row) for row in engine.history]
             if monitor is not None:
                 monitor.restore(engine)
+        return self.finish(engine, states, history)
+
+    def finish(self, engine: Engine, states: dict[str, Mapping[str, Tensor]], history: list[dict]) -> Engine:
+        """Set what is known after the last phase."""
         engine.trim()
-        estimator.history_ = tidy(history)
-        estimator.n_iter_ = len(history)
-        estimator._finish(states, self.rows)
+        self.estimator.history_ = tidy(history)
+        self.estimator.n_iter_ = len(history)
+        self.estimator._finish(states, self.rows)
         return engine
 
     def _monitor(self) -> Monitor | None:
@@ -196,14 +211,17 @@ class Fit:
         view = on_features(estimator, features, self.trained)
         return Monitor(view, features.rows, y, bias_labels, estimator.monitor, live=False)
 
-    def _nets(self, phase: Phase) -> dict[str, Net]:
+    def nets(self, phase: Phase) -> dict[str, Net]:
+        """The net of each role, with a stream of its own where it draws random numbers."""
         nets = {}
         for role, module in self.trained.items():
             noise = self.streams.noise("noise", phase.name, role, device=self.prepare.device)
-            nets[role] = Net(module, noise=noise if draws(module, self.feed.example(role), noise) else None)
+            if role not in self.quiet and not draws(module, self.feed.example(role), noise):
+                self.quiet.add(role)
+            nets[role] = Net(module, noise=None if role in self.quiet else noise)
         return nets
 
-    def _epochs(self, phase: Phase, data: Any, state: Mapping[str, Tensor]) -> Any:
+    def epochs(self, phase: Phase, data: Any, state: Mapping[str, Tensor]) -> Any:
         """Batches of a phase, in the order that its first objective with an opinion asks for."""
         generator = self.streams.generator("order", phase.name)
         draw = self.streams.generator("rows", phase.name)
@@ -217,7 +235,8 @@ class Fit:
         streams = (self.streams.generator(name, phase.name, device=device) for name in ("augmentation", "attack"))
         return self.feed.batches(order, *streams)
 
-    def _engine(self) -> Engine:
+    def engine(self) -> Engine:
+        """The skorch net, initialised."""
         estimator = self.estimator
         optimizer = OPTIMIZERS.get(estimator.optimizer, estimator.optimizer)
         arguments = {"optimizer__weight_decay": estimator.weight_decay, **estimator._optimizer_options()}
@@ -265,8 +284,10 @@ def copy_callbacks(callbacks: Any) -> Any:
 
 def tidy(history: list[dict]) -> pd.DataFrame:
     """One row per epoch: phase, epoch, every term, seconds."""
-    frame = pd.DataFrame(history).drop(columns=["batches", "event_best", "train_loss"], errors="ignore")
-    frame = frame.rename(columns={"dur": "seconds"})
-    first = [c for c in ("phase", "epoch", "lr") if c in frame]
-    last = [c for c in ("seconds",) if c in frame]
-    return frame[first + [c for c in frame if c not in first + last] + last]
+    names = dict.fromkeys(name for row in history for name in row)
+    columns = {name: [row.get(name) for row in history] for name in names}
+    for name in ("batches", "event_best", "train_loss"):
+        columns.pop(name, None)
+    seconds = {"seconds": columns.pop("dur")} if "dur" in columns else {}
+    first = {name: columns.pop(name) for name in ("phase", "epoch", "lr") if name in columns}
+    return pd.DataFrame({**first, **columns, **seconds})

@@ -1,13 +1,18 @@
 """A look at a module before the first step: does it fit the data, and does it draw random numbers."""
 
 import copy
+import math
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.modules.conv import _ConvNd
 
 from sklearn_debias.training import blamed
+
+SMALL = 1_000_000  # parameters
+TINY_IMAGE = 512  # values
 
 
 def check_module(module: nn.Module, x: Tensor, n_classes: int, name: str) -> Tensor:
@@ -79,6 +84,13 @@ def draws(module: nn.Module, x: Tensor, noise: Any) -> bool:
 def has_batch_norm(module: nn.Module) -> bool:
     """Whether training needs batches of more than one row."""
     return any(isinstance(m, _BatchNorm) for m in module.modules())
+
+
+def is_small(module: nn.Module, shape: tuple[int, ...]) -> bool:
+    """Whether the module runs faster on one CPU thread: a head, a perceptron, a small network on tiny images."""
+    light = sum(p.numel() for p in module.parameters()) < SMALL
+    dense = not any(isinstance(m, _ConvNd) for m in module.modules())
+    return light and (len(shape) == 1 or dense or math.prod(shape) <= TINY_IMAGE)
 
 
 def like_probabilities(logits: Tensor) -> bool:

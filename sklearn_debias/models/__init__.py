@@ -1,15 +1,20 @@
 """Modules by name: heads, small CNNs, a CIFAR ResNet, anything in torchvision."""
 
-from sklearn_debias.models._build import build_module, default_name, is_same_network
+from sklearn_debias.models._build import IMAGENET, ToRGB, bare_module, build_module, default_name, is_same_network
 from sklearn_debias.models._nets import Normalize, cifar_resnet18, linear, mlp, simple_cnn
+from sklearn_debias.models._weights import load_weights
 
 __all__ = [
+    "IMAGENET",
     "Normalize",
+    "ToRGB",
+    "bare_module",
     "build_module",
     "cifar_resnet18",
     "default_name",
     "is_same_network",
     "linear",
+    "load_weights",
     "mlp",
     "simple_cnn",
 ]

@@ -12,6 +12,7 @@ from torch.nn.parameter import is_lazy
 
 from sklearn_debias.core import SplitModule, split
 from sklearn_debias.models._nets import Normalize, cifar_resnet18, linear, mlp, simple_cnn
+from sklearn_debias.models._weights import load_weights
 
 OWN: dict[str, Callable[..., nn.Module]] = {
     "linear": linear,
@@ -19,6 +20,7 @@ OWN: dict[str, Callable[..., nn.Module]] = {
     "simple_cnn": simple_cnn,
     "cifar_resnet18": cifar_resnet18,
 }
+ANY_CLASSES = 2  # outputs of a head that is not used
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
 
@@ -74,6 +76,33 @@ def build_module(
     return built if normalize is None else _normalized(built, normalize)
 
 
+def bare_module(module: Any, shape: tuple[int, ...], *, weights: Any = None, parameter: str = "module") -> nn.Module:
+    """Build a module as it is known outside: with its own head, and for the channels it was made for.
+
+    Parameters
+    ----------
+    module : str, callable, nn.Module or None
+        As in `build_module`.
+    shape : tuple of int
+        (features,) or (channels, height, width).
+    weights : torchvision's WeightsEnum or None
+        For a classifier of torchvision.
+    parameter : str, default="module"
+        What the user calls it; for messages.
+    """
+    module = default_name(shape) if module is None else module
+    if isinstance(module, nn.Module):
+        return copy.deepcopy(module)
+    if not isinstance(module, str):
+        return _call(module, shape, ANY_CLASSES, {}, parameter)
+    _check_name(module, shape, parameter)
+    if module in OWN:
+        return _own(module, shape, ANY_CLASSES, {}, parameter)
+    from torchvision import models
+
+    return models.get_model(module, weights=weights)
+
+
 def is_same_network(one: Any, other: Any) -> bool:
     """Whether two values of a module parameter make one network: copies of an instance do, too."""
     if isinstance(one, nn.Module) and isinstance(other, nn.Module) and one is not other:
@@ -104,22 +133,29 @@ def _call(
 
 
 def _by_name(name: str, shape: tuple[int, ...], n_classes: int, options: dict[str, Any], parameter: str) -> nn.Module:
+    _check_name(name, shape, parameter)
     if name in OWN:
-        if len(shape) == 1 and name in ("simple_cnn", "cifar_resnet18"):
-            raise ValueError(f"`{parameter}`={name!r} needs 4-D images (n, c, h, w), got 2-D X. Use 'linear' or 'mlp'.")
-        if len(shape) == 3 and name == "linear":
-            return SplitModule(nn.Flatten(), nn.Linear(_size(shape), n_classes))
-        return split(_call(OWN[name], shape, n_classes, options, parameter))
-    from torchvision import models
-
-    if name not in models.list_models(module=models):
-        raise ValueError(
-            f"`{parameter}` must be one of {sorted(OWN)}, a classifier of torchvision.models, an nn.Module or a "
-            f"factory of one, got {name!r}."
-        )
-    if len(shape) == 1:
-        raise ValueError(f"`{parameter}`={name!r} needs 4-D images (n, c, h, w), got 2-D X. Use 'linear' or 'mlp'.")
+        return _own(name, shape, n_classes, options, parameter)
     return _torchvision(name, shape[0], n_classes, options)
+
+
+def _check_name(name: str, shape: tuple[int, ...], parameter: str) -> None:
+    if name not in OWN:
+        from torchvision import models
+
+        if name not in models.list_models(module=models):
+            raise ValueError(
+                f"`{parameter}` must be one of {sorted(OWN)}, a classifier of torchvision.models, an nn.Module or a "
+                f"factory of one, got {name!r}."
+            )
+    if len(shape) == 1 and name not in ("linear", "mlp"):
+        raise ValueError(f"`{parameter}`={name!r} needs 4-D images (n, c, h, w), got 2-D X. Use 'linear' or 'mlp'.")
+
+
+def _own(name: str, shape: tuple[int, ...], n_classes: int, options: dict[str, Any], parameter: str) -> nn.Module:
+    if len(shape) == 3 and name == "linear":
+        return SplitModule(nn.Flatten(), nn.Linear(_size(shape), n_classes))
+    return split(_call(OWN[name], shape, n_classes, options, parameter))
 
 
 def _torchvision(name: str, channels: int, n_classes: int, options: dict[str, Any]) -> nn.Module:
@@ -130,22 +166,15 @@ def _torchvision(name: str, channels: int, n_classes: int, options: dict[str, An
     if weights is None:
         module = split(models.get_model(name, num_classes=n_classes, **options))
     else:
-        module = split(models.get_model(name, weights=None if path else weights, **options))
+        whole = models.get_model(name, weights=None if path else weights, **options)
+        known = set(whole.state_dict())
+        module = split(whole)
         if not isinstance(module, SplitModule):
             raise ValueError(f"`module__weights` needs a last linear layer to replace, which {name!r} has not.")
         if path:
-            _load(module.body, path)
+            load_weights(module.body, path, known=known, parameter="module__weights")
         module.head = nn.Linear(module.head.in_features, n_classes)
-    return module if channels == 3 else _before(_ToRGB(channels), module)
-
-
-def _load(body: nn.Module, path: Any) -> None:
-    state = torch.load(path, map_location="cpu", weights_only=True)
-    own = body.state_dict()
-    missing = [k for k in own if k not in state]
-    if missing:
-        raise ValueError(f"`module__weights`={str(path)!r} lacks {len(missing)} entries, such as {missing[:3]}.")
-    body.load_state_dict({k: state[k] for k in own})
+    return module if channels == 3 else _before(ToRGB(channels), module)
 
 
 def _before(layer: nn.Module, module: nn.Module) -> nn.Module:
@@ -156,7 +185,7 @@ def _before(layer: nn.Module, module: nn.Module) -> nn.Module:
     return nn.Sequential(layer, module)
 
 
-class _ToRGB(nn.Module):
+class ToRGB(nn.Module):
     """Grey images as RGB; other channel counts through a 1x1 convolution."""
 
     def __init__(self, channels: int) -> None:

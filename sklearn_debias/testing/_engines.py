@@ -43,7 +43,9 @@ def train_by_loop(problem: Problem) -> Parameters:
     for batch in problem.epochs(state):
         out = problem.objective.step(problem.nets, batch, state)
         gradients = {
-            role: torch.autograd.grad(loss, list(problem.modules[role].parameters()), retain_graph=True)
+            role: torch.autograd.grad(
+                loss, list(problem.modules[role].parameters()), retain_graph=True, allow_unused=True
+            )
             for role, loss in out.losses.items()
         }
         for role, values in gradients.items():
@@ -59,6 +61,7 @@ def train_functionally(problem: Problem) -> Parameters:
     parameters = problem.parameters()
     velocity: Parameters = {}
     state = problem.state()
+    reached = _reached(problem)
     for batch in problem.epochs(state):
 
         def total(
@@ -71,8 +74,18 @@ def train_functionally(problem: Problem) -> Parameters:
         gradients, (losses, state) = grad(total, has_aux=True)(parameters)
         for role in losses:
             own = parameters[role]
-            decayed = {name: g + WEIGHT_DECAY * own[name] for name, g in gradients[role].items()}
+            decayed = {name: gradients[role][name] + WEIGHT_DECAY * own[name] for name in reached[role]}
             last = velocity.get(role)
             velocity[role] = decayed if last is None else {n: MOMENTUM * last[n] + g for n, g in decayed.items()}
-            parameters[role] = {name: p - LR * velocity[role][name] for name, p in own.items()}
+            parameters[role] = {**own, **{name: own[name] - LR * v for name, v in velocity[role].items()}}
     return parameters
+
+
+def _reached(problem: Problem) -> dict[str, list[str]]:
+    """Parameters that each role's loss depends on: the others are not decayed either."""
+    reached = {}
+    for role, loss in problem.step().losses.items():
+        names, own = zip(*problem.modules[role].named_parameters(), strict=True)
+        gradients = torch.autograd.grad(loss, own, retain_graph=True, allow_unused=True)
+        reached[role] = [name for name, g in zip(names, gradients, strict=True) if g is not None]
+    return reached

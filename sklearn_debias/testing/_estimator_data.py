@@ -1,5 +1,7 @@
 """Small data that any classifier can be checked on."""
 
+from unittest import SkipTest
+
 import numpy as np
 from sklearn.base import clone
 
@@ -27,8 +29,19 @@ def fitted(estimator, X=None, y=None, bias=None):
     return model.fit(X, y, bias_labels=bias)
 
 
+def needs(estimator, *parameters: str) -> None:
+    """Skip a check of what a classifier without these parameters does not have."""
+    lacking = set(parameters) - set(estimator.get_params(deep=False))
+    if lacking:
+        raise SkipTest(f"{type(estimator).__name__} has no {', '.join(sorted(lacking))}.")
+
+
 def weights(estimator) -> dict[str, np.ndarray]:
-    """Every parameter and buffer of all fitted networks."""
+    """Every parameter and buffer of all fitted networks, or the fitted arrays of a classifier without any."""
+    if not hasattr(estimator, "net_"):
+        values = {name: getattr(estimator, name) for name in fitted_names(estimator)}
+        inner = weights(values["estimator_"]) if "estimator_" in values else {}
+        return {**inner, **{name: value for name, value in values.items() if isinstance(value, np.ndarray)}}
     return {name: value.cpu().numpy() for name, value in estimator.net_.module_.state_dict().items()}
 
 

@@ -4,8 +4,12 @@ from sklearn_debias.training._augment import crop_flip
 from sklearn_debias.training._blame import blamed
 from sklearn_debias.training._engine import Engine, Observer, Roles
 from sklearn_debias.training._feed import Feed, Prepare, padded
+from sklearn_debias.training._members import Member
 from sklearn_debias.training._sources import ArraySource, DatasetSource, ImageSource, Source
+from sklearn_debias.training._stacked_optimizers import optimizer_settings
 from sklearn_debias.training._streams import Noise, Streams
+from sklearn_debias.training._structure import fingerprint, structure
+from sklearn_debias.training._sweep import check_schedule, sweep
 from sklearn_debias.training._threads import cpu_threads
 
 __all__ = [
@@ -14,6 +18,7 @@ __all__ = [
     "Engine",
     "Feed",
     "ImageSource",
+    "Member",
     "Noise",
     "Observer",
     "Prepare",
@@ -21,7 +26,12 @@ __all__ = [
     "Source",
     "Streams",
     "blamed",
+    "check_schedule",
     "cpu_threads",
     "crop_flip",
+    "fingerprint",
+    "optimizer_settings",
     "padded",
+    "structure",
+    "sweep",
 ]

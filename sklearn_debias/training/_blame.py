@@ -5,6 +5,8 @@ from contextlib import contextmanager
 
 import torch
 
+from sklearn_debias.exceptions import DivergedError
+
 
 @contextmanager
 def blamed(parameter: str, advice: str, *, passing: tuple[type[BaseException], ...] = ()) -> Iterator[None]:
@@ -20,3 +22,11 @@ def blamed(parameter: str, advice: str, *, passing: tuple[type[BaseException], .
         kind = TypeError if isinstance(error, TypeError) else ValueError
         found = f"{type(error).__name__}: {error}".rstrip(". ")
         raise kind(f"`{parameter}` failed with {found}. {advice}") from error
+
+
+def diverged(wrong: list[str], epoch: int, phase: str, lr: float) -> DivergedError:
+    """Error of a fit in which the terms ``wrong``, or else a parameter, are no longer finite."""
+    return DivergedError(
+        f"Training diverged: {', '.join(wrong) or 'a parameter'} is not finite in epoch {epoch} of phase {phase!r}. "
+        f"Lower `lr` ({lr}), or scale the inputs."
+    )

@@ -13,8 +13,7 @@ from skorch.callbacks import Callback, EpochTimer, PrintLog
 from torch import Tensor, nn
 
 from sklearn_debias.core import Batch, Net, Phase
-from sklearn_debias.exceptions import DivergedError
-from sklearn_debias.training._blame import blamed
+from sklearn_debias.training._blame import blamed, diverged
 from sklearn_debias.training._feed import Epochs
 
 BATCH_HOOKS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
@@ -77,10 +76,8 @@ class Engine(NeuralNet):
         self.phase, self.nets, self.state, self.amp = phase, nets, state, amp
         self.observers = observers
         self.initialize_history()
-        with self._current_init_context("optimizer"):
-            self.initialize_optimizer()
-        self.schedule = None if lr_schedule is None else self._scheduled(lr_schedule)
-        self._fixed = [m for m in self.module_.modules() if _is_fixed(m)]
+        self.fresh_optimizer(lr_schedule)
+        self._fixed = [m for m in self.module_.modules() if is_fixed(m)]
         still = {id(t) for m in self._fixed for t in (*m.parameters(), *m.buffers())}
         moving = [t for t in self.module_.state_dict(keep_vars=True).values() if id(t) not in still]
         self._parameters = [p for p in self.module_.parameters() if p.requires_grad]
@@ -106,6 +103,12 @@ class Engine(NeuralNet):
         self.notify("on_train_end", X=None, y=None)
         self.schedule = None
         return state
+
+    def fresh_optimizer(self, lr_schedule: Callable | None) -> None:
+        """Make a new optimiser, and a new schedule of its learning rate."""
+        with self._current_init_context("optimizer"):
+            self.initialize_optimizer()
+        self.schedule = None if lr_schedule is None else self._scheduled(lr_schedule)
 
     def initialize_optimizer(self, *args: Any, **kwargs: Any) -> Any:
         """Build the optimiser; what goes wrong is `optimizer`'s."""
@@ -189,11 +192,7 @@ class Engine(NeuralNet):
         finite = torch.stack([torch.isfinite(t).all() for t in self._watched]).all()
         wrong = [name for name, mean in means.items() if not abs(mean) < float("inf")]
         if wrong or not finite:
-            raise DivergedError(
-                f"Training diverged: {', '.join(wrong) or 'a parameter'} is not finite in epoch "
-                f"{len(self.history)} of phase {self.phase.name!r}. Lower `lr` "
-                f"({self.lr}), or scale the inputs."
-            )
+            raise diverged(wrong, len(self.history), self.phase.name, self.lr)
 
     def on_epoch_begin(self, net: Any, **kwargs: Any) -> None:
         """Open a row of the history, and tell the observers."""
@@ -233,7 +232,7 @@ def _finite(tensor: Tensor) -> bool:
     return bool(torch.isfinite(tensor).all())
 
 
-def _is_fixed(module: nn.Module) -> bool:
+def is_fixed(module: nn.Module) -> bool:
     """Whether none of the parameters learns: BatchNorm and dropout then stay as in prediction, too."""
     parameters = list(module.parameters())
     return bool(parameters) and not any(p.requires_grad for p in parameters)

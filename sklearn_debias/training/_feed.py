@@ -33,7 +33,8 @@ class Prepare:
             x = x.to(self.dtype) / 255
         x = x.to(self.dtype)
         if self.size is not None and x.shape[-2:] != self.size:
-            x = F.interpolate(x, self.size, mode="bilinear", antialias=True).clamp(x.min(), x.max())
+            low, high = x.amin((1, 2, 3), keepdim=True), x.amax((1, 2, 3), keepdim=True)
+            x = F.interpolate(x, self.size, mode="bilinear", antialias=True).clamp(low, high)
         if x.ndim == 4 and self.device.type == "cuda":
             x = x.contiguous(memory_format=torch.channels_last)
         return x
@@ -174,6 +175,11 @@ class Feed:
     def views(self, rows: Tensor) -> dict[str, Tensor]:
         """Prepared inputs of the roles in ``others``; the row numbers lie on the device."""
         return {role: self._fetch(source, self.others_resident[role], rows) for role, source in self.others.items()}
+
+    def take(self, rows: Tensor) -> Batch:
+        """Prepared rows by number, which lie on the device; not augmented."""
+        columns: dict[str, Any] = {name: column.index_select(0, rows) for name, column in self.on_device.items()}
+        return Batch(self._fetch(self.source, self.resident, rows), index=rows, inputs=self.views(rows), **columns)
 
     def _fetch(self, source: Source, resident: Tensor | None, rows: Tensor) -> Tensor:
         return self.prepare(source.take(rows.cpu().numpy()) if resident is None else resident.index_select(0, rows))

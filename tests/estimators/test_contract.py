@@ -5,7 +5,17 @@ import inspect
 import pytest
 
 import sklearn_debias
-from sklearn_debias import BiasAdvClassifier, ERMClassifier, JTTClassifier, LfFClassifier
+from sklearn_debias import (
+    AFRClassifier,
+    BiasAdvClassifier,
+    ClassScaling,
+    DFRClassifier,
+    ERMClassifier,
+    GroupDROClassifier,
+    JTTClassifier,
+    LfFClassifier,
+    ULEClassifier,
+)
 from sklearn_debias.testing import estimator_checks, parametrize_with_estimator_checks
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn_debias.exceptions.DebiasWarning")  # these fits are short
@@ -21,13 +31,24 @@ ALL = [
     BiasAdvClassifier(**QUICK, base="erm", random_start=True),
     BiasAdvClassifier(**QUICK, base=JTTClassifier(identification_epochs=1), norm="linf", clip=(0.0, 1.0)),
     BiasAdvClassifier(**QUICK),
+    ERMClassifier(**QUICK, balance="group", balance_by="subsample"),
+    GroupDROClassifier(**QUICK, balance="group", validation=0.2, monitor="worst_group_accuracy"),
+    GroupDROClassifier(**QUICK, step_size=0.5, adjustment=1.0),
+    AFRClassifier(**QUICK, reweighting_epochs=3),
+    AFRClassifier(**QUICK, module="mlp", reweighting_epochs=3, validation=0.2, monitor="worst_group_accuracy"),
+    DFRClassifier(n_resamples=3),
+    ClassScaling(DFRClassifier(n_resamples=2, random_state=0), max_scales=4, max_rounds=1),
+    ClassScaling(ERMClassifier(**QUICK, random_state=0), scoring="accuracy", max_scales=4, max_rounds=1),
+    ULEClassifier(**QUICK, validation=0.2),
+    ULEClassifier(**QUICK, module="mlp", where="input", student_warmup=1),
+    ULEClassifier(**QUICK, similarity="gram", student_lr=0.01),
 ]
 
 
 def test_every_estimator_is_checked():
     public = {value for value in vars(sklearn_debias).values() if inspect.isclass(value)}
     assert {type(estimator) for estimator in ALL} == public
-    assert len(ALL) * len(list(estimator_checks())) == 8 * 14
+    assert len(ALL) * len(list(estimator_checks())) == 19 * 14
 
 
 @parametrize_with_estimator_checks(ALL)

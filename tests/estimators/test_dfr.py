@@ -88,7 +88,9 @@ def test_it_follows_a_naive_transcription(n_classes, n_attributes):
 
 
 def test_one_draw_from_groups_of_equal_size_is_an_l1_logistic_regression(rows):
-    keep = np.concatenate([np.flatnonzero((rows.target == c) & (rows.bias_labels == v))[:20] for c, v in np.ndindex(2, 2)])
+    keep = np.concatenate(
+        [np.flatnonzero((rows.target == c) & (rows.bias_labels == v))[:20] for c, v in np.ndindex(2, 2)]
+    )
     X, y, bias = rows.data[keep].astype(float), rows.target[keep], rows.bias_labels[keep]
     clf = DFRClassifier(C=0.3, n_resamples=1, random_state=0).fit(X, y, bias_labels=bias)
     plain = make_pipeline(StandardScaler(), LogisticRegression(C=0.3, l1_ratio=1, solver="liblinear", tol=1e-8))
@@ -112,9 +114,7 @@ def test_a_given_c_needs_no_selection(rows):
 @pytest.mark.parametrize("n_classes", [2, 3])
 def test_predictions_probabilities_and_scores_agree(n_classes):
     part = rows_of(n_classes)
-    clf = DFRClassifier(random_state=0).fit(
-        part.data, np.array(list("abc"))[part.target], bias_labels=part.bias_labels
-    )
+    clf = DFRClassifier(random_state=0).fit(part.data, np.array(list("abc"))[part.target], bias_labels=part.bias_labels)
     probability = clf.predict_proba(part.data)
     assert probability.shape == (300, n_classes)
     np.testing.assert_allclose(probability.sum(1), 1)

@@ -204,3 +204,10 @@ def test_searches_in_a_pipeline_pass_bias_labels_on(train, clf, grid):
         fit(search, train)
     assert np.isfinite(search.cv_results_["mean_test_score"]).all()
     assert search.best_estimator_[-1].aligned_bias_ == {0: 0, 1: 1}
+
+
+def test_afr_on_a_frozen_body_trains_both_stages_on_its_features(train):
+    clf = fit(AFRClassifier("mlp", freeze="body", **FAST, reweighting_epochs=4), train)
+    assert clf.history_.phase.unique().tolist() == ["train", "reweighting"]
+    assert clf.history_.distance.dropna().iloc[-1] > 0
+    assert clf.predict(train.data).shape == (200,)

@@ -4,10 +4,21 @@ import inspect
 
 import pytest
 from sklearn.base import BaseEstimator
+from sklearn.linear_model import LogisticRegression
 from sklearn.utils.estimator_checks import estimator_checks_generator, parametrize_with_checks
 
 import sklearn_debias
-from sklearn_debias import BiasAdvClassifier, ERMClassifier, JTTClassifier, LfFClassifier
+from sklearn_debias import (
+    AFRClassifier,
+    BiasAdvClassifier,
+    ClassScaling,
+    DFRClassifier,
+    ERMClassifier,
+    GroupDROClassifier,
+    JTTClassifier,
+    LfFClassifier,
+    ULEClassifier,
+)
 
 # Weights equal repetitions exactly in float64, and where a batch holds all rows.
 ESTIMATORS = [
@@ -15,6 +26,11 @@ ESTIMATORS = [
     LfFClassifier(),
     JTTClassifier(),
     BiasAdvClassifier(),
+    GroupDROClassifier(),
+    AFRClassifier(),
+    DFRClassifier(),
+    ClassScaling(LogisticRegression()),
+    ULEClassifier(),
 ]
 WITHOUT_WEIGHTS, WITH_WEIGHTS = 55, 62
 

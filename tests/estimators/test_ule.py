@@ -8,7 +8,7 @@ from torch import nn
 
 from sklearn_debias import ERMClassifier, ULEClassifier
 from sklearn_debias.core import SplitModule
-from sklearn_debias.datasets import data_folder, make_spurious_embeddings, read_mnist
+from sklearn_debias.datasets import data_folder, make_spurious_embeddings, patch_mnist, read_mnist
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn_debias.exceptions.DebiasWarning")  # these fits are short
 
@@ -143,10 +143,12 @@ def test_ule_unlearns_a_patch_that_erm_relies_on():
     """MNIST-SC: the label written into the first row of pixels, tested on images without it."""
     mnist = read_mnist(data_folder())
     rows = np.random.default_rng(2).permutation(50_000)[:8000]
-    images, labels = (mnist.train.data[rows, None] / 255).astype(np.float32), mnist.train.target[rows]
-    images[np.arange(len(rows)), 0, 0, labels] = 1
-    clean, truth = (mnist.test.data[:3000, None] / 255).astype(np.float32), mnist.test.target[:3000]
+    train = patch_mnist(mnist.train.data[rows], mnist.train.target[rows])
+    clean, truth = mnist.test.data[:3000], mnist.test.target[:3000]
     hidden = {"module__hidden": [256, 128], "module__dropout": 0.3}
     options = {"optimizer": "adam", "lr": 1e-3, "max_epochs": 15, "net_params": hidden, "random_state": 2}
-    scores = {lam: ULEClassifier("mlp", lam=lam, **options).fit(images, labels).score(clean, truth) for lam in (1, 0.5)}
+    scores = {
+        lam: ULEClassifier("mlp", lam=lam, **options).fit(train.data, train.target).score(clean, truth)
+        for lam in (1, 0.5)
+    }
     assert scores[0.5] > scores[1] + 0.02, scores

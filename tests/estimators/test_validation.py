@@ -6,7 +6,14 @@ import sklearn
 from sklearn.callback import ProgressBar, ScoringMonitor
 from sklearn.metrics import accuracy_score
 
-from sklearn_debias import BiasAdvClassifier, ERMClassifier, JTTClassifier, LfFClassifier
+from sklearn_debias import (
+    AFRClassifier,
+    BiasAdvClassifier,
+    ERMClassifier,
+    GroupDROClassifier,
+    JTTClassifier,
+    LfFClassifier,
+)
 from sklearn_debias.datasets import make_spurious_embeddings
 from sklearn_debias.metrics import get_scorer, worst_group_accuracy_score, worst_group_accuracy_scorer
 
@@ -16,6 +23,8 @@ METHODS = [
     JTTClassifier(identification_epochs=2),
     BiasAdvClassifier(base="erm"),
     BiasAdvClassifier(base=JTTClassifier(identification_epochs=2)),
+    GroupDROClassifier(),
+    AFRClassifier(reweighting_epochs=6),
 ]
 FAST = {"lr": 0.05, "max_epochs": 6, "random_state": 0}
 
@@ -76,6 +85,7 @@ def test_validation_does_not_move_the_order_of_batches(data):
     [
         (ERMClassifier(), {"model_loss"}),
         (LfFClassifier(), {"model_loss", "biased_loss", "difficulty"}),
+        (GroupDROClassifier(), {"model_loss", "largest_group_weight"}),
         (BiasAdvClassifier(base="erm"), {"model_loss", "biased_loss", "base", "adversarial"}),
         (BiasAdvClassifier(base="lff"), {"model_loss", "biased_loss", "base", "adversarial", "difficulty"}),
     ],

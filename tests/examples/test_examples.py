@@ -65,3 +65,16 @@ def test_worst_group_scorer_picks_another_and_better_setting(run):
     assert by_worst_group[0] == "worst_group"
     assert by_accuracy[1:4] != by_worst_group[1:4]
     assert float(by_worst_group[7]) > float(by_accuracy[7])
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(data_folder(required=False) is None, reason="SKLEARN_DEBIAS_DATA is unset")
+def test_ule_is_less_lost_where_the_patch_is_wrong(run, tmp_path):
+    _, erm, ule, _ = run("ule_on_mnist.py")
+    right, missing, wrong = (
+        [float(row.split("]")[i].split("[")[0].split()[-1]) for row in (erm, ule)] for i in range(3)
+    )
+    assert right[0] > 99
+    assert missing[1] > missing[0] + 2
+    assert wrong[1] > wrong[0] + 30
+    assert (tmp_path / "ule_on_mnist.png").stat().st_size > 10_000

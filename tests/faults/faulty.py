@@ -1,10 +1,21 @@
 """What the tests of faults share: small data, quick estimators, modules that misbehave."""
 
+from functools import wraps
+
 import numpy as np
 import torch
 from torch import nn
 
-from sklearn_debias import BiasAdvClassifier, ERMClassifier, JTTClassifier, LfFClassifier, ULEClassifier
+from sklearn_debias import (
+    AFRClassifier,
+    BiasAdvClassifier,
+    ERMClassifier,
+    GroupDROClassifier,
+    JTTClassifier,
+    LfFClassifier,
+    ULEClassifier,
+)
+from sklearn_debias.core import SplitModule, split
 
 QUICK = {"lr": 0.1, "max_epochs": 2, "batch_size": 16, "random_state": 0}
 METHODS = {
@@ -13,6 +24,8 @@ METHODS = {
     "jtt": JTTClassifier,
     "biasadv": BiasAdvClassifier,
     "ule": ULEClassifier,
+    "group_dro": GroupDROClassifier,
+    "afr": AFRClassifier,
 }
 
 
@@ -21,7 +34,18 @@ def make(method, **params):
     own = {"identification_epochs": 1} if method == "jtt" else {}
     if method == "ule" and params.get("where") is None and not isinstance(params.get("module", ""), str):
         own = {"where": "input", "student_warmup": 0}  # these modules have no body
+    if method == "afr":
+        own = {"reweighting_epochs": 2}
+        params = {name: with_head(value) if name == "module" else value for name, value in params.items()}
     return METHODS[method](**{**QUICK, **own, **params})
+
+
+def with_head(module):
+    """The module as the head of another, where it has none of its own."""
+    if isinstance(module, type) and issubclass(module, nn.Module):
+        return wraps(module)(lambda **options: SplitModule(nn.Identity(), module(**options)))
+    alone = isinstance(module, nn.Module) and not hasattr(split(module), "head")
+    return SplitModule(nn.Identity(), module) if alone else module
 
 
 def erm(**params):

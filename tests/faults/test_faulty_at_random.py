@@ -61,8 +61,26 @@ SHARED = {
     "random_state": [0, None, np.random.RandomState(0), -1, 1.5],
 }
 OWN = {
-    "erm": {"balance": [None, "class", "group", "x"], "balance_by": ["weight", "sample", 3]},
+    "erm": {"balance": [None, "class", "group", "x"], "balance_by": ["weight", "sample", "subsample", 3]},
+    "group_dro": {"step_size": [0.01, 0, 1e6, -1], "adjustment": [0.0, 1e6, np.nan], "balance": [None, "group", "x"]},
+    "afr": {
+        "gamma": [4.0, 0, 1e6, -1],
+        "lam": [0.3, 0, 1e6, np.inf],
+        "reweighting_share": [0.2, 0.001, 0.999, 1],
+        "reweighting_epochs": [2, 1, 0],
+    },
     "lff": {"q": [0.7, 1, 1e-8, 0], "ema": [0.7, 0, 0.999, 1], "class_normalize": [True, False, 3]},
+    "ule": {
+        "lam": [0.5, 0, 1, 1.5],
+        "where": ["auto", "input", "features", "output", "body", "0", 3],
+        "saliency": ["auto", "label_log_prob", "prob", "x"],
+        "norm": ["max", "l2", "x"],
+        "normalize_by": ["sample", "batch", 3],
+        "distance": ["mse", "l1", "x"],
+        "scale": ["auto", "ratio", 0, 1e6, -1],
+        "student_warmup": ["auto", 0, 1, -1],
+        "similarity": ["saliency", "gram", "x"],
+    },
     "jtt": {
         "identification_epochs": [1, 3, 0],
         "upweight": [5, 1, 2.5, 100, -1, np.nan],

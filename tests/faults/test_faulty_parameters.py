@@ -50,7 +50,14 @@ SHARED = {
     "random_state": [-1, "a", 1.5, 2**40],
 }
 OWN = {
-    "erm": {"balance": ["x", 3], "balance_by": ["x", None]},
+    "erm": {"balance": ["x", 3], "balance_by": ["x", None, "subsamples"]},
+    "group_dro": {"step_size": [-1, nan, inf, "a", None], "adjustment": [-1, nan, inf, None], "balance": ["class", 3]},
+    "afr": {
+        "gamma": [-1, nan, inf, "a", None],
+        "lam": [-1, nan, inf, None],
+        "reweighting_share": [0, 1, -0.1, nan, "a"],
+        "reweighting_epochs": [0, 2.5, None],
+    },
     "lff": {
         "q": [0, 1.1, nan],
         "ema": [1, -0.1, nan],

@@ -107,5 +107,5 @@ def test_constant_embeddings_are_survived():
 
 
 def test_a_module_without_a_body_has_no_features():
-    with pytest.raises(TypeError, match=r"`module` must have a body and a head .* SplitModule\(body, head\)"):
+    with pytest.raises(TypeError, match=r"`module` must have a body and a head .*SplitModule\(body, head\)"):
         make("ule", module=Plain, where="features").fit(X, y)

@@ -9,7 +9,7 @@ import torch
 from sklearn_debias import objectives
 from sklearn_debias.core import Objective, Step
 from sklearn_debias.losses import cross_entropy
-from sklearn_debias.objectives import ERM, BiasAdv, LfF, UpweightErrors
+from sklearn_debias.objectives import ERM, ULE, BiasAdv, ERMOnPart, GroupDRO, LfF, ReweightHead, UpweightErrors
 from sklearn_debias.testing import check_objective, objective_checks, parametrize_with_objective_checks
 
 ALL = [
@@ -25,13 +25,27 @@ ALL = [
     BiasAdv(base=UpweightErrors()),
     BiasAdv(base=UpweightErrors(duplicate=False), norm="linf", epsilon=0.05, step_size=0.02),
     BiasAdv(random_start=True, clip=(-2.0, 2.0)),
+    ERM(balanced=True, replace=False),
+    GroupDRO(),
+    GroupDRO(step_size=1.0, adjustment=2.0, balanced=True),
+    BiasAdv(base=GroupDRO()),
+    ERMOnPart(share=0.3, seed=1),
+    ReweightHead(),
+    ReweightHead(gamma=20.0, lam=1.0, share=0.5),
+    ULE(),
+    ULE(lam=1.0),
+    ULE(where="input", saliency="label_log_prob", magnitude=True, scale=100.0),
+    ULE(where="body.0", saliency="prob", scaling="first", norm="l2", distance="l1"),
+    ULE(saliency="sum_log_softmax", normalize_by="batch", scaling="ratio"),
+    ULE(similarity="gram", where="output"),
+    ULE(similarity="gram", where="features", scaling="first"),
 ]
 
 
 def test_every_objective_is_checked():
     classes = {value for value in vars(objectives).values() if inspect.isclass(value)}
     assert {type(objective) for objective in ALL} == classes
-    assert len(ALL) * len(list(objective_checks())) == 12 * 11
+    assert len(ALL) * len(list(objective_checks())) == 26 * 11
 
 
 @parametrize_with_objective_checks(ALL)

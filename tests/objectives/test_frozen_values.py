@@ -3,8 +3,19 @@
 import numpy as np
 import pytest
 import torch
+from sklearn.linear_model import LogisticRegression
 
-from sklearn_debias import BiasAdvClassifier, ERMClassifier, JTTClassifier, LfFClassifier
+from sklearn_debias import (
+    AFRClassifier,
+    BiasAdvClassifier,
+    ClassScaling,
+    DFRClassifier,
+    ERMClassifier,
+    GroupDROClassifier,
+    JTTClassifier,
+    LfFClassifier,
+    ULEClassifier,
+)
 
 JTT = {"identification_epochs": 2, "upweight": 3}
 
@@ -18,19 +29,50 @@ VALUES = {
     "biasadv of erm": (BiasAdvClassifier(base="erm"), (0.20870330, -0.05535121)),
     "biasadv of jtt": (BiasAdvClassifier(base=JTTClassifier(**JTT)), (-0.97909793, -0.49388975)),
     "biasadv of lff": (BiasAdvClassifier(), (0.22245653, -0.05628119)),
+    "drawn erm": (ERMClassifier(balance="group", balance_by="sample"), (-0.22206826, -0.63429022)),
+    "subsampled erm": (ERMClassifier(balance="group", balance_by="subsample"), (0.26670818, -0.00690251)),
+    "group dro": (GroupDROClassifier(step_size=0.1), (0.40110525, 0.61276757)),
+    "drawn group dro": (
+        GroupDROClassifier(step_size=0.1, adjustment=1.0, balance="group"),
+        (-0.22049146, -0.67782645),
+    ),
+    "afr": (AFRClassifier(reweighting_epochs=5), (0.10722254, -1.22652479)),
+    "ule": (ULEClassifier(), (0.58312159, -2.39544709)),
+    "adam ule": (ULEClassifier(optimizer="adam"), (0.31522846, -0.25804958)),
+    "ule of the input": (ULEClassifier(optimizer="adam", where="input", scale=1.0), (-0.22296185, -0.04276187)),
+    "gram ule": (ULEClassifier(optimizer="adam", similarity="gram"), (-0.18373682, -2.24425752)),
     "linf biasadv": (BiasAdvClassifier(norm="linf", random_start=True), (0.34424335, 0.21928580)),
 }
+
+
+def rows():
+    rng = np.random.default_rng(0)
+    bias, y = np.arange(60) % 3 % 2, np.arange(60) % 2
+    X = rng.normal(size=(60, 4))
+    X[:, 0] += y
+    X[:, 1] += 2.0 * bias
+    return X, y, bias
 
 
 @pytest.mark.skipif(torch.get_default_dtype() != torch.float32, reason="weights are drawn in torch's default dtype")
 @pytest.mark.parametrize("name", VALUES)
 def test_scores_are_as_before(name):
     clf, expected = VALUES[name]
-    rng = np.random.default_rng(0)
-    bias, y = np.arange(60) % 3 % 2, np.arange(60) % 2
-    X = rng.normal(size=(60, 4))
-    X[:, 0] += y
-    X[:, 1] += 2.0 * bias
+    X, y, bias = rows()
     clf.set_params(dtype="float64", lr=0.05, max_epochs=3, batch_size=16, random_state=0)
     scores = clf.fit(X, y, bias_labels=bias).decision_function(X[:2])
     np.testing.assert_allclose(scores, expected, rtol=0, atol=1e-6)
+
+
+HEADS = {
+    "dfr": (DFRClassifier(), (0.44494, 0.48912)),
+    "class scaling": (ClassScaling(LogisticRegression(), held_out=0.4), (0.56619, 0.53921)),
+}
+
+
+@pytest.mark.parametrize("name", HEADS)
+def test_probabilities_of_heads_are_as_before(name):
+    clf, expected = HEADS[name]
+    X, y, bias = rows()
+    probability = clf.set_params(random_state=0).fit(X, y, bias_labels=bias).predict_proba(X[:2])[:, 1]
+    np.testing.assert_allclose(probability, expected, rtol=0, atol=1e-4)

@@ -1,0 +1,111 @@
+"""Automatic feature reweighting."""
+
+import numbers
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from sklearn.utils._param_validation import Interval
+from torch import nn
+
+from sklearn_debias.core import Net, Phase
+from sklearn_debias.estimators._base import BaseDebiasClassifier
+from sklearn_debias.estimators._params import NON_NEGATIVE, POSITIVE_INT, split_net_params
+from sklearn_debias.estimators._rows import Rows
+from sklearn_debias.objectives import ERMOnPart, ReweightHead
+from sklearn_debias.objectives._afr import example_weights, two_parts
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class AFRClassifier(BaseDebiasClassifier):
+    """Automatic feature reweighting: retrain the last layer on what the network fits badly [1]_.
+
+    The network is trained as by ERM on most rows of each class. On the others, the head alone is trained
+    further, each row weighted by ``beta_y exp(-gamma p_y)``, where ``p_y`` is the probability that the first
+    stage gives to its class, and ``beta_y = 1 / n_y``. No bias labels are needed.
+
+    Parameters
+    ----------
+    {shared_parameters}
+    gamma : float, default=4.0
+        How strongly badly fitted rows count, at least 0; 0 weighs the rows of a class alike.
+    lam : float, default=0.3
+        Weight of the squared distance of the head from the first stage's, at least 0.
+    reweighting_share : float, default=0.2
+        Share of each class's rows that is left to the second stage, in (0, 1); at least one row, and at least
+        one for the first. A class with a single row has it in both.
+    reweighting_epochs : int, default=100
+        Steps of the second stage, each on all of its rows.
+
+    Attributes
+    ----------
+    {shared_attributes}
+    reweighted_rows_ : ndarray of int
+        Rows of X that the second stage trained on, sorted.
+    reweighted_weights_ : ndarray of float
+        Their weights; they sum to 1.
+
+    Notes
+    -----
+    The second stage computes the features of its rows once, in eval mode and without augmentation, and takes
+    one full-batch step per epoch, as the paper does; ``optimizer``, ``lr`` and ``lr_schedule`` are those of the
+    first stage, restarted. ``weight_decay`` acts in both stages (0 in the paper's second). Validation rows
+    are scored, and the best epoch is kept, in the second stage.
+
+    References
+    ----------
+    .. [1] Qiu et al., "Simple and Fast Group Robustness by Automatic Feature Reweighting", ICML 2023.
+
+    Examples
+    --------
+    >>> from sklearn_debias import AFRClassifier
+    >>> from sklearn_debias.datasets import make_spurious_embeddings
+    >>> train = make_spurious_embeddings(random_state=0).train
+    >>> clf = AFRClassifier(max_epochs=5, reweighting_epochs=5, random_state=0).fit(train.data, train.target)
+    >>> clf.reweighted_rows_.shape
+    (200,)
+    """
+
+    gamma: float = 4.0
+    lam: float = 0.3
+    reweighting_share: float = 0.2
+    reweighting_epochs: int = 100
+
+    _knobs: ClassVar[str] = "`lr`, `max_epochs`, `gamma` and `lam`"
+    _parameter_constraints: ClassVar[dict] = {
+        **BaseDebiasClassifier._parameter_constraints,
+        "gamma": NON_NEGATIVE,
+        "lam": NON_NEGATIVE,
+        "reweighting_share": [Interval(numbers.Real, 0, 1, closed="neither")],
+        "reweighting_epochs": POSITIVE_INT,
+    }
+
+    def _check_params(self) -> None:
+        super()._check_params()
+        if split_net_params(self.net_params)[1].get("drop_last"):
+            raise ValueError(
+                f"`net_params` must not set iterator_train__drop_last for {type(self).__name__}, whose second stage "
+                f"has one batch. Leave it out."
+            )
+
+    def _check_modules(self, roles: nn.ModuleDict, example: Callable[[str], torch.Tensor]) -> None:
+        net = Net(roles["model"]).frozen()  # or the second stage would find out after the first
+        net.head(net.body(example("model")))
+
+    def _phases(self) -> tuple[Phase, ...]:
+        split: dict[str, Any] = self._split()
+        return (
+            Phase("train", (ERMOnPart(**split),), self.max_epochs),
+            Phase("reweighting", (ReweightHead(float(self.gamma), float(self.lam), **split),), self.reweighting_epochs),
+        )
+
+    def _split(self) -> dict[str, Any]:
+        return {"share": float(self.reweighting_share), "seed": self._streams.seed("reweighting split")}
+
+    def _finish(self, states: dict, rows: Rows) -> None:
+        _, second = two_parts(torch.from_numpy(rows.y), **self._split())
+        state = states["reweighting"]
+        self.reweighted_rows_: np.ndarray = rows.train[second.numpy()]
+        self.reweighted_weights_: np.ndarray = example_weights(state["p"], state["beta"], self.gamma).cpu().numpy()

@@ -1,0 +1,235 @@
+"""Deep feature reweighting."""
+
+import threading
+from dataclasses import KW_ONLY, dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from scipy.special import expit, softmax
+from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
+from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils._param_validation import StrOptions
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from sklearn_debias.estimators._cells import describe_groups, warn_of_empty_cells
+from sklearn_debias.estimators._errors import warn
+from sklearn_debias.estimators._halves import all_or_nothing, split_by
+from sklearn_debias.estimators._inputs import _is_dataset, plain
+from sklearn_debias.estimators._params import POSITIVE, POSITIVE_INT
+from sklearn_debias.estimators._targets import encode_target
+from sklearn_debias.training import Streams
+
+_LIBLINEAR = threading.Lock()  # it draws from one generator of the whole process, without the GIL
+
+
+@dataclass(eq=False, repr=False)
+class DFRClassifier(ClassifierMixin, BaseEstimator):
+    """Deep feature reweighting: retrain the last layer on groups of equal size [1]_.
+
+    An L1 logistic regression on standardised embeddings, fitted to as many rows of each (class, bias value)
+    group as the smallest has, and averaged over several such draws. Fit it on rows that the embedding network
+    was not trained on. It needs ``bias_labels``; without them the classes are the groups, with a warning.
+
+    Parameters
+    ----------
+    C : float or "auto", default="auto"
+        Inverse strength of the L1 penalty, > 0. "auto" takes that of ``Cs`` with the best worst-group accuracy
+        on one half of the rows, after a fit to the other half; the larger one among equals.
+    Cs : sequence of float, default=(1.0, 0.7, 0.3, 0.1, 0.07, 0.03, 0.01)
+        What "auto" chooses from, each > 0.
+    n_resamples : int, default=20
+        Refits to be averaged, each on another draw from all rows, at least 1.
+    max_iter : int, default=1000
+        Iterations of each fit, at least 1.
+    random_state : int, RandomState instance or None, default=None
+        An int makes fits reproducible. The global generators are never touched.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (classes,)
+        Class labels, sorted.
+    coef_ : ndarray of shape (1, features) or (classes, features)
+        Averaged weights, in the units of X: the standardisation is folded in.
+    intercept_ : ndarray of shape (1,) or (classes,)
+    C_ : float
+        The C of the refits.
+    selection_scores_ : dict
+        With ``C="auto"``: worst-group accuracy on the selecting half, by C.
+    n_iter_ : int
+        Iterations of the refit that took most.
+    group_sizes_ : dict
+        Rows by (class, bias value), or by class without bias labels. Each refit sees the smallest of them
+        from each group.
+    n_features_in_ : int
+    feature_names_in_ : ndarray of str
+        Where X was a frame with string column names.
+    bias_classes_, aligned_bias_, group_shares_
+        Where ``fit`` was given bias labels: the bias values, the one that goes with each class most often,
+        the share of each (class, bias value) group.
+
+    Notes
+    -----
+    The authors' code [1]_, except that the halves for selecting C are stratified by group, so that no group is
+    missing from either (a group of one row is in both). More than two classes are fitted one against the rest,
+    as liblinear does. The mean and standard deviation are those of the rows given (in the code: of the
+    network's training rows; in the selection, as here, of the fitted half's draw). A (class, bias value) cell without
+    any row is named in a warning, and nothing can be learned of it.
+
+    References
+    ----------
+    .. [1] Kirichenko, Izmailov and Wilson, "Last Layer Re-Training is Sufficient for Robustness to Spurious
+       Correlations", ICLR 2023. Code: github.com/PolinaKirichenko/deep_feature_reweighting
+
+    Examples
+    --------
+    >>> from sklearn_debias import DFRClassifier
+    >>> from sklearn_debias.datasets import make_spurious_embeddings
+    >>> rows = make_spurious_embeddings(random_state=0).validation
+    >>> clf = DFRClassifier(random_state=0).fit(rows.data, rows.target, bias_labels=rows.bias_labels)
+    >>> clf.coef_.shape, clf.C_ in clf.Cs
+    ((1, 8), True)
+    """
+
+    _: KW_ONLY
+    C: Any = "auto"
+    Cs: Any = (1.0, 0.7, 0.3, 0.1, 0.07, 0.03, 0.01)
+    n_resamples: int = 20
+    max_iter: int = 1000
+    random_state: Any = None
+
+    _parameter_constraints: ClassVar[dict] = {
+        "C": [StrOptions({"auto"}), *POSITIVE],
+        "Cs": ["array-like"],
+        "n_resamples": POSITIVE_INT,
+        "max_iter": POSITIVE_INT,
+        "random_state": ["random_state"],
+    }
+    __metadata_request__fit = {"bias_labels": True}
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: Any, y: Any, *, bias_labels: Any = None) -> Any:
+        """Fit the classifier.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, features)
+            Embeddings of held-out rows.
+        y : array-like of shape (n,)
+            Class labels of any type.
+        bias_labels : array-like of shape (n,) or (n, attributes), default=None
+            Bias attribute(s) of each sample.
+
+        Returns
+        -------
+        self
+        """
+        with all_or_nothing(self):
+            Cs = self._check_Cs()
+            streams = Streams(self.random_state)
+            X = self._matrix(X, reset=True)
+            y, self.classes_ = encode_target(self, y, len(X))
+            bias = None if bias_labels is None else plain(bias_labels, "bias_labels")
+            group, names, facts = describe_groups(self.classes_, y, bias)
+            self.__dict__.update(facts)
+            if bias is None:
+                warn(f"{type(self).__name__} was given no bias_labels: the classes are taken as groups.")
+            else:
+                warn_of_empty_cells(self.classes_, names, "nothing can be learned of it.")
+            self.group_sizes_ = dict(zip(names, np.bincount(group).tolist(), strict=True))
+            self.C_ = self._select(X, y, group, Cs, streams) if self.C == "auto" else float(self.C)
+            self._refit(X, y, group, streams)
+        return self
+
+    def _matrix(self, X: Any, *, reset: bool) -> np.ndarray:
+        X = plain(X, "X")
+        if _is_dataset(X):
+            raise TypeError(f"`X` must be an array of shape (n, features), got a {type(X).__name__}. Embed it first.")
+        return validate_data(self, X, dtype=np.float64, reset=reset)
+
+    def _check_Cs(self) -> list[float]:
+        try:
+            Cs = [float(C) for C in self.Cs]
+        except (TypeError, ValueError):
+            Cs = []
+        if not Cs or not all(0 < C < np.inf for C in Cs):
+            raise ValueError(f"`Cs` must be a non-empty sequence of finite numbers > 0, got {self.Cs!r}.")
+        return Cs
+
+    def _select(self, X: np.ndarray, y: np.ndarray, group: np.ndarray, Cs: list[float], streams: Streams) -> float:
+        """The C that is best for the worst group of one half, fitted to a draw from the other."""
+        rng = np.random.default_rng(streams.seed("selection"))
+        fitted, scored = split_by(group, 0.5, rng)
+        drawn = fitted[equal_groups(group[fitted], rng)]
+        scaler = StandardScaler().fit(X[drawn])
+        size = np.bincount(group[scored])
+        self.selection_scores_ = {}
+        for C in Cs:
+            coef, intercept, _ = self._coefficients(scaler.transform(X[drawn]), y[drawn], C, streams.seed("solver"))
+            right = _scores(scaler.transform(X[scored]), coef, intercept).argmax(1) == y[scored]
+            self.selection_scores_[C] = float((np.bincount(group[scored], right, len(size)) / size).min())
+        best = max(self.selection_scores_.values())
+        return max(C for C, score in self.selection_scores_.items() if score == best)
+
+    def _refit(self, X: np.ndarray, y: np.ndarray, group: np.ndarray, streams: Streams) -> None:
+        """Average the coefficients of fits to draws from all rows."""
+        rng = np.random.default_rng(streams.seed("resamples"))
+        scaler = StandardScaler().fit(X)
+        Z, fits = scaler.transform(X), []
+        for i in range(self.n_resamples):
+            drawn = equal_groups(group, rng)
+            fits.append(self._coefficients(Z[drawn], y[drawn], self.C_, streams.seed("solver", str(i))))
+        coefs, intercepts, n_iters = zip(*fits, strict=True)
+        coef, intercept = np.mean(coefs, axis=0), np.mean(intercepts, axis=0)
+        self.n_iter_ = max(n_iters)
+        self.coef_ = coef / scaler.scale_
+        self.intercept_ = intercept - self.coef_ @ scaler.mean_
+
+    def _coefficients(self, X: np.ndarray, y: np.ndarray, C: float, seed: int) -> tuple[np.ndarray, np.ndarray, int]:
+        """Weights (1 or k, d), intercepts and most iterations of L1 fits, one class against the rest."""
+        classes = [1] if len(self.classes_) == 2 else range(len(self.classes_))
+        model = LogisticRegression(
+            C=C, l1_ratio=1, solver="liblinear", max_iter=self.max_iter, random_state=seed % 2**32
+        )
+        with _LIBLINEAR:
+            fits = [(f.coef_[0], f.intercept_[0], f.n_iter_[0]) for f in (model.fit(X, y == c) for c in classes)]
+        coef, intercept, n_iter = zip(*fits, strict=True)
+        return np.stack(coef), np.array(intercept), int(max(n_iter))
+
+    def decision_function(self, X: Any) -> np.ndarray:
+        """Scores of the classes, shape (n, classes), or (n,) for two: the second's."""
+        check_is_fitted(self)
+        X = self._matrix(X, reset=False)
+        scores = X @ self.coef_.T + self.intercept_
+        return scores[:, 0] if len(self.classes_) == 2 else scores
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Probabilities of the classes, shape (n, classes); more than two are normalised to sum to 1."""
+        scores = self.decision_function(X)
+        if scores.ndim == 1:
+            return np.column_stack([expit(-scores), expit(scores)])
+        return softmax(-np.logaddexp(0, -scores), axis=1)  # the sigmoids over their sum, at any scale
+
+    def predict_log_proba(self, X: Any) -> np.ndarray:
+        """Logarithms of the probabilities, shape (n, classes)."""
+        with np.errstate(divide="ignore"):
+            return np.log(self.predict_proba(X))
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Class of the largest score of each row, in the labels of ``fit``, shape (n,)."""
+        scores = self.decision_function(X)
+        codes = (scores > 0).astype(int) if scores.ndim == 1 else scores.argmax(axis=1)
+        return self.classes_[codes]
+
+
+def equal_groups(group: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Rows of a draw, without replacement, of as many rows of each group (n,) as the smallest has."""
+    members = [np.flatnonzero(group == code) for code in np.unique(group)]
+    smallest = min(map(len, members))
+    return np.concatenate([rng.permutation(rows)[:smallest] for rows in members])
+
+
+def _scores(X: np.ndarray, coef: np.ndarray, intercept: np.ndarray) -> np.ndarray:
+    """Scores (n, classes) whose largest is the prediction; for two classes the first has 0."""
+    scores = X @ coef.T + intercept
+    return scores if len(coef) > 1 else np.column_stack([np.zeros(len(X)), scores])

@@ -1,0 +1,143 @@
+"""A candidate on one fold: opened and closed as `fit` does it, trained in between by a sweep."""
+
+from collections.abc import Hashable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+
+from sklearn_debias.estimators._base import BaseDebiasClassifier
+from sklearn_debias.estimators._devices import on_own_terms
+from sklearn_debias.estimators._errors import readable_errors
+from sklearn_debias.estimators._fit import Fit
+from sklearn_debias.estimators._rows import Rows, choose_rows
+from sklearn_debias.estimators._stackable import NotStackableError, check_fit, check_parameters, stack_key
+from sklearn_debias.training import Engine, Feed, Member
+
+
+@dataclass
+class Fold:
+    """What the candidates of one fold share: checked rows, and the feeds that hold them.
+
+    Parameters
+    ----------
+    opened : dict
+        Rows by how they are read, with the attributes that they set on an estimator.
+    feeds : list of Feed
+    """
+
+    opened: dict[Hashable, tuple[Rows, dict[str, Any]]] = field(default_factory=dict)
+    feeds: list[Feed] = field(default_factory=list)
+
+    def choose(self, estimator: BaseDebiasClassifier, X: Any, y: Any, **given: Any) -> Rows:
+        """Rows as `choose_rows` gives them, checked once."""
+        key = (estimator.dtype, repr(estimator.image_size))
+        if key not in self.opened:
+            before = set(vars(estimator))
+            rows = choose_rows(estimator, X, y, **given)
+            self.opened[key] = rows, {k: v for k, v in vars(estimator).items() if k not in before}
+        rows, known = self.opened[key]
+        estimator.__dict__.update(known)
+        return replace(rows)
+
+    def feed(self, own: Feed) -> Feed:
+        """A feed with the same rows, columns and batch size, if there is one; else ``own``."""
+        for feed in self.feeds:
+            if _same_feed(feed, own):
+                return feed
+        self.feeds.append(own)
+        return own
+
+
+@dataclass
+class Trial:
+    """One candidate on one fold.
+
+    Parameters
+    ----------
+    estimator : BaseDebiasClassifier
+    fold : Fold
+
+    Attributes
+    ----------
+    fit : Fit
+    member : Member
+        For the sweep.
+    key : hashable
+        Equal for trials that one stack can train.
+    exact : bool
+        Whether its networks draw random numbers, see `sklearn_debias.training.structure`.
+    """
+
+    estimator: BaseDebiasClassifier
+    fold: Fold
+    fit: Fit = field(init=False)
+    member: Member = field(init=False)
+    key: Hashable = field(init=False)
+    exact: bool = field(init=False)
+
+    def open(self, X: Any, y: Any, **fit_params: Any) -> None:
+        """Do what ``fit`` does before training; its errors and warnings are those of ``fit``."""
+        check_parameters(self.estimator, fit_params)
+        self.estimator.__dict__["_train"] = self._take_over
+        try:
+            self.estimator.fit(X, y, **fit_params)
+        finally:
+            del self.estimator.__dict__["_train"]
+
+    def _take_over(self, X: Any, y: Any, **given: Any) -> None:
+        self.fit = self.estimator._open(X, y, choose=self.fold.choose, **given)
+        self.fit.feed = self.fold.feed(self.fit.feed)
+        engine = self.fit.engine()
+        check_fit(self.fit, engine)
+        self.exact = any(net.noise is not None for net in self.fit.nets(self.fit.phases[0]).values())
+        self.key = self.exact, stack_key(self.fit, engine, exact=self.exact)
+        self.member = self._member(engine)
+
+    def _member(self, engine: Engine) -> Member:
+        fit, data = self.fit, self.fit.data()
+        return Member(
+            phases=fit.phases,
+            engine=engine,
+            feed=fit.feed,
+            data=data,
+            nets=fit.nets,
+            epochs=lambda phase, state: fit.epochs(phase, data, state),
+            inspect=lambda phase, state: self.estimator._inspect(phase, dict(state), fit.rows),
+            lane=(id(fit.feed), self.estimator._streams.entropy),
+            lr_schedule=self.estimator.lr_schedule,
+        )
+
+    def close(self) -> None:
+        """Do what ``fit`` does after training, or raise what stopped it; the training data are let go."""
+        member, fit, estimator = self.member, self.fit, self.estimator
+        del self.member, self.fit
+        try:
+            if member.error is not None:
+                raise member.error
+            with on_own_terms(small=True), readable_errors(estimator):
+                estimator.net_ = fit.finish(member.engine, member.states, member.history)
+                estimator._review(fit.rows)
+        except BaseException:
+            estimator._forget()
+            raise
+
+
+def _same_feed(one: Feed, other: Feed) -> bool:
+    alike = (one.batch_size, one.merge_single, one.prepare, len(one)) == (
+        other.batch_size,
+        other.merge_single,
+        other.prepare,
+        len(other),
+    )
+    rows = {"": (one.source, other.source), **{r: (one.others[r], other.others.get(r)) for r in one.others}}
+    columns = one.columns.keys() == other.columns.keys() and one.others.keys() == other.others.keys()
+    return (
+        alike
+        and columns
+        and all(mine.rows is theirs.rows for mine, theirs in rows.values() if theirs is not None)
+        and all(torch.equal(one.columns[name], other.columns[name]) for name in one.columns)
+    )
+
+
+__all__ = ["Fold", "NotStackableError", "Trial"]

@@ -1,0 +1,212 @@
+"""One pass over the rows: what is known is read, the others go through the network in batches of one shape."""
+
+import hashlib
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from sklearn_debias.feature_extraction._cache import RowCache
+from sklearn_debias.feature_extraction._network import run
+from sklearn_debias.training import ArraySource, ImageSource, Prepare, Source, padded
+
+LARGE = 50_000  # values of a row, from which on a CPU gains nothing by larger batches
+CHUNK = 16 << 20  # bytes of rows that are looked at together
+
+
+@dataclass
+class Waiting:
+    """Rows that are not known yet: their numbers, content and digests."""
+
+    at: np.ndarray
+    raw: Tensor
+    digests: list[bytes]
+
+    def __add__(self, other: "Waiting") -> "Waiting":
+        return Waiting(
+            np.concatenate([self.at, other.at]), torch.cat([self.raw, other.raw]), self.digests + other.digests
+        )
+
+    def split(self, n: int) -> tuple["Waiting", "Waiting"]:
+        """Split into the first ``n`` rows and the rest."""
+        first = Waiting(self.at[:n], self.raw[:n], self.digests[:n])
+        return first, Waiting(self.at[n:], self.raw[n:], self.digests[n:])
+
+
+@dataclass
+class Embedding:
+    """Embeddings of the rows of a source.
+
+    Parameters
+    ----------
+    source : Source
+    network : nn.Module
+        Maps prepared rows (b, ...) to embeddings (b, d).
+    prepare : Prepare
+    batch_size : int
+        All batches are padded to it, so that an embedding does not depend on the other rows.
+    cache : RowCache or None
+    shape : tuple of int or None
+        That rows must have; None takes that of the first.
+    row_bytes : int
+        Size of a row, about.
+    report : callable
+        ``report(done, computed)``, called after every few rows.
+    """
+
+    source: Source
+    network: nn.Module
+    prepare: Prepare
+    batch_size: int
+    cache: RowCache | None
+    shape: tuple[int, ...] | None
+    row_bytes: int
+    report: Callable[[int, int], None]
+    done: int = field(default=0, init=False)
+    computed: int = field(default=0, init=False)
+
+    def fill(self, out: np.ndarray) -> None:
+        """Write the embeddings to ``out`` (n, d)."""
+        waiting = None
+        for at in self._chunks():
+            new = self._unknown(at, out)
+            waiting = new if waiting is None else waiting if new is None else waiting + new
+            if waiting is not None:
+                whole = len(waiting.at) // self.batch_size * self.batch_size
+                full, waiting = waiting.split(whole)
+                self._compute(full, out)
+            self.report(self.done, self.computed)
+        if waiting is not None:
+            self._compute(waiting, out)
+
+    def _chunks(self) -> Iterator[np.ndarray]:
+        step = max(1, CHUNK // self.row_bytes)
+        for start in range(0, len(self.source), step):
+            yield np.arange(start, min(start + step, len(self.source)))
+
+    def _unknown(self, at: np.ndarray, out: np.ndarray) -> Waiting | None:
+        """Fill in the rows ``at`` that the cache knows and return the others."""
+        if self.cache is None:
+            return Waiting(at, self._take(at), [b""] * len(at))
+        raw = None if isinstance(self.source, ImageSource) else self._take(at)
+        digests = self._file_digests(at) if raw is None else row_digests(raw)
+        known, values = self.cache.get(digests)
+        out[at[known]] = values
+        self.done += len(values)
+        if known.all():
+            return None
+        new = np.flatnonzero(~known)
+        return Waiting(at[new], self._take(at[new]) if raw is None else raw[new], [digests[i] for i in new])
+
+    def _take(self, at: np.ndarray) -> Tensor:
+        raw = self.source.take(at)
+        self.shape = self.shape or tuple(raw.shape[1:])
+        if raw.shape[1:] != self.shape:
+            raise ValueError(
+                f"`image_size` must be given where images differ in size: `X[{at[0]}]` is of shape "
+                f"{tuple(raw.shape[1:])}, expected is {self.shape}."
+            )
+        return raw
+
+    def _file_digests(self, at: np.ndarray) -> list[bytes]:
+        """Digests of the files, which are decoded only where they are new."""
+        from PIL import __version__ as version
+
+        digests = []
+        for i in at:
+            try:
+                with open(self.source.rows[i], "rb") as file:
+                    content = file.read()
+            except OSError:
+                self.source.take(np.array([i]))  # which says what is wrong with the file
+                raise
+            digests.append(hashlib.blake2b(content, digest_size=16, person=f"pil{version}".encode()[:16]).digest())
+        return digests
+
+    def _compute(self, waiting: Waiting, out: np.ndarray) -> None:
+        """Put rows through the network."""
+        if not len(waiting.at):
+            return
+        start = 0
+        source = ArraySource(waiting.raw.numpy())
+        for values in padded(lambda x, i: self._forward(x, waiting.at[i]), source, self.prepare, self.batch_size):
+            part = slice(start, start + len(values))
+            array = values.numpy()
+            out[waiting.at[part]] = array
+            if self.cache is not None:
+                self.cache.put(waiting.digests[part], array)
+            start, self.done, self.computed = part.stop, self.done + len(values), self.computed + len(values)
+            self.report(self.done, self.computed)
+
+    @torch.inference_mode()
+    def _forward(self, x: Tensor, numbers: np.ndarray) -> Tensor:
+        values = run(self.network, x).to(self.prepare.dtype).cpu()
+        finite = torch.isfinite(values).all(1)
+        if not finite.all():
+            first = numbers[int((~finite).nonzero()[0])]
+            raise ValueError(
+                f"`module` gives embeddings that are not finite, `X[{first}]` being the first. Check its weights and "
+                f"the range of X, or use dtype='float64'."
+            )
+        return values
+
+
+def batch_rows(device: torch.device, shape: tuple[int, ...]) -> int:
+    """Rows of one batch where the user has not said how many."""
+    if device.type == "cuda":
+        return 256
+    return 32 if math.prod(shape) <= LARGE else 8
+
+
+def is_constant(out: np.ndarray) -> bool:
+    """Whether several embeddings are all equal."""
+    parts = (out[start : start + 1024] for start in range(0, len(out), 1024))
+    return len(out) > 1 and all((part == out[0]).all() for part in parts)
+
+
+def differ(source: Source) -> bool:
+    """Whether not all rows are equal."""
+    first = source.take(np.zeros(1, dtype=int))
+    return any(not torch.equal(source.take(np.array([i])), first) for i in range(1, len(source)))
+
+
+def row_digests(raw: Tensor) -> list[bytes]:
+    """Digests of rows (n, ...) by type, shape and content, 16 bytes each."""
+    rows = np.ascontiguousarray(raw.numpy()).reshape(len(raw), -1)
+    begun = hashlib.blake2b(f"{raw.dtype} {tuple(raw.shape[1:])}".encode(), digest_size=16)
+    digests = []
+    for row in rows:
+        digest = begun.copy()
+        digest.update(row.data)
+        digests.append(digest.digest())
+    return digests
+
+
+class Progress:
+    """Prints a line now and then.
+
+    Parameters
+    ----------
+    name : str
+    n : int
+        Rows in all.
+    verbose : int
+        0 prints nothing.
+    """
+
+    def __init__(self, name: str, n: int, *, verbose: int) -> None:
+        self.name, self.n, self.verbose = name, n, verbose
+        self.start = self.last = time.monotonic()
+
+    def __call__(self, done: int, computed: int) -> None:
+        """Report ``done`` rows, ``computed`` of which were not known."""
+        now = time.monotonic()
+        if not self.verbose or (now - self.last < 1 and done < self.n):
+            return
+        self.last = now
+        seconds = max(now - self.start, 1e-9)
+        print(f"[{self.name}] {done} of {self.n} rows, {computed} computed, {done / seconds:.0f} rows a second")

@@ -1,0 +1,72 @@
+"""Weights from a file, checked against the module they are for."""
+
+import os
+import pickle
+import zipfile
+from collections.abc import Collection, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+def load_weights(
+    module: nn.Module,
+    path: str | os.PathLike,
+    *,
+    known: Collection[str] = (),
+    optional: str | None = None,
+    parameter: str = "weights",
+) -> None:
+    """Fill ``module`` from the state_dict in a file of torch.save.
+
+    Parameters
+    ----------
+    module : nn.Module
+        Changed in place, and only if the whole file fits.
+    path : path-like
+    known : collection of str, default=()
+        Further names that the file may have: those of a head that ``module`` lacks.
+    optional : str, default=None
+        A submodule, such as the head, that keeps what it has.
+    parameter : str, default="weights"
+        What the user calls the file; for messages.
+
+    Raises
+    ------
+    ValueError
+        If the file cannot be read, is damaged, or is that of another architecture.
+    """
+    state, own = _read(path, parameter), module.state_dict()
+    wanted = {k: v for k, v in own.items() if optional is None or not k.startswith(f"{optional}.")}
+    counters = {k for k in wanted if k.endswith("num_batches_tracked")}  # old files lack them
+    problems = {
+        "lacks": [k for k in wanted if k not in state and k not in counters],
+        "has unknown": [k for k in state if k not in own and k not in known],
+        "has differently shaped": [k for k in wanted if k in state and state[k].shape != wanted[k].shape],
+    }
+    found = [f"{verb} {len(names)} entries, such as {names[:3]}" for verb, names in problems.items() if names]
+    if found:
+        raise ValueError(
+            f"`{parameter}`={os.fspath(path)!r} is a file for another architecture than {type(module).__name__}: it "
+            f"{', and '.join(found)}."
+        )
+    module.load_state_dict({k: state[k] for k in wanted if k in state}, strict=False)
+
+
+def _read(path: str | os.PathLike, parameter: str) -> Mapping[str, Tensor]:
+    advice = "Expected is what torch.save(module.state_dict(), path) writes."
+    try:
+        if zipfile.is_zipfile(path):  # torch checks no sums
+            with zipfile.ZipFile(path) as archive:
+                damaged = archive.testzip()
+            if damaged is not None:
+                raise ValueError(f"its part {damaged!r} is damaged")
+        state: Any = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, EOFError, RuntimeError, ValueError, KeyError, pickle.UnpicklingError, zipfile.BadZipFile) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ValueError(f"`{parameter}`={os.fspath(path)!r} cannot be read: {reason}. {advice}") from error
+    if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
+        found = f"a mapping with {list(state)[:4]}" if isinstance(state, Mapping) else type(state).__name__
+        raise ValueError(f"`{parameter}`={os.fspath(path)!r} must hold a state_dict, got {found}. {advice}")
+    return state

@@ -1,0 +1,136 @@
+"""Automatic feature reweighting.
+
+Qiu et al., "Simple and Fast Group Robustness by Automatic Feature Reweighting", ICML 2023.
+
+==============  =================================  ==============================
+paper           here                               shape
+==============  =================================  ==============================
+D_ERM, D_RW     `two_parts`                        masks (n,)
+e(x)            ``state["features"]``              (m, d), the m rows of D_RW
+w, w-hat        the head, ``state["erm.*"]``       as the head's parameters
+p-hat_y         ``state["p"]``                     (m,)
+beta_y          ``state["beta"]``                  (m,)
+mu              `example_weights`, Eq. 1           (m,), sums to 1
+lambda          ``lam``
+==============  =================================  ==============================
+
+The first stage is ERM on D_ERM. The second computes the features of D_RW once, in eval mode, and takes one
+step of the head per epoch on all of them, as the paper does.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from sklearn_debias.core import Batch, Data, Objective, Step, static
+from sklearn_debias.core._net import Net
+from sklearn_debias.core._objective import Nets, State
+from sklearn_debias.losses import cross_entropy, true_probability
+from sklearn_debias.objectives._erm import ERM
+from sklearn_debias.objectives._sampling import random_ranks
+
+
+def two_parts(y: Tensor, share: float, seed: int) -> tuple[Tensor, Tensor]:
+    """Which rows the first and the second stage train on, ``share`` of each class in the second; masks (n,).
+
+    Both parts hold every class: of two rows or more at least one each, a single row is in both.
+    """
+    size = y.cpu().bincount()
+    wanted = (share * size).round().long().clamp(min=1).minimum((size - 1).clamp(min=1))
+    ranks = random_ranks(y, torch.Generator().manual_seed(seed))
+    second = ranks < wanted[y.cpu()]
+    return ~second | (size == 1)[y.cpu()], second
+
+
+def example_weights(p: Tensor, beta: Tensor, gamma: float | Tensor) -> Tensor:
+    """``beta exp(-gamma p)``, normalised to sum to 1; shape (m,). The shift by the smallest p cancels."""
+    weight = beta * (-gamma * (p - p.min())).exp()
+    return weight / weight.sum()
+
+
+@dataclass(frozen=True)
+class ERMOnPart(ERM):
+    """The first stage: ERM on the rows that the second does not reweight.
+
+    Parameters
+    ----------
+    share : float, default=0.2
+        Of each class's rows, left to the second stage.
+    seed : int, default=0
+        Of the split; the second stage must have the same.
+    """
+
+    share: float = static(0.2)
+    seed: int = static(0)
+
+    def init(self, nets: Nets, data: Data) -> State:
+        """Split the rows."""
+        first, _ = two_parts(data.y, self.share, self.seed)
+        return {"first": first.to(data.y.device)}
+
+    def rows(self, data: Data, state: State, generator: torch.Generator) -> Tensor | None:
+        """Each row of the first part once."""
+        return state["first"].cpu().nonzero().squeeze(1)
+
+
+@dataclass(frozen=True)
+class ReweightHead(Objective):
+    """The second stage: the head alone, on rows weighted by how badly the first stage fits them.
+
+    Parameters
+    ----------
+    gamma : float, default=4.0
+        At least 0: how fast the weight falls with the probability of the true class; 0 weighs all alike.
+    lam : float, default=0.3
+        Weight of the squared distance from the first stage's head, at least 0.
+    share : float, default=0.2
+        Of each class's rows, to reweight.
+    seed : int, default=0
+        Of the split, as in the first stage.
+    """
+
+    gamma: float = 4.0
+    lam: float = 0.3
+    share: float = static(0.2)
+    seed: int = static(0)
+
+    def init(self, nets: Nets, data: Data) -> State:
+        """Features of the second part and the first stage's fit of them, in eval mode."""
+        frozen = nets["model"].frozen()
+        _, second = two_parts(data.y, self.share, self.seed)
+        second = second.to(data.y.device)
+        y = data.y[second]
+        with torch.no_grad():
+            features = torch.cat(list(self._features(frozen, data, second)))
+            p = true_probability(frozen.head(features), y)
+        beta = 1 / y.bincount().to(p.dtype)[y]
+        erm = {name: w.clone() for name, w in _head(frozen).items()}  # the frozen net shares the live storage
+        return {"features": features, "y": y, "p": p, "beta": beta, **erm}
+
+    def rows(self, data: Data, state: State, generator: torch.Generator) -> Tensor | None:
+        """One row, for one step an epoch: the rows that count are in the state."""
+        return torch.zeros(1, dtype=torch.int64)
+
+    def step(self, nets: Nets, batch: Batch, state: State) -> Step:
+        """Weighted cross entropy of the second part, plus the distance that the head has moved."""
+        loss = cross_entropy(nets["model"].head(state["features"]), state["y"])
+        fit = example_weights(state["p"], state["beta"], self.gamma) @ loss
+        moved = [(w - state[name]).square().sum() for name, w in _head(nets["model"]).items()]
+        distance = torch.stack(moved).sum()
+        return Step({"model": fit + self.lam * distance}, state, {"distance": distance})
+
+    @staticmethod
+    def _features(frozen: Net, data: Data, mask: Tensor) -> Iterator[Tensor]:
+        start = 0
+        for x in data.batches("model"):
+            inside = mask[start : start + len(x)]
+            start += len(x)
+            if inside.any():
+                yield frozen.body(x[inside])
+
+
+def _head(net: Net) -> dict[str, Tensor]:
+    """Parameters of the head, by the names that w-hat has in the state."""
+    return {f"erm.{name}": p for name, p in net.parameters.items() if name.startswith("head.")}

@@ -1,0 +1,28 @@
+"""Rows of an epoch, drawn group by group."""
+
+import torch
+from torch import Tensor
+
+
+def balanced_rows(group: Tensor, generator: torch.Generator) -> Tensor:
+    """Draw n rows with replacement, every group of ``group`` (n,) with the same probability; shape (n,)."""
+    probability = 1.0 / group.bincount()[group].double()
+    return torch.multinomial(probability.cpu(), len(group), replacement=True, generator=generator)
+
+
+def smallest_from_each(group: Tensor, generator: torch.Generator) -> Tensor:
+    """Draw as many rows of every group as the smallest one has, without replacement; sorted."""
+    group = group.cpu()
+    size = group.bincount()
+    return (random_ranks(group, generator) < size[size > 0].min()).nonzero().squeeze(1)
+
+
+def random_ranks(group: Tensor, generator: torch.Generator) -> Tensor:
+    """Place of each row in a random order of its own group, from 0; int64, shape (n,), on the CPU."""
+    group = group.cpu()
+    shuffled = torch.randperm(len(group), generator=generator)
+    order = shuffled[group[shuffled].argsort(stable=True)]
+    size = group.bincount()
+    first = size.cumsum(0) - size
+    rank = torch.arange(len(group)) - first[group[order]]
+    return torch.empty_like(rank).scatter(0, order, rank)

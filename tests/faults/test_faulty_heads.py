@@ -1,0 +1,91 @@
+"""faults.md for the classifiers without a network: the same front door, and scikit-learn's own words."""
+
+import re
+
+import numpy as np
+import pytest
+import torch
+from faulty import IMAGES, X, b, fitted_names, y
+from sklearn.base import clone
+from sklearn.linear_model import LogisticRegression
+from test_faulty_at_random import STANDARD
+from test_faulty_inputs import REFUSED, SAME_VALUES
+from test_faulty_labels import BIAS_KINDS, BIAS_REFUSED
+from test_faulty_labels import REFUSED as LABELS_REFUSED
+
+from sklearn_debias import ClassScaling, DFRClassifier
+
+HEADS = {
+    "dfr": DFRClassifier(n_resamples=2, random_state=0),
+    "scaling": ClassScaling(DFRClassifier(n_resamples=2, random_state=0), random_state=0),
+}
+NAMED = re.compile(rf"['`]\w+(\[\d\])?['`=]|dense|unique column names|Feature names|np.matrix|1D array|{STANDARD}")
+NOT_REFUSED = {"overflows float32"}  # these work in float64
+
+
+@pytest.fixture(params=HEADS)
+def head(request):
+    return clone(HEADS[request.param])
+
+
+def refused(head, X, y, bias, words=NAMED):
+    with pytest.raises((ValueError, TypeError), match=words):
+        head.fit(X, y, bias_labels=bias)
+    assert fitted_names(head) == []
+
+
+@pytest.mark.parametrize("row", sorted(REFUSED.keys() - NOT_REFUSED))
+def test_refused_inputs(head, row):
+    refused(head, REFUSED[row][0], y, b)
+
+
+def test_images_are_refused(head):
+    refused(head, IMAGES, y, b, "Found array with dim 4")
+
+
+@pytest.mark.parametrize("row", LABELS_REFUSED)
+def test_refused_labels(head, row):
+    refused(head, X, LABELS_REFUSED[row][0], b, LABELS_REFUSED[row][2])
+
+
+@pytest.mark.parametrize("row", BIAS_REFUSED)
+def test_refused_bias_labels(head, row):
+    refused(head, X, y, BIAS_REFUSED[row][0], BIAS_REFUSED[row][2])
+
+
+@pytest.mark.parametrize("row", BIAS_KINDS)
+@pytest.mark.filterwarnings("ignore:No training row has")
+def test_kinds_of_bias_labels(head, row):
+    given, n_groups = BIAS_KINDS[row]
+    assert len(head.fit(X, y, bias_labels=given).group_shares_) == n_groups
+
+
+@pytest.mark.parametrize("row", SAME_VALUES)
+def test_kinds_of_x_agree(head, row):
+    given = SAME_VALUES[row]
+    before = given.tobytes() if isinstance(given, np.ndarray) else None
+    expected = head.fit(X.astype(np.float32), y, bias_labels=b).predict_proba(X.astype(np.float32))
+    np.testing.assert_allclose(head.fit(given, y, bias_labels=b).predict_proba(given), expected, atol=1e-4)
+    assert before is None or given.tobytes() == before
+
+
+@pytest.mark.parametrize("scale", [0.0, 1e-30, 1e30])
+def test_any_scale_ends_in_finite_probabilities(head, scale):
+    assert np.isfinite(head.fit(scale * X, y, bias_labels=b).predict_proba(scale * X)).all()
+
+
+@pytest.mark.filterwarnings("ignore:No training row has")
+def test_two_rows_are_enough(head):
+    given = np.array([[-1.0, 0.0], [1.0, 0.0]])
+    assert head.fit(given, ["a", "b"], bias_labels=[0, 1]).predict_proba(given).shape == (2, 2)
+
+
+def test_global_state_is_left_alone(head):
+    before = torch.get_rng_state().tolist(), np.random.get_state()[1].tolist()  # noqa: NPY002
+    head.fit(X, y, bias_labels=b).predict(X)
+    assert (torch.get_rng_state().tolist(), np.random.get_state()[1].tolist()) == before  # noqa: NPY002
+
+
+def test_a_fitted_estimator_with_fewer_classes_is_refused():
+    inner = LogisticRegression().fit(X, y)
+    refused(ClassScaling(inner), X, np.arange(40) % 3, b, "`y` must hold labels seen in fit, \\[0, 1\\], got \\[2\\]")

@@ -1,0 +1,112 @@
+"""One row per method, and what the tests of the search look at."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn.metrics import accuracy_score
+from sklearn.model_selection import GridSearchCV
+
+from sklearn_debias import (
+    AFRClassifier,
+    BiasAdvClassifier,
+    ERMClassifier,
+    GroupDROClassifier,
+    JTTClassifier,
+    LfFClassifier,
+    ULEClassifier,
+)
+from sklearn_debias.datasets import make_spurious_embeddings
+from sklearn_debias.model_selection import BatchedGridSearchCV
+
+# A new method is one row: an estimator, and a grid over its numbers.
+METHODS = {
+    "erm": (ERMClassifier(), {"lr": [0.01, 0.1], "weight_decay": [0.0, 0.01]}),
+    "erm, adamw": (ERMClassifier(optimizer="adamw"), {"lr": [0.01, 0.1], "weight_decay": [0.0, 0.1]}),
+    "erm, sgd": (
+        ERMClassifier(optimizer="sgd", net_params={"optimizer__momentum": 0.9, "optimizer__dampening": 0.1}),
+        {"lr": [0.01, 0.1], "weight_decay": [0.0, 0.01]},
+    ),
+    "erm, nesterov": (
+        ERMClassifier(optimizer="sgd", net_params={"optimizer__momentum": 0.9, "optimizer__nesterov": True}),
+        {"lr": [0.01, 0.1]},
+    ),
+    "erm, amsgrad": (ERMClassifier(net_params={"optimizer__amsgrad": True}), {"lr": [0.01, 0.1]}),
+    "erm, balanced": (ERMClassifier(balance="group"), {"lr": [0.01, 0.1], "balance_by": ["weight", "sample"]}),
+    "lff": (LfFClassifier(), {"lr": [0.01, 0.1], "q": [0.3, 0.7], "ema": [0.0, 0.7]}),
+    "lff, raw": (LfFClassifier(class_normalize=False, gce_factor=False), {"q": [0.3, 1.0]}),
+    "jtt": (JTTClassifier(identification_epochs=2), {"lr": [0.01, 0.1], "upweight": [1, 5]}),
+    "jtt, weights": (JTTClassifier(identification_epochs=2, upweight_by="weight"), {"upweight": [1.5, 5]}),
+    "biasadv on lff": (BiasAdvClassifier(), {"lam": [0.0, 0.5], "beta": [0.0, 1.0], "epsilon": [0.1, 1.0]}),
+    "biasadv on erm": (BiasAdvClassifier(base="erm", norm="linf"), {"lam": [0.3, 1.0], "q": [0.5, 0.7]}),
+    "biasadv at random": (BiasAdvClassifier(random_start=True, clip=(-50, 50)), {"epsilon": [0.1, 1.0]}),
+    "biasadv on jtt": (
+        BiasAdvClassifier(base=JTTClassifier(identification_epochs=2)),
+        {"base__upweight": [2, 5], "step_size": [None, 0.1]},
+    ),
+    "ule": (ULEClassifier(), {"lam": [0.0, 0.4, 1.0], "lr": [0.01, 0.1]}),
+    "ule, batch": (ULEClassifier(normalize_by="batch", scale=1.0, student_lr=0.05), {"lam": [0.2, 0.4]}),
+    "group dro": (GroupDROClassifier(), {"step_size": [0.0, 0.1], "adjustment": [0.0, 1.0], "lr": [0.01, 0.1]}),
+    "group dro, balanced": (GroupDROClassifier(balance="group"), {"step_size": [0.01, 0.1]}),
+    "afr": (AFRClassifier(reweighting_epochs=4), {"gamma": [0.0, 4.0], "lam": [0.0, 0.1], "lr": [0.01, 0.1]}),
+}
+SHARED = {"max_epochs": 3, "batch_size": 32, "random_state": 0, "device": "cpu"}
+
+
+@dataclass
+class Records:
+    """A scorer that keeps what it sees of each fitted estimator."""
+
+    def __post_init__(self):
+        self.seen = []
+
+    def __call__(self, estimator, X, y):
+        last = estimator[-1] if hasattr(estimator, "steps") else estimator
+        weights = {k: v.numpy().copy() for k, v in last.net_.module_.state_dict().items()}
+        history = last.history_.drop(columns="seconds")
+        self.seen.append((weights, history, estimator.predict(X)))
+        return accuracy_score(y, self.seen[-1][2])
+
+
+def rows(n=200):
+    """Embeddings, labels, bias labels; three folds of 200 are ragged."""
+    train = make_spurious_embeddings(n, n_validation=20, n_test=20, conflict_ratio=0.1, random_state=0).train
+    return train.data, train.target, train.bias_labels
+
+
+def both(estimator, grid, *, own=None, **options):
+    """The two searches, fitted, with what their scorers have seen."""
+    X, y, bias = rows()
+    found = []
+    for kind, extra in ((GridSearchCV, {}), (BatchedGridSearchCV, own or {})):
+        scorer = Records()
+        search = kind(estimator, grid, scoring=scorer, **{"cv": 3, **options, **extra})
+        found.append((search.fit(X, y, **({"bias_labels": bias} if _takes_bias(estimator) else {})), scorer.seen))
+    return found
+
+
+def _takes_bias(estimator):
+    return getattr(estimator, "balance", None) == "group" or type(estimator).__name__ == "GroupDROClassifier"
+
+
+def assert_equal_scores(one, other):
+    """Every score in ``cv_results_``, and what follows from them."""
+    for name, values in one.cv_results_.items():
+        if "time" not in name and not name.startswith("param"):
+            np.testing.assert_array_equal(other.cv_results_[name], values, err_msg=name)
+    assert other.cv_results_["params"] == one.cv_results_["params"]
+    assert other.best_params_ == one.best_params_
+    assert other.best_index_ == one.best_index_
+    assert set(other.cv_results_) == set(one.cv_results_)
+
+
+def assert_close_fits(expected, actual, tolerance, flips=0):
+    """Parameters, histories and predictions of every fit."""
+    assert len(actual) == len(expected)
+    for (weights, history, predicted), (own, own_history, own_predicted) in zip(expected, actual, strict=True):
+        assert own.keys() == weights.keys()
+        for name, value in weights.items():
+            np.testing.assert_allclose(own[name], value, atol=tolerance, rtol=tolerance, err_msg=name)
+        assert set(own_history.columns) >= set(history.columns)  # at lam=1 and the like a fit alone skips terms
+        for column in history.select_dtypes("number"):
+            np.testing.assert_allclose(own_history[column], history[column], rtol=1e3 * tolerance, atol=1e3 * tolerance)
+        assert np.sum(own_predicted != predicted) <= flips

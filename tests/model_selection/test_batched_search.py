@@ -1,0 +1,347 @@
+"""The search that trains its candidates together is GridSearchCV, only faster."""
+
+import copy
+import pickle
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+from scipy import sparse
+from searches import METHODS, SHARED, Records, assert_close_fits, assert_equal_scores, both, rows
+from sklearn import config_context
+from sklearn.base import clone
+from sklearn.exceptions import FitFailedWarning
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from torch.optim.lr_scheduler import CosineAnnealingLR, OneCycleLR, ReduceLROnPlateau, StepLR
+
+from sklearn_debias import BiasAdvClassifier, ERMClassifier, JTTClassifier, LfFClassifier, ULEClassifier
+from sklearn_debias.metrics import group_mean_accuracy_scorer, worst_group_accuracy_scorer
+from sklearn_debias.model_selection import BatchedGridSearchCV, BiasStratifiedKFold
+from sklearn_debias.testing._asserts import generators_untouched
+
+ERM = ERMClassifier(**SHARED, dtype="float64")
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::sklearn_debias.exceptions.DebiasWarning"
+)  # fits this short learn little
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_fit_equals_that_of_grid_search(method):
+    estimator, grid = METHODS[method]
+    (one, expected), (other, actual) = both(clone(estimator).set_params(**SHARED, dtype="float64"), grid)
+    assert_equal_scores(one, other)
+    assert_close_fits(expected, actual, 1e-9)
+    for name, value in one.best_estimator_.module_.state_dict().items():
+        torch.testing.assert_close(other.best_estimator_.module_.state_dict()[name], value, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_in_float32_results_stay_close_over_twenty_epochs(method):
+    estimator, grid = METHODS[method]
+    grid = {name: values[:1] for name, values in grid.items()} | {"lr": [1e-3, 1e-2]}
+    (_, expected), (_, actual) = both(clone(estimator).set_params(**{**SHARED, "max_epochs": 20}), grid)
+    assert_close_fits(expected, actual, 1e-5, flips=1)
+
+
+@pytest.mark.parametrize(
+    ("estimator", "grid"),
+    [
+        (ERM, {"lr": [0.01, 0.1], "max_epochs": [1, 3], "batch_size": [32, 50]}),
+        (
+            clone(ERM).set_params(module="mlp"),
+            {"module__hidden": [3, (4, 2)], "optimizer": ["sgd", "adam"], "normalize": [None, (0.5, 2.0)]},
+        ),
+        (clone(ERM).set_params(optimizer="sgd"), {"optimizer__momentum": [0.0, 0.9], "random_state": [0, 1]}),
+        (ERM, [{"dtype": ["float64"], "lr": [0.1]}, {"balance": [None, "class"], "weight_decay": [0.0, 0.1]}]),
+        (LfFClassifier(**SHARED, dtype="float64"), {"biased_module": [None, "mlp"], "gce_factor": [True, False]}),
+    ],
+)
+def test_what_differs_in_structure_is_trained_apart(estimator, grid):
+    (one, expected), (other, actual) = both(estimator, grid)
+    assert_equal_scores(one, other)
+    assert_close_fits(expected, actual, 1e-9)
+
+
+@pytest.mark.parametrize("schedule", [partial(StepLR, step_size=2, gamma=0.1), partial(CosineAnnealingLR, T_max=3)])
+def test_learning_rate_schedules_are_torchs_own(schedule):
+    model = JTTClassifier(**SHARED, dtype="float64", identification_epochs=3, lr_schedule=schedule)
+    (one, expected), (other, actual) = both(model, {"lr": [0.01, 0.1], "upweight": [2, 3]})
+    assert_equal_scores(one, other)
+    assert_close_fits(expected, actual, 1e-9)
+
+
+@pytest.mark.parametrize("model", [LfFClassifier(), JTTClassifier(identification_epochs=2), BiasAdvClassifier()])
+def test_dropout_draws_what_it_draws_alone(model):
+    options = {"module": "mlp", "net_params": {"module__dropout": 0.5, "module__hidden": 6}, "dtype": "float64"}
+    grid = {"lr": [0.01, 0.1]} | ({"beta": [0.0, 0.5, 1.0]} if isinstance(model, BiasAdvClassifier) else {})
+    (one, expected), (other, actual) = both(clone(model).set_params(**SHARED, **options), grid)
+    assert_equal_scores(one, other)
+    assert_close_fits(expected, actual, 1e-9)
+
+
+class CountingScaler(StandardScaler):
+    fits = []
+
+    def fit(self, X, y=None, sample_weight=None):
+        self.fits.append(len(X))
+        return super().fit(X, y)
+
+
+def test_earlier_steps_of_a_pipeline_are_fitted_once_per_fold():
+    model = make_pipeline(CountingScaler(), clone(ERM))
+    grid = {"countingscaler__with_mean": [True, False], "ermclassifier__lr": [0.01, 0.1, 0.2]}
+    (one, expected), _ = both(model, grid, refit=True)
+    CountingScaler.fits.clear()
+    scorer = Records()
+    other = BatchedGridSearchCV(model, grid, scoring=scorer, cv=3).fit(*rows()[:2])
+    assert sorted(CountingScaler.fits) == [133, 133, 133, 133, 134, 134, 200]
+    assert_equal_scores(one, other)
+    assert_close_fits(expected, scorer.seen, 1e-9)
+
+
+def test_prefixed_and_nested_parameters():
+    base = JTTClassifier(identification_epochs=1)
+    model = make_pipeline(StandardScaler(), BiasAdvClassifier(base=base, module="mlp", **SHARED, dtype="float64"))
+    grid = {"biasadvclassifier__" + k: v for k, v in {"base__upweight": [2, 4], "module__hidden": [3, 5]}.items()}
+    (one, expected), (other, actual) = both(model, grid)
+    assert_equal_scores(one, other)
+    assert_close_fits(expected, actual, 1e-9)
+
+
+def test_seeds_are_fits_with_consecutive_random_states():
+    grid = {"lr": [0.01, 0.1]}
+    searches = [GridSearchCV(clone(ERM).set_params(random_state=s), grid, cv=3).fit(*rows()[:2]) for s in (0, 1, 2)]
+    other = BatchedGridSearchCV(ERM, grid, cv=3, n_seeds=3).fit(*rows()[:2])
+    assert other.n_splits_ == 9
+    alone = np.stack([[s.cv_results_[f"split{i}_test_score"] for i in range(3)] for s in searches], axis=1)
+    together = np.stack([other.cv_results_[f"split{i}_test_score"] for i in range(9)]).reshape(3, 3, 2)
+    np.testing.assert_array_equal(together, alone)
+    np.testing.assert_allclose(other.cv_results_["std_test_score"], alone.reshape(9, 2).std(0))
+    assert other.best_estimator_.random_state == 0
+
+
+def test_many_small_lanes_are_trained_side_by_side():
+    model = LfFClassifier(**SHARED, dtype="float64")
+    for folds in (2, 3):  # equal folds, and ragged ones
+        (_, expected), _ = both(model, {"lr": [0.01, 0.1]}, cv=folds)
+        search = BatchedGridSearchCV(model, {"lr": [0.01, 0.1]}, scoring=Records(), cv=folds, n_seeds=4)
+        search.fit(*rows()[:2])
+        assert_close_fits(expected, [s for i, s in enumerate(search.scoring.seen) if i % 4 == 0], 1e-9)
+
+
+def test_random_state_may_be_none_or_an_instance():
+    X, y, _ = rows()
+    fresh = BatchedGridSearchCV(clone(ERM).set_params(random_state=None), {"lr": [0.1, 0.1]}, cv=3, n_seeds=2).fit(X, y)
+    scores = [fresh.cv_results_[f"split{i}_test_score"] for i in range(6)]
+    assert all(a == b for a, b in scores)
+    instance = clone(ERM).set_params(random_state=np.random.RandomState(3))
+    one, other = (kind(instance, {"lr": [0.01, 0.1]}, cv=3).fit(X, y) for kind in (GridSearchCV, BatchedGridSearchCV))
+    assert_equal_scores(one, other)
+
+
+def test_group_scorers_several_metrics_and_refit_by_one_of_them():
+    X, y, bias = rows()
+    scoring = {"worst": worst_group_accuracy_scorer, "mean": group_mean_accuracy_scorer, "accuracy": "accuracy"}
+    options = {"scoring": scoring, "refit": "worst", "cv": BiasStratifiedKFold(3), "return_train_score": True}
+    model = make_pipeline(StandardScaler().set_fit_request(sample_weight=False), clone(ERM).set_params(balance="group"))
+    with config_context(enable_metadata_routing=True):
+        one, other = (
+            kind(model, {"ermclassifier__lr": [1e-4, 0.1]}, **options).fit(X, y, bias_labels=bias)
+            for kind in (GridSearchCV, BatchedGridSearchCV)
+        )
+        assert_equal_scores(one, other)
+        assert other.score(X, y, bias_labels=bias) == one.score(X, y, bias_labels=bias)
+    np.testing.assert_array_equal(other.predict_proba(X), one.predict_proba(X))
+    assert other.scorer_.keys() == scoring.keys()
+    assert other.multimetric_
+
+
+def test_sample_weights_are_sliced_and_arguments_unknown_to_fit_fail_as_there():
+    X, y, _ = rows()
+    weight = np.random.default_rng(0).uniform(0, 2, len(y))
+    one, other = (
+        kind(ERM, {"lr": [0.01, 0.1]}, scoring="balanced_accuracy", cv=3).fit(X, y, sample_weight=weight)
+        for kind in (GridSearchCV, BatchedGridSearchCV)
+    )
+    assert_equal_scores(one, other)
+    with pytest.raises((TypeError, ValueError), match="sample_weight"):
+        BatchedGridSearchCV(LfFClassifier(**SHARED), {"q": [0.5]}, scoring=Records()).fit(X, y, sample_weight=weight)
+
+
+@pytest.mark.filterwarnings("ignore:One or more of the test scores")
+def test_a_candidate_that_fails_is_nan_and_leaves_the_others_alone():
+    X, y, _ = rows()
+    grid = {"lr": [0.1, 1e30, -1.0], "q": [0.5, 0.7]}
+    model = LfFClassifier(**SHARED, dtype="float64")
+    with pytest.warns(FitFailedWarning, match="12 fits failed out of a total of 18") as caught:
+        other = BatchedGridSearchCV(model, grid, cv=3).fit(X, y)
+    assert "Training diverged" in str(caught[0].message)
+    assert "The 'lr' parameter" in str(caught[0].message)
+    with pytest.warns(FitFailedWarning):
+        one = GridSearchCV(model, grid, cv=3).fit(X, y)
+    assert_equal_scores(one, other)
+    with pytest.raises(ValueError, match="Training diverged: .* in epoch 1 of phase 'train'"):
+        BatchedGridSearchCV(model, {"lr": [0.1, 1e30]}, cv=3, error_score="raise").fit(X, y)
+    with pytest.raises(ValueError, match="All the 3 fits failed"):
+        BatchedGridSearchCV(model, {"lr": [-1.0]}, cv=3).fit(X, y)
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        ({"augment": torch.neg}, "`augment`="),
+        ({"validation": 0.2}, "`validation`=0.2"),
+        ({"validation": 0.2, "monitor": "accuracy"}, "`validation`|`monitor`"),
+        ({"amp": True, "dtype": "float32"}, "`amp`=True"),
+        ({"callbacks": [("lr", None)]}, "`callbacks`="),
+        ({"freeze": "body", "module": "mlp"}, "`freeze`='body'"),
+        ({"net_params": {"iterator_train__num_workers": 0}}, "`iterator_train__num_workers`"),
+        ({"optimizer": torch.optim.Rprop}, "`optimizer`=Rprop"),
+        ({"lr_schedule": ReduceLROnPlateau}, "`lr_schedule`=ReduceLROnPlateau"),
+        ({"lr_schedule": partial(OneCycleLR, max_lr=0.1, total_steps=9)}, "`lr_schedule`=OneCycleLR"),
+        ({"module": torch.nn.Sequential(torch.nn.BatchNorm1d(8), torch.nn.Linear(8, 2))}, "`module` .*BatchNorm1d"),
+        ({"module": lambda: Hasty()}, "`module` cannot be run for several candidates"),
+    ],
+)
+def test_what_cannot_be_stacked_is_named_with_the_way_out(change, match):
+    X, y, _ = rows()
+    search = BatchedGridSearchCV(clone(ERM).set_params(**change), {"lr": [0.01, 0.1]}, cv=2)
+    with pytest.raises(ValueError, match=f"(?s){match}.*GridSearchCV"):
+        search.fit(X[:, :8], y)
+
+
+class Hasty(torch.nn.Module):
+    """Branches on its data, which vmap cannot."""
+
+    def __init__(self):
+        super().__init__()
+        self.body, self.head = torch.nn.Identity(), torch.nn.Linear(8, 2)
+
+    def forward(self, x):
+        z = self.head(x)
+        return z if z.sum() > 0 else -z
+
+
+def test_images_other_estimators_and_validation_data_are_refused():
+    X, y, _ = rows()
+    with pytest.raises(ValueError, match=r"`X` must be 2-D .* \(1, 2, 4\).*GridSearchCV"):
+        BatchedGridSearchCV(ERM, {"lr": [0.1]}).fit(X[:, :8].reshape(-1, 1, 2, 4), y)
+    for estimator in (LogisticRegression(), make_pipeline(StandardScaler(), LogisticRegression())):
+        with pytest.raises(TypeError, match="`estimator` must be .* LogisticRegression. Use .*GridSearchCV"):
+            BatchedGridSearchCV(estimator, {"C": [1.0]}).fit(X, y)
+    with pytest.raises(ValueError, match="`validation_data` does not work.*GridSearchCV"):
+        BatchedGridSearchCV(ERM, {"lr": [0.1]}).fit(X, y, validation_data=(X, y))
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "match"),
+    [
+        ({"memory": "much"}, ValueError, "`memory` must be a number of bytes.*'much'"),
+        ({"memory": "0GB"}, ValueError, "`memory` must be a number of bytes.*'0GB'"),
+        ({"memory": 0}, ValueError, "'memory' parameter"),
+        ({"n_seeds": 0}, ValueError, "'n_seeds' parameter"),
+        ({"n_seeds": 1.5}, ValueError, "'n_seeds' parameter"),
+        ({"param_grid": {"lr": []}}, ValueError, "(?i)empty|non-empty"),
+        ({"param_grid": {"depth": [1]}}, ValueError, "Invalid parameter 'depth'"),
+        ({"cv": 1}, ValueError, "n_splits=1"),
+        ({"scoring": "worst"}, ValueError, "'scoring' parameter"),
+    ],
+)
+def test_bad_arguments_are_named(change, error, match):
+    with pytest.raises(error, match=match):
+        BatchedGridSearchCV(ERM, {"lr": [0.1]}).set_params(**change).fit(*rows()[:2])
+
+
+@pytest.mark.parametrize("fault", ["nan", "sparse", "short", "one class"])
+def test_bad_data_fail_as_in_grid_search(fault):
+    X, y, _ = rows()
+    X = X.copy()
+    if fault == "nan":
+        X[3, 2] = np.nan
+    X = {"sparse": sparse.csr_matrix(X), "short": X[:-1]}.get(fault, X)
+    y = np.zeros_like(y) if fault == "one class" else y
+    messages = []
+    for kind in (GridSearchCV, BatchedGridSearchCV):
+        with pytest.raises((TypeError, ValueError)) as caught:
+            kind(ERM, {"lr": [0.01, 0.1]}, cv=3).fit(X, y)
+        messages.append(str(caught.value).splitlines()[-1])
+    assert messages[0] == messages[1]
+
+
+def test_nothing_of_the_callers_is_touched():
+    X, y, _ = rows()
+    X.flags.writeable = y.flags.writeable = False
+    module = torch.nn.Sequential(torch.nn.Linear(X.shape[1], 4), torch.nn.ReLU(), torch.nn.Linear(4, 2))
+    before, model = copy.deepcopy(module.state_dict()), clone(ERM)
+    model.module, params = module, model.get_params()
+    threads, mode = torch.get_num_threads(), torch.is_grad_enabled()
+    search = BatchedGridSearchCV(model, {"lr": [0.01, 0.1]}, cv=3)
+    with generators_untouched():
+        search.fit(X, y)
+    assert (threads, mode) == (torch.get_num_threads(), torch.is_grad_enabled())
+    assert search.estimator is model
+    assert model.get_params() == params
+    assert not [name for name in vars(model) if name.endswith("_")]
+    assert all(torch.equal(value, before[name]) for name, value in module.state_dict().items())
+    again = pickle.loads(pickle.dumps(search))
+    np.testing.assert_array_equal(again.predict_proba(X), search.predict_proba(X))
+    assert clone(search).get_params().keys() == search.get_params().keys()
+
+
+def test_less_memory_makes_more_runs_and_the_same_results(monkeypatch):
+    X, y, _ = rows()
+    grid = {"lr": np.logspace(-3, -1, 10), "q": [0.5, 0.7]}
+    results = []
+    for memory in ("1GB", "200KB", 1):
+        scorer = Records()
+        search = BatchedGridSearchCV(LfFClassifier(**SHARED, dtype="float64"), grid, scoring=scorer, memory=memory)
+        results.append((search.fit(X, y), scorer.seen))
+    for search, seen in results[1:]:
+        assert_equal_scores(results[0][0], search)
+        assert_close_fits(results[0][1], seen, 1e-9)
+
+
+def test_ctrl_c_ends_the_search():
+    class Stopping(torch.nn.Linear):
+        def forward(self, x):
+            if len(x) > 2:  # not in the checks before training
+                raise KeyboardInterrupt
+            return super().forward(x)
+
+    search = BatchedGridSearchCV(clone(ERM).set_params(module=lambda: Stopping(8, 2)), {"lr": [0.1]})
+    with pytest.raises(KeyboardInterrupt):
+        search.fit(rows()[0][:, :8], rows()[1])
+    assert not hasattr(search, "cv_results_")
+
+
+def test_progress_is_shown_when_asked_for(capfd):
+    X, y, _ = rows()
+    for verbose in (0, 1):
+        BatchedGridSearchCV(ERM, {"lr": [0.01, 0.1]}, cv=3, verbose=verbose).fit(X, y)
+        out, err = capfd.readouterr()
+        assert ("18/18" in err) == bool(verbose)
+        assert ("totalling 6 fits" in out) == bool(verbose)
+
+
+def test_refit_may_be_off_or_a_choice_of_ones_own():
+    X, y, _ = rows()
+    off = BatchedGridSearchCV(ERM, {"lr": [0.01, 0.1]}, refit=False, cv=3).fit(X, y)
+    assert not hasattr(off, "best_estimator_")
+    assert off.best_params_["lr"] in (0.01, 0.1)
+    own = BatchedGridSearchCV(ERM, {"lr": [0.01, 0.1]}, refit=lambda results: 1, cv=3).fit(X, y)
+    assert own.best_params_ == {"lr": 0.1}
+    assert (own.cv_results_["mean_fit_time"] > 0).all()
+
+
+def test_ule_sees_a_view_of_its_own():
+    X, y, _ = rows()
+    model = ULEClassifier(**SHARED, dtype="float64", similarity="gram", where="output")
+    one, other = (
+        kind(model, {"lam": [0.3, 0.6]}, cv=3).fit(X, y, X_student=X[:, ::-1].copy())
+        for kind in (GridSearchCV, BatchedGridSearchCV)
+    )
+    assert_equal_scores(one, other)
