@@ -48,7 +48,8 @@ def test_readme_example_is_short_and_runs(capsys):
     assert "worst group" in capsys.readouterr().out
 
 
-def test_guide_runs():
+def test_guide_runs(monkeypatch, tmp_path):
+    monkeypatch.setenv("SKLEARN_DEBIAS_CACHE", str(tmp_path))
     guide = (ROOT / "docs" / "guide.md").read_text(encoding="utf-8")
     exec(compile("\n".join(blocks(guide, "python")), "guide.md", "exec"), {})
 

@@ -28,7 +28,7 @@ from sklearn.utils import Bunch
 from torch import nn
 from torch.nn.functional import cross_entropy, one_hot
 
-from sklearn_debias import AFRClassifier, ERMClassifier, JTTClassifier, LfFClassifier, ULEClassifier
+from sklearn_debias import AFRClassifier, DFRClassifier, ERMClassifier, JTTClassifier, LfFClassifier, ULEClassifier
 from sklearn_debias.datasets import colour_mnist, data_folder, make_spurious_embeddings, patch_mnist, read_mnist
 from sklearn_debias.losses import SALIENCIES, saliency_cotangent, scale_free
 
@@ -95,6 +95,7 @@ PROMISING = (
 STUDENTS = ("label", "shortcut", "none", "permuted")
 LAMS = (1.0, 0.95, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1, 0.05)
 RIVALS = {"erm": ERMClassifier, "erm balanced": ERMClassifier, "lff": LfFClassifier, "afr": AFRClassifier}
+DFR = "dfr on validation rows"
 METHODS = (
     "erm",
     "ule",
@@ -108,6 +109,7 @@ METHODS = (
     "jtt",
     "lff",
     "afr",
+    DFR,
 )
 
 
@@ -207,7 +209,8 @@ def embed(body, images):
 DATA = {
     "synthetic": functools.partial(synthetic),
     "synthetic axes": functools.partial(synthetic, axes=True),
-    "synthetic 4 classes": functools.partial(synthetic, n_classes=4, n_features=100, conflict=0.02, axes=False),
+    "synthetic raw": functools.partial(synthetic),
+    "synthetic axes raw": functools.partial(synthetic, axes=True),
     "colour, own body": functools.partial(digits, bias="colour", body="biased", conflict=0.01),
     "colour, other body": functools.partial(digits, bias="colour", body="other", conflict=0.01),
     "patch, own body": functools.partial(digits, bias="patch", body="biased", conflict=0.01),
@@ -219,8 +222,10 @@ DATA = {
 
 @functools.lru_cache(maxsize=4)
 def load_data(name, seed):
-    """Biased training set; unbiased validation and test sets. Standardised."""
+    """Biased training set; unbiased validation and test sets. Standardised, unless the name says raw."""
     sets = DATA[name](seed)
+    if name.endswith("raw"):
+        return sets
     scaler = StandardScaler().fit(sets[0].data)
     for s in sets:
         s.data = scaler.transform(s.data).astype(np.float32)
@@ -477,7 +482,7 @@ def diagnose(path, name, seeds=SEARCH_SEEDS):
         measured = scores(found[LONGEST], validation)
         weights = [centred(heads["weight"]) for heads in (teachers, students)]
         measured["cosine"] = torch.cosine_similarity(*weights, dim=1).numpy()
-        if name == "synthetic axes":  # two classes: coordinate 0 is the core's, 1 the shortcut's
+        if name.startswith("synthetic axes"):  # two classes: coordinate 0 is the core's, 1 the shortcut's
             for role, w in zip(("teacher", "student"), weights, strict=True):
                 energy = w.reshape(len(w), 2, -1).square().sum(1)
                 share = (energy / energy.sum(1, keepdim=True)).numpy()
@@ -501,6 +506,8 @@ def centred(weight):
 def make(method, epochs, params, seed):
     """Unfitted classifier of a configuration."""
     params = dict(params)
+    if method == DFR:
+        return DFRClassifier(n_resamples=10, random_state=seed)
     shared = {"module": "linear", "batch_size": BATCH, "max_epochs": epochs, "random_state": seed, "device": "cpu"}
     momentum = {"optimizer": "sgd", "net_params": {"optimizer__momentum": MOMENTUM}}
     if method == "jtt":
@@ -541,7 +548,10 @@ def run_fit(path, done, experiment, name, method, epochs, params, seed):
         if method.endswith("monitored"):
             estimator.set_params(monitor="worst_group_accuracy")
             watched = {"validation_data": (validation.data, validation.target, validation.conflicting.astype(int))}
-        estimator.fit(train.data, train.target, **watched)
+        rows = train
+        if method == DFR:
+            rows, watched = validation, {"bias_labels": validation.conflicting.astype(int)}
+        estimator.fit(rows.data, rows.target, **watched)
     row = dict(zip(COLUMNS, key, strict=False)) | {"seconds": f"{time.process_time() - start:.1f}"}
     row["val_worst"] = f"{scores(estimator.predict(validation.data), validation)['worst']:.4f}"
     if experiment == "report":
@@ -577,7 +587,7 @@ def report(search_path, path, name, seeds, methods, longest):
     chosen["ule lam=1"] = (epochs, params | {"lam": 1.0})
     chosen |= {f"{m} monitored": (longest, chosen[m][1]) for m in ("erm", "ule", "jtt")}
     chosen["ule no student monitored"] = chosen["ule monitored"]
-    chosen["ule defaults"] = (300, {})
+    chosen |= {"ule defaults": (300, {}), DFR: ("", {})}
     for method in ("lff", "afr"):
         if method in methods:
             drawn = [draw_rival(method, i, longest) for i in range(RIVAL_DRAWS)]

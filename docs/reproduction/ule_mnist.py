@@ -1,7 +1,7 @@
 """Table 1 of the ULE paper: MNIST, MNIST with a label patch, and Coloured MNIST, from scratch.
 
     python docs/reproduction/ule_mnist.py --net mlp --data patch
-    python docs/reproduction/ule_mnist.py --tables
+    python docs/reproduction/ule_mnist.py --tables --figures
 
 Three training sets: "mnist" as it is; "patch", where a pixel of the first row always names the class; and "colour",
 where the colour always does. Each fit is judged on images of its own kind, on clean ones, and on images whose
@@ -246,6 +246,31 @@ def tables(path):
     return "\n".join(out)
 
 
+def figures(path):
+    """Write ule_mnist.png: clean and misled accuracy of each method."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    rows = read_rows(path)
+    settings = [s for s in dict.fromkeys(map(setting, rows)) if s[0] == "fixed" and s[1] != "mnist"]
+    size = (4.6 * len(settings), 3.2)
+    figure, panels = plt.subplots(1, len(settings), figsize=size, layout="constrained", squeeze=False)
+    for panel, chosen in zip(panels[0], settings, strict=True):
+        methods = list(dict.fromkeys(r["method"] for r in rows if setting(r) == chosen))
+        for kind, colour, label in (("test_clean", "C0", "clean"), ("test_wrong", "C3", "misleading cue")):
+            for i, method in enumerate(methods):
+                found = list(values(rows, chosen, method, kind).values())
+                panel.plot(found, [-i] * len(found), "o", color=colour, alpha=0.6, label=None if i else label)
+        panel.set_yticks([-i for i in range(len(methods))], methods)
+        panel.set_xlim(0, 100)
+        panel.set_xlabel("test accuracy (%)")
+        panel.set_title(f"{chosen[1]}, {chosen[2]}, {chosen[3]} images", fontsize=10)
+    panels[0][0].legend(frameon=False, loc="lower left")
+    figure.savefig(Path(__file__).with_suffix(".png"), dpi=110)
+
+
 def setting(row):
     """What fits are compared within."""
     return tuple(row[k] for k in ("experiment", "data", "net", "n_train", "epochs"))
@@ -268,9 +293,13 @@ def main():
     parser.add_argument("--search", action="store_true", help="select on validation instead of the fixed settings")
     parser.add_argument("--out", default=str(OUT))
     parser.add_argument("--tables", action="store_true", help="print the tables of a results file")
+    parser.add_argument("--figures", action="store_true", help="write the picture of a results file")
     args = parser.parse_args()
     if args.tables:
         print(tables(args.out))
+    if args.figures:
+        figures(args.out)
+    if args.tables or args.figures:
         return
     torch.set_num_threads(1)
     done = read_done(args.out)

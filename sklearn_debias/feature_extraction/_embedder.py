@@ -14,6 +14,7 @@ from sklearn.utils import Tags
 from sklearn.utils._param_validation import HasMethods, Interval, Options, StrOptions
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
+from tqdm.auto import tqdm
 
 from sklearn_debias.core import Net
 from sklearn_debias.estimators._devices import make_prepare, on_own_terms, pick_device
@@ -21,7 +22,7 @@ from sklearn_debias.estimators._errors import readable_errors, warn
 from sklearn_debias.estimators._inputs import open_inputs
 from sklearn_debias.estimators._params import MODULE
 from sklearn_debias.feature_extraction._cache import open_cache
-from sklearn_debias.feature_extraction._embedding import Embedding, Progress, batch_rows, differ, is_constant
+from sklearn_debias.feature_extraction._embedding import Embedding, batch_rows, differ, is_constant
 from sklearn_debias.feature_extraction._fingerprint import fingerprint, name_of, outer_values
 from sklearn_debias.feature_extraction._network import build_features, run
 from sklearn_debias.feature_extraction._storage import allocate, cache_folder, n_bytes
@@ -206,7 +207,8 @@ class Embedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         memory, disk = (n_bytes(params[size], size) for size in ("max_memory", "cache_size"))
         shape, dtype = (len(source), self._n_features_out), params["dtype"]
         cached = open_cache(params["cache_dir"], name, shape, dtype, disk)
-        with self._terms(small=small, batch_size=rows), cached as cache:
+        bar = tqdm(total=len(source), desc="Embedder", unit="row", disable=not params["verbose"])
+        with self._terms(small=small, batch_size=rows), cached as cache, bar:
             out = allocate(shape, dtype, memory)
             Embedding(
                 source,
@@ -216,7 +218,7 @@ class Embedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
                 cache,
                 shape=self.input_shape_ if params["image_size"] is None else None,
                 row_bytes=4 * math.prod(self.input_shape_),
-                report=Progress("Embedder", len(source), verbose=params["verbose"]),
+                report=lambda done, computed: bar.set_postfix_str(f"{computed} new") or bar.update(done - bar.n),
             ).fill(out)
         if is_constant(out) and differ(source):
             warn(

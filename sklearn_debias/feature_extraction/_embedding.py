@@ -2,7 +2,6 @@
 
 import hashlib
 import math
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
@@ -184,29 +183,3 @@ def row_digests(raw: Tensor) -> list[bytes]:
         digest.update(row.data)
         digests.append(digest.digest())
     return digests
-
-
-class Progress:
-    """Prints a line now and then.
-
-    Parameters
-    ----------
-    name : str
-    n : int
-        Rows in all.
-    verbose : int
-        0 prints nothing.
-    """
-
-    def __init__(self, name: str, n: int, *, verbose: int) -> None:
-        self.name, self.n, self.verbose = name, n, verbose
-        self.start = self.last = time.monotonic()
-
-    def __call__(self, done: int, computed: int) -> None:
-        """Report ``done`` rows, ``computed`` of which were not known."""
-        now = time.monotonic()
-        if not self.verbose or (now - self.last < 1 and done < self.n):
-            return
-        self.last = now
-        seconds = max(now - self.start, 1e-9)
-        print(f"[{self.name}] {done} of {self.n} rows, {computed} computed, {done / seconds:.0f} rows a second")

@@ -56,6 +56,7 @@ class Candidate:
         except NotStackableError:
             raise
         except Exception as error:
+            traceback.clear_frames(error.__traceback__)  # they hold the rows
             self.error = error
         self.seconds += perf_counter() - start
 

@@ -78,3 +78,15 @@ def test_ule_is_less_lost_where_the_patch_is_wrong(run, tmp_path):
     assert missing[1] > missing[0] + 2
     assert wrong[1] > wrong[0] + 30
     assert (tmp_path / "ule_on_mnist.png").stat().st_size > 10_000
+
+
+@pytest.mark.slow
+def test_heads_on_embeddings_are_compared_in_one_table(run, monkeypatch, tmp_path):
+    monkeypatch.setenv("SKLEARN_DEBIAS_CACHE", str(tmp_path))
+    monkeypatch.delenv("SKLEARN_DEBIAS_DATA", raising=False)
+    _, *table, last = run("heads_on_embeddings.py")
+    worst = {row[:20].strip(): float(row.split("[")[0].split()[-1]) for row in table}
+    assert set(worst) == {*["ERM", "LfF", "BiasAdv-LfF", "ULE", "AFR", "GroupDRO", "DFR"], "ERM, scaled classes"}
+    assert worst["AFR"] > worst["ERM"] + 20
+    assert min(worst["GroupDRO"], worst["DFR"]) > worst["ERM"] + 40
+    assert "449 rows" in last

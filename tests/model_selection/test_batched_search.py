@@ -147,7 +147,7 @@ def test_group_scorers_several_metrics_and_refit_by_one_of_them():
     X, y, bias = rows()
     scoring = {"worst": worst_group_accuracy_scorer, "mean": group_mean_accuracy_scorer, "accuracy": "accuracy"}
     options = {"scoring": scoring, "refit": "worst", "cv": BiasStratifiedKFold(3), "return_train_score": True}
-    model = make_pipeline(StandardScaler().set_fit_request(sample_weight=False), clone(ERM).set_params(balance="group"))
+    model = make_pipeline(StandardScaler(), clone(ERM).set_params(balance="group"))
     with config_context(enable_metadata_routing=True):
         one, other = (
             kind(model, {"ermclassifier__lr": [1e-4, 0.1]}, **options).fit(X, y, bias_labels=bias)
@@ -169,13 +169,13 @@ def test_sample_weights_are_sliced_and_arguments_unknown_to_fit_fail_as_there():
     )
     assert_equal_scores(one, other)
     with pytest.raises((TypeError, ValueError), match="sample_weight"):
-        BatchedGridSearchCV(LfFClassifier(**SHARED), {"q": [0.5]}, scoring=Records()).fit(X, y, sample_weight=weight)
+        BatchedGridSearchCV(LfFClassifier(**SHARED), {"q": [0.5]}, scoring="accuracy").fit(X, y, sample_weight=weight)
 
 
 @pytest.mark.filterwarnings("ignore:One or more of the test scores")
 def test_a_candidate_that_fails_is_nan_and_leaves_the_others_alone():
     X, y, _ = rows()
-    grid = {"lr": [0.1, 1e30, -1.0], "q": [0.5, 0.7]}
+    grid = {"lr": [0.1, 1e308, -1.0], "q": [0.5, 0.7]}
     model = LfFClassifier(**SHARED, dtype="float64")
     with pytest.warns(FitFailedWarning, match="12 fits failed out of a total of 18") as caught:
         other = BatchedGridSearchCV(model, grid, cv=3).fit(X, y)
@@ -185,7 +185,7 @@ def test_a_candidate_that_fails_is_nan_and_leaves_the_others_alone():
         one = GridSearchCV(model, grid, cv=3).fit(X, y)
     assert_equal_scores(one, other)
     with pytest.raises(ValueError, match="Training diverged: .* in epoch 1 of phase 'train'"):
-        BatchedGridSearchCV(model, {"lr": [0.1, 1e30]}, cv=3, error_score="raise").fit(X, y)
+        BatchedGridSearchCV(model, {"lr": [0.1, 1e308]}, cv=3, error_score="raise").fit(X, y)
     with pytest.raises(ValueError, match="All the 3 fits failed"):
         BatchedGridSearchCV(model, {"lr": [-1.0]}, cv=3).fit(X, y)
 
@@ -200,7 +200,7 @@ def test_a_candidate_that_fails_is_nan_and_leaves_the_others_alone():
         ({"callbacks": [("lr", None)]}, "`callbacks`="),
         ({"freeze": "body", "module": "mlp"}, "`freeze`='body'"),
         ({"net_params": {"iterator_train__num_workers": 0}}, "`iterator_train__num_workers`"),
-        ({"optimizer": torch.optim.Rprop}, "`optimizer`=Rprop"),
+        ({"optimizer": torch.optim.RMSprop}, "`optimizer`=RMSprop"),
         ({"lr_schedule": ReduceLROnPlateau}, "`lr_schedule`=ReduceLROnPlateau"),
         ({"lr_schedule": partial(OneCycleLR, max_lr=0.1, total_steps=9)}, "`lr_schedule`=OneCycleLR"),
         ({"module": torch.nn.Sequential(torch.nn.BatchNorm1d(8), torch.nn.Linear(8, 2))}, "`module` .*BatchNorm1d"),
@@ -247,7 +247,7 @@ def test_images_other_estimators_and_validation_data_are_refused():
         ({"n_seeds": 1.5}, ValueError, "'n_seeds' parameter"),
         ({"param_grid": {"lr": []}}, ValueError, "(?i)empty|non-empty"),
         ({"param_grid": {"depth": [1]}}, ValueError, "Invalid parameter 'depth'"),
-        ({"cv": 1}, ValueError, "n_splits=1"),
+        ({"cv": 1}, ValueError, "'cv' parameter"),
         ({"scoring": "worst"}, ValueError, "'scoring' parameter"),
     ],
 )
@@ -261,7 +261,7 @@ def test_bad_data_fail_as_in_grid_search(fault):
     X, y, _ = rows()
     X = X.copy()
     if fault == "nan":
-        X[3, 2] = np.nan
+        X[::5, 2] = np.nan
     X = {"sparse": sparse.csr_matrix(X), "short": X[:-1]}.get(fault, X)
     y = np.zeros_like(y) if fault == "one class" else y
     messages = []
@@ -277,7 +277,8 @@ def test_nothing_of_the_callers_is_touched():
     X.flags.writeable = y.flags.writeable = False
     module = torch.nn.Sequential(torch.nn.Linear(X.shape[1], 4), torch.nn.ReLU(), torch.nn.Linear(4, 2))
     before, model = copy.deepcopy(module.state_dict()), clone(ERM)
-    model.module, params = module, model.get_params()
+    model.module = module
+    params = model.get_params()
     threads, mode = torch.get_num_threads(), torch.is_grad_enabled()
     search = BatchedGridSearchCV(model, {"lr": [0.01, 0.1]}, cv=3)
     with generators_untouched():
