@@ -96,14 +96,30 @@ STUDENTS = ("label", "shortcut", "none", "permuted")
 LAMS = (1.0, 0.95, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1, 0.05)
 RIVALS = {"erm": ERMClassifier, "erm balanced": ERMClassifier, "lff": LfFClassifier, "afr": AFRClassifier}
 DFR = "dfr on validation rows"
+CANDIDATE = {  # selected on "synthetic axes"
+    "saliency": "label_log_prob",
+    "magnitude": False,
+    "size": "max",
+    "lr": 0.018,
+    "weight_decay": 1.0,
+    "lam": 0.6,
+    "scale": RATIO,
+    "warmup": 50,
+}
+NEAR_ZERO = " (start near 0)"
 METHODS = (
     "erm",
     "ule",
     "ule lam=1",
     "ule defaults",
     "erm monitored",
+    "erm tuned monitored",
     "ule monitored",
+    "ule candidate monitored",
     "ule no student monitored",
+    f"ule{NEAR_ZERO}",
+    f"ule monitored{NEAR_ZERO}",
+    f"ule defaults{NEAR_ZERO}",
     "jtt monitored",
     "erm balanced",
     "jtt",
@@ -503,6 +519,11 @@ def centred(weight):
 # Report: the package's classifiers on fresh seeds ---------------------------------------------------------
 
 
+def usual_head(n_features, n_classes):
+    """A head that starts as torch starts it: U(-1, 1) / sqrt(d), not near zero as "linear" does."""
+    return nn.Linear(n_features, n_classes)
+
+
 def make(method, epochs, params, seed):
     """Unfitted classifier of a configuration."""
     params = dict(params)
@@ -515,7 +536,9 @@ def make(method, epochs, params, seed):
         return JTTClassifier(**shared, **momentum, **jtt, **params)
     if method in RIVALS:
         return RIVALS[method](**shared, **momentum, **params)
-    if method == "ule no student":
+    if method.startswith("ule") and not method.endswith(NEAR_ZERO):
+        shared["module"] = usual_head
+    if method.startswith("ule no student"):
         return ControlledULE(**shared, **ule_params(params))
     return ULEClassifier(**shared, **ule_params(params))
 
@@ -543,9 +566,9 @@ def run_fit(path, done, experiment, name, method, epochs, params, seed):
     start = time.process_time()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        estimator = make(method.removesuffix(" monitored"), epochs, params, seed)
+        estimator = make(method.replace(" monitored", "").replace(" tuned", ""), epochs, params, seed)
         watched = {}
-        if method.endswith("monitored"):
+        if "monitored" in method:
             estimator.set_params(monitor="worst_group_accuracy")
             watched = {"validation_data": (validation.data, validation.target, validation.conflicting.astype(int))}
         rows = train
@@ -588,9 +611,13 @@ def report(search_path, path, name, seeds, methods, longest):
     chosen |= {f"{m} monitored": (longest, chosen[m][1]) for m in ("erm", "ule", "jtt")}
     chosen["ule no student monitored"] = chosen["ule monitored"]
     chosen |= {"ule defaults": (300, {}), DFR: ("", {})}
-    for method in ("lff", "afr"):
+    chosen |= {f"{m}{NEAR_ZERO}": chosen[m] for m in ("ule", "ule monitored", "ule defaults")}
+    chosen["ule candidate monitored"] = (longest, CANDIDATE)
+    for method in ("lff", "afr", "erm tuned monitored"):
         if method in methods:
             drawn = [draw_rival(method, i, longest) for i in range(RIVAL_DRAWS)]
+            if method.startswith("erm"):  # tuned as it is judged, with large steps and strong L2 among the draws
+                drawn = [(longest, draw("erm", i, FOCUS * (i % 2))) for i in range(2 * RIVAL_DRAWS)]
             rows = [run_fit(path, done, "search", name, method, *d, SEARCH_SEEDS[0]) for d in drawn]
             chosen[method] = drawn[int(np.argmax([float(row["val_worst"]) for row in rows]))]
     for seed, method in itertools.product(seeds, [m for m in METHODS if m in methods]):
@@ -608,7 +635,7 @@ def values(rows, name, method, column):
 
 def gains(rows, name, method, column="test_worst", base=None):
     """Method minus ERM, in points, for each seed; a monitored one minus a monitored ERM."""
-    base = base or ("erm monitored" if method.endswith("monitored") else "erm")
+    base = base or ("erm monitored" if "monitored" in method else "erm")
     ours, theirs = (values(rows, name, m, column) for m in (method, base))
     return [ours[seed] - theirs[seed] for seed in ours if seed in theirs]
 
