@@ -92,9 +92,10 @@ def class_opposition(student: Tensor, teacher: Tensor, share: Tensor, distance: 
     """
     if distance == "l1":
         return (share * (student[:, None] + teacher[None]).abs().mean(-1)).sum()
+    share = share / student.shape[1]
     met = share.T @ student  # what the teacher's rows meet
-    squares = (share.sum(1)[:, None] * student * student).sum()
-    return (squares + (teacher * (share.sum(0)[:, None] * teacher + 2 * met)).sum()) / student.shape[1]
+    crossed = (teacher * torch.addcmul(2 * met, share.sum(0)[:, None], teacher)).sum()
+    return crossed + (share.sum(1) @ student.square()).sum()
 
 
 def similarity_matrix(activation: Tensor) -> Tensor:
