@@ -738,7 +738,7 @@ def figures(path, diagnosis_path):
             gained = gains(rows, name, method)
             if len(gained) > 1:
                 mean, half = biasadv.interval(gained)
-                height = -i - 0.13 * j
+                height = -i - 0.12 * j
                 axes.plot(gained, [height] * len(gained), ".", color=colour, alpha=0.4, ms=4)
                 axes.errorbar(mean, height, xerr=half, fmt="o", color=colour, ms=5, label="" if i else method)
     axes.axvline(0, color="0.5", lw=0.8)

@@ -218,7 +218,7 @@ def search(path, done, data, net, n_train, epochs, method):
 
 
 def tables(path):
-    """Markdown tables of a results file: accuracies with intervals, paired differences to ERM, searches."""
+    """Markdown tables of a results file, from two seeds up: accuracies, paired differences to ERM, searches."""
     rows = read_rows(path)
     settings = list(dict.fromkeys(setting(r) for r in rows if r["experiment"] != "search"))
     kinds = ("test_biased", "test_clean", "test_wrong")
@@ -230,6 +230,8 @@ def tables(path):
         base = values(rows, chosen, "erm", "test_clean")
         for method in methods:
             found = {kind: values(rows, chosen, method, kind) for kind in kinds}
+            if len(base) < 2 or len(found["test_clean"]) < 2:
+                continue
             cells = ["{:.1f} ± {:.1f}".format(*interval(list(found[kind].values()))) for kind in kinds]
             paired = [found["test_clean"][s] - base[s] for s in base if s in found["test_clean"]]
             cells.append("" if method == "erm" or len(paired) < 2 else "{:+.1f} ± {:.1f}".format(*interval(paired)))
@@ -267,7 +269,7 @@ def figures(path):
         panel.set_xlim(0, 100)
         panel.set_xlabel("test accuracy (%)")
         panel.set_title(f"{chosen[1]}, {chosen[2]}, {chosen[3]} images", fontsize=10)
-    panels[0][0].legend(frameon=False, loc="lower left")
+    panels[0][-1].legend(frameon=False, loc="center right")
     figure.savefig(Path(__file__).with_suffix(".png"), dpi=110)
 
 
