@@ -112,6 +112,8 @@ METHODS = (
     "ule",
     "ule lam=1",
     "ule defaults",
+    "ule defaults, lam=0.9",
+    "ule defaults, lam=1",
     "erm monitored",
     "erm tuned monitored",
     "ule monitored",
@@ -611,6 +613,7 @@ def report(search_path, path, name, seeds, methods, longest):
     chosen |= {f"{m} monitored": (longest, chosen[m][1]) for m in ("erm", "ule", "jtt")}
     chosen["ule no student monitored"] = chosen["ule monitored"]
     chosen |= {"ule defaults": (300, {}), DFR: ("", {})}
+    chosen |= {f"ule defaults, lam={lam:g}": (300, {"lam": lam}) for lam in (0.9, 1.0)}
     chosen |= {f"{m}{NEAR_ZERO}": chosen[m] for m in ("ule", "ule monitored", "ule defaults")}
     chosen["ule candidate monitored"] = (longest, CANDIDATE)
     for method in ("lff", "afr", "erm tuned monitored"):
@@ -727,6 +730,7 @@ def figures(path, diagnosis_path):
     shown = {
         "ule": "C3",
         "ule monitored": "C1",
+        "ule candidate monitored": "k",
         "ule no student monitored": "0.6",
         "jtt": "C0",
         "lff": "C2",

@@ -137,6 +137,8 @@ class DFRClassifier(ClassifierMixin, BaseEstimator):
             else:
                 warn_of_empty_cells(self.classes_, names, "nothing can be learned of it.")
             self.group_sizes_ = dict(zip(names, np.bincount(group).tolist(), strict=True))
+            if (X[0] == X).all():
+                warn("All rows of X are equal: nothing can be learned of them. Check the embeddings.")
             self.C_ = self._select(X, y, group, Cs, streams) if self.C == "auto" else float(self.C)
             self._refit(X, y, group, streams)
         return self

@@ -33,6 +33,10 @@ def readable_errors(
     except OutOfMemoryError:
         raise
     except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+        if "modified by an inplace operation" in str(error):
+            raise ValueError(
+                "`module` changes activations in place that its gradient needs. Use inplace=False in its layers."
+            ) from error
         if isinstance(error, RuntimeError) and not _of_memory(error):
             raise
         message = (str(error) or type(error).__name__).splitlines()[0]

@@ -157,7 +157,8 @@ class Fit:
     @property
     def small(self) -> bool:
         """Whether one CPU thread is faster than several."""
-        return is_small(self.roles, self.estimator.input_shape_)
+        shape = tuple(self.feed.example("model").shape[1:]) if self.frozen else self.estimator.input_shape_
+        return is_small(self.trained, shape)
 
     def data(self) -> Data:
         """The training set as objectives see it."""

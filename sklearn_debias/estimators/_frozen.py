@@ -14,12 +14,12 @@ from sklearn_debias.training import ArraySource, Prepare, Roles, Source, padded
 
 def heads_of(roles: Roles) -> Roles:
     """The heads as modules of their own; they share their parameters with ``roles``."""
-    return Roles({role: SplitModule(nn.Identity(), _part(module, "head")) for role, module in roles.items()})
+    return Roles({role: SplitModule(nn.Identity(), module.get_submodule("head")) for role, module in roles.items()})
 
 
 def features_of(module: nn.Module, source: Source, prepare: Prepare) -> ArraySource:
     """Features of all rows by the frozen body of ``module``, in eval mode."""
-    body = copy.deepcopy(_part(module, "body")).eval()
+    body = copy.deepcopy(module.get_submodule("body")).eval()
 
     @torch.no_grad()
     def forward(x: torch.Tensor, _: np.ndarray) -> torch.Tensor:
@@ -37,16 +37,18 @@ def features_by_role(
     others = {
         role: features_of(module, source, prepare)
         for role, (module, source) in views.items()
-        if source is not rows or not same_body(module, model)
+        if source is not rows or not same_body(module, model, prepare(rows.take(np.arange(min(2, len(rows))))))
     }
     return features, dict(others)
 
 
-def same_body(one: nn.Module, other: nn.Module) -> bool:
-    """Whether two modules have equal bodies."""
-    mine, theirs = _part(one, "body"), _part(other, "body")
+def same_body(one: nn.Module, other: nn.Module, x: torch.Tensor) -> bool:
+    """Whether two modules have equal bodies: by name, by tensors, and by what they make of ``x``."""
+    mine, theirs = (copy.deepcopy(module.get_submodule("body")).eval() for module in (one, other))
     a, b = mine.state_dict(), theirs.state_dict()
-    return str(mine) == str(theirs) and a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
+    alike = str(mine) == str(theirs) and a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
+    with torch.no_grad():
+        return alike and torch.equal(mine(x), theirs(x))
 
 
 def on_features(estimator: Any, features: ArraySource, heads: Roles) -> Any:
@@ -59,10 +61,6 @@ def on_features(estimator: Any, features: ArraySource, heads: Roles) -> Any:
         del view.feature_names_in_
     view.net_ = _Heads(heads)
     return view
-
-
-def _part(module: nn.Module, name: str) -> nn.Module:
-    return module.get_submodule(name)
 
 
 class _Heads:

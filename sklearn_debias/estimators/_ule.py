@@ -72,14 +72,14 @@ default="auto"
     where_, saliency_, magnitude_, student_warmup_
         What "auto" stood for.
     scale_ : float
-        The factor used; NaN where it changed at each step (``scale="ratio"``).
+        The factor used; NaN where it changed at each step (``scale="ratio"``), or where no batch set it.
 
     Notes
     -----
     No code was released, and the paper leaves the scalar, the reach of N and the scale open. The defaults for
     training from scratch on images are the reading that reproduces its MNIST result: see
     ``docs/reproduction/ule.md``, also for what is not reproduced. The defaults of ``lr``, ``max_epochs`` and
-    ``optimizer`` are those of heads on embeddings (SGD, momentum 0.9); from scratch on images
+    ``optimizer`` are those of heads on embeddings ("sgd" by name has momentum 0.9 here); from scratch on images
     ``optimizer="adam", lr=1e-3, max_epochs=20`` is a better start.
 
     On features with linear heads the gradients are known in closed form, and nothing is differentiated
@@ -228,6 +228,11 @@ default="auto"
         momentum = {"optimizer__momentum": MOMENTUM} if self.optimizer == "sgd" else {}
         if self.student_lr is None:
             return momentum
+        if "optimizer__param_groups" in (self.net_params or {}):
+            raise ValueError(
+                "`student_lr` must not be given beside optimizer__param_groups in `net_params`, which sets it, too. "
+                "Keep one of them."
+            )
         return {**momentum, "optimizer__param_groups": [("student.*", {"lr": self.student_lr})]}
 
     def _check_modules(self, roles: nn.ModuleDict, example: Callable[[str], Tensor]) -> None:
@@ -237,8 +242,12 @@ default="auto"
         for role in objective.roles:
             net, x = Net(roles[role]), example(role)
             what = f"`where`={self.where!r}"
-            if objective.where == "features":
-                net._part("body")
+            if objective.where == "features" and not isinstance(getattr(net.module, "body", None), nn.Module):
+                raise TypeError(
+                    f"`module` must have a body and a head where `where` is 'features', got a "
+                    f"{type(net.module).__name__} that cannot be split. Wrap it: "
+                    f"sklearn_debias.core.SplitModule(body, head), or let `where` name a layer, or 'input'."
+                )
             with blamed("where", "It must name a layer whose output is one tensor, 'features', 'input' or 'auto'."):
                 a = _activation(net, x, objective.where)
                 if not isinstance(a, Tensor):
@@ -257,8 +266,8 @@ default="auto"
         self.where_, self.saliency_, self.magnitude_ = objective.where, objective.saliency, objective.magnitude
         self.student_warmup_ = self._head_start(objective)
         first = states["train"].get("scale")
-        used = objective.scale if objective.scaling == "fixed" else 0.0 if first is None else float(first)
-        self.scale_ = used or float("nan")
+        chosen = float(first) if first is not None and first > 0 else float("nan")
+        self.scale_ = objective.scale if objective.scaling == "fixed" else chosen
 
 
 def _activation(net: Net, x: Tensor, where: str) -> Tensor:

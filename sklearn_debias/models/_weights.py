@@ -65,8 +65,22 @@ def _read(path: str | os.PathLike, parameter: str) -> Mapping[str, Tensor]:
         state: Any = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, EOFError, RuntimeError, ValueError, KeyError, pickle.UnpicklingError, zipfile.BadZipFile) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        if isinstance(error, (KeyError, pickle.UnpicklingError)):
+            reason = "it is no file of tensors: a pickled module, or not of torch"
         raise ValueError(f"`{parameter}`={os.fspath(path)!r} cannot be read: {reason}. {advice}") from error
+    state = _unwrapped(state)
     if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
         found = f"a mapping with {list(state)[:4]}" if isinstance(state, Mapping) else type(state).__name__
         raise ValueError(f"`{parameter}`={os.fspath(path)!r} must hold a state_dict, got {found}. {advice}")
+    return state
+
+
+def _unwrapped(state: Any) -> Any:
+    """The state_dict inside a checkpoint, under the names it had before DataParallel or Lightning."""
+    for key in ("state_dict", "model"):
+        if isinstance(state, Mapping) and isinstance(state.get(key), Mapping):
+            state = state[key]
+    for prefix in ("module.", "model."):
+        if isinstance(state, Mapping) and state and all(str(name).startswith(prefix) for name in state):
+            state = {name.removeprefix(prefix): value for name, value in state.items()}
     return state

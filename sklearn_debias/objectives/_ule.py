@@ -41,13 +41,14 @@ from sklearn_debias.losses import (
     similarity_matrix,
 )
 
+FLOOR = 1e-12
 PAIRS = 4096  # of classes, up to which L1 of all pairs is cheaper than L1 of all samples
 
 
 def power_of_ten(cross_entropy: Tensor, opposition: Tensor) -> Tensor:
-    """Power of ten that brings ``opposition`` to the order of magnitude of ``cross_entropy``, detached."""
-    ratio = (cross_entropy / opposition.clamp(min=1e-12)).detach().clamp(1e-6, 1e6)
-    return 10.0 ** ratio.log10().round()
+    """Power of ten that brings ``opposition`` to the order of magnitude of ``cross_entropy``; 0 if either is 0."""
+    ratio = (cross_entropy / opposition.clamp(min=FLOOR)).detach()
+    return torch.where((opposition > FLOOR) & (ratio > FLOOR), 10.0 ** ratio.clamp(min=FLOOR).log10().round(), 0.0)
 
 
 @dataclass(frozen=True)
@@ -170,6 +171,6 @@ class ULE(Objective):
         if self.scaling == "fixed":
             return self.scale, state
         if self.scaling == "ratio":
-            return (loss / opposed.clamp(min=1e-12)).detach(), state
+            return (loss / opposed.clamp(min=FLOOR)).detach(), state
         scale = torch.where(state["scale"] > 0, state["scale"], power_of_ten(loss, opposed))
-        return scale, {**state, "scale": scale}
+        return torch.where(scale > 0, scale, 1.0), {**state, "scale": scale}

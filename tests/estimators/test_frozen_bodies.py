@@ -90,3 +90,41 @@ def test_students_on_another_frozen_backbone():
     clf = ULEClassifier(counting(), student_module=narrow, similarity="gram", **QUICK).fit(X, y)
     assert clf.where_ == "output"
     assert clf.student_module_.head.in_features == 4
+
+
+class Power(nn.Module):
+    """A body without tensors; two of them differ by a plain attribute."""
+
+    def __init__(self, exponent):
+        super().__init__()
+        self.exponent = exponent
+
+    def forward(self, x):
+        return x.flatten(1) ** self.exponent
+
+
+@pytest.mark.parametrize("exponents", [(1, 1), (1, 3)])
+def test_bodies_are_compared_by_what_they_do(exponents):
+    teacher, student = (SplitModule(Power(k), nn.Linear(192, 2)) for k in exponents)
+    once = ULEClassifier(teacher, student_module=student, **QUICK).fit(X, y)
+    every_epoch = ULEClassifier(teacher, student_module=student, augment=lambda x: x, **QUICK).fit(X, y)
+    for name in ("module_", "student_module_"):
+        ours, theirs = getattr(once, name).head.weight, getattr(every_epoch, name).head.weight
+        torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=0)
+
+
+def test_a_head_on_a_large_frozen_body_trains_on_one_thread():
+    seen = []
+
+    class Head(nn.Linear):
+        def forward(self, x):
+            seen.append(torch.get_num_threads())
+            return super().forward(x)
+
+    body = nn.Sequential(nn.Conv2d(3, 8, 3), nn.Flatten(), nn.Linear(288, 4000))
+    torch.set_num_threads(2)
+    try:
+        ERMClassifier(SplitModule(body, Head(4000, 2)), **QUICK).fit(X, y)
+    finally:
+        torch.set_num_threads(1)
+    assert seen.count(1) > len(seen) / 2

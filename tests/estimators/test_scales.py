@@ -56,3 +56,17 @@ def test_both_parts_hold_every_stratum(share):
     assert set(first) & set(second) == {0}
     assert set(first) | set(second) == set(range(40))
     assert abs((stratum[second] == 2).sum() - 30 * share) <= 1
+
+
+@given(seed=st.integers(0, 200))
+def test_among_equally_good_scales_the_one_closest_to_one_is_taken(seed):
+    rng = np.random.default_rng(seed)
+    p = rng.uniform(0.05, 0.6, 12)  # few rows: many thresholds are equally good
+    y = (rng.random(12) < 0.5).astype(int)
+    y[:2] = 0, 1
+    sweep = Sweep(np.log(np.column_stack([1 - p, p])), y, y, np.array([0, 1]), None)
+    scale, curve = sweep.run(200, 1)
+    ratio = np.abs(np.log(curve["scale_1"] / curve["scale_0"]))
+    results = list(zip(curve["score"], curve["average_accuracy"], strict=True))
+    best = [i for i, result in enumerate(results) if result == max(results)]
+    assert abs(np.log(scale[1] / scale[0])) == pytest.approx(min(ratio[best]))

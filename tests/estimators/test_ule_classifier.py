@@ -81,7 +81,9 @@ def test_what_auto_stands_for_on_images(options, where, head_start):
     assert (clf.where_, clf.student_warmup_) == (where, head_start)
 
 
-@pytest.mark.parametrize(("scale", "options"), [(3.0, {"scale": 3.0}), (100.0, {"module": "mlp", "where": "input"})])
+@pytest.mark.parametrize(
+    ("scale", "options"), [(3.0, {"scale": 3.0}), (0.0, {"scale": 0.0}), (100.0, {"module": "mlp", "where": "input"})]
+)
 def test_a_fixed_scale(scale, options):
     assert ULEClassifier(**options, **QUICK).fit(X, y).scale_ == scale
 

@@ -14,6 +14,7 @@ from test_faulty_labels import BIAS_KINDS, BIAS_REFUSED
 from test_faulty_labels import REFUSED as LABELS_REFUSED
 
 from sklearn_debias import ClassScaling, DFRClassifier
+from sklearn_debias.exceptions import DebiasWarning
 
 HEADS = {
     "dfr": DFRClassifier(n_resamples=2, random_state=0),
@@ -69,6 +70,7 @@ def test_kinds_of_x_agree(head, row):
     assert before is None or given.tobytes() == before
 
 
+@pytest.mark.filterwarnings("ignore:All rows of X are equal")
 @pytest.mark.parametrize("scale", [0.0, 1e-30, 1e30])
 def test_any_scale_ends_in_finite_probabilities(head, scale):
     assert np.isfinite(head.fit(scale * X, y, bias_labels=b).predict_proba(scale * X)).all()
@@ -89,3 +91,8 @@ def test_global_state_is_left_alone(head):
 def test_a_fitted_estimator_with_fewer_classes_is_refused():
     inner = LogisticRegression().fit(X, y)
     refused(ClassScaling(inner), X, np.arange(40) % 3, b, "`y` must hold labels seen in fit, \\[0, 1\\], got \\[2\\]")
+
+
+def test_constant_embeddings_are_warned_of():
+    with pytest.warns(DebiasWarning, match="All rows of X are equal"):
+        DFRClassifier(n_resamples=2).fit(np.ones_like(X), y, bias_labels=b)

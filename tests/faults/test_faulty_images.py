@@ -170,3 +170,13 @@ def test_modes_without_a_range_are_refused(mode, paths, fitted):
 def test_normalize_for_other_channels():
     with pytest.raises(ValueError, match="`normalize` must have one number for each of the 1 channels"):
         erm(normalize="imagenet").fit(IMAGES[:, :1], y)
+
+
+def test_a_frame_of_one_column_of_paths_is_read(tmp_path):
+    paths = []
+    for i, image in enumerate(UINT8):
+        paths.append(tmp_path / f"{i}.png")
+        Image.fromarray(image.transpose(1, 2, 0)).save(paths[-1])
+    expected = linear().fit(paths, y).predict_proba(paths)
+    frame = pd.DataFrame({"path": [str(path) for path in paths]})
+    np.testing.assert_array_equal(linear().fit(frame, y).predict_proba(frame), expected)

@@ -128,3 +128,12 @@ def test_default_networks_take_odd_images(size):
     images[y == 1] += 1
     clf = erm(lr=1e-3, max_epochs=20).fit(images, y)
     assert clf.n_features_in_ == size[1]
+
+
+def test_layers_that_overwrite_each_other_are_named():
+    class Twice(nn.Sequential):
+        def __init__(self, n_classes):
+            super().__init__(nn.Linear(4, 8), nn.Sigmoid(), nn.ReLU(inplace=True), nn.Linear(8, n_classes))
+
+    with pytest.raises(ValueError, match="`module` changes activations in place .* inplace=False"):
+        erm(module=Twice).fit(X, y)

@@ -67,6 +67,12 @@ FAULTS = {
     "a student of fewer rows": (X, {"similarity": "gram"}, {"X_student": X[:9]}, "`X_student`.*9 rows, and X 40"),
     "a student of NaN": (X, {"similarity": "gram"}, {"X_student": X * np.nan}, "`X_student`.*NaN"),
     "a student of another width": (X, {}, {"X_student": X[:, :2]}, "`similarity`.*'gram'"),
+    "two learning rates of the student": (
+        X,
+        {"student_lr": 0.1, "net_params": {"optimizer__param_groups": [("student.*", {"lr": 1.0})]}},
+        {},
+        "`student_lr`.*`net_params`",
+    ),
     "embeddings that are not finite": (np.where(X > 3, np.inf, X), {}, {}, "infinity"),
 }
 
@@ -107,5 +113,5 @@ def test_constant_embeddings_are_survived():
 
 
 def test_a_module_without_a_body_has_no_features():
-    with pytest.raises(TypeError, match=r"`module` must have a body and a head .*SplitModule\(body, head\)"):
+    with pytest.raises(TypeError, match="`module` must have a body and a head .*, or let `where`"):
         make("ule", module=Plain, where="features").fit(X, y)

@@ -220,3 +220,17 @@ def test_real_image_files_through_a_real_network(tmp_path):
     assert classifier.score(Z[80:], labels[80:]) > 0.6
     weights = folder / "mobilenet_v2_imagenet_fp16.pt"
     assert embed("mobilenet_v2", paths[:8], weights=weights, image_size=96).shape == (8, 1280)
+
+
+@pytest.mark.parametrize("key", ["state_dict", "model"])
+@pytest.mark.parametrize("prefix", ["", "module.", "model."])
+def test_a_checkpoint_holds_the_weights_under_names_of_its_own(key, prefix, saved):
+    donor = simple_cnn(3, 2)
+    wrapped = {prefix + name: value for name, value in donor.state_dict().items()}
+    path = saved({key: wrapped, "epoch": 3})
+    np.testing.assert_array_equal(embed("simple_cnn", weights=path), embed(donor))
+
+
+def test_a_pickled_module_is_no_file_of_tensors(saved):
+    with pytest.raises(ValueError, match=r"cannot be read: it is no file of tensors.*torch\.save\(module\.state_dict"):
+        embed("simple_cnn", weights=saved(simple_cnn(3, 2)))

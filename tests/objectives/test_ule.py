@@ -136,15 +136,31 @@ def test_the_first_batch_sets_a_power_of_ten_and_later_ones_keep_it():
     assert again.state["scale"] == out.state["scale"]
 
 
-@pytest.mark.parametrize(("ce", "mse", "expected"), [(2.0, 0.01, 100.0), (0.1, 1.0, 0.1), (1.0, 0.0, 1e6)])
+@pytest.mark.parametrize(("ce", "mse", "expected"), [(2.0, 0.01, 100.0), (0.1, 1.0, 0.1), (1.0, 0.0, 0), (0.0, 1.0, 0)])
 def test_power_of_ten(ce, mse, expected):
     found = power_of_ten(torch.tensor(ce, dtype=torch.float64), torch.tensor(mse, dtype=torch.float64))
     assert found == pytest.approx(expected)
 
 
-def test_the_ratio_makes_both_terms_equal():
-    out = Problem(ULE(lam=0.5, scaling="ratio"), mixed).step()
+def test_opposite_maps_leave_the_scale_to_the_next_batch():
+    problem = Problem(ULE(scaling="first", saliency="label_logit"), mixed)
+    student, teacher = problem.modules["student"], problem.modules["model"]
+    with torch.no_grad():
+        teacher.head.weight.copy_(-student.head.weight)
+    out = problem.step(state=problem.state())
+    assert out.state["scale"] == 0
+    assert torch.isfinite(out.losses["model"])
+
+
+def test_the_ratio_makes_both_terms_equal_and_is_not_differentiated():
+    problem = Problem(ULE(lam=0.5, scaling="ratio"), mixed)
+    out = problem.step()
     torch.testing.assert_close(out.losses["model"], out.log["ce"])
+    ratio = float((out.log["ce"] / out.log["opposition"]).detach())
+    fixed = Problem(ULE(lam=0.5, scale=ratio), mixed)
+    expected = gradients(fixed.step().losses["model"], fixed.modules["model"])
+    for a, b in zip(gradients(out.losses["model"], problem.modules["model"]), expected, strict=True):
+        torch.testing.assert_close(a, b)
 
 
 def test_gram_by_hand():
@@ -174,11 +190,22 @@ def test_a_layer_by_name_equals_the_features_it_gives():
     torch.testing.assert_close(by_name.log["opposition"], on_features.log["opposition"])
 
 
-def test_no_gradient_reaches_the_student_through_the_maps():
-    problem = Problem(ULE(where="input", saliency="label_log_prob", lam=0.0), mixed)
-    found = torch.autograd.grad(
-        problem.step().losses["model"], list(problem.modules["student"].parameters()), allow_unused=True
-    )
+@pytest.mark.parametrize(
+    "reading",
+    [
+        {"where": "input", "saliency": "label_log_prob"},
+        {"where": "body.0", "saliency": "label_log_prob"},
+        {"where": "features"},
+        {"where": "features", "saliency": "prob"},
+        {"where": "features", "similarity": "gram"},
+        {"where": "output", "similarity": "gram"},
+    ],
+    ids=str,
+)
+def test_no_gradient_reaches_the_student_through_the_maps(reading):
+    problem = Problem(ULE(lam=0.0, **reading), mixed)
+    loss = problem.step().losses["model"]
+    found = torch.autograd.grad(loss, list(problem.modules["student"].parameters()), allow_unused=True)
     assert all(g is None for g in found)
 
 
