@@ -82,13 +82,11 @@ class Controlled(ULE):
 
     control: str = static("zero")
 
-    def _look(self, nets, batch, state, read):
-        logits, maps = super()._look(nets, batch, state, read)
-        return logits, {**maps, "student": self._other(maps["student"])}
-
-    def _by_table(self, nets, batch):
-        logits, maps = self._look(nets, batch, {}, self._by_weights)
-        return logits, opposition(self._normal(maps["student"].detach()), self._normal(maps["model"]), self.distance)
+    def _compare(self, nets, batch, state):
+        read = self._by_weights if self.where == "features" else self._by_pullback  # heads here are linear
+        logits, maps = self._look(nets, batch, state, read)
+        student = self._other(maps["student"].detach())
+        return logits, opposition(self._normal(student), self._normal(maps["model"]), self.distance)
 
     def _other(self, student):
         if self.control == "zero":

@@ -1,11 +1,13 @@
 """One name for a network with its weights and its code, the same in every process."""
 
 import contextlib
+import dis
 import functools
 import hashlib
 import sys
 import types
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from importlib import metadata
 from typing import Any
 
 import numpy as np
@@ -14,8 +16,9 @@ from torch import Tensor, nn
 
 from sklearn_debias.estimators._errors import warn
 
-FORMAT = 1  # of the cache, and of what decides an embedding
+FORMAT = 2  # of the cache, and of what decides an embedding
 PLAIN = (type(None), bool, int, float, complex, str, bytes, torch.dtype, torch.device)
+READS = ("LOAD_GLOBAL", "LOAD_NAME")
 SKIPPED = {"training", "_parameters", "_buffers", "_modules"}  # walked by name, or equal in all embedders
 
 
@@ -23,8 +26,8 @@ def fingerprint(*values: Any, ignored: Collection[str] = ()) -> str:
     """Name of ``values`` by content, 32 hexadecimal digits.
 
     A network counts with its architecture, tensors, plain attributes, and the code of classes and functions that
-    are not from an installed package; installed packages count by name and version. Code counts with the plain
-    values that it refers to outside of itself, except those in ``ignored``.
+    are not from an installed package; installed packages count by name and version. Code counts with all that it
+    refers to outside of itself by a name that is written in it, except plain values in ``ignored``.
 
     Raises
     ------
@@ -58,7 +61,7 @@ def name_of(network: nn.Module, *settings: Any, before: dict[str, str]) -> str |
         Its `outer_values` before a forward pass.
     """
     after = outer_values(network)
-    ignored = {key for key in before.keys() | after.keys() if before.get(key) != after.get(key)}
+    ignored = {key for key in before.keys() & after.keys() if before[key] != after[key]}
     try:
         return fingerprint(FORMAT, torch.__version__, network, *settings, ignored=ignored)
     except Exception as error:
@@ -78,6 +81,7 @@ class _Walk:
         self.outer: dict[str, str] = {}
         self.seen: dict[int, int] = {}
         self.alive: list[Any] = []
+        self.entered: set[Any] = set()
 
     def note(self, *words: Any) -> None:
         for word in words:
@@ -91,19 +95,22 @@ class _Walk:
             self.add(value)
 
     def add(self, value: Any) -> None:
-        self.note(type(value).__qualname__)
+        kind = type(value)
+        self.note(kind.__qualname__)
+        if _installed(kind.__module__) is None:
+            self.add(kind)
         if isinstance(value, PLAIN):
             self.note(value)
-            return
-        if isinstance(value, tuple):  # equal ones may be one object here and two elsewhere
+        elif isinstance(value, tuple):  # equal ones may be one object here and two elsewhere
             self.all(value)
-            return
-        if id(value) in self.seen:
+        elif isinstance(value, set | frozenset):
+            self.all(sorted(value, key=repr))
+        elif id(value) in self.seen:
             self.note(self.seen[id(value)])
-            return
-        self.seen[id(value)] = len(self.seen)
-        self.alive.append(value)  # or its id could come back
-        self._content(value)
+        else:
+            self.seen[id(value)] = len(self.seen)
+            self.alive.append(value)  # or its id could come back
+            self._content(value)
 
     def _content(self, value: Any) -> None:
         if isinstance(value, Tensor | np.ndarray):
@@ -116,19 +123,40 @@ class _Walk:
             self.type(value)
         elif isinstance(value, Mapping):
             self.all(item for pair in value.items() for item in pair)
-        elif isinstance(value, set | frozenset):
-            self.note(*sorted(map(repr, value)))
         elif isinstance(value, list):
             self.all(value)
         elif isinstance(value, types.MethodType):
             self.all((value.__func__, value.__self__))
         elif isinstance(value, functools.partial):
             self.all((value.func, value.args, value.keywords))
-        elif isinstance(value, types.BuiltinFunctionType | types.ModuleType):
+        elif isinstance(value, types.ModuleType):
+            self.version(value.__name__, value)
+        elif isinstance(value, types.BuiltinFunctionType):
             self.note(value.__name__)
-        else:  # as pickle would store it
-            reduced = value.__reduce_ex__(4)
-            self.all([reduced] if isinstance(reduced, str) else [*reduced[:3], *map(list, filter(None, reduced[3:5]))])
+            if value.__module__ is None:
+                self.add(value.__self__)
+            else:
+                self.version(value.__module__, value)
+        else:
+            self.instance(value)
+
+    def version(self, module: str, value: Any) -> None:
+        """Note the package that ``value`` comes from, for what has no code to look at."""
+        if (version := _installed(module)) is None:
+            raise TypeError(f"the code of {value!r} is not known")
+        self.note(module, version)
+
+    def instance(self, value: Any) -> None:
+        """Note any other object as pickle would store it."""
+        reduced = value.__reduce_ex__(4)
+        if not isinstance(reduced, str):
+            self.all([*reduced[:3], *map(list, filter(None, reduced[3:5]))])
+        elif hasattr(value, "__wrapped__"):  # a function behind a cache
+            self.all((reduced, value.__wrapped__))
+        else:
+            self.note(reduced)
+            if callable(value):
+                self.version(getattr(value, "__module__", type(value).__module__), value)
 
     def array(self, value: Tensor | np.ndarray) -> None:
         array = value.detach().cpu().contiguous() if isinstance(value, Tensor) else np.ascontiguousarray(value)
@@ -157,62 +185,105 @@ class _Walk:
             return
         self.all(value.__bases__)
         for name, part in vars(value).items():
-            if isinstance(part, staticmethod | classmethod):
-                part = part.__func__
-            if isinstance(part, property):
-                part = part.fget
-            if isinstance(part, types.FunctionType) or not name.startswith("__"):
+            part = _undescribed(part)
+            if name != "_abc_impl" and (not name.startswith("__") or callable(part)):
                 self.outside(value, name, part)
 
-    def function(self, value: Callable) -> None:
+    def function(self, value: Any) -> None:
         self.note(value.__module__, value.__qualname__)
-        if (version := _installed(value.__module__)) is not None:
+        version = _installed(value.__globals__.get("__name__"))
+        if version is not None:  # its code, but not what another package's closure holds
             self.note(version)
-            return
+            if "<locals>" not in value.__qualname__ and _installed(value.__module__) is not None:
+                return
         self.all((value.__defaults__, value.__kwdefaults__))
+        codes = list(_codes(value.__code__)) if version is None else []
+        names = {name for code in codes for name in code.co_names}
+        for name, part in vars(value).items():
+            self.outside(value, name, part)
         for name, cell in zip(value.__code__.co_freevars, value.__closure__ or (), strict=True):
-            self.outside(value, name, cell.cell_contents, follow=True)
-        self.code(value.__code__, value)
+            self.outside(value, name, cell.cell_contents, names)
+        for code in codes:
+            self.code(code, value, names)
 
-    def code(self, code: types.CodeType, function: Any) -> None:
+    def code(self, code: types.CodeType, function: Any, names: Collection[str]) -> None:
         self.note(code.co_code, code.co_names, code.co_varnames, code.co_freevars)
-        for constant in code.co_consts:
-            if isinstance(constant, types.CodeType):
-                self.code(constant, function)
-            elif not isinstance(constant, str) or constant != code.co_consts[0]:  # a docstring does nothing
+        for i, constant in enumerate(code.co_consts):
+            if not isinstance(constant, types.CodeType) and (i or constant != function.__doc__):  # it does nothing
                 self.add(constant)
-        for name in code.co_names:
-            if name in function.__globals__:
-                self.outside(function, name, function.__globals__[name])
+        scope = function.__globals__
+        for operation in dis.get_instructions(code):
+            name = operation.argval
+            if operation.opname in READS and name in scope:
+                self.outside(function, name, scope[name], names)
+            elif operation.opname == "IMPORT_NAME":
+                for module in _imported(name, scope.get("__package__") or ""):
+                    self.outside(function, name, module, names)
 
-    def outside(self, owner: Any, name: str, value: Any, *, follow: bool = False) -> None:
-        """Note a value that code refers to; other things than functions and plain values only if ``follow``."""
+    def outside(self, owner: Any, name: str, value: Any, names: Collection[str] = ()) -> None:
+        """Note a value that code refers to; of a module of the user's those parts that are in ``names``."""
         key = f"{owner.__module__}.{owner.__qualname__}.{name}"
-        if key in self.ignored:
-            return
-        if _is_plain(value):
+        if isinstance(value, types.ModuleType) and _installed(value.__name__) is None:
+            self.parts(value, names)
+        elif not _is_plain(value):
+            self.all((name, value))
+        elif key not in self.ignored:
             self.outer[key] = fingerprint(value)
             self.note(name, self.outer[key])
-        elif follow or isinstance(value, types.FunctionType):
-            self.all((name, value))
+
+    def parts(self, module: types.ModuleType, names: Collection[str]) -> None:
+        key = (module.__name__, frozenset(names))
+        if key in self.entered:
+            return
+        self.entered.add(key)
+        for name in sorted(vars(module).keys() & names):
+            part = vars(module)[name]
+            self.outside(types.SimpleNamespace(__module__=module.__name__, __qualname__=""), name, part, names)
+
+
+def _undescribed(part: Any) -> Any:
+    """Functions behind an attribute of a class."""
+    if isinstance(part, staticmethod | classmethod):
+        return part.__func__
+    if isinstance(part, property):
+        return part.fget, part.fset
+    return part.func if isinstance(part, functools.cached_property) else part
+
+
+def _codes(code: types.CodeType) -> Iterator[types.CodeType]:
+    yield code
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            yield from _codes(constant)
+
+
+def _imported(name: str, package: str) -> list[types.ModuleType]:
+    """Modules that ``import name`` within ``package`` may mean, relative ones included."""
+    roots = [package.rsplit(".", i)[0] + "." for i in range(package.count(".") + 1)] if package else []
+    found = (sys.modules.get((root + name).rstrip(".")) for root in ["", *roots])
+    return [module for module in found if module is not None]
 
 
 def _is_plain(value: Any) -> bool:
-    if isinstance(value, tuple | list | set | frozenset):
+    if type(value) in (tuple, list, set, frozenset):
         return all(map(_is_plain, value))
     if type(value) is dict:
         return all(map(_is_plain, value.values()))
-    return isinstance(value, (*PLAIN, Tensor, np.ndarray, np.generic))
+    return isinstance(value, (*PLAIN, Tensor, np.ndarray, np.generic)) and _installed(type(value).__module__) is not None
 
 
 @functools.cache
-def _installed(name: str) -> str | None:
+def _installed(name: str | None) -> str | None:
     """Version of the installed package that the module ``name`` belongs to; None for the user's own code."""
-    root = name.partition(".")[0]
+    root = (name or "").partition(".")[0]
     if root in sys.stdlib_module_names and root != "__main__":
         return sys.version.split()[0]
-    module = sys.modules.get(root)
+    module = sys.modules.get(name or "") or sys.modules.get(root)
     file = getattr(module, "__file__", None) or ""
     if "site-packages" in file or "dist-packages" in file:
-        return str(getattr(module, "__version__", ""))
+        versions = sorted(metadata.version(package) for package in _packages().get(root, ()))
+        return " ".join(versions) or getattr(sys.modules.get(root), "__version__", None)
     return None
+
+
+_packages = functools.cache(metadata.packages_distributions)

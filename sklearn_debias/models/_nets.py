@@ -9,14 +9,16 @@ from torch import Tensor, nn
 from sklearn_debias.core import SplitModule, split
 
 
-def linear(n_features: int, n_classes: int) -> SplitModule:
+def linear(n_features: int, n_classes: int, std: float | None = 0.01) -> SplitModule:
     """Logistic regression: the features are the input.
 
-    The weights start near zero, N(0, .01), so that a short fit ends where the data point, not where it began.
+    The weights start near zero, N(0, ``std``), so that a short fit ends where the data point, not where it
+    began. ``std=None`` starts as torch does, uniformly up to 1/sqrt(n_features).
     """
     head = nn.Linear(n_features, n_classes)
-    nn.init.normal_(head.weight, std=0.01)
-    nn.init.zeros_(head.bias)
+    if std is not None:
+        nn.init.normal_(head.weight, std=std)
+        nn.init.zeros_(head.bias)
     return SplitModule(nn.Identity(), head)
 
 

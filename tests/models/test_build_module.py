@@ -161,3 +161,11 @@ def test_an_unknown_biased_module_is_named():
     clf = LfFClassifier("mlp", biased_module="unknown", max_epochs=1)
     with pytest.raises(ValueError, match="`biased_module` must be one of"):
         clf.fit([[0.0], [1.0]], [0, 1])
+
+
+def test_a_linear_head_starts_near_zero_or_as_torch_does():
+    torch.manual_seed(0)
+    near, far = linear(400, 50), linear(400, 50, std=None)
+    assert float(near.head.weight.detach().std()) == pytest.approx(0.01, rel=0.05)
+    assert not near.head.bias.any()
+    assert float(far.head.weight.detach().abs().max()) == pytest.approx(1 / 20, rel=0.01)
