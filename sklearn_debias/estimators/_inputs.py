@@ -95,7 +95,7 @@ def _lazy(source: Source, n: int, size: tuple[int, int] | None) -> Inputs:
 
 
 def _check_channels(shape: tuple[int, ...]) -> None:
-    if shape[-1] in (1, 3, 4) and shape[1] not in (1, 3, 4):
+    if shape[-1] in (1, 3, 4) and shape[1] not in (1, 3, 4) and shape[2] > shape[3]:  # feature maps are square
         raise ValueError(
             f"`X` must be images with the channel axis second, (n, channels, height, width), got {shape}, which "
             f"looks like (n, height, width, channels). Use X.transpose(0, 3, 1, 2)."

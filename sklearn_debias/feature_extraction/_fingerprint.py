@@ -269,7 +269,9 @@ def _is_plain(value: Any) -> bool:
         return all(map(_is_plain, value))
     if type(value) is dict:
         return all(map(_is_plain, value.values()))
-    return isinstance(value, (*PLAIN, Tensor, np.ndarray, np.generic)) and _installed(type(value).__module__) is not None
+    return (
+        isinstance(value, (*PLAIN, Tensor, np.ndarray, np.generic)) and _installed(type(value).__module__) is not None
+    )
 
 
 @functools.cache

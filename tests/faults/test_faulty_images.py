@@ -180,3 +180,9 @@ def test_a_frame_of_one_column_of_paths_is_read(tmp_path):
     expected = linear().fit(paths, y).predict_proba(paths)
     frame = pd.DataFrame({"path": [str(path) for path in paths]})
     np.testing.assert_array_equal(linear().fit(frame, y).predict_proba(frame), expected)
+
+
+@pytest.mark.parametrize("shape", [(8, 4, 4), (16, 1, 1), (5, 3, 3)])
+def test_small_feature_maps_are_not_taken_for_channels_last(shape):
+    maps = np.random.default_rng(0).random((40, *shape), dtype=np.float32) + y[:, None, None, None]
+    assert linear().fit(maps, y).input_shape_ == shape
