@@ -19,6 +19,12 @@ def one_thread():
     torch.set_num_threads(1)
 
 
+@pytest.fixture(autouse=True)
+def same_start():
+    """Modules that a test draws from torch's global generator do not depend on the tests before it."""
+    torch.manual_seed(0)
+
+
 def pytest_collection_modifyitems(items):
     """The first process to start imports torch for many seconds."""
     for item in items:

@@ -3,8 +3,6 @@
 from collections.abc import Hashable
 from typing import Any
 
-from torch import nn
-
 from sklearn_debias.estimators._fit import Fit
 from sklearn_debias.estimators._params import SHARED_CONSTRAINTS
 from sklearn_debias.models import Normalize
@@ -23,13 +21,21 @@ def check_parameters(estimator: Any, fit_params: dict[str, Any]) -> None:
     """Raise where a parameter, or an argument of fit, asks for what a stack cannot do."""
     for name, off in OFF.items():
         value = getattr(estimator, name)
-        if value is not off and value != off:
-            raise NotStackableError(f"`{name}`={value!r} does not work in a stack of candidates. {ADVICE}")
+        if value is not off and value != off and not (name == "callbacks" and value in ([], (), "disable")):
+            advice = "Put an Embedder before a linear head, or use GridSearchCV." if name == "freeze" else ADVICE
+            raise NotStackableError(f"`{name}`={value!r} does not work in a stack of candidates. {advice}")
     loader = [key for key in estimator.net_params or {} if str(key).startswith(("iterator_train__", "callbacks__"))]
     if loader:
         raise NotStackableError(f"`{loader[0]}` of `net_params` does not work in a stack of candidates. {ADVICE}")
     if fit_params.get("validation_data") is not None:
         raise NotStackableError(f"`validation_data` does not work in a stack of candidates. {ADVICE}")
+
+
+def check_callbacks(estimator: Any) -> None:
+    """Raise where `set_callbacks` has given scikit-learn's callbacks to a classifier or pipeline."""
+    if callbacks := getattr(estimator, "_skl_callbacks", None):
+        names = ", ".join(type(callback).__name__ for callback in callbacks)
+        raise NotStackableError(f"`set_callbacks`: callbacks ({names}) do not work in a stack of candidates. {ADVICE}")
 
 
 def check_fit(fit: Fit, engine: Engine) -> None:
@@ -65,13 +71,9 @@ def stack_key(fit: Fit, engine: Engine, *, exact: bool) -> Hashable:
         fingerprint({name: getattr(estimator, name) for name in shared}),
         specs,
         shapes,
-        _layers(fit.roles),
+        repr(fit.roles),
         structure(fit.phases, exact=exact),
         optimizer_settings(engine.optimizer_),
         tuple(fit.feed.columns),
         len(estimator.classes_),
     )
-
-
-def _layers(roles: nn.ModuleDict) -> str:
-    return repr(roles)

@@ -11,7 +11,13 @@ from sklearn_debias.estimators._devices import on_own_terms
 from sklearn_debias.estimators._errors import readable_errors
 from sklearn_debias.estimators._fit import Fit
 from sklearn_debias.estimators._rows import Rows, choose_rows
-from sklearn_debias.estimators._stackable import NotStackableError, check_fit, check_parameters, stack_key
+from sklearn_debias.estimators._stackable import (
+    NotStackableError,
+    check_callbacks,
+    check_fit,
+    check_parameters,
+    stack_key,
+)
 from sklearn_debias.training import Engine, Feed, Member
 
 
@@ -140,4 +146,4 @@ def _same_feed(one: Feed, other: Feed) -> bool:
     )
 
 
-__all__ = ["Fold", "NotStackableError", "Trial"]
+__all__ = ["Fold", "NotStackableError", "Trial", "check_callbacks"]

@@ -25,8 +25,8 @@ from sklearn_debias.feature_extraction._cache import open_cache
 from sklearn_debias.feature_extraction._embedding import Embedding, batch_rows, differ, is_constant
 from sklearn_debias.feature_extraction._fingerprint import fingerprint, name_of, outer_values
 from sklearn_debias.feature_extraction._network import build_features, run
-from sklearn_debias.feature_extraction._storage import allocate, cache_folder, n_bytes
-from sklearn_debias.training import Streams
+from sklearn_debias.feature_extraction._storage import allocate, cache_folder
+from sklearn_debias.training import Streams, n_bytes
 
 PRIVATE = ("_fitted", "_input_high", "_n_features_out", "_name")  # gone before the next fit
 SIZE = [Interval(Integral, 1, None, closed="left"), str]

@@ -3,7 +3,6 @@
 import contextlib
 import math
 import os
-import re
 import tempfile
 import weakref
 from pathlib import Path
@@ -15,19 +14,6 @@ from sklearn_debias.estimators._errors import warn
 from sklearn_debias.feature_extraction._segments import make_usable
 
 VARIABLE = "SKLEARN_DEBIAS_CACHE"
-UNITS = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
-
-
-def n_bytes(value: Any, name: str) -> int:
-    """Number of bytes of an int or a text such as "2GB"."""
-    if isinstance(value, str):
-        found = re.fullmatch(r"\s*(\d+(?:\.\d*)?)\s*([KMGT]?B)\s*", value, flags=re.IGNORECASE)
-        size = int(float(found[1]) * UNITS[found[2].upper()]) if found else 0
-    else:
-        size = int(value)
-    if size < 1:
-        raise ValueError(f"`{name}` must be an int >= 1 (bytes) or a text such as '500MB' or '2GB', got {value!r}.")
-    return size
 
 
 def allocate(shape: tuple[int, int], dtype: str, limit: int) -> np.ndarray:

@@ -1,6 +1,5 @@
 """GridSearchCV that trains all candidates, folds and seeds of a head in a few vmapped runs."""
 
-import re
 from numbers import Integral
 from typing import Any, ClassVar
 
@@ -11,10 +10,9 @@ from sklearn.utils._param_validation import Interval
 
 from sklearn_debias.model_selection._candidates import last_step
 from sklearn_debias.model_selection._replay import Replay
+from sklearn_debias.training import n_bytes
 
 __all__ = ["BatchedGridSearchCV"]
-
-UNITS = {"KB": 2**10, "MB": 2**20, "GB": 2**30}
 
 
 class BatchedGridSearchCV(GridSearchCV):
@@ -23,8 +21,9 @@ class BatchedGridSearchCV(GridSearchCV):
     A drop-in :class:`~sklearn.model_selection.GridSearchCV` for the torch classifiers of this package on 2-D X, and
     for pipelines that end in one. Candidates that differ in numbers only (``lr``, ``weight_decay``, ``lam``,
     ``q``, ``epsilon``, seeds ...) share one vmapped run; those that differ in structure (``max_epochs``,
-    ``module__hidden``, switches ...) make separate runs. Scoring, routing, ``cv_results_`` and refit are
-    scikit-learn's own. With an int `random_state` the results are those of GridSearchCV up to rounding.
+    ``module__hidden``, switches ...) make separate runs, and so do the seeds of AFRClassifier, which set how it
+    splits the rows. Scoring, routing, ``cv_results_`` and refit are scikit-learn's own. With an int `random_state`
+    the results are those of GridSearchCV up to rounding.
 
     Parameters
     ----------
@@ -54,8 +53,8 @@ class BatchedGridSearchCV(GridSearchCV):
         ``split{i}_test_score`` belongs to fold ``i // n_seeds`` and seed ``i % n_seeds``; mean and std run over
         all of them.
     memory : int or str, default="1GB"
-        Bytes that a run may take beside the data: parameters, gradients, slots of the optimiser, states and
-        activations. More candidates make more runs.
+        Bytes (1GB is 10**9) that a run may take beside the data: parameters, gradients, slots of the optimiser,
+        states and activations. More candidates make more runs.
 
     Attributes
     ----------
@@ -68,10 +67,10 @@ classes_, n_features_in_, feature_names_in_
     Raises
     ------
     TypeError
-        If the estimator is not a torch classifier of this package.
+        If the estimator, or one that the grid makes of it, is not a torch classifier of this package.
     ValueError
         If a candidate cannot be trained in a stack: images, modules with buffers (BatchNorm), ``augment``,
-        ``monitor`` and others. The message names the parameter or the module.
+        ``monitor``, callbacks and others. The message names the parameter or the module.
 
     Examples
     --------
@@ -139,19 +138,9 @@ classes_, n_features_in_, feature_names_in_
         """
         last_step(self.estimator)
         self._validate_params()
-        budget = read_memory(self.memory)
+        budget = n_bytes(self.memory, "memory")
         X, y = indexable(X, y)
         search = Replay(self, X, y, budget)
         search.run(params)
         self.__dict__.update(search.fitted())
         return self
-
-
-def read_memory(memory: int | str) -> int:
-    """Bytes of the `memory` parameter."""
-    if not isinstance(memory, str):
-        return int(memory)
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMG]B)", memory.strip().upper())
-    if found is None or float(found[1]) <= 0:
-        raise ValueError(f"`memory` must be a number of bytes, or a text such as '500MB' or '2GB', got {memory!r}.")
-    return int(float(found[1]) * UNITS[found[2]])

@@ -14,7 +14,7 @@ from tqdm.auto import tqdm
 
 from sklearn_debias.estimators._base import BaseDebiasClassifier
 from sklearn_debias.estimators._devices import on_own_terms
-from sklearn_debias.estimators._trial import Fold, NotStackableError, Trial
+from sklearn_debias.estimators._trial import Fold, NotStackableError, Trial, check_callbacks
 from sklearn_debias.exceptions import OutOfMemoryError
 from sklearn_debias.training import Member, fingerprint, sweep
 
@@ -49,6 +49,8 @@ class Candidate:
         """Begin the fit; what goes wrong is kept, as a search goes on."""
         start = perf_counter()
         try:
+            for fitted in (self.estimator, last_step(self.estimator)):
+                check_callbacks(fitted)
             known = self._prepare(X, y, fit_params, prepared)
             trial = Trial(last_step(self.estimator), known.fold)
             trial.open(known.X, known.y, **known.fit_params)
@@ -64,7 +66,7 @@ class Candidate:
         """Run the earlier steps, or take what equal ones have made of this fold."""
         if not isinstance(self.estimator, Pipeline):
             return prepared.setdefault(None, Prepared([], X, y, fit_params))
-        key = fingerprint(self.estimator[:-1].get_params())
+        key = fingerprint(self.estimator[:-1])
         if key in prepared:
             self.estimator.steps = [*prepared[key].steps, self.estimator.steps[-1]]
             return prepared[key]

@@ -14,7 +14,7 @@ from sklearn.utils.metaestimators import _safe_split
 from sklearn.utils.validation import _check_method_params
 from tqdm.auto import tqdm
 
-from sklearn_debias.model_selection._candidates import Candidate, reseeded, train
+from sklearn_debias.model_selection._candidates import Candidate, last_step, reseeded, train
 
 MANY = 8  # candidates with which one fold at a time makes large enough stacks
 
@@ -71,6 +71,8 @@ class Replay(GridSearchCV):
 
     def _run_search(self, evaluate_candidates: Callable, *, callback_ctx: Any = None) -> None:
         candidates = list(ParameterGrid(self.param_grid))
+        for setting in candidates:
+            last_step(self._set(setting))
         splits = list(self._checked_cv_orig.split(self.X, self.y, **self.routed.splitter.split))
         self.outcomes.extend(self._train(candidates, splits))
         self.seconds = [outcome.seconds for outcome in self.outcomes]
@@ -89,14 +91,17 @@ class Replay(GridSearchCV):
                 given = _check_method_params(self.X, params=self.routed.estimator.fit, indices=rows)
                 prepared: dict = {}
                 for (c, setting), seed in product(enumerate(settings), range(self.n_seeds)):
-                    estimator = clone(self.own).set_params(**clone(setting, safe=False))
-                    made[c, i, seed] = Candidate(reseeded(estimator, seed, fresh))
+                    made[c, i, seed] = Candidate(reseeded(self._set(setting), seed, fresh))
                     made[c, i, seed].open(X, y, given, prepared)
                     pending.append(made[c, i, seed])
                 if len(settings) >= MANY or i == len(splits) - 1:
                     train(pending, budget=self.budget, bar=bar)
                     pending = []
         return [made[key] for key in sorted(made)]
+
+    def _set(self, setting: dict[str, Any]) -> Any:
+        """An unfitted estimator with these parameters."""
+        return clone(self.own).set_params(**clone(setting, safe=False))
 
     def _format_results(
         self, candidate_params: Any, n_splits: int, out: list[dict], more_results: Any = None

@@ -5,6 +5,7 @@ from sklearn_debias.training._blame import blamed
 from sklearn_debias.training._engine import Engine, Observer, Roles
 from sklearn_debias.training._feed import Feed, Prepare, padded
 from sklearn_debias.training._members import Member
+from sklearn_debias.training._sizes import n_bytes
 from sklearn_debias.training._sources import ArraySource, DatasetSource, ImageSource, Source
 from sklearn_debias.training._stacked_optimizers import optimizer_settings
 from sklearn_debias.training._streams import Noise, Streams
@@ -30,6 +31,7 @@ __all__ = [
     "cpu_threads",
     "crop_flip",
     "fingerprint",
+    "n_bytes",
     "optimizer_settings",
     "padded",
     "structure",

@@ -70,6 +70,11 @@ class Member:
             state |= objective.init(nets, self.data)
         return state
 
+    def leave(self) -> None:
+        """Give the modules storage of their own: in a stack they are rows of a shared one."""
+        for parameter in self.engine.module_.parameters():
+            parameter.data = parameter.detach().clone()
+
 
 @dataclass(frozen=True)
 class Cost:

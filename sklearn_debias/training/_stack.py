@@ -19,7 +19,9 @@ Nested = dict[str, dict[str, Tensor]]
 
 
 class Stack:
-    """The members of one stack in one phase. Their own modules become views of it, and so are trained with it.
+    """The members of one stack in one phase.
+
+    Their own modules become views of it, and so are trained with it, until `Member.leave`.
 
     Parameters
     ----------
@@ -134,8 +136,8 @@ class Stack:
             self.shared.pop(name, None)
 
     def state_of(self, i: int) -> dict[str, Tensor]:
-        """State of one member."""
-        return {**self.shared, **{name: value[i] for name, value in self.state.items()}}
+        """State of one member, which does not keep the stack alive."""
+        return {**self.shared, **{name: value[i].clone() for name, value in self.state.items()}}
 
     def finite(self) -> Tensor:
         """Which members' parameters are finite, (members,)."""

@@ -1,17 +1,24 @@
 """What two fits must have in common to be trained as one stack, and the numbers in which they may differ."""
 
 import numbers
+import weakref
 from collections.abc import Hashable, Mapping
 from dataclasses import fields, is_dataclass, replace
 from functools import partial
 from typing import Any
 
 import joblib
-from torch import nn
+import torch
+from sklearn.base import BaseEstimator
+from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from sklearn_debias.core import Objective, Phase
 
 Path = tuple[str, ...]
+
+KEPT_BY_CLONE = ("_metadata_request", "_sklearn_output_config")  # beside the parameters
+OF_EVERY_MODULE = vars(nn.Module()).keys() - {"training"}
 
 
 def settings_of(objective: Objective, *, exact: bool = False) -> dict[Path, float]:
@@ -67,10 +74,14 @@ def _is_number(value: Any) -> bool:
 
 
 def fingerprint(value: Any) -> Hashable:
-    """Equal for equal parameter values, clones of modules, partials and arrays included."""
+    """Equal for equal parameter values, clones of estimators, modules, partials and arrays included."""
+    if isinstance(value, Tensor):
+        return _of_tensor(value)
     if isinstance(value, nn.Module):
-        state = {name: tensor.cpu().numpy() for name, tensor in value.state_dict().items()}
-        return type(value), repr(value), joblib.hash(state)
+        return _of_module(value)
+    if isinstance(value, BaseEstimator) and type(value).__sklearn_clone__ is BaseEstimator.__sklearn_clone__:
+        settings = {name: vars(value).get(name) for name in KEPT_BY_CLONE}
+        return type(value), fingerprint(value.get_params(deep=False)), fingerprint(settings)
     if isinstance(value, partial):
         return value.func, fingerprint(value.args), fingerprint(value.keywords)
     if isinstance(value, Mapping):
@@ -83,3 +94,33 @@ def fingerprint(value: Any) -> Hashable:
         return joblib.hash(value)
     except Exception:  # what cannot be pickled equals itself only
         return id(value)
+
+
+def _of_module(module: nn.Module) -> Hashable:
+    """Equal for modules of one class with the same tensors and the same plain attributes."""
+    tensors = {**dict(module.named_parameters()), **dict(module.named_buffers())}
+    own = {
+        name: (type(part), _of_attribute({k: v for k, v in vars(part).items() if k not in OF_EVERY_MODULE}))
+        for name, part in module.named_modules()
+    }
+    return type(module), repr(module), fingerprint(tensors), tuple(own.items())
+
+
+def _of_attribute(value: Any) -> Hashable:
+    """As `fingerprint`, but a module inside counts by its class: it may be the one that holds it."""
+    if isinstance(value, (nn.Module, weakref.ref)):
+        return (type(value),)
+    if isinstance(value, Mapping):
+        return tuple((key, _of_attribute(value[key])) for key in sorted(value, key=repr))
+    if isinstance(value, (list, tuple)):
+        return type(value), tuple(map(_of_attribute, value))
+    return fingerprint(value)
+
+
+def _of_tensor(tensor: Tensor) -> Hashable:
+    if is_lazy(tensor):
+        return type(tensor)
+    if tensor.layout != torch.strided or tensor.is_quantized or tensor.is_meta:  # equals itself only
+        return id(tensor)
+    content = tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy()
+    return str(tensor.dtype), tuple(tensor.shape), tensor.requires_grad, joblib.hash(content)

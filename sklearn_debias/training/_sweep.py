@@ -55,6 +55,7 @@ def sweep(
             if chunk_left:
                 _Run(chunk_left, i, cost, exact).train(progress)
         for member in chunk:
+            member.leave()
             finish(member)
 
 

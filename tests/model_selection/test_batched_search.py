@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+from collections import Counter
 from functools import partial
 
 import numpy as np
@@ -11,16 +12,19 @@ from scipy import sparse
 from searches import METHODS, SHARED, Records, assert_close_fits, assert_equal_scores, both, rows
 from sklearn import config_context
 from sklearn.base import clone
+from sklearn.callback import ProgressBar
 from sklearn.exceptions import FitFailedWarning
+from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch.optim.lr_scheduler import CosineAnnealingLR, OneCycleLR, ReduceLROnPlateau, StepLR
 
-from sklearn_debias import BiasAdvClassifier, ERMClassifier, JTTClassifier, LfFClassifier, ULEClassifier
+from sklearn_debias import AFRClassifier, BiasAdvClassifier, ERMClassifier, JTTClassifier, LfFClassifier, ULEClassifier
+from sklearn_debias.feature_extraction import Embedder
 from sklearn_debias.metrics import group_mean_accuracy_scorer, worst_group_accuracy_scorer
-from sklearn_debias.model_selection import BatchedGridSearchCV, BiasStratifiedKFold
+from sklearn_debias.model_selection import BatchedGridSearchCV, BiasStratifiedKFold, _candidates
 from sklearn_debias.testing._asserts import generators_untouched
 
 ERM = ERMClassifier(**SHARED, dtype="float64")
@@ -103,6 +107,44 @@ def test_earlier_steps_of_a_pipeline_are_fitted_once_per_fold():
     assert_close_fits(expected, scorer.seen, 1e-9)
 
 
+def test_an_embedder_that_holds_a_network_is_fitted_once_per_fold(monkeypatch):
+    fits, lanes, fit, sweep = [], [], Embedder.fit, _candidates.sweep
+
+    def counted(embedder, X, y=None):
+        fits.append(len(X))
+        return fit(embedder, X, y)
+
+    def watched(members, **options):
+        lanes.append(Counter(member.lane for member in members))
+        return sweep(members, **options)
+
+    rng = np.random.default_rng(0)
+    X, y = rng.random((40, 1, 8, 8), dtype=np.float32), np.arange(40) % 2
+    network = torch.nn.Sequential(torch.nn.Conv2d(1, 4, 3), torch.nn.ReLU(), torch.nn.Flatten())
+    model = make_pipeline(Embedder(network, cache_dir=None, device="cpu"), StandardScaler(), clone(ERM))
+    grid = {"ermclassifier__lr": [0.01, 0.1], "ermclassifier__weight_decay": [0.0, 0.1]}
+    one = GridSearchCV(model, grid, scoring=Records(), cv=2).fit(X, y)
+    monkeypatch.setattr(Embedder, "fit", counted)
+    monkeypatch.setattr(_candidates, "sweep", watched)
+    scorer = Records()
+    other = BatchedGridSearchCV(model, grid, scoring=scorer, cv=2).fit(X, y)
+    assert fits == [20, 20, 40]
+    assert [sorted(found.values()) for found in lanes] == [[4, 4]]
+    assert_equal_scores(one, other)
+    assert_close_fits(one.scoring.seen, scorer.seen, 1e-9)
+
+
+def test_earlier_steps_that_are_unlike_are_kept_apart():
+    X, y, _ = rows()
+    frozen = [FrozenEstimator(StandardScaler().fit(scale * X)) for scale in (1, 100)]
+    one, other = (
+        kind(make_pipeline(StandardScaler(), ERM), {"standardscaler": frozen}, scoring=Records(), cv=2).fit(X, y)
+        for kind in (GridSearchCV, BatchedGridSearchCV)
+    )
+    assert_equal_scores(one, other)
+    assert_close_fits(one.scoring.seen, other.scoring.seen, 1e-9)
+
+
 def test_prefixed_and_nested_parameters():
     base = JTTClassifier(identification_epochs=1)
     model = make_pipeline(StandardScaler(), BiasAdvClassifier(base=base, module="mlp", **SHARED, dtype="float64"))
@@ -122,6 +164,15 @@ def test_seeds_are_fits_with_consecutive_random_states():
     np.testing.assert_array_equal(together, alone)
     np.testing.assert_allclose(other.cv_results_["std_test_score"], alone.reshape(9, 2).std(0))
     assert other.best_estimator_.random_state == 0
+
+
+@pytest.mark.parametrize(("model", "runs"), [(ERMClassifier(), [12]), (AFRClassifier(), [4, 4, 4])])
+def test_seeds_share_a_run_but_for_afr_which_splits_by_them(model, runs, monkeypatch):
+    found, sweep = [], _candidates.sweep
+    monkeypatch.setattr(_candidates, "sweep", lambda members, **kw: found.append(len(members)) or sweep(members, **kw))
+    model = clone(model).set_params(**SHARED)
+    BatchedGridSearchCV(model, {"lr": [0.01, 0.1]}, cv=2, n_seeds=3, refit=False).fit(*rows()[:2])
+    assert found == runs
 
 
 def test_many_small_lanes_are_trained_side_by_side():
@@ -237,11 +288,54 @@ def test_images_other_estimators_and_validation_data_are_refused():
         BatchedGridSearchCV(ERM, {"lr": [0.1]}).fit(X, y, validation_data=(X, y))
 
 
+def test_callbacks_of_scikit_learn_are_refused():
+    X, y, _ = rows()
+    inside = make_pipeline(StandardScaler(), clone(ERM).set_callbacks(ProgressBar()))
+    around = make_pipeline(StandardScaler(), clone(ERM)).set_callbacks(ProgressBar())
+    for model, name in ((inside[-1], "lr"), (inside, "ermclassifier__lr"), (around, "ermclassifier__lr")):
+        with pytest.raises(ValueError, match=r"callbacks \(ProgressBar\) do not work in a stack.*GridSearchCV"):
+            BatchedGridSearchCV(model, {name: [0.01, 0.1]}, cv=2).fit(X, y)
+
+
+@pytest.mark.parametrize("wrong", [LogisticRegression(), "passthrough", None])
+def test_a_wrong_last_step_in_the_grid_is_refused_before_training(wrong):
+    X, y, _ = rows()
+    model = Pipeline([("scale", CountingScaler()), ("clf", clone(ERM))])
+    CountingScaler.fits.clear()
+    for grid in ({"clf": [clone(ERM), wrong]}, [{"clf__lr": np.logspace(-3, -1, 9)}, {"clf": [wrong]}]):
+        with pytest.raises(TypeError, match="`estimator` must be .*Use sklearn.model_selection.GridSearchCV"):
+            BatchedGridSearchCV(model, grid, cv=2).fit(X, y)
+    assert CountingScaler.fits == []
+
+
+def test_a_candidate_keeps_its_own_parameters_only():
+    X, y, _ = rows()
+    stored = []
+
+    def scorer(estimator, X, y):
+        parameters = list(estimator.net_.module_.parameters())
+        stored.append(([p.untyped_storage().nbytes() for p in parameters], [p.nbytes for p in parameters]))
+        stored[-1] += (len(pickle.dumps(estimator)),)
+        return estimator.score(X, y)
+
+    for model in (ERM, JTTClassifier(identification_epochs=1, **SHARED)):
+        sizes = []
+        for settings in (1, 20):
+            stored.clear()
+            grid = {"lr": np.linspace(0.01, 0.02, settings)}
+            search = BatchedGridSearchCV(model, grid, scoring=scorer, cv=2).fit(X, y)
+            assert len(stored) == 2 * settings
+            scorer(search.best_estimator_, X, y)
+            assert all(held == own for held, own, _ in stored)
+            sizes.append(max(size for *_, size in stored[:-1]))
+        assert sizes[1] < 1.1 * sizes[0]
+
+
 @pytest.mark.parametrize(
     ("change", "error", "match"),
     [
-        ({"memory": "much"}, ValueError, "`memory` must be a number of bytes.*'much'"),
-        ({"memory": "0GB"}, ValueError, "`memory` must be a number of bytes.*'0GB'"),
+        ({"memory": "much"}, ValueError, "`memory` must be an int >= 1 .*'500MB'.*got 'much'"),
+        ({"memory": "0GB"}, ValueError, "`memory` must be an int >= 1 .*'500MB'.*got '0GB'"),
         ({"memory": 0}, ValueError, "'memory' parameter"),
         ({"n_seeds": 0}, ValueError, "'n_seeds' parameter"),
         ({"n_seeds": 1.5}, ValueError, "'n_seeds' parameter"),

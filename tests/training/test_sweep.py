@@ -1,5 +1,6 @@
 """The parts of a sweep: numbers that vary, optimisers, layout, memory."""
 
+import copy
 import weakref
 from functools import partial
 
@@ -7,15 +8,20 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from sklearn.base import clone
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from torch import nn
 from torch.func import vmap
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from sklearn_debias import ERMClassifier, LfFClassifier
 from sklearn_debias.core import Phase
+from sklearn_debias.feature_extraction import Embedder
 from sklearn_debias.model_selection import BatchedGridSearchCV
 from sklearn_debias.objectives import ERM, BiasAdv, LfF, UpweightErrors
 from sklearn_debias.training._layout import ClassesFirst
+from sklearn_debias.training._members import Member
 from sklearn_debias.training._stacked_optimizers import optimizer_settings, stack_optimizer
 from sklearn_debias.training._structure import fingerprint, settings_of, structure, with_settings
 from sklearn_debias.training._sweep import _Run
@@ -144,6 +150,17 @@ def test_fingerprints_of_clones_are_equal():
     assert len({fingerprint(v) for v in (1, 1.0, True, "1", None, (1,), [1])}) == 7
     function = lambda x: x  # noqa: E731
     assert fingerprint(function) == fingerprint(function)
+    embedder = make_pipeline(Embedder(pair(1)), StandardScaler())
+    assert fingerprint(clone(embedder)) == fingerprint(clone(embedder))
+    assert fingerprint(embedder) != fingerprint(make_pipeline(Embedder(pair(2)), StandardScaler()))
+    assert fingerprint(StandardScaler()) != fingerprint(StandardScaler().set_output(transform="pandas"))
+    sparse = torch.eye(2).to_sparse()
+    assert fingerprint(sparse) == fingerprint(sparse) != fingerprint(sparse.to_dense())
+    half, lazy, scaled = pair(1).bfloat16(), nn.LazyLinear(2), pair(1)
+    half.scale, half.inside, scaled.scale = 2.0, [half], 3.0
+    for module in (half, lazy, scaled, nn.LSTM(2, 3)):
+        assert fingerprint(copy.deepcopy(module)) == fingerprint(module)
+    assert len({fingerprint(module) for module in (half, lazy, scaled, pair(1), pair(1).half())}) == 5
 
 
 class Living(TorchDispatchMode):
@@ -179,12 +196,21 @@ def test_peak_memory_is_data_parameters_gradients_and_slots(optimizer, slots, mo
         with memory:
             train(run, progress)
 
+    def leaving(member):
+        with memory:
+            leave(member)
+            left.append(memory.now)
+
+    left, leave = [], Member.leave
     monkeypatch.setattr(_Run, "train", watched)
+    monkeypatch.setattr(Member, "leave", leaving)
     one_fold = [(np.arange(100), np.arange(100, n))]
     BatchedGridSearchCV(model, {"lr": np.logspace(-4, -2, settings).tolist()}, cv=one_fold, refit=False).fit(X, y)
     stacked, data = settings * (2 * d + 2) * 4, X.nbytes
     activations = settings * 8 * 2 * 4 * 20
     assert (2 + slots) * stacked < memory.peak <= data + (2 + slots) * stacked + activations
+    assert len(left) == settings
+    assert max(left) <= data + 2 * stacked  # the stack, and the copies that replace it
 
 
 def test_runs_of_one_member_and_small_budgets_reach_the_same():
