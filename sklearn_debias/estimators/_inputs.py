@@ -147,8 +147,9 @@ def _is_dataset(X: Any) -> bool:
 def _as_paths(X: Any) -> Any:
     """The paths in a 1-D list or array of them, or None."""
     if isinstance(X, pd.DataFrame) and X.shape[1] == 1:  # a column of paths, as a ColumnTransformer passes it
-        column = X.iloc[:, 0].to_numpy()
-        return _as_paths(column) if column.dtype == object or column.dtype.kind in "UT" else None
+        column = X.iloc[:, 0].to_numpy(dtype=object)
+        named = [isinstance(v, os.PathLike) or (isinstance(v, str) and os.path.exists(v)) for v in column[:1]]
+        return _as_paths(column) if any(named) else None
     if isinstance(X, (str, os.PathLike)):
         raise TypeError(f"`X` must be a list of image paths, got the single path {str(X)!r}. Pass [path].")
     if not isinstance(X, (list, tuple, np.ndarray)):
