@@ -4,10 +4,8 @@ import contextlib
 import dis
 import functools
 import hashlib
-import sys
 import types
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from importlib import metadata
+from collections.abc import Collection, Iterable
 from typing import Any
 
 import numpy as np
@@ -15,9 +13,11 @@ import torch
 from torch import Tensor, nn
 
 from sklearn_debias.estimators._errors import warn
+from sklearn_debias.feature_extraction._origin import codes, imported, installed
 
 FORMAT = 2  # of the cache, and of what decides an embedding
 PLAIN = (type(None), bool, int, float, complex, str, bytes, torch.dtype, torch.device)
+LEAVES = (*PLAIN, Tensor, np.ndarray, np.generic)
 READS = ("LOAD_GLOBAL", "LOAD_NAME")
 SKIPPED = {"training", "_parameters", "_buffers", "_modules"}  # walked by name, or equal in all embedders
 
@@ -28,11 +28,7 @@ def fingerprint(*values: Any, ignored: Collection[str] = ()) -> str:
     A network counts with its architecture, tensors, plain attributes, and the code of classes and functions that
     are not from an installed package; installed packages count by name and version. Code counts with all that it
     refers to outside of itself by a name that is written in it, except plain values in ``ignored``.
-
-    Raises
-    ------
-    TypeError
-        Where a value has no content to name it by, such as an open file.
+    A value that has no content to name it by, such as an open file, is an error.
     """
     walk = _Walk(ignored)
     walk.all(values)
@@ -53,12 +49,7 @@ def outer_values(network: nn.Module) -> dict[str, str]:
 def name_of(network: nn.Module, *settings: Any, before: dict[str, str]) -> str | None:
     """Name of ``network`` and ``settings`` for the cache, or None, with a warning, where it has none.
 
-    Parameters
-    ----------
-    network : nn.Module
-    *settings : plain values
-    before : dict
-        Its `outer_values` before a forward pass.
+    ``before`` are its `outer_values` before a forward pass.
     """
     after = outer_values(network)
     ignored = {key for key in before.keys() & after.keys() if before[key] != after[key]}
@@ -97,7 +88,7 @@ class _Walk:
     def add(self, value: Any) -> None:
         kind = type(value)
         self.note(kind.__qualname__)
-        if _installed(kind.__module__) is None:
+        if installed(kind.__module__) is None:
             self.add(kind)
         if isinstance(value, PLAIN):
             self.note(value)
@@ -121,14 +112,10 @@ class _Walk:
             self.function(value)
         elif isinstance(value, type):
             self.type(value)
-        elif isinstance(value, Mapping):
-            self.all(item for pair in value.items() for item in pair)
         elif isinstance(value, list):
             self.all(value)
         elif isinstance(value, types.MethodType):
             self.all((value.__func__, value.__self__))
-        elif isinstance(value, functools.partial):
-            self.all((value.func, value.args, value.keywords))
         elif isinstance(value, types.ModuleType):
             self.version(value.__name__, value)
         elif isinstance(value, types.BuiltinFunctionType):
@@ -142,7 +129,7 @@ class _Walk:
 
     def version(self, module: str, value: Any) -> None:
         """Note the package that ``value`` comes from, for what has no code to look at."""
-        if (version := _installed(module)) is None:
+        if (version := installed(module)) is None:
             raise TypeError(f"the code of {value!r} is not known")
         self.note(module, version)
 
@@ -180,30 +167,35 @@ class _Walk:
 
     def type(self, value: type) -> None:
         self.note(value.__module__, value.__qualname__)
-        if (version := _installed(value.__module__)) is not None:
+        if (version := installed(value.__module__)) is not None:
             self.note(version)
             return
         self.all(value.__bases__)
         for name, part in vars(value).items():
-            part = _undescribed(part)
+            if isinstance(part, staticmethod | classmethod):
+                part = part.__func__
+            elif isinstance(part, property):
+                part = part.fget, part.fset
+            elif isinstance(part, functools.cached_property):
+                part = part.func
             if name != "_abc_impl" and (not name.startswith("__") or callable(part)):
                 self.outside(value, name, part)
 
     def function(self, value: Any) -> None:
         self.note(value.__module__, value.__qualname__)
-        version = _installed(value.__globals__.get("__name__"))
+        version = installed(value.__globals__.get("__name__"))
         if version is not None:  # its code, but not what another package's closure holds
             self.note(version)
-            if "<locals>" not in value.__qualname__ and _installed(value.__module__) is not None:
+            if "<locals>" not in value.__qualname__ and installed(value.__module__) is not None:
                 return
         self.all((value.__defaults__, value.__kwdefaults__))
-        codes = list(_codes(value.__code__)) if version is None else []
-        names = {name for code in codes for name in code.co_names}
+        parts = list(codes(value.__code__)) if version is None else []
+        names = {name for code in parts for name in code.co_names}
         for name, part in vars(value).items():
             self.outside(value, name, part)
         for name, cell in zip(value.__code__.co_freevars, value.__closure__ or (), strict=True):
             self.outside(value, name, cell.cell_contents, names)
-        for code in codes:
+        for code in parts:
             self.code(code, value, names)
 
     def code(self, code: types.CodeType, function: Any, names: Collection[str]) -> None:
@@ -217,51 +209,22 @@ class _Walk:
             if operation.opname in READS and name in scope:
                 self.outside(function, name, scope[name], names)
             elif operation.opname == "IMPORT_NAME":
-                for module in _imported(name, scope.get("__package__") or ""):
+                for module in imported(name, scope.get("__package__") or ""):
                     self.outside(function, name, module, names)
 
     def outside(self, owner: Any, name: str, value: Any, names: Collection[str] = ()) -> None:
         """Note a value that code refers to; of a module of the user's those parts that are in ``names``."""
-        key = f"{owner.__module__}.{owner.__qualname__}.{name}"
-        if isinstance(value, types.ModuleType) and _installed(value.__name__) is None:
-            self.parts(value, names)
+        key = f"{getattr(owner, '__module__', '')}.{getattr(owner, '__qualname__', owner.__name__)}.{name}"
+        if isinstance(value, types.ModuleType) and installed(value.__name__) is None:
+            if (visit := (value.__name__, frozenset(names))) not in self.entered:
+                self.entered.add(visit)
+                for part in sorted(vars(value).keys() & names):
+                    self.outside(value, part, vars(value)[part], names)
         elif not _is_plain(value):
             self.all((name, value))
         elif key not in self.ignored:
             self.outer[key] = fingerprint(value)
             self.note(name, self.outer[key])
-
-    def parts(self, module: types.ModuleType, names: Collection[str]) -> None:
-        key = (module.__name__, frozenset(names))
-        if key in self.entered:
-            return
-        self.entered.add(key)
-        for name in sorted(vars(module).keys() & names):
-            part = vars(module)[name]
-            self.outside(types.SimpleNamespace(__module__=module.__name__, __qualname__=""), name, part, names)
-
-
-def _undescribed(part: Any) -> Any:
-    """Functions behind an attribute of a class."""
-    if isinstance(part, staticmethod | classmethod):
-        return part.__func__
-    if isinstance(part, property):
-        return part.fget, part.fset
-    return part.func if isinstance(part, functools.cached_property) else part
-
-
-def _codes(code: types.CodeType) -> Iterator[types.CodeType]:
-    yield code
-    for constant in code.co_consts:
-        if isinstance(constant, types.CodeType):
-            yield from _codes(constant)
-
-
-def _imported(name: str, package: str) -> list[types.ModuleType]:
-    """Modules that ``import name`` within ``package`` may mean, relative ones included."""
-    roots = [package.rsplit(".", i)[0] + "." for i in range(package.count(".") + 1)] if package else []
-    found = (sys.modules.get((root + name).rstrip(".")) for root in ["", *roots])
-    return [module for module in found if module is not None]
 
 
 def _is_plain(value: Any) -> bool:
@@ -269,23 +232,4 @@ def _is_plain(value: Any) -> bool:
         return all(map(_is_plain, value))
     if type(value) is dict:
         return all(map(_is_plain, value.values()))
-    return (
-        isinstance(value, (*PLAIN, Tensor, np.ndarray, np.generic)) and _installed(type(value).__module__) is not None
-    )
-
-
-@functools.cache
-def _installed(name: str | None) -> str | None:
-    """Version of the installed package that the module ``name`` belongs to; None for the user's own code."""
-    root = (name or "").partition(".")[0]
-    if root in sys.stdlib_module_names and root != "__main__":
-        return sys.version.split()[0]
-    module = sys.modules.get(name or "") or sys.modules.get(root)
-    file = getattr(module, "__file__", None) or ""
-    if "site-packages" in file or "dist-packages" in file:
-        versions = sorted(metadata.version(package) for package in _packages().get(root, ()))
-        return " ".join(versions) or getattr(sys.modules.get(root), "__version__", None)
-    return None
-
-
-_packages = functools.cache(metadata.packages_distributions)
+    return isinstance(value, LEAVES) and installed(type(value).__module__) is not None

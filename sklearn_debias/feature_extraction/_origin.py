@@ -1,0 +1,38 @@
+"""Where code comes from, and what it consists of."""
+
+import functools
+import sys
+import types
+from collections.abc import Iterator
+from importlib import metadata
+
+
+def codes(code: types.CodeType) -> Iterator[types.CodeType]:
+    yield code
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            yield from codes(constant)
+
+
+def imported(name: str, package: str) -> list[types.ModuleType]:
+    """Modules that ``import name`` within ``package`` may mean, relative ones included."""
+    roots = [package.rsplit(".", i)[0] + "." for i in range(package.count(".") + 1)] if package else []
+    found = (sys.modules.get((root + name).rstrip(".")) for root in ["", *roots])
+    return [module for module in found if module is not None]
+
+
+@functools.cache
+def installed(name: str | None) -> str | None:
+    """Version of the installed package that the module ``name`` belongs to; None for the user's own code."""
+    root = (name or "").partition(".")[0]
+    if root in sys.stdlib_module_names and root != "__main__":
+        return sys.version.split()[0]
+    module = sys.modules.get(name or "") or sys.modules.get(root)
+    file = getattr(module, "__file__", None) or ""
+    if "site-packages" in file or "dist-packages" in file:
+        versions = sorted(metadata.version(package) for package in _packages().get(root, ()))
+        return " ".join(versions) or getattr(sys.modules.get(root), "__version__", None)
+    return None
+
+
+_packages = functools.cache(metadata.packages_distributions)
