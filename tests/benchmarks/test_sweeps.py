@@ -12,7 +12,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn_debias import BiasAdvClassifier, ERMClassifier, LfFClassifier, ULEClassifier
 from sklearn_debias.model_selection import BatchedGridSearchCV
 
-N, D, BATCH, EPOCHS, FOLDS = 4795, 512, 128, 30, 3
+N, D, BATCH, EPOCHS, FOLDS = 4795, 512, 128, 15, 3
 rng = np.random.default_rng(0)
 X = rng.standard_normal((N, D), dtype=np.float32)
 y = (X[:, 0] + rng.standard_normal(N) > 0).astype(int)
@@ -38,7 +38,7 @@ def searches(method):
 @pytest.mark.parametrize(("method", "faster"), [("ule", 5), ("erm", 3), ("lff", 3), ("biasadv", 0.8)])
 def test_sweep_against_grid_search_in_two_processes(compare, method, faster):
     ours, tenth = searches(method)
-    compare(lambda: ours.fit(X, y), lambda: tenth.fit(X, y), rounds=3, limit=10 / faster)
+    compare(lambda: ours.fit(X, y), lambda: tenth.fit(X, y), rounds=2, limit=10 / faster)
 
 
 def products(settings=110, classes=2):
@@ -55,4 +55,4 @@ def products(settings=110, classes=2):
 @pytest.mark.filterwarnings("ignore")
 def test_sweep_against_its_matrix_products_alone(compare):
     ours, _ = searches("ule")
-    compare(lambda: ours.fit(X, y), products, rounds=3, limit=5)
+    compare(lambda: ours.fit(X, y), products, rounds=2, limit=5)
