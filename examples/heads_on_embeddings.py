@@ -1,16 +1,15 @@
 """Embed images once, then search hundreds of heads: eight methods by worst-group accuracy in one table.
 
-    SKLEARN_DEBIAS_DATA=~/data python examples/heads_on_embeddings.py
-
-With that folder: photographs of six actions (BAR) through ImageNet's MobileNetV2; 47 of 947 training rows do not
-show the surroundings usual for their action. Without: digits whose colour gives the answer away, through a small
-network trained to tell all ten. Embeddings are cached: a second run begins with the search. Settings are chosen on
-validation rows with bias labels; DFR and class scaling learn from these rows, too, the others do not.
+Where SKLEARN_DEBIAS_DATA names a folder with them: photographs of six actions (BAR) through ImageNet's MobileNetV2; 47 of 947 training rows do not
+show the surroundings usual for their action. Without: digits whose colour gives the answer away, through a small CNN
+that tells all ten. Embeddings are cached: a second run begins with the search. Settings are chosen on validation
+rows with bias labels; DFR and class scaling learn from these rows, too, the others do not.
 """
 
 import numpy as np
 import pandas as pd
 import sklearn
+import torch
 from sklearn.model_selection import PredefinedSplit
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -43,7 +42,7 @@ def bar(folder):
 def embedded():
     if folder := data_folder(required=False):
         parts, weights = bar(folder), folder / "mobilenet_v2_imagenet_fp16.pt"
-        embedder = Embedder("mobilenet_v2", weights=weights, normalize=([0.5], [0.5]), image_size=96, verbose=1)
+        embedder = Embedder("mobilenet_v2", weights=weights, normalize=([0.5], [0.5]), image_size=96, batch_size=128)
     else:
         digits = load_biased_digits(target="low_high", conflict_ratio=0.05, random_state=0)
         parts = [(d.data, d.target, d.bias_labels) for d in (digits.train, digits.validation, digits.test)]
@@ -59,6 +58,7 @@ def result(model, X, y, bias):
 
 
 def main():
+    torch.set_num_threads(1)  # small images: threads would wait for each other
     train, validation, test = embedded()
     X, y, bias = (np.concatenate(pair) for pair in zip(train, validation, strict=True))
     fold = PredefinedSplit(np.repeat([-1, 0], [len(train[1]), len(validation[1])]))
@@ -70,8 +70,8 @@ def main():
             search = BatchedGridSearchCV(pipeline, grid, scoring=worst_group_accuracy_scorer, cv=fold, refit=False)
             best = search.fit(X, y, bias_labels=bias).best_params_
             fitted[name] = pipeline.set_params(**best).fit(*train[:2], bias_labels=train[2])
-    fitted["ERM, scaled classes"] = sd.ClassScaling(fitted["ERM"]).fit(*validation[:2], bias_labels=validation[2])
-    fitted["DFR"] = sd.DFRClassifier(random_state=0).fit(*validation[:2], bias_labels=validation[2])
+    held_out = {"ERM, scaled classes": sd.ClassScaling(fitted["ERM"]), "DFR": sd.DFRClassifier(random_state=0)}
+    fitted |= {k: m.fit(*validation[:2], bias_labels=validation[2]) for k, m in held_out.items()}
     print(pd.DataFrame({name: result(model, *test) for name, model in fitted.items()}).T.to_string())
     print(f"Test accuracy in %: mean of the groups, and the worst, with 95 % bounds ({len(test[1])} rows).")
 
