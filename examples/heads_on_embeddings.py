@@ -1,9 +1,9 @@
 """Embed images once, then search hundreds of heads: eight methods by worst-group accuracy in one table.
 
-Where SKLEARN_DEBIAS_DATA names a folder with them: photographs of six actions (BAR) through ImageNet's MobileNetV2; 47 of 947 training rows do not
-show the surroundings usual for their action. Without: digits whose colour gives the answer away, through a small CNN
-that tells all ten. Embeddings are cached: a second run begins with the search. Settings are chosen on validation
-rows with bias labels; DFR and class scaling learn from these rows, too, the others do not.
+With SKLEARN_DEBIAS_DATA set: photographs of six actions (BAR) through ImageNet's MobileNetV2, of which 47 of 947 in
+training show other surroundings than usual. Without: digits whose colour gives the answer away, through a small CNN.
+Embeddings are cached: a second run begins with the search. Settings are chosen on validation rows with bias labels;
+DFR and class scaling learn from these rows, too, the others do not.
 """
 
 import numpy as np
