@@ -1,4 +1,5 @@
 import os
+import signal
 
 import hypothesis
 import pytest
@@ -23,6 +24,14 @@ def one_thread():
 def same_start():
     """Modules that a test draws from torch's global generator do not depend on the tests before it."""
     torch.manual_seed(0)
+
+
+@pytest.fixture
+def interruptible():
+    """A background shell starts its children with SIGINT ignored; Python then sets no handler of its own."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 def pytest_collection_modifyitems(items):

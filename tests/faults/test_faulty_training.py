@@ -136,14 +136,6 @@ def test_an_interrupt_ends_a_search():
         GridSearchCV(late("erm", "interrupt"), {"lr": [0.1, 0.2]}, cv=2).fit(X, y)
 
 
-@pytest.fixture
-def interruptible():
-    """A background shell starts its children with SIGINT ignored; Python then sets no handler of its own."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
 @pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize("method", METHODS)
 def test_a_signal_at_any_moment_ends_a_fit(method):

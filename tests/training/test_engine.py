@@ -140,6 +140,7 @@ class Signalled(Callback):
         signal.raise_signal(signal.SIGINT)
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_ctrl_c_while_a_callback_looks_at_an_epoch_ends_the_fit_too(rows):
     with pytest.raises(KeyboardInterrupt):
         ERMClassifier(**QUICK, callbacks=[Signalled()]).fit(*rows)
