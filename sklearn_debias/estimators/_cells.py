@@ -26,9 +26,13 @@ def describe_groups(classes: Any, codes: np.ndarray, bias_labels: Any) -> tuple[
         return group, classes[present].tolist(), {}
     values, names = encode_bias(bias_labels, len(codes))
     labels, y = [names[code] for code in values], classes[codes]
-    facts = {
+    return *group_cells(y, labels), bias_facts(y, labels, names)
+
+
+def bias_facts(y: np.ndarray, labels: list, names: Any) -> dict[str, Any]:
+    """What scorers ask a fitted estimator for, of the training rows (n,) and all bias values."""
+    return {
         "bias_classes_": list(names),
         "aligned_bias_": aligned_map(y, labels, ties="omit"),
         "group_shares_": group_shares_map(y, labels),
     }
-    return *group_cells(y, labels), facts

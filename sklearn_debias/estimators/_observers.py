@@ -7,6 +7,7 @@ from typing import Any
 from sklearn import config_context
 
 from sklearn_debias.estimators._params import FITTED
+from sklearn_debias.estimators._requests import asks_for_bias
 from sklearn_debias.metrics import get_scorer
 from sklearn_debias.training import Observer, blamed
 
@@ -66,11 +67,7 @@ def open_scorer(scorer: Any) -> Callable:
 
 
 def _requested(scorer: Any, bias_labels: Any) -> dict[str, Any]:
-    if not hasattr(scorer, "_get_metadata_request"):
-        return {}
-    with config_context(enable_metadata_routing=True):
-        requests = scorer._get_metadata_request().score.requests
-    if requests.get("bias_labels") is not True:
+    if not asks_for_bias(scorer):
         return {}
     if bias_labels is None:
         raise ValueError(

@@ -11,13 +11,17 @@ from sklearn.utils.validation import has_fit_parameter
 from sklearn_debias.estimators._rows import _rows_of
 
 
+def asks_for_bias(scorer: Any) -> bool:
+    """Whether ``scorer`` requests bias labels."""
+    if not hasattr(scorer, "_get_metadata_request"):
+        return False
+    with config_context(enable_metadata_routing=True):
+        return scorer._get_metadata_request().score.requests.get("bias_labels") is True
+
+
 def bias_for(scorer: Any, bias_labels: Any, rows: np.ndarray) -> dict[str, Any]:
     """Arguments of ``scorer`` for these rows: their bias labels, if it asks for them."""
-    if not hasattr(scorer, "_get_metadata_request"):
-        return {}
-    with config_context(enable_metadata_routing=True):
-        requested = scorer._get_metadata_request().score.requests.get("bias_labels")
-    if requested is not True:
+    if not asks_for_bias(scorer):
         return {}
     if bias_labels is None:
         raise ValueError(f"`scoring`={scorer!r} needs bias labels. Pass bias_labels to fit.")

@@ -10,9 +10,10 @@ from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import _check_sample_weight
 from torch.utils.data import Dataset, Subset
 
+from sklearn_debias.estimators._cells import bias_facts
 from sklearn_debias.estimators._inputs import Inputs, open_inputs, plain
 from sklearn_debias.estimators._targets import encode_known, encode_target, hold_out
-from sklearn_debias.metrics import aligned_map, encode_bias, group_cells, group_shares_map
+from sklearn_debias.metrics import encode_bias, group_cells
 from sklearn_debias.training import Streams, blamed
 
 
@@ -117,9 +118,7 @@ def _describe_bias(
     if bias is None:
         return None, None
     labels = [bias[1][code] for code in bias[0][train]]
-    estimator.bias_classes_ = list(bias[1])
-    estimator.aligned_bias_ = aligned_map(y, labels, ties="omit")
-    estimator.group_shares_ = group_shares_map(y, labels)
+    estimator.__dict__.update(bias_facts(y, labels, bias[1]))
     return group_cells(y, labels)
 
 

@@ -11,13 +11,7 @@ from sklearn_debias.estimators._devices import on_own_terms
 from sklearn_debias.estimators._errors import readable_errors
 from sklearn_debias.estimators._fit import Fit
 from sklearn_debias.estimators._rows import Rows, choose_rows
-from sklearn_debias.estimators._stackable import (
-    NotStackableError,
-    check_callbacks,
-    check_fit,
-    check_parameters,
-    stack_key,
-)
+from sklearn_debias.estimators._stackable import check_fit, check_parameters, stack_key
 from sklearn_debias.training import Engine, Feed, Member
 
 
@@ -144,6 +138,3 @@ def _same_feed(one: Feed, other: Feed) -> bool:
         and all(mine.rows is theirs.rows for mine, theirs in rows.values() if theirs is not None)
         and all(torch.equal(one.columns[name], other.columns[name]) for name in one.columns)
     )
-
-
-__all__ = ["Fold", "NotStackableError", "Trial", "check_callbacks"]

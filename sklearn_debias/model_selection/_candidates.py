@@ -14,7 +14,8 @@ from tqdm.auto import tqdm
 
 from sklearn_debias.estimators._base import BaseDebiasClassifier
 from sklearn_debias.estimators._devices import on_own_terms
-from sklearn_debias.estimators._trial import Fold, NotStackableError, Trial, check_callbacks
+from sklearn_debias.estimators._stackable import NotStackableError, check_callbacks
+from sklearn_debias.estimators._trial import Fold, Trial
 from sklearn_debias.exceptions import OutOfMemoryError
 from sklearn_debias.training import Member, fingerprint, sweep
 
