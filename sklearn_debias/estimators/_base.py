@@ -23,7 +23,7 @@ from sklearn_debias.estimators._errors import readable_errors, warn
 from sklearn_debias.estimators._fit import Fit, check_shared
 from sklearn_debias.estimators._inputs import open_inputs
 from sklearn_debias.estimators._observers import CallbackBridge
-from sklearn_debias.estimators._params import FITTED, SHARED_CONSTRAINTS, NetParams
+from sklearn_debias.estimators._params import FITTED, SHARED_CONSTRAINTS, NetParams, forget
 from sklearn_debias.estimators._probe import is_small
 from sklearn_debias.estimators._rows import Rows, choose_rows
 from sklearn_debias.exceptions import DivergedError
@@ -193,10 +193,7 @@ class BaseDebiasClassifier(NetParams, CallbackSupportMixin, ClassifierMixin, Bas
         )
 
     def _forget(self) -> None:
-        """Drop every fitted attribute, so that a failed fit leaves nothing behind."""
-        for name in list(vars(self)):
-            if (name.endswith("_") and not name.startswith("_")) or name in FITTED:
-                delattr(self, name)
+        forget(self, FITTED)
 
     @property
     def module_(self) -> nn.Module:

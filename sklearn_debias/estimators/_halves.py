@@ -6,21 +6,18 @@ from typing import Any
 
 import numpy as np
 
+from sklearn_debias.estimators._params import forget
+
 
 @contextmanager
 def all_or_nothing(estimator: Any) -> Iterator[None]:
     """Forget the fitted attributes before a fit, and again if it fails."""
-    _forget(estimator)
+    forget(estimator)
     try:
         yield
     except BaseException:
-        _forget(estimator)
+        forget(estimator)
         raise
-
-
-def _forget(estimator: Any) -> None:
-    for name in [name for name in vars(estimator) if name.endswith("_") and not name.startswith("_")]:
-        delattr(estimator, name)
 
 
 def split_by(stratum: np.ndarray, share: float, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:

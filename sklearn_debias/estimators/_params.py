@@ -42,6 +42,13 @@ SHARED_CONSTRAINTS: dict[str, list] = {
 }
 
 
+def forget(estimator: Any, private: tuple[str, ...] = ()) -> None:
+    """Drop every fitted attribute, ``private`` ones too, so that a failed fit leaves nothing behind."""
+    for name in list(vars(estimator)):
+        if (name.endswith("_") and not name.startswith("_")) or name in private:
+            delattr(estimator, name)
+
+
 class NetParams:
     """Parameters such as ``optimizer__betas`` in ``get_params`` and ``set_params``, kept in ``net_params``."""
 

@@ -20,7 +20,7 @@ from sklearn_debias.core import Net
 from sklearn_debias.estimators._devices import make_prepare, on_own_terms, pick_device
 from sklearn_debias.estimators._errors import readable_errors, warn
 from sklearn_debias.estimators._inputs import open_inputs
-from sklearn_debias.estimators._params import MODULE
+from sklearn_debias.estimators._params import MODULE, forget
 from sklearn_debias.feature_extraction._cache import open_cache
 from sklearn_debias.feature_extraction._embedding import Embedding, batch_rows, differ, is_constant
 from sklearn_debias.feature_extraction._fingerprint import fingerprint, name_of, outer_values
@@ -240,10 +240,7 @@ class Embedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         return twin
 
     def _forget(self) -> None:
-        """Drop every fitted attribute, so that a failed fit leaves nothing behind."""
-        for name in list(vars(self)):
-            if (name.endswith("_") and not name.startswith("_")) or name in PRIVATE:
-                delattr(self, name)
+        forget(self, PRIVATE)
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
