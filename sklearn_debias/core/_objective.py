@@ -37,6 +37,12 @@ class Batch:
         The stream of the random numbers a step draws.
     inputs : mapping of str to Tensor, default={}
         Inputs (b, ...) of the roles that see the rows otherwise than as ``x``.
+    meta : Batch, default=None
+        Rows of the meta set, for steps that look ahead.
+    lr : float or scalar Tensor, default=0.0
+        The model's learning rate at this step.
+    carry : mapping of str to Tensor, default={}
+        What the step before has left for this one, on the same batch.
     """
 
     x: Tensor
@@ -46,6 +52,9 @@ class Batch:
     group: Tensor | None = None
     generator: torch.Generator | None = None
     inputs: Mapping[str, Tensor] = field(default_factory=dict)
+    meta: "Batch | None" = None
+    lr: float | Tensor = 0.0
+    carry: Mapping[str, Tensor] = field(default_factory=dict)
 
     def of(self, role: str) -> Tensor:
         """Inputs of the net ``role``."""
@@ -94,23 +103,27 @@ class Step:
         Scalars worth a column in the history.
     adversary_weight : Tensor of shape (b,), default=None
         Weight of each sample's adversarial twin in BiasAdv, before ``beta``; None means 1.
+    carry : mapping of str to Tensor, default={}
+        What the phase's next step needs of this one, on the same batch; detached.
     """
 
     losses: Mapping[str, Tensor]
     state: State = field(default_factory=dict)
     log: Mapping[str, Tensor] = field(default_factory=dict)
     adversary_weight: Tensor | None = None
+    carry: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 class Objective:
     """One phase of one paper. Subclasses are frozen dataclasses; their float fields may be tensors.
 
     ``step`` is pure: it returns losses and never acts. No optimiser, no device, no in-place write, no
-    ``.item()``, no global random numbers.
+    ``.item()``, no global random numbers. It runs on every ``every``-th batch of its phase.
     """
 
     roles: ClassVar[tuple[str, ...]] = ("model",)
     requires: ClassVar[frozenset[str]] = frozenset()
+    every = 1
 
     def init(self, nets: Nets, data: Data) -> State:
         """State before the first step; per-sample entries have n rows."""
@@ -135,11 +148,14 @@ class Phase:
         Names the random streams of the phase, and its rows in the history.
     steps : tuple of Objective
     max_epochs : int
+    continues : bool, default=False
+        Keep the optimiser and the learning-rate schedule of the phase before, instead of fresh ones.
     """
 
     name: str
     steps: tuple[Objective, ...]
     max_epochs: int
+    continues: bool = False
 
     @property
     def roles(self) -> tuple[str, ...]:

@@ -18,11 +18,14 @@ def check_int(name, value, low, high=math.inf, hint=""):
 
 def check_real(name, value, low=0.0, high=math.inf, hint=""):
     """Return `value` as a finite float in [low, high]."""
-    number = isinstance(value, Real) and not isinstance(value, bool)
-    if not number or not math.isfinite(value) or not low <= value <= high:
+    try:
+        number = float(value) if isinstance(value, Real) and not isinstance(value, bool) else math.nan
+    except OverflowError:  # an int beyond the floats
+        number = math.nan
+    if not math.isfinite(number) or not low <= number <= high:
         limits = f">= {low:g}" if math.isinf(high) else f"in [{low:g}, {high:.6g}]"
         raise _wrong(name, f"a finite number {limits}", value, hint)
-    return float(value)
+    return number
 
 
 def check_option(name, value, options):

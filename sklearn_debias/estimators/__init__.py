@@ -3,21 +3,38 @@
 from sklearn_debias.estimators._afr import AFRClassifier
 from sklearn_debias.estimators._biasadv import BiasAdvClassifier
 from sklearn_debias.estimators._class_scaling import ClassScaling
+from sklearn_debias.estimators._crt import CRTClassifier
 from sklearn_debias.estimators._dfr import DFRClassifier
 from sklearn_debias.estimators._erm import ERMClassifier
+from sklearn_debias.estimators._fish import FishClassifier
 from sklearn_debias.estimators._group_dro import GroupDROClassifier
+from sklearn_debias.estimators._invariance import InvarianceClassifier
+from sklearn_debias.estimators._isda import ISDAClassifier, MetaSAugClassifier
 from sklearn_debias.estimators._jtt import JTTClassifier
 from sklearn_debias.estimators._lff import LfFClassifier
+from sklearn_debias.estimators._long_tail import LongTailClassifier
+from sklearn_debias.estimators._meta_iada import MetaIADAClassifier
+from sklearn_debias.estimators._meta_weight_net import MetaWeightNetClassifier
+from sklearn_debias.estimators._mixup import MixUpClassifier
 from sklearn_debias.estimators._ule import ULEClassifier
 
 __all__ = [
     "AFRClassifier",
     "BiasAdvClassifier",
+    "CRTClassifier",
     "ClassScaling",
     "DFRClassifier",
     "ERMClassifier",
+    "FishClassifier",
     "GroupDROClassifier",
+    "ISDAClassifier",
+    "InvarianceClassifier",
     "JTTClassifier",
     "LfFClassifier",
+    "LongTailClassifier",
+    "MetaIADAClassifier",
+    "MetaSAugClassifier",
+    "MetaWeightNetClassifier",
+    "MixUpClassifier",
     "ULEClassifier",
 ]

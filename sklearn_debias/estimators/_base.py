@@ -1,7 +1,7 @@
 """The scikit-learn face of every method: constructor, validation, prediction."""
 
 import copy
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from contextlib import closing
 from dataclasses import KW_ONLY, dataclass
 from typing import Any, ClassVar
@@ -10,17 +10,18 @@ import numpy as np
 import torch
 from scipy.special import log_softmax, softmax
 from sklearn import get_config
-from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
-from sklearn.callback import CallbackSupportMixin, with_callbacks
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.callback import CallbackSupportMixin
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
 from sklearn_debias.core import Phase
 from sklearn_debias.estimators._devices import make_prepare, on_own_terms
-from sklearn_debias.estimators._docs import SHARED_ATTRIBUTES, SHARED_PARAMETERS
+from sklearn_debias.estimators._docs import fill
 from sklearn_debias.estimators._errors import readable_errors, warn
 from sklearn_debias.estimators._fit import Fit, check_shared
+from sklearn_debias.estimators._fit_method import fit_method
 from sklearn_debias.estimators._inputs import open_inputs
 from sklearn_debias.estimators._observers import CallbackBridge
 from sklearn_debias.estimators._params import FITTED, SHARED_CONSTRAINTS, NetParams, forget
@@ -71,9 +72,7 @@ class BaseDebiasClassifier(NetParams, CallbackSupportMixin, ClassifierMixin, Bas
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if cls.__doc__:
-            cls.__doc__ = cls.__doc__.replace("    {shared_parameters}\n", SHARED_PARAMETERS).replace(
-                "    {shared_attributes}\n", SHARED_ATTRIBUTES
-            )
+            cls.__doc__ = fill(cls.__doc__)
 
     def _phases(self) -> tuple[Phase, ...]:
         """Phases of the fit, the last of which trains the role "model"."""
@@ -107,6 +106,14 @@ class BaseDebiasClassifier(NetParams, CallbackSupportMixin, ClassifierMixin, Bas
         """Arguments of the optimiser beyond lr and weight decay; `net_params` overrides them."""
         return {}
 
+    def _own_optimizers(self) -> dict[str, Callable[[Any], torch.optim.Optimizer]]:
+        """What makes the optimisers of the roles that do not share ``optimizer``, from their parameters."""
+        return {}
+
+    def _helper(self, role: str, modules: Mapping[str, nn.Module]) -> nn.Module | None:
+        """The network of a role that does not look at X, or None; ``modules`` are those of the roles before."""
+        return None
+
     def _check_modules(self, roles: nn.ModuleDict, example: Callable[[str], torch.Tensor]) -> None:
         """Raise where the networks do not suit the method; ``example(role)`` gives two rows."""
 
@@ -116,22 +123,13 @@ class BaseDebiasClassifier(NetParams, CallbackSupportMixin, ClassifierMixin, Bas
     def _finish(self, states: dict, rows: Rows) -> None:
         """Set the fitted attributes of the method from the last state of each phase."""
 
-    @with_callbacks
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fit_method
     def fit(self, X: Any, y: Any, *, bias_labels: Any = None, validation_data: Any = None) -> Any:
         """Fit the classifier.
 
         Parameters
         ----------
-        X : array-like of shape (n, features) or (n, channels, height, width), or n image paths
-            Features, or images: floats in [0, 1] by custom, or uint8, which is scaled to [0, 1]. Frames,
-            tensors, memory maps and torch Datasets are accepted too.
-        y : array-like of shape (n,)
-            Class labels of any type.
-        bias_labels : array-like of shape (n,) or (n, attributes), default=None
-            Bias attribute(s) of each sample.
-        validation_data : (X, y) or (X, y, bias_labels), default=None
-            Rows to score after each epoch, instead of a fraction held out by ``validation``.
+        {shared_arguments}
 
         Returns
         -------
@@ -148,10 +146,16 @@ class BaseDebiasClassifier(NetParams, CallbackSupportMixin, ClassifierMixin, Bas
         validation_data: Any = None,
         sample_weight: Any = None,
         others: Any = None,
+        meta: Any = None,
     ) -> Any:
         self._forget()
         self._check_params()
-        given = {"sample_weight": sample_weight, "validation_data": validation_data, "others": others or {}}
+        given = {
+            "sample_weight": sample_weight,
+            "validation_data": validation_data,
+            "others": others or {},
+            "meta": meta,
+        }
         try:
             with on_own_terms(small=False), readable_errors(self):
                 self._train(X, y, bias_labels=bias_labels, **given)

@@ -36,3 +36,17 @@ def bias_facts(y: np.ndarray, labels: list, names: Any) -> dict[str, Any]:
         "aligned_bias_": aligned_map(y, labels, ties="omit"),
         "group_shares_": group_shares_map(y, labels),
     }
+
+
+def take_environments(rows: Any, method: str, instead: str) -> list:
+    """Make the bias values the groups of ``rows`` and return them; fewer than two are none, with a warning."""
+    if rows.cells is None:
+        warn(f"{method} was given no bias_labels, which say what environment a row is from: {instead}.")
+        return []
+    codes, values = encode_bias([value for _, value in rows.cells], len(rows.cells))
+    if len(values) < 2:
+        warn(f"`bias_labels` hold a single value, {values[0]!r}, and {method} compares environments: {instead}.")
+        rows.group = rows.cells = None
+        return []
+    rows.group, rows.cells = codes[rows.group], list(values)
+    return list(values)

@@ -1,5 +1,7 @@
 """Documentation that all torch classifiers share."""
 
+import inspect
+
 SHARED_PARAMETERS = """\
     module : str, callable, nn.Module or None, default=None
         The network, mapping (b, ...) to logits (b, classes). A name: "linear", "mlp", "simple_cnn",
@@ -75,3 +77,47 @@ SHARED_ATTRIBUTES = """\
         Where ``fit`` was given bias labels: the bias values, the one that goes with each class most often,
         the share of each (class, bias value) group.
 """
+
+SHARED_ARGUMENTS = """\
+    X : array-like of shape (n, features) or (n, channels, height, width), or n image paths
+        Features, or images: floats in [0, 1] by custom, or uint8, which is scaled to [0, 1]. Frames,
+        tensors, memory maps and torch Datasets are accepted too.
+    y : array-like of shape (n,)
+        Class labels of any type.
+    bias_labels : array-like of shape (n,) or (n, attributes), default=None
+        Bias attribute(s) of each sample.
+    validation_data : (X, y) or (X, y, bias_labels), default=None
+        Rows to score after each epoch, instead of a fraction held out by ``validation``.
+"""
+
+META_PARAMETERS = """\
+    meta_size : int, default=10
+        Rows of each class that ``fit`` takes out of the training rows where it is given no meta set, at least
+        1: at most a fifth of a class, evenly over the bias values where bias labels are given; a class of a
+        single row keeps it.
+    meta_interval : int, default=1
+        Look ahead on every so-manieth batch, at least 1.
+"""
+
+META_ARGUMENTS = """\
+    X_meta, y_meta : array-like of m rows, default=None
+        A small balanced set of clean rows that are not among the training rows: what the method learns to
+        serve. In a Pipeline, ``transform_input=["X_meta"]`` sends it through the earlier steps. None holds
+        rows out of X, see ``meta_size``; what is scored afterwards is never used.
+"""
+
+SHARED = {
+    "meta_parameters": META_PARAMETERS,
+    "meta_arguments": META_ARGUMENTS,
+    "shared_parameters": SHARED_PARAMETERS,
+    "shared_attributes": SHARED_ATTRIBUTES,
+    "shared_arguments": SHARED_ARGUMENTS,
+}
+
+
+def fill(doc: str) -> str:
+    """``doc``, without its margin, with the shared text in the places that name it."""
+    doc = inspect.cleandoc(doc)  # what Python 3.13 compiles has lost the margin already
+    for name, text in SHARED.items():
+        doc = doc.replace(f"{{{name}}}", inspect.cleandoc(text))
+    return doc

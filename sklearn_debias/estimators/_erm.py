@@ -4,14 +4,13 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
-from sklearn.base import _fit_context
-from sklearn.callback import with_callbacks
 from sklearn.utils._param_validation import StrOptions
 
 from sklearn_debias.core import Phase
 from sklearn_debias.estimators._base import BaseDebiasClassifier
 from sklearn_debias.estimators._cells import warn_of_empty_cells
 from sklearn_debias.estimators._errors import warn
+from sklearn_debias.estimators._fit_method import fit_method
 from sklearn_debias.estimators._rows import Rows
 from sklearn_debias.objectives import ERM
 
@@ -29,7 +28,7 @@ class ERMClassifier(BaseDebiasClassifier):
     balance_by : {"weight", "sample", "subsample"}, default="weight"
         Weight the loss by n / (groups * n_group); or draw each epoch's n rows with replacement, every group
         with the same probability; or draw, anew in each epoch and without replacement, as many rows of each
-        group as the smallest has [1]_.
+        group as the smallest has [1]_. Without ``balance`` it has no effect, and any but the default warns.
 
     Attributes
     ----------
@@ -59,8 +58,7 @@ class ERMClassifier(BaseDebiasClassifier):
         "balance_by": [StrOptions({"weight", "sample", "subsample"})],
     }
 
-    @with_callbacks
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fit_method
     def fit(
         self,
         X: Any,
@@ -74,15 +72,7 @@ class ERMClassifier(BaseDebiasClassifier):
 
         Parameters
         ----------
-        X : array-like of shape (n, features) or (n, channels, height, width), or n image paths
-            Features, or images: floats in [0, 1] by custom, or uint8, which is scaled to [0, 1]. Frames,
-            tensors, memory maps and torch Datasets are accepted too.
-        y : array-like of shape (n,)
-            Class labels of any type.
-        bias_labels : array-like of shape (n,) or (n, attributes), default=None
-            Bias attribute(s) of each sample.
-        validation_data : (X, y) or (X, y, bias_labels), default=None
-            Rows to score after each epoch, instead of a fraction held out by ``validation``.
+        {shared_arguments}
         sample_weight : array-like of shape (n,), default=None
             Weights, finite and at least 0; a row of weight 0 is left out.
 
@@ -91,6 +81,14 @@ class ERMClassifier(BaseDebiasClassifier):
         self
         """
         return self._fit(X, y, bias_labels=bias_labels, validation_data=validation_data, sample_weight=sample_weight)
+
+    def _check_params(self) -> None:
+        super()._check_params()
+        if self.balance is None and self.balance_by != "weight":
+            warn(
+                f"`balance_by`={self.balance_by!r} has no effect with `balance`=None: nothing is balanced. Set "
+                f"`balance` to 'class' or 'group', or leave `balance_by` out."
+            )
 
     def _phases(self) -> tuple[Phase, ...]:
         balanced = self.balance is not None and self.balance_by != "weight"

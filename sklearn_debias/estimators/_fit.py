@@ -57,12 +57,15 @@ class Fit:
         self.prepare = make_prepare(estimator, pick_device(estimator.device))
         check_normalize(estimator.normalize, estimator.input_shape_[0])
         self.softmax: set[str] = set()
+        self.helpers: set[str] = set()  # roles whose networks do not look at X
         self.quiet: set[str] = set()  # roles whose networks draw no random numbers
         roles = dict.fromkeys(role for phase in self.phases for role in phase.roles)
-        self.roles = Roles({role: self._build(role) for role in roles})
+        self.roles = Roles({})
+        for role in roles:
+            self.roles[role] = self._build(role)
         estimator._check_modules(self.roles, self._example)
         self.frozen = estimator.freeze == "body" and estimator.augment is None and not estimator._looks_below_head()
-        self.trained = heads_of(self.roles) if self.frozen else self.roles
+        self.trained = heads_of(self.roles, self.helpers) if self.frozen else self.roles
         for name in sorted(self.softmax):
             warn(
                 f"`{name}` seems to end in a softmax: its outputs are positive and sum to 1. Logits are expected; "
@@ -74,6 +77,12 @@ class Fit:
         """Module of one role, initialised from its own stream, checked on two rows."""
         estimator, n_classes = self.estimator, len(self.estimator.classes_)
         device, dtype = self.prepare.device, self.prepare.dtype
+        with self.streams.noise("initialisation", role, device=device):
+            helper = estimator._helper(role, self.roles)
+        if helper is not None:
+            self.helpers.add(role)
+            self.quiet.add(role)
+            return helper.to(device=device, dtype=dtype)
         name, spec = estimator._module_of(role)
         shared = is_same_network(spec, estimator.module)
         with self.streams.noise("initialisation", role, device=device):
@@ -126,12 +135,23 @@ class Fit:
         source = self._source(rows.inputs)
         others = {role: self._source(inputs) for role, inputs in rows.others.items()}
         if self.frozen:
-            views = {role: (self.roles[role], others.get(role, source)) for role in self.roles}
+            seeing = [role for role in self.roles if role not in self.helpers]
+            views = {role: (self.roles[role], others.get(role, source)) for role in seeing}
             source, others = features_by_role(views, self.prepare)
         merge = has_batch_norm(self.trained) or estimator._min_batch() > 1
-        return Feed(source, columns, self.prepare, estimator.batch_size, self._augment(), merge, self.loader, others)
+        options = {"augment": self._augment(), "merge_single": merge, "loader": self.loader, "others": others}
+        return Feed(source, columns, self.prepare, estimator.batch_size, **options, meta=self._meta())
 
-    def _augment(self) -> Any:
+    def _meta(self) -> Feed | None:
+        if self.rows.meta is None:
+            return None
+        source, y = self.rows.meta
+        if self.frozen:
+            source = features_of(self.roles["model"], source, self.prepare)
+        columns = {"y": torch.from_numpy(y)}
+        return Feed(source, columns, self.prepare, self.estimator.batch_size, augment=self._augment("meta"))
+
+    def _augment(self, of: str = "callable") -> Any:
         augment = self.estimator.augment
         if augment is None:
             return None
@@ -139,7 +159,7 @@ class Fit:
             raise ValueError(f"`augment`={augment!r} needs 4-D images, got 2-D X. Use augment=None or a callable.")
         if augment == "crop-flip":
             return crop_flip
-        noise = self.streams.noise("augmentation", "callable", device=self.prepare.device)
+        noise = self.streams.noise("augmentation", of, device=self.prepare.device)
 
         def from_callable(x: Tensor, _: torch.Generator) -> Tensor:
             with (
@@ -233,8 +253,14 @@ class Fit:
 
         order = self.feed.order(rows, generator)
         device = self.prepare.device
-        streams = (self.streams.generator(name, phase.name, device=device) for name in ("augmentation", "attack"))
-        return self.feed.batches(order, *streams)
+        augment, attack = (
+            self.streams.generator(name, phase.name, device=device) for name in ("augmentation", "attack")
+        )
+        meta = None
+        if any("meta" in objective.requires for objective in phase.steps):
+            ahead = self.streams.generator("meta", phase.name)
+            meta = ahead, self.streams.generator("meta augmentation", phase.name, device=device)
+        return self.feed.batches(order, augment, attack, meta)
 
     def engine(self) -> Engine:
         """The skorch net, initialised."""
@@ -258,6 +284,7 @@ class Fit:
             **{**arguments, **self.skorch},
         )
         unknown = {key.split("__")[1] for key in self.skorch if key.startswith("callbacks__")}
+        engine.own_optimizers = estimator._own_optimizers()
         engine.initialize()
         if unknown := unknown - {name for name, _ in engine.callbacks_}:
             raise ValueError(

@@ -1,7 +1,7 @@
 """Frozen bodies: their features are computed once, and heads train on them."""
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -12,9 +12,12 @@ from sklearn_debias.core import SplitModule
 from sklearn_debias.training import ArraySource, Prepare, Roles, Source, padded
 
 
-def heads_of(roles: Roles) -> Roles:
-    """The heads as modules of their own; they share their parameters with ``roles``."""
-    return Roles({role: SplitModule(nn.Identity(), module.get_submodule("head")) for role, module in roles.items()})
+def heads_of(roles: Roles, helpers: Collection[str] = ()) -> Roles:
+    """The heads as modules of their own; they share their parameters with ``roles``. Helpers stay whole."""
+    heads = {role: module for role, module in roles.items() if role in helpers}
+    for role in roles.keys() - heads.keys():
+        heads[role] = SplitModule(nn.Identity(), roles[role].get_submodule("head"))
+    return Roles({role: heads[role] for role in roles})
 
 
 def features_of(module: nn.Module, source: Source, prepare: Prepare) -> ArraySource:

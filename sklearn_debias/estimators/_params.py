@@ -8,7 +8,14 @@ import torch
 from sklearn.utils._param_validation import HasMethods, Interval, Options, StrOptions
 from torch import nn
 
-FITTED = ("_fitted", "_input_high", "_streams", "_attack", "_method")  # private, and gone before the next fit
+FITTED = (
+    "_fitted",
+    "_input_high",
+    "_streams",
+    "_attack",
+    "_method",
+    "_characteristics_seen",
+)  # private, and gone before the next fit
 PREFIXES = ("module", "optimizer", "callbacks", "iterator_train")
 OPTIMIZERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "sgd": torch.optim.SGD}
 

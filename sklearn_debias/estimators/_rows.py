@@ -12,9 +12,10 @@ from torch.utils.data import Dataset, Subset
 
 from sklearn_debias.estimators._cells import bias_facts
 from sklearn_debias.estimators._inputs import Inputs, open_inputs, plain
+from sklearn_debias.estimators._meta_set import given_meta
 from sklearn_debias.estimators._targets import encode_known, encode_target, hold_out
 from sklearn_debias.metrics import encode_bias, group_cells
-from sklearn_debias.training import Streams, blamed
+from sklearn_debias.training import Source, Streams, blamed
 
 
 @dataclass
@@ -36,6 +37,8 @@ class Rows:
     validation : (X, y, bias_labels) or None
     others : mapping of str to Inputs
         All rows as those roles see them that do not take ``inputs``.
+    meta : (Source, ndarray of shape (m,)) or None
+        Rows of the meta set and their class codes.
     """
 
     inputs: Inputs
@@ -46,6 +49,7 @@ class Rows:
     weight: np.ndarray | None
     validation: tuple[Any, Any, Any] | None
     others: Mapping[str, Inputs] = field(default_factory=dict)
+    meta: tuple[Source, np.ndarray] | None = None
 
 
 def choose_rows(
@@ -58,6 +62,7 @@ def choose_rows(
     validation_data: Any,
     streams: Streams,
     others: Mapping[str, Any],
+    meta: tuple[Any, Any] | None = None,
 ) -> Rows:
     """Check what ``fit`` was given, set what is known of the data on the estimator, and split it."""
     inputs = open_inputs(estimator, X, reset=True)
@@ -91,7 +96,8 @@ def choose_rows(
     group, cells = _describe_bias(estimator, classes[codes[train]], bias, train)
     weight = None if weight is None else weight[train] / weight[train].mean()
     views = {role: _open_view(estimator, view, n, f"X_{role}") for role, view in others.items()}
-    return Rows(inputs, train, codes[train], group, cells, weight, validation, views)
+    ahead = None if meta is None else given_meta(estimator, *meta, inputs.source)
+    return Rows(inputs, train, codes[train], group, cells, weight, validation, views, ahead)
 
 
 def _open_view(estimator: Any, X: Any, n: int, name: str) -> Inputs:

@@ -4,6 +4,7 @@ from collections.abc import Hashable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
 import torch
 
 from sklearn_debias.estimators._base import BaseDebiasClassifier
@@ -12,7 +13,7 @@ from sklearn_debias.estimators._errors import readable_errors
 from sklearn_debias.estimators._fit import Fit
 from sklearn_debias.estimators._rows import Rows, choose_rows
 from sklearn_debias.estimators._stackable import check_fit, check_parameters, stack_key
-from sklearn_debias.training import Engine, Feed, Member
+from sklearn_debias.training import Engine, Feed, Member, Source
 
 
 @dataclass
@@ -124,17 +125,21 @@ class Trial:
 
 
 def _same_feed(one: Feed, other: Feed) -> bool:
-    alike = (one.batch_size, one.merge_single, one.prepare, len(one)) == (
-        other.batch_size,
-        other.merge_single,
-        other.prepare,
-        len(other),
-    )
-    rows = {"": (one.source, other.source), **{r: (one.others[r], other.others.get(r)) for r in one.others}}
-    columns = one.columns.keys() == other.columns.keys() and one.others.keys() == other.others.keys()
+    """Whether two feeds give the same batches for the same order."""
+    mine, theirs = ((f.batch_size, f.merge_single, f.prepare, len(f)) for f in (one, other))
+    if mine != theirs or one.columns.keys() != other.columns.keys() or one.others.keys() != other.others.keys():
+        return False
+    if (one.meta is None) != (other.meta is None):
+        return False
+    sources = [(one.source, other.source), *((one.others[role], other.others[role]) for role in one.others)]
     return (
-        alike
-        and columns
-        and all(mine.rows is theirs.rows for mine, theirs in rows.values() if theirs is not None)
+        all(_same_rows(a, b) for a, b in sources)
         and all(torch.equal(one.columns[name], other.columns[name]) for name in one.columns)
+        and (one.meta is None or other.meta is None or _same_feed(one.meta, other.meta))
     )
+
+
+def _same_rows(one: Source, other: Source) -> bool:
+    if one.index is None or other.index is None:
+        return one.rows is other.rows and one.index is other.index
+    return one.rows is other.rows and np.array_equal(one.index, other.index)

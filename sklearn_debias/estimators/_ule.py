@@ -5,13 +5,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from sklearn.base import _fit_context
-from sklearn.callback import with_callbacks
 from sklearn.utils._param_validation import Interval, StrOptions
 from torch import Tensor, nn
 
 from sklearn_debias.core import Net, Phase
 from sklearn_debias.estimators._base import BaseDebiasClassifier
+from sklearn_debias.estimators._fit_method import fit_method
 from sklearn_debias.estimators._params import MODULE, NON_NEGATIVE, POSITIVE
 from sklearn_debias.losses import SALIENCIES
 from sklearn_debias.objectives import ERM, ULE
@@ -137,8 +136,7 @@ default="auto"
         "student_lr": [*POSITIVE, None],
     }
 
-    @with_callbacks
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fit_method
     def fit(
         self, X: Any, y: Any, *, bias_labels: Any = None, validation_data: Any = None, X_student: Any = None
     ) -> Any:
@@ -146,15 +144,7 @@ default="auto"
 
         Parameters
         ----------
-        X : array-like of shape (n, features) or (n, channels, height, width), or n image paths
-            Features, or images: floats in [0, 1] by custom, or uint8, which is scaled to [0, 1]. Frames,
-            tensors, memory maps and torch Datasets are accepted too.
-        y : array-like of shape (n,)
-            Class labels of any type.
-        bias_labels : array-like of shape (n,) or (n, attributes), default=None
-            Bias attribute(s) of each sample.
-        validation_data : (X, y) or (X, y, bias_labels), default=None
-            Rows to score after each epoch, instead of a fraction held out by ``validation``.
+        {shared_arguments}
         X_student : array-like of n rows, default=None
             The same samples as the student sees them, e.g. embeddings by another backbone. Rows of another
             shape need ``similarity="gram"``.

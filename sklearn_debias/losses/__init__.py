@@ -14,16 +14,52 @@ from sklearn_debias.losses._classification import (
     generalized_cross_entropy,
     true_probability,
 )
+from sklearn_debias.losses._covariance import no_statistics, spread, update_statistics
+from sklearn_debias.losses._imbalance import (
+    balanced_softmax_loss,
+    class_balanced_weights,
+    focal_loss,
+    ldam_loss,
+    ldam_margins,
+    logit_adjusted_loss,
+)
+from sklearn_debias.losses._invariance import (
+    coral_distance,
+    environment_means,
+    feature_variance,
+    irm_penalty,
+    mean_over_present,
+    membership,
+    mmd_distance,
+    risk_variance,
+)
 
 __all__ = [
     "SALIENCIES",
+    "balanced_softmax_loss",
+    "class_balanced_weights",
     "class_opposition",
+    "coral_distance",
     "cross_entropy",
+    "environment_means",
+    "feature_variance",
+    "focal_loss",
     "gce_weight",
     "generalized_cross_entropy",
+    "irm_penalty",
+    "ldam_loss",
+    "ldam_margins",
+    "logit_adjusted_loss",
+    "mean_over_present",
+    "membership",
+    "mmd_distance",
+    "no_statistics",
     "opposition",
+    "risk_variance",
     "saliency_cotangent",
     "scale_free",
     "similarity_matrix",
+    "spread",
     "true_probability",
+    "update_statistics",
 ]

@@ -19,11 +19,11 @@ class BatchedGridSearchCV(GridSearchCV):
     """Exhaustive search over parameters in which the candidates are trained together.
 
     A drop-in :class:`~sklearn.model_selection.GridSearchCV` for the torch classifiers of this package on 2-D X, and
-    for pipelines that end in one. Candidates that differ in numbers only (``lr``, ``weight_decay``, ``lam``,
-    ``q``, ``epsilon``, seeds ...) share one vmapped run; those that differ in structure (``max_epochs``,
-    ``module__hidden``, switches ...) make separate runs, and so do the seeds of AFRClassifier, which set how it
-    splits the rows. Scoring, routing, ``cv_results_`` and refit are scikit-learn's own. With an int `random_state`
-    the results are those of GridSearchCV up to rounding.
+    for pipelines that end in one, be it in a pipeline of their own. Candidates that differ in numbers only (``lr``,
+    ``weight_decay``, ``lam``, ``q``, ``epsilon``, seeds ...) share one vmapped run; those that differ in structure
+    (``max_epochs``, ``module__hidden``, switches ...) make separate runs, and so do the seeds of AFRClassifier,
+    which set how it splits the rows. Scoring, routing, ``cv_results_`` and refit are scikit-learn's own. With an
+    int `random_state` the results are those of GridSearchCV up to rounding.
 
     Parameters
     ----------
@@ -67,7 +67,8 @@ classes_, n_features_in_, feature_names_in_
     Raises
     ------
     TypeError
-        If the estimator, or one that the grid makes of it, is not a torch classifier of this package.
+        If the estimator, or what the grid puts in its place, is not a torch classifier of this package. The
+        message names the parameter of the grid.
     ValueError
         If a candidate cannot be trained in a stack: images, modules with buffers (BatchNorm), ``augment``,
         ``monitor``, callbacks and others. The message names the parameter or the module.

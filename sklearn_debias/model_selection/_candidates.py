@@ -3,7 +3,7 @@
 import copy
 import traceback
 from collections import defaultdict
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any
@@ -22,9 +22,9 @@ from sklearn_debias.training import Member, fingerprint, sweep
 
 @dataclass
 class Prepared:
-    """What the earlier steps of a pipeline made of one fold, and what they pass on to the last."""
+    """What the earlier steps of a pipeline, and of those nested in it, made of one fold, and pass on to the last."""
 
-    steps: list[tuple[str, Any]]
+    steps: list[list[tuple[str, Any]]]
     X: Any
     y: Any
     fit_params: dict[str, Any]
@@ -50,7 +50,7 @@ class Candidate:
         """Begin the fit; what goes wrong is kept, as a search goes on."""
         start = perf_counter()
         try:
-            for fitted in (self.estimator, last_step(self.estimator)):
+            for fitted in (*pipelines(self.estimator), last_step(self.estimator)):
                 check_callbacks(fitted)
             known = self._prepare(X, y, fit_params, prepared)
             trial = Trial(last_step(self.estimator), known.fold)
@@ -65,11 +65,13 @@ class Candidate:
 
     def _prepare(self, X: Any, y: Any, fit_params: dict[str, Any], prepared: dict[Hashable, Prepared]) -> Prepared:
         """Run the earlier steps, or take what equal ones have made of this fold."""
-        if not isinstance(self.estimator, Pipeline):
+        around = pipelines(self.estimator)
+        if not around:
             return prepared.setdefault(None, Prepared([], X, y, fit_params))
-        key = fingerprint(self.estimator[:-1])
+        key = fingerprint([pipeline[:-1] for pipeline in around])
         if key in prepared:
-            self.estimator.steps = [*prepared[key].steps, self.estimator.steps[-1]]
+            for pipeline, earlier in zip(around, prepared[key].steps, strict=True):
+                pipeline.steps = [*earlier, pipeline.steps[-1]]
             return prepared[key]
         passed: dict[str, Any] = {}
         last = last_step(self.estimator)
@@ -78,7 +80,7 @@ class Candidate:
             self.estimator.fit(X, y, **fit_params)
         finally:
             del last.__dict__["fit"]
-        prepared[key] = Prepared(self.estimator.steps[:-1], **passed)
+        prepared[key] = Prepared([pipeline.steps[:-1] for pipeline in around], **passed)
         return prepared[key]
 
     def close(self) -> None:
@@ -94,15 +96,28 @@ class Candidate:
         self.seconds += perf_counter() - start
 
 
-def last_step(estimator: Any) -> BaseDebiasClassifier:
-    """The classifier of this package that ``estimator`` is, or ends in."""
-    last = estimator.steps[-1][1] if isinstance(estimator, Pipeline) else estimator
-    if not isinstance(last, BaseDebiasClassifier):
-        raise TypeError(
-            f"`estimator` must be a torch classifier of sklearn_debias, or a Pipeline that ends in one, got "
-            f"{type(last).__name__}. Use sklearn.model_selection.GridSearchCV for it."
-        )
-    return last
+def pipelines(estimator: Any) -> list[Pipeline]:
+    """The pipeline that ``estimator`` is, the one that it ends in, and so on."""
+    found = []
+    while isinstance(estimator, Pipeline):
+        found.append(estimator)
+        estimator = estimator.steps[-1][1]
+    return found
+
+
+def last_step(estimator: Any, setting: Iterable[str] = ()) -> BaseDebiasClassifier:
+    """The classifier of this package that ``estimator`` is, or ends in, after a grid has set these parameters."""
+    around = pipelines(estimator)
+    last = around[-1].steps[-1][1] if around else estimator
+    if isinstance(last, BaseDebiasClassifier):
+        return last
+    path = "__".join(pipeline.steps[-1][0] for pipeline in around)
+    placed = max((key for key in setting if path == key or path.startswith(f"{key}__")), key=len, default=None)
+    found = repr(last) if isinstance(last, str) else type(last).__name__
+    raise TypeError(
+        f"{f'`{placed}` in `param_grid`' if placed else '`estimator`'} must be a torch classifier of sklearn_debias, "
+        f"or a Pipeline that ends in one, got {found}. Use sklearn.model_selection.GridSearchCV for it."
+    )
 
 
 def train(candidates: Sequence[Candidate], *, budget: int, bar: tqdm) -> None:

@@ -7,7 +7,8 @@ from sklearn.model_selection import BaseCrossValidator
 from sklearn.utils import indexable
 
 from sklearn_debias.exceptions import DebiasWarning
-from sklearn_debias.metrics._groups import group_cells, shorten
+from sklearn_debias.metrics import group_cells
+from sklearn_debias.metrics._groups import shorten
 from sklearn_debias.metrics._random import check_rng
 
 __all__ = ["BiasStratifiedKFold"]

@@ -72,7 +72,7 @@ class Replay(GridSearchCV):
     def _run_search(self, evaluate_candidates: Callable, *, callback_ctx: Any = None) -> None:
         candidates = list(ParameterGrid(self.param_grid))
         for setting in candidates:
-            last_step(self._set(setting))
+            last_step(self._set(setting), setting)
         splits = list(self._checked_cv_orig.split(self.X, self.y, **self.routed.splitter.split))
         self.outcomes.extend(self._train(candidates, splits))
         self.seconds = [outcome.seconds for outcome in self.outcomes]

@@ -6,7 +6,8 @@ import numpy as np
 from sklearn.utils import _safe_indexing, indexable
 
 from sklearn_debias.exceptions import DebiasWarning
-from sklearn_debias.metrics._groups import group_cells, shorten
+from sklearn_debias.metrics import group_cells
+from sklearn_debias.metrics._groups import shorten
 from sklearn_debias.metrics._random import check_rng
 
 __all__ = ["bias_train_test_split"]

@@ -1,12 +1,14 @@
 """Modules by name: heads, small CNNs, a CIFAR ResNet, anything in torchvision."""
 
 from sklearn_debias.models._build import IMAGENET, ToRGB, bare_module, build_module, default_name, is_same_network
+from sklearn_debias.models._heads import NormalizedLinear, with_normalized_head
 from sklearn_debias.models._nets import Normalize, cifar_resnet18, linear, mlp, simple_cnn
 from sklearn_debias.models._weights import load_weights
 
 __all__ = [
     "IMAGENET",
     "Normalize",
+    "NormalizedLinear",
     "ToRGB",
     "bare_module",
     "build_module",
@@ -17,4 +19,5 @@ __all__ = [
     "load_weights",
     "mlp",
     "simple_cnn",
+    "with_normalized_head",
 ]

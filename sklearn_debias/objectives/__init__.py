@@ -2,10 +2,41 @@
 
 from sklearn_debias.objectives._afr import ERMOnPart, ReweightHead
 from sklearn_debias.objectives._biasadv import BiasAdv
+from sklearn_debias.objectives._characteristics import Samples
+from sklearn_debias.objectives._crt import RetrainHead
 from sklearn_debias.objectives._erm import ERM
+from sklearn_debias.objectives._fish import Fish
 from sklearn_debias.objectives._group_dro import GroupDRO
+from sklearn_debias.objectives._invariance import Invariance
+from sklearn_debias.objectives._isda import ISDA
 from sklearn_debias.objectives._jtt import UpweightErrors
 from sklearn_debias.objectives._lff import LfF
+from sklearn_debias.objectives._long_tail import LongTail
+from sklearn_debias.objectives._meta_iada import IADA, LearnStrategy
+from sklearn_debias.objectives._meta_saug import MetaSAug
+from sklearn_debias.objectives._meta_weight_net import LearnWeights, WeightedByNet
+from sklearn_debias.objectives._mixup import MixUp
 from sklearn_debias.objectives._ule import ULE
 
-__all__ = ["ERM", "ULE", "BiasAdv", "ERMOnPart", "GroupDRO", "LfF", "ReweightHead", "UpweightErrors"]
+__all__ = [
+    "ERM",
+    "IADA",
+    "ISDA",
+    "ULE",
+    "BiasAdv",
+    "ERMOnPart",
+    "Fish",
+    "GroupDRO",
+    "Invariance",
+    "LearnStrategy",
+    "LearnWeights",
+    "LfF",
+    "LongTail",
+    "MetaSAug",
+    "MixUp",
+    "RetrainHead",
+    "ReweightHead",
+    "Samples",
+    "UpweightErrors",
+    "WeightedByNet",
+]

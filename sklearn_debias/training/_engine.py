@@ -4,6 +4,7 @@ import dis
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
+from dataclasses import replace
 from functools import reduce
 from typing import Any
 
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 
 from sklearn_debias.core import Batch, Net, Phase
 from sklearn_debias.training._blame import blamed, diverged
+from sklearn_debias.training._by_role import MakeOptimizer, parts_of, split_off
 from sklearn_debias.training._feed import Epochs
 
 BATCH_HOOKS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
@@ -45,10 +47,12 @@ class Engine(NeuralNet):
     """Runs phases: losses by the objective, one backward per step, one update of the roles with a loss.
 
     skorch's own loop, callbacks and history do the rest. A phase begins with a fresh optimiser and a fresh
-    learning-rate schedule.
+    learning-rate schedule, unless it continues the one before.
     """
 
     observers: tuple[Observer, ...] = ()
+    own_optimizers: Mapping[str, MakeOptimizer] = {}  # of single roles
+    optimizer_: torch.optim.Optimizer
 
     @property
     def _default_callbacks(self) -> list[tuple[str, Callback]]:
@@ -73,10 +77,11 @@ class Engine(NeuralNet):
         DivergedError
             Where a loss, a parameter or a buffer is no longer finite at the end of an epoch.
         """
-        self.phase, self.nets, self.state, self.amp = phase, nets, state, amp
+        self.phase, self.nets, self.state, self.amp, self._batches = phase, nets, state, amp, 0
         self.observers = observers
         self.initialize_history()
-        self.fresh_optimizer(lr_schedule)
+        if not phase.continues:
+            self.fresh_optimizer(lr_schedule)
         self._fixed = [m for m in self.module_.modules() if is_fixed(m)]
         still = {id(t) for m in self._fixed for t in (*m.parameters(), *m.buffers())}
         moving = [t for t in self.module_.state_dict(keep_vars=True).values() if id(t) not in still]
@@ -101,7 +106,6 @@ class Engine(NeuralNet):
             # Or they would be pickled a second time, where skorch does not see them.
             del self.phase, self._parameters, self._fixed, self._watched
         self.notify("on_train_end", X=None, y=None)
-        self.schedule = None
         return state
 
     def fresh_optimizer(self, lr_schedule: Callable | None) -> None:
@@ -110,6 +114,10 @@ class Engine(NeuralNet):
             self.initialize_optimizer()
         self.schedule = None if lr_schedule is None else self._scheduled(lr_schedule)
 
+    def model_lr(self) -> float:
+        """Learning rate now, of the roles without one of their own."""
+        return self.optimizer_.param_groups[-1]["lr"]
+
     def initialize_optimizer(self, *args: Any, **kwargs: Any) -> Any:
         """Build the optimiser; what goes wrong is `optimizer`'s."""
         advice = "It is called with the parameters, lr, weight_decay and optimizer__* of `net_params`."
@@ -117,6 +125,7 @@ class Engine(NeuralNet):
             super().initialize_optimizer(*args, **kwargs)
             if not isinstance(self.optimizer_, torch.optim.Optimizer):
                 raise TypeError(f"it made a {type(self.optimizer_).__name__}, not a torch optimizer")
+        self.optimizer_ = split_off(self.optimizer_, self.module_, self.own_optimizers)
         return self
 
     def _scheduled(self, lr_schedule: Callable) -> Any:
@@ -143,14 +152,14 @@ class Engine(NeuralNet):
         for part in self._fixed:
             part.eval()
         terms: dict[str, list[Tensor]] = defaultdict(list)
-        sizes = []
+        sizes: dict[str, list[int]] = defaultdict(list)
         for batch in iterator:
             if "on_batch_begin" in self._batch_hooks:
                 self.notify("on_batch_begin", batch=batch, training=training)
             step = step_fn(batch)
             for name, value in step["terms"].items():
                 terms[name].append(value)
-            sizes.append(len(batch.y))
+                sizes[name].append(len(batch.y))
             if "on_batch_end" in self._batch_hooks:
                 self.notify("on_batch_end", batch=batch, training=training, **step)
         self._record(terms, sizes)
@@ -159,30 +168,40 @@ class Engine(NeuralNet):
         """Ordered steps of the phase on one batch."""
         terms: dict[str, Tensor] = {}
         autocast = torch.autocast(batch.x.device.type, torch.bfloat16) if self.amp else nullcontext()
+        carry: Mapping[str, Tensor] = {}
+        number, self._batches = self._batches, self._batches + 1
         for objective in self.phase.steps:
+            if number % objective.every:
+                continue
             with autocast:
-                out = objective.step(self.nets, batch, self.state)
-            loss = reduce(torch.add, out.losses.values())
-            for parameter in self._parameters:
-                parameter.grad = None
-            loss.backward()
-            if "on_grad_computed" in self._batch_hooks:
-                named = list(self.get_all_learnable_params())
-                self.notify("on_grad_computed", named_parameters=named, batch=batch, training=True)
-            self.optimizer_.step()
-            self.state = out.state
+                out = objective.step(self.nets, replace(batch, lr=self.model_lr(), carry=carry), self.state)
+            carry, self.state = out.carry, out.state
+            if out.losses:
+                loss = reduce(torch.add, out.losses.values())
+                self._descend(loss, batch)
             terms |= {f"{role}_loss": value.detach() for role, value in out.losses.items()}
             terms |= {name: value.detach() for name, value in out.log.items()}
         return {"loss": loss.detach(), "y_pred": None, "terms": terms}
 
-    def _record(self, terms: Mapping[str, list[Tensor]], sizes: list[int]) -> None:
-        weight = torch.tensor(sizes, dtype=torch.float64)
+    def _descend(self, loss: Tensor, batch: Batch) -> None:
+        for parameter in self._parameters:
+            parameter.grad = None
+        loss.backward()
+        if "on_grad_computed" in self._batch_hooks:
+            named = list(self.get_all_learnable_params())
+            self.notify("on_grad_computed", named_parameters=named, batch=batch, training=True)
+        self.optimizer_.step()
+
+    def _record(self, terms: Mapping[str, list[Tensor]], sizes: Mapping[str, list[int]]) -> None:
         names = list(terms)
-        device = terms[names[0]][0].device
-        values = torch.stack([torch.stack(terms[name]).double() for name in names])
-        means = (values @ (weight / weight.sum()).to(device)).tolist()
+        each = []
+        for name in names:
+            weight = torch.tensor(sizes[name], dtype=torch.float64)
+            values = torch.stack(terms[name]).double()
+            each.append(values @ (weight / weight.sum()).to(values.device))
+        means = torch.stack(each).tolist()
         self.history.record("phase", self.phase.name)
-        self.history.record("lr", self.optimizer_.param_groups[-1]["lr"])  # of the roles without one of their own
+        self.history.record("lr", self.model_lr())
         for name, mean in zip(names, means, strict=True):
             self.history.record(name, mean)
         self.history.record("train_loss", sum(m for n, m in zip(names, means, strict=True) if n.endswith("_loss")))
@@ -222,8 +241,10 @@ class Engine(NeuralNet):
             raise _Stop
 
     def trim(self) -> None:
-        """Drop what only training needs: optimiser moments and per-epoch observers."""
-        self.optimizer_.state.clear()
+        """Drop what only training needs: optimiser moments, the schedule and per-epoch observers."""
+        self.schedule = None
+        for part in parts_of(self.optimizer_).values():
+            part.state.clear()
         self.optimizer_.zero_grad(set_to_none=True)
 
 

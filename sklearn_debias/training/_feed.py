@@ -1,7 +1,7 @@
 """Batches of the training data, resident on the device or through a DataLoader."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -110,6 +110,8 @@ class Feed:
         DataLoader arguments; any of them selects the DataLoader.
     others : mapping of str to Source, default={}
         The same rows as the roles see them that do not take ``source``.
+    meta : Feed, default=None
+        The meta set: a batch of it goes with each batch.
     """
 
     source: Source
@@ -120,6 +122,7 @@ class Feed:
     merge_single: bool = False
     loader: Mapping[str, Any] = field(default_factory=dict)
     others: Mapping[str, Source] = field(default_factory=dict)
+    meta: "Feed | None" = None
 
     def __len__(self) -> int:
         return len(self.source)
@@ -153,9 +156,24 @@ class Feed:
             self.merge_single,
         )
 
-    def batches(self, order: Order, augment: torch.Generator, attack: torch.Generator) -> "Epochs":
-        """Batches of one phase; each iteration is one epoch."""
-        return Epochs(self, order, augment, attack)
+    def batches(
+        self,
+        order: Order,
+        augment: torch.Generator,
+        attack: torch.Generator,
+        meta: tuple[torch.Generator, torch.Generator] | None = None,
+    ) -> "Epochs":
+        """Batches of one phase; each iteration is one epoch. ``meta``: order and augmentation of the meta set."""
+        ahead = self.meta.endless(*meta) if self.meta is not None and meta is not None else None
+        return Epochs(self, order, augment, attack, ahead)
+
+    def endless(self, order: torch.Generator, augment: torch.Generator) -> Iterator[Batch]:
+        """Batches without end, all of one size: what does not fill one is left out until the next shuffle."""
+        size = min(self.batch_size, len(self))
+        while True:
+            for rows in torch.randperm(len(self), generator=order)[: len(self) // size * size].split(size):
+                batch = self.take(rows.to(self.prepare.device, non_blocking=True))
+                yield batch if self.augment is None else replace(batch, x=self.augment(batch.x, augment))
 
     def data(self, n_classes: int, n_groups: int) -> Data:
         """The training set as objectives see it."""
@@ -188,8 +206,15 @@ class Feed:
 class Epochs:
     """Iterate once per epoch: a new order, new augmentations."""
 
-    def __init__(self, feed: Feed, order: Order, augment: torch.Generator, attack: torch.Generator) -> None:
-        self.feed, self.order, self.augment, self.attack = feed, order, augment, attack
+    def __init__(
+        self,
+        feed: Feed,
+        order: Order,
+        augment: torch.Generator,
+        attack: torch.Generator,
+        meta: Iterator[Batch] | None = None,
+    ) -> None:
+        self.feed, self.order, self.augment, self.attack, self.meta = feed, order, augment, attack, meta
         self.batches: list[Tensor] = []  # of one epoch, drawn once: a loader with workers asks its sampler twice
         self.loader: DataLoader | None = None
         if feed.loader:
@@ -225,8 +250,13 @@ class Epochs:
                 index=index,
                 generator=self.attack,
                 inputs=self.feed.views(index),
-                **{k: v.index_select(0, index) for k, v in columns.items()},
+                meta=self.ahead(),
+                **{k: v.index_select(0, index) for k, v in columns.items()},  # type: ignore[arg-type]
             )
+
+    def ahead(self) -> Batch | None:
+        """The meta set's next batch."""
+        return None if self.meta is None else next(self.meta)
 
 
 def padded(

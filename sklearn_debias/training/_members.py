@@ -78,7 +78,10 @@ class Member:
 
 @dataclass(frozen=True)
 class Cost:
-    """What one member needs: bytes that stay, bytes that a step writes, and whether its steps draw numbers."""
+    """What one member needs: bytes that stay, bytes that a step writes, and whether its steps draw numbers.
+
+    Rows of a meta set are drawn, too.
+    """
 
     lasting: int
     written: int
@@ -91,17 +94,22 @@ def cost_of(member: Member) -> Cost:
     size = sum(p.numel() * p.element_size() for p in parameters)
     lasting, written, draws = 5 * size, 0, False  # parameters, gradients, up to three slots
     for phase in member.phases:
-        state, nets = member.begin(phase), member.nets(phase)
+        state: Mapping[str, Tensor] = member.begin(phase)
+        nets = member.nets(phase)
         draws |= any(net.noise is not None for net in nets.values())
         device = member.feed.prepare.device
         generator = torch.Generator(device).manual_seed(0)
         first = torch.arange(min(member.feed.batch_size, len(member.feed)), device=device)
-        batch = replace(member.feed.take(first), generator=generator)
+        meta = None if member.feed.meta is None else next(member.feed.meta.endless(generator, generator))
+        batch = replace(member.feed.take(first), generator=generator, meta=meta)
         with Noise(0, device), _Written() as counter:
             quiet = {role: replace(net, noise=None) for role, net in nets.items()}
             for objective in phase.steps:
-                loss = sum(objective.step(quiet, batch, state).losses.values())
-                torch.autograd.grad(loss, parameters, allow_unused=True)  # type: ignore[arg-type]
+                step = objective.step(quiet, batch, state)
+                state, batch = step.state, replace(batch, carry=step.carry)
+                if step.losses:
+                    loss = sum(step.losses.values())
+                    torch.autograd.grad(loss, parameters, allow_unused=True)  # type: ignore[arg-type]
         fresh = torch.Generator(device).manual_seed(0)
         draws |= not torch.equal(generator.get_state(), fresh.get_state())
         held = sum(t.numel() * t.element_size() for t in state.values())

@@ -54,6 +54,9 @@ class Stack:
             {key: self._column([group[key]["weight_decay"] for group in groups]) for key in self.trainable},
         )
 
+        self.lr = self._column([member.engine.model_lr() for member in members])
+        self.batches = 0
+
     def __len__(self) -> int:
         return len(self.members)
 
@@ -80,7 +83,9 @@ class Stack:
         """Take the learning rates over from the members' own optimisers; return those for the history."""
         groups = [_by_parameter(member.engine.optimizer_, member.engine.module_) for member in self.members]
         self.optimizer.set_lr({key: self._column([g[key]["lr"] for g in groups]) for key in self.trainable})
-        return [member.engine.optimizer_.param_groups[-1]["lr"] for member in self.members]
+        rates = [member.engine.model_lr() for member in self.members]
+        self.lr = self._column(rates)
+        return rates
 
     def train(self, rows: Rows, lanes: int, batch: Batch, nets: Mapping[str, Net]) -> dict[str, Tensor]:
         """One step of the members ``rows``, which are ``lanes`` times equally many; return the terms (members,).
@@ -88,8 +93,12 @@ class Stack:
         ``batch`` is one batch for a single lane, else it holds a batch per lane, (lanes, b, ...).
         """
         terms: dict[str, Tensor] = {}
+        carry: dict[str, Tensor] = {}
+        number, self.batches = self.batches, self.batches + 1
         for i, objective in enumerate(self.steps[0]):
-            losses, state, log, gradients = self._step(i, objective, rows, lanes, batch, nets)
+            if number % objective.every:
+                continue
+            losses, state, log, carry, gradients = self._step(i, objective, rows, lanes, batch, nets, carry)
             self.optimizer.step(rows, gradients)
             self._keep(rows, state)
             terms |= {f"{role}_loss": value.detach() for role, value in losses.items()}
@@ -97,32 +106,36 @@ class Stack:
         return terms
 
     def _step(
-        self, i: int, objective: Objective, rows: Rows, lanes: int, batch: Batch, nets: Mapping[str, Net]
-    ) -> tuple[dict, dict, dict, dict[Key, Tensor]]:
+        self, i: int, objective: Objective, rows: Rows, lanes: int, batch: Batch, nets: Mapping[str, Net], carry: dict
+    ) -> tuple[dict, dict, dict, dict, dict[Key, Tensor]]:
         leaves = {key: self.parameters[key][rows].detach().requires_grad_() for key in self.trainable}
         given = {**{key: value[rows] for key, value in self.parameters.items()}, **leaves}
         names: list[str] = []
 
-        def one(parameters: Nested, settings: dict, state: dict, columns: dict) -> tuple[dict, dict, dict]:
+        def one(
+            parameters: Nested, settings: dict, state: dict, own_batch: dict, columns: dict
+        ) -> tuple[dict, dict, dict, dict]:
             own = {role: replace(net, params=parameters[role]) for role, net in nets.items()}
             before = {**self.shared, **state}
             numbers = {path: settings[str(j)] for j, path in enumerate(self.settings[i])}
-            out = with_settings(objective, numbers).step(own, replace(batch, **columns), before)
+            out = with_settings(objective, numbers).step(own, replace(batch, **own_batch, **columns), before)
             names[:] = out.state
             changed = {name: value for name, value in out.state.items() if value is not before.get(name)}
-            return dict(out.losses), changed, dict(out.log)
+            return dict(out.losses), changed, dict(out.log), dict(out.carry)
 
         settings = {str(j): value[rows] for j, value in enumerate(self.settings[i].values())}
         state = {name: value[rows] for name, value in self.state.items()}
         with ClassesFirst():
-            losses, changed, log = _mapped(one, lanes, (_nested(given), settings, state), batch)
-            total = reduce(torch.add, [loss.sum() for loss in losses.values()])
+            own_batch = {"lr": self.lr[rows], "carry": carry}
+            losses, changed, log, left = _mapped(one, lanes, (_nested(given), settings, state, own_batch), batch)
             wanted = [key for key in self.trainable if key[0] in losses]
-            found = torch.autograd.grad(total, [leaves[key] for key in wanted], allow_unused=True)
+            total = reduce(torch.add, [loss.sum() for loss in losses.values()], torch.zeros(()))
+            found = torch.autograd.grad(total, [leaves[key] for key in wanted], allow_unused=True) if wanted else ()
         for name in [name for name in self.state if name not in names]:
             del self.state[name]
         gradients = {key: g for key, g in zip(wanted, found, strict=True) if g is not None}
-        return losses, {name: value.detach() for name, value in changed.items()}, log, gradients
+        changed, left = ({name: value.detach() for name, value in part.items()} for part in (changed, left))
+        return losses, changed, log, left, gradients
 
     def _keep(self, rows: Rows, changed: Mapping[str, Tensor]) -> None:
         for name, value in changed.items():
@@ -154,7 +167,7 @@ def _mapped(one: Any, lanes: int, stacked: tuple, batch: Batch) -> tuple:
     first = next(iter(next(iter(stacked[0].values())).values()))
     if len(first) == lanes:
         return vmap(one, randomness="same")(*stacked, columns)
-    inner = vmap(one, in_dims=(0, 0, 0, None), randomness="same")
+    inner = vmap(one, in_dims=(0, 0, 0, 0, None), randomness="same")
     by_lane = _each(lambda t: t.unflatten(0, (lanes, -1)), stacked)
     return _each(lambda t: t.flatten(0, 1), vmap(inner, randomness="same")(*by_lane, columns))
 

@@ -1,10 +1,12 @@
 """SGD, Adam and AdamW over stacked members, each with its own learning rate and weight decay."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, optim
+
+from sklearn_debias.training._by_role import ByRole
 
 Rows = slice | Tensor  # which members of a stack
 Key = tuple[str, str]  # role and name of a parameter
@@ -21,6 +23,8 @@ def optimizer_settings(optimizer: optim.Optimizer) -> tuple:
     TypeError
         Where the kind cannot be stacked.
     """
+    if isinstance(optimizer, ByRole):
+        return tuple((role, optimizer_settings(part)) for role, part in optimizer.parts.items())
     if type(optimizer) not in _KINDS:
         raise TypeError(
             f"`optimizer`={type(optimizer).__name__} cannot train a stack of candidates, only "
@@ -63,6 +67,12 @@ class StackedOptimizer:
         self.rates: dict[Key, Tensor] = {}
         self.steps: dict[Key, Tensor] = {}
         self.slots: dict[Key, list[Tensor]] = {}
+
+    def adopt(self, other: "StackedOptimizer", rows: Sequence[int]) -> None:
+        """Go on from the members ``rows`` of another stack: their slots and counts of steps."""
+        chosen = list(rows)
+        self.steps = {key: count[chosen] for key, count in other.steps.items()}
+        self.slots = {key: [slot[chosen] for slot in slots] for key, slots in other.slots.items()}
 
     def set_lr(self, lr: Mapping[Key, Tensor]) -> None:
         """Learning rates (members,) from now on."""
@@ -153,11 +163,47 @@ class _Adam(StackedOptimizer):
         p.sub_(torch.div(mean, g, out=g).mul_(step_size))
 
 
-def stack_optimizer(
-    like: optim.Optimizer, parameters: Mapping[Key, Tensor], weight_decay: Mapping[Key, Tensor]
-) -> StackedOptimizer:
+class StackedByRole:
+    """What `ByRole` is, for a stack.
+
+    Parameters
+    ----------
+    parts : mapping of str to StackedOptimizer
+        By role; that of "" updates the other roles.
+    """
+
+    def __init__(self, parts: Mapping[str, StackedOptimizer]) -> None:
+        self.parts = parts
+
+    def _part(self, key: Key) -> StackedOptimizer:
+        return self.parts[key[0] if key[0] in self.parts else ""]
+
+    def set_lr(self, lr: Mapping[Key, Tensor]) -> None:
+        """Learning rates (members,) from now on."""
+        for part in self.parts.values():
+            part.set_lr({key: value for key, value in lr.items() if self._part(key) is part})
+
+    def step(self, rows: Rows, gradients: Mapping[Key, Tensor]) -> None:
+        """Update the members ``rows`` by their gradients, which are used up."""
+        for part in self.parts.values():
+            part.step(rows, {key: value for key, value in gradients.items() if self._part(key) is part})
+
+    def adopt(self, other: "StackedByRole", rows: Sequence[int]) -> None:
+        """Go on from the members ``rows`` of another stack."""
+        for role, part in self.parts.items():
+            part.adopt(other.parts[role], rows)
+
+
+def stack_optimizer(like: optim.Optimizer, parameters: Mapping[Key, Tensor], weight_decay: Mapping[Key, Tensor]) -> Any:
     """Optimiser of a stack, of the kind of ``like``."""
-    return _KINDS[type(like)](like, parameters, weight_decay)
+    if not isinstance(like, ByRole):
+        return _KINDS[type(like)](like, parameters, weight_decay)
+    parts = {}
+    for role, part in like.parts.items():
+        keys = [key for key in parameters if (key[0] if key[0] in like.parts else "") == role]
+        own = ({key: values[key] for key in keys} for values in (parameters, weight_decay))
+        parts[role] = stack_optimizer(part, *own)
+    return StackedByRole(parts)
 
 
 def _column(values: Tensor, like: Tensor) -> Tensor:

@@ -49,7 +49,8 @@ def with_settings(objective: Objective, settings: Mapping[Path, Any]) -> Objecti
 def structure(phases: tuple[Phase, ...], *, exact: bool) -> Hashable:
     """Equal for phases that differ in the numbers of `settings_of` only."""
     return tuple(
-        (phase.name, phase.max_epochs, tuple(_of_objective(step, exact) for step in phase.steps)) for phase in phases
+        (phase.name, phase.max_epochs, phase.continues, tuple(_of_objective(step, exact) for step in phase.steps))
+        for phase in phases
     )
 
 

@@ -50,10 +50,13 @@ def sweep(
     """
     cost = cost_of(members[0])
     for chunk in chunks(members, cost, budget):
-        for i in range(len(chunk[0].phases)):
+        run = None
+        for i, phase in enumerate(chunk[0].phases):
             chunk_left = [member for member in chunk if member.error is None]
             if chunk_left:
-                _Run(chunk_left, i, cost, exact).train(progress)
+                run = _Run(chunk_left, i, cost, exact, run if phase.continues else None)
+                run.train(progress)
+        run = None  # its stack is not needed beside the members' own copies
         for member in chunk:
             member.leave()
             finish(member)
@@ -72,14 +75,15 @@ class _Lane:
 class _Run:
     """One phase of one chunk."""
 
-    def __init__(self, members: Sequence[Member], phase: int, cost: Cost, exact: bool) -> None:
+    def __init__(self, members: Sequence[Member], phase: int, cost: Cost, exact: bool, before: "_Run | None") -> None:
         self.cost = cost
         kept, states = [], []
         for member in members:
             try:
                 state = member.begin(member.phases[phase])
                 member.inspect(member.phases[phase], state)
-                member.engine.fresh_optimizer(member.lr_schedule)
+                if not member.phases[phase].continues:
+                    member.engine.fresh_optimizer(member.lr_schedule)
             except Exception as error:
                 member.error = error
             else:
@@ -88,6 +92,9 @@ class _Run:
         self.members, self.phase = kept, phase
         if kept:
             self.stack = Stack(kept, phase, states, exact=exact)
+            if before is not None:
+                places = {id(member): i for i, member in enumerate(before.members)}
+                self.stack.optimizer.adopt(before.stack.optimizer, [places[id(member)] for member in kept])
             self.own_rows = self._asks_for_rows(kept[0], states[0])
             self.lanes = self._lanes(states)
 
@@ -129,20 +136,18 @@ class _Run:
 
     def _epoch(self) -> tuple[list[str], np.ndarray]:
         """Names and means (terms + 1, members) of one epoch's terms; the last row says whose weights are finite."""
-        sums: Tensor | None = None
-        count = torch.zeros(len(self.stack), dtype=torch.float64)
-        names: list[str] = []
+        sums: dict[str, Tensor] = {}
+        counts: dict[str, Tensor] = {}
         for rows, lanes, batch, nets in self._steps():
-            terms = self.stack.train(rows, lanes, batch, nets)
-            names = list(terms)
-            size = batch.y.shape[-1]
-            values = torch.stack(list(terms.values())).double() * size
-            sums = values.new_zeros(len(names), len(self.stack)) if sums is None else sums
-            sums[:, rows] += values
-            count[rows if isinstance(rows, slice) else rows.cpu()] += size
-        assert sums is not None
-        means = sums / count.to(sums.device, non_blocking=True)
-        return names, torch.cat([means, self.stack.finite()[None].double()]).cpu().numpy()
+            size, where = batch.y.shape[-1], rows if isinstance(rows, slice) else rows.cpu()
+            for name, values in self.stack.train(rows, lanes, batch, nets).items():
+                if name not in sums:
+                    sums[name] = torch.zeros(len(self.stack), dtype=torch.float64, device=values.device)
+                    counts[name] = torch.zeros(len(self.stack), dtype=torch.float64)
+                sums[name][rows] += values.double() * size
+                counts[name][where] += size
+        means = [sums[name] / counts[name].to(sums[name].device, non_blocking=True) for name in sums]
+        return list(sums), torch.stack([*means, self.stack.finite().double()]).cpu().numpy()
 
     def _steps(self) -> Iterator[tuple[Rows, int, Batch, Mapping[str, Net]]]:
         """What each step of an epoch trains: lanes whose batches are equally long go together."""
@@ -180,8 +185,9 @@ class _Run:
         """Batch ``t`` of a lane, or of several lanes stacked."""
         device = self.stack.device
         if len(group) == 1:
-            batch = group[0].epochs.feed.take(group[0].batches[t].to(device, non_blocking=True))
-            return replace(batch, generator=group[0].epochs.attack)
+            epochs = group[0].epochs
+            batch = epochs.feed.take(group[0].batches[t].to(device, non_blocking=True))
+            return replace(batch, generator=epochs.attack, meta=epochs.ahead())
         feeds = {id(lane.epochs.feed): lane.epochs.feed for lane in group}
         parts = []
         for key, feed in feeds.items():

@@ -9,11 +9,16 @@ from sklearn_debias import (
     AFRClassifier,
     BiasAdvClassifier,
     ClassScaling,
+    CRTClassifier,
     DFRClassifier,
     ERMClassifier,
+    FishClassifier,
     GroupDROClassifier,
+    InvarianceClassifier,
     JTTClassifier,
     LfFClassifier,
+    LongTailClassifier,
+    MixUpClassifier,
     ULEClassifier,
 )
 from sklearn_debias.testing import estimator_checks, parametrize_with_estimator_checks
@@ -36,12 +41,20 @@ ALL = [
     GroupDROClassifier(**QUICK, step_size=0.5, adjustment=1.0),
     AFRClassifier(**QUICK, reweighting_epochs=3),
     AFRClassifier(**QUICK, module="mlp", reweighting_epochs=3, validation=0.2, monitor="worst_group_accuracy"),
+    LongTailClassifier(**QUICK),
+    LongTailClassifier(**QUICK, module="mlp", loss="ldam", beta=0.999, deferred=0.5, validation=0.2),
+    CRTClassifier(**QUICK, module="mlp", retraining_epochs=2, validation=0.2, monitor="worst_group_accuracy"),
     DFRClassifier(n_resamples=3),
     ClassScaling(DFRClassifier(n_resamples=2, random_state=0), max_scales=4, max_rounds=1),
     ClassScaling(ERMClassifier(**QUICK, random_state=0), scoring="accuracy", max_scales=4, max_rounds=1),
     ULEClassifier(**QUICK, validation=0.2),
     ULEClassifier(**QUICK, module="mlp", where="input", student_warmup=1),
     ULEClassifier(**QUICK, similarity="gram", student_lr=0.01),
+    InvarianceClassifier(**QUICK, anneal_epochs=1, balance="environment"),
+    InvarianceClassifier(**QUICK, penalty="coral", module="mlp", validation=0.2, monitor="worst_group_accuracy"),
+    FishClassifier(**QUICK),
+    MixUpClassifier(**QUICK),
+    MixUpClassifier(**QUICK, partners="lisa", balance="group", validation=0.2),
 ]
 
 

@@ -12,11 +12,16 @@ from sklearn_debias import (
     AFRClassifier,
     BiasAdvClassifier,
     ClassScaling,
+    CRTClassifier,
     DFRClassifier,
     ERMClassifier,
+    FishClassifier,
     GroupDROClassifier,
+    InvarianceClassifier,
     JTTClassifier,
     LfFClassifier,
+    LongTailClassifier,
+    MixUpClassifier,
     ULEClassifier,
 )
 
@@ -28,9 +33,14 @@ ESTIMATORS = [
     BiasAdvClassifier(),
     GroupDROClassifier(),
     AFRClassifier(),
+    LongTailClassifier(),
+    CRTClassifier(),
     DFRClassifier(),
     ClassScaling(LogisticRegression()),
     ULEClassifier(),
+    InvarianceClassifier(),
+    FishClassifier(),
+    MixUpClassifier(),
 ]
 WITHOUT_WEIGHTS, WITH_WEIGHTS = 55, 62
 

@@ -9,10 +9,15 @@ from torch import nn
 from sklearn_debias import (
     AFRClassifier,
     BiasAdvClassifier,
+    CRTClassifier,
     ERMClassifier,
+    FishClassifier,
     GroupDROClassifier,
+    InvarianceClassifier,
     JTTClassifier,
     LfFClassifier,
+    LongTailClassifier,
+    MixUpClassifier,
     ULEClassifier,
 )
 from sklearn_debias.core import SplitModule, split
@@ -26,6 +31,11 @@ METHODS = {
     "ule": ULEClassifier,
     "group_dro": GroupDROClassifier,
     "afr": AFRClassifier,
+    "long_tail": LongTailClassifier,
+    "crt": CRTClassifier,
+    "invariance": InvarianceClassifier,
+    "fish": FishClassifier,
+    "mixup": MixUpClassifier,
 }
 
 
@@ -34,8 +44,10 @@ def make(method, **params):
     own = {"identification_epochs": 1} if method == "jtt" else {}
     if method == "ule" and params.get("where") is None and not isinstance(params.get("module", ""), str):
         own = {"where": "input", "student_warmup": 0}  # these modules have no body
-    if method == "afr":
-        own = {"reweighting_epochs": 2}
+    if method == "fish":
+        own = {"optimizer": "adam"}  # in so few steps
+    if method in ("afr", "crt"):
+        own = {"afr": {"reweighting_epochs": 2}, "crt": {"retraining_epochs": 2}}[method]
         params = {name: with_head(value) if name == "module" else value for name, value in params.items()}
     return METHODS[method](**{**QUICK, **own, **params})
 

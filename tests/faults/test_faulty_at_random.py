@@ -81,6 +81,16 @@ OWN = {
         "student_warmup": ["auto", 0, 1, -1],
         "similarity": ["saliency", "gram", "x"],
     },
+    "long_tail": {
+        "loss": ["balanced_softmax", "ldam", "focal", "logit_adjustment", "cross_entropy", "x"],
+        "beta": [0.0, 0.999, 1, -1],
+        "deferred": [0.0, 0.5, 0.9, 1],
+        "gamma": [2.0, 0, 0.1, 1e6, -1],
+        "max_margin": [0.5, 0, 1e6, np.nan],
+        "scale": [30.0, 1e-6, 1e6, 0],
+        "tau": [1.0, 0, 1e6, -1],
+    },
+    "crt": {"retraining_epochs": [2, 1, 0]},
     "jtt": {
         "identification_epochs": [1, 3, 0],
         "upweight": [5, 1, 2.5, 100, -1, np.nan],
@@ -97,6 +107,20 @@ OWN = {
         "random_start": [False, True, 3],
         "clip": [None, (-9, 9), (0, 1), ([-9] * 4, 9), ([0] * 3, [1] * 3), (1, 0), (np.nan, 1), ("a", 1)],
         "q": [0.7, 1, 0],
+    },
+    "invariance": {
+        "penalty": ["irm", "ib_irm", "vrex", "coral", "mmd", "x"],
+        "penalty_weight": [None, 0, 0.5, 1e6, -1],
+        "bottleneck_weight": [1.0, 0, 1e6, np.nan],
+        "anneal_epochs": [None, 0, 1, 5, -1],
+        "balance": [None, "environment", "group"],
+    },
+    "fish": {"inner_lr": [0.1, 0, 10.0, 1e20, -1]},
+    "mixup": {
+        "partners": ["any", "label", "domain", "lisa", "x"],
+        "alpha": [None, 0, 1e-6, 2.0, 1e6, -1],
+        "p_sel": [0.5, 0, 1, 2],
+        "balance": [None, "group", "class"],
     },
 }
 spoiled = X.copy()

@@ -58,6 +58,16 @@ OWN = {
         "reweighting_share": [0, 1, -0.1, nan, "a"],
         "reweighting_epochs": [0, 2.5, None],
     },
+    "long_tail": {
+        "loss": ["hinge", None, 3],
+        "beta": [-0.1, 1.1, nan, "a", None],
+        "deferred": [-0.1, 1, nan, "a", None],
+        "gamma": [-1, nan, inf, "a", None],
+        "max_margin": [-1, nan, inf, None],
+        "scale": [0, -1, nan, inf, None],
+        "tau": [-1, nan, inf, None],
+    },
+    "crt": {"retraining_epochs": [0, 2.5, None]},
     "lff": {
         "q": [0, 1.1, nan],
         "ema": [1, -0.1, nan],
@@ -97,6 +107,20 @@ OWN = {
         "similarity": ["cosine", None],
         "student_module": [3],
         "student_lr": [0, -1, nan, "a"],
+    },
+    "invariance": {
+        "penalty": ["dann", None, 3],
+        "penalty_weight": [-1, nan, inf, "a"],
+        "bottleneck_weight": [-1, nan, inf, "a", None],
+        "anneal_epochs": [-1, 2, 2.5, "a"],
+        "balance": ["group", 3],
+    },
+    "fish": {"inner_lr": [-1, nan, inf, "a", None]},
+    "mixup": {
+        "partners": ["all", None, 3],
+        "alpha": [-1, nan, inf, "a"],
+        "p_sel": [-0.1, 1.1, nan, "a", None],
+        "balance": ["class", 3],
     },
 }
 ROWS = [(method, name, value) for method in METHODS for name, values in OWN[method].items() for value in values]

@@ -9,10 +9,15 @@ from sklearn.model_selection import GridSearchCV
 from sklearn_debias import (
     AFRClassifier,
     BiasAdvClassifier,
+    CRTClassifier,
     ERMClassifier,
+    FishClassifier,
     GroupDROClassifier,
+    InvarianceClassifier,
     JTTClassifier,
     LfFClassifier,
+    LongTailClassifier,
+    MixUpClassifier,
     ULEClassifier,
 )
 from sklearn_debias.datasets import make_spurious_embeddings
@@ -48,6 +53,17 @@ METHODS = {
     "group dro": (GroupDROClassifier(), {"step_size": [0.0, 0.1], "adjustment": [0.0, 1.0], "lr": [0.01, 0.1]}),
     "group dro, balanced": (GroupDROClassifier(balance="group"), {"step_size": [0.01, 0.1]}),
     "afr": (AFRClassifier(reweighting_epochs=4), {"gamma": [0.0, 4.0], "lam": [0.0, 0.1], "lr": [0.01, 0.1]}),
+    "long tail": (LongTailClassifier(beta=0.9), {"beta": [0.0, 0.9, 1.0], "lr": [0.01, 0.1]}),
+    "ldam, deferred": (
+        LongTailClassifier(loss="ldam", beta=0.99, deferred=0.6),
+        {"max_margin": [0.0, 0.5], "scale": [10.0, 30.0], "lr": [0.01, 0.1]},
+    ),
+    "crt": (CRTClassifier(retraining_epochs=2, module="mlp"), {"lr": [0.01, 0.1], "weight_decay": [0.0, 0.01]}),
+    "irm": (InvarianceClassifier(anneal_epochs=1), {"penalty_weight": [10.0, 100.0], "lr": [0.01, 0.1]}),
+    "vrex": (InvarianceClassifier(penalty="vrex"), {"penalty_weight": [0.0, 0.5, 20.0]}),
+    "fish": (FishClassifier(), {"inner_lr": [0.0, 0.1], "lr": [0.01, 0.1]}),
+    "mixup": (MixUpClassifier(), {"alpha": [0.0, 0.2, 2.0], "lr": [0.01, 0.1]}),
+    "lisa": (MixUpClassifier(partners="lisa", balance="group"), {"alpha": [1.0, 2.0], "p_sel": [0.0, 0.5]}),
 }
 SHARED = {"max_epochs": 3, "batch_size": 32, "random_state": 0, "device": "cpu"}
 
@@ -85,7 +101,8 @@ def both(estimator, grid, *, own=None, **options):
 
 
 def _takes_bias(estimator):
-    return getattr(estimator, "balance", None) == "group" or type(estimator).__name__ == "GroupDROClassifier"
+    named = ("FishClassifier", "GroupDROClassifier", "InvarianceClassifier")
+    return getattr(estimator, "balance", None) == "group" or type(estimator).__name__ in named
 
 
 def assert_equal_scores(one, other):

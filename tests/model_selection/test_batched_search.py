@@ -107,6 +107,24 @@ def test_earlier_steps_of_a_pipeline_are_fitted_once_per_fold():
     assert_close_fits(expected, scorer.seen, 1e-9)
 
 
+def test_pipelines_that_end_in_pipelines():
+    inner = Pipeline([("scale", CountingScaler()), ("clf", clone(ERM))])
+    model = Pipeline([("centre", CountingScaler(with_std=False)), ("inner", inner)])
+    grid = {"inner__scale__with_mean": [True, False], "inner__clf__lr": [0.01, 0.1]}
+    X, y, _ = rows()
+    CountingScaler.fits.clear()
+    one, other = (kind(model, grid, cv=3).fit(X, y) for kind in (GridSearchCV, BatchedGridSearchCV))
+    assert len(CountingScaler.fits) == 2 * (4 * 3 + 1) + 2 * (2 * 3 + 1)
+    assert_equal_scores(one, other)
+    np.testing.assert_array_equal(other.predict_proba(X), one.predict_proba(X))
+    swapped = {"inner": [inner, clone(inner).set_params(scale="passthrough")], "inner__clf__lr": [0.01, 0.1]}
+    one, other = (kind(model, swapped, cv=3).fit(X, y) for kind in (GridSearchCV, BatchedGridSearchCV))
+    np.testing.assert_array_equal(one.cv_results_["mean_test_score"], other.cv_results_["mean_test_score"])
+    inside = Pipeline([("scale", StandardScaler()), ("inner", clone(inner).set_callbacks(ProgressBar()))])
+    with pytest.raises(ValueError, match=r"callbacks \(ProgressBar\) do not work in a stack.*GridSearchCV"):
+        BatchedGridSearchCV(inside, {"inner__clf__lr": [0.1]}, cv=2).fit(X, y)
+
+
 def test_an_embedder_that_holds_a_network_is_fitted_once_per_fold(monkeypatch):
     fits, lanes, fit, sweep = [], [], Embedder.fit, _candidates.sweep
 
@@ -219,7 +237,7 @@ def test_sample_weights_are_sliced_and_arguments_unknown_to_fit_fail_as_there():
         for kind in (GridSearchCV, BatchedGridSearchCV)
     )
     assert_equal_scores(one, other)
-    with pytest.raises((TypeError, ValueError), match="sample_weight"):
+    with pytest.raises((TypeError, ValueError), match="`sample_weight` is not an argument of LfFClassifier.fit"):
         BatchedGridSearchCV(LfFClassifier(**SHARED), {"q": [0.5]}, scoring="accuracy").fit(X, y, sample_weight=weight)
 
 
@@ -281,7 +299,8 @@ def test_images_other_estimators_and_validation_data_are_refused():
     X, y, _ = rows()
     with pytest.raises(ValueError, match=r"`X` must be 2-D .* \(1, 2, 4\).*GridSearchCV"):
         BatchedGridSearchCV(ERM, {"lr": [0.1]}).fit(X[:, :8].reshape(-1, 1, 2, 4), y)
-    for estimator in (LogisticRegression(), make_pipeline(StandardScaler(), LogisticRegression())):
+    piped = make_pipeline(StandardScaler(), LogisticRegression())
+    for estimator in (LogisticRegression(), piped, make_pipeline(StandardScaler(), piped)):
         with pytest.raises(TypeError, match="`estimator` must be .* LogisticRegression. Use .*GridSearchCV"):
             BatchedGridSearchCV(estimator, {"C": [1.0]}).fit(X, y)
     with pytest.raises(ValueError, match="`validation_data` does not work.*GridSearchCV"):
@@ -303,8 +322,12 @@ def test_a_wrong_last_step_in_the_grid_is_refused_before_training(wrong):
     model = Pipeline([("scale", CountingScaler()), ("clf", clone(ERM))])
     CountingScaler.fits.clear()
     for grid in ({"clf": [clone(ERM), wrong]}, [{"clf__lr": np.logspace(-3, -1, 9)}, {"clf": [wrong]}]):
-        with pytest.raises(TypeError, match="`estimator` must be .*Use sklearn.model_selection.GridSearchCV"):
+        with pytest.raises(TypeError, match="`clf` in `param_grid` must be .*Use sklearn.model_selection.GridSearchCV"):
             BatchedGridSearchCV(model, grid, cv=2).fit(X, y)
+    nested = Pipeline([("scale", CountingScaler()), ("inner", model)])
+    for key, value in (("inner", make_pipeline(CountingScaler(), wrong)), ("inner__clf", wrong), ("inner", wrong)):
+        with pytest.raises(TypeError, match=f"`{key}` in `param_grid` must be"):
+            BatchedGridSearchCV(nested, {key: [value]}, cv=2).fit(X, y)
     assert CountingScaler.fits == []
 
 

@@ -9,7 +9,21 @@ import torch
 from sklearn_debias import objectives
 from sklearn_debias.core import Objective, Step
 from sklearn_debias.losses import cross_entropy
-from sklearn_debias.objectives import ERM, ULE, BiasAdv, ERMOnPart, GroupDRO, LfF, ReweightHead, UpweightErrors
+from sklearn_debias.objectives import (
+    ERM,
+    ULE,
+    BiasAdv,
+    ERMOnPart,
+    Fish,
+    GroupDRO,
+    Invariance,
+    LfF,
+    LongTail,
+    MixUp,
+    RetrainHead,
+    ReweightHead,
+    UpweightErrors,
+)
 from sklearn_debias.testing import check_objective, objective_checks, parametrize_with_objective_checks
 
 ALL = [
@@ -32,6 +46,13 @@ ALL = [
     ERMOnPart(share=0.3, seed=1),
     ReweightHead(),
     ReweightHead(gamma=20.0, lam=1.0, share=0.5),
+    LongTail(),
+    LongTail("cross_entropy", beta=0.9),
+    LongTail("focal", gamma=0.5),
+    LongTail("ldam", beta=0.999, scale=5.0),
+    LongTail("logit_adjustment", tau=0.5),
+    BiasAdv(base=LongTail("ldam", beta=0.9)),
+    RetrainHead(),
     ULE(),
     ULE(lam=1.0),
     ULE(where="input", saliency="label_log_prob", magnitude=True, scale=100.0),
@@ -39,6 +60,17 @@ ALL = [
     ULE(saliency="sum_log_softmax", normalize_by="batch", scaling="ratio"),
     ULE(similarity="gram", where="output"),
     ULE(similarity="gram", where="features", scaling="first"),
+    Invariance(),
+    Invariance("ib_irm", penalty_weight=10.0, bottleneck_weight=3.0),
+    Invariance("vrex", penalty_weight=100.0, balanced=True),
+    Invariance("coral"),
+    Invariance("mmd", penalty_weight=0.5),
+    Fish(),
+    Fish(inner_lr=0.0),
+    MixUp(),
+    MixUp("label", alpha=0.0),
+    MixUp("domain", alpha=1.0),
+    MixUp("lisa", alpha=2.0, balanced=True),
 ]
 
 

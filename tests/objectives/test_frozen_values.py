@@ -9,11 +9,16 @@ from sklearn_debias import (
     AFRClassifier,
     BiasAdvClassifier,
     ClassScaling,
+    CRTClassifier,
     DFRClassifier,
     ERMClassifier,
+    FishClassifier,
     GroupDROClassifier,
+    InvarianceClassifier,
     JTTClassifier,
     LfFClassifier,
+    LongTailClassifier,
+    MixUpClassifier,
     ULEClassifier,
 )
 
@@ -37,6 +42,10 @@ VALUES = {
         (-0.22049146, -0.67782645),
     ),
     "afr": (AFRClassifier(reweighting_epochs=5), (0.10722254, -1.22652479)),
+    "balanced softmax": (LongTailClassifier(), (0.13695890, -0.14809146)),  # equal classes: erm's
+    "focal": (LongTailClassifier(loss="focal", beta=0.999), (-0.02358437, -0.28370345)),
+    "deferred ldam": (LongTailClassifier(loss="ldam", beta=0.999, deferred=0.5), (-2.20260682, -9.87997877)),
+    "crt": (CRTClassifier(module="mlp", retraining_epochs=3), (0.00038601, -0.54341209)),
     "ule": (ULEClassifier(), (0.58312159, -2.39544709)),
     "adam ule": (ULEClassifier(optimizer="adam"), (0.31522846, -0.25804958)),
     "ule of the input": (ULEClassifier(optimizer="adam", where="input", scale=1.0), (-0.22296185, -0.04276187)),

@@ -1,0 +1,175 @@
+"""The protocols of generalised long-tailed classification: attributes within each class are long-tailed as well."""
+
+import numpy as np
+from sklearn.utils import Bunch
+
+from sklearn_debias.datasets._checks import check_int, check_option, streams
+from sklearn_debias.datasets._long_tail import largest_head, tail_counts, tail_shape
+from sklearn_debias.datasets._strata import encode, encode_groups, random_places, ranks_by_size
+
+_TEST_ROWS, _TEST_SHARE = 20, 4  # ImageNet-GLT: 20 test rows per cell, and no more than a quarter of it
+
+
+def glt_split(
+    y,
+    attributes,
+    protocol="glt",
+    *,
+    imbalance_ratio=100,
+    proportions=(7, 2, 1),
+    n_max=None,
+    per_cell=None,
+    order=None,
+    random_state=None,
+):
+    """Draw the training and test rows of a protocol of generalised long-tailed classification [1]_.
+
+    ======== =============================== ================================
+    protocol training rows                   test rows
+    ======== =============================== ================================
+    "clt"    classes and attributes long-    classes balanced, attributes as
+             tailed (Train-GLT)              in training (Test-CBL)
+    "alt"    classes balanced, attributes    classes and attributes balanced
+             long-tailed (Train-CBL)         (Test-GBL)
+    "glt"    as "clt" (Train-GLT)            as "alt" (Test-GBL)
+    ======== =============================== ================================
+
+    With one seed, and all else equal, "clt" and "glt" share their training rows, "alt" and "glt" their test rows.
+
+    Parameters
+    ----------
+    y : array-like of shape (n,)
+        Labels of any type, of two or more classes. They are not changed.
+    attributes : array-like of shape (n,) or (n, n_attributes)
+        An attribute of each row: those of `attribute_long_tail`, bias labels or any other (several columns: their
+        combinations). Within each class they are ranked by frequency, the most frequent first; ties in sorted
+        order. Each class needs as many different ones as `proportions` has entries.
+    protocol : {"clt", "alt", "glt"}, default="glt"
+        What differs between training and testing: the distribution of classes, of attributes, or both.
+    imbalance_ratio : float, default=100
+        Rows of the head class for one row of the tail class, as in `long_tail_indices`; not used by "alt".
+    proportions : sequence of float, default=(7, 2, 1)
+        Shares of the attributes of each class where they are long-tailed, from head to tail, positive. Counts
+        are rounded by largest remainder, so that they add up.
+    n_max : int, default=None
+        Training rows of the head class, of every class for "alt". None takes the largest number that fits.
+    per_cell : int, default=None
+        Test rows of each class and attribute in Test-GBL; Test-CBL has as many per class. None takes a quarter of
+        the smallest cell, but 20 at most (as ImageNet-GLT does) and 1 at least.
+    order : sequence of labels, default=None
+        All classes, from head to tail. None takes them sorted; not used by "alt".
+    random_state : None, int, RandomState or Generator, default=None
+        Determines which rows are drawn.
+
+    Returns
+    -------
+    split : sklearn.utils.Bunch
+        train, test : ndarray of int64
+            Row numbers, increasing; no row is in both.
+        rest : ndarray of int64
+            Rows of neither this protocol nor the test sets of the others: a meta set may come from here.
+        attributes : ndarray of shape (n,), int64
+            Rank of each row's attribute within its class: 0 (head) to len(proportions) - 1 (tail).
+
+    Raises
+    ------
+    ValueError
+        If a class and attribute has too few rows (the message names it), or an argument is out of its range.
+
+    References
+    ----------
+    .. [1] K. Tang, M. Tao, J. Qi, Z. Liu and H. Zhang, "Invariant Feature Learning for Generalized Long-Tailed
+       Classification", ECCV 2022.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_debias.datasets import glt_split
+    >>> y, attributes = np.repeat([0, 1], 300), np.tile([0, 1, 2], 200)
+    >>> split = glt_split(y, attributes, imbalance_ratio=5, n_max=50, random_state=0)
+    >>> np.histogram2d(y[split.train], split.attributes[split.train], bins=(2, 3))[0]
+    array([[35., 10.,  5.],
+           [ 7.,  2.,  1.]])
+    """
+    protocol = check_option("protocol", protocol, ("clt", "alt", "glt"))
+    classes, codes = encode("y", y, n_values=2)
+    shares = _shares(proportions)
+    ranks, sizes = _ranked(classes, codes, attributes, len(shares))
+    shape = np.ones(len(classes)) if protocol == "alt" else tail_shape(imbalance_ratio, order, classes)
+    per_cell = _per_cell(per_cell, sizes)
+    per_class = apportion(np.full(len(classes), per_cell * len(shares)), shares)
+    _check_cells("per_cell", per_cell, classes, sizes, per_cell + per_class)
+    left = sizes - per_cell - per_class
+    counts = _training_counts(n_max, classes, sizes, left, shape, shares)
+
+    (rng,) = streams(random_state, "rows")
+    places = random_places(codes * len(shares) + ranks, rng)
+    ends = np.cumsum([np.full_like(sizes, per_cell), per_class, counts], axis=0)[:, codes, ranks]
+    part = (places >= ends).sum(axis=0)  # 0: Test-GBL, 1: Test-CBL, 2: training, 3: the rest
+    test = np.flatnonzero(part == (1 if protocol == "clt" else 0))
+    rest = np.flatnonzero(part == 3)
+    return Bunch(train=np.flatnonzero(part == 2), test=test, rest=rest, attributes=ranks)
+
+
+def apportion(totals, shares):
+    """Whole numbers, (n, k), that add up to each total and follow the shares; ties go to the earlier share."""
+    quotas = np.round(totals[:, None] * shares, 9)
+    counts = np.floor(quotas)
+    missing = totals - counts.sum(axis=1)
+    rank = np.argsort(np.argsort(np.round(counts - quotas, 9), axis=1, kind="stable"), axis=1)
+    return (counts + (rank < missing[:, None])).astype(np.int64)
+
+
+def _ranked(classes, codes, attributes, n_attributes):
+    """Rank of each row's attribute within its class, and the rows of each class and rank."""
+    groups, group = encode_groups("attributes", attributes, len(codes))
+    table = np.bincount(codes * len(groups) + group, minlength=len(classes) * len(groups))
+    table = table.reshape(len(classes), len(groups))
+    for label, row in zip(classes.tolist(), table, strict=True):
+        if (found := np.count_nonzero(row)) != n_attributes:
+            raise ValueError(
+                f"`proportions` must have one entry per attribute of every class: it has {n_attributes}, and class "
+                f"{label!r} has {found} different `attributes`."
+            )
+    ranks = np.stack([ranks_by_size(row) for row in table])
+    return ranks[codes, group], -np.sort(-table, axis=1)[:, :n_attributes]
+
+
+def _shares(proportions):
+    try:
+        shares = np.asarray(proportions)
+    except (TypeError, ValueError, RuntimeError):
+        shares = np.empty(0)
+    if shares.ndim != 1 or shares.dtype.kind not in "iuf" or not shares.size or not np.isfinite(shares).all():
+        raise ValueError(f"`proportions` must be a sequence of finite numbers, got {proportions!r}.")
+    if shares.min() < 1e-6 * shares.max() or shares.min() <= 0:
+        raise ValueError(f"`proportions` must be > 0, and a millionth of the largest or more; got {proportions!r}.")
+    shares = shares / shares.max()  # the sum cannot overflow
+    return shares / shares.sum()
+
+
+def _per_cell(per_cell, sizes):
+    if per_cell is None:
+        return int(np.clip(sizes.min() // _TEST_SHARE, 1, _TEST_ROWS))
+    return check_int("per_cell", per_cell, 1, int(sizes.max()))
+
+
+def _training_counts(n_max, classes, sizes, left, shape, shares):
+    """Training rows of each class and attribute."""
+
+    def counts(n):
+        return apportion(tail_counts(n, shape), shares)
+
+    largest = largest_head(counts, left, shape[:, None] * shares)
+    n_max = max(largest, 1) if n_max is None else check_int("n_max", n_max, 1, int(sizes.sum()))
+    _check_cells("n_max", n_max, classes, left, counts(n_max), hint=f"At most {largest} fit.")
+    return counts(n_max)
+
+
+def _check_cells(name, value, classes, sizes, needed, hint="Lower it, or bring more data."):
+    if (short := np.argwhere(needed > sizes)).size:
+        code, rank = short[0]
+        raise ValueError(
+            f"`{name}` ({value}) asks for {needed[code, rank]} rows of class {classes.tolist()[code]!r} with its "
+            f"attribute of rank {rank}, which has {sizes[code, rank]} to give. {hint}"
+        )

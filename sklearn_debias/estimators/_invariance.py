@@ -1,0 +1,140 @@
+"""Invariance penalties: IRM, IB-IRM, V-REx, CORAL and MMD."""
+
+import numbers
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+from sklearn.utils._param_validation import Interval, StrOptions
+from torch import Tensor, nn
+
+from sklearn_debias.core import Net, Phase
+from sklearn_debias.estimators._base import BaseDebiasClassifier
+from sklearn_debias.estimators._cells import take_environments
+from sklearn_debias.estimators._params import NON_NEGATIVE
+from sklearn_debias.estimators._rows import Rows
+from sklearn_debias.objectives import Invariance
+from sklearn_debias.objectives._invariance import OF_FEATURES
+
+WEIGHTS = {"irm": 100.0, "ib_irm": 100.0, "vrex": 10.0, "coral": 1.0, "mmd": 1.0}
+ANNEALED = ("irm", "ib_irm", "vrex")
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class InvarianceClassifier(BaseDebiasClassifier):
+    """Penalise what differs between environments: IRM, IB-IRM, V-REx, CORAL or MMD.
+
+    The environment of a row is its bias value. The network minimises the mean of the environments' risks plus
+    ``penalty_weight`` times a penalty, all divided by the weight where that is above 1. It needs
+    ``bias_labels`` with at least two values; without them it is plain training, with a warning.
+
+    Parameters
+    ----------
+    {shared_parameters}
+    penalty : {"irm", "ib_irm", "vrex", "coral", "mmd"}, default="irm"
+        Squared gradient of each environment's risk in a multiplier of the logits [1]_; that and the variance of
+        the features [2]_; variance of the risks [3]_; distances of the features' means and covariances [4]_;
+        maximum mean discrepancy of the features, with Gaussian kernels of seven bandwidths [5]_. What looks at
+        features needs a ``module`` that learns below its head.
+    penalty_weight : float or None, default=None
+        At least 0; 0 is training that gives every environment the same share. None is DomainBed's default [6]_:
+        100 for "irm" and "ib_irm", 10 for "vrex", 1 for "coral" and "mmd".
+    bottleneck_weight : float, default=100.0
+        Weight of the variance of the features in "ib_irm", at least 0.
+    anneal_epochs : int or None, default=None
+        First epochs, in which ``penalty_weight`` is at most 1 and ``bottleneck_weight`` 0; fewer than
+        ``max_epochs``. None is a tenth of ``max_epochs`` for "irm", "ib_irm" and "vrex", else 0.
+    balance : "environment" or None, default=None
+        How an epoch's rows are drawn: each row once, or n rows with replacement, every environment with the same
+        probability, as DomainBed does. Penalties on a few rows are noisy.
+
+    Attributes
+    ----------
+    {shared_attributes}
+    environments_ : list
+        The bias values that were compared; empty where there were fewer than two.
+
+    See Also
+    --------
+    ERMClassifier : with ``balance="group"`` the upweighting that these are compared with.
+    GroupDROClassifier : looks at the risks, too, of (class, bias value) groups.
+
+    Notes
+    -----
+    The annealing is a phase of its own, "anneal" in ``history_``: the optimiser and the learning-rate schedule start
+    afresh after it, as in DomainBed, since Adam does not like the jump. An environment that a batch does not hold
+    counts for nothing there: use batches that hold several rows of each. The penalties ask for the same label
+    distribution given the features in all environments; where environments differ in their class shares only,
+    they remove more than the shortcut.
+
+    References
+    ----------
+    .. [1] Arjovsky et al., "Invariant Risk Minimization", 2019.
+    .. [2] Ahuja et al., "Invariance Principle Meets Information Bottleneck for Out-of-Distribution
+       Generalization", NeurIPS 2021.
+    .. [3] Krueger et al., "Out-of-Distribution Generalization via Risk Extrapolation (REx)", ICML 2021.
+    .. [4] Sun and Saenko, "Deep CORAL: Correlation Alignment for Deep Domain Adaptation", ECCV 2016 Workshops.
+    .. [5] Li et al., "Domain Generalization with Adversarial Feature Learning", CVPR 2018.
+    .. [6] Gulrajani and Lopez-Paz, "In Search of Lost Domain Generalization", ICLR 2021.
+
+    Examples
+    --------
+    >>> from sklearn_debias import InvarianceClassifier
+    >>> from sklearn_debias.datasets import make_spurious_embeddings
+    >>> train = make_spurious_embeddings(random_state=0).train
+    >>> clf = InvarianceClassifier(penalty="vrex", max_epochs=5, random_state=0)
+    >>> clf.fit(train.data, train.target, bias_labels=train.bias_labels).environments_
+    [0, 1]
+    """
+
+    penalty: str = "irm"
+    penalty_weight: float | None = None
+    bottleneck_weight: float = 100.0
+    anneal_epochs: int | None = None
+    balance: str | None = None
+
+    _knobs: ClassVar[str] = "`lr`, `max_epochs` and `penalty_weight`"
+    _parameter_constraints: ClassVar[dict] = {
+        **BaseDebiasClassifier._parameter_constraints,
+        "penalty": [StrOptions(set(WEIGHTS))],
+        "penalty_weight": [*NON_NEGATIVE, None],
+        "bottleneck_weight": NON_NEGATIVE,
+        "anneal_epochs": [Interval(numbers.Integral, 0, None, closed="left"), None],
+        "balance": [StrOptions({"environment"}), None],
+    }
+
+    def _check_params(self) -> None:
+        super()._check_params()
+        if self.anneal_epochs is not None and self.anneal_epochs >= self.max_epochs:
+            raise ValueError(
+                f"`anneal_epochs` must be less than `max_epochs`={self.max_epochs}, or the penalty never gets its "
+                f"weight, got {self.anneal_epochs}."
+            )
+
+    def _objective(self) -> Invariance:
+        weight = WEIGHTS[self.penalty] if self.penalty_weight is None else float(self.penalty_weight)
+        return Invariance(self.penalty, weight, float(self.bottleneck_weight), self.balance is not None)
+
+    def _phases(self) -> tuple[Phase, ...]:
+        objective = self._objective()
+        weak = replace(objective, penalty_weight=min(1.0, objective.penalty_weight))
+        if self.penalty == "ib_irm":
+            weak = replace(weak, bottleneck_weight=0.0)
+        epochs = self.anneal_epochs
+        if epochs is None:
+            epochs = self.max_epochs // 10 if self.penalty in ANNEALED else 0
+        # Nothing to anneal where the weights stay, or where there is nothing to compare.
+        if weak == objective or not getattr(self, "environments_", True):
+            epochs = 0
+        before = (Phase("anneal", (weak,), int(epochs)),) if epochs else ()
+        return (*before, Phase("train", (objective,), int(self.max_epochs - epochs)))
+
+    def _check_rows(self, rows: Rows) -> None:
+        self.environments_ = take_environments(rows, type(self).__name__, "this is plain training")
+
+    def _check_modules(self, roles: nn.ModuleDict, example: Callable[[str], Tensor]) -> None:
+        if self.penalty in OF_FEATURES and not Net(roles["model"]).body(example("model")).requires_grad:
+            raise ValueError(
+                f"`penalty`={self.penalty!r} compares the features of `module`, but nothing below its head learns. "
+                f"Use module='mlp' or another with layers that learn, or penalty='irm' or 'vrex'."
+            )

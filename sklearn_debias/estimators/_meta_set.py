@@ -1,0 +1,71 @@
+"""The meta set: rows on which a virtual step is judged."""
+
+from typing import Any
+
+import numpy as np
+from sklearn.utils.validation import _num_samples
+
+from sklearn_debias.estimators._errors import warn
+from sklearn_debias.estimators._inputs import open_inputs
+from sklearn_debias.estimators._targets import encode_known
+from sklearn_debias.training import Source, blamed
+
+SHARE = 5  # a class gives at most one row in so many
+
+
+def given_meta(estimator: Any, X: Any, y: Any, training: Source) -> tuple[Source, np.ndarray]:
+    """Check the meta set that ``fit`` was given; its rows and class codes."""
+    if X is None or y is None:
+        missing, given = ("X_meta", "y_meta") if X is None else ("y_meta", "X_meta")
+        raise ValueError(f"`{missing}` must be given with `{given}`.")
+    if _num_samples(X) == len(training):
+        raise ValueError(
+            f"`X_meta` must not have as many rows as X, {len(training)}: cross-validation would slice it as if it "
+            f"were aligned with X. Pass fewer rows, or leave it out to hold rows out of X."
+        )
+    with blamed("X_meta", "It must be like X, with one label per row in `y_meta`."):
+        source = open_inputs(estimator, X, reset=False).source
+    codes = encode_known(estimator.classes_, y, len(source), "y_meta")
+    missing_classes = np.setdiff1d(np.arange(len(estimator.classes_)), codes)
+    if len(missing_classes):
+        raise ValueError(
+            f"`y_meta` must hold every class, {estimator.classes_.tolist()}, but misses "
+            f"{estimator.classes_[missing_classes].tolist()}. Add rows of these."
+        )
+    shared = _shared_rows(training, source)
+    if shared:
+        warn(
+            f"`X_meta` shares {shared} of its {len(source)} rows with X: what is learned to serve them serves to fit "
+            f"the training rows. Take them out of X."
+        )
+    return source, codes
+
+
+def _shared_rows(one: Source, other: Source) -> int:
+    """How many rows of ``other`` are in ``one``, where both are in memory."""
+    if not (one.resident() and other.resident()):
+        return 0
+    known = {one.take(np.array([i])).numpy().tobytes() for i in range(len(one))}
+    return sum(other.take(np.array([i])).numpy().tobytes() in known for i in range(len(other)))
+
+
+def held_out(y: np.ndarray, group: np.ndarray | None, size: int, rng: np.random.Generator) -> np.ndarray:
+    """Mask (n,) of the rows to hold out: ``size`` of each class, at most a fifth, evenly over its groups.
+
+    Every group keeps a row, and a class of two rows or more gives one.
+    """
+    group = y if group is None else group
+    held = np.zeros(len(y), dtype=bool)
+    for code in np.unique(y):
+        own = np.flatnonzero(y == code)
+        wanted = min(size, max(len(own) // SHARE, 1), len(own) - 1)
+        queues = [rng.permutation(own[group[own] == g])[1:].tolist() for g in np.unique(group[own])]
+        if not any(queues):  # groups of one row each: the class gives one of them
+            queues = [rng.permutation(own)[1:].tolist()]
+        chosen: list[int] = []
+        while len(chosen) < wanted and any(queues):
+            for queue in queues:
+                if queue and len(chosen) < wanted:
+                    chosen.append(queue.pop())
+        held[chosen] = True
+    return held

@@ -1,0 +1,79 @@
+"""Meta-Weight-Net."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from sklearn.utils._param_validation import StrOptions
+from torch import nn
+
+from sklearn_debias.core import Phase
+from sklearn_debias.estimators._meta_classifier import MetaClassifier, adam, two_layers
+from sklearn_debias.estimators._params import POSITIVE
+from sklearn_debias.objectives import LearnWeights, WeightedByNet
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class MetaWeightNetClassifier(MetaClassifier):
+    """Meta-Weight-Net: weigh each sample by a learned function of its loss [1]_.
+
+    A network of one hidden layer maps a sample's loss to its weight in (0, 1); it learns what weights make a step
+    of the model serve a small balanced, clean meta set. For long tails it comes to weigh large losses more, for
+    label noise less.
+
+    Parameters
+    ----------
+    {shared_parameters}
+    virtual_step : {"head", "all"}, default="all"
+        What the virtual step moves: the whole network, as in the paper, or the last layer, which is cheaper.
+    weight_lr : float, default=1e-3
+        Learning rate of the weight net, whose optimiser is Adam, > 0. ``lr_schedule`` applies to it, too.
+    {meta_parameters}
+
+    Attributes
+    ----------
+    {shared_attributes}
+    weight_module_ : nn.Module
+        Maps losses (b, 1) to weights (b, 1) in (0, 1), which a batch divides by their sum.
+    meta_indices_ : ndarray of int, or None
+        Rows of X held out as the meta set.
+
+    References
+    ----------
+    .. [1] Shu et al., "Meta-Weight-Net: Learning an Explicit Mapping For Sample Weighting", NeurIPS 2019.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn_debias import MetaWeightNetClassifier
+    >>> X, y = load_iris(return_X_y=True)
+    >>> clf = MetaWeightNetClassifier(max_epochs=20, random_state=0).fit(X, y)
+    >>> clf.weight_module_(torch.tensor([[0.1], [5.0]])).shape
+    torch.Size([2, 1])
+    """
+
+    virtual_step: str = "all"
+    weight_lr: float = 1e-3
+
+    _parameter_constraints: ClassVar[dict] = {
+        **MetaClassifier._parameter_constraints,
+        "virtual_step": [StrOptions({"head", "all"})],
+        "weight_lr": POSITIVE,
+    }
+
+    def _phases(self) -> tuple[Phase, ...]:
+        ahead = LearnWeights(self.virtual_step, int(self.meta_interval))
+        return (Phase("train", (ahead, WeightedByNet()), self.max_epochs),)
+
+    def _own_optimizers(self) -> dict[str, Callable[[Any], torch.optim.Optimizer]]:
+        return {"weigher": adam(self.weight_lr)}
+
+    def _helper(self, role: str, modules: Any) -> nn.Module | None:
+        return two_layers(1) if role == "weigher" else None
+
+    @property
+    def weight_module_(self) -> nn.Module:
+        """Maps losses (b, 1) to weights (b, 1)."""
+        return nn.Sequential(self._role("weigher"), nn.Sigmoid())

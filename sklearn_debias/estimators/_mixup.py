@@ -1,0 +1,109 @@
+"""Training on mixed samples: MixUp, DomainMix, LISA."""
+
+import numbers
+from dataclasses import dataclass
+from typing import ClassVar
+
+from sklearn.utils._param_validation import Interval, StrOptions
+
+from sklearn_debias.core import Phase
+from sklearn_debias.estimators._base import BaseDebiasClassifier
+from sklearn_debias.estimators._cells import take_environments, warn_of_empty_cells
+from sklearn_debias.estimators._errors import warn
+from sklearn_debias.estimators._params import NON_NEGATIVE
+from sklearn_debias.estimators._rows import Rows
+from sklearn_debias.objectives import MixUp
+
+ALPHA = {"any": 0.2, "label": 0.2, "domain": 0.2, "lisa": 2.0}
+INSTEAD = {"domain": "any rows are mixed", "lisa": "rows of the same label are mixed"}
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class MixUpClassifier(BaseDebiasClassifier):
+    """MixUp, DomainMix or LISA: train on convex combinations of two rows.
+
+    ``lam x_i + (1 - lam) x_j`` has the loss ``lam CE(y_i) + (1 - lam) CE(y_j)``, with lam from
+    Beta(alpha, alpha). Which rows are mixed with which is the method; the environment of a row is its bias value.
+
+    Parameters
+    ----------
+    {shared_parameters}
+    partners : {"any", "label", "domain", "lisa"}, default="any"
+        Rows of the same batch to mix with: any (MixUp [1]_); another of the same label; of another environment
+        (DomainMix [2]_); or LISA [3]_, which tosses a coin per batch: the same label in another environment, or
+        another label in the same environment. "domain" and "lisa" need ``bias_labels`` with at least two
+        values; without them they are "any" and "label", with a warning.
+    alpha : float or None, default=None
+        Of Beta(alpha, alpha), at least 0; 0 is plain training. None is 2 for "lisa", as in [3]_, else 0.2.
+    p_sel : float, default=0.5
+        Chance that LISA mixes rows of the same label, in [0, 1].
+    balance : "group" or None, default=None
+        How an epoch's rows are drawn: each row once, or n rows with replacement, every (class, bias value) with
+        the same probability; without bias labels every class, with a warning. The authors of LISA draw so.
+
+    Attributes
+    ----------
+    {shared_attributes}
+    environments_ : list
+        The bias values, for "domain" and "lisa"; empty where there were fewer than two.
+
+    See Also
+    --------
+    ERMClassifier : with ``balance="group"`` the upweighting that these are compared with.
+    InvarianceClassifier : penalties on what differs between environments.
+
+    Notes
+    -----
+    Inputs are mixed as the network sees them: images in [0, 1], after ``augment``. A row without a partner in its
+    batch stays as it is; ``history_`` has the share of the others as "mixed". lam is drawn per batch, and per
+    row for "lisa", as in the code of [1]_ and [3]_. Compare "lisa" with ``balance="group"``: where groups are
+    rare, most rows find no partner otherwise.
+
+    References
+    ----------
+    .. [1] Zhang et al., "mixup: Beyond Empirical Risk Minimization", ICLR 2018.
+    .. [2] Xu et al., "Adversarial Domain Adaptation with Domain Mixup", AAAI 2020.
+    .. [3] Yao et al., "Improving Out-of-Distribution Robustness via Selective Augmentation", ICML 2022.
+
+    Examples
+    --------
+    >>> from sklearn_debias import MixUpClassifier
+    >>> from sklearn_debias.datasets import make_spurious_embeddings
+    >>> train = make_spurious_embeddings(random_state=0).train
+    >>> clf = MixUpClassifier(partners="lisa", balance="group", max_epochs=5, random_state=0)
+    >>> clf.fit(train.data, train.target, bias_labels=train.bias_labels).environments_
+    [0, 1]
+    """
+
+    partners: str = "any"
+    alpha: float | None = None
+    p_sel: float = 0.5
+    balance: str | None = None
+
+    _knobs: ClassVar[str] = "`lr`, `max_epochs` and `alpha`"
+    _parameter_constraints: ClassVar[dict] = {
+        **BaseDebiasClassifier._parameter_constraints,
+        "partners": [StrOptions(set(ALPHA))],
+        "alpha": [*NON_NEGATIVE, None],
+        "p_sel": [Interval(numbers.Real, 0, 1, closed="both")],
+        "balance": [StrOptions({"group"}), None],
+    }
+
+    def _phases(self) -> tuple[Phase, ...]:
+        alpha = ALPHA[self.partners] if self.alpha is None else float(self.alpha)
+        objective = MixUp(self.partners, alpha, float(self.p_sel), self.balance == "group")
+        return (Phase("train", (objective,), self.max_epochs),)
+
+    def _looks_below_head(self) -> bool:
+        return True  # inputs are mixed, not their features
+
+    def _check_rows(self, rows: Rows) -> None:
+        if self.balance == "group" and rows.cells is not None:
+            warn_of_empty_cells(self.classes_, rows.cells, "they are never drawn.")
+        elif self.balance == "group" and self.partners not in INSTEAD:
+            warn("`balance`='group' was given no bias_labels: the classes are balanced instead.")
+        if self.partners in INSTEAD:
+            instead = INSTEAD[self.partners]
+            if self.balance == "group":
+                instead += ", and classes balanced"
+            self.environments_ = take_environments(rows, type(self).__name__, instead)

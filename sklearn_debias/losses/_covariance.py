@@ -1,0 +1,80 @@
+"""Statistics of each class's features, and how far a head spreads them.
+
+Wang et al., "Implicit Semantic Data Augmentation for Deep Networks", NeurIPS 2019 (ISDA). A covariance is full,
+(k, d, d), or diagonal, (k, d); the functions tell which by its shape.
+"""
+
+import torch
+from torch import Tensor
+
+from sklearn_debias.losses._invariance import membership
+
+Statistics = tuple[Tensor, Tensor, Tensor]
+
+
+def no_statistics(n_classes: int, n_features: int, *, diagonal: bool, like: Tensor) -> Statistics:
+    """Statistics of no sample: counts (k,), means (k, d) and covariances, all zero."""
+    shape = (n_classes, n_features) if diagonal else (n_classes, n_features, n_features)
+    return like.new_zeros(n_classes), like.new_zeros(n_classes, n_features), like.new_zeros(shape)
+
+
+def update_statistics(statistics: Statistics, features: Tensor, y: Tensor) -> Statistics:
+    """Statistics of each class with a batch more.
+
+    Parameters
+    ----------
+    statistics : (counts (k,), means (k, d), covariances (k, d, d) or (k, d))
+        Covariances are biased: divided by the count.
+    features : Tensor of shape (b, d)
+    y : Tensor of shape (b,), int64
+
+    Returns
+    -------
+    statistics
+
+    Examples
+    --------
+    >>> import torch
+    >>> x, y = torch.tensor([[1.0], [3.0]]), torch.tensor([0, 0])
+    >>> counts, means, covariances = update_statistics(no_statistics(2, 1, diagonal=False, like=x), x, y)
+    >>> counts.tolist(), means[0].tolist(), covariances[0].tolist()
+    ([2.0, 0.0], [2.0], [[1.0]])
+    """
+    count, mean, covariance = statistics
+    member = membership(y, torch.arange(len(count), device=y.device), features)
+    size = member.sum(0)
+    batch_mean = member.T @ features / size.clamp(min=1)[:, None]
+    centred = features - batch_mean[y]
+    share = size / (count + size).clamp(min=1)
+    moved = batch_mean - mean
+    if covariance.ndim == 2:
+        scatter, shift = member.T @ centred.square(), moved.square()
+    else:
+        scatter = (member.T[:, :, None] * centred).mT @ centred
+        shift = moved[:, :, None] * moved[:, None, :]
+    share_of = share.view(-1, *[1] * (covariance.ndim - 1))
+    size_of = size.clamp(min=1).view(share_of.shape)
+    new = covariance + share_of * (scatter / size_of - covariance) + share_of * (1 - share_of) * shift
+    return count + size, mean + share[:, None] * moved, new
+
+
+def spread(weight: Tensor, covariance: Tensor) -> Tensor:
+    """``1/2 (w_j - w_c) Sigma_c (w_j - w_c)^T`` for all classes c and j, shape (k, k), row c; 0 where j = c.
+
+    Parameters
+    ----------
+    weight : Tensor of shape (k, d)
+        The head's.
+    covariance : Tensor of shape (k, d, d) or (k, d)
+        Symmetric; may be indefinite, then entries may be negative.
+    """
+    if covariance.ndim == 2:
+        own = covariance * weight
+        squares, crossed = covariance @ weight.square().T, own @ weight.T
+    else:
+        seen = weight @ covariance  # (k, k, d): Sigma_c w_j
+        squares = (seen * weight).sum(-1)
+        crossed = (seen @ weight[:, :, None]).squeeze(-1)
+    # Expanded, so that no (k, k, d) tensor of differences is made; the diagonal would be rounding only.
+    whole = 0.5 * (squares - 2 * crossed + crossed.diagonal()[:, None])
+    return whole * (1 - torch.eye(len(weight), dtype=whole.dtype, device=whole.device))

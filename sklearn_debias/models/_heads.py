@@ -1,0 +1,62 @@
+"""Heads other than linear ones."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from sklearn_debias.core import SplitModule
+from sklearn_debias.models._build import build_module
+
+
+class NormalizedLinear(nn.Module):
+    """``scale`` times the cosines between features and class vectors; without bias.
+
+    Parameters
+    ----------
+    in_features, out_features : int
+    scale : float, default=30.0
+        The logits lie between ``-scale`` and ``scale``.
+
+    Examples
+    --------
+    >>> import torch
+    >>> head = NormalizedLinear(3, 2, scale=10.0)
+    >>> bool((head(torch.randn(4, 3)).abs() <= 10.0).all())
+    True
+    """
+
+    def __init__(self, in_features: int, out_features: int, scale: float = 30.0) -> None:
+        super().__init__()
+        self.in_features, self.out_features, self.scale = in_features, out_features, scale
+        self.weight = nn.Parameter(torch.empty(out_features, in_features))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw class vectors of length 1, all directions alike."""
+        with torch.no_grad():
+            self.weight.copy_(F.normalize(nn.init.normal_(self.weight)))
+
+    def forward(self, z: Tensor) -> Tensor:
+        """Logits of the features ``z`` (b, in_features); shape (b, out_features)."""
+        return self.scale * F.linear(F.normalize(z, dim=-1), F.normalize(self.weight, dim=-1))
+
+    def extra_repr(self) -> str:
+        """What the head prints of itself."""
+        return f"in_features={self.in_features}, out_features={self.out_features}, scale={self.scale}"
+
+
+def with_normalized_head(
+    n_classes: int, *, module: Any, shape: tuple[int, ...], options: Mapping[str, Any], scale: float
+) -> nn.Module:
+    """Build a module as `build_module` does, its last linear layer replaced by a `NormalizedLinear`.
+
+    A head of another kind is kept.
+    """
+    built = build_module(module, shape, n_classes, options=options)
+    body, head = getattr(built, "body", None), getattr(built, "head", None)
+    if not isinstance(body, nn.Module) or type(head) is not nn.Linear:
+        return built
+    return SplitModule(body, NormalizedLinear(head.in_features, head.out_features, scale))

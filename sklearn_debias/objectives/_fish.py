@@ -1,0 +1,93 @@
+"""Fish: gradient matching between environments.
+
+Shi et al., "Gradient Matching for Domain Generalization", ICLR 2022; Algorithm 1.
+
+===================  ==========================================
+paper                here
+===================  ==========================================
+theta, theta~        parameters of ``nets["model"]``, their copy
+alpha                ``inner_lr``
+epsilon              learning rate / ``inner_lr``, see below
+===================  ==========================================
+
+    theta~ = theta;  for e in a random order:  theta~ <- theta~ - alpha grad L_e(theta~)
+    theta <- theta + (epsilon / S) (theta~ - theta),     S environments in the batch
+
+with epsilon divided by S as in the authors' code. An objective does not move parameters: it returns a loss whose
+gradient is ``(theta - theta~) / (alpha S)``, the mean of the environments' gradients along the inner path. SGD
+with the learning rate ``epsilon alpha`` then makes the step above; any other optimiser gets a gradient of the usual
+size. In expectation over the orders the gradient is that of the mean risk plus, to first order in alpha, one that
+raises the inner products of the environments' gradients.
+
+The inner steps are plain SGD without weight decay (the authors also run Adam there). Shapes must not depend on the
+data: each inner step sees the whole batch, its rows weighted by their membership, so that the cost is one pass per
+environment, and BatchNorm normalises by the whole batch.
+"""
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+from torch.func import grad
+
+from sklearn_debias.core import Batch, Data, Net, Objective, Step
+from sklearn_debias.core._objective import Nets, State
+from sklearn_debias.losses import cross_entropy, environment_means, mean_over_present, membership
+from sklearn_debias.objectives._erm import ERM
+
+
+def trainable(net: Net) -> dict[str, Tensor]:
+    """The parameters that learn, by name."""
+    learn = {name for name, parameter in net.module.named_parameters() if parameter.requires_grad}
+    return {name: value for name, value in net.parameters.items() if name in learn}
+
+
+def with_gradient(value: Tensor, parameters: dict[str, Tensor], gradient: dict[str, Tensor]) -> Tensor:
+    """A scalar equal to ``value`` whose gradient in the parameters is the one given."""
+    inner = [((p - p.detach()) * gradient[name]).sum() for name, p in parameters.items()]
+    return value.detach() + torch.stack(inner).sum()
+
+
+@dataclass(frozen=True)
+class Fish(Objective):
+    """Step towards where one SGD step per environment leads.
+
+    The environments are the batch's ``group``; without any it is ERM.
+
+    Parameters
+    ----------
+    inner_lr : float, default=0.1
+        alpha, at least 0; 0 is the mean of the environments' risks.
+    """
+
+    inner_lr: float = 0.1
+
+    def init(self, nets: Nets, data: Data) -> State:
+        """Codes of the environments."""
+        return {} if data.group is None else {"environments": torch.arange(data.n_groups, device=data.y.device)}
+
+    def step(self, nets: Nets, batch: Batch, state: State) -> Step:
+        """Inner steps in a random order of the environments; the loss is the risk before them."""
+        if batch.group is None:
+            return ERM().step(nets, batch, state)
+        net, x = nets["model"], batch.of("model")
+        with torch.no_grad():  # as it stands, so that BatchNorm keeps its running statistics
+            loss = cross_entropy(net(x), batch.y)
+        member = membership(batch.group, state["environments"], loss)
+        order = torch.rand(member.shape[1], generator=batch.generator, device=x.device).argsort()
+        share = (member / member.sum(0).clamp(min=1))[:, order]
+        parameters = trainable(net)
+        moved = start = {name: p.detach() for name, p in parameters.items()}
+        total = {name: torch.zeros_like(p) for name, p in start.items()}
+
+        def risk(own: dict[str, Tensor], weight: Tensor) -> Tensor:
+            inner = replace(net, params={**net.parameters, **own})
+            return weight @ cross_entropy(inner(x), batch.y)
+
+        for weight in share.T:
+            slope = grad(risk)(moved, weight)
+            moved = {name: p - self.inner_lr * slope[name] for name, p in moved.items()}
+            total = {name: t + slope[name] for name, t in total.items()}
+        n_present = member.amax(0).sum()
+        mean = mean_over_present(environment_means(loss, member), member)
+        return Step({"model": with_gradient(mean, parameters, {n: t / n_present for n, t in total.items()})}, state)

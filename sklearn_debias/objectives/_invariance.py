@@ -1,0 +1,116 @@
+"""Invariance across environments: a penalty on what differs between them.
+
+IRMv1 (Arjovsky et al. 2019), IB-IRM (Ahuja et al., NeurIPS 2021), V-REx (Krueger et al., ICML 2021), CORAL (Sun and
+Saenko 2016) and MMD (Li et al., CVPR 2018), the last two between all pairs of environments as in DomainBed
+(Gulrajani and Lopez-Paz, ICLR 2021).
+
+=================  ================================================  =========
+papers             here                                              shape
+=================  ================================================  =========
+e, R^e             ``batch.group``, mean cross entropy in it         (b,), (e,)
+Phi                ``nets["model"].body``                            (b, d)
+lambda, beta       ``penalty_weight``                                scalar
+gamma of IB-IRM    ``bottleneck_weight``                             scalar
+=================  ================================================  =========
+
+    L = (mean_e R^e + lambda penalty + gamma Var(Phi)) / max(lambda, 1)
+
+The mean is over the environments that a batch holds. The division keeps the gradients in a range that one
+learning rate serves, as in the public code of IRM and of V-REx.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from sklearn_debias.core import Batch, Data, Objective, Step, static
+from sklearn_debias.core._objective import Nets, State
+from sklearn_debias.losses import (
+    coral_distance,
+    cross_entropy,
+    environment_means,
+    feature_variance,
+    irm_penalty,
+    mean_over_present,
+    membership,
+    mmd_distance,
+    risk_variance,
+)
+from sklearn_debias.objectives._erm import ERM
+
+OF_FEATURES = ("ib_irm", "coral", "mmd")
+
+
+@dataclass(frozen=True)
+class Invariance(Objective):
+    """Mean risk of the environments, plus a penalty on what differs between them.
+
+    The environments are the batch's ``group``; without any it is ERM.
+
+    Parameters
+    ----------
+    penalty : {"irm", "ib_irm", "vrex", "coral", "mmd"}, default="irm"
+    penalty_weight : float, default=1.0
+        At least 0; 0 is the mean of the environments' risks.
+    bottleneck_weight : float, default=1.0
+        Weight of the features' variance in "ib_irm", at least 0.
+    balanced : bool, default=False
+        Draw each epoch so that every environment comes equally often (n draws with replacement).
+    """
+
+    penalty: str = static("irm")
+    penalty_weight: float = 1.0
+    bottleneck_weight: float = 1.0
+    balanced: bool = static(False)
+
+    def init(self, nets: Nets, data: Data) -> State:
+        """Codes of the environments."""
+        return {} if data.group is None else {"environments": torch.arange(data.n_groups, device=data.y.device)}
+
+    def rows(self, data: Data, state: State, generator: torch.Generator) -> Tensor | None:
+        """Rows of one epoch: n draws, each environment with the same probability, if ``balanced``."""
+        return ERM(balanced=self.balanced and data.group is not None).rows(data, state, generator)
+
+    def step(self, nets: Nets, batch: Batch, state: State) -> Step:
+        """Risk and penalty of one batch."""
+        if batch.group is None:
+            return ERM().step(nets, batch, state)
+        x = batch.of("model")
+        logits, features = self._look(nets, x)
+        with torch.autocast(x.device.type, enabled=False):  # sums over environments want all the digits
+            return self._compare(logits.to(x.dtype), features.to(x.dtype), batch, state)
+
+    def _compare(self, logits: Tensor, features: Tensor, batch: Batch, state: State) -> Step:
+        member = membership(batch.group, state["environments"], logits)
+        loss = cross_entropy(logits, batch.y)
+        risk = mean_over_present(environment_means(loss, member), member)
+        penalty = self._penalty(logits, features, loss, batch.y, member)
+        total = risk + self.penalty_weight * penalty
+        log = {"risk": risk, "penalty": penalty}
+        if self.penalty == "ib_irm":
+            log["bottleneck"] = feature_variance(features, member)
+            total = total + self.bottleneck_weight * log["bottleneck"]
+        return Step({"model": total / _at_least_one(self.penalty_weight)}, state, log)
+
+    def _look(self, nets: Nets, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits (b, k), and features (b, d) where they are compared; maps are averaged over their pixels."""
+        if self.penalty not in OF_FEATURES:
+            logits = nets["model"](x)
+            return logits, logits
+        features = nets["model"].body(x)
+        pooled = features if features.ndim == 2 else features.flatten(2).mean(-1)
+        return nets["model"].head(features), pooled
+
+    def _penalty(self, logits: Tensor, features: Tensor, loss: Tensor, y: Tensor, member: Tensor) -> Tensor:
+        if self.penalty == "vrex":
+            return risk_variance(loss, member)
+        if self.penalty == "coral":
+            return coral_distance(features, member)
+        if self.penalty == "mmd":
+            return mmd_distance(features, member)
+        return irm_penalty(logits, y, member)
+
+
+def _at_least_one(weight: float | Tensor) -> float | Tensor:
+    return weight.clamp(min=1) if isinstance(weight, Tensor) else max(weight, 1.0)

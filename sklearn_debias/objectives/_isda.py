@@ -1,0 +1,105 @@
+"""Implicit semantic data augmentation.
+
+Wang et al., "Implicit Semantic Data Augmentation for Deep Networks", NeurIPS 2019; "Regularizing Deep Networks with
+Semantic Data Augmentation", TPAMI 2021.
+
+==========  =======================================  =====================
+paper       here                                     shape
+==========  =======================================  =====================
+Sigma_c     ``state["covariance"]``, streaming       (k, d, d) or (k, d)
+lambda_0    ``strength``                             scalar
+t / T       epochs done, of ``epochs``               in [0, 1)
+==========  =======================================  =====================
+
+Cross entropy of ``z_j + lambda_t / 2 (w_j - w_y) Sigma_y (w_j - w_y)^T`` with ``lambda_t = lambda_0 t / T``: an upper
+bound of the expected cross entropy of features drawn from N(h, lambda_t Sigma_y).
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from sklearn_debias.core import Batch, Data, Net, Objective, Step, static
+from sklearn_debias.core._objective import Nets, State
+from sklearn_debias.losses import class_balanced_weights, cross_entropy, no_statistics, spread, update_statistics
+
+FULL_UP_TO = 512  # features
+
+
+def begin_statistics(net: Net, diagonal: bool | None) -> State:
+    """State of the streaming covariances before the first batch."""
+    weight = head_weight(net)
+    diagonal = weight.shape[1] > FULL_UP_TO if diagonal is None else diagonal
+    names = ("count", "mean", "covariance")
+    return dict(zip(names, no_statistics(*weight.shape, diagonal=diagonal, like=weight.detach()), strict=True))
+
+
+def with_batch(state: State, features: Tensor, y: Tensor) -> State:
+    """The state with one batch more in the covariances."""
+    statistics = update_statistics((state["count"], state["mean"], state["covariance"]), features.detach(), y)
+    return {**state, **dict(zip(("count", "mean", "covariance"), statistics, strict=True))}
+
+
+def head_weight(net: Net) -> Tensor:
+    """Weights (k, d) of the linear head."""
+    return net.parameters["head.weight"]
+
+
+@dataclass(frozen=True)
+class ISDA(Objective):
+    """Cross entropy of implicitly augmented features.
+
+    Parameters
+    ----------
+    strength : float, default=0.5
+        lambda_0, at least 0.
+    balance : float, default=0.0
+        Weigh the classes by their effective numbers of samples, see `class_balanced_weights`; 0 weighs them alike.
+    epochs, done : int
+        T, and how many of these lie before this phase.
+    diagonal : bool or None, default=None
+        Keep the covariances' diagonals only; None does so above 512 features.
+    starts : bool, default=True
+        Whether the state begins with this objective, not with one that runs before it in the phase.
+    """
+
+    strength: float = 0.5
+    balance: float = static(0.0)
+    epochs: int = static(1)
+    done: int = static(0)
+    diagonal: bool | None = static(None)
+    starts: bool = static(True)
+
+    def init(self, nets: Nets, data: Data) -> State:
+        """No batch seen."""
+        if not self.starts:
+            return {}
+        weight = class_balanced_weights(data.y.bincount(minlength=data.n_classes).clamp(min=1), self.balance)
+        return {
+            **begin_statistics(nets["model"], self.diagonal),
+            "class_weight": weight.to(head_weight(nets["model"]).dtype),
+            "visits": torch.zeros((), dtype=torch.int64, device=data.y.device),
+            "n": torch.full((), len(data.y), dtype=torch.int64, device=data.y.device),
+        }
+
+    def step(self, nets: Nets, batch: Batch, state: State) -> Step:
+        """Cross entropy of the augmented features, by Eq. 8 of the TPAMI paper."""
+        net = nets["model"]
+        h = net.body(batch.x)
+        if "covariance" not in batch.carry:
+            state = with_batch(state, h, batch.y)
+        covariance = batch.carry.get("covariance", state["covariance"])
+        loss = self.loss(net, h, batch.y, covariance, state).mean()
+        return Step({"model": loss}, {**state, "visits": state["visits"] + len(batch.y)})
+
+    def loss(self, net: Net, h: Tensor, y: Tensor, covariance: Tensor, state: State) -> Tensor:
+        """Weighted cross entropy of each sample, shape (b,)."""
+        raised = spread(head_weight(net), covariance).clamp(min=0)[y]
+        strength = self.strength * share_done(state, h, self.done, self.epochs)
+        return state["class_weight"][y] * cross_entropy(net.head(h) + strength * raised, y)
+
+
+def share_done(state: State, like: Tensor, done: int, epochs: int) -> Tensor:
+    """T / T: the share of all epochs that has passed, in [0, 1)."""
+    return (done + state["visits"] // state["n"]).to(like.dtype) / epochs

@@ -1,0 +1,272 @@
+"""Meta-IADA: implicit adversarial data augmentation, its strategy learned on a meta set.
+
+Zhou et al., "Implicit Adversarial Data Augmentation with a Meta-Learned Strategy", IJCAI 2024.
+
+================  ==============================================  ========================
+paper             here                                            shape
+================  ==============================================  ========================
+h, W, b           features and the linear head
+epsilon_x         ``tanh`` of ``nets["perturber"]``               (b,), in (-1, 1)
+delta             `perturbation`                                  (b, d)
+Sigma_y           ``state["covariance"]``, streaming              (k, d, d) or (k, d)
+rho_j             `spread`, floored at 0                          (b, k)
+pi                ``state["prior"]``                              (k,)
+L^IADA, Eq. 6     `IADA.loss`                                     (b,)
+Eqs. 7, 8, 9      `LearnStrategy`: virtual step, Omega, Sigma
+Eq. 10            `IADA.step`
+================  ==============================================  ========================
+
+Eq. 6 bounds the expected cross entropy of features drawn from N(h + delta, alpha Sigma_y), with 1/pi_y times as many
+copies for a class (Eqs. 1 to 5). Its three terms act for robustness (delta), generalisation (rho) and fairness
+among classes (log pi).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from sklearn_debias.core import Batch, Data, Net, Objective, Step, static
+from sklearn_debias.core._objective import Nets, State
+from sklearn_debias.losses import cross_entropy, spread
+from sklearn_debias.objectives._characteristics import Samples, fifteen, margin, members, standardized
+from sklearn_debias.objectives._isda import begin_statistics, head_weight, share_done, with_batch
+from sklearn_debias.objectives._lookahead import chained, look_ahead, view
+from sklearn_debias.objectives._meta_saug import descended
+
+
+def perturbation(logits: Tensor, y: Tensor, weight: Tensor, epsilon: Tensor | float) -> Tensor:
+    """``delta = epsilon sign(grad_h CE)`` with ``grad_h CE = W^T (p - 1_y)``; no gradient but epsilon's, (b, d)."""
+    miss = logits.detach().softmax(1)
+    direction = ((miss - members(y, miss)) @ weight.detach()).sign()
+    return direction * (epsilon[:, None] if isinstance(epsilon, Tensor) and epsilon.ndim else epsilon)
+
+
+@dataclass(frozen=True)
+class IADA(Objective):
+    """The real step, Eq. 10.
+
+    Parameters
+    ----------
+    alpha : float, default=0.5
+        Weight of the covariances, at least 0 (G); 0 leaves them out.
+    beta : float, default=1.0
+        Weight of the log class proportions, at least 0 (F); 0 leaves them out.
+    epsilon : float or None, default=None
+        None asks the perturbation network; a number is the strategy of all samples (R), and 0. leaves it out.
+    diagonal : bool or None, default=None
+        Keep the covariances' diagonals only; None does so above 512 features.
+    ramp : bool, default=False
+        Let alpha grow in proportion to the epochs done, as ISDA does.
+    copies : int, default=0
+        Draw so many copies of each feature instead of bounding their expected loss: slow, for comparison.
+    epochs, done : int
+        T of the whole fit, and how many of these lie before this phase.
+    characteristics : callable, default=fifteen
+        ``characteristics(samples)``, (b, K).
+    starts : bool, default=True
+        Whether the state begins with this objective, not with one that runs before it in the phase.
+    """
+
+    alpha: float = 0.5
+    beta: float = 1.0
+    epsilon: float | None = None
+    diagonal: bool | None = static(None)
+    ramp: bool = static(False)
+    copies: int = static(0)
+    epochs: int = static(1)
+    done: int = static(0)
+    characteristics: Callable[[Samples], Tensor] = static(fifteen)  # noqa: RUF009
+    starts: bool = static(True)
+
+    @property
+    def roles(self) -> tuple[str, ...]:  # type: ignore[override]
+        """A learned strategy has a network of its own."""
+        return ("model", "perturber") if self.epsilon is None else ("model",)
+
+    def init(self, nets: Nets, data: Data) -> State:
+        """Class proportions, class means of the fit so far; no batch seen, no strategy yet."""
+        if not self.starts:
+            return {}
+        y, k, n = data.y, data.n_classes, len(data.y)
+        logits = data.logits(nets, "model")
+        member = members(y, logits)
+        size = member.sum(0)
+        loss, gap = ((member.T @ v) / size.clamp(min=1) for v in (cross_entropy(logits, y), margin(logits, y)))
+        f = logits.new_zeros(1 if self.epsilon is not None else _inputs_of(nets["perturber"]))
+        return {
+            **begin_statistics(nets["model"], self.diagonal),
+            "prior": size / n,
+            "class_loss": loss,
+            "class_margin": gap,
+            "sums": logits.new_zeros(3, k),
+            "epsilon": logits.new_zeros(n),
+            "epsilon_before": logits.new_zeros(n),
+            "f_mean": f,
+            "f_variance": torch.ones_like(f),
+            "adversarial": logits.new_zeros(self.epochs - self.done, 2, k),
+            "visits": torch.zeros((), dtype=torch.int64, device=y.device),
+            "n": torch.full((), n, dtype=torch.int64, device=y.device),
+        }
+
+    def step(self, nets: Nets, batch: Batch, state: State) -> Step:
+        """Cross entropy of the augmented features; the strategy and the covariances count as given."""
+        net, y = nets["model"], batch.y
+        h = net.body(batch.x)
+        logits = net.head(h)
+        if "covariance" not in batch.carry:
+            state = with_batch(state, h, y)
+        covariance = batch.carry.get("covariance", state["covariance"])
+        perturber = None if self.epsilon is not None else nets["perturber"].frozen()
+        epsilon, _, state = self.strategy(perturber, net, h, logits, batch, state)
+        loss = self.loss(net, h, logits, y, epsilon, covariance, state, batch.generator).mean()
+        state, log = self._remembered(logits.detach(), epsilon, batch, state)
+        rho = spread(head_weight(net).detach(), covariance)[y]
+        log["floored"] = (rho < 0).to(rho.dtype).sum(1).mean() / (rho.shape[1] - 1)
+        return Step({"model": loss}, state, log)
+
+    def strategy(
+        self, perturber: Net | None, net: Net, h: Tensor, logits: Tensor, batch: Batch, state: State
+    ) -> tuple[Tensor, Tensor | None, State]:
+        """Strategies (b,), the standardised characteristics they come from, and the state that knows these."""
+        if perturber is None:
+            given = torch.as_tensor(self.epsilon, dtype=h.dtype, device=h.device)
+            return given.expand(len(h)), None, state
+        f = batch.carry.get("characteristics")
+        if f is None:
+            at, fields = batch.index, ("prior", "class_loss", "class_margin")
+            weight = head_weight(net).detach()
+            known = [state[name] for name in fields] + [state[name][at] for name in ("epsilon", "epsilon_before")]
+            f = self.characteristics(Samples(logits.detach(), h.detach(), batch.y, weight, *known))
+            f, running = standardized(f, state)
+            state = {**state, **running}
+        return perturber(f)[:, 0].tanh(), f, state
+
+    def loss(
+        self,
+        net: Net,
+        h: Tensor,
+        logits: Tensor,
+        y: Tensor,
+        epsilon: Tensor,
+        covariance: Tensor,
+        state: State,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """L^IADA of each sample, Eq. 6, shape (b,)."""
+        weight = head_weight(net)
+        alpha = self.alpha * share_done(state, h, self.done, self.epochs) if self.ramp else self.alpha
+        if _is_on(self.epsilon):
+            delta = perturbation(logits, y, weight, epsilon)
+            h, logits = h + delta, logits + delta @ weight.T
+        if _is_on(self.beta):
+            logits = logits + self.beta * state["prior"].clamp(min=torch.finfo(h.dtype).tiny).log()
+        if not _is_on(self.alpha):
+            return cross_entropy(logits, y)
+        if self.copies:
+            drawn = draws(alpha * covariance.detach(), y, self.copies, generator)
+            return torch.stack([cross_entropy(logits + n @ weight.T, y) for n in drawn]).mean(0)
+        return cross_entropy(logits + alpha * spread(weight, covariance).clamp(min=0)[y], y)
+
+    def _remembered(
+        self, logits: Tensor, epsilon: Tensor, batch: Batch, state: State
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """The state after a visit of the batch: strategies, class means of a finished epoch, adversarial samples."""
+        y, at, before = batch.y, batch.index, state["epsilon"]
+        member = members(y, logits)
+        size, adversarial = member.sum(0), (epsilon.detach() > 0).to(logits.dtype)
+        values = torch.stack([cross_entropy(logits, y), margin(logits, y), torch.ones_like(logits[:, 0])])
+        sums, visits = state["sums"] + values @ member, state["visits"] + len(y)
+        epoch = state["visits"] // state["n"]
+        finished = visits // state["n"] > epoch
+        row = epoch.clamp(max=self.epochs - self.done - 1)[None]
+        seen = finished & (sums[2] > 0)
+        mean = sums[:2] / sums[2].clamp(min=1)
+        counts = torch.stack([adversarial @ member, size])[None]
+        new = {
+            "epsilon_before": state["epsilon_before"].index_copy(0, at, before[at]),
+            "epsilon": before.index_copy(0, at, epsilon.detach()),
+            "class_loss": torch.where(seen, mean[0], state["class_loss"]),
+            "class_margin": torch.where(seen, mean[1], state["class_margin"]),
+            "sums": torch.where(finished, torch.zeros_like(sums), sums),
+            "visits": visits,
+            "adversarial": state["adversarial"].index_add(0, row, counts),
+        }
+        return {**state, **new}, {"adversarial": adversarial.mean()}
+
+
+@dataclass(frozen=True)
+class LearnStrategy(Objective):
+    """Update the perturbation network by the meta set, and hand on the covariances that serve it.
+
+    Parameters
+    ----------
+    iada : IADA
+        The real step, the phase's next.
+    sigma_lr : float, default=0.1
+        Learning rate of the covariances, at least 0.
+    virtual : {"head", "all"}, default="head"
+        What the virtual step moves.
+    every : int, default=1
+        Look ahead on every so-manieth batch.
+    """
+
+    iada: IADA = field(default_factory=IADA)
+    sigma_lr: float = 0.1
+    virtual: str = static("head")
+    every: int = static(1)
+    requires = frozenset({"meta"})
+
+    @property
+    def roles(self) -> tuple[str, ...]:  # type: ignore[override]
+        """As the real step."""
+        return self.iada.roles
+
+    def init(self, nets: Nets, data: Data) -> State:
+        """As the real step."""
+        return self.iada.init(nets, data)
+
+    def step(self, nets: Nets, batch: Batch, state: State) -> Step:
+        """Virtual step (Eq. 7), Omega (Eq. 8) and Sigma (Eq. 9)."""
+        assert batch.meta is not None
+        net, x = view(nets["model"], batch.x, self.virtual)
+        with torch.no_grad():
+            h = net.body(x)
+            logits = net.head(h)
+        state = with_batch(state, h, batch.y)
+        learned = self.iada.epsilon is None
+        perturber = nets["perturber"] if learned else None
+        epsilon, f, new = self.iada.strategy(perturber, net, h, logits, batch, state)
+
+        def loss(phi: Net, covariance: Tensor, given: Tensor) -> Tensor:
+            h = phi.body(x)
+            return self.iada.loss(phi, h, phi.head(h), batch.y, given, covariance, state, batch.generator).mean()
+
+        meta = view(nets["model"], batch.meta.x, self.virtual)[1], batch.meta.y
+        value, (by_covariance, by_epsilon) = look_ahead(net, loss, (state["covariance"], epsilon), meta, batch.lr)
+        carry = {"covariance": descended(state["covariance"], by_covariance, self.sigma_lr)}
+        if f is None:
+            return Step({}, new, {"meta": value}, carry=carry)
+        return Step({"perturber": chained(value, by_epsilon, epsilon)}, new, carry={**carry, "characteristics": f})
+
+
+def draws(covariance: Tensor, y: Tensor, copies: int, generator: torch.Generator | None) -> Tensor:
+    """``copies`` draws from N(0, covariance of the class) for each sample, (copies, b, d)."""
+    d = covariance.shape[1]
+    noise = torch.randn(copies, len(y), d, dtype=covariance.dtype, device=covariance.device, generator=generator)
+    if covariance.ndim == 2:
+        return noise * covariance.clamp(min=0).sqrt()[y]
+    value, vector = torch.linalg.eigh(covariance)
+    root = vector * value.clamp(min=0).sqrt()[:, None, :]
+    return (root[y] @ noise[..., None]).squeeze(-1)
+
+
+def _inputs_of(perturber: Net) -> int:
+    """K, of a network that begins with a linear layer."""
+    return next(iter(perturber.parameters.values())).shape[1]
+
+
+def _is_on(value: object) -> bool:
+    """Whether a term counts; a tensor of a sweep always does."""
+    return isinstance(value, Tensor) or value != 0
