@@ -1,14 +1,13 @@
-"""ULE on frozen embeddings: does any reading of it help a linear head?
+"""ULE on frozen embeddings: does any reading of it help a head?
 
     python docs/reproduction/ule_heads.py --search synthetic
     python docs/reproduction/ule_heads.py --report synthetic
-    python docs/reproduction/ule_heads.py --tables --figures
+    python docs/reproduction/ule_heads_tables.py
 
-The search trains many heads at once (`train_heads`) and sees
-validation rows only: all readings of ULE, and ERM. The report fits what the search has selected
-with the package's classifiers on fresh seeds, and only these fits read the test rows. "Worst" is the worse of the
-accuracies on aligned and on conflicting rows. Rows that the results file has are skipped. All but the synthetic
-data are read from the folder named by SKLEARN_DEBIAS_DATA.
+The search trains many linear heads at once (ule_heads_training.py) and sees validation rows only: all readings of
+ULE, ERM and JTT. The report fits what the search has selected with the package's classifiers on fresh seeds, and
+only these fits read the test rows. Heads with a hidden layer are searched fit by fit (--perceptrons). "Worst" is the
+worse of the accuracies on aligned and on conflicting rows. Rows that the results file has are skipped.
 """
 
 import argparse
@@ -23,17 +22,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from sklearn.preprocessing import StandardScaler
-from sklearn.utils import Bunch
 from torch import nn
-from torch.nn.functional import cross_entropy, one_hot
 
 from sklearn_debias import AFRClassifier, DFRClassifier, ERMClassifier, JTTClassifier, LfFClassifier, ULEClassifier
-from sklearn_debias.datasets import colour_mnist, data_folder, make_spurious_embeddings, patch_mnist, read_mnist
-from sklearn_debias.losses import SALIENCIES, saliency_cotangent, scale_free
 
 sys.path.insert(0, str(Path(__file__).parent))
 import biasadv
+from ule_heads_data import BATCH, DATA, load_data, scores
+from ule_heads_training import CHECKPOINTS, FIRST, LONGEST, MOMENTUM, RATIO, readings, train_heads
 from ule_mnist import ControlledULE
 
 HERE = Path(__file__).parent
@@ -41,12 +37,8 @@ SEARCH, OUT = HERE / "ule_heads_search.csv", HERE / "ule_heads.csv"
 SEARCH_SEEDS = (1000, 1001, 1002)
 FINALISTS = 5
 RIVAL_DRAWS = 8
-CHECKPOINTS = (3, 10, 30, 100)
-LONGEST = 100
 LONGEST_WARMUP = 50
 ERM_DRAWS = 240
-BATCH, MOMENTUM = 256, 0.9
-FIRST, RATIO = -1.0, -2.0  # scale: a power of ten from the first batch; CE / L_MSE of each step
 READING = ("saliency", "magnitude", "size")
 SEARCH_COLUMNS = ("data", "seed", "method", "draw", "params", *(f"epoch_{e}" for e in CHECKPOINTS), "seconds")
 COLUMNS = (
@@ -63,28 +55,6 @@ COLUMNS = (
     "test_wga",
     "seconds",
 )
-DIAGNOSIS = HERE / "ule_heads_diagnosis.csv"
-DIAGNOSIS_COLUMNS = (
-    "data",
-    "seed",
-    "reading",
-    "weight_decay",
-    "student",
-    "lam",
-    "worst",
-    "conflicting",
-    "aligned",
-    "wga",
-    "cosine",
-    "teacher_core",
-    "teacher_shortcut",
-    "student_core",
-    "student_shortcut",
-)
-DIAGNOSED = (
-    {"saliency": "logit", "magnitude": False, "size": "max"},
-    {"saliency": "label_log_prob", "magnitude": True, "size": "max"},
-)
 FOCUS = 100
 PROMISING = (
     {"saliency": "logit", "magnitude": False, "size": "max"},
@@ -92,8 +62,16 @@ PROMISING = (
     {"saliency": "label_log_prob", "magnitude": False, "size": "max"},
     {"saliency": "label_log_prob", "magnitude": True, "size": "max"},
 )
-STUDENTS = ("label", "shortcut", "none", "permuted")
-LAMS = (1.0, 0.95, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1, 0.05)
+FEW = (  # for the later data sets: the best of BAR 5 %, and the paper's words
+    {"saliency": "logit", "magnitude": False, "size": "max"},
+    {"saliency": "logit", "magnitude": False, "size": "l2"},
+    {"saliency": "logit", "magnitude": True, "size": "l2"},
+    {"saliency": "label_log_prob", "magnitude": False, "size": "max"},
+    {"saliency": "label_log_prob", "magnitude": True, "size": "max"},
+    {"saliency": "label_log_prob", "magnitude": False, "size": "l2"},
+    {"saliency": "sum_log_softmax", "magnitude": False, "size": "l2"},
+    {"saliency": "gram", "magnitude": False, "size": "l2"},
+)
 RIVALS = {"erm": ERMClassifier, "erm balanced": ERMClassifier, "lff": LfFClassifier, "afr": AFRClassifier}
 DFR = "dfr on validation rows"
 CANDIDATE = {  # selected on "synthetic axes"
@@ -129,264 +107,24 @@ METHODS = (
     "afr",
     DFR,
 )
+PERCEPTRONS = (
+    "erm mlp",
+    "ule mlp",
+    "ule mlp lam=1",
+    "ule mlp no student",
+    "erm mlp monitored",
+    "ule mlp monitored",
+    "ule mlp no student monitored",
+)
+PERCEPTRON_READINGS = (
+    {"saliency": "label_log_prob", "magnitude": True, "norm": "max"},
+    {"saliency": "label_log_prob", "magnitude": False, "norm": "max"},
+    {"saliency": "logit", "magnitude": False, "norm": "max"},
+    {"saliency": "sum_log_softmax", "magnitude": False, "norm": "l2"},
+)
 
 
-# Data: embeddings, standardised by the training rows ------------------------------------------------------
-
-
-def synthetic(seed, n_classes=2, n_features=50, conflict=0.05, axes=False, **options):
-    """make_spurious_embeddings; with axes=True rotated so that each concept has coordinates of its own."""
-    bunch = make_spurious_embeddings(
-        1000,
-        n_validation=1000,
-        n_test=4000,
-        n_classes=n_classes,
-        n_features=n_features,
-        conflict_ratio=conflict,
-        random_state=seed,
-        **options,
-    )
-    rotation = np.eye(n_features)
-    if axes:
-        centres = np.concatenate([c[:-1] - c[-1] for c in (bunch.class_centres, *bunch.bias_centres)])
-        others = np.random.default_rng(0).normal(size=(n_features, n_features))
-        rotation = np.linalg.qr(np.concatenate([centres.T, others], 1))[0]
-    parts = (bunch.train, bunch.validation, bunch.test)
-    return [part(p.data @ rotation, p.target, p.bias_labels) for p in parts]
-
-
-def part(data, target, shortcut, conflicting=None):
-    """Rows of one set."""
-    conflicting = shortcut != target if conflicting is None else conflicting
-    return Bunch(data=np.asarray(data, np.float32), target=target, shortcut=shortcut, conflicting=conflicting)
-
-
-def bar(seed, conflict):
-    """BAR through MobileNetV2, split as in biasadv.py."""
-    return [part(p.data, p.target, None, p.bias_labels == 1) for p in biasadv.bar(conflict, seed)]
-
-
-def digits(seed, bias, body, conflict):
-    """Coloured or patched MNIST through a small CNN; 3000 images to train on, 2000 unbiased ones for validation.
-
-    body : {"biased", "other"}
-        Whether the CNN was trained on these 3000 images, or on Fashion-MNIST in random colours or patches, to
-        tell both the garment and the colour or patch.
-    """
-    source = read_mnist(data_folder())
-    rows = np.random.default_rng(seed).permutation(50_000)[:3000]
-    draw = {"colour": colour_mnist, "patch": patch_mnist}[bias]
-    held_out = slice(50_000, 52_000)
-    sets = [
-        draw(source.train.data[rows], source.train.target[rows], conflict_ratio=conflict, random_state=seed),
-        draw(source.train.data[held_out], source.train.target[held_out], conflict_ratio="unbiased", random_state=77),
-        draw(source.test.data, source.test.target, conflict_ratio="unbiased", random_state=78),
-    ]
-    if body == "biased":
-        network = trained_body(sets[0].data, [sets[0].target], epochs=20, seed=seed)
-    else:
-        network = other_body(bias)
-    return [part(embed(network, s.data), s.target, s.bias_labels) for s in sets]
-
-
-@functools.cache
-def other_body(bias):
-    """A CNN that has learned garments and colours (or patches) alike, without a bias."""
-    pack = np.load(Path(data_folder()) / "fashion_mnist_12k.npz", allow_pickle=False)
-    images, target = (pack[k][:10_000] for k in ("x_train", "y_train"))
-    draw = {"colour": colour_mnist, "patch": patch_mnist}[bias]
-    made = draw(images, target.astype(np.int64), conflict_ratio="unbiased", random_state=5)
-    return trained_body(made.data, [made.target, made.bias_labels], epochs=5, seed=5)
-
-
-def trained_body(images, targets, epochs, seed):
-    """Three convolutions and average pooling to 64 features, trained with a linear head for each target."""
-    torch.manual_seed(seed)
-    layers, channels = [], images.shape[1]
-    for width in (16, 32, 64):
-        layers += [nn.Conv2d(channels, width, 3, stride=1 if width == 64 else 2, padding=1), nn.ReLU()]
-        channels = width
-    body, heads = nn.Sequential(*layers, nn.AdaptiveMaxPool2d(1), nn.Flatten()), nn.Linear(64, 10 * len(targets))
-    optimizer = torch.optim.Adam([*body.parameters(), *heads.parameters()], 2e-3)
-    x, y = torch.from_numpy(images), torch.from_numpy(np.stack(targets, 1))
-    for _ in range(epochs):
-        for batch in torch.randperm(len(x)).split(BATCH):
-            logits = heads(body(x[batch].float() / 255)).reshape(len(batch), 10, len(targets))
-            optimizer.zero_grad()
-            cross_entropy(logits, y[batch]).backward()
-            optimizer.step()
-    return body.eval()
-
-
-@torch.no_grad()
-def embed(body, images):
-    """Features of images."""
-    return torch.cat([body(x.float() / 255) for x in torch.from_numpy(images).split(500)]).numpy()
-
-
-DATA = {
-    "synthetic": functools.partial(synthetic),
-    "synthetic axes": functools.partial(synthetic, axes=True),
-    "synthetic raw": functools.partial(synthetic),
-    "synthetic axes raw": functools.partial(synthetic, axes=True),
-    "colour, own body": functools.partial(digits, bias="colour", body="biased", conflict=0.01),
-    "colour, other body": functools.partial(digits, bias="colour", body="other", conflict=0.01),
-    "patch, own body": functools.partial(digits, bias="patch", body="biased", conflict=0.01),
-    "patch, other body": functools.partial(digits, bias="patch", body="other", conflict=0.01),
-    "bar 1%": functools.partial(bar, conflict=0.01),
-    "bar 5%": functools.partial(bar, conflict=0.05),
-}
-
-
-@functools.lru_cache(maxsize=4)
-def load_data(name, seed):
-    """Biased training set; unbiased validation and test sets. Standardised, unless the name says raw."""
-    sets = DATA[name](seed)
-    if name.endswith("raw"):
-        return sets
-    scaler = StandardScaler().fit(sets[0].data)
-    for s in sets:
-        s.data = scaler.transform(s.data).astype(np.float32)
-    return sets
-
-
-def scores(predicted, rows):
-    """Accuracies: worse of aligned and conflicting, conflicting, aligned, worst (class, conflicting or not)."""
-    right, group = predicted == rows.target, 2 * rows.target + rows.conflicting
-    conflicting, aligned = right[..., rows.conflicting].mean(-1), right[..., ~rows.conflicting].mean(-1)
-    cells = np.min([right[..., group == g].mean(-1) for g in np.unique(group)], axis=0)
-    return {"worst": np.minimum(conflicting, aligned), "conflicting": conflicting, "aligned": aligned, "wga": cells}
-
-
-# Search: many heads at once -------------------------------------------------------------------------------
-
-
-def readings():
-    """Readings of the saliency maps, and of the similarity of logits."""
-    for saliency, magnitude, size in itertools.product(SALIENCIES, (False, True), ("max", "l2", "batch max")):
-        if size != "batch max" or (saliency == "logit" and not magnitude):
-            yield {"saliency": saliency, "magnitude": magnitude, "size": size}
-    for size in ("max", "l2"):
-        yield {"saliency": "gram", "magnitude": False, "size": size}
-
-
-def outputs(heads, x):
-    """Logits of k heads, (k, b, classes)."""
-    k, n_classes, d = heads["weight"].shape
-    flat = x @ heads["weight"].reshape(k * n_classes, d).T
-    return flat.reshape(len(x), k, n_classes).transpose(0, 1) + heads["bias"][:, None]
-
-
-def entropies(logits, y, weight=1.0):
-    """Cross entropy of each of k heads, rows weighted by ``weight`` (k, b)."""
-    each = cross_entropy(logits.flatten(0, 1), y.repeat(len(logits)), reduction="none").reshape(len(logits), -1)
-    return (weight * each).mean(1)
-
-
-def saliency_maps(heads, logits, y, reading):
-    """Normalised maps of k heads, one row for whatever N divides by one number."""
-    saliency, size = reading["saliency"], reading["size"]
-    if saliency == "gram":
-        return scale_free((logits @ logits.transpose(1, 2)).flatten(1), norm=size)
-    cotangent = saliency_cotangent(logits.flatten(0, 1), y.repeat(len(logits)), saliency).reshape(logits.shape)
-    maps = cotangent @ heads["weight"]
-    maps = maps.abs() if reading["magnitude"] else maps
-    rows = maps.flatten(1) if size == "batch max" else maps.flatten(0, 1)
-    return scale_free(rows, norm="l2" if size == "l2" else "max")
-
-
-def opposed(teachers, students, x, y, reading):
-    """L_MSE of each of k pairs of heads, and the teachers' logits."""
-    logits = outputs(teachers, x), outputs(students, x)
-    if reading["saliency"] == "logit" and reading["size"] != "batch max":  # a table of pairs of classes
-        norm = reading["size"]
-        weights = [h["weight"].abs() if reading["magnitude"] else h["weight"] for h in (teachers, students)]
-        rows = [scale_free(w.flatten(0, 1), norm=norm).reshape(w.shape) for w in weights]
-        squares = [w.square().sum(2) for w in rows]
-        table = squares[0][:, :, None] + squares[1][:, None] + 2 * rows[0] @ rows[1].transpose(1, 2)
-        chosen = [one_hot(z.argmax(2), z.shape[2]).float() for z in logits]
-        share = chosen[0].transpose(1, 2) @ chosen[1] / len(y)
-        return (share * table).sum((1, 2)) / x.shape[1], logits[0]
-    maps = [saliency_maps(h, z, y, reading) for h, z in zip((teachers, students), logits, strict=True)]
-    return (maps[0] + maps[1]).square().reshape(len(logits[0]), -1).mean(1), logits[0]
-
-
-def teacher_losses(teachers, students, used, knobs, x, y, reading):
-    """lam CE + (1 - lam) scale L_MSE of each pair, and the scales kept from the first batch."""
-    far, logits = opposed(teachers, students, x, y, reading)
-    entropy = entropies(logits, y)
-    ratio = (entropy / far.clamp(min=1e-12)).detach()
-    first = torch.where(used > 0, used, 10 ** ratio.clamp(1e-6, 1e6).log10().round())
-    scale = torch.where(knobs["scale"] == FIRST, first, torch.where(knobs["scale"] == RATIO, ratio, knobs["scale"]))
-    return knobs["lam"] * entropy + (1 - knobs["lam"]) * scale * far, first
-
-
-class Heads:
-    """k linear heads that start alike, and SGD with momentum for each."""
-
-    def __init__(self, k, n_classes, d, knobs, generator):
-        shapes = {"weight": (n_classes, d), "bias": (n_classes,)}
-        start = {name: (2 * torch.rand(s, generator=generator) - 1) / d**0.5 for name, s in shapes.items()}
-        self.values = {name: w.expand(k, *w.shape).clone() for name, w in start.items()}
-        self.speed = {name: torch.zeros_like(w) for name, w in self.values.items()}
-        self.knobs = knobs
-
-    def step(self, loss, active=1.0):
-        """One step of the heads that are active, down a loss of one number for each head."""
-        live = {name: w.detach().requires_grad_() for name, w in self.values.items()}
-        losses, *kept = loss(live)
-        gradients = torch.autograd.grad(losses.sum(), list(live.values()))
-        for (name, w), gradient in zip(self.values.items(), gradients, strict=True):
-            shape = (-1,) + (1,) * (w.dim() - 1)
-            decay, lr = ((active * self.knobs[key]).view(shape) for key in ("weight_decay", "lr"))
-            self.speed[name].mul_(MOMENTUM).add_(gradient + decay * w)
-            w.sub_(lr * self.speed[name])
-        return kept
-
-
-def permuted(weight):
-    """Weights with the features in another, fixed order."""
-    return weight[..., torch.randperm(weight.shape[-1], generator=torch.Generator().manual_seed(7))]
-
-
-SUBSTITUTES = {"none": torch.zeros_like, "permuted": permuted}
-
-
-def train_heads(train, rows, configs, reading, seed, epochs=LONGEST, weights=None, student="label"):
-    """Train a teacher (and a student) per configuration; predicted classes of ``rows`` at each checkpoint, and all.
-
-    student : {"label", "shortcut", "none", "permuted"}
-        What the student learns: the label as in ULE, or the shortcut; or "none" for a map of zeros in the place of
-        its own, "permuted" for its own with the features in another order.
-    """
-    taught = torch.from_numpy(train.shortcut if student == "shortcut" else train.target)
-    x_all, y_all = torch.from_numpy(train.data), torch.from_numpy(train.target)
-    (n, d), k, n_classes = x_all.shape, len(configs), int(y_all.max()) + 1
-    knobs = {name: torch.tensor([float(c[name]) for c in configs]) for name in configs[0]}
-    generator = torch.Generator().manual_seed(seed)
-    teachers, students = (Heads(k, n_classes, d, knobs, generator) for _ in range(2))
-    used, warmup = torch.zeros(k), int(max(c.get("warmup", 0) for c in configs))
-    found = {}
-    for epoch in range(-warmup, epochs):
-        for chosen in torch.randperm(n, generator=generator).split(BATCH):
-            x, y = x_all[chosen], y_all[chosen]
-            now = dict(students.values)
-            if reading is not None:
-                now = {name: w.clone() for name, w in now.items()}
-                if student in SUBSTITUTES:
-                    now["weight"] = SUBSTITUTES[student](now["weight"])
-                args = (x, taught[chosen])
-                active = (epoch >= -knobs["warmup"]).float()
-                students.step(lambda h, args=args: (entropies(outputs(h, args[0]), args[1]),), active)
-            if epoch >= 0 and reading is not None:
-                args = (now, used, knobs, x, y, reading)
-                (used,) = teachers.step(lambda h, args=args: teacher_losses(h, *args))
-            elif epoch >= 0:
-                weight = 1.0 if weights is None else weights[:, chosen]
-                teachers.step(lambda h, x=x, y=y, weight=weight: (entropies(outputs(h, x), y, weight),))
-        if epoch + 1 in CHECKPOINTS:
-            found[epoch + 1] = outputs(teachers.values, torch.from_numpy(rows.data)).argmax(2).numpy()
-    return found, teachers.values, students.values
+# Search
 
 
 def draw(method, i, reading_index=0):
@@ -448,17 +186,20 @@ def append(path, columns, rows):
         writer.writerows(rows)
 
 
-def search(path, name, n_draws, epochs):
+def search(path, name, n_draws, epochs, few=False):
     """Random draws on the first search seed, then the best of each method on two more.
 
     The draws from FOCUS on were added for the readings that had found something on "synthetic axes": strong L2,
-    a long head start of the student, and larger learning rates.
+    a long head start of the student, and larger learning rates. With few=True the readings are those of FEW, and
+    ERM and JTT have as many draws as all of them together.
     """
     done = {(r["data"], r["seed"], r["method"], r["params"]): r for r in biasadv.read_rows(path)}
-    jobs = [(m, None, 0, ERM_DRAWS) for m in ("erm", "jtt")]
-    jobs += [("ule", reading, 1 + j, n_draws) for j, reading in enumerate(readings())]
-    jobs += [("erm", None, FOCUS, ERM_DRAWS // 4)]
-    jobs += [("ule", reading, FOCUS + 1 + j, 2 * n_draws) for j, reading in enumerate(PROMISING)]
+    tried = [(j, reading) for j, reading in enumerate(readings()) if reading in FEW or not few]
+    focused, alone = (n_draws // 2, n_draws * len(FEW)) if few else (2 * n_draws, ERM_DRAWS)
+    jobs = [("erm", None, 0, alone), ("jtt", None, 0, alone + few * focused * len(PROMISING))]
+    jobs += [("ule", reading, 1 + j, n_draws) for j, reading in tried]
+    jobs += [("erm", None, FOCUS, focused * len(PROMISING) if few else alone // 4)]
+    jobs += [("ule", reading, FOCUS + 1 + j, focused) for j, reading in enumerate(PROMISING)]
     for method, reading, j, n in jobs:
         drawn = [(i, draw(method, i, j)) for i in range(n)]
         run_search(path, done, name, SEARCH_SEEDS[0], method, reading, drawn, epochs)
@@ -483,42 +224,7 @@ def ranked(rows, name, method, seeds):
     return sorted(complete, key=lambda found: -found[0])
 
 
-# Diagnosis: what the opposition does to the weights -------------------------------------------------------
-
-
-def diagnose(path, name, seeds=SEARCH_SEEDS):
-    """Accuracy and weights over lam, for several students; validation rows and search seeds only."""
-    done = {tuple(r[k] for k in DIAGNOSIS_COLUMNS[:6]) for r in biasadv.read_rows(path)}
-    for seed, reading, decay, student in itertools.product(seeds, DIAGNOSED, (1e-4, 0.3), STUDENTS):
-        words = f"{reading['saliency']}, {'absolute' if reading['magnitude'] else 'signed'}, {reading['size']}"
-        key = (name, str(seed), words, str(decay), student)
-        if (*key, str(LAMS[0])) in done:
-            continue
-        train, validation, _ = load_data(name, seed)
-        configs = [{"lr": 0.03, "weight_decay": decay, "lam": lam, "scale": FIRST, "warmup": 0} for lam in LAMS]
-        found, teachers, students = train_heads(train, validation, configs, reading, seed, student=student)
-        measured = scores(found[LONGEST], validation)
-        weights = [centred(heads["weight"]) for heads in (teachers, students)]
-        measured["cosine"] = torch.cosine_similarity(*weights, dim=1).numpy()
-        if name.startswith("synthetic axes"):  # two classes: coordinate 0 is the core's, 1 the shortcut's
-            for role, w in zip(("teacher", "student"), weights, strict=True):
-                energy = w.reshape(len(w), 2, -1).square().sum(1)
-                share = (energy / energy.sum(1, keepdim=True)).numpy()
-                measured |= {f"{role}_core": share[:, 0], f"{role}_shortcut": share[:, 1]}
-        rows = []
-        for i, lam in enumerate(LAMS):
-            values = {k: f"{v[i]:.4f}" for k, v in measured.items()}
-            rows.append(dict(zip(DIAGNOSIS_COLUMNS, (*key, lam), strict=False)) | values)
-        append(path, DIAGNOSIS_COLUMNS, rows)
-        print(*key, *(f"{v:.2f}" for v in measured["worst"]), flush=True)
-
-
-def centred(weight):
-    """What tells the classes apart, flattened: weights (k, classes, d) minus their mean over the classes."""
-    return (weight - weight.mean(1, keepdim=True)).flatten(1)
-
-
-# Report: the package's classifiers on fresh seeds ---------------------------------------------------------
+# Report: the package's classifiers on fresh seeds
 
 
 def usual_head(n_features, n_classes):
@@ -531,18 +237,24 @@ def make(method, epochs, params, seed):
     params = dict(params)
     if method == DFR:
         return DFRClassifier(n_resamples=10, random_state=seed)
-    shared = {"module": "linear", "batch_size": BATCH, "max_epochs": epochs, "random_state": seed, "device": "cpu"}
+    module = params.pop("module", "linear")
+    shared = {"module": module, "batch_size": BATCH, "max_epochs": epochs, "random_state": seed, "device": "cpu"}
     momentum = {"optimizer": "sgd", "net_params": {"optimizer__momentum": MOMENTUM}}
     if method == "jtt":
         jtt = {"identification_epochs": params.pop("identification"), "upweight_by": "weight"}
         return JTTClassifier(**shared, **momentum, **jtt, **params)
     if method in RIVALS:
         return RIVALS[method](**shared, **momentum, **params)
-    if method.startswith("ule") and not method.endswith(NEAR_ZERO):
+    if module == "linear" and not method.endswith(NEAR_ZERO):
         shared["module"] = usual_head
     if method.startswith("ule no student"):
         return ControlledULE(**shared, **ule_params(params))
     return ULEClassifier(**shared, **ule_params(params))
+
+
+def bare(method):
+    """A method's name without what its fit is told besides."""
+    return functools.reduce(lambda name, word: name.replace(word, ""), (" monitored", " tuned", " mlp"), method)
 
 
 def ule_params(params):
@@ -552,7 +264,7 @@ def ule_params(params):
         size, saliency = params.pop("size"), params.pop("saliency")
         params["norm"] = "l2" if size == "l2" else "max"
         params["normalize_by"] = "batch" if size == "batch max" else "sample"
-        params |= {"similarity": "gram"} if saliency == "gram" else {"saliency": saliency}
+        params |= {"similarity": "gram", "where": "output"} if saliency == "gram" else {"saliency": saliency}
         params["scale"] = {FIRST: "auto", RATIO: "ratio"}.get(params["scale"], params["scale"])
         params["student_warmup"] = params.pop("warmup")
     return params
@@ -568,7 +280,7 @@ def run_fit(path, done, experiment, name, method, epochs, params, seed):
     start = time.process_time()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        estimator = make(method.replace(" monitored", "").replace(" tuned", ""), epochs, params, seed)
+        estimator = make(bare(method), epochs, params, seed)
         watched = {}
         if "monitored" in method:
             estimator.set_params(monitor="worst_group_accuracy")
@@ -627,163 +339,39 @@ def report(search_path, path, name, seeds, methods, longest):
         run_fit(path, done, "report", name, method, *chosen[method], seed)
 
 
-# Tables and figures ---------------------------------------------------------------------------------------
-
-
-def values(rows, name, method, column):
-    """{seed: percent} of the report."""
-    found = [r for r in rows if (r["experiment"], r["data"], r["method"]) == ("report", name, method)]
-    return {r["seed"]: 100 * float(r[column]) for r in found}
-
-
-def gains(rows, name, method, column="test_worst", base=None):
-    """Method minus ERM, in points, for each seed; a monitored one minus a monitored ERM."""
-    base = base or ("erm monitored" if "monitored" in method else "erm")
-    ours, theirs = (values(rows, name, m, column) for m in (method, base))
-    return [ours[seed] - theirs[seed] for seed in ours if seed in theirs]
-
-
-def bold(mean, half):
-    """A difference and its interval, bold where that excludes 0."""
-    mark = "**" if abs(mean) > half else ""
-    return f"{mark}{mean:+.1f} [{mean - half:+.1f}, {mean + half:+.1f}]{mark}"
-
-
-def tables(search_path, path):
-    """Markdown tables: accuracies, what was selected, and the best draw of each reading."""
-    rows, found = biasadv.read_rows(path), biasadv.read_rows(search_path)
-    names = [n for n in DATA if any(r["data"] == n and r["experiment"] == "report" for r in rows)]
-    columns = ("val_worst", "test_worst", "test_wga", "test_conflicting", "test_aligned")
-    heads = (
-        "validation",
-        "test worst",
-        "test worst cell",
-        "conflicting",
-        "aligned",
-        "worst, minus ERM",
-        "won",
-        "CPU s",
-    )
-    out = biasadv.table_head("data", "method", *heads)
-    for name, method in itertools.product(names, METHODS):
-        cells = [list(values(rows, name, method, c).values()) for c in columns]
-        if len(cells[0]) < 2:
-            continue
-        gained = gains(rows, name, method)
-        ahead = ["", ""] if method in ("erm", "erm monitored") else [bold(*biasadv.interval(gained)), won(gained)]
-        seconds = np.mean(list(values(rows, name, method, "seconds").values())) / 100
-        text = ["{:.1f} ± {:.1f}".format(*biasadv.interval(c)) for c in cells]
-        out.append(f"| {' | '.join((name, method, *text, *ahead))} | {seconds:.1f} |")
-    out += ["", *biasadv.table_head("data", "method", "epochs", "selected", "its validation, three seeds")]
-    for name, method in itertools.product(names, ("erm", "jtt", "ule")):
-        best, epochs, text = ranked(found, name, method, SEARCH_SEEDS)[0]
-        out.append(f"| {name} | {method} | {epochs} | {plain(text)} | {100 * best:.1f} |")
-    out += ["", *biasadv.table_head("reading", *(n for n in DATA if any(r["data"] == n for r in found)))]
-    best = best_of_readings(found)
-    searched = [n for n in DATA if any(n == key[0] for key in best)]
-    for reading in ("erm", "jtt", *map(spoken, readings())):
-        cells = [f"{100 * best[n, reading]:.1f}" if (n, reading) in best else "" for n in searched]
-        out.append(f"| {reading} | {' | '.join(cells)} |")
-    return "\n".join(out)
-
-
-def won(gained):
-    """How often a method was ahead."""
-    return f"{sum(g > 0 for g in gained)} of {len(gained)}"
-
-
-def plain(text):
-    """Parameters as a person writes them."""
-    return (
-        text.strip("{}").replace('"', "").replace("scale: -1.0", "scale: auto").replace("scale: -2.0", "scale: ratio")
-    )
-
-
-def spoken(reading):
-    """A reading in words."""
-    if reading["saliency"] == "gram":
-        return f"gram, {reading['size']}"
-    return f"{reading['saliency']}, {'absolute' if reading['magnitude'] else 'signed'}, {reading['size']}"
-
-
-def best_of_readings(found):
-    """Best validation accuracy, on the first search seed, of ERM, JTT and each reading."""
-    best = {}
-    for row in found:
-        if row["seed"] == str(SEARCH_SEEDS[0]):
-            params = json.loads(row["params"])
-            reading = spoken(params) if row["method"] == "ule" else row["method"]
-            top = max(float(row[f"epoch_{e}"]) for e in CHECKPOINTS if row[f"epoch_{e}"])
-            best[row["data"], reading] = max(top, best.get((row["data"], reading), 0))
-    return best
-
-
-def figures(path, diagnosis_path):
-    """Write ule_heads_gains.png and ule_heads_why.png."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
-    rows = biasadv.read_rows(path)
-    names = [n for n in DATA if any(r["data"] == n and r["experiment"] == "report" for r in rows)]
-    shown = {
-        "ule": "C3",
-        "ule monitored": "C1",
-        "ule candidate monitored": "k",
-        "ule no student monitored": "0.6",
-        "jtt": "C0",
-        "lff": "C2",
-        "afr": "C4",
+def draw_perceptron(method, i, longest):
+    """Random configuration i of ERM or ULE with a hidden layer, and its epochs."""
+    rng = np.random.default_rng([i, 2])
+    params = {
+        "module": "mlp",
+        "lr": float(f"{10 ** rng.uniform(-3, -0.5):.2g}"),
+        "weight_decay": float(rng.choice([0, 1e-4, 0.01, 0.1])),
     }
-    figure, axes = plt.subplots(figsize=(8, 0.8 + 1.1 * len(names)), layout="constrained")
-    for i, name in enumerate(names):
-        for j, (method, colour) in enumerate(shown.items()):
-            gained = gains(rows, name, method)
-            if len(gained) > 1:
-                mean, half = biasadv.interval(gained)
-                height = -i - 0.12 * j
-                axes.plot(gained, [height] * len(gained), ".", color=colour, alpha=0.4, ms=4)
-                axes.errorbar(mean, height, xerr=half, fmt="o", color=colour, ms=5, label="" if i else method)
-    axes.axvline(0, color="0.5", lw=0.8)
-    axes.set_yticks([-i - 0.3 for i in range(len(names))], names)
-    axes.set_xlabel("worse of aligned and conflicting test accuracy, minus ERM (points)")
-    axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
-    figure.savefig(HERE / "ule_heads_gains.png", dpi=110)
-
-    rows = biasadv.read_rows(diagnosis_path)
-    reading = spoken(DIAGNOSED[1])
-    figure, panels = plt.subplots(1, 3, figsize=(12, 3.8), layout="constrained")
-    looks = dict(zip(STUDENTS, ("C3", "C0", "0.6", "C1"), strict=True))
-    for student, colour in looks.items():
-        for seed in SEARCH_SEEDS:
-            chosen = [r for r in rows if key_of(r) == ("synthetic axes", str(seed), reading, "0.0001", student)]
-            lams, worst = ([float(r[c]) for r in chosen] for c in ("lam", "worst"))
-            first = seed == SEARCH_SEEDS[0]
-            label = {"label": "as in ULE", "shortcut": "taught the shortcut"}.get(student, student)
-            panels[0].plot(lams, worst, ".-", color=colour, lw=1, label=label if first else None)
-    for panel, student in zip(panels[1:], ("label", "shortcut"), strict=True):
-        for column, colour in (("core", "C2"), ("shortcut", "C3")):
-            for role, style in (("teacher", ".-"), ("student", ":")):
-                for seed in SEARCH_SEEDS:
-                    chosen = [r for r in rows if key_of(r) == ("synthetic axes", str(seed), reading, "0.0001", student)]
-                    lams, share = ([float(r[c]) for r in chosen] for c in ("lam", f"{role}_{column}"))
-                    label = f"{role}, {column}" if seed == SEARCH_SEEDS[0] else None
-                    panel.plot(lams, share, style, color=colour, lw=1, label=label)
-        panel.set_ylabel("share of the squared weights")
-        panel.set_title("student as in ULE" if student == "label" else "student taught the shortcut", fontsize=10)
-    panels[0].set_ylabel("worse of aligned and conflicting, validation")
-    panels[0].set_title("the student", fontsize=10)
-    for panel in panels:
-        panel.set_xlabel("lam (1 is ERM)")
-        panel.invert_xaxis()
-        panel.legend(frameon=False, fontsize=8)
-    figure.savefig(HERE / "ule_heads_why.png", dpi=110)
+    epochs = int(rng.choice([e for e in CHECKPOINTS if e <= longest]))
+    if method.startswith("ule"):
+        params |= {"where": ("input", "features")[i % 2]} | PERCEPTRON_READINGS[i // 2 % len(PERCEPTRON_READINGS)]
+        params |= {"lam": float(rng.choice([0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9]))}
+        params |= {"scale": ("auto", "ratio", 1.0, 10.0, 100.0, 1000.0)[rng.integers(6)]}
+        params |= {"student_warmup": int(rng.choice([0, 5, 20]))}
+    return epochs, params
 
 
-def key_of(row):
-    """What a curve of the diagnosis is."""
-    return tuple(row[k] for k in DIAGNOSIS_COLUMNS[:5])
+def report_perceptrons(path, name, seeds, n_draws, longest):
+    """Search ERM and ULE with a perceptron as head, fit by fit, and fit what validation has selected."""
+    done = {tuple(r[k] for k in COLUMNS[:6]): r for r in biasadv.read_rows(path)}
+    chosen = {}
+    for method in PERCEPTRONS[:2]:
+        scored = [(draw_perceptron(method, i, longest), []) for i in range(n_draws)]
+        for i, seed in enumerate(SEARCH_SEEDS):
+            for drawn, found in scored:
+                found.append(float(run_fit(path, done, "search", name, method, *drawn, seed)["val_worst"]))
+            scored = sorted(scored, key=lambda s: -np.mean(s[1]))[: FINALISTS if i == 0 else None]
+        chosen[method] = scored[0][0]
+    chosen["ule mlp no student"] = chosen["ule mlp"]
+    chosen["ule mlp lam=1"] = (chosen["ule mlp"][0], chosen["ule mlp"][1] | {"lam": 1.0})
+    chosen |= {m: (longest, chosen[m.removesuffix(" monitored")][1]) for m in PERCEPTRONS[4:]}
+    for seed, method in itertools.product(seeds, PERCEPTRONS):
+        run_fit(path, done, "report", name, method, *chosen[method], seed)
 
 
 def main():
@@ -791,26 +379,20 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--search", choices=tuple(DATA), nargs="+", default=())
     parser.add_argument("--report", choices=tuple(DATA), nargs="+", default=())
-    parser.add_argument("--diagnose", choices=tuple(DATA), nargs="+", default=())
+    parser.add_argument("--perceptrons", choices=tuple(DATA), nargs="+", default=(), help="search and report")
     parser.add_argument("--methods", choices=METHODS, nargs="+", default=METHODS)
     parser.add_argument("--draws", type=int, default=40, help="configurations of each reading")
     parser.add_argument("--epochs", type=int, choices=CHECKPOINTS, default=LONGEST)
     parser.add_argument("--seeds", type=int, default=10, help="number of fresh seeds")
+    parser.add_argument("--few", action="store_true", help="search few readings, ERM and JTT with as many draws")
     parser.add_argument("--search-out", default=str(SEARCH))
-    parser.add_argument("--diagnosis-out", default=str(DIAGNOSIS))
     parser.add_argument("--out", default=str(OUT))
-    parser.add_argument("--tables", action="store_true", help="print the tables of the results")
-    parser.add_argument("--figures", action="store_true", help="write the pictures of the results")
     args = parser.parse_args()
-    if args.tables:
-        print(tables(args.search_out, args.out))
-    if args.figures:
-        figures(args.out, args.diagnosis_out)
     torch.set_num_threads(1)
     for name in args.search:
-        search(args.search_out, name, args.draws, args.epochs)
-    for name in args.diagnose:
-        diagnose(args.diagnosis_out, name)
+        search(args.search_out, name, args.draws, args.epochs, args.few)
+    for name in args.perceptrons:
+        report_perceptrons(args.out, name, range(args.seeds), args.draws, args.epochs)
     for name in args.report:
         report(args.search_out, args.out, name, range(args.seeds), args.methods, args.epochs)
 

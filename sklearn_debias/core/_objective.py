@@ -149,7 +149,8 @@ class Phase:
     steps : tuple of Objective
     max_epochs : int
     continues : bool, default=False
-        Keep the optimiser and the learning-rate schedule of the phase before, instead of fresh ones.
+        Keep the optimiser and the learning-rate schedule of the phase before, instead of fresh ones; not for the
+        first phase.
     """
 
     name: str

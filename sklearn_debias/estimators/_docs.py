@@ -1,11 +1,12 @@
 """Documentation that all torch classifiers share."""
 
 import inspect
+import textwrap
 
 SHARED_PARAMETERS = """\
     module : str, callable, nn.Module or None, default=None
         The network, mapping (b, ...) to logits (b, classes). A name: "linear", "mlp", "simple_cnn",
-        "cifar_resnet18" or any classifier of torchvision ("resnet18" keeps its 7x7 stem). A class or
+        "cifar_resnet18", "cifar_resnet32" or any classifier of torchvision ("resnet18" keeps its 7x7 stem). A class or
         factory: called with ``module__*``, and with ``n_features``, ``in_channels`` and ``n_classes``
         where its signature has them. An instance: copied, never trained itself. None: a linear head for
         2-D X; for images "simple_cnn" up to 16 pixels, "cifar_resnet18" up to 64, "resnet18" above.
@@ -93,8 +94,8 @@ SHARED_ARGUMENTS = """\
 META_PARAMETERS = """\
     meta_size : int, default=10
         Rows of each class that ``fit`` takes out of the training rows where it is given no meta set, at least
-        1: at most a fifth of a class, evenly over the bias values where bias labels are given; a class of a
-        single row keeps it.
+        1: at most a fifth of a class (one row of two to four), evenly over the bias values where bias labels are
+        given; a class of a single row keeps it.
     meta_interval : int, default=1
         Look ahead on every so-manieth batch, at least 1.
 """
@@ -119,5 +120,5 @@ def fill(doc: str) -> str:
     """``doc``, without its margin, with the shared text in the places that name it."""
     doc = inspect.cleandoc(doc)  # what Python 3.13 compiles has lost the margin already
     for name, text in SHARED.items():
-        doc = doc.replace(f"{{{name}}}", inspect.cleandoc(text))
+        doc = doc.replace(f"{{{name}}}", textwrap.dedent(text).rstrip())
     return doc

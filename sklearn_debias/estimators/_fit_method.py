@@ -12,8 +12,6 @@ from sklearn_debias.estimators._docs import fill
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 
-TAKERS: dict[str, list[str]] = {}  # the methods made below, by the arguments they take
-
 
 def fit_method(method: Method) -> Method:
     """Make ``method`` a classifier's ``fit``.
@@ -24,8 +22,6 @@ def fit_method(method: Method) -> Method:
     if method.__doc__:
         method.__doc__ = fill(method.__doc__)
     taken = inspect.signature(method)
-    for name in taken.parameters:
-        TAKERS.setdefault(name, []).append(method.__qualname__)
     inner = with_callbacks(_fit_context(prefer_skip_nested_validation=True)(method))
 
     @functools.wraps(inner)  # the signature that metadata routing reads is the method's
@@ -46,5 +42,14 @@ def _wrong_call(owner: str, taken: inspect.Signature, kwargs: dict[str, Any], er
     unknown = next((name for name in kwargs if name not in taken.parameters), None)
     if unknown is None:
         return f"{owner}.fit takes {accepted}: {error}."
-    advice = f"{' and '.join(TAKERS[unknown])} can take it." if unknown in TAKERS else "Leave it out."
+    takers = _takers(unknown)
+    advice = f"Leave it out, or use {' or '.join(takers)}, which can take it." if takers else "Leave it out."
     return f"`{unknown}` is not an argument of {owner}.fit, which takes {accepted}. {advice}"
+
+
+def _takers(argument: str) -> list[str]:
+    """Names of the public estimators whose ``fit`` takes this argument."""
+    from sklearn_debias import estimators  # which imports this module
+
+    fits = {name: getattr(estimators, name).fit for name in estimators.__all__}
+    return [name for name, fit in fits.items() if argument in inspect.signature(fit).parameters]

@@ -63,9 +63,10 @@ class InvarianceClassifier(BaseDebiasClassifier):
     -----
     The annealing is a phase of its own, "anneal" in ``history_``: the optimiser and the learning-rate schedule start
     afresh after it, as in DomainBed, since Adam does not like the jump. An environment that a batch does not hold
-    counts for nothing there: use batches that hold several rows of each. The penalties ask for the same label
-    distribution given the features in all environments; where environments differ in their class shares only,
-    they remove more than the shortcut.
+    counts for nothing there: use batches that hold several rows of each. The penalties suit environments in which
+    a shortcut holds to different degrees, such as sites or years. Where the bias value is the shortcut itself,
+    the class shares of the environments differ, and a penalty can do harm: balance the groups there
+    (``ERMClassifier``, ``GroupDROClassifier``) or mix them (``MixUpClassifier(partners="lisa")``).
 
     References
     ----------

@@ -38,7 +38,7 @@ class LongTailClassifier(BaseDebiasClassifier):
         "logit_adjustment", which balance by themselves.
     deferred : float, default=0.0
         Share of the epochs before the weights begin to act, in [0, 1). DRW of [3]_ has 0.8. The optimiser and
-        ``lr_schedule`` go on undisturbed.
+        ``lr_schedule`` go on undisturbed; callbacks, such as skorch's ``LRScheduler``, begin anew.
     gamma : float, default=2.0
         Of "focal", at least 0; 0 is the cross entropy.
     max_margin : float, default=0.5

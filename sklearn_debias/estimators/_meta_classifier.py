@@ -12,6 +12,7 @@ from sklearn.utils._param_validation import Interval
 from torch import nn
 
 from sklearn_debias.estimators._base import BaseDebiasClassifier
+from sklearn_debias.estimators._devices import pick_device
 from sklearn_debias.estimators._errors import warn
 from sklearn_debias.estimators._fit_method import fit_method
 from sklearn_debias.estimators._meta_set import held_out
@@ -102,17 +103,19 @@ def momentum(estimator: Any) -> dict[str, Any]:
 def check_linear_head(estimator: Any, module: nn.Module) -> None:
     """Raise where the last layer is not linear: its weights say how features spread."""
     head = getattr(module, "head", None)
-    if not isinstance(head, nn.Linear):
+    plain = isinstance(head, nn.Linear) and type(head).forward is nn.Linear.forward
+    if head is None or not plain or "weight" not in head._parameters:  # parametrised ones are made at each call
         raise TypeError(
-            f"`module` must end in a linear layer for {type(estimator).__name__}, got "
+            f"`module` must end in a plain linear layer for {type(estimator).__name__}, got "
             f"{'no head' if head is None else type(head).__name__}. Wrap it: "
             f"sklearn_debias.core.SplitModule(body, torch.nn.Linear(...))."
         )
 
 
-def adam(lr: float) -> Callable[[Any], torch.optim.Optimizer]:
+def adam(lr: float, device: Any) -> Callable[[Any], torch.optim.Optimizer]:
     """What makes the optimiser of a small auxiliary network."""
-    return partial(torch.optim.Adam, lr=float(lr), weight_decay=1e-4)
+    fused = pick_device(device).type in ("cpu", "cuda")
+    return partial(torch.optim.Adam, lr=float(lr), weight_decay=1e-4, fused=fused or None)
 
 
 def two_layers(n_inputs: int) -> nn.Module:

@@ -3,6 +3,7 @@
 import numbers
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -28,6 +29,17 @@ from sklearn_debias.objectives._characteristics import Samples, fifteen
 from sklearn_debias.training import blamed
 
 N_DEFAULT = 15
+
+
+def characterised(function: Callable[[Samples], torch.Tensor], samples: Samples) -> torch.Tensor:
+    """Characteristics (b, K) by the user's function; what goes wrong in it is its own fault."""
+    with blamed("characteristics", "It is called with a Samples, and must return a float tensor (b, K)."):
+        found = function(samples)
+        if not isinstance(found, torch.Tensor) or not found.is_floating_point():
+            raise TypeError(f"it returned {getattr(found, 'dtype', type(found).__name__)}")
+        if found.ndim != 2 or len(found) != len(samples.y) or not found.shape[1]:
+            raise ValueError(f"it returned {tuple(found.shape)} for {len(samples.y)} samples")
+    return found
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -105,7 +117,7 @@ class MetaIADAClassifier(MetaClassifier):
     >>> train = make_spurious_embeddings(n_samples=200, random_state=0).train
     >>> clf = MetaIADAClassifier(max_epochs=10, random_state=0).fit(train.data, train.target)
     >>> clf.epsilon_.shape, clf.covariances_.shape, len(clf.meta_indices_)
-    ((200,), (2, 50, 50), 20)
+    ((200,), (2, 8, 8), 20)
     """
 
     alpha: float = 0.5
@@ -142,6 +154,7 @@ class MetaIADAClassifier(MetaClassifier):
 
     def _phases(self) -> tuple[Phase, ...]:
         first = warmup_epochs(self.warmup, self.max_epochs)
+        default = isinstance(self.characteristics, str)
         real: dict[str, Any] = {
             "alpha": float(self.alpha),
             "beta": float(self.beta),
@@ -151,7 +164,7 @@ class MetaIADAClassifier(MetaClassifier):
             "copies": int(self.n_copies),
             "epochs": int(self.max_epochs),
             "done": first,
-            "characteristics": fifteen if isinstance(self.characteristics, str) else self.characteristics,
+            "characteristics": fifteen if default else partial(characterised, self.characteristics),
         }
         ahead = LearnStrategy(IADA(**real), float(self.sigma_lr), self.virtual_step, int(self.meta_interval))
         useless = self.epsilon is not None and (self.alpha == 0 or self.sigma_lr == 0 or self.n_copies)
@@ -160,7 +173,7 @@ class MetaIADAClassifier(MetaClassifier):
         return (*before, Phase("train", steps, self.max_epochs - first, continues=bool(before)))
 
     def _own_optimizers(self) -> dict[str, Callable[[Any], torch.optim.Optimizer]]:
-        return {"perturber": adam(self.perturbation_lr)} if self.epsilon is None else {}
+        return {"perturber": adam(self.perturbation_lr, self.device)} if self.epsilon is None else {}
 
     def _helper(self, role: str, modules: Any) -> nn.Module | None:
         return two_layers(self._count_characteristics(modules["model"])) if role == "perturber" else None
@@ -174,13 +187,9 @@ class MetaIADAClassifier(MetaClassifier):
         per_class, zero = weight.new_full((k,), 1 / k), weight.new_zeros(b)
         y = torch.arange(b, device=weight.device) % k
         some = Samples(weight.new_zeros(b, k), weight[y], y, weight, per_class, per_class, per_class, zero, zero)
-        with blamed("characteristics", "It is called with a Samples, and must return a float tensor (b, K)."):
-            found = self.characteristics(some)
-            if not isinstance(found, torch.Tensor) or found.ndim != 2 or len(found) != b or not found.shape[1]:
-                shape = tuple(found.shape) if isinstance(found, torch.Tensor) else type(found).__name__
-                raise TypeError(f"it returned {shape} for {b} samples")
-            if not torch.isfinite(found).all():
-                raise ValueError("it returned values that are not finite")
+        found = characterised(self.characteristics, some)
+        if not torch.isfinite(found).all():
+            raise ValueError("`characteristics` must return finite numbers, got NaN or infinity on a first try.")
         return found.shape[1]
 
     def _check_modules(self, roles: nn.ModuleDict, example: Callable[[str], torch.Tensor]) -> None:

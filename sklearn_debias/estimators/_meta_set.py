@@ -10,6 +10,7 @@ from sklearn_debias.estimators._inputs import open_inputs
 from sklearn_debias.estimators._targets import encode_known
 from sklearn_debias.training import Source, blamed
 
+CHUNK = 1024  # rows looked at together
 SHARE = 5  # a class gives at most one row in so many
 
 
@@ -45,8 +46,12 @@ def _shared_rows(one: Source, other: Source) -> int:
     """How many rows of ``other`` are in ``one``, where both are in memory."""
     if not (one.resident() and other.resident()):
         return 0
-    known = {one.take(np.array([i])).numpy().tobytes() for i in range(len(one))}
-    return sum(other.take(np.array([i])).numpy().tobytes() in known for i in range(len(other)))
+    few = [row.tobytes() for row in other.take(np.arange(len(other))).numpy()]
+    known, found = set(few), set()
+    for start in range(0, len(one), CHUNK):
+        rows = one.take(np.arange(start, min(start + CHUNK, len(one)))).numpy()
+        found |= known.intersection(row.tobytes() for row in rows)
+    return sum(row in found for row in few)
 
 
 def held_out(y: np.ndarray, group: np.ndarray | None, size: int, rng: np.random.Generator) -> np.ndarray:

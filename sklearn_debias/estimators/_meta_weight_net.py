@@ -68,7 +68,7 @@ class MetaWeightNetClassifier(MetaClassifier):
         return (Phase("train", (ahead, WeightedByNet()), self.max_epochs),)
 
     def _own_optimizers(self) -> dict[str, Callable[[Any], torch.optim.Optimizer]]:
-        return {"weigher": adam(self.weight_lr)}
+        return {"weigher": adam(self.weight_lr, self.device)}
 
     def _helper(self, role: str, modules: Any) -> nn.Module | None:
         return two_layers(1) if role == "weigher" else None

@@ -47,14 +47,14 @@ def update_statistics(statistics: Statistics, features: Tensor, y: Tensor) -> St
     centred = features - batch_mean[y]
     share = size / (count + size).clamp(min=1)
     moved = batch_mean - mean
+    within, between = share / size.clamp(min=1), share * (1 - share)
     if covariance.ndim == 2:
-        scatter, shift = member.T @ centred.square(), moved.square()
-    else:
-        scatter = (member.T[:, :, None] * centred).mT @ centred
-        shift = moved[:, :, None] * moved[:, None, :]
-    share_of = share.view(-1, *[1] * (covariance.ndim - 1))
-    size_of = size.clamp(min=1).view(share_of.shape)
-    new = covariance + share_of * (scatter / size_of - covariance) + share_of * (1 - share_of) * shift
+        added = member.T @ centred.square() * within[:, None] + moved.square() * between[:, None]
+        new = covariance * (1 - share)[:, None] + added
+    else:  # the shift of the mean counts as one more row of the batch: few passes over (k, d, d)
+        weighted = torch.cat([(member * within).T[:, :, None] * centred, (between[:, None] * moved)[:, None]], 1)
+        rows = torch.cat([centred.expand(len(count), -1, -1), moved[:, None]], 1)
+        new = torch.baddbmm(covariance * (1 - share)[:, None, None], weighted.mT, rows)
     return count + size, mean + share[:, None] * moved, new
 
 
@@ -72,9 +72,9 @@ def spread(weight: Tensor, covariance: Tensor) -> Tensor:
         own = covariance * weight
         squares, crossed = covariance @ weight.square().T, own @ weight.T
     else:
-        seen = weight @ covariance  # (k, k, d): Sigma_c w_j
-        squares = (seen * weight).sum(-1)
-        crossed = (seen @ weight[:, :, None]).squeeze(-1)
+        seen = covariance @ weight.T  # (k, d, k): Sigma_c w_j
+        squares = (seen * weight.T).sum(1)
+        crossed = (weight[:, None, :] @ seen).squeeze(1)
     # Expanded, so that no (k, k, d) tensor of differences is made; the diagonal would be rounding only.
     whole = 0.5 * (squares - 2 * crossed + crossed.diagonal()[:, None])
     return whole * (1 - torch.eye(len(weight), dtype=whole.dtype, device=whole.device))

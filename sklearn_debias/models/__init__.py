@@ -1,6 +1,7 @@
-"""Modules by name: heads, small CNNs, a CIFAR ResNet, anything in torchvision."""
+"""Modules by name: heads, small CNNs, CIFAR ResNets, anything in torchvision."""
 
 from sklearn_debias.models._build import IMAGENET, ToRGB, bare_module, build_module, default_name, is_same_network
+from sklearn_debias.models._cifar_resnet import cifar_resnet32
 from sklearn_debias.models._heads import NormalizedLinear, with_normalized_head
 from sklearn_debias.models._nets import Normalize, cifar_resnet18, linear, mlp, simple_cnn
 from sklearn_debias.models._weights import load_weights
@@ -13,6 +14,7 @@ __all__ = [
     "bare_module",
     "build_module",
     "cifar_resnet18",
+    "cifar_resnet32",
     "default_name",
     "is_same_network",
     "linear",

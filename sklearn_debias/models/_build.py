@@ -11,6 +11,7 @@ from torch import nn
 from torch.nn.parameter import is_lazy
 
 from sklearn_debias.core import SplitModule, split
+from sklearn_debias.models._cifar_resnet import cifar_resnet32
 from sklearn_debias.models._nets import Normalize, cifar_resnet18, linear, mlp, simple_cnn
 from sklearn_debias.models._weights import load_weights
 
@@ -19,6 +20,7 @@ OWN: dict[str, Callable[..., nn.Module]] = {
     "mlp": mlp,
     "simple_cnn": simple_cnn,
     "cifar_resnet18": cifar_resnet18,
+    "cifar_resnet32": cifar_resnet32,
 }
 ANY_CLASSES = 2  # outputs of a head that is not used
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))

@@ -54,6 +54,21 @@ def with_normalized_head(
     """Build a module as `build_module` does, its last linear layer replaced by a `NormalizedLinear`.
 
     A head of another kind is kept.
+
+    Parameters
+    ----------
+    n_classes : int
+    module : str, callable, nn.Module or None
+    shape : tuple of int
+    options : mapping
+        All as in `build_module`.
+    scale : float
+        Of the new head.
+
+    Examples
+    --------
+    >>> with_normalized_head(3, module="linear", shape=(5,), options={}, scale=30.0).head
+    NormalizedLinear(in_features=5, out_features=3, scale=30.0)
     """
     built = build_module(module, shape, n_classes, options=options)
     body, head = getattr(built, "body", None), getattr(built, "head", None)

@@ -78,20 +78,21 @@ class Invariance(Objective):
             return ERM().step(nets, batch, state)
         x = batch.of("model")
         logits, features = self._look(nets, x)
+        member = membership(batch.group, state["environments"], x)
         with torch.autocast(x.device.type, enabled=False):  # sums over environments want all the digits
-            return self._compare(logits.to(x.dtype), features.to(x.dtype), batch, state)
+            loss, log = self._compare(logits.to(x.dtype), features.to(x.dtype), batch.y, member)
+        return Step({"model": loss}, state, log)
 
-    def _compare(self, logits: Tensor, features: Tensor, batch: Batch, state: State) -> Step:
-        member = membership(batch.group, state["environments"], logits)
-        loss = cross_entropy(logits, batch.y)
+    def _compare(self, logits: Tensor, features: Tensor, y: Tensor, member: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        loss = cross_entropy(logits, y)
         risk = mean_over_present(environment_means(loss, member), member)
-        penalty = self._penalty(logits, features, loss, batch.y, member)
+        penalty = self._penalty(logits, features, loss, y, member)
         total = risk + self.penalty_weight * penalty
         log = {"risk": risk, "penalty": penalty}
         if self.penalty == "ib_irm":
             log["bottleneck"] = feature_variance(features, member)
             total = total + self.bottleneck_weight * log["bottleneck"]
-        return Step({"model": total / _at_least_one(self.penalty_weight)}, state, log)
+        return total / _at_least_one(self.penalty_weight), log
 
     def _look(self, nets: Nets, x: Tensor) -> tuple[Tensor, Tensor]:
         """Logits (b, k), and features (b, d) where they are compared; maps are averaged over their pixels."""

@@ -15,7 +15,10 @@ Cross entropy of ``z_j + lambda_t / 2 (w_j - w_y) Sigma_y (w_j - w_y)^T`` with `
 bound of the expected cross entropy of features drawn from N(h, lambda_t Sigma_y).
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import wraps
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -35,9 +38,23 @@ def begin_statistics(net: Net, diagonal: bool | None) -> State:
     return dict(zip(names, no_statistics(*weight.shape, diagonal=diagonal, like=weight.detach()), strict=True))
 
 
+def in_full(compute: Callable) -> Callable:
+    """Run a function of tensors without autocast: spreads are small differences of large numbers."""
+
+    @wraps(compute)
+    def run(*args: Any) -> Any:
+        device = next(value for value in args if isinstance(value, Tensor)).device
+        with torch.autocast(device.type, enabled=False):
+            return compute(*args)
+
+    return run
+
+
+@in_full
 def with_batch(state: State, features: Tensor, y: Tensor) -> State:
     """The state with one batch more in the covariances."""
-    statistics = update_statistics((state["count"], state["mean"], state["covariance"]), features.detach(), y)
+    known = state["count"], state["mean"], state["covariance"]
+    statistics = update_statistics(known, features.detach().to(known[1].dtype), y)
     return {**state, **dict(zip(("count", "mean", "covariance"), statistics, strict=True))}
 
 
@@ -93,11 +110,13 @@ class ISDA(Objective):
         loss = self.loss(net, h, batch.y, covariance, state).mean()
         return Step({"model": loss}, {**state, "visits": state["visits"] + len(batch.y)})
 
+    @in_full
     def loss(self, net: Net, h: Tensor, y: Tensor, covariance: Tensor, state: State) -> Tensor:
         """Weighted cross entropy of each sample, shape (b,)."""
-        raised = spread(head_weight(net), covariance).clamp(min=0)[y]
-        strength = self.strength * share_done(state, h, self.done, self.epochs)
-        return state["class_weight"][y] * cross_entropy(net.head(h) + strength * raised, y)
+        weight = head_weight(net)
+        raised = spread(weight, covariance).clamp(min=0)[y]
+        strength = self.strength * share_done(state, weight, self.done, self.epochs)
+        return state["class_weight"][y] * cross_entropy(net.head(h.to(weight.dtype)) + strength * raised, y)
 
 
 def share_done(state: State, like: Tensor, done: int, epochs: int) -> Tensor:

@@ -8,6 +8,7 @@ the arguments is needed, only its last output's gradient (`chained`).
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -37,6 +38,8 @@ def look_ahead(
     arguments: tuple[Tensor, ...],
     meta: tuple[Tensor, Tensor],
     lr: float | Tensor,
+    *,
+    live: bool = False,
 ) -> tuple[Tensor, tuple[Tensor, ...]]:
     """Cross entropy of the meta rows after one virtual step, and its gradients by the arguments.
 
@@ -53,6 +56,8 @@ def look_ahead(
         What the net sees of the meta rows, from `view`, and their classes (m,).
     lr : float or scalar Tensor
         Size of the step.
+    live : bool, default=False
+        Whether the tensors are plain ones, not those of a vmapped run: autograd then costs less than transforms.
 
     Returns
     -------
@@ -63,22 +68,44 @@ def look_ahead(
     x, y = meta
     learning = {name for name, p in net.module.named_parameters() if p.requires_grad}
     every = {name: p.detach() for name, p in net.parameters.items()}
-    own = {name: p for name, p in every.items() if name in learning}
+    names = [name for name in every if name in learning]
 
-    def at(phi: dict[str, Tensor]) -> Net:
-        return replace(net, params={**every, **phi})
+    def training_loss(phi: tuple[Tensor, ...], *given: Tensor) -> Tensor:
+        return loss(replace(net, params={**every, **dict(zip(names, phi, strict=True))}), *given)
 
-    def gradient(*given: Tensor) -> dict[str, Tensor]:
-        return grad(lambda phi: loss(at(phi), *given))(own)
+    def meta_loss(phi: tuple[Tensor, ...]) -> Tensor:
+        return cross_entropy(replace(net, params={**every, **dict(zip(names, phi, strict=True))})(x), y).mean()
 
-    def meta_loss(phi: dict[str, Tensor]) -> Tensor:
-        return cross_entropy(at(phi)(x), y).mean()
+    own, given = tuple(every[name] for name in names), tuple(argument.detach() for argument in arguments)
+    solve = _by_autograd if live else _by_transforms
+    return solve(training_loss, meta_loss, own, given, lr)
 
-    step, pull = vjp(gradient, *(argument.detach() for argument in arguments))  # type: ignore[misc]
-    moved = {name: p - lr * step[name].detach() for name, p in own.items()}
-    direction, value = grad_and_value(meta_loss)(moved)
-    found = pull({name: -lr * v for name, v in direction.items()})
+
+Solution = tuple[Tensor, tuple[Tensor, ...]]
+
+
+def _by_transforms(
+    training_loss: Callable, meta_loss: Callable, phi: tuple[Tensor, ...], given: tuple[Tensor, ...], lr: Any
+) -> Solution:
+    step, pull = vjp(lambda *arguments: grad(training_loss)(phi, *arguments), *given)  # type: ignore[misc]
+    direction, value = grad_and_value(meta_loss)(tuple(p - lr * g.detach() for p, g in zip(phi, step, strict=True)))
+    found = pull(tuple(-lr * v for v in direction))
     return value.detach(), tuple(g.detach() for g in found)
+
+
+@torch.enable_grad()
+def _by_autograd(
+    training_loss: Callable, meta_loss: Callable, phi: tuple[Tensor, ...], given: tuple[Tensor, ...], lr: Any
+) -> Solution:
+    phi, given = (tuple(t.requires_grad_() for t in tensors) for tensors in (phi, given))
+    unused: dict[str, Any] = {"allow_unused": True, "materialize_grads": True}  # of layers that the loss does not reach
+    step = torch.autograd.grad(training_loss(phi, *given), phi, create_graph=True, **unused)
+    moved = tuple((p - lr * g).detach().requires_grad_() for p, g in zip(phi, step, strict=True))
+    value = meta_loss(moved)
+    direction = torch.autograd.grad(value, moved, **unused)
+    along = sum((g * (-lr * v)).sum() for g, v in zip(step, direction, strict=True))
+    found = torch.autograd.grad(along, given, **unused)
+    return value.detach(), found
 
 
 def chained(value: Tensor, gradient: Tensor, output: Tensor) -> Tensor:

@@ -31,7 +31,7 @@ from sklearn_debias.core import Batch, Data, Net, Objective, Step, static
 from sklearn_debias.core._objective import Nets, State
 from sklearn_debias.losses import cross_entropy, spread
 from sklearn_debias.objectives._characteristics import Samples, fifteen, margin, members, standardized
-from sklearn_debias.objectives._isda import begin_statistics, head_weight, share_done, with_batch
+from sklearn_debias.objectives._isda import begin_statistics, head_weight, in_full, share_done, with_batch
 from sklearn_debias.objectives._lookahead import chained, look_ahead, view
 from sklearn_debias.objectives._meta_saug import descended
 
@@ -113,19 +113,17 @@ class IADA(Objective):
     def step(self, nets: Nets, batch: Batch, state: State) -> Step:
         """Cross entropy of the augmented features; the strategy and the covariances count as given."""
         net, y = nets["model"], batch.y
-        h = net.body(batch.x)
-        logits = net.head(h)
+        h, logits = _outputs(net, batch.x)
         if "covariance" not in batch.carry:
             state = with_batch(state, h, y)
         covariance = batch.carry.get("covariance", state["covariance"])
         perturber = None if self.epsilon is not None else nets["perturber"].frozen()
         epsilon, _, state = self.strategy(perturber, net, h, logits, batch, state)
-        loss = self.loss(net, h, logits, y, epsilon, covariance, state, batch.generator).mean()
+        loss = self.loss(net, logits, y, epsilon, covariance, state, batch.generator).mean()
         state, log = self._remembered(logits.detach(), epsilon, batch, state)
-        rho = spread(head_weight(net).detach(), covariance)[y]
-        log["floored"] = (rho < 0).to(rho.dtype).sum(1).mean() / (rho.shape[1] - 1)
-        return Step({"model": loss}, state, log)
+        return Step({"model": loss}, state, {**log, "floored": _floored(net, y, covariance)})
 
+    @in_full
     def strategy(
         self, perturber: Net | None, net: Net, h: Tensor, logits: Tensor, batch: Batch, state: State
     ) -> tuple[Tensor, Tensor | None, State]:
@@ -139,14 +137,20 @@ class IADA(Objective):
             weight = head_weight(net).detach()
             known = [state[name] for name in fields] + [state[name][at] for name in ("epsilon", "epsilon_before")]
             f = self.characteristics(Samples(logits.detach(), h.detach(), batch.y, weight, *known))
-            f, running = standardized(f, state)
+            expected = len(h), len(state["f_mean"])
+            if f.shape != expected:
+                raise ValueError(
+                    f"`characteristics` must return (b, K), here {expected}, got {tuple(f.shape)}: a row for each of "
+                    f"the samples it is given."
+                )
+            f, running = standardized(f.to(h.dtype), state)
             state = {**state, **running}
         return perturber(f)[:, 0].tanh(), f, state
 
+    @in_full
     def loss(
         self,
         net: Net,
-        h: Tensor,
         logits: Tensor,
         y: Tensor,
         epsilon: Tensor,
@@ -156,12 +160,11 @@ class IADA(Objective):
     ) -> Tensor:
         """L^IADA of each sample, Eq. 6, shape (b,)."""
         weight = head_weight(net)
-        alpha = self.alpha * share_done(state, h, self.done, self.epochs) if self.ramp else self.alpha
+        alpha = self.alpha * share_done(state, weight, self.done, self.epochs) if self.ramp else self.alpha
         if _is_on(self.epsilon):
-            delta = perturbation(logits, y, weight, epsilon)
-            h, logits = h + delta, logits + delta @ weight.T
+            logits = logits + perturbation(logits, y, weight, epsilon) @ weight.T
         if _is_on(self.beta):
-            logits = logits + self.beta * state["prior"].clamp(min=torch.finfo(h.dtype).tiny).log()
+            logits = logits + self.beta * state["prior"].clamp(min=torch.finfo(weight.dtype).tiny).log()
         if not _is_on(self.alpha):
             return cross_entropy(logits, y)
         if self.copies:
@@ -169,6 +172,7 @@ class IADA(Objective):
             return torch.stack([cross_entropy(logits + n @ weight.T, y) for n in drawn]).mean(0)
         return cross_entropy(logits + alpha * spread(weight, covariance).clamp(min=0)[y], y)
 
+    @in_full
     def _remembered(
         self, logits: Tensor, epsilon: Tensor, batch: Batch, state: State
     ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
@@ -232,19 +236,19 @@ class LearnStrategy(Objective):
         assert batch.meta is not None
         net, x = view(nets["model"], batch.x, self.virtual)
         with torch.no_grad():
-            h = net.body(x)
-            logits = net.head(h)
+            h, logits = _outputs(net, x)
         state = with_batch(state, h, batch.y)
         learned = self.iada.epsilon is None
         perturber = nets["perturber"] if learned else None
         epsilon, f, new = self.iada.strategy(perturber, net, h, logits, batch, state)
 
         def loss(phi: Net, covariance: Tensor, given: Tensor) -> Tensor:
-            h = phi.body(x)
-            return self.iada.loss(phi, h, phi.head(h), batch.y, given, covariance, state, batch.generator).mean()
+            return self.iada.loss(phi, _outputs(phi, x)[1], batch.y, given, covariance, state, batch.generator).mean()
 
         meta = view(nets["model"], batch.meta.x, self.virtual)[1], batch.meta.y
-        value, (by_covariance, by_epsilon) = look_ahead(net, loss, (state["covariance"], epsilon), meta, batch.lr)
+        value, (by_covariance, by_epsilon) = look_ahead(
+            net, loss, (state["covariance"], epsilon), meta, batch.lr, live=nets["model"].params is None
+        )
         carry = {"covariance": descended(state["covariance"], by_covariance, self.sigma_lr)}
         if f is None:
             return Step({}, new, {"meta": value}, carry=carry)
@@ -258,8 +262,24 @@ def draws(covariance: Tensor, y: Tensor, copies: int, generator: torch.Generator
     if covariance.ndim == 2:
         return noise * covariance.clamp(min=0).sqrt()[y]
     value, vector = torch.linalg.eigh(covariance)
-    root = vector * value.clamp(min=0).sqrt()[:, None, :]
+    # The symmetric root does not depend on the choice of eigenvectors; what is rounding is 0, not its root.
+    least = d * torch.finfo(value.dtype).eps * value.abs().amax(1, keepdim=True)
+    value = torch.where(value > least, value, 0)
+    root = (vector * value.sqrt()[:, None, :]) @ vector.mT
     return (root[y] @ noise[..., None]).squeeze(-1)
+
+
+def _outputs(net: Net, x: Tensor) -> tuple[Tensor, Tensor]:
+    """Features and logits, in the precision of the parameters."""
+    h = net.body(x)
+    return h.to(head_weight(net).dtype), net.head(h).to(head_weight(net).dtype)
+
+
+@in_full
+def _floored(net: Net, y: Tensor, covariance: Tensor) -> Tensor:
+    """Share of the terms of Eq. 6 that an indefinite covariance made negative."""
+    rho = spread(head_weight(net).detach(), covariance)[y]
+    return (rho < 0).to(rho.dtype).sum(1).mean() / (rho.shape[1] - 1)
 
 
 def _inputs_of(perturber: Net) -> int:

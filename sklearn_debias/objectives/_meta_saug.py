@@ -13,6 +13,7 @@ Sigma update        `MetaSAug`, for the same batch's real step only
 
 from dataclasses import dataclass, field
 
+import torch
 from torch import Tensor
 
 from sklearn_debias.core import Batch, Data, Net, Objective, Step, static
@@ -56,12 +57,15 @@ class MetaSAug(Objective):
         """Eqs. 7 and 8: the virtual step, then the covariances; no network learns."""
         assert batch.meta is not None
         net, x = view(nets["model"], batch.x, self.virtual)
-        state = with_batch(state, net.body(x), batch.y)
+        with torch.no_grad():
+            state = with_batch(state, net.body(x), batch.y)
         meta = view(nets["model"], batch.meta.x, self.virtual)[1], batch.meta.y
 
         def loss(phi: Net, covariance: Tensor) -> Tensor:
             return self.isda.loss(phi, phi.body(x), batch.y, covariance, state).mean()
 
-        value, (gradient,) = look_ahead(net, loss, (state["covariance"],), meta, batch.lr)
+        value, (gradient,) = look_ahead(
+            net, loss, (state["covariance"],), meta, batch.lr, live=nets["model"].params is None
+        )
         covariance = descended(state["covariance"], gradient, self.sigma_lr)
         return Step({}, state, {"meta": value}, carry={"covariance": covariance})

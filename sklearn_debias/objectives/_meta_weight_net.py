@@ -58,7 +58,7 @@ class LearnWeights(Objective):
         def loss(phi: Net, given: Tensor) -> Tensor:
             return given @ cross_entropy(phi(x), batch.y)
 
-        value, (gradient,) = look_ahead(net, loss, (weight,), meta, batch.lr)
+        value, (gradient,) = look_ahead(net, loss, (weight,), meta, batch.lr, live=nets["model"].params is None)
         return Step({"weigher": chained(value, gradient, weight)}, state)
 
 

@@ -27,7 +27,6 @@ from torch import Tensor
 from sklearn_debias.core import Batch, Data, Objective, Step, static
 from sklearn_debias.core._objective import Nets, State
 from sklearn_debias.losses import cross_entropy
-from sklearn_debias.objectives._erm import ERM
 from sklearn_debias.objectives._sampling import balanced_rows
 
 WITHOUT_GROUPS = {"domain": "any", "lisa": "label"}
@@ -38,8 +37,10 @@ def symmetric_beta(uniform: Tensor, alpha: float | Tensor) -> Tensor:
 
     Exact, with two uniforms a draw: ``T = sqrt(2a (u^(-1/a) - 1)) cos(2 pi v)`` has Student's t distribution with 2a
     degrees of freedom (Bailey 1994), and ``(1 + T / sqrt(2a + T^2)) / 2`` is Beta(a, a). Written with
-    ``r = u^(1/a)``, so that nothing overflows for small a. A tensor ``alpha`` of 0 gives 1, no mixing.
+    ``r = u^(1/a)``, so that nothing overflows for small a. ``alpha=0`` gives 1: no mixing.
     """
+    if isinstance(alpha, (int, float)) and alpha == 0:
+        return torch.ones_like(uniform[0])
     r, cosine = uniform[0] ** (1 / alpha), (2 * torch.pi * uniform[1]).cos()
     scaled = cosine * ((1 - r) / (r + cosine.square() * (1 - r))).sqrt()
     drawn = (1 + scaled.clamp(-1, 1)) / 2  # rounding leads a little further
@@ -67,7 +68,7 @@ class MixUp(Objective):
         batch the same label in another environment, or another label in the same environment. The environments
         are the batch's ``group``; without any, "domain" is "any" and "lisa" is "label".
     alpha : float, default=0.2
-        Of Beta(alpha, alpha), at least 0; 0 is ERM.
+        Of Beta(alpha, alpha), at least 0; 0 is ERM, and draws as many random numbers as any other.
     p_sel : float, default=0.5
         Chance of the same label in "lisa", in [0, 1].
     balanced : bool, default=False
@@ -87,8 +88,6 @@ class MixUp(Objective):
 
     def step(self, nets: Nets, batch: Batch, state: State) -> Step:
         """Mix each row with its partner."""
-        if isinstance(self.alpha, (int, float)) and self.alpha == 0:
-            return ERM().step(nets, batch, state)
         x, y, b = batch.of("model"), batch.y, len(batch.y)
         kind = self.partners if batch.group is not None else WITHOUT_GROUPS.get(self.partners, self.partners)
         each = 1 if kind != "lisa" else b

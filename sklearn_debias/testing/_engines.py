@@ -7,10 +7,10 @@ from torch import Tensor, nn
 from torch.func import grad
 
 from sklearn_debias.core import Net, Phase
-from sklearn_debias.testing._problem import Problem
+from sklearn_debias.testing._problem import LR, Problem
 from sklearn_debias.training import Engine
 
-LR, MOMENTUM, WEIGHT_DECAY = 0.05, 0.9, 0.01
+MOMENTUM, WEIGHT_DECAY = 0.9, 0.01
 
 Parameters = dict[str, dict[str, Tensor]]
 
@@ -40,7 +40,7 @@ def train_by_loop(problem: Problem) -> Parameters:
         for role, module in problem.modules.items()
     }
     state = problem.state()
-    for batch in problem.epochs(state):
+    for batch in problem.batches(state):
         out = problem.objective.step(problem.nets, batch, state)
         gradients = {
             role: torch.autograd.grad(
@@ -62,14 +62,14 @@ def train_functionally(problem: Problem) -> Parameters:
     velocity: Parameters = {}
     state = problem.state()
     reached = _reached(problem)
-    for batch in problem.epochs(state):
+    for batch in problem.batches(state):
 
         def total(
             parameters: Parameters, batch=batch, state=state
         ) -> tuple[Tensor, tuple[Mapping[str, Tensor], Mapping[str, Tensor]]]:
             nets = {role: Net(problem.modules[role], given) for role, given in parameters.items()}
             out = problem.objective.step(nets, batch, state)
-            return sum(out.losses.values()), (out.losses, out.state)  # type: ignore[return-value]
+            return summed(out.losses), (out.losses, out.state)
 
         gradients, (losses, state) = grad(total, has_aux=True)(parameters)
         for role in losses:
@@ -79,6 +79,11 @@ def train_functionally(problem: Problem) -> Parameters:
             velocity[role] = decayed if last is None else {n: MOMENTUM * last[n] + g for n, g in decayed.items()}
             parameters[role] = {**own, **{name: own[name] - LR * v for name, v in velocity[role].items()}}
     return parameters
+
+
+def summed(losses: Mapping[str, Tensor]) -> Tensor:
+    """Sum of the losses, a scalar tensor also where there is none."""
+    return sum(losses.values(), torch.zeros((), dtype=torch.float64))
 
 
 def _reached(problem: Problem) -> dict[str, list[str]]:

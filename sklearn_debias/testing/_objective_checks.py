@@ -7,32 +7,35 @@ from typing import Any
 from unittest import SkipTest
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.func import grad, vmap
 
 from sklearn_debias.core import Batch, Net, Objective
 from sklearn_debias.testing._asserts import assert_close, assert_finite, generators_untouched
-from sklearn_debias.testing._engines import train_by_loop, train_by_skorch, train_functionally
-from sklearn_debias.testing._problem import N_CLASSES, N_SAMPLES, ModuleFactory, Problem, extended, toy_module
+from sklearn_debias.testing._engines import summed, train_by_loop, train_by_skorch, train_functionally
+from sklearn_debias.testing._problem import N_SAMPLES, ModuleFactory, Problem, steeper, toy_module, with_batch_norm
 from sklearn_debias.training import Streams
 
 
 def check_objective_declares_itself(objective: Objective, module: ModuleFactory = toy_module) -> None:
-    """A frozen dataclass that names its roles, pickles, and returns scalar losses of its roles only."""
+    """A frozen dataclass that names its roles, pickles, and returns scalar losses of its roles only.
+
+    A step without a loss must leave something for the phase's next step.
+    """
     assert is_dataclass(objective), "An objective must be a dataclass."
     assert type(objective).__dataclass_params__.frozen, "An objective must be a frozen dataclass."
     assert objective.roles, "`roles` must name at least one net."
     assert pickle.loads(pickle.dumps(objective)) == objective, "An objective must survive pickling."
     out = Problem(objective, module).step()
     assert set(out.losses) <= set(objective.roles), f"Losses of {sorted(out.losses)}, roles {objective.roles}."
-    assert out.losses, "A step must return at least one loss."
+    assert out.losses or out.carry, "A step must return at least one loss."
     for name, value in {**out.losses, **out.log}.items():
         assert value.shape == (), f"{name!r} must be a scalar, got the shape {tuple(value.shape)}."
 
 
 def check_objective_step_is_pure(objective: Objective, module: ModuleFactory = toy_module) -> None:
     """The same inputs give the same outputs, and nothing that a step was given has changed."""
-    problem = Problem(objective, extended(module, lambda: nn.BatchNorm1d(N_CLASSES, dtype=torch.float64)))
+    problem = Problem(objective, with_batch_norm(module))
     problem.modules.eval()  # in train mode a forward moves BatchNorm's statistics, as it should
     batch, state = problem.batch(), problem.state()
     before = _contents(problem, batch, state)
@@ -42,13 +45,13 @@ def check_objective_step_is_pure(objective: Objective, module: ModuleFactory = t
     assert_close(_contents(problem, batch, state), before, 0.0, "What the step was given")
     assert flags == [m.training for m in problem.modules.modules()], "A step must not change the training mode."
     again = objective.step(problem.nets, problem.batch(), state)
-    for name in ("losses", "state", "log"):
+    for name in ("losses", "state", "log", "carry"):
         assert_close(getattr(again, name), getattr(first, name), 0.0, f"The second step's {name}")
 
 
 def check_objective_training_mode_kept(objective: Objective, module: ModuleFactory = toy_module) -> None:
     """A step on nets in train mode leaves them there, without `.grad`."""
-    problem = Problem(objective, extended(module, lambda: nn.BatchNorm1d(N_CLASSES, dtype=torch.float64)))
+    problem = Problem(objective, with_batch_norm(module))
     problem.modules.train()
     problem.step()
     assert all(m.training for m in problem.modules.modules()), "A step must not change the training mode."
@@ -56,7 +59,7 @@ def check_objective_training_mode_kept(objective: Objective, module: ModuleFacto
 
 
 def check_objective_no_leak_between_roles(objective: Objective, module: ModuleFactory = toy_module) -> None:
-    """Each role's loss has a gradient in that role's parameters and in no other; the state has none."""
+    """Each role's loss has a gradient in that role's parameters and in no other; what is kept has none."""
     problem = Problem(objective, module)
     out = problem.step()
     for role, loss in out.losses.items():
@@ -64,8 +67,8 @@ def check_objective_no_leak_between_roles(objective: Objective, module: ModuleFa
             gradients = torch.autograd.grad(loss, list(net.parameters()), retain_graph=True, allow_unused=True)
             reached = any(g is not None for g in gradients)
             assert reached == (role == other), f"The loss of {role!r} and the parameters of {other!r}: {reached}."
-    attached = [name for name, value in out.state.items() if value.requires_grad]
-    assert not attached, f"The state must be detached: {attached}."
+    attached = [name for name, value in {**out.state, **out.carry}.items() if value.requires_grad]
+    assert not attached, f"What a step leaves must be detached: {attached}."
     assert out.adversary_weight is None or not out.adversary_weight.requires_grad
 
 
@@ -85,7 +88,8 @@ def check_objective_eager_equals_vmapped(objective: Objective, module: ModuleFac
             def total(parameters: Mapping) -> tuple:
                 nets = {role: Net(problem.modules[role], own) for role, own in parameters.items()}
                 out = replace(objective, **settings).step(nets, batch, state)  # type: ignore[type-var]
-                return sum(out.losses.values()), {"losses": dict(out.losses), "state": dict(out.state)}
+                outputs = {"losses": dict(out.losses), "state": dict(out.state), "carry": dict(out.carry)}
+                return summed(out.losses), outputs
 
             gradients, outputs = grad(total, has_aux=True)(parameters)
             return {"gradients": gradients, **outputs}
@@ -120,18 +124,19 @@ def check_objective_precision_kept(objective: Objective, module: ModuleFactory =
         problem = Problem(objective, module, dtype)
         state = problem.state()
         out = problem.step(state=state)
-        values = {**out.losses, **out.log, **state, **out.state}
+        values = {**out.losses, **out.log, **state, **out.state, **out.carry}
         wrong = {n: v.dtype for n, v in values.items() if v.is_floating_point() and v.dtype != dtype}
         assert not wrong, f"With nets of {dtype}: {wrong}."
 
 
 def check_objective_finite_at_large_logits(objective: Objective, module: ModuleFactory = toy_module) -> None:
     """Losses, gradients and state stay finite in float32 when the logits are a thousand times larger."""
-    problem = Problem(objective, extended(module, lambda: _Times(1e3)), torch.float32)
+    problem = Problem(objective, steeper(module, 1e3), torch.float32)
     out = problem.step()
-    torch.stack(list(out.losses.values())).sum().backward()
+    for loss in out.losses.values():
+        loss.backward(retain_graph=True)
     gradients = {n: p.grad for n, p in problem.modules.named_parameters() if p.grad is not None}
-    assert_finite({**out.losses, **out.log, **out.state}, "At logits times 1000")
+    assert_finite({**out.losses, **out.log, **out.state, **out.carry}, "At logits times 1000")
     assert_finite(gradients, "Gradients at logits times 1000")
 
 
@@ -165,15 +170,6 @@ def check_objective_rows(objective: Objective, module: ModuleFactory = toy_modul
     assert first.ndim == 1
     assert 0 <= int(first.min()) <= int(first.max()) < N_SAMPLES
     assert torch.equal(first, again), "The same generator must give the same rows."
-
-
-class _Times(nn.Module):
-    def __init__(self, factor: float) -> None:
-        super().__init__()
-        self.factor = factor
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.factor * x
 
 
 def _dynamic_fields(objective: Objective) -> dict[str, float]:

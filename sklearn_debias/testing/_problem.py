@@ -9,35 +9,57 @@ from torch import Tensor, nn
 from sklearn_debias.core import Batch, Data, Net, Objective, SplitModule, Step
 from sklearn_debias.training import ArraySource, Feed, Prepare, Roles, Streams
 
-N_SAMPLES, N_FEATURES, N_CLASSES, BATCH_SIZE = 40, 6, 3, 8
+N_SAMPLES, N_FEATURES, N_CLASSES, BATCH_SIZE, N_META = 40, 6, 3, 8, 18
+LR = 0.05
+HELPERS = {"perturber": 15, "weigher": 1}  # inputs of the networks that do not look at the rows, one output
 
 ModuleFactory = Callable[[str], nn.Module]
 
 
 def toy_module(role: str) -> nn.Module:
-    """Return a smooth network from 6 features to 3 logits, float64, its start fixed by the name of the role."""
-    module = SplitModule(nn.Sequential(nn.Linear(N_FEATURES, 5), nn.Tanh()), nn.Linear(5, N_CLASSES)).double()
+    """Return a smooth network from 6 features to 3 logits, float64, its start fixed by the name of the role.
+
+    The roles "perturber" and "weigher" have networks from 15 inputs, or from one, to a single output.
+    """
+    if role in HELPERS:
+        module: nn.Module = nn.Sequential(nn.Linear(HELPERS[role], 5), nn.Tanh(), nn.Linear(5, 1)).double()
+    else:
+        module = SplitModule(nn.Sequential(nn.Linear(N_FEATURES, 5), nn.Tanh()), nn.Linear(5, N_CLASSES)).double()
     generator = Streams(0).generator("toy module", role)
     for parameter in module.parameters():
         nn.init.normal_(parameter, std=0.5, generator=generator)
     return module
 
 
-def extended(module: ModuleFactory, layer: Callable[[], nn.Module]) -> ModuleFactory:
-    """Return a factory whose modules end in one more layer, where they are made of body and head."""
+def with_batch_norm(module: ModuleFactory) -> ModuleFactory:
+    """Return a factory whose modules begin with BatchNorm, where they are made of body and head."""
 
     def build(role: str) -> nn.Module:
         built = module(role)
         if not isinstance(built, SplitModule):
             return built
-        return SplitModule(built.body, nn.Sequential(built.head, layer()))
+        norm = nn.BatchNorm1d(N_FEATURES, dtype=torch.float64)
+        return SplitModule(nn.Sequential(norm, built.body), built.head)
+
+    return build
+
+
+def steeper(module: ModuleFactory, factor: float) -> ModuleFactory:
+    """Return a factory of modules whose last parameters, and so whose outputs, are ``factor`` times larger."""
+
+    def build(role: str) -> nn.Module:
+        built = module(role)
+        with torch.no_grad():
+            for parameter in (built.head if isinstance(built, SplitModule) else built).parameters():
+                parameter.mul_(factor)
+        return built
 
     return build
 
 
 @dataclass
 class Problem:
-    """An objective, fresh modules for its roles, and rows to train on: two bias values, uneven weights.
+    """An objective, fresh modules for its roles, and rows to train on: two bias values, uneven weights, a meta set.
 
     Parameters
     ----------
@@ -62,7 +84,9 @@ class Problem:
         weight = torch.rand(N_SAMPLES, generator=generator, dtype=torch.float64) + 0.5
         columns = {"y": y, "group": 2 * y + bias, "weight": (weight / weight.mean()).to(self.dtype)}
         prepare = Prepare(torch.device("cpu"), self.dtype)
-        self.feed = Feed(ArraySource(x.numpy()), columns, prepare, BATCH_SIZE)
+        ahead = torch.randn(N_META, N_FEATURES, generator=generator, dtype=torch.float64)
+        meta = Feed(ArraySource(ahead.numpy()), {"y": torch.arange(N_META) % N_CLASSES}, prepare, BATCH_SIZE)
+        self.feed = Feed(ArraySource(x.numpy()), columns, prepare, BATCH_SIZE, meta=meta)
 
     @property
     def data(self) -> Data:
@@ -80,11 +104,18 @@ class Problem:
         rows = self.objective.rows(self.data, state, draw)
         visited = torch.arange(N_SAMPLES) if rows is None else rows
         order = self.feed.order(lambda: visited, streams.generator("order"))
-        return self.feed.batches(order, streams.generator("augmentation"), streams.generator("attack"))
+        meta = None
+        if "meta" in self.objective.requires:
+            meta = streams.generator("meta"), streams.generator("meta augmentation")
+        return self.feed.batches(order, streams.generator("augmentation"), streams.generator("attack"), meta)
+
+    def batches(self, state: Mapping[str, Tensor]) -> Iterable[Batch]:
+        """The batches of `epochs`, which know the learning rate."""
+        return (replace(batch, lr=LR) for batch in self.epochs(state))
 
     def batch(self) -> Batch:
         """First batch, its generator at the start."""
-        return next(iter(self.epochs(self.state())))
+        return next(iter(self.batches(self.state())))
 
     def step(
         self, nets: Mapping[str, Net] | None = None, state: Mapping[str, Tensor] | None = None, **settings: object

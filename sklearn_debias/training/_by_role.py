@@ -20,8 +20,12 @@ class ByRole(optim.Optimizer):
     def __init__(self, parts: Mapping[str, optim.Optimizer]) -> None:
         self.parts = dict(parts)
         groups = [group for part in self.parts.values() for group in part.param_groups]
-        super().__init__([{"params": group["params"]} for group in groups], {})
+        super().__init__([{"params": group["params"]} for group in groups], dict(self.parts[""].defaults))
         self.param_groups = groups  # shared with the parts, so that a schedule reaches them
+
+    def __getstate__(self) -> dict[str, Any]:
+        """The parts, too: they share their groups with this one."""
+        return {**super().__getstate__(), "parts": self.parts}
 
     def step(self, closure: Any = None) -> None:  # type: ignore[override]
         """Update what has a gradient."""

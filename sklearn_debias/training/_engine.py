@@ -169,6 +169,7 @@ class Engine(NeuralNet):
         terms: dict[str, Tensor] = {}
         autocast = torch.autocast(batch.x.device.type, torch.bfloat16) if self.amp else nullcontext()
         carry: Mapping[str, Tensor] = {}
+        loss = None
         number, self._batches = self._batches, self._batches + 1
         for objective in self.phase.steps:
             if number % objective.every:
@@ -181,7 +182,7 @@ class Engine(NeuralNet):
                 self._descend(loss, batch)
             terms |= {f"{role}_loss": value.detach() for role, value in out.losses.items()}
             terms |= {name: value.detach() for name, value in out.log.items()}
-        return {"loss": loss.detach(), "y_pred": None, "terms": terms}
+        return {"loss": None if loss is None else loss.detach(), "y_pred": None, "terms": terms}
 
     def _descend(self, loss: Tensor, batch: Batch) -> None:
         for parameter in self._parameters:

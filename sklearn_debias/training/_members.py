@@ -13,6 +13,7 @@ from sklearn_debias.core import Data, Net, Phase
 from sklearn_debias.training._engine import Engine
 from sklearn_debias.training._feed import Epochs, Feed
 from sklearn_debias.training._streams import Noise
+from sklearn_debias.training._structure import settings_of
 
 State = Mapping[str, Tensor]
 
@@ -86,6 +87,16 @@ class Cost:
     lasting: int
     written: int
     draws: bool
+
+
+def cost_of_all(members: Iterable[Member]) -> Cost:
+    """The most that a member needs: one is measured of those with the same terms switched off, by a 0 or a 1."""
+    alike: dict[Hashable, Member] = {}
+    for member in members:
+        steps = [settings_of(step) for phase in member.phases for step in phase.steps]
+        alike.setdefault(tuple(v if v in (0, 1) else None for step in steps for v in step.values()), member)
+    costs = [cost_of(member) for member in alike.values()]
+    return Cost(max(c.lasting for c in costs), max(c.written for c in costs), any(c.draws for c in costs))
 
 
 def cost_of(member: Member) -> Cost:

@@ -15,7 +15,7 @@ from sklearn_debias.core import Batch, Net
 from sklearn_debias.training._blame import diverged
 from sklearn_debias.training._engine import is_fixed
 from sklearn_debias.training._feed import Epochs
-from sklearn_debias.training._members import Cost, Member, chunks, cost_of
+from sklearn_debias.training._members import Cost, Member, chunks, cost_of_all
 from sklearn_debias.training._stack import Stack
 from sklearn_debias.training._stacked_optimizers import PER_MEMBER, Rows
 
@@ -48,7 +48,7 @@ def sweep(
     progress : callable, default=None
         ``progress(epochs)`` is called with the epochs trained, summed over members.
     """
-    cost = cost_of(members[0])
+    cost = cost_of_all(members)
     for chunk in chunks(members, cost, budget):
         run = None
         for i, phase in enumerate(chunk[0].phases):

@@ -15,9 +15,13 @@ from sklearn_debias import (
     FishClassifier,
     GroupDROClassifier,
     InvarianceClassifier,
+    ISDAClassifier,
     JTTClassifier,
     LfFClassifier,
     LongTailClassifier,
+    MetaIADAClassifier,
+    MetaSAugClassifier,
+    MetaWeightNetClassifier,
     MixUpClassifier,
     ULEClassifier,
 )
@@ -50,18 +54,23 @@ ALL = [
     ULEClassifier(**QUICK, validation=0.2),
     ULEClassifier(**QUICK, module="mlp", where="input", student_warmup=1),
     ULEClassifier(**QUICK, similarity="gram", student_lr=0.01),
-    InvarianceClassifier(**QUICK, anneal_epochs=1, balance="environment"),
+    InvarianceClassifier(**QUICK, penalty_weight=3.0, balance="environment"),
     InvarianceClassifier(**QUICK, penalty="coral", module="mlp", validation=0.2, monitor="worst_group_accuracy"),
     FishClassifier(**QUICK),
     MixUpClassifier(**QUICK),
     MixUpClassifier(**QUICK, partners="lisa", balance="group", validation=0.2),
+    ISDAClassifier(**QUICK, module="mlp", validation=0.2),
+    MetaSAugClassifier(**QUICK),
+    MetaWeightNetClassifier(**QUICK, module="mlp"),
+    MetaIADAClassifier(**QUICK, validation=0.2, monitor="worst_group_accuracy"),
+    MetaIADAClassifier(**QUICK, module="mlp", virtual_step="all", covariance="diagonal", meta_interval=2, warmup=0),
 ]
 
 
 def test_every_estimator_is_checked():
     public = {value for value in vars(sklearn_debias).values() if inspect.isclass(value)}
     assert {type(estimator) for estimator in ALL} == public
-    assert len(ALL) * len(list(estimator_checks())) == 19 * 14
+    assert len(ALL) * len(list(estimator_checks())) == 32 * 14
 
 
 @parametrize_with_estimator_checks(ALL)

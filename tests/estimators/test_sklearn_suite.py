@@ -18,9 +18,13 @@ from sklearn_debias import (
     FishClassifier,
     GroupDROClassifier,
     InvarianceClassifier,
+    ISDAClassifier,
     JTTClassifier,
     LfFClassifier,
     LongTailClassifier,
+    MetaIADAClassifier,
+    MetaSAugClassifier,
+    MetaWeightNetClassifier,
     MixUpClassifier,
     ULEClassifier,
 )
@@ -41,6 +45,10 @@ ESTIMATORS = [
     InvarianceClassifier(),
     FishClassifier(),
     MixUpClassifier(),
+    ISDAClassifier(),
+    MetaSAugClassifier(),
+    MetaWeightNetClassifier(),
+    MetaIADAClassifier(),
 ]
 WITHOUT_WEIGHTS, WITH_WEIGHTS = 55, 62
 

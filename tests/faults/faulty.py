@@ -14,9 +14,13 @@ from sklearn_debias import (
     FishClassifier,
     GroupDROClassifier,
     InvarianceClassifier,
+    ISDAClassifier,
     JTTClassifier,
     LfFClassifier,
     LongTailClassifier,
+    MetaIADAClassifier,
+    MetaSAugClassifier,
+    MetaWeightNetClassifier,
     MixUpClassifier,
     ULEClassifier,
 )
@@ -36,7 +40,14 @@ METHODS = {
     "invariance": InvarianceClassifier,
     "fish": FishClassifier,
     "mixup": MixUpClassifier,
+    "isda": ISDAClassifier,
+    "meta_saug": MetaSAugClassifier,
+    "meta_weight_net": MetaWeightNetClassifier,
+    "meta_iada": MetaIADAClassifier,
 }
+# The others have no code of their own between the door and the objective.
+FRONT = ("erm", "lff", "jtt", "biasadv", "ule", "afr", "fish", "meta_iada")
+LINEAR_HEAD = ("isda", "meta_saug", "meta_iada")
 
 
 def make(method, **params):
@@ -47,8 +58,10 @@ def make(method, **params):
     if method == "fish":
         own = {"optimizer": "adam"}  # in so few steps
     if method in ("afr", "crt"):
-        own = {"afr": {"reweighting_epochs": 2}, "crt": {"retraining_epochs": 2}}[method]
+        own = {"afr": {"reweighting_epochs": 2}, "crt": {"retraining_epochs": 10}}[method]
         params = {name: with_head(value) if name == "module" else value for name, value in params.items()}
+    if method in LINEAR_HEAD:
+        params = {name: with_linear_head(value) if name == "module" else value for name, value in params.items()}
     return METHODS[method](**{**QUICK, **own, **params})
 
 
@@ -58,6 +71,18 @@ def with_head(module):
         return wraps(module)(lambda **options: SplitModule(nn.Identity(), module(**options)))
     alone = isinstance(module, nn.Module) and not hasattr(split(module), "head")
     return SplitModule(nn.Identity(), module) if alone else module
+
+
+def with_linear_head(module):
+    """The module as the body of another, whose linear head hands on what it gets, where it has none of its own."""
+    if isinstance(module, type) and issubclass(module, nn.Module):
+        return wraps(module)(lambda **options: with_linear_head(module(**options)))
+    if not isinstance(module, nn.Module) or isinstance(getattr(split(module), "head", None), nn.Linear):
+        return module
+    head = nn.Linear(2, 2)
+    nn.init.eye_(head.weight)
+    nn.init.zeros_(head.bias)
+    return SplitModule(module, head)
 
 
 def erm(**params):

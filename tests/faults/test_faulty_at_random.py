@@ -122,6 +122,38 @@ OWN = {
         "p_sel": [0.5, 0, 1, 2],
         "balance": [None, "group", "class"],
     },
+    "isda": {"strength": [0.5, 0, 10.0, 1e6, -1], "covariance": ["auto", "full", "diagonal", "x"]},
+    "meta_saug": {
+        "strength": [0.5, 0, 10.0, 1e6, -1],
+        "class_balance": [0.9999, 0, 0.5, 1],
+        "warmup": [0.8, 0, 1, 0.5, 2, -1],
+        "covariance": ["auto", "full", "diagonal", "x"],
+        "virtual_step": ["head", "all", "x"],
+        "sigma_lr": [0.1, 0, 10.0, 1e20, -1],
+        "meta_size": [10, 1, 1000, 0],
+        "meta_interval": [1, 2, 100, 0],
+    },
+    "meta_weight_net": {
+        "virtual_step": ["all", "head", "x"],
+        "weight_lr": [1e-3, 1.0, 1e20, 0],
+        "meta_size": [10, 1, 1000, 0],
+        "meta_interval": [1, 2, 100, 0],
+    },
+    "meta_iada": {
+        "alpha": [0.5, 0, 1e6, -1],
+        "beta": [1.0, 0, 1e6, np.inf],
+        "epsilon": [None, 0.0, 1, -0.3, 2],
+        "perturbation_lr": [1e-3, 1.0, 1e20, 0],
+        "characteristics": ["default", lambda s: s.logits, lambda s: s.y, lambda s: s.logits[0], "x"],
+        "alpha_ramp": [False, True, 3],
+        "n_copies": [0, 1, 3, -1],
+        "warmup": [0.8, 0, 1, 0.5, 2, -1],
+        "covariance": ["auto", "full", "diagonal", "x"],
+        "virtual_step": ["head", "all", "x"],
+        "sigma_lr": [0.1, 0, 10.0, 1e20, -1],
+        "meta_size": [10, 1, 1000, 0],
+        "meta_interval": [1, 2, 100, 0],
+    },
 }
 spoiled = X.copy()
 spoiled[3, 1] = np.nan
@@ -152,6 +184,11 @@ def pick(rng, values, sound=0.7):
     return values[0 if rng.random() < sound else rng.integers(len(values))]
 
 
+def few(values, m):
+    """The first ``m`` rows, of what has rows."""
+    return values[:m] if hasattr(values, "__getitem__") else values
+
+
 def draw(seed):
     """A random estimator and random arguments of its fit."""
     rng = np.random.default_rng(seed)
@@ -166,6 +203,9 @@ def draw(seed):
     given = {"bias_labels": pick(rng, BIAS)}
     if method == "erm":
         given["sample_weight"] = pick(rng, WEIGHTS)
+    if method.startswith("meta_") and rng.random() < 0.3:
+        m = rng.integers(40)
+        given |= {"X_meta": few(pick(rng, INPUTS), m), "y_meta": few(pick(rng, LABELS), m)}
     if rng.random() < 0.1:
         given["validation_data"] = (X, y) if rng.random() < 0.5 else (X, y, given["bias_labels"], 3)[: rng.integers(5)]
     return METHODS[method](**params), X, y, given

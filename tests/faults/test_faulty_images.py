@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from faulty import IMAGES, METHODS, UINT8, erm, fitted_names, make, y
+from faulty import FRONT, IMAGES, UINT8, erm, fitted_names, make, y
 from PIL import Image
 
 from sklearn_debias.exceptions import DebiasWarning
@@ -27,7 +27,7 @@ def paths(tmp_path_factory):
     return [folder / f"{i}.png" for i in range(len(UINT8))]
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", FRONT)
 def test_uint8_equals_floats(method):
     floats = UINT8.astype(np.float32) / 255
     expected = linear(method).fit(floats, y).decision_function(floats)

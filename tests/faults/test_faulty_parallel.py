@@ -9,7 +9,7 @@ import textwrap
 
 import numpy as np
 import pytest
-from faulty import METHODS, X, make, y
+from faulty import FRONT, X, make, y
 from joblib import parallel_config
 from sklearn.model_selection import cross_validate
 
@@ -24,7 +24,7 @@ def scores_and_weights(estimator, **parallel):
 
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning", "ignore:Loky-backed parallel loops")
 @pytest.mark.parametrize("backend", ["threading", "loky"])
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", FRONT)
 def test_backends_agree_to_the_last_bit(method, backend):
     estimator = make(method, module="mlp", net_params={"module__dropout": 0.5}, max_epochs=3)
     expected = scores_and_weights(estimator, n_jobs=1)
@@ -39,11 +39,11 @@ FORKED = """
     torch.set_num_threads(2)
     from joblib import parallel_config
     from sklearn.model_selection import cross_validate
-    from faulty import IMAGES, METHODS, X, make, y
+    from faulty import IMAGES, FRONT, X, make, y
 
     large = torch.randn(1000, 1000)
     (large @ large).sum(), torch.nn.functional.conv2d(torch.randn(8, 3, 64, 64), torch.randn(8, 3, 3, 3))
-    estimators = [(make(method, module="mlp"), X) for method in METHODS]
+    estimators = [(make(method, module="mlp"), X) for method in FRONT]
     estimators.append((make("biasadv", module="simple_cnn", lr=1e-3, max_epochs=6), IMAGES))
     for estimator, given in estimators:
         def run():

@@ -122,6 +122,38 @@ OWN = {
         "p_sel": [-0.1, 1.1, nan, "a", None],
         "balance": ["class", 3],
     },
+    "isda": {"strength": [-1, nan, inf, "a", None], "covariance": ["spherical", None, True]},
+    "meta_saug": {
+        "strength": [-1, nan, inf, "a", None],
+        "class_balance": [-0.1, 1, nan, "a", None],
+        "warmup": [-1, 1.0, -0.1, nan, "a", None, 2],
+        "covariance": ["spherical", None, True],
+        "virtual_step": ["body", None, 1],
+        "sigma_lr": [-1, nan, inf, "a", None],
+        "meta_size": [0, -1, 2.5, "a", None],
+        "meta_interval": [0, -1, 2.5, None],
+    },
+    "meta_weight_net": {
+        "virtual_step": ["body", None, 1],
+        "weight_lr": [0, -1, nan, inf, "a", None],
+        "meta_size": [0, -1, 2.5, "a", None],
+        "meta_interval": [0, -1, 2.5, None],
+    },
+    "meta_iada": {
+        "alpha": [-1, nan, inf, "a", None],
+        "beta": [-1, nan, inf, "a", None],
+        "epsilon": [-1.1, 2, nan, "a"],
+        "perturbation_lr": [0, -1, nan, inf, "a", None],
+        "characteristics": ["sixteen", None, 3],
+        "alpha_ramp": ["yes", 2, None],
+        "n_copies": [-1, 2.5, "a", None],
+        "warmup": [-1, 1.0, -0.1, nan, "a", None, 2],
+        "covariance": ["spherical", None, True],
+        "virtual_step": ["body", None, 1],
+        "sigma_lr": [-1, nan, inf, "a", None],
+        "meta_size": [0, -1, 2.5, "a", None],
+        "meta_interval": [0, -1, 2.5, None],
+    },
 }
 ROWS = [(method, name, value) for method in METHODS for name, values in OWN[method].items() for value in values]
 ROWS += [("biasadv", name, value) for name, values in SHARED.items() for value in values]

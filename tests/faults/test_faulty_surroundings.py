@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import numpy as np
 import pytest
 import torch
-from faulty import IMAGES, METHODS, GradientModeOff, X, erm, make, y
+from faulty import FRONT, IMAGES, GradientModeOff, X, erm, make, y
 from torch import nn
 
 
@@ -52,7 +52,7 @@ FITS = {
 }
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", FRONT)
 @pytest.mark.parametrize("row", FITS)
 def test_global_state_is_left_alone(method, row):
     torch.manual_seed(3)
@@ -107,7 +107,7 @@ MODES = {
 }
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", FRONT)
 @pytest.mark.parametrize("row", MODES)
 def test_results_do_not_depend_on_the_callers_modes(method, row):
     expected = use(method, module="mlp").decision_function(X)
@@ -115,7 +115,7 @@ def test_results_do_not_depend_on_the_callers_modes(method, row):
         np.testing.assert_array_equal(use(method, module="mlp").decision_function(X), expected)
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", FRONT)
 def test_another_default_dtype_still_fits(method):
     with default_float64():
         assert use(method, module="mlp").module_.head.weight.dtype == torch.float32

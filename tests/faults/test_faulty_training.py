@@ -50,7 +50,8 @@ def test_a_step_too_large_diverges(method):
 @pytest.mark.parametrize("method", METHODS)
 def test_outputs_that_are_finite_in_training_only(method):
     estimator = make(method, module=NaNInEval)
-    with pytest.raises(DivergedError, match="`module` are not finite|adversarial is not finite|phase 'reweighting'"):
+    words = "`module` are not finite|adversarial is not finite|phase 'reweighting'|perturber_loss"
+    with pytest.raises(DivergedError, match=words):
         estimator.fit(X, y)
     assert fitted_names(estimator) == []
 
@@ -187,7 +188,8 @@ class Constant(Linear):
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.filterwarnings("ignore:The attack moves")
 def test_a_constant_predictor_is_warned_about(method):
-    with pytest.warns(DebiasWarning, match="predicts 'a' for all of 40 training rows.*`lr`.*`max_epochs`") as caught:
+    words = "predicts '[ab]' for all of (32|40) training rows.*`lr`.*`max_epochs`"  # a meta set takes eight of them
+    with pytest.warns(DebiasWarning, match=words) as caught:
         make(method, module=Constant).fit(X, np.array(["a", "b"])[y])
     assert ["The fitted model predicts" in str(w.message) for w in caught].count(True) == 1
     assert caught[0].filename == __file__

@@ -14,9 +14,13 @@ from sklearn_debias import (
     FishClassifier,
     GroupDROClassifier,
     InvarianceClassifier,
+    ISDAClassifier,
     JTTClassifier,
     LfFClassifier,
     LongTailClassifier,
+    MetaIADAClassifier,
+    MetaSAugClassifier,
+    MetaWeightNetClassifier,
     MixUpClassifier,
     ULEClassifier,
 )
@@ -44,6 +48,7 @@ METHODS = {
     "biasadv on lff": (BiasAdvClassifier(), {"lam": [0.0, 0.5], "beta": [0.0, 1.0], "epsilon": [0.1, 1.0]}),
     "biasadv on erm": (BiasAdvClassifier(base="erm", norm="linf"), {"lam": [0.3, 1.0], "q": [0.5, 0.7]}),
     "biasadv at random": (BiasAdvClassifier(random_start=True, clip=(-50, 50)), {"epsilon": [0.1, 1.0]}),
+    "biasadv at random, or not": (BiasAdvClassifier(random_start=True), {"beta": [0.0, 0.5]}),
     "biasadv on jtt": (
         BiasAdvClassifier(base=JTTClassifier(identification_epochs=2)),
         {"base__upweight": [2, 5], "step_size": [None, 0.1]},
@@ -63,6 +68,23 @@ METHODS = {
     "vrex": (InvarianceClassifier(penalty="vrex"), {"penalty_weight": [0.0, 0.5, 20.0]}),
     "fish": (FishClassifier(), {"inner_lr": [0.0, 0.1], "lr": [0.01, 0.1]}),
     "mixup": (MixUpClassifier(), {"alpha": [0.0, 0.2, 2.0], "lr": [0.01, 0.1]}),
+    "isda": (ISDAClassifier(module="mlp"), {"strength": [0.0, 5.0], "lr": [0.01, 0.1]}),
+    "meta saug": (MetaSAugClassifier(), {"strength": [0.5, 5.0], "sigma_lr": [0.0, 1.0]}),
+    "meta-weight-net": (
+        MetaWeightNetClassifier(meta_interval=2),
+        {"weight_lr": [1e-3, 0.1], "weight_decay": [0.0, 0.01]},
+    ),
+    "meta-iada": (
+        MetaIADAClassifier(warmup=1),
+        {"alpha": [0.0, 2.0], "beta": [0.0, 1.0], "sigma_lr": [0.1, 5.0]},
+    ),
+    "meta-iada, whole": (  # in float32 a sign that rounding turns would show
+        MetaIADAClassifier(
+            warmup=0, virtual_step="all", covariance="diagonal", module="mlp", alpha_ramp=True, dtype="float64"
+        ),
+        {"alpha": [0.5, 2.0], "perturbation_lr": [1e-3, 0.1]},
+    ),
+    "meta-iada, fixed": (MetaIADAClassifier(warmup=1), {"epsilon": [0.0, 0.3], "alpha": [0.0, 0.5]}),
     "lisa": (MixUpClassifier(partners="lisa", balance="group"), {"alpha": [1.0, 2.0], "p_sel": [0.0, 0.5]}),
 }
 SHARED = {"max_epochs": 3, "batch_size": 32, "random_state": 0, "device": "cpu"}

@@ -122,9 +122,7 @@ def gradient(problem, **settings):
 
 @pytest.mark.parametrize("kind", ["any", "label", "domain", "lisa"])
 def test_alpha_0_is_erm_to_the_last_bit(kind):
-    torch.testing.assert_close(
-        gradient(Problem(MixUp(kind, alpha=0.0))), gradient(Problem(ERM())), atol=0, rtol=0
-    )
+    torch.testing.assert_close(gradient(Problem(MixUp(kind, alpha=0.0))), gradient(Problem(ERM())), atol=0, rtol=0)
 
 
 @pytest.mark.parametrize("kind", ["domain", "lisa"])

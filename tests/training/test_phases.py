@@ -10,6 +10,7 @@ import torch
 from sklearn.base import clone
 from sklearn.exceptions import FitFailedWarning
 from sklearn.model_selection import GridSearchCV
+from skorch.callbacks import LRScheduler
 from torch.optim.lr_scheduler import CosineAnnealingLR, OneCycleLR, ReduceLROnPlateau, StepLR
 
 from sklearn_debias import ERMClassifier, LongTailClassifier
@@ -100,6 +101,12 @@ def test_the_epochs_of_each_phase_are_its_own(rows):
     history = divided((3, 4), "adam", "step").fit(*rows).history_
     assert history["phase"].tolist() == ["part 0"] * 3 + ["part 1"] * 4
     assert history["epoch"].tolist() == [1, 2, 3, 1, 2, 3, 4]
+
+
+def test_callbacks_begin_anew(rows):
+    callbacks = [LRScheduler("StepLR", step_size=2, gamma=0.5)]
+    history = divided((3, 3), "sgd", "none", callbacks=callbacks).fit(*rows).history_
+    np.testing.assert_allclose(history["lr"], [0.1, 0.1, 0.05, 0.05, 0.05, 0.025])
 
 
 def test_nothing_of_the_schedule_is_kept(rows):
