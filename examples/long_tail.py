@@ -18,8 +18,8 @@ from sklearn.datasets import load_digits
 import sklearn_debias as sd
 from sklearn_debias.datasets import long_tail_indices
 
-SEEDS = 3
-SHARED = {"module": "linear", "optimizer": "sgd", "lr": 4e-4, "max_epochs": 60}
+SEEDS = 2
+SHARED = {"module": "linear", "optimizer": "sgd", "lr": 4e-4, "max_epochs": 50}
 MOMENTUM = {"net_params": {"optimizer__momentum": 0.9}}  # the meta-learners have it by default
 METHODS = {
     "cross entropy": sd.ERMClassifier(**SHARED, **MOMENTUM),

@@ -20,6 +20,7 @@ import time
 import warnings
 from itertools import pairwise
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import torch
@@ -42,6 +43,7 @@ from sklearn_debias.datasets import (
     read_mnist,
 )
 from sklearn_debias.exceptions import DivergedError
+from sklearn_debias.objectives import _meta_iada
 
 sys.path.insert(0, str(Path(__file__).parent))
 from biasadv import bar as bar_parts
@@ -90,6 +92,7 @@ METHODS = (
 )
 META = {"metasaug": sd.MetaSAugClassifier, "mw-net": sd.MetaWeightNetClassifier, "meta-iada": sd.MetaIADAClassifier}
 ABLATION = {"no G": {"alpha": 0.0}, "no R": {"epsilon": 0.0}, "no F": {"beta": 0.0}}
+REACH = (1.0, 0.3, 0.1, 0.03)  # of the diagnosis
 MORE = "meta rows in training too"  # a meta-learner that trains on these as the other methods do
 LESS = "without the meta rows"
 EPOCHS = {"cifar": 30, "fashion": 12, "bar": 30, "mnist": 15}
@@ -464,6 +467,13 @@ def tables(path):
             best = found[int(np.argmax(val))]["params"].strip("{}").replace('"', "")
             cells = [f"{v:.1f}" for v in (max(val), np.median(val), min(val))]
             out.append(f"| {' | '.join((scenario, method, best, *cells))} | {sum(v == 0 for v in val)} of {len(val)} |")
+    out += ["", *table_head("scenario", "Meta-IADA, strategies", "validation", "minus the same in full")]
+    diagnosis = [r | {"experiment": "report", "test": r["val"]} for r in rows if r["experiment"] == "diagnosis"]
+    for scenario, method in dict.fromkeys((r["scenario"], r["method"]) for r in diagnosis):
+        cells = scenario, method.rpartition(" ")[2], cell(values(diagnosis, scenario, method, "test"))
+        out.append(
+            f"| {' | '.join(cells)} | {gain(paired(diagnosis, scenario, method, 'meta-iada, strategies x 1'))} |"
+        )
     return "\n".join(out)
 
 
@@ -500,7 +510,7 @@ def figures(path):
         shares = 100 * np.array([json.loads(r["share"]) for r in mine])
         right.plot(range(10), shares.mean(0), "o-", label=scenario, ms=4)
     noisy = [s for s in found if SCENARIOS[s][1] in ("flip2", "uniform")]
-    for k, (name, colour) in enumerate((("noisy", "C3"), ("clean", "C2"))):
+    for k, (name, colour) in enumerate((("noisy", "C3"), ("clean", "0.6"))):
         for i, scenario in enumerate(noisy):
             share = list(values(rows, scenario, "meta-iada", f"share_{name}").values())
             label = None if i else f"{'wrong' if k == 0 else 'right'} labels"
@@ -517,6 +527,21 @@ def figures(path):
     figure.savefig(Path(__file__).with_suffix(".png"), dpi=110)
 
 
+def diagnose(args, done, scenario="fashion lt100", seeds=(1000, 1001, 1002)):
+    """Validation accuracy of Meta-IADA's selected configuration with all strategies made smaller."""
+    wanted = ("search", scenario, "meta-iada")
+    found = [r for r in done.values() if (r["experiment"], r["scenario"], r["method"]) == wanted]
+    config = json.loads(max(found, key=lambda r: float(r["val"]))["params"])
+    for reach in REACH:
+
+        def perturbation(*given, reach=reach, whole=_meta_iada.perturbation):
+            return reach * whole(*given)
+
+        with patch.object(_meta_iada, "perturbation", perturbation):
+            for seed in seeds:
+                run_fit(args, done, "diagnosis", scenario, "meta-iada", config, seed, f"strategies x {reach:g}")
+
+
 def main():
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -524,6 +549,7 @@ def main():
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=METHODS)
     parser.add_argument("--cache", default=str(Path(tempfile.gettempdir()) / "meta_iada"))
     parser.add_argument("--out", default=str(OUT))
+    parser.add_argument("--diagnosis", action="store_true", help="smaller strategies, on validation rows")
     parser.add_argument("--tables", action="store_true", help="print the tables of a results file")
     parser.add_argument("--figures", action="store_true", help="write the picture of a results file")
     args = parser.parse_args()
@@ -535,6 +561,9 @@ def main():
         return
     torch.set_num_threads(1)
     done = {tuple(row[k] for k in IDENTITY): row for row in read_rows(args.out)}
+    if args.diagnosis:
+        diagnose(args, done)
+        return
     for scenario in args.scenarios:
         shifted = scenario in ("cifar glt", "bar 5%", "colour mnist")
         compare(args, done, scenario, [m for m in args.methods if shifted or m != "group dro"])

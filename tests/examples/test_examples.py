@@ -1,6 +1,7 @@
 """The examples run as they are, and show what they say."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -90,3 +91,49 @@ def test_heads_on_embeddings_are_compared_in_one_table(run, monkeypatch, tmp_pat
     assert worst["AFR"] > worst["ERM"] + 20
     assert min(worst["GroupDRO"], worst["DFR"]) > worst["ERM"] + 40
     assert "449 rows" in last
+
+
+@pytest.mark.slow
+def test_long_tail_lifts_the_last_digits(run, tmp_path):
+    _, *table, _ = run("long_tail.py")
+    last = {row[:18].strip(): float(row[18:].split()[1]) for row in table}
+    assert len(last) == 5
+    assert min(last["logit adjustment"], last["Meta-IADA"]) > last["cross entropy"] + 10
+    assert (tmp_path / "long_tail.png").stat().st_size > 10_000
+
+
+@pytest.mark.slow
+def test_wrong_labels_become_anti_adversarial(run, tmp_path):
+    *table, shares, _ = run("noisy_labels.py")
+    right = {row[:18].strip(): float(row[18:].split()[0]) for row in table}
+    assert right["Meta-IADA"] > right["cross entropy"] + 3
+    wrong_label, right_label = (float(share) for share in re.findall(r"(\d+) %", shares))
+    assert wrong_label < 20
+    assert right_label > 50
+    assert (tmp_path / "noisy_labels.png").stat().st_size > 10_000
+
+
+@pytest.mark.slow
+def test_generalised_long_tail_compares_three_shifts(run, tmp_path):
+    _, *table, _ = run("generalised_long_tail.py")
+    means = {row[:18].strip(): [float(v) for v in row[18:].split()] for row in table}
+    assert len(means) == 3
+    assert all(clt > glt and alt > glt for clt, alt, glt in means.values())
+    assert (tmp_path / "generalised_long_tail.png").stat().st_size > 10_000
+
+
+@pytest.mark.slow
+def test_the_rarest_groups_fare_better_with_a_balanced_meta_set(run, tmp_path):
+    _, *table, _ = run("subpopulation_shift.py")
+    worst = {row[:18].strip(): float(row[18:].split()[1]) for row in table}
+    assert worst["ERM"] < worst["Meta-IADA"] < worst["GroupDRO"]
+    assert (tmp_path / "subpopulation_shift.png").stat().st_size > 10_000
+
+
+@pytest.mark.slow
+def test_the_closed_form_is_cheaper_than_copies_and_as_good(run, tmp_path):
+    _, *table, _ = run("implicit_copies.py")
+    (_, slow), (accuracy, quick) = ([float(v) for v in row[14:].split()] for row in table[-2:])
+    assert quick < slow
+    assert accuracy > float(table[0][14:].split()[0]) - 2
+    assert (tmp_path / "implicit_copies.png").stat().st_size > 10_000

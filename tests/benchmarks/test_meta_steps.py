@@ -30,6 +30,7 @@ class ByHand:
         self.prior = torch.bincount(self.y, minlength=C) / len(y)
         self.eps, self.before = torch.zeros(len(y)), torch.zeros(len(y))
         self.class_loss, self.class_margin = torch.zeros(C), torch.zeros(C)
+        self.sums = torch.zeros(3, C)
 
     def observe(self, h, t):
         member = F.one_hot(t, C).float()
@@ -97,7 +98,10 @@ class ByHand:
             self.sgd.step()
             self.before = self.before.index_copy(0, i, self.eps[i])
             self.eps = self.eps.index_copy(0, i, eps)
+            self.sums = self.sums + torch.stack([f[:, 0], f[:, 1], torch.ones(len(t))]) @ F.one_hot(t, C).float()
             terms.append(torch.stack([meta.detach(), real.detach()]))
+        self.class_loss, self.class_margin = self.sums[:2] / self.sums[2].clamp(min=1)
+        self.sums = torch.zeros(3, C)
         assert torch.isfinite(torch.stack(terms)).all()
 
     def fit(self, epochs):
