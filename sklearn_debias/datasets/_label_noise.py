@@ -20,9 +20,9 @@ def flip_labels(y, noise_rate, kind="uniform", *, include_true=False, random_sta
     noise_rate : float
         Share of each class that gets a new label, in [0, 1].
     kind : {"uniform", "pair", "flip2"}, default="uniform"
-        Where labels go. "uniform" (also "symmetric"): to all other classes alike. "pair" [1]_: to the next class
-        in sorted order, from the last to the first. "flip2" [2]_: to two other classes, drawn for each class,
-        half of the share each; it needs three classes. The flip noise of Meta-Weight-Net's published figures is
+        Where labels go. "uniform", elsewhere called symmetric: to all other classes alike. "pair" [1]_: to the
+        next class in sorted order, from the last to the first. "flip2" [2]_: to two other classes, drawn for each
+        class, half of the share each; it needs three classes. The flip noise of Meta-Weight-Net's published figures is
         "flip2".
     include_true : bool, default=False
         Whether "uniform" may deal a row its own label again. False, as in Co-teaching [1]_: `noise_rate` is the

@@ -72,7 +72,7 @@ class BaseDebiasClassifier(NetParams, CallbackSupportMixin, ClassifierMixin, Bas
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if cls.__doc__:
-            cls.__doc__ = fill(cls.__doc__)
+            cls.__doc__ = fill(cls.__doc__, cls)
 
     def _phases(self) -> tuple[Phase, ...]:
         """Phases of the fit, the last of which trains the role "model"."""

@@ -1,7 +1,9 @@
 """Documentation that all torch classifiers share."""
 
 import inspect
+import re
 import textwrap
+from typing import Any
 
 SHARED_PARAMETERS = """\
     module : str, callable, nn.Module or None, default=None
@@ -21,8 +23,8 @@ SHARED_PARAMETERS = """\
     weight_decay : float, default=1e-4
         The optimiser's, at least 0.
     lr_schedule : callable, default=None
-        A torch scheduler class or partial, ``lr_schedule(optimizer)``; applied to every network, stepped
-        per epoch, restarted in each phase.
+        A torch scheduler class or partial, ``lr_schedule(optimizer)``; applied to every network that looks at X,
+        stepped per epoch, restarted in each phase that does not continue the one before.
     augment : "crop-flip", callable or None, default=None
         Augmentation of each training batch on the device: random crop after padding and horizontal flip,
         or any function of a batch (b, ...).
@@ -116,9 +118,14 @@ SHARED = {
 }
 
 
-def fill(doc: str) -> str:
-    """``doc``, without its margin, with the shared text in the places that name it."""
+def fill(doc: str, owner: Any = None) -> str:
+    """``doc``, without its margin, with the shared text in the places that name it, and the defaults of ``owner``."""
     doc = inspect.cleandoc(doc)  # what Python 3.13 compiles has lost the margin already
     for name, text in SHARED.items():
         doc = doc.replace(f"{{{name}}}", textwrap.dedent(text).rstrip())
+    for name in ("lr", "max_epochs", "optimizer"):
+        value = getattr(owner, name, None)
+        if value is not None:
+            shown = f'"{value}"' if isinstance(value, str) else f"{value:g}"
+            doc = re.sub(rf"^({name} : .*default=).*$", rf"\g<1>{shown}", doc, flags=re.MULTILINE)
     return doc

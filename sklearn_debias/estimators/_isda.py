@@ -11,19 +11,20 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from torch import nn
 
 from sklearn_debias.core import Phase
-from sklearn_debias.estimators._base import BaseDebiasClassifier
-from sklearn_debias.estimators._meta_classifier import (
+from sklearn_debias.estimators._augmented import (
+    COVARIANCE,
     SHARE_OR_EPOCHS,
-    MetaClassifier,
     check_linear_head,
+    diagonal,
     momentum,
+    refuse_drop_last,
     warmup_epochs,
 )
+from sklearn_debias.estimators._base import BaseDebiasClassifier
+from sklearn_debias.estimators._meta_classifier import MetaClassifier
 from sklearn_debias.estimators._params import NON_NEGATIVE
 from sklearn_debias.estimators._rows import Rows
 from sklearn_debias.objectives import ERM, ISDA, MetaSAug
-
-COVARIANCE = [StrOptions({"auto", "full", "diagonal"})]
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -46,6 +47,10 @@ class ISDAClassifier(BaseDebiasClassifier):
     {shared_attributes}
     covariances_ : ndarray of shape (classes, d, d) or (classes, d)
         Streaming estimates of the classes' feature covariances.
+
+    Notes
+    -----
+    ``optimizer="sgd"``, by name, has momentum 0.9 here.
 
     References
     ----------
@@ -72,6 +77,10 @@ class ISDAClassifier(BaseDebiasClassifier):
         "covariance": COVARIANCE,
     }
 
+    def _check_params(self) -> None:
+        super()._check_params()
+        refuse_drop_last(self)
+
     def _phases(self) -> tuple[Phase, ...]:
         isda = ISDA(float(self.strength), epochs=int(self.max_epochs), diagonal=diagonal(self.covariance))
         return (Phase("train", (isda,), self.max_epochs),)
@@ -96,7 +105,8 @@ class MetaSAugClassifier(MetaClassifier):
     strength : float, default=0.5
         lambda_0 of ISDA, at least 0.
     class_balance : float, default=0.9999
-        In [0, 1): weigh the classes in the second stage by their effective numbers of samples; 0 weighs them alike.
+        In [0, 1): weigh the classes in the second stage by their effective numbers of samples, scaled to sum to the
+        number of classes; 0 weighs them alike.
     warmup : float or int, default=0.8
         First stage, plain cross entropy: a share of ``max_epochs`` in [0, 1), or a number of epochs.
     covariance : {"auto", "full", "diagonal"}, default="auto"
@@ -119,6 +129,7 @@ class MetaSAugClassifier(MetaClassifier):
     Notes
     -----
     A covariance learned on the meta set serves the step of its batch only; the estimates go on without it.
+    ``optimizer="sgd"``, by name, has momentum 0.9 here. ``validation`` and ``monitor`` look at the second stage.
 
     References
     ----------
@@ -154,6 +165,7 @@ class MetaSAugClassifier(MetaClassifier):
 
     def _check_params(self) -> None:
         super()._check_params()
+        refuse_drop_last(self)
         warmup_epochs(self.warmup, self.max_epochs)
 
     def _phases(self) -> tuple[Phase, ...]:
@@ -171,8 +183,3 @@ class MetaSAugClassifier(MetaClassifier):
 
     def _finish(self, states: dict, rows: Rows) -> None:
         self.covariances_: np.ndarray = states["train"]["covariance"].cpu().numpy()
-
-
-def diagonal(covariance: str) -> bool | None:
-    """What the objectives call the parameter ``covariance``."""
-    return None if covariance == "auto" else covariance == "diagonal"

@@ -1,6 +1,5 @@
 """What the classifiers share that judge a virtual step on a meta set."""
 
-import numbers
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -8,9 +7,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from sklearn.utils._param_validation import Interval
 from torch import nn
 
+from sklearn_debias.estimators._augmented import momentum
 from sklearn_debias.estimators._base import BaseDebiasClassifier
 from sklearn_debias.estimators._devices import pick_device
 from sklearn_debias.estimators._errors import warn
@@ -19,9 +18,7 @@ from sklearn_debias.estimators._meta_set import held_out
 from sklearn_debias.estimators._params import POSITIVE_INT
 from sklearn_debias.estimators._rows import Rows
 
-MOMENTUM = 0.9
 HIDDEN = 100
-SHARE_OR_EPOCHS = [Interval(numbers.Integral, 0, None, closed="left"), Interval(numbers.Real, 0, 1, closed="left")]
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -71,6 +68,8 @@ class MetaClassifier(BaseDebiasClassifier):
 
     def _check_rows(self, rows: Rows) -> None:
         self.meta_indices_: np.ndarray | None = None
+        if rows.meta is not None and not self._looks_ahead():
+            warn("`X_meta` serves nothing here: with these parameters nothing is learned on a meta set.")
         if rows.meta is not None or not self._looks_ahead():
             return
         rng = np.random.default_rng(self._streams.seed("meta set"))
@@ -95,23 +94,6 @@ class MetaClassifier(BaseDebiasClassifier):
         return momentum(self)
 
 
-def momentum(estimator: Any) -> dict[str, Any]:
-    """The optimiser "sgd", by name, has the papers' momentum."""
-    return {"optimizer__momentum": MOMENTUM} if estimator.optimizer == "sgd" else {}
-
-
-def check_linear_head(estimator: Any, module: nn.Module) -> None:
-    """Raise where the last layer is not linear: its weights say how features spread."""
-    head = getattr(module, "head", None)
-    plain = isinstance(head, nn.Linear) and type(head).forward is nn.Linear.forward
-    if head is None or not plain or "weight" not in head._parameters:  # parametrised ones are made at each call
-        raise TypeError(
-            f"`module` must end in a plain linear layer for {type(estimator).__name__}, got "
-            f"{'no head' if head is None else type(head).__name__}. Wrap it: "
-            f"sklearn_debias.core.SplitModule(body, torch.nn.Linear(...))."
-        )
-
-
 def adam(lr: float, device: Any) -> Callable[[Any], torch.optim.Optimizer]:
     """What makes the optimiser of a small auxiliary network."""
     fused = pick_device(device).type in ("cpu", "cuda")
@@ -121,15 +103,3 @@ def adam(lr: float, device: Any) -> Callable[[Any], torch.optim.Optimizer]:
 def two_layers(n_inputs: int) -> nn.Module:
     """The auxiliary network: one hidden layer of 100."""
     return nn.Sequential(nn.Linear(n_inputs, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, 1))
-
-
-def warmup_epochs(warmup: float, max_epochs: int) -> int:
-    """Epochs of the first stage: a share of all, or a number of them; one is left to the second stage."""
-    if isinstance(warmup, (int, np.integer)):
-        if warmup >= max_epochs:
-            raise ValueError(
-                f"`warmup`={warmup} epochs leave none of `max_epochs`={max_epochs} to the method itself. Lower it, or "
-                f"pass a share of the epochs, such as 0.8."
-            )
-        return int(warmup)
-    return min(round(warmup * max_epochs), max_epochs - 1)

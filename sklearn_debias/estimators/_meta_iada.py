@@ -13,19 +13,18 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from torch import nn
 
 from sklearn_debias.core import Phase
-from sklearn_debias.estimators._isda import COVARIANCE, diagonal
-from sklearn_debias.estimators._meta_classifier import (
+from sklearn_debias.estimators._augmented import (
+    COVARIANCE,
     SHARE_OR_EPOCHS,
-    MetaClassifier,
-    adam,
     check_linear_head,
-    two_layers,
+    diagonal,
+    refuse_drop_last,
     warmup_epochs,
 )
+from sklearn_debias.estimators._meta_classifier import MetaClassifier, adam, two_layers
 from sklearn_debias.estimators._params import NON_NEGATIVE, POSITIVE
 from sklearn_debias.estimators._rows import Rows
-from sklearn_debias.objectives import ERM, IADA, LearnStrategy
-from sklearn_debias.objectives._characteristics import Samples, fifteen
+from sklearn_debias.objectives import ERM, IADA, LearnStrategy, Samples, fifteen
 from sklearn_debias.training import blamed
 
 N_DEFAULT = 15
@@ -70,7 +69,8 @@ class MetaIADAClassifier(MetaClassifier):
     sigma_lr : float, default=0.1
         Learning rate of the covariances on the meta set, at least 0.
     perturbation_lr : float, default=1e-3
-        Learning rate of the perturbation network, whose optimiser is Adam, > 0. ``lr_schedule`` applies to it, too.
+        Learning rate of the perturbation network, whose optimiser is Adam, > 0; ``lr_schedule`` leaves it
+        alone.
     characteristics : "default" or callable, default="default"
         What the network sees of each sample: ``characteristics(samples)`` returns (b, K) from a
         `sklearn_debias.objectives.Samples`. The default are fifteen: losses, margins, class means, norms,
@@ -102,7 +102,11 @@ class MetaIADAClassifier(MetaClassifier):
     public; the virtual step is plain SGD at the current learning rate; the covariances' learning rate is 0.1,
     and a covariance learned on the meta set serves one step, the estimates go on without it; where it turns
     indefinite, the bound's term is floored at 0 (``floored`` in ``history_`` is the share). Prediction uses the
-    plain logits. The defaults of ``lr`` and ``max_epochs`` are for embeddings; on CIFAR the paper trains
+    plain logits. A strategy moves every feature by up to 1 in its own unit: scale embeddings, whose spread decides how
+    far that is. ``optimizer="sgd"``, by name, has momentum 0.9 here. ``validation`` and ``monitor`` look at the
+    second stage; the fitted attributes of the strategy are those of its last epoch, whichever is kept. With a hidden
+    layer and a high learning rate, features and covariances can drive each other up; lower ``lr`` or ``alpha`` then.
+    The defaults of ``lr`` and ``max_epochs`` are for embeddings; on CIFAR the paper trains
     ResNet-32 by SGD at 0.1 with weight decay 5e-4 for 200 epochs, divided by 100 at 160 and 180.
 
     References
@@ -150,6 +154,7 @@ class MetaIADAClassifier(MetaClassifier):
 
     def _check_params(self) -> None:
         super()._check_params()
+        refuse_drop_last(self)
         warmup_epochs(self.warmup, self.max_epochs)
 
     def _phases(self) -> tuple[Phase, ...]:
@@ -198,6 +203,8 @@ class MetaIADAClassifier(MetaClassifier):
     @property
     def perturbation_module_(self) -> nn.Module:
         """Maps characteristics (b, K) to strategies (b, 1)."""
+        if vars(self).get("net_") and "perturber" not in self.net_.module_:
+            raise AttributeError("`perturbation_module_` needs a learned strategy: fit with `epsilon`=None.")
         network = self._role("perturber")
         mean, variance = (torch.from_numpy(v) for v in self._characteristics_seen)
         norm = nn.BatchNorm1d(len(mean), affine=False)

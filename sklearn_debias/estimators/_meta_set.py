@@ -1,5 +1,6 @@
 """The meta set: rows on which a virtual step is judged."""
 
+import os
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,7 @@ from sklearn.utils.validation import _num_samples
 from sklearn_debias.estimators._errors import warn
 from sklearn_debias.estimators._inputs import open_inputs
 from sklearn_debias.estimators._targets import encode_known
-from sklearn_debias.training import Source, blamed
+from sklearn_debias.training import ImageSource, Source, blamed
 
 CHUNK = 1024  # rows looked at together
 SHARE = 5  # a class gives at most one row in so many
@@ -19,14 +20,16 @@ def given_meta(estimator: Any, X: Any, y: Any, training: Source) -> tuple[Source
     if X is None or y is None:
         missing, given = ("X_meta", "y_meta") if X is None else ("y_meta", "X_meta")
         raise ValueError(f"`{missing}` must be given with `{given}`.")
-    if _num_samples(X) == len(training):
+    with blamed("X_meta", "It must be like X, with one label per row in `y_meta`."):
+        n = _num_samples(X)
+    if n == len(training):
         raise ValueError(
             f"`X_meta` must not have as many rows as X, {len(training)}: cross-validation would slice it as if it "
             f"were aligned with X. Pass fewer rows, or leave it out to hold rows out of X."
         )
     with blamed("X_meta", "It must be like X, with one label per row in `y_meta`."):
         source = open_inputs(estimator, X, reset=False).source
-    codes = encode_known(estimator.classes_, y, len(source), "y_meta")
+    codes = encode_known(estimator.classes_, y, len(source), "y_meta", "X_meta")
     missing_classes = np.setdiff1d(np.arange(len(estimator.classes_)), codes)
     if len(missing_classes):
         raise ValueError(
@@ -43,7 +46,10 @@ def given_meta(estimator: Any, X: Any, y: Any, training: Source) -> tuple[Source
 
 
 def _shared_rows(one: Source, other: Source) -> int:
-    """How many rows of ``other`` are in ``one``, where both are in memory."""
+    """How many rows of ``other`` are in ``one``, where both are in memory or both are files."""
+    if isinstance(one, ImageSource) and isinstance(other, ImageSource):
+        known = {os.path.realpath(path) for path in one.rows}
+        return sum(os.path.realpath(path) in known for path in other.rows)
     if not (one.resident() and other.resident()):
         return 0
     few = [row.tobytes() for row in other.take(np.arange(len(other))).numpy()]
@@ -57,16 +63,20 @@ def _shared_rows(one: Source, other: Source) -> int:
 def held_out(y: np.ndarray, group: np.ndarray | None, size: int, rng: np.random.Generator) -> np.ndarray:
     """Mask (n,) of the rows to hold out: ``size`` of each class, at most a fifth, evenly over its groups.
 
-    Every group keeps a row, and a class of two rows or more gives one.
+    Every group keeps half of its rows, and a class of two rows or more gives one.
     """
+
+    def spare(rows: np.ndarray) -> list[int]:
+        return rng.permutation(rows)[(len(rows) + 1) // 2 :].tolist()
+
     group = y if group is None else group
     held = np.zeros(len(y), dtype=bool)
     for code in np.unique(y):
         own = np.flatnonzero(y == code)
         wanted = min(size, max(len(own) // SHARE, 1), len(own) - 1)
-        queues = [rng.permutation(own[group[own] == g])[1:].tolist() for g in np.unique(group[own])]
+        queues = [spare(own[group[own] == g]) for g in np.unique(group[own])]
         if not any(queues):  # groups of one row each: the class gives one of them
-            queues = [rng.permutation(own)[1:].tolist()]
+            queues = [spare(own)]
         chosen: list[int] = []
         while len(chosen) < wanted and any(queues):
             for queue in queues:

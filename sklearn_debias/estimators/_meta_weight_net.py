@@ -28,7 +28,7 @@ class MetaWeightNetClassifier(MetaClassifier):
     virtual_step : {"head", "all"}, default="all"
         What the virtual step moves: the whole network, as in the paper, or the last layer, which is cheaper.
     weight_lr : float, default=1e-3
-        Learning rate of the weight net, whose optimiser is Adam, > 0. ``lr_schedule`` applies to it, too.
+        Learning rate of the weight net, whose optimiser is Adam, > 0; ``lr_schedule`` leaves it alone.
     {meta_parameters}
 
     Attributes
@@ -38,6 +38,11 @@ class MetaWeightNetClassifier(MetaClassifier):
         Maps losses (b, 1) to weights (b, 1) in (0, 1), which a batch divides by their sum.
     meta_indices_ : ndarray of int, or None
         Rows of X held out as the meta set.
+
+    Notes
+    -----
+    ``optimizer="sgd"``, by name, has momentum 0.9 here. The terms in ``history_`` are the meta set's loss
+    (``weigher_loss``) and the weighted one (``model_loss``).
 
     References
     ----------

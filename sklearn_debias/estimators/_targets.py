@@ -31,11 +31,11 @@ def encode_target(estimator: Any, y: Any, n: int) -> tuple[np.ndarray, np.ndarra
     return encoder.transform(y).astype(np.int64), encoder.classes_
 
 
-def encode_known(classes: np.ndarray, y: Any, n: int, name: str = "y") -> np.ndarray:
+def encode_known(classes: np.ndarray, y: Any, n: int, name: str = "y", rows: str = "X") -> np.ndarray:
     """Codes (n,) of labels that fit has seen."""
     y = column_or_1d(np.asarray(plain(y, name)))
     if len(y) != n:
-        raise ValueError(f"`{name}` must have one label per row of X, {n}, got {len(y)}.")
+        raise ValueError(f"`{name}` must have one label per row of {rows}, {n}, got {len(y)}.")
     unseen = sorted(set(y.tolist()) - set(classes.tolist()), key=str)
     if unseen:
         raise ValueError(f"`{name}` must hold labels seen in fit, {classes.tolist()}, got {unseen[:5]} too.")

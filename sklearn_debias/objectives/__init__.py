@@ -2,7 +2,7 @@
 
 from sklearn_debias.objectives._afr import ERMOnPart, ReweightHead
 from sklearn_debias.objectives._biasadv import BiasAdv
-from sklearn_debias.objectives._characteristics import Samples
+from sklearn_debias.objectives._characteristics import Samples, fifteen
 from sklearn_debias.objectives._crt import RetrainHead
 from sklearn_debias.objectives._erm import ERM
 from sklearn_debias.objectives._fish import Fish
@@ -39,4 +39,5 @@ __all__ = [
     "Samples",
     "UpweightErrors",
     "WeightedByNet",
+    "fifteen",
 ]

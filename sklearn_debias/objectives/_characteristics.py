@@ -32,7 +32,7 @@ class Samples:
     prior : Tensor of shape (k,)
         Class proportions of the training rows.
     class_loss, class_margin : Tensor of shape (k,)
-        Means over the training samples of each class in the last epoch.
+        Means over the training samples of each class in the last epoch; at first, of a pass in eval mode.
     epsilon, epsilon_before : Tensor of shape (b,)
         Strategies at the last visit and at the one before; 0 at first.
     """

@@ -15,52 +15,22 @@ Cross entropy of ``z_j + lambda_t / 2 (w_j - w_y) Sigma_y (w_j - w_y)^T`` with `
 bound of the expected cross entropy of features drawn from N(h, lambda_t Sigma_y).
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import wraps
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from sklearn_debias.core import Batch, Data, Net, Objective, Step, static
 from sklearn_debias.core._objective import Nets, State
-from sklearn_debias.losses import class_balanced_weights, cross_entropy, no_statistics, spread, update_statistics
-
-FULL_UP_TO = 512  # features
-
-
-def begin_statistics(net: Net, diagonal: bool | None) -> State:
-    """State of the streaming covariances before the first batch."""
-    weight = head_weight(net)
-    diagonal = weight.shape[1] > FULL_UP_TO if diagonal is None else diagonal
-    names = ("count", "mean", "covariance")
-    return dict(zip(names, no_statistics(*weight.shape, diagonal=diagonal, like=weight.detach()), strict=True))
-
-
-def in_full(compute: Callable) -> Callable:
-    """Run a function of tensors without autocast: spreads are small differences of large numbers."""
-
-    @wraps(compute)
-    def run(*args: Any) -> Any:
-        device = next(value for value in args if isinstance(value, Tensor)).device
-        with torch.autocast(device.type, enabled=False):
-            return compute(*args)
-
-    return run
-
-
-@in_full
-def with_batch(state: State, features: Tensor, y: Tensor) -> State:
-    """The state with one batch more in the covariances."""
-    known = state["count"], state["mean"], state["covariance"]
-    statistics = update_statistics(known, features.detach().to(known[1].dtype), y)
-    return {**state, **dict(zip(("count", "mean", "covariance"), statistics, strict=True))}
-
-
-def head_weight(net: Net) -> Tensor:
-    """Weights (k, d) of the linear head."""
-    return net.parameters["head.weight"]
+from sklearn_debias.losses import class_balanced_weights, cross_entropy, spread
+from sklearn_debias.objectives._class_statistics import (
+    begin_statistics,
+    floored,
+    head_weight,
+    in_full,
+    share_done,
+    with_batch,
+)
 
 
 @dataclass(frozen=True)
@@ -114,11 +84,6 @@ class ISDA(Objective):
     def loss(self, net: Net, h: Tensor, y: Tensor, covariance: Tensor, state: State) -> Tensor:
         """Weighted cross entropy of each sample, shape (b,)."""
         weight = head_weight(net)
-        raised = spread(weight, covariance).clamp(min=0)[y]
+        raised = floored(spread(weight, covariance))[y]
         strength = self.strength * share_done(state, weight, self.done, self.epochs)
         return state["class_weight"][y] * cross_entropy(net.head(h.to(weight.dtype)) + strength * raised, y)
-
-
-def share_done(state: State, like: Tensor, done: int, epochs: int) -> Tensor:
-    """T / T: the share of all epochs that has passed, in [0, 1)."""
-    return (done + state["visits"] // state["n"]).to(like.dtype) / epochs

@@ -30,10 +30,19 @@ from torch import Tensor
 from sklearn_debias.core import Batch, Data, Net, Objective, Step, static
 from sklearn_debias.core._objective import Nets, State
 from sklearn_debias.losses import cross_entropy, spread
-from sklearn_debias.objectives._characteristics import Samples, fifteen, margin, members, standardized
-from sklearn_debias.objectives._isda import begin_statistics, head_weight, in_full, share_done, with_batch
+from sklearn_debias.objectives._characteristics import Samples, fifteen, members, standardized
+from sklearn_debias.objectives._class_statistics import (
+    begin_statistics,
+    descended,
+    draws,
+    floored,
+    head_weight,
+    in_full,
+    share_done,
+    with_batch,
+)
 from sklearn_debias.objectives._lookahead import chained, look_ahead, view
-from sklearn_debias.objectives._meta_saug import descended
+from sklearn_debias.objectives._strategy_memory import begin_memory, remembered
 
 
 def perturbation(logits: Tensor, y: Tensor, weight: Tensor, epsilon: Tensor | float) -> Tensor:
@@ -89,25 +98,13 @@ class IADA(Objective):
         """Class proportions, class means of the fit so far; no batch seen, no strategy yet."""
         if not self.starts:
             return {}
-        y, k, n = data.y, data.n_classes, len(data.y)
         logits = data.logits(nets, "model")
-        member = members(y, logits)
-        size = member.sum(0)
-        loss, gap = ((member.T @ v) / size.clamp(min=1) for v in (cross_entropy(logits, y), margin(logits, y)))
-        f = logits.new_zeros(1 if self.epsilon is not None else _inputs_of(nets["perturber"]))
+        K = 1 if self.epsilon is not None else _inputs_of(nets["perturber"])
         return {
             **begin_statistics(nets["model"], self.diagonal),
-            "prior": size / n,
-            "class_loss": loss,
-            "class_margin": gap,
-            "sums": logits.new_zeros(3, k),
-            "epsilon": logits.new_zeros(n),
-            "epsilon_before": logits.new_zeros(n),
-            "f_mean": f,
-            "f_variance": torch.ones_like(f),
-            "adversarial": logits.new_zeros(self.epochs - self.done, 2, k),
-            "visits": torch.zeros((), dtype=torch.int64, device=y.device),
-            "n": torch.full((), n, dtype=torch.int64, device=y.device),
+            **begin_memory(logits, data.y, self.epochs - self.done),
+            "f_mean": logits.new_zeros(K),
+            "f_variance": logits.new_ones(K),
         }
 
     def step(self, nets: Nets, batch: Batch, state: State) -> Step:
@@ -120,17 +117,21 @@ class IADA(Objective):
         perturber = None if self.epsilon is not None else nets["perturber"].frozen()
         epsilon, _, state = self.strategy(perturber, net, h, logits, batch, state)
         loss = self.loss(net, logits, y, epsilon, covariance, state, batch.generator).mean()
-        state, log = self._remembered(logits.detach(), epsilon, batch, state)
-        return Step({"model": loss}, state, {**log, "floored": _floored(net, y, covariance)})
+        epsilon = epsilon.detach()
+        state = remembered(state, logits.detach(), epsilon, batch)
+        log = {"adversarial": (epsilon > 0).to(h.dtype).mean()}
+        if "covariance" in batch.carry and not self.copies:  # an estimate is never indefinite
+            log["floored"] = _negative(net, y, covariance)
+        return Step({"model": loss}, state, log)
 
     @in_full
     def strategy(
         self, perturber: Net | None, net: Net, h: Tensor, logits: Tensor, batch: Batch, state: State
     ) -> tuple[Tensor, Tensor | None, State]:
         """Strategies (b,), the standardised characteristics they come from, and the state that knows these."""
-        if perturber is None:
-            given = torch.as_tensor(self.epsilon, dtype=h.dtype, device=h.device)
-            return given.expand(len(h)), None, state
+        if self.epsilon is not None:
+            return h.new_ones(len(h)) * self.epsilon, None, state
+        assert perturber is not None
         f = batch.carry.get("characteristics")
         if f is None:
             at, fields = batch.index, ("prior", "class_loss", "class_margin")
@@ -170,34 +171,7 @@ class IADA(Objective):
         if self.copies:
             drawn = draws(alpha * covariance.detach(), y, self.copies, generator)
             return torch.stack([cross_entropy(logits + n @ weight.T, y) for n in drawn]).mean(0)
-        return cross_entropy(logits + alpha * spread(weight, covariance).clamp(min=0)[y], y)
-
-    @in_full
-    def _remembered(
-        self, logits: Tensor, epsilon: Tensor, batch: Batch, state: State
-    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """The state after a visit of the batch: strategies, class means of a finished epoch, adversarial samples."""
-        y, at, before = batch.y, batch.index, state["epsilon"]
-        member = members(y, logits)
-        size, adversarial = member.sum(0), (epsilon.detach() > 0).to(logits.dtype)
-        values = torch.stack([cross_entropy(logits, y), margin(logits, y), torch.ones_like(logits[:, 0])])
-        sums, visits = state["sums"] + values @ member, state["visits"] + len(y)
-        epoch = state["visits"] // state["n"]
-        finished = visits // state["n"] > epoch
-        row = epoch.clamp(max=self.epochs - self.done - 1)[None]
-        seen = finished & (sums[2] > 0)
-        mean = sums[:2] / sums[2].clamp(min=1)
-        counts = torch.stack([adversarial @ member, size])[None]
-        new = {
-            "epsilon_before": state["epsilon_before"].index_copy(0, at, before[at]),
-            "epsilon": before.index_copy(0, at, epsilon.detach()),
-            "class_loss": torch.where(seen, mean[0], state["class_loss"]),
-            "class_margin": torch.where(seen, mean[1], state["class_margin"]),
-            "sums": torch.where(finished, torch.zeros_like(sums), sums),
-            "visits": visits,
-            "adversarial": state["adversarial"].index_add(0, row, counts),
-        }
-        return {**state, **new}, {"adversarial": adversarial.mean()}
+        return cross_entropy(logits + alpha * floored(spread(weight, covariance))[y], y)
 
 
 @dataclass(frozen=True)
@@ -252,21 +226,9 @@ class LearnStrategy(Objective):
         carry = {"covariance": descended(state["covariance"], by_covariance, self.sigma_lr)}
         if f is None:
             return Step({}, new, {"meta": value}, carry=carry)
-        return Step({"perturber": chained(value, by_epsilon, epsilon)}, new, carry={**carry, "characteristics": f})
-
-
-def draws(covariance: Tensor, y: Tensor, copies: int, generator: torch.Generator | None) -> Tensor:
-    """``copies`` draws from N(0, covariance of the class) for each sample, (copies, b, d)."""
-    d = covariance.shape[1]
-    noise = torch.randn(copies, len(y), d, dtype=covariance.dtype, device=covariance.device, generator=generator)
-    if covariance.ndim == 2:
-        return noise * covariance.clamp(min=0).sqrt()[y]
-    value, vector = torch.linalg.eigh(covariance)
-    # The symmetric root does not depend on the choice of eigenvectors; what is rounding is 0, not its root.
-    least = d * torch.finfo(value.dtype).eps * value.abs().amax(1, keepdim=True)
-    value = torch.where(value > least, value, 0)
-    root = (vector * value.sqrt()[:, None, :]) @ vector.mT
-    return (root[y] @ noise[..., None]).squeeze(-1)
+        carry["characteristics"] = f
+        # In the log, so that an error of the epoch names what was not finite first.
+        return Step({"perturber": chained(value, by_epsilon, epsilon)}, new, {"characteristics": f.mean()}, carry=carry)
 
 
 def _outputs(net: Net, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -276,7 +238,7 @@ def _outputs(net: Net, x: Tensor) -> tuple[Tensor, Tensor]:
 
 
 @in_full
-def _floored(net: Net, y: Tensor, covariance: Tensor) -> Tensor:
+def _negative(net: Net, y: Tensor, covariance: Tensor) -> Tensor:
     """Share of the terms of Eq. 6 that an indefinite covariance made negative."""
     rho = spread(head_weight(net).detach(), covariance)[y]
     return (rho < 0).to(rho.dtype).sum(1).mean() / (rho.shape[1] - 1)

@@ -18,13 +18,9 @@ from torch import Tensor
 
 from sklearn_debias.core import Batch, Data, Net, Objective, Step, static
 from sklearn_debias.core._objective import Nets, State
-from sklearn_debias.objectives._isda import ISDA, with_batch
+from sklearn_debias.objectives._class_statistics import descended, with_batch
+from sklearn_debias.objectives._isda import ISDA
 from sklearn_debias.objectives._lookahead import look_ahead, view
-
-
-def descended(covariance: Tensor, gradient: Tensor, lr: float | Tensor) -> Tensor:
-    """One step of SGD on the covariances, kept symmetric."""
-    return covariance - lr * (gradient if gradient.ndim == 2 else 0.5 * (gradient + gradient.mT))
 
 
 @dataclass(frozen=True)

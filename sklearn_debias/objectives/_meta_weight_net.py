@@ -17,6 +17,7 @@ The weights are divided by their sum over the batch, as in the authors' code.
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from sklearn_debias.core import Batch, Net, Objective, Step, static
@@ -53,7 +54,9 @@ class LearnWeights(Objective):
         assert batch.meta is not None
         net, x = view(nets["model"], batch.x, self.virtual)
         meta = view(nets["model"], batch.meta.x, self.virtual)[1], batch.meta.y
-        weight = sample_weights(nets["weigher"], cross_entropy(net(x), batch.y))
+        with torch.no_grad():
+            current = cross_entropy(net(x), batch.y)
+        weight = sample_weights(nets["weigher"], current)
 
         def loss(phi: Net, given: Tensor) -> Tensor:
             return given @ cross_entropy(phi(x), batch.y)

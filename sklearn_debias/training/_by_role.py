@@ -21,11 +21,21 @@ class ByRole(optim.Optimizer):
         self.parts = dict(parts)
         groups = [group for part in self.parts.values() for group in part.param_groups]
         super().__init__([{"params": group["params"]} for group in groups], dict(self.parts[""].defaults))
-        self.param_groups = groups  # shared with the parts, so that a schedule reaches them
+        self.param_groups = groups  # shared with the parts
 
     def __getstate__(self) -> dict[str, Any]:
         """The parts, too: they share their groups with this one."""
         return {**super().__getstate__(), "parts": self.parts}
+
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """Add parameters to the optimiser of the roles without one of their own."""
+        if not hasattr(self, "param_groups") or len(self.param_groups) < sum(
+            len(part.param_groups) for part in self.parts.values()
+        ):
+            super().add_param_group(param_group)  # while the base class is being set up
+            return
+        self.parts[""].add_param_group(param_group)
+        self.param_groups.append(self.parts[""].param_groups[-1])
 
     def step(self, closure: Any = None) -> None:  # type: ignore[override]
         """Update what has a gradient."""
@@ -40,6 +50,11 @@ def split_off(whole: optim.Optimizer, modules: nn.ModuleDict, own: Mapping[str, 
     taken = {id(p) for role in own for p in modules[role].parameters()}
     for group in whole.param_groups:
         group["params"] = [p for p in group["params"] if id(p) not in taken]
+    if not all(group["params"] for group in whole.param_groups[:-1]):
+        raise ValueError(
+            f"`net_params` must not set optimizer__param_groups of {' and '.join(map(repr, own))}, whose optimiser "
+            f"is its own. Use the learning rate that the estimator has for it."
+        )
     whole.param_groups = [group for group in whole.param_groups if group["params"]]
     return ByRole({**{role: make(modules[role].parameters()) for role, make in own.items()}, "": whole})
 

@@ -82,6 +82,8 @@ class Engine(NeuralNet):
         self.initialize_history()
         if not phase.continues:
             self.fresh_optimizer(lr_schedule)
+        elif isinstance(self.schedule, torch.optim.lr_scheduler.ReduceLROnPlateau):
+            self.schedule._reset()  # another loss from here on; the rate stays
         self._fixed = [m for m in self.module_.modules() if is_fixed(m)]
         still = {id(t) for m in self._fixed for t in (*m.parameters(), *m.buffers())}
         moving = [t for t in self.module_.state_dict(keep_vars=True).values() if id(t) not in still]
@@ -95,6 +97,9 @@ class Engine(NeuralNet):
         }
         if self.verbose:
             print(f"Phase {phase.name!r}: {phase.max_epochs} epochs")
+            for _, callback in self.callbacks_:
+                if isinstance(callback, PrintLog):
+                    callback.initialize()  # it prints the columns' names again: each phase has its own
         try:
             self.notify("on_train_begin", X=epochs, y=None)
             self.fit_loop(epochs, epochs=phase.max_epochs)
@@ -131,7 +136,7 @@ class Engine(NeuralNet):
     def _scheduled(self, lr_schedule: Callable) -> Any:
         advice = "Pass a torch scheduler class or a partial of one, such as partial(StepLR, step_size=10)."
         with blamed("lr_schedule", advice):
-            schedule = lr_schedule(self.optimizer_)
+            schedule = lr_schedule(parts_of(self.optimizer_)[""])  # helpers keep their rate
             if not callable(getattr(schedule, "step", None)):
                 raise TypeError(f"it made a {type(schedule).__name__}, which has no step()")
         return schedule

@@ -81,7 +81,7 @@ class Member:
 class Cost:
     """What one member needs: bytes that stay, bytes that a step writes, and whether its steps draw numbers.
 
-    Rows of a meta set are drawn, too.
+    Rows of a meta set are drawn, too: lanes that draw are never merged.
     """
 
     lasting: int
@@ -111,7 +111,9 @@ def cost_of(member: Member) -> Cost:
         device = member.feed.prepare.device
         generator = torch.Generator(device).manual_seed(0)
         first = torch.arange(min(member.feed.batch_size, len(member.feed)), device=device)
-        meta = None if member.feed.meta is None else next(member.feed.meta.endless(generator, generator))
+        meta = None
+        if member.feed.meta is not None:
+            meta, draws = next(member.feed.meta.endless(torch.Generator().manual_seed(0), generator)), True
         batch = replace(member.feed.take(first), generator=generator, meta=meta)
         with Noise(0, device), _Written() as counter:
             quiet = {role: replace(net, noise=None) for role, net in nets.items()}

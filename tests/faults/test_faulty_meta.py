@@ -42,7 +42,7 @@ REFUSED = {  # X_meta, y_meta, words
     "NaN in y_meta": (X_META, np.where(Y_META, nan, 0.0), "`y_meta` must hold labels seen in fit"),
     "None in y_meta": (X_META, [None] * 10, "`y_meta`"),
     "one-hot y_meta": (X_META, np.eye(2)[Y_META], "y should be a 1d array"),
-    "fewer labels": (X_META, Y_META[:7], "`y_meta` must have one label per row of X, 10, got 7"),
+    "fewer labels": (X_META, Y_META[:7], "`y_meta` must have one label per row of X_meta, 10, got 7"),
     "no labels": (X_META, [], "`y_meta` must have one label per row"),
     "another width": (X_META[:, :3], Y_META, "`X_meta` failed with .* 3 features.* 4 features"),
     "images": (IMAGES[:10], Y_META, "`X_meta` failed with .*rows of shape"),
@@ -250,3 +250,42 @@ def test_strategies_that_leave_their_range_are_refused():
     for epsilon in (-1.01, 1.01, nan):
         with pytest.raises(ValueError, match="'epsilon'"):
             MetaIADAClassifier(epsilon=epsilon).fit(X, y)
+
+
+@pytest.mark.parametrize("params", [{"epsilon": 0.0, "alpha": 0.0}, {"epsilon": 0.2, "sigma_lr": 0.0}])
+def test_a_meta_set_that_serves_nothing_is_told(params):
+    with pytest.warns(DebiasWarning, match="`X_meta` serves nothing here"):
+        make("meta_iada", **params).fit(X, y, X_meta=X_META, y_meta=Y_META)
+
+
+@pytest.mark.parametrize("method", ["isda", "meta_saug", "meta_iada"])
+def test_epochs_that_leave_rows_out_are_refused(method):
+    clf = make(method, net_params={"iterator_train__drop_last": True})
+    with pytest.raises(ValueError, match="`net_params` must not set iterator_train__drop_last"):
+        clf.fit(X, y)
+
+
+def test_the_perturbation_networks_rate_has_a_parameter_of_its_own():
+    groups = [("perturber.*", {"lr": 1e-7})]
+    with pytest.raises(ValueError, match="optimizer__param_groups of 'perturber'"):
+        make("meta_iada", net_params={"optimizer__param_groups": groups}).fit(X, y)
+    groups = [("model.*", {"lr": 1e-3})]
+    make("meta_iada", net_params={"optimizer__param_groups": groups}).fit(X, y)
+
+
+def test_image_files_in_both_sets_are_noticed(tmp_path):
+    from PIL import Image
+
+    paths = [tmp_path / f"{i}.png" for i in range(20)]
+    for path, image in zip(paths, IMAGES, strict=False):
+        Image.fromarray((image.transpose(1, 2, 0) * 255).astype(np.uint8)).save(path)
+    with pytest.warns(DebiasWarning, match="`X_meta` shares 4 of its 4 rows"):
+        make("meta_weight_net", module="linear").fit(paths, y[:20], X_meta=paths[:4], y_meta=y[:4])
+
+
+def test_characteristics_that_end_finite_are_named():
+    def late(samples):  # finite for the samples it is tried on
+        return torch.stack([samples.epsilon, samples.logits[:, 0] / (samples.class_loss.sum() < 1.2)], 1)
+
+    with pytest.raises(DivergedError, match="characteristics"):
+        make("meta_iada", characteristics=late, warmup=0).fit(X, y)

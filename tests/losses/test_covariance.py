@@ -127,3 +127,16 @@ def test_the_gradients_of_the_spread_are_finite_and_right(diagonal):
     equal = torch.ones(3, 4, dtype=F64, requires_grad=True)
     spread(equal, covariance).sum().backward()
     torch.testing.assert_close(equal.grad, torch.zeros(3, 4, dtype=F64), rtol=0, atol=1e-12)
+
+
+def test_a_covariance_of_zero_has_the_gradient_of_any_other():
+    from sklearn_debias.objectives._class_statistics import floored
+
+    weight = torch.randn(3, 4, dtype=F64)
+    zero = torch.zeros(3, 4, 4, dtype=F64, requires_grad=True)
+    floored(spread(weight, zero)).sum().backward()
+    difference = weight[:, None] - weight
+    torch.testing.assert_close(
+        (zero.grad + zero.grad.mT) / 2, 0.5 * torch.einsum("cji,cjk->cik", difference, difference)
+    )
+    assert floored(torch.tensor([-1.0, 0.0, 2.0])).tolist() == [0.0, 0.0, 2.0]

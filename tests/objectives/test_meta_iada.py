@@ -13,9 +13,8 @@ from sklearn_debias.core import Batch, Net
 from sklearn_debias.losses import cross_entropy
 from sklearn_debias.objectives import ERM, IADA, LearnStrategy, Samples
 from sklearn_debias.objectives._characteristics import EPS, MOMENTUM, fifteen, margin, standardized
-from sklearn_debias.objectives._isda import with_batch
-from sklearn_debias.objectives._meta_iada import draws, perturbation
-from sklearn_debias.objectives._meta_saug import descended
+from sklearn_debias.objectives._class_statistics import descended, draws, with_batch
+from sklearn_debias.objectives._meta_iada import perturbation
 
 SIZES = np.array([7, 3, 2])
 

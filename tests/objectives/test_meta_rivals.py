@@ -12,7 +12,7 @@ from torch import nn
 from sklearn_debias.core import Net, SplitModule
 from sklearn_debias.losses import class_balanced_weights, cross_entropy
 from sklearn_debias.objectives import ERM, ISDA, LearnStrategy, LearnWeights, MetaSAug, WeightedByNet
-from sklearn_debias.objectives._isda import with_batch
+from sklearn_debias.objectives._class_statistics import with_batch
 from sklearn_debias.objectives._meta_weight_net import sample_weights
 
 SIZES = np.array([7, 3, 2])

@@ -11,7 +11,7 @@ from sklearn.base import clone
 from sklearn.exceptions import FitFailedWarning
 from sklearn.model_selection import GridSearchCV
 from skorch.callbacks import LRScheduler
-from torch.optim.lr_scheduler import CosineAnnealingLR, OneCycleLR, ReduceLROnPlateau, StepLR
+from torch.optim.lr_scheduler import CosineAnnealingLR, OneCycleLR, StepLR
 
 from sklearn_debias import ERMClassifier, LongTailClassifier
 from sklearn_debias.core import Phase
@@ -60,7 +60,6 @@ SCHEDULES = {
     "none": None,
     "step": partial(StepLR, step_size=2, gamma=0.3),
     "cosine": partial(CosineAnnealingLR, T_max=7),
-    "plateau": partial(ReduceLROnPlateau, patience=0, threshold=0.2),
     "one cycle": partial(OneCycleLR, max_lr=0.2, total_steps=8),
 }
 

@@ -1,0 +1,62 @@
+"""What Meta-IADA remembers of the training samples from visit to visit, in its state."""
+
+import torch
+from torch import Tensor
+
+from sklearn_debias.core import Batch
+from sklearn_debias.core._objective import State
+from sklearn_debias.losses import cross_entropy
+from sklearn_debias.objectives._characteristics import margin, members
+from sklearn_debias.objectives._class_statistics import in_full
+
+
+def begin_memory(logits: Tensor, y: Tensor, epochs: int) -> State:
+    """Class proportions, class means of the loss and the margin by the net as it is; no strategy yet.
+
+    Parameters
+    ----------
+    logits : Tensor of shape (n, k)
+        Of all training rows.
+    y : Tensor of shape (n,), int64
+    epochs : int
+        Rows of the table of adversarial samples.
+    """
+    member, n = members(y, logits), len(y)
+    size = member.sum(0)
+    loss, gap = ((member.T @ v) / size.clamp(min=1) for v in (cross_entropy(logits, y), margin(logits, y)))
+    return {
+        "prior": size / n,
+        "class_loss": loss,
+        "class_margin": gap,
+        "sums": logits.new_zeros(3, len(size)),
+        "epsilon": logits.new_zeros(n),
+        "epsilon_before": logits.new_zeros(n),
+        "adversarial": logits.new_zeros(epochs, 2, len(size)),
+        "visits": torch.zeros((), dtype=torch.int64, device=y.device),
+        "n": torch.full((), n, dtype=torch.int64, device=y.device),
+    }
+
+
+@in_full
+def remembered(state: State, logits: Tensor, epsilon: Tensor, batch: Batch) -> dict[str, Tensor]:
+    """The state after a visit of the batch: strategies, class means where an epoch ends, adversarial samples."""
+    y, at, before = batch.y, batch.index, state["epsilon"]
+    member = members(y, logits)
+    values = torch.stack([cross_entropy(logits, y), margin(logits, y), torch.ones_like(logits[:, 0])])
+    sums, visits = state["sums"] + values @ member, state["visits"] + len(y)
+    epoch = state["visits"] // state["n"]
+    finished = visits // state["n"] > epoch
+    seen = finished & (sums[2] > 0)
+    mean = sums[:2] / sums[2].clamp(min=1)
+    row = epoch.clamp(max=len(state["adversarial"]) - 1)[None]
+    counts = torch.stack([(epsilon > 0).to(logits.dtype) @ member, member.sum(0)])[None]
+    return {
+        **state,
+        "epsilon_before": state["epsilon_before"].index_copy(0, at, before[at]),
+        "epsilon": before.index_copy(0, at, epsilon),
+        "class_loss": torch.where(seen, mean[0], state["class_loss"]),
+        "class_margin": torch.where(seen, mean[1], state["class_margin"]),
+        "sums": torch.where(finished, torch.zeros_like(sums), sums),
+        "visits": visits,
+        "adversarial": state["adversarial"].index_add(0, row, counts),
+    }
