@@ -92,6 +92,7 @@ WORK = {
 }
 
 
+@pytest.mark.filterwarnings("ignore:The fitted model predicts")  # weights drawn at import, and four epochs
 @pytest.mark.parametrize("method", FRONT)
 @pytest.mark.parametrize("row", WORK)
 def test_modules_that_work(row, method):

@@ -103,6 +103,7 @@ def test_out_of_memory_releases_what_the_fit_held():
 BATCH_NORM = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 2))
 
 
+@pytest.mark.filterwarnings("ignore:The fitted model predicts")  # weights drawn at import, and four epochs
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("loader", [None, {"iterator_train__num_workers": 0}])
 def test_a_last_batch_of_one_row_is_merged(method, loader):
