@@ -111,6 +111,12 @@ class Net:
         """The parameters by name, live or given."""
         return dict(self.module.named_parameters()) if self.params is None else self.params
 
+    @property
+    def trainable(self) -> Mapping[str, Tensor]:
+        """Those of the `parameters` that learn."""
+        learning = {name for name, p in self.module.named_parameters() if p.requires_grad}
+        return {name: p for name, p in self.parameters.items() if name in learning}
+
     def frozen(self) -> "Net":
         """Return the same net detached and in eval mode; its buffers are read, never written."""
         if self.params is None:

@@ -12,7 +12,7 @@ from torch import nn
 
 from sklearn_debias.core import Net, Phase
 from sklearn_debias.estimators._base import BaseDebiasClassifier
-from sklearn_debias.estimators._params import NON_NEGATIVE, POSITIVE_INT, split_net_params
+from sklearn_debias.estimators._params import NON_NEGATIVE, POSITIVE_INT, refuse_drop_last
 from sklearn_debias.estimators._rows import Rows
 from sklearn_debias.objectives import ERMOnPart, ReweightHead
 from sklearn_debias.objectives._afr import example_weights, two_parts
@@ -84,11 +84,7 @@ class AFRClassifier(BaseDebiasClassifier):
 
     def _check_params(self) -> None:
         super()._check_params()
-        if split_net_params(self.net_params)[1].get("drop_last"):
-            raise ValueError(
-                f"`net_params` must not set iterator_train__drop_last for {type(self).__name__}, whose second stage "
-                f"has one batch. Leave it out."
-            )
+        refuse_drop_last(self, "whose second stage has one batch")
 
     def _check_modules(self, roles: nn.ModuleDict, example: Callable[[str], torch.Tensor]) -> None:
         net = Net(roles["model"]).frozen()  # or the second stage would find out after the first

@@ -1,4 +1,4 @@
-"""What ISDA, MetaSAug and Meta-IADA share, and the other methods with a meta set."""
+"""What ISDA, MetaSAug and Meta-IADA share."""
 
 import numbers
 from typing import Any
@@ -7,9 +7,6 @@ import numpy as np
 from sklearn.utils._param_validation import Interval, StrOptions
 from torch import nn
 
-from sklearn_debias.estimators._params import split_net_params
-
-MOMENTUM = 0.9
 COVARIANCE = [StrOptions({"auto", "full", "diagonal"})]
 SHARE_OR_EPOCHS = [Interval(numbers.Integral, 0, None, closed="left"), Interval(numbers.Real, 0, 1, closed="left")]
 
@@ -17,20 +14,6 @@ SHARE_OR_EPOCHS = [Interval(numbers.Integral, 0, None, closed="left"), Interval(
 def diagonal(covariance: str) -> bool | None:
     """What the objectives call the parameter ``covariance``."""
     return None if covariance == "auto" else covariance == "diagonal"
-
-
-def refuse_drop_last(estimator: Any) -> None:
-    """Raise where an epoch would not visit every row: the methods count epochs by visits."""
-    if split_net_params(estimator.net_params)[1].get("drop_last"):
-        raise ValueError(
-            f"`net_params` must not set iterator_train__drop_last for {type(estimator).__name__}, which counts "
-            f"epochs by the rows it has seen. Leave it out."
-        )
-
-
-def momentum(estimator: Any) -> dict[str, Any]:
-    """The optimiser "sgd", by name, has the papers' momentum."""
-    return {"optimizer__momentum": MOMENTUM} if estimator.optimizer == "sgd" else {}
 
 
 def check_linear_head(estimator: Any, module: nn.Module) -> None:

@@ -16,13 +16,11 @@ from sklearn_debias.estimators._augmented import (
     SHARE_OR_EPOCHS,
     check_linear_head,
     diagonal,
-    momentum,
-    refuse_drop_last,
     warmup_epochs,
 )
 from sklearn_debias.estimators._base import BaseDebiasClassifier
 from sklearn_debias.estimators._meta_classifier import MetaClassifier
-from sklearn_debias.estimators._params import NON_NEGATIVE
+from sklearn_debias.estimators._params import NON_NEGATIVE, momentum, refuse_drop_last
 from sklearn_debias.estimators._rows import Rows
 from sklearn_debias.objectives import ERM, ISDA, MetaSAug
 
@@ -79,7 +77,7 @@ class ISDAClassifier(BaseDebiasClassifier):
 
     def _check_params(self) -> None:
         super()._check_params()
-        refuse_drop_last(self)
+        refuse_drop_last(self, "which counts epochs by the rows it has seen")
 
     def _phases(self) -> tuple[Phase, ...]:
         isda = ISDA(float(self.strength), epochs=int(self.max_epochs), diagonal=diagonal(self.covariance))
@@ -165,7 +163,7 @@ class MetaSAugClassifier(MetaClassifier):
 
     def _check_params(self) -> None:
         super()._check_params()
-        refuse_drop_last(self)
+        refuse_drop_last(self, "which counts epochs by the rows it has seen")
         warmup_epochs(self.warmup, self.max_epochs)
 
     def _phases(self) -> tuple[Phase, ...]:

@@ -18,11 +18,10 @@ from sklearn_debias.estimators._augmented import (
     SHARE_OR_EPOCHS,
     check_linear_head,
     diagonal,
-    refuse_drop_last,
     warmup_epochs,
 )
 from sklearn_debias.estimators._meta_classifier import MetaClassifier, adam, two_layers
-from sklearn_debias.estimators._params import NON_NEGATIVE, POSITIVE
+from sklearn_debias.estimators._params import NON_NEGATIVE, POSITIVE, refuse_drop_last
 from sklearn_debias.estimators._rows import Rows
 from sklearn_debias.objectives import ERM, IADA, LearnStrategy, Samples, fifteen
 from sklearn_debias.training import blamed
@@ -154,7 +153,7 @@ class MetaIADAClassifier(MetaClassifier):
 
     def _check_params(self) -> None:
         super()._check_params()
-        refuse_drop_last(self)
+        refuse_drop_last(self, "which counts epochs by the rows it has seen")
         warmup_epochs(self.warmup, self.max_epochs)
 
     def _phases(self) -> tuple[Phase, ...]:

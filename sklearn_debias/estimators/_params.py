@@ -16,6 +16,7 @@ FITTED = (
     "_method",
     "_characteristics_seen",
 )  # private, and gone before the next fit
+MOMENTUM = 0.9
 PREFIXES = ("module", "optimizer", "callbacks", "iterator_train")
 OPTIMIZERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "sgd": torch.optim.SGD}
 
@@ -133,4 +134,18 @@ def check_normalize(normalize: Any, size: int) -> None:
         raise ValueError(
             f"`normalize` must have one number for each of the {size} channels (or features) of X, or a single "
             f"one, got {normalize!r}."
+        )
+
+
+def momentum(estimator: Any) -> dict[str, Any]:
+    """The optimiser "sgd", by name, has the papers' momentum."""
+    return {"optimizer__momentum": MOMENTUM} if estimator.optimizer == "sgd" else {}
+
+
+def refuse_drop_last(estimator: Any, reason: str) -> None:
+    """Raise where `net_params` drops the last batch of each epoch; ``reason`` says what the method needs it for."""
+    if split_net_params(estimator.net_params)[1].get("drop_last"):
+        raise ValueError(
+            f"`net_params` must not set iterator_train__drop_last for {type(estimator).__name__}, {reason}. "
+            f"Leave it out."
         )

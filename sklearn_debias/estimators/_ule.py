@@ -11,12 +11,11 @@ from torch import Tensor, nn
 from sklearn_debias.core import Net, Phase
 from sklearn_debias.estimators._base import BaseDebiasClassifier
 from sklearn_debias.estimators._fit_method import fit_method
-from sklearn_debias.estimators._params import MODULE, NON_NEGATIVE, POSITIVE
+from sklearn_debias.estimators._params import MODULE, NON_NEGATIVE, POSITIVE, momentum
 from sklearn_debias.losses import SALIENCIES
 from sklearn_debias.objectives import ERM, ULE
 from sklearn_debias.training import blamed
 
-MOMENTUM = 0.9
 PIXEL_SCALE = 100.0  # of the mean over pixels, a few of which are large
 HEAD_START = 5
 
@@ -218,15 +217,15 @@ default="auto"
         return 2 if self.similarity == "gram" else 1
 
     def _optimizer_options(self) -> dict[str, Any]:
-        momentum = {"optimizer__momentum": MOMENTUM} if self.optimizer == "sgd" else {}
+        options = momentum(self)
         if self.student_lr is None:
-            return momentum
+            return options
         if "optimizer__param_groups" in (self.net_params or {}):
             raise ValueError(
                 "`student_lr` must not be given beside optimizer__param_groups in `net_params`, which sets it, too. "
                 "Keep one of them."
             )
-        return {**momentum, "optimizer__param_groups": [("student.*", {"lr": self.student_lr})]}
+        return {**options, "optimizer__param_groups": [("student.*", {"lr": self.student_lr})]}
 
     def _check_modules(self, roles: nn.ModuleDict, example: Callable[[str], Tensor]) -> None:
         objective = self._objective()

@@ -29,10 +29,10 @@ from sklearn_debias.losses._invariance import (
     feature_variance,
     irm_penalty,
     mean_over_present,
-    membership,
     mmd_distance,
     risk_variance,
 )
+from sklearn_debias.losses._membership import membership
 
 __all__ = [
     "SALIENCIES",

@@ -7,7 +7,7 @@ Wang et al., "Implicit Semantic Data Augmentation for Deep Networks", NeurIPS 20
 import torch
 from torch import Tensor
 
-from sklearn_debias.losses._invariance import membership
+from sklearn_debias.losses._membership import membership
 
 Statistics = tuple[Tensor, Tensor, Tensor]
 

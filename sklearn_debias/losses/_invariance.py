@@ -10,20 +10,6 @@ from torch import Tensor
 GAMMAS = (1e-3, 1e-2, 1e-1, 1e0, 1e1, 1e2, 1e3)
 
 
-def membership(group: Tensor, groups: Tensor, like: Tensor) -> Tensor:
-    """Which rows with codes ``group`` (b,) belong to which of the codes ``groups`` (e,): 0 or 1, shape (b, e).
-
-    Examples
-    --------
-    >>> import torch
-    >>> membership(torch.tensor([1, 0, 1]), torch.arange(2), torch.zeros(()))
-    tensor([[0., 1.],
-            [1., 0.],
-            [0., 1.]])
-    """
-    return (group[:, None] == groups).to(like.dtype)
-
-
 def environment_means(values: Tensor, member: Tensor) -> Tensor:
     """Mean of ``values`` (b,) or (b, d) in each environment, 0 where a batch has no row of it: (e,) or (e, d)."""
     return _shares(member).T @ values

@@ -30,22 +30,11 @@ import torch
 from torch import Tensor
 from torch.func import grad
 
-from sklearn_debias.core import Batch, Data, Net, Objective, Step
+from sklearn_debias.core import Batch, Data, Objective, Step
 from sklearn_debias.core._objective import Nets, State
 from sklearn_debias.losses import cross_entropy, environment_means, mean_over_present, membership
 from sklearn_debias.objectives._erm import ERM
-
-
-def trainable(net: Net) -> dict[str, Tensor]:
-    """The parameters that learn, by name."""
-    learn = {name for name, parameter in net.module.named_parameters() if parameter.requires_grad}
-    return {name: value for name, value in net.parameters.items() if name in learn}
-
-
-def with_gradient(value: Tensor, parameters: dict[str, Tensor], gradient: dict[str, Tensor]) -> Tensor:
-    """A scalar equal to ``value`` whose gradient in the parameters is the one given."""
-    inner = [((p - p.detach()) * gradient[name]).sum() for name, p in parameters.items()]
-    return value.detach() + torch.stack(inner).sum()
+from sklearn_debias.objectives._lookahead import chained
 
 
 @dataclass(frozen=True)
@@ -76,7 +65,7 @@ class Fish(Objective):
         member = membership(batch.group, state["environments"], loss)
         order = torch.rand(member.shape[1], generator=batch.generator, device=x.device).argsort()
         share = (member / member.sum(0).clamp(min=1))[:, order]
-        parameters = trainable(net)
+        parameters = net.trainable
         moved = start = {name: p.detach() for name, p in parameters.items()}
         total = {name: torch.zeros_like(p) for name, p in start.items()}
 
@@ -89,5 +78,7 @@ class Fish(Objective):
             moved = {name: p - self.inner_lr * slope[name] for name, p in moved.items()}
             total = {name: t + slope[name] for name, t in total.items()}
         n_present = member.amax(0).sum()
-        mean = mean_over_present(environment_means(loss, member), member)
-        return Step({"model": with_gradient(mean, parameters, {n: t / n_present for n, t in total.items()})}, state)
+        value = mean_over_present(environment_means(loss, member), member)
+        for name, p in parameters.items():
+            value = chained(value, total[name] / n_present, p)
+        return Step({"model": value}, state)

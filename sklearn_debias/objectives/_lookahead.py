@@ -66,9 +66,8 @@ def look_ahead(
         Like ``arguments``; all detached.
     """
     x, y = meta
-    learning = {name for name, p in net.module.named_parameters() if p.requires_grad}
     every = {name: p.detach() for name, p in net.parameters.items()}
-    names = [name for name in every if name in learning]
+    names = list(net.trainable)
 
     def training_loss(phi: tuple[Tensor, ...], *given: Tensor) -> Tensor:
         return loss(replace(net, params={**every, **dict(zip(names, phi, strict=True))}), *given)
