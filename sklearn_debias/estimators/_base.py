@@ -3,7 +3,7 @@
 import copy
 from collections.abc import Callable, Generator, Mapping
 from contextlib import closing
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -16,7 +16,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
-from sklearn_debias.core import Phase
+from sklearn_debias.core import Net, Phase
 from sklearn_debias.estimators._devices import make_prepare, on_own_terms
 from sklearn_debias.estimators._docs import fill
 from sklearn_debias.estimators._errors import readable_errors, warn
@@ -27,8 +27,9 @@ from sklearn_debias.estimators._observers import CallbackBridge
 from sklearn_debias.estimators._params import FITTED, SHARED_CONSTRAINTS, NetParams, forget
 from sklearn_debias.estimators._probe import is_small
 from sklearn_debias.estimators._rows import Rows, choose_rows
+from sklearn_debias.estimators._targets import encode_known
 from sklearn_debias.exceptions import DivergedError
-from sklearn_debias.training import Source, Streams, padded
+from sklearn_debias.training import Opened, Source, Streams, padded
 
 HEAD_ROWS = 256
 REVIEW_ROWS = 2048
@@ -247,11 +248,26 @@ class BaseDebiasClassifier(NetParams, CallbackSupportMixin, ClassifierMixin, Bas
         with on_own_terms(small=small), readable_errors(self), closing(self._outputs(source)) as batches:
             return np.concatenate(list(batches))
 
+    def _opened(self, X: Any, y: Any = None) -> Opened:
+        """Rows, and the network that predicts, for attacks and attention maps; precise where `predict` is."""
+        check_is_fitted(self)
+        inputs = open_inputs(self, X, reset=False)
+        y = None if y is None else torch.from_numpy(encode_known(self.classes_, y, len(inputs.source)))
+        module, rows = self._predictor()
+        prepare = make_prepare(self, next(module.parameters()).device)
+        prepare = replace(prepare, dtype=next(module.parameters()).dtype)
+        small = is_small(self.module_, self.input_shape_)
+        return Opened(Net(module).frozen(), inputs.source, prepare, y, inputs.low, inputs.high, small, rows)
+
+    def _predictor(self) -> tuple[nn.Module, int | None]:
+        """The module as `predict` runs it, and the rows of a batch."""
+        if len(self.input_shape_) == 1:  # heads: in float64, where the order of sums hardly matters
+            return copy.deepcopy(self.module_).double().cpu(), HEAD_ROWS
+        return self.module_, None
+
     def _outputs(self, source: Source) -> Generator[np.ndarray, None, None]:
         """Logits of a few rows after another."""
-        module, rows = self.module_, None
-        if len(self.input_shape_) == 1:  # heads: in float64, where the order of sums hardly matters
-            module, rows = copy.deepcopy(module).double().cpu(), HEAD_ROWS
+        module, rows = self._predictor()
         prepare = make_prepare(self, next(module.parameters()).device)
 
         @torch.inference_mode()

@@ -5,6 +5,7 @@ from sklearn_debias.training._blame import blamed
 from sklearn_debias.training._engine import Engine, Observer, Roles
 from sklearn_debias.training._feed import Feed, Prepare, padded
 from sklearn_debias.training._members import Member
+from sklearn_debias.training._opened import Opened, open_model
 from sklearn_debias.training._sizes import n_bytes
 from sklearn_debias.training._sources import ArraySource, DatasetSource, ImageSource, Source
 from sklearn_debias.training._stacked_optimizers import optimizer_settings
@@ -22,6 +23,7 @@ __all__ = [
     "Member",
     "Noise",
     "Observer",
+    "Opened",
     "Prepare",
     "Roles",
     "Source",
@@ -32,6 +34,7 @@ __all__ = [
     "crop_flip",
     "fingerprint",
     "n_bytes",
+    "open_model",
     "optimizer_settings",
     "padded",
     "structure",
