@@ -1,11 +1,13 @@
 """scikit-learn estimators that learn what matters instead of the shortcut."""
 
 from sklearn_debias.estimators import (
+    AdversarialTrainingClassifier,
     AFRClassifier,
     BiasAdvClassifier,
     ClassScaling,
     CRTClassifier,
     DFRClassifier,
+    DHATClassifier,
     ERMClassifier,
     FishClassifier,
     GroupDROClassifier,
@@ -18,15 +20,18 @@ from sklearn_debias.estimators import (
     MetaSAugClassifier,
     MetaWeightNetClassifier,
     MixUpClassifier,
+    UIATClassifier,
     ULEClassifier,
 )
 
 __all__ = [
     "AFRClassifier",
+    "AdversarialTrainingClassifier",
     "BiasAdvClassifier",
     "CRTClassifier",
     "ClassScaling",
     "DFRClassifier",
+    "DHATClassifier",
     "ERMClassifier",
     "FishClassifier",
     "GroupDROClassifier",
@@ -39,6 +44,7 @@ __all__ = [
     "MetaSAugClassifier",
     "MetaWeightNetClassifier",
     "MixUpClassifier",
+    "UIATClassifier",
     "ULEClassifier",
     "__version__",
 ]

@@ -20,6 +20,12 @@ def one_thread():
     torch.set_num_threads(1)
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_setupnodes():
+    """NumPy, SciPy and torch read this as they are imported; processes side by side would else share their cores."""
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
 @pytest.fixture(autouse=True)
 def same_start():
     """Modules that a test draws from torch's global generator do not depend on the tests before it."""

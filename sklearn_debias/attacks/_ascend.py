@@ -56,13 +56,14 @@ def ascend(
     tensor([[0.5000, 0.5000]])
     """
     gradient = grad(lambda delta: loss(x + delta).sum())
-    delta = torch.zeros_like(x) if start is None else start
-    if start is not None and clip is not None:
-        delta = (x + start).clamp(*clip) - x
+    delta = torch.zeros_like(x) if start is None else within(x, start, clip)
     with torch.no_grad():  # the gradients inside are taken all the same; nothing outside is recorded
         for _ in range(n_steps):
             step = sign * ball.step_size * ball.direction(gradient(delta))
-            delta = ball.project(delta + step)
-            if clip is not None:
-                delta = (x + delta).clamp(*clip) - x
+            delta = within(x, ball.project(delta + step), clip)
         return (x + delta).detach()
+
+
+def within(x: Tensor, delta: Tensor, clip: tuple[Bound, Bound] | None) -> Tensor:
+    """The perturbation that is left of ``delta`` when ``x + delta`` is clipped."""
+    return delta if clip is None else (x + delta).clamp(*clip) - x

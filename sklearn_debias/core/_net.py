@@ -30,6 +30,8 @@ class Net:
         Parameters by name; None means the live ones of ``module``.
     noise : context manager, default=None
         Entered around every forward pass: the random stream of dropout and its like.
+    statistics : bool, default=False
+        Whether a forward pass with given parameters moves the module's buffers, as one with live parameters does.
 
     Examples
     --------
@@ -43,6 +45,7 @@ class Net:
     module: nn.Module
     params: Mapping[str, Tensor] | None = None
     noise: AbstractContextManager | None = None
+    statistics: bool = False
 
     def __call__(self, x: Tensor) -> Tensor:
         """Logits (b, k) of ``x``."""
@@ -123,9 +126,13 @@ class Net:
             return self._twin
         return Net(self._twin.module, {name: p.detach() for name, p in self.params.items()})
 
+    def detached(self) -> "Net":
+        """Return the same net without gradient by its parameters, in the mode it is in; buffers are left alone."""
+        return replace(self, params={name: p.detach() for name, p in self.parameters.items()}, statistics=False)
+
     def moved(self, delta: Mapping[str, Tensor]) -> "Net":
-        """Return the net at ``theta - delta``, still differentiable in both."""
-        return replace(self, params={name: p - delta[name] for name, p in self.parameters.items()})
+        """Return the net at ``theta - delta``, still differentiable in both; parameters without a delta stay."""
+        return replace(self, params={n: p - delta[n] if n in delta else p for n, p in self.parameters.items()})
 
     @cached_property
     def _twin(self) -> "Net":
@@ -150,7 +157,8 @@ class Net:
             if _is_plain_linear(part):  # the head of every virtual step: functional_call costs more than the layer
                 return F.linear(x, self.params[f"{prefix}weight"], self.params.get(f"{prefix}bias"))
             state = {name.removeprefix(prefix): p for name, p in self.params.items() if name.startswith(prefix)}
-            buffers = ((name, b.clone()) if part.training else (name, b) for name, b in part.named_buffers())
+            copied = part.training and not self.statistics
+            buffers = ((name, b.clone()) if copied else (name, b) for name, b in part.named_buffers())
             return functional_call(part, dict(chain(buffers, state.items())), (x,))
 
 

@@ -4,6 +4,7 @@ from sklearn_debias.datasets._attributes import attribute_long_tail
 from sklearn_debias.datasets._bar import read_bar
 from sklearn_debias.datasets._biased_mnist import colour_mnist, patch_mnist
 from sklearn_debias.datasets._binary_mnist import binary_colour_mnist
+from sklearn_debias.datasets._corrupted import corrupted_images
 from sklearn_debias.datasets._digits import load_biased_digits
 from sklearn_debias.datasets._embeddings import make_spurious_embeddings
 from sklearn_debias.datasets._folder import data_folder
@@ -17,6 +18,7 @@ __all__ = [
     "balanced_indices",
     "binary_colour_mnist",
     "colour_mnist",
+    "corrupted_images",
     "data_folder",
     "flip_labels",
     "glt_split",

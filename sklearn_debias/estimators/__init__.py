@@ -1,10 +1,12 @@
 """The estimators, one file per method."""
 
+from sklearn_debias.estimators._adversarial_training import AdversarialTrainingClassifier
 from sklearn_debias.estimators._afr import AFRClassifier
 from sklearn_debias.estimators._biasadv import BiasAdvClassifier
 from sklearn_debias.estimators._class_scaling import ClassScaling
 from sklearn_debias.estimators._crt import CRTClassifier
 from sklearn_debias.estimators._dfr import DFRClassifier
+from sklearn_debias.estimators._dhat import DHATClassifier
 from sklearn_debias.estimators._erm import ERMClassifier
 from sklearn_debias.estimators._fish import FishClassifier
 from sklearn_debias.estimators._group_dro import GroupDROClassifier
@@ -16,14 +18,17 @@ from sklearn_debias.estimators._long_tail import LongTailClassifier
 from sklearn_debias.estimators._meta_iada import MetaIADAClassifier
 from sklearn_debias.estimators._meta_weight_net import MetaWeightNetClassifier
 from sklearn_debias.estimators._mixup import MixUpClassifier
+from sklearn_debias.estimators._uiat import UIATClassifier
 from sklearn_debias.estimators._ule import ULEClassifier
 
 __all__ = [
     "AFRClassifier",
+    "AdversarialTrainingClassifier",
     "BiasAdvClassifier",
     "CRTClassifier",
     "ClassScaling",
     "DFRClassifier",
+    "DHATClassifier",
     "ERMClassifier",
     "FishClassifier",
     "GroupDROClassifier",
@@ -36,5 +41,6 @@ __all__ = [
     "MetaSAugClassifier",
     "MetaWeightNetClassifier",
     "MixUpClassifier",
+    "UIATClassifier",
     "ULEClassifier",
 ]

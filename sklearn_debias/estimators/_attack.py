@@ -3,7 +3,7 @@
 import zlib
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -14,9 +14,12 @@ from sklearn_debias.core import Net
 from sklearn_debias.estimators._errors import warn
 from sklearn_debias.estimators._inputs import Inputs
 from sklearn_debias.objectives import BiasAdv
+from sklearn_debias.objectives._inner_attack import InnerAttack
 from sklearn_debias.training import Prepare, Source, padded
 
 STILL = 0.01  # of epsilon: less is no attack
+
+Attack = TypeVar("Attack", BiasAdv, InnerAttack)
 
 
 def read_clip(clip: Any) -> tuple[np.ndarray, np.ndarray] | None:
@@ -49,8 +52,8 @@ def clip_tensors(clip: Any, shape: tuple[int, ...], dtype: torch.dtype) -> tuple
     return tuple(bound.view(dims) if bound.ndim else bound for bound in tensors)
 
 
-def check_ball(params: Mapping[str, Any], inputs: Inputs) -> None:
-    """Raise where `epsilon` exceeds the range of the data, or `clip` does not hold them."""
+def check_ball(params: Mapping[str, Any], inputs: Inputs, name: str = "epsilon") -> None:
+    """Raise where `epsilon`, by the name it has, exceeds the range of the data, or `clip` does not hold them."""
     bounds = read_clip(params["clip"])
     if bounds is None and not 0 <= inputs.low <= inputs.high <= 1:
         return
@@ -58,19 +61,20 @@ def check_ball(params: Mapping[str, Any], inputs: Inputs) -> None:
     if inputs.low < low - 1e-6 or inputs.high > high + 1e-6:
         raise ValueError(
             f"`clip`={params['clip']!r} must hold X, which reaches from {inputs.low:g} to {inputs.high:g}: clipping "
-            f"would throw samples far out of the ball. Widen it, or use clip=None."
+            f"would throw samples far out of the ball. Widen it, or use clip=None; or scale X, and let `normalize` "
+            f"standardise it inside the module."
         )
     epsilon, norm = params["epsilon"], params["norm"]
     reach = high - low if norm == "linf" else (high - low) * np.sqrt(np.prod(inputs.shape))
     if epsilon > reach:
         raise ValueError(
-            f"`epsilon`={epsilon} is larger than the whole range of the data ({low:g} to {high:g}, "
+            f"`{name}`={epsilon} is larger than the whole range of the data ({low:g} to {high:g}, "
             f"{reach:g} in the {norm} norm). It is in the units of X: divide by 255 where you think in "
             f"grey levels."
         )
 
 
-def placed(attack: BiasAdv, device: torch.device) -> BiasAdv:
+def placed(attack: Attack, device: torch.device) -> Attack:
     """The attack with its range on ``device``."""
     return replace(attack, clip=attack.clip and tuple(bound.to(device) for bound in attack.clip))
 

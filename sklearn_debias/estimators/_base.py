@@ -118,6 +118,16 @@ class BaseDebiasClassifier(NetParams, CallbackSupportMixin, ClassifierMixin, Bas
     def _check_modules(self, roles: nn.ModuleDict, example: Callable[[str], torch.Tensor]) -> None:
         """Raise where the networks do not suit the method; ``example(role)`` gives two rows."""
 
+    def _settled(
+        self, phases: tuple[Phase, ...], roles: nn.ModuleDict, example: Callable[[str], torch.Tensor]
+    ) -> tuple[Phase, ...]:
+        """The phases, with what only the networks tell."""
+        return phases
+
+    def _aligned_views(self) -> frozenset[str]:
+        """Names of the further inputs, images of their own, that are augmented as the rows of X are."""
+        return frozenset()
+
     def _inspect(self, phase: Phase, state: dict, rows: Rows) -> None:
         """Look at the state a phase begins with."""
 
@@ -148,6 +158,7 @@ class BaseDebiasClassifier(NetParams, CallbackSupportMixin, ClassifierMixin, Bas
         sample_weight: Any = None,
         others: Any = None,
         meta: Any = None,
+        extra: Any = None,
     ) -> Any:
         self._forget()
         self._check_params()
@@ -156,6 +167,7 @@ class BaseDebiasClassifier(NetParams, CallbackSupportMixin, ClassifierMixin, Bas
             "validation_data": validation_data,
             "others": others or {},
             "meta": meta,
+            "extra": extra,
         }
         try:
             with on_own_terms(small=False), readable_errors(self):

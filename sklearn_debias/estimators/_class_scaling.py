@@ -2,17 +2,21 @@
 
 import numbers
 from collections.abc import Callable
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
+import torch
 from scipy.special import log_softmax, softmax
 from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, _fit_context, clone
 from sklearn.exceptions import NotFittedError
+from sklearn.frozen import FrozenEstimator
 from sklearn.utils import get_tags, indexable
 from sklearn.utils._param_validation import HasMethods, Interval
 from sklearn.utils.validation import _num_samples, check_is_fitted
+from torch import nn
 
+from sklearn_debias.core import Net, SplitModule
 from sklearn_debias.estimators._cells import describe_groups
 from sklearn_debias.estimators._errors import warn
 from sklearn_debias.estimators._halves import all_or_nothing, split_by
@@ -23,7 +27,7 @@ from sklearn_debias.estimators._rows import _rows_of
 from sklearn_debias.estimators._scales import Sweep
 from sklearn_debias.estimators._targets import encode_known, encode_target
 from sklearn_debias.metrics import get_scorer
-from sklearn_debias.training import Streams
+from sklearn_debias.training import Opened, Streams, open_model
 
 TINY = np.finfo(np.float64).tiny
 
@@ -192,6 +196,17 @@ class ClassScaling(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         check_is_fitted(self)
         return self._log_proba(plain(X, "X")) + np.log(self.scale_)
 
+    def _opened(self, X: Any, y: Any = None) -> Opened:
+        """Rows, and the network that gives the scaled logarithms, for attacks and attention maps."""
+        check_is_fitted(self)
+        frozen = isinstance(self.estimator_, FrozenEstimator)
+        opened = open_model(self.estimator_.estimator if frozen else self.estimator_, plain(X, "X"), y)
+        module: Any = opened.net.module
+        shift = torch.from_numpy(np.log(self.scale_)).to(opened.prepare.device, opened.prepare.dtype)
+        whole = not (hasattr(module, "body") and hasattr(module, "head"))
+        scaled = _ScaledLogits(module, shift) if whole else SplitModule(module.body, _ScaledLogits(module.head, shift))
+        return replace(opened, net=Net(scaled).frozen())
+
     def predict_log_proba(self, X: Any) -> np.ndarray:
         """Logarithms of the scaled probabilities, shape (n, classes)."""
         return log_softmax(self._scaled(X), axis=1)
@@ -209,6 +224,20 @@ class ClassScaling(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.input_tags = get_tags(self.estimator).input_tags
         return tags
+
+
+class _ScaledLogits(nn.Module):
+    """Logarithms of the scaled probabilities, up to a constant."""
+
+    shift: torch.Tensor
+
+    def __init__(self, logits: nn.Module, shift: torch.Tensor) -> None:
+        super().__init__()
+        self.logits = logits
+        self.register_buffer("shift", shift)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.log_softmax(self.logits(x), dim=1) + self.shift
 
 
 class _Scaled(ClassifierMixin, BaseEstimator):

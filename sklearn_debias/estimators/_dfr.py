@@ -5,21 +5,25 @@ from dataclasses import KW_ONLY, dataclass
 from typing import Any, ClassVar
 
 import numpy as np
+import torch
 from scipy.special import expit, softmax
 from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
+from torch import nn
 
+from sklearn_debias.core import Net, split
 from sklearn_debias.estimators._cells import describe_groups, warn_of_empty_cells
 from sklearn_debias.estimators._errors import warn
 from sklearn_debias.estimators._halves import all_or_nothing, split_by
 from sklearn_debias.estimators._inputs import _is_dataset, plain
 from sklearn_debias.estimators._params import POSITIVE, POSITIVE_INT
-from sklearn_debias.estimators._targets import encode_target
-from sklearn_debias.training import Streams
+from sklearn_debias.estimators._targets import encode_known, encode_target
+from sklearn_debias.training import ArraySource, Opened, Prepare, Streams
 
+HEAD_ROWS = 256
 _LIBLINEAR = threading.Lock()  # it draws from one generator of the whole process, without the GIL
 
 
@@ -197,6 +201,21 @@ class DFRClassifier(ClassifierMixin, BaseEstimator):
             fits = [(f.coef_[0], f.intercept_[0], f.n_iter_[0]) for f in (model.fit(X, y == c) for c in classes)]
         coef, intercept, n_iter = zip(*fits, strict=True)
         return np.stack(coef), np.array(intercept), int(max(n_iter))
+
+    def _opened(self, X: Any, y: Any = None) -> Opened:
+        """Rows, and the scores as a linear layer, for attacks and attention maps."""
+        check_is_fitted(self)
+        X = self._matrix(X, reset=False)
+        y = None if y is None else torch.from_numpy(encode_known(self.classes_, y, len(X)))
+        blank = np.zeros((int(len(self.classes_) == 2), 1))  # of two classes the first has the score 0
+        weight = np.vstack([blank * self.coef_[:1], self.coef_])
+        layer = nn.Linear(weight.shape[1], weight.shape[0], dtype=torch.float64)
+        with torch.no_grad():
+            layer.weight.copy_(torch.from_numpy(weight))
+            layer.bias.copy_(torch.from_numpy(np.concatenate([blank[:, 0], self.intercept_])))
+        prepare = Prepare(torch.device("cpu"), torch.float64)
+        net = Net(split(layer)).frozen()
+        return Opened(net, ArraySource(X), prepare, y, float(X.min()), float(X.max()), small=True, rows=HEAD_ROWS)
 
     def decision_function(self, X: Any) -> np.ndarray:
         """Scores of the classes, shape (n, classes), or (n,) for two: the second's."""

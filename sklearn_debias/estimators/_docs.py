@@ -22,9 +22,10 @@ SHARED_PARAMETERS = """\
         More arguments go into ``net_params``, e.g. ``optimizer__momentum``.
     weight_decay : float, default=1e-4
         The optimiser's, at least 0.
-    lr_schedule : callable, default=None
+    lr_schedule : "drops", callable or None, default=None
         A torch scheduler class or partial, ``lr_schedule(optimizer)``; applied to every network that looks at X,
-        stepped per epoch, restarted in each phase that does not continue the one before.
+        stepped per epoch, restarted in each phase that does not continue the one before. "drops" divides the
+        rate by 10 after 80 % of the epochs, and again after 90 %.
     augment : "crop-flip", callable or None, default=None
         Augmentation of each training batch on the device: random crop after padding and horizontal flip,
         or any function of a batch (b, ...).
@@ -109,7 +110,34 @@ META_ARGUMENTS = """\
         rows out of X, see ``meta_size``; what is scored afterwards is never used.
 """
 
+ATTACK_PARAMETERS = """\
+    epsilon : float, default=8/255
+        Radius of the attack in training, in the units of X (of [0, 1] for uint8 images), at least 0.
+    step_size : float or None, default=2/255
+        Length of one of its steps; None is 2.5 epsilon / n_steps, at most epsilon.
+    n_steps : int, default=10
+        Its steps, at least 1.
+    norm : {"linf", "l2"}, default="linf"
+        Norm of the radius.
+    clip : "auto", (low, high) or None, default="auto"
+        Valid range of X, as numbers or one per channel. "auto" is (0, 1) for images, and None for 2-D X.
+    attack_mode : {"train", "eval"}, default="train"
+        Mode of the model under attack. "train" normalises by the statistics of the attacked batch and draws
+        dropout anew at each step. BatchNorm's running statistics are those of the batches the loss sees, either way.
+    awp : float, default=0
+        Adversarial weight perturbation: take the loss at weights moved against the model by this share of each
+        layer's norm. 0 is none; 0.01 is usual on CIFAR-10.
+"""
+
+EXTRA_ARGUMENTS = """\
+    X_extra, y_extra : array-like of m rows, default=None
+        More training rows, generated ones for instance: every epoch visits them, too. They never serve as
+        validation rows. m must differ from n, or cross-validation would slice them.
+"""
+
 SHARED = {
+    "attack_parameters": ATTACK_PARAMETERS,
+    "extra_arguments": EXTRA_ARGUMENTS,
     "meta_parameters": META_PARAMETERS,
     "meta_arguments": META_ARGUMENTS,
     "shared_parameters": SHARED_PARAMETERS,
@@ -123,7 +151,7 @@ def fill(doc: str, owner: Any = None) -> str:
     doc = inspect.cleandoc(doc)  # what Python 3.13 compiles has lost the margin already
     for name, text in SHARED.items():
         doc = doc.replace(f"{{{name}}}", textwrap.dedent(text).rstrip())
-    for name in ("lr", "max_epochs", "optimizer"):
+    for name in ("lr", "max_epochs", "optimizer", "weight_decay", "lr_schedule"):
         value = getattr(owner, name, None)
         if value is not None:
             shown = f'"{value}"' if isinstance(value, str) else f"{value:g}"

@@ -1,7 +1,8 @@
 """One fit: rows, modules, phases."""
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from itertools import takewhile
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from sklearn_debias.estimators._errors import warn
 from sklearn_debias.estimators._frozen import features_by_role, features_of, heads_of, on_features
 from sklearn_debias.estimators._inputs import Inputs, image_size, open_inputs
 from sklearn_debias.estimators._observers import Monitor, open_scorer
-from sklearn_debias.estimators._params import OPTIMIZERS, check_callbacks, check_normalize, split_net_params
+from sklearn_debias.estimators._params import OPTIMIZERS, check_callbacks, check_normalize, drops, split_net_params
 from sklearn_debias.estimators._probe import (
     check_gradient,
     check_module,
@@ -64,6 +65,7 @@ class Fit:
         for role in roles:
             self.roles[role] = self._build(role)
         estimator._check_modules(self.roles, self._example)
+        self.phases = estimator._settled(self.phases, self.roles, self._example)
         self.frozen = estimator.freeze == "body" and estimator.augment is None and not estimator._looks_below_head()
         self.trained = heads_of(self.roles, self.helpers) if self.frozen else self.roles
         for name in sorted(self.softmax):
@@ -140,7 +142,8 @@ class Fit:
             source, others = features_by_role(views, self.prepare)
         merge = has_batch_norm(self.trained) or estimator._min_batch() > 1
         options = {"augment": self._augment(), "merge_single": merge, "loader": self.loader, "others": others}
-        return Feed(source, columns, self.prepare, estimator.batch_size, **options, meta=self._meta())
+        aligned = estimator._aligned_views()
+        return Feed(source, columns, self.prepare, estimator.batch_size, **options, meta=self._meta(), aligned=aligned)
 
     def _meta(self) -> Feed | None:
         if self.rows.meta is None:
@@ -205,13 +208,21 @@ class Fit:
                     state,
                     self.epochs(phase, data, state),
                     amp=estimator.amp,
-                    lr_schedule=estimator.lr_schedule,
+                    lr_schedule=self.schedule(phase),
                     observers=(bridge, *([monitor] if monitor and last else [])),
                 )
                 history += [dict(row) for row in engine.history]
             if monitor is not None:
                 monitor.restore(engine)
         return self.finish(engine, states, history)
+
+    def schedule(self, phase: Phase) -> Callable | None:
+        """What makes the learning-rate schedule of a phase, and of those that continue it."""
+        if self.estimator.lr_schedule != "drops":
+            return self.estimator.lr_schedule
+        first = self.phases.index(phase)
+        after = takewhile(lambda later: later.continues, self.phases[first + 1 :])
+        return drops(phase.max_epochs + sum(later.max_epochs for later in after))
 
     def finish(self, engine: Engine, states: dict[str, Mapping[str, Tensor]], history: list[dict]) -> Engine:
         """Set what is known after the last phase."""

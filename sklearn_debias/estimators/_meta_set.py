@@ -4,12 +4,10 @@ import os
 from typing import Any
 
 import numpy as np
-from sklearn.utils.validation import _num_samples
 
+from sklearn_debias.estimators._beside import rows_beside
 from sklearn_debias.estimators._errors import warn
-from sklearn_debias.estimators._inputs import open_inputs
-from sklearn_debias.estimators._targets import encode_known
-from sklearn_debias.training import ImageSource, Source, blamed
+from sklearn_debias.training import ImageSource, Source
 
 CHUNK = 1024  # rows looked at together
 SHARE = 5  # a class gives at most one row in so many
@@ -17,19 +15,9 @@ SHARE = 5  # a class gives at most one row in so many
 
 def given_meta(estimator: Any, X: Any, y: Any, training: Source) -> tuple[Source, np.ndarray]:
     """Check the meta set that ``fit`` was given; its rows and class codes."""
-    if X is None or y is None:
-        missing, given = ("X_meta", "y_meta") if X is None else ("y_meta", "X_meta")
-        raise ValueError(f"`{missing}` must be given with `{given}`.")
-    with blamed("X_meta", "It must be like X, with one label per row in `y_meta`."):
-        n = _num_samples(X)
-    if n == len(training):
-        raise ValueError(
-            f"`X_meta` must not have as many rows as X, {len(training)}: cross-validation would slice it as if it "
-            f"were aligned with X. Pass fewer rows, or leave it out to hold rows out of X."
-        )
-    with blamed("X_meta", "It must be like X, with one label per row in `y_meta`."):
-        source = open_inputs(estimator, X, reset=False).source
-    codes = encode_known(estimator.classes_, y, len(source), "y_meta", "X_meta")
+    advice = "Pass fewer rows, or leave it out to hold rows out of X."
+    inputs, codes = rows_beside(estimator, "meta", X, y, len(training), advice)
+    source = inputs.source
     missing_classes = np.setdiff1d(np.arange(len(estimator.classes_)), codes)
     if len(missing_classes):
         raise ValueError(

@@ -1,6 +1,8 @@
 """Constructor parameters that all torch estimators share: constraints, and dunder access to skorch."""
 
 import numbers
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,6 +17,7 @@ FITTED = (
     "_attack",
     "_method",
     "_characteristics_seen",
+    "_maps_given",
 )  # private, and gone before the next fit
 MOMENTUM = 0.9
 PREFIXES = ("module", "optimizer", "callbacks", "iterator_train")
@@ -33,7 +36,7 @@ SHARED_CONSTRAINTS: dict[str, list] = {
     "batch_size": POSITIVE_INT,
     "optimizer": [StrOptions(set(OPTIMIZERS)), callable],
     "weight_decay": NON_NEGATIVE,
-    "lr_schedule": [callable, None],
+    "lr_schedule": [StrOptions({"drops"}), callable, None],
     "augment": [StrOptions({"crop-flip"}), callable, None],
     "normalize": [StrOptions({"imagenet"}), tuple, list, None],
     "image_size": [Interval(numbers.Integral, 1, None, closed="left"), tuple, list, None],
@@ -140,6 +143,12 @@ def check_normalize(normalize: Any, size: int) -> None:
 def momentum(estimator: Any) -> dict[str, Any]:
     """The optimiser "sgd", by name, has the papers' momentum."""
     return {"optimizer__momentum": MOMENTUM} if estimator.optimizer == "sgd" else {}
+
+
+def drops(epochs: int) -> Callable[[torch.optim.Optimizer], Any]:
+    """What makes the schedule "drops" of so many epochs: a tenth after 80 % of them, and again after 90 %."""
+    milestones = [-(-8 * epochs // 10), -(-9 * epochs // 10)]  # rounded up
+    return partial(torch.optim.lr_scheduler.MultiStepLR, milestones=milestones, gamma=0.1)
 
 
 def refuse_drop_last(estimator: Any, reason: str) -> None:

@@ -10,12 +10,16 @@ from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import _check_sample_weight
 from torch.utils.data import Dataset, Subset
 
+from sklearn_debias.estimators._beside import with_extra
 from sklearn_debias.estimators._cells import bias_facts
 from sklearn_debias.estimators._inputs import Inputs, open_inputs, plain
 from sklearn_debias.estimators._meta_set import given_meta
 from sklearn_debias.estimators._targets import encode_known, encode_target, hold_out
 from sklearn_debias.metrics import encode_bias, group_cells
 from sklearn_debias.training import Source, Streams, blamed
+
+
+ARGUMENTS = {"student": "X_student", "attention_maps": "attention_maps"}  # of fit, that hold a row for each of X
 
 
 @dataclass
@@ -63,6 +67,7 @@ def choose_rows(
     streams: Streams,
     others: Mapping[str, Any],
     meta: tuple[Any, Any] | None = None,
+    extra: tuple[Any, Any] | None = None,
 ) -> Rows:
     """Check what ``fit`` was given, set what is known of the data on the estimator, and split it."""
     inputs = open_inputs(estimator, X, reset=True)
@@ -95,9 +100,12 @@ def choose_rows(
         codes = np.searchsorted(present, codes)
     group, cells = _describe_bias(estimator, classes[codes[train]], bias, train)
     weight = None if weight is None else weight[train] / weight[train].mean()
-    views = {role: _open_view(estimator, view, n, f"X_{role}") for role, view in others.items()}
+    views = {name: _open_view(estimator, view, n, ARGUMENTS[name]) for name, view in others.items()}
     ahead = None if meta is None else given_meta(estimator, *meta, inputs.source)
-    return Rows(inputs, train, codes[train], group, cells, weight, validation, views, ahead)
+    rows = Rows(inputs, train, codes[train], group, cells, weight, validation, views, ahead)
+    if extra is not None:
+        with_extra(estimator, rows, *extra)
+    return rows
 
 
 def _open_view(estimator: Any, X: Any, n: int, name: str) -> Inputs:

@@ -55,7 +55,7 @@ def check_fit(fit: Fit, engine: Engine) -> None:
                 )
     try:
         optimizer_settings(engine.optimizer_)
-        engine.fresh_optimizer(fit.estimator.lr_schedule)
+        engine.fresh_optimizer(fit.schedule(fit.phases[0]))
         check_schedule(engine.schedule)
     except (TypeError, ValueError) as error:
         raise NotStackableError(str(error)) from error

@@ -106,7 +106,7 @@ class Trial:
             epochs=lambda phase, state: fit.epochs(phase, data, state),
             inspect=lambda phase, state: self.estimator._inspect(phase, dict(state), fit.rows),
             lane=(id(fit.feed), self.estimator._streams.entropy),
-            lr_schedule=self.estimator.lr_schedule,
+            schedule=fit.schedule,
         )
 
     def close(self) -> None:

@@ -1,5 +1,11 @@
 """Pure loss functions: tensors in, one value per sample or a scalar out."""
 
+from sklearn_debias.losses._adversarial import (
+    background_residual,
+    batch_background_residual,
+    boosted_cross_entropy,
+    kl_divergence,
+)
 from sklearn_debias.losses._alignment import (
     SALIENCIES,
     class_opposition,
@@ -36,7 +42,10 @@ from sklearn_debias.losses._membership import membership
 
 __all__ = [
     "SALIENCIES",
+    "background_residual",
     "balanced_softmax_loss",
+    "batch_background_residual",
+    "boosted_cross_entropy",
     "class_balanced_weights",
     "class_opposition",
     "coral_distance",
@@ -47,6 +56,7 @@ __all__ = [
     "gce_weight",
     "generalized_cross_entropy",
     "irm_penalty",
+    "kl_divergence",
     "ldam_loss",
     "ldam_margins",
     "logit_adjusted_loss",

@@ -1,9 +1,11 @@
 """One paper, one file: the objectives as pure steps."""
 
+from sklearn_debias.objectives._adversarial_training import AdversarialTraining
 from sklearn_debias.objectives._afr import ERMOnPart, ReweightHead
 from sklearn_debias.objectives._biasadv import BiasAdv
 from sklearn_debias.objectives._characteristics import Samples, fifteen
 from sklearn_debias.objectives._crt import RetrainHead
+from sklearn_debias.objectives._dhat import DHAT
 from sklearn_debias.objectives._erm import ERM
 from sklearn_debias.objectives._fish import Fish
 from sklearn_debias.objectives._group_dro import GroupDRO
@@ -16,13 +18,17 @@ from sklearn_debias.objectives._meta_iada import IADA, LearnStrategy
 from sklearn_debias.objectives._meta_saug import MetaSAug
 from sklearn_debias.objectives._meta_weight_net import LearnWeights, WeightedByNet
 from sklearn_debias.objectives._mixup import MixUp
+from sklearn_debias.objectives._uiat import UIAT
 from sklearn_debias.objectives._ule import ULE
 
 __all__ = [
+    "DHAT",
     "ERM",
     "IADA",
     "ISDA",
+    "UIAT",
     "ULE",
+    "AdversarialTraining",
     "BiasAdv",
     "ERMOnPart",
     "Fish",

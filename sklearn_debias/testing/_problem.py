@@ -86,7 +86,9 @@ class Problem:
         prepare = Prepare(torch.device("cpu"), self.dtype)
         ahead = torch.randn(N_META, N_FEATURES, generator=generator, dtype=torch.float64)
         meta = Feed(ArraySource(ahead.numpy()), {"y": torch.arange(N_META) % N_CLASSES}, prepare, BATCH_SIZE)
-        self.feed = Feed(ArraySource(x.numpy()), columns, prepare, BATCH_SIZE, meta=meta)
+        maps = torch.rand(N_SAMPLES, N_FEATURES, generator=generator, dtype=torch.float64)
+        others = {"attention_maps": ArraySource(maps.numpy())} if "attention_maps" in self.objective.requires else {}
+        self.feed = Feed(ArraySource(x.numpy()), columns, prepare, BATCH_SIZE, others=others, meta=meta)
 
     @property
     def data(self) -> Data:

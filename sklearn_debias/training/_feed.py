@@ -112,6 +112,8 @@ class Feed:
         The same rows as the roles see them that do not take ``source``.
     meta : Feed, default=None
         The meta set: a batch of it goes with each batch.
+    aligned : frozenset of str
+        Those of ``others`` that are images of the same size and are augmented with the rows.
     """
 
     source: Source
@@ -123,6 +125,7 @@ class Feed:
     loader: Mapping[str, Any] = field(default_factory=dict)
     others: Mapping[str, Source] = field(default_factory=dict)
     meta: "Feed | None" = None
+    aligned: frozenset[str] = frozenset()
 
     def __len__(self) -> int:
         return len(self.source)
@@ -199,6 +202,18 @@ class Feed:
         columns: dict[str, Any] = {name: column.index_select(0, rows) for name, column in self.on_device.items()}
         return Batch(self._fetch(self.source, self.resident, rows), index=rows, inputs=self.views(rows), **columns)
 
+    def augmented(
+        self, x: Tensor, views: dict[str, Tensor], generator: torch.Generator
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """The rows, and what is aligned with them, under the same draws."""
+        if self.augment is None:
+            return x, views
+        together = {name: view for name, view in views.items() if name in self.aligned}
+        whole = torch.cat([x, *together.values()], dim=1) if together else x
+        whole = self.augment(whole, generator)
+        own, *rest = whole.split([x.shape[1], *(view.shape[1] for view in together.values())], dim=1)
+        return own, {**views, **dict(zip(together, rest, strict=True))}
+
     def _fetch(self, source: Source, resident: Tensor | None, rows: Tensor) -> Tensor:
         return self.prepare(source.take(rows.cpu().numpy()) if resident is None else resident.index_select(0, rows))
 
@@ -242,14 +257,12 @@ class Epochs:
     def __iter__(self) -> Iterator[Batch]:
         columns = self.feed.on_device
         for index, raw in self._raw():
-            x = self.feed.prepare(raw)
-            if self.feed.augment is not None:
-                x = self.feed.augment(x, self.augment)
+            x, inputs = self.feed.augmented(self.feed.prepare(raw), self.feed.views(index), self.augment)
             yield Batch(
                 x,
                 index=index,
                 generator=self.attack,
-                inputs=self.feed.views(index),
+                inputs=inputs,
                 meta=self.ahead(),
                 **{k: v.index_select(0, index) for k, v in columns.items()},  # type: ignore[arg-type]
             )

@@ -41,7 +41,8 @@ class Member:
         ``inspect(phase, state)`` looks at the state a phase begins with.
     lane : hashable
         Equal for members that see the same rows in the same order, unless their states ask for rows.
-    lr_schedule : callable, default=None
+    schedule : callable
+        ``schedule(phase)`` gives what makes a phase's learning-rate schedule, or None.
     states : dict
         Last state of each phase, afterwards.
     history : list of dict
@@ -58,7 +59,7 @@ class Member:
     epochs: Callable[[Phase, State], Epochs]
     inspect: Callable[[Phase, State], None]
     lane: Hashable
-    lr_schedule: Callable | None = None
+    schedule: Callable[[Phase], Callable | None]
     states: dict[str, State] = field(default_factory=dict)
     history: list[dict[str, Any]] = field(default_factory=list)
     error: Exception | None = None

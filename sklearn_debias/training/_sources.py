@@ -112,6 +112,38 @@ class DatasetSource(Source):
         return x
 
 
+class JoinedSource(Source):
+    """Rows of several sources, one after another.
+
+    Parameters
+    ----------
+    rows : tuple of Source
+        Whose rows have one shape. Where some are uint8 images and others floats, the former are scaled to [0, 1].
+    """
+
+    def __init__(self, rows: tuple[Source, ...]) -> None:
+        super().__init__(rows)
+        self.first = np.cumsum([0, *map(len, rows)])
+        self.mixed = len({source.take(np.zeros(1, dtype=int)).is_floating_point() for source in rows}) > 1
+
+    def __len__(self) -> int:
+        return int(self.first[-1]) if self.index is None else len(self.index)
+
+    def resident(self) -> bool:
+        """Whether all of them are in memory."""
+        return all(source.resident() for source in self.rows)
+
+    def _take(self, index: np.ndarray) -> Tensor:
+        owner = np.searchsorted(self.first, index, side="right") - 1
+        parts = [self._of(i, index[owner == i] - self.first[i]) for i in range(len(self.rows))]
+        back = np.argsort(np.argsort(owner, kind="stable"), kind="stable")
+        return torch.cat([part.to(parts[0].dtype) for part in parts])[torch.from_numpy(back)]
+
+    def _of(self, number: int, index: np.ndarray) -> Tensor:
+        rows = self.rows[number].take(index)
+        return rows.float() / 255 if self.mixed and rows.dtype == torch.uint8 and rows.ndim == 4 else rows
+
+
 def is_memory_map(array: Any) -> bool:
     """Whether an array, or what it is a view of, lives in a file."""
     while array is not None:

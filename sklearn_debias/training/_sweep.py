@@ -83,7 +83,7 @@ class _Run:
                 state = member.begin(member.phases[phase])
                 member.inspect(member.phases[phase], state)
                 if not member.phases[phase].continues:
-                    member.engine.fresh_optimizer(member.lr_schedule)
+                    member.engine.fresh_optimizer(member.schedule(member.phases[phase]))
             except Exception as error:
                 member.error = error
             else:

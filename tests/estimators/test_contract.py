@@ -6,11 +6,13 @@ import pytest
 
 import sklearn_debias
 from sklearn_debias import (
+    AdversarialTrainingClassifier,
     AFRClassifier,
     BiasAdvClassifier,
     ClassScaling,
     CRTClassifier,
     DFRClassifier,
+    DHATClassifier,
     ERMClassifier,
     FishClassifier,
     GroupDROClassifier,
@@ -23,6 +25,7 @@ from sklearn_debias import (
     MetaSAugClassifier,
     MetaWeightNetClassifier,
     MixUpClassifier,
+    UIATClassifier,
     ULEClassifier,
 )
 from sklearn_debias.testing import estimator_checks, parametrize_with_estimator_checks
@@ -30,6 +33,7 @@ from sklearn_debias.testing import estimator_checks, parametrize_with_estimator_
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn_debias.exceptions.DebiasWarning")  # these fits are short
 
 QUICK = {"max_epochs": 2, "batch_size": 16, "lr": 0.05}
+ATTACK = {"epsilon": 0.05, "n_steps": 2}
 
 ALL = [
     ERMClassifier(**QUICK),
@@ -64,13 +68,26 @@ ALL = [
     MetaWeightNetClassifier(**QUICK, module="mlp"),
     MetaIADAClassifier(**QUICK, validation=0.2, monitor="worst_group_accuracy"),
     MetaIADAClassifier(**QUICK, module="mlp", virtual_step="all", covariance="diagonal", meta_interval=2, warmup=0),
+    AdversarialTrainingClassifier(**QUICK, **ATTACK),
+    AdversarialTrainingClassifier(**QUICK, **ATTACK, module="mlp", loss="trades", awp=0.01, validation=0.2),
+    UIATClassifier(**QUICK, **ATTACK, norm="l2", attack_mode="eval", clip=(-9.0, 9.0)),
+    DHATClassifier(**QUICK, **ATTACK),
+    DHATClassifier(
+        **QUICK,
+        **ATTACK,
+        attention="integrated_gradients",
+        module="mlp",
+        net_params={"module__dropout": 0.5},
+        validation=0.2,
+        monitor="worst_group_accuracy",
+    ),
 ]
 
 
 def test_every_estimator_is_checked():
     public = {value for value in vars(sklearn_debias).values() if inspect.isclass(value)}
     assert {type(estimator) for estimator in ALL} == public
-    assert len(ALL) * len(list(estimator_checks())) == 32 * 14
+    assert len(ALL) * len(list(estimator_checks())) == 37 * 14
 
 
 @parametrize_with_estimator_checks(ALL)

@@ -89,7 +89,7 @@ def test_validation_does_not_move_the_order_of_batches(data):
         (BiasAdvClassifier(base="erm"), {"model_loss", "biased_loss", "base", "adversarial"}),
         (BiasAdvClassifier(base="lff"), {"model_loss", "biased_loss", "base", "adversarial", "difficulty"}),
     ],
-    ids=repr,
+    ids=["erm", "lff", "group dro", "biasadv of erm", "biasadv of lff"],
 )
 def test_history_holds_every_term(clf, terms, data):
     history = fit(clf, data.train).history_

@@ -137,3 +137,29 @@ def test_the_closed_form_is_cheaper_than_copies_and_as_good(run, tmp_path):
     assert quick < slow
     assert accuracy > float(table[0][14:].split()[0]) - 2
     assert (tmp_path / "implicit_copies.png").stat().st_size > 10_000
+
+
+@pytest.mark.slow
+def test_saliency_on_patches_is_measured_and_drawn(run, tmp_path):
+    _, *table, area, _ = run("saliency_on_patches.py")
+    share = {row[:10].strip(): float(row.split("]")[1].split("[")[0]) for row in table}
+    accuracy = {row[:10].strip(): float(row[10:].split("[")[0]) for row in table}
+    assert {"ERM", "ULE", "BiasAdv"} <= set(share)
+    assert share["ULE"] < share["ERM"] - 4
+    assert min(accuracy.values()) > 50
+    assert "6.9 % of an image" in area
+    assert (tmp_path / "saliency_on_patches.png").stat().st_size > 10_000
+
+
+@pytest.mark.slow
+def test_corruption_report_compares_four_methods(run, tmp_path):
+    header, *table, note, _ = run("corruption_report.py")
+    assert header.split() == ["ERM", "LfF", "JTT", "BiasAdv-JTT"]
+    conflicting = {row.split()[0]: [float(cell) for cell in row.split()[3::3]] for row in table}
+    assert len(conflicting) == 10
+    assert "449 and 404 images" in note
+    erm, _, jtt, _ = conflicting["mean"]
+    assert jtt > erm + 10
+    pairs = zip(conflicting["gaussian_blur"], conflicting["clean"], strict=True)
+    assert all(blurred < clean - 25 for blurred, clean in pairs)
+    assert (tmp_path / "corruption_report.png").stat().st_size > 10_000

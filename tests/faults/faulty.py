@@ -7,9 +7,11 @@ import torch
 from torch import nn
 
 from sklearn_debias import (
+    AdversarialTrainingClassifier,
     AFRClassifier,
     BiasAdvClassifier,
     CRTClassifier,
+    DHATClassifier,
     ERMClassifier,
     FishClassifier,
     GroupDROClassifier,
@@ -22,6 +24,7 @@ from sklearn_debias import (
     MetaSAugClassifier,
     MetaWeightNetClassifier,
     MixUpClassifier,
+    UIATClassifier,
     ULEClassifier,
 )
 from sklearn_debias.core import SplitModule, split
@@ -44,9 +47,13 @@ METHODS = {
     "meta_saug": MetaSAugClassifier,
     "meta_weight_net": MetaWeightNetClassifier,
     "meta_iada": MetaIADAClassifier,
+    "adversarial": AdversarialTrainingClassifier,
+    "uiat": UIATClassifier,
+    "dhat": DHATClassifier,
 }
 # The others have no code of their own between the door and the objective.
-FRONT = ("erm", "lff", "jtt", "biasadv", "ule", "afr", "fish", "meta_iada")
+FRONT = ("erm", "lff", "jtt", "biasadv", "ule", "afr", "fish", "meta_iada", "dhat")
+ADVERSARIAL = ("adversarial", "uiat", "dhat")
 LINEAR_HEAD = ("isda", "meta_saug", "meta_iada")
 
 
@@ -55,6 +62,8 @@ def make(method, **params):
     own = {"identification_epochs": 1} if method == "jtt" else {}
     if method == "ule" and params.get("where") is None and not isinstance(params.get("module", ""), str):
         own = {"where": "input", "student_warmup": 0}  # these modules have no body
+    if method in ADVERSARIAL:
+        own = {"n_steps": 2, **({"attention": "integrated_gradients"} if method == "dhat" else {})}  # of any module
     if method == "fish":
         own = {"optimizer": "adam"}  # in so few steps
     if method in ("afr", "crt"):

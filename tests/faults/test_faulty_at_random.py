@@ -60,6 +60,15 @@ SHARED = {
     ],
     "random_state": [0, None, np.random.RandomState(0), -1, 1.5],
 }
+INNER_ATTACK = {
+    "epsilon": [0.1, 0, 1e-6, 1e6, -1],
+    "step_size": [0.05, None, 1e6, 0],
+    "n_steps": [2, 1, 0],
+    "norm": ["linf", "l2", "x"],
+    "clip": ["auto", None, (-1e3, 1e3), (0, 1), (1, 0)],
+    "attack_mode": ["train", "eval", "x"],
+    "awp": [0.0, 0.01, 1.0, -1],
+}
 OWN = {
     "erm": {"balance": [None, "class", "group", "x"], "balance_by": ["weight", "sample", "subsample", 3]},
     "group_dro": {"step_size": [0.01, 0, 1e6, -1], "adjustment": [0.0, 1e6, np.nan], "balance": [None, "group", "x"]},
@@ -89,6 +98,19 @@ OWN = {
         "max_margin": [0.5, 0, 1e6, np.nan],
         "scale": [30.0, 1e-6, 1e6, 0],
         "tau": [1.0, 0, 1e6, -1],
+    },
+    "adversarial": {**INNER_ATTACK, "loss": ["ce", "trades", "mart", "x"], "beta": [6.0, 0, 1e6, -1]},
+    "uiat": {**INNER_ATTACK, "inverse_epsilon": [0.05, 0, 1e6], "lam": [1.0, 0, 1e6, np.nan]},
+    "dhat": {
+        **INNER_ATTACK,
+        "inverse_epsilon": [0.05, 0, np.inf],
+        "lam1": [1.0, 0, 1e6, -1],
+        "lam2": [1.0, 0, np.nan],
+        "omega": [0.1, 0, 1, 2],
+        "dhlr": ["code", "paper", "x"],
+        "floe": ["code", "paper", "x"],
+        "attention": ["gradcam", "integrated_gradients", METHODS["erm"](max_epochs=1), METHODS["erm"], "x"],
+        "attention_epochs": [None, 1, 0],
     },
     "crt": {"retraining_epochs": [2, 1, 0]},
     "jtt": {

@@ -1,5 +1,6 @@
 """faults.md, the rows on parameters: each is named, before the data or a random number are touched."""
 
+import re
 from functools import partial
 
 import numpy as np
@@ -48,6 +49,15 @@ SHARED = {
     ],
     "verbose": [-1, "a", 2.5, None],
     "random_state": [-1, "a", 1.5, 2**40],
+}
+INNER_ATTACK = {
+    "epsilon": [-1, nan, inf, "a", None],
+    "step_size": [0, -1, nan, inf, "a"],
+    "n_steps": [0, -1, 2.5, None],
+    "norm": ["l1", 2, None],
+    "clip": ["unit", 3, (0,), (0, 1, 2), [], (1, 0), (nan, 1), (None, 1), ("a", "b")],
+    "attack_mode": ["both", None, True],
+    "awp": [-1, nan, inf, "a", None],
 }
 OWN = {
     "erm": {"balance": ["x", 3], "balance_by": ["x", None, "subsamples"]},
@@ -139,6 +149,24 @@ OWN = {
         "meta_size": [0, -1, 2.5, "a", None],
         "meta_interval": [0, -1, 2.5, None],
     },
+    "adversarial": {**INNER_ATTACK, "loss": ["kl", None, 3], "beta": [-1, nan, inf, "a", None]},
+    "uiat": {
+        **INNER_ATTACK,
+        "inverse_epsilon": [-1, nan, inf, "a", None],
+        "lam": [-1, nan, inf, "a", None],
+    },
+    "dhat": {
+        **INNER_ATTACK,
+        "inverse_epsilon": [-1, nan, inf, "a", None],
+        "lam1": [-1, nan, inf, "a", None],
+        "lam2": [-1, nan, inf, None],
+        "omega": [-0.1, 1.1, nan, "a", None],
+        "dhlr": ["theirs", None, 3],
+        "floe": ["theirs", None, 3],
+        "attention": ["cam", None, 3, ERMClassifier],
+        "attention_module": [3],
+        "attention_epochs": [0, -1, 2.5, "a"],
+    },
     "meta_iada": {
         "alpha": [-1, nan, inf, "a", None],
         "beta": [-1, nan, inf, "a", None],
@@ -175,7 +203,12 @@ class NoDraws(np.random.RandomState):
         raise AssertionError("a random number was drawn")
 
 
-@pytest.mark.parametrize(("method", "name", "value"), ROWS, ids=lambda v: str(v)[:30])
+def label(value):
+    """A name that is the same in every process: without addresses."""
+    return re.sub(r" at 0x\w+", "", str(value))[:30]
+
+
+@pytest.mark.parametrize(("method", "name", "value"), ROWS, ids=label)
 def test_out_of_range(method, name, value):
     estimator = make(method, **{"random_state": NoDraws(0), name: value})
     with pytest.raises((ValueError, TypeError), match=f"['`]{name}['`]"):

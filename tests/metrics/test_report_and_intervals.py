@@ -159,9 +159,9 @@ def test_paired_difference_is_fast_reproducible_and_leaves_the_global_generator_
     y, bias = rng.integers(10, size=10_000), rng.integers(10, size=10_000)
     pred_a, pred_b = (np.where(rng.random(10_000) < 0.8, y, 0) for _ in range(2))
     before = np.random.get_state()[1].copy()  # noqa: NPY002
-    start = time.perf_counter()
+    start = time.process_time()  # of this process alone, however busy the machine
     first = paired_difference(y, pred_a, pred_b, bias_labels=bias, random_state=3)
-    assert time.perf_counter() - start < 1
+    assert time.process_time() - start < 1
     assert first == paired_difference(y, pred_a, pred_b, bias_labels=bias, random_state=3)
     paired_difference(y, pred_a, pred_b, bias_labels=bias)
     np.testing.assert_array_equal(before, np.random.get_state()[1])  # noqa: NPY002

@@ -7,9 +7,11 @@ from sklearn.metrics import accuracy_score
 from sklearn.model_selection import GridSearchCV
 
 from sklearn_debias import (
+    AdversarialTrainingClassifier,
     AFRClassifier,
     BiasAdvClassifier,
     CRTClassifier,
+    DHATClassifier,
     ERMClassifier,
     FishClassifier,
     GroupDROClassifier,
@@ -22,10 +24,14 @@ from sklearn_debias import (
     MetaSAugClassifier,
     MetaWeightNetClassifier,
     MixUpClassifier,
+    UIATClassifier,
     ULEClassifier,
 )
 from sklearn_debias.datasets import make_spurious_embeddings
 from sklearn_debias.model_selection import BatchedGridSearchCV
+
+# In float32 a sign that rounding turns would show.
+ATTACK = {"n_steps": 2, "step_size": 0.1, "dtype": "float64"}
 
 # A new method is one row: an estimator, and a grid over its numbers.
 METHODS = {
@@ -85,6 +91,15 @@ METHODS = {
         {"alpha": [0.5, 2.0], "perturbation_lr": [1e-3, 0.1]},
     ),
     "meta-iada, fixed": (MetaIADAClassifier(warmup=1), {"epsilon": [0.0, 0.3], "alpha": [0.0, 0.5]}),
+    "pgd-at": (AdversarialTrainingClassifier(**ATTACK), {"epsilon": [0.0, 0.1], "lr": [0.01, 0.05]}),
+    "trades": (AdversarialTrainingClassifier(**ATTACK, loss="trades"), {"beta": [0.0, 6.0]}),
+    "awp": (AdversarialTrainingClassifier(**ATTACK, loss="mart"), {"awp": [0.005, 0.05]}),
+    "uiat": (UIATClassifier(**ATTACK), {"inverse_epsilon": [0.1, 0.2], "lam": [0.0, 2.0]}),
+    "dhat": (DHATClassifier(**ATTACK), {"lam1": [0.0, 0.5], "lam2": [0.5, 2.0], "omega": [0.1, 0.4]}),
+    "dhat, paper": (
+        DHATClassifier(**ATTACK, dhlr="paper", floe="paper", attention="integrated_gradients"),
+        {"lam2": [0.0, 0.1], "step_size": [0.1, None]},
+    ),
     "lisa": (MixUpClassifier(partners="lisa", balance="group"), {"alpha": [1.0, 2.0], "p_sel": [0.0, 0.5]}),
 }
 SHARED = {"max_epochs": 3, "batch_size": 32, "random_state": 0, "device": "cpu"}

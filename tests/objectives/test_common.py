@@ -10,10 +10,13 @@ from sklearn_debias import objectives
 from sklearn_debias.core import Objective, Step
 from sklearn_debias.losses import cross_entropy
 from sklearn_debias.objectives import (
+    DHAT,
     ERM,
     IADA,
     ISDA,
+    UIAT,
     ULE,
+    AdversarialTraining,
     BiasAdv,
     ERMOnPart,
     Fish,
@@ -31,6 +34,8 @@ from sklearn_debias.objectives import (
     WeightedByNet,
 )
 from sklearn_debias.testing import check_objective, objective_checks, parametrize_with_objective_checks
+
+ATTACK = {"epsilon": 0.2, "step_size": 0.05, "n_steps": 3, "clip": (-3.0, 3.0)}
 
 ALL = [
     ERM(),
@@ -91,13 +96,23 @@ ALL = [
     LearnStrategy(IADA(alpha=2.0, diagonal=True), virtual="all"),
     LearnStrategy(IADA(epsilon=0.3)),
     LearnStrategy(IADA(copies=2, diagonal=True)),
+    AdversarialTraining(**ATTACK),
+    AdversarialTraining(**ATTACK, kind="trades"),
+    AdversarialTraining(**ATTACK, kind="mart", attack_mode="eval", norm="l2"),
+    AdversarialTraining(**ATTACK, awp=0.1),
+    UIAT(**ATTACK, inverse_epsilon=0.1),
+    UIAT(**ATTACK, lam=0.0),
+    DHAT(**ATTACK, attention="gradient_x_input"),
+    DHAT(**ATTACK, attention="integrated_gradients", dhlr="paper", floe="paper", awp=0.05),
+    DHAT(**ATTACK, attention="given"),
+    DHAT(**ATTACK, lam1=0.0, lam2=0.0),
 ]
 
 
 def test_every_objective_is_checked():
     classes = {v for v in vars(objectives).values() if inspect.isclass(v) and issubclass(v, Objective)}
     assert {type(objective) for objective in ALL} == classes
-    assert len(ALL) * len(list(objective_checks())) == 58 * 11
+    assert len(ALL) * len(list(objective_checks())) == 68 * 11
 
 
 @parametrize_with_objective_checks(ALL)

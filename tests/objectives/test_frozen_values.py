@@ -6,11 +6,13 @@ import torch
 from sklearn.linear_model import LogisticRegression
 
 from sklearn_debias import (
+    AdversarialTrainingClassifier,
     AFRClassifier,
     BiasAdvClassifier,
     ClassScaling,
     CRTClassifier,
     DFRClassifier,
+    DHATClassifier,
     ERMClassifier,
     FishClassifier,
     GroupDROClassifier,
@@ -23,9 +25,11 @@ from sklearn_debias import (
     MetaSAugClassifier,
     MetaWeightNetClassifier,
     MixUpClassifier,
+    UIATClassifier,
     ULEClassifier,
 )
 
+ATTACK = {"epsilon": 0.3, "step_size": 0.1, "n_steps": 3}
 JTT = {"identification_epochs": 2, "upweight": 3}
 
 VALUES = {
@@ -73,6 +77,19 @@ VALUES = {
     "mixup": (MixUpClassifier(), (0.09437824, -0.24919769)),
     "domain mix": (MixUpClassifier(partners="domain"), (0.04292990, -0.54886997)),
     "lisa": (MixUpClassifier(partners="lisa", balance="group"), (0.06700179, -0.26011079)),
+    "pgd-at": (AdversarialTrainingClassifier(**ATTACK), (0.04475348, -0.16599785)),
+    "trades": (AdversarialTrainingClassifier(**ATTACK, loss="trades"), (0.05313651, -0.24247791)),
+    "mart with awp": (AdversarialTrainingClassifier(**ATTACK, loss="mart", awp=0.01), (0.01971082, 0.32809169)),
+    "uiat": (UIATClassifier(**ATTACK, inverse_epsilon=0.15), (0.03306389, -0.18441884)),
+    "dhat": (DHATClassifier(**ATTACK, inverse_epsilon=0.15), (-0.02121967, -0.01190673)),
+    "dhat as printed": (
+        DHATClassifier(**ATTACK, inverse_epsilon=0.15, dhlr="paper", floe="paper", lam2=0.1),
+        (0.03450979, 0.02048039),
+    ),
+    "dhat by integrated gradients": (
+        DHATClassifier(**ATTACK, module="mlp", attention="integrated_gradients", norm="l2"),
+        (-0.29203612, -0.69788802),
+    ),
 }
 
 

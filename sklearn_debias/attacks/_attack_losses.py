@@ -1,0 +1,83 @@
+"""What the attacks raise: losses of the logits that do not vanish on a confident network."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+TINY = 1e-12
+
+
+def confidence_loss(logits: Tensor, y: Tensor) -> Tensor:
+    """``log sum_{k != y} exp z_k - z_y``, shape (b,): the cross entropy as an attack needs it.
+
+    The cross entropy is ``log(1 + exp m)`` of this loss m, an increasing function: both have the same gradient
+    direction in the input, per sample, and the attacks use no more of it. But where a network is sure of itself
+    the gradient of the cross entropy underflows to zero, and this one does not.
+
+    Parameters
+    ----------
+    logits : Tensor of shape (b, k), k >= 2
+    y : Tensor of shape (b,), int64
+
+    Examples
+    --------
+    >>> import torch
+    >>> confidence_loss(torch.tensor([[0.0, 500.0]]), torch.tensor([1]))
+    tensor([-500.])
+    """
+    own = logits.gather(1, y[:, None])
+    return logits.scatter(1, y[:, None], -torch.inf).logsumexp(1) - own[:, 0]
+
+
+def margin_loss(logits: Tensor, y: Tensor) -> Tensor:
+    """``max_{k != y} z_k - z_y``, shape (b,), positive where the class is missed [1]_.
+
+    Parameters
+    ----------
+    logits : Tensor of shape (b, k), k >= 2
+    y : Tensor of shape (b,), int64
+
+    References
+    ----------
+    .. [1] Carlini and Wagner, "Towards Evaluating the Robustness of Neural Networks", S&P 2017: f_6 of Sec. V.
+
+    Examples
+    --------
+    >>> import torch
+    >>> margin_loss(torch.tensor([[1.0, 4.0, 2.5]]), torch.tensor([1]))
+    tensor([-1.5000])
+    """
+    own = logits.gather(1, y[:, None])
+    return logits.scatter(1, y[:, None], -torch.inf).amax(1) - own[:, 0]
+
+
+def dlr_loss(logits: Tensor, y: Tensor) -> Tensor:
+    """Margin over the gap of the largest and the third largest logit, shape (b,): the same at any scale [1]_.
+
+    Parameters
+    ----------
+    logits : Tensor of shape (b, k), k >= 3
+    y : Tensor of shape (b,), int64
+
+    References
+    ----------
+    .. [1] Croce and Hein, "Reliable Evaluation of Adversarial Robustness with an Ensemble of Diverse
+       Parameter-Free Attacks", ICML 2020, Eq. 6.
+
+    Examples
+    --------
+    >>> import torch
+    >>> dlr_loss(torch.tensor([[1.0, 4.0, 2.5]]), torch.tensor([1]))
+    tensor([-0.5000])
+    """
+    top = logits.topk(3, dim=1).values
+    return margin_loss(logits, y) / (top[:, 0] - top[:, 2] + TINY)
+
+
+LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "ce": confidence_loss,
+    "margin": margin_loss,
+    "dlr": dlr_loss,
+}
+FEWEST_CLASSES = {"ce": 2, "margin": 2, "dlr": 3}

@@ -1,0 +1,165 @@
+"""AutoAttack, by its reference implementation."""
+
+import logging
+import sys
+import threading
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from sklearn_debias.attacks._threat import Threat
+from sklearn_debias.exceptions import DebiasWarning
+
+NORMS = {"linf": "Linf", "l2": "L2"}
+PARTS = ("apgd-ce", "apgd-dlr", "apgd-t", "fab", "fab-t", "square")
+TARGETS = 9  # of the targeted parts, at most
+FEWEST = {"apgd-dlr": 3, "apgd-t": 4}  # classes that the losses of these parts need
+_ONE_AT_A_TIME = threading.RLock()  # it seeds torch's global generators
+
+
+@dataclass(frozen=True)
+class AutoAttack:
+    """The ensemble APGD-CE, targeted APGD-DLR, targeted FAB and Square [1]_.
+
+    Runs the package ``pyautoattack``, the authors' code: ``pip install "sklearn-debias[robust]"``.
+
+    Parameters
+    ----------
+    parts : tuple of {"apgd-ce", "apgd-dlr", "apgd-t", "fab", "fab-t", "square"} or None, default=None
+        None is the standard version. With fewer than four classes, for which its targeted DLR loss is not
+        defined, that is "apgd-ce", "apgd-dlr" (three classes), "fab-t" and "square".
+    batch_size : int, default=250
+        Samples attacked at a time.
+
+    Notes
+    -----
+    For images in [0, 1]. All samples of a batch share random numbers: an evaluation sorts them by content, so
+    that their order does not matter, but which other samples there are may.
+
+    References
+    ----------
+    .. [1] Croce and Hein, "Reliable Evaluation of Adversarial Robustness with an Ensemble of Diverse
+       Parameter-Free Attacks", ICML 2020. Code: github.com/fra31/auto-attack
+
+    Examples
+    --------
+    >>> from sklearn_debias.attacks import AutoAttack
+    >>> AutoAttack(parts=("apgd-ce", "square"))
+    AutoAttack(parts=('apgd-ce', 'square'), batch_size=250)
+    """
+
+    parts: tuple[str, ...] | None = None
+    batch_size: int = 250
+
+    def __post_init__(self) -> None:
+        unknown = [part for part in self.parts or () if part not in PARTS]
+        if unknown or self.parts == ():
+            raise ValueError(f"`parts` of AutoAttack must be some of {PARTS}, or None, got {self.parts!r}.")
+        if not isinstance(self.batch_size, int) or isinstance(self.batch_size, bool) or self.batch_size < 1:
+            raise ValueError(f"`batch_size` of AutoAttack must be an int >= 1, got {self.batch_size!r}.")
+
+    def check(self, threat: Threat, n_classes: int, shape: tuple[int, ...]) -> None:
+        """Raise unless the package is there, and rows are images in [0, 1]."""
+        _load()
+        bounds = None if threat.clip is None else [float(torch.as_tensor(b).mean()) for b in threat.clip]
+        if len(shape) != 3 or bounds != [0.0, 1.0]:
+            raise ValueError(
+                f"`attack`='autoattack' needs images in [0, 1] and `clip`=(0, 1), got rows of shape {shape} and "
+                f"clip={threat.clip!r}. Use 'pgd-20' and 'cw' instead."
+            )
+        few = [part for part in self.parts or () if n_classes < FEWEST.get(part, 2)]
+        if few:
+            raise ValueError(f"`parts`={self.parts!r} of AutoAttack: {few} need more than the {n_classes} classes.")
+
+    def attack(self, net: Callable[[Tensor], Tensor], x: Tensor, y: Tensor, threat: Threat, *, seed: int = 0) -> Tensor:
+        """Attack all samples; where nothing fools, return x.
+
+        Parameters
+        ----------
+        net : callable
+            Maps inputs like ``x`` to logits (b, k). Frozen and in eval mode, by the caller.
+        x : Tensor of shape (b, c, h, w)
+            Images in [0, 1].
+        y : Tensor of shape (b,), int64
+        threat : Threat
+        seed : int, default=0
+
+        Returns
+        -------
+        Tensor like x
+        """
+        reference = _load()
+        devices = range(torch.cuda.device_count() if torch.cuda.is_available() else 0)
+        n_classes = net(x[:1]).shape[1]
+        with _ONE_AT_A_TIME, torch.random.fork_rng(devices), _own_tracing(), _messages():
+            adversary = reference.AutoAttack(
+                lambda inputs: net(inputs.to(x.dtype)).float(),  # it works in float32
+                norm=NORMS[threat.norm],
+                eps=float(threat.epsilon),
+                seed=seed % 2**32,
+                version="custom",
+                attacks=list(self._parts(n_classes)),
+                device=x.device,
+            )
+            for part in (adversary.apgd, adversary.fab, adversary.apgd_targeted):
+                part.n_restarts = 1
+            for part in (adversary.fab, adversary.apgd_targeted):
+                part.n_target_classes = min(TARGETS, n_classes - 1)
+            found, _ = adversary.run_standard_evaluation(x.detach(), y, batch_size=self.batch_size)
+        return found.to(x.dtype)
+
+    def _parts(self, n_classes: int) -> tuple[str, ...]:
+        if self.parts is not None:
+            return self.parts
+        first = ("apgd-ce", "apgd-t") if n_classes > 3 else ("apgd-ce", "apgd-dlr")[: n_classes - 1]
+        return (*first, "fab-t", "square")
+
+
+def _load() -> Any:
+    try:
+        import pyautoattack
+    except ImportError as error:
+        raise ImportError(
+            'AutoAttack needs the package pyautoattack. Install it: pip install "sklearn-debias[robust]".'
+        ) from error
+    return pyautoattack
+
+
+@contextmanager
+def _own_tracing() -> Iterator[None]:
+    """Give debuggers and coverage their hook back, which a check of the package takes."""
+    before = sys.gettrace()
+    try:
+        yield
+    finally:
+        sys.settrace(before)
+
+
+class _Collect(logging.Handler):
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.found: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.found.append(record.getMessage().partition(" See flags_doc")[0])
+
+
+@contextmanager
+def _messages() -> Iterator[None]:
+    """Turn what the package logs as a warning into a DebiasWarning."""
+    logger, handler = logging.getLogger("auto-attack"), _Collect()
+    before = logger.propagate
+    logger.addHandler(handler)
+    logger.propagate = False
+    try:
+        yield
+    finally:
+        logger.propagate = before
+        logger.removeHandler(handler)
+    for message in dict.fromkeys(handler.found):
+        warnings.warn(f"AutoAttack: {message}", DebiasWarning, stacklevel=4)

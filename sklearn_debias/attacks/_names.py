@@ -1,0 +1,52 @@
+"""Attacks by the names of the papers' tables."""
+
+import re
+from typing import Any
+
+from sklearn_debias.attacks._auto_attack import AutoAttack
+from sklearn_debias.attacks._carlini_wagner import CarliniWagner
+from sklearn_debias.attacks._pgd import FGSM, PGD
+from sklearn_debias.attacks._random_search import RandomSearch
+from sklearn_debias.attacks._stepwise import StepwiseAttack
+
+CW_STEPS = 30  # of "C&W" in tables under Linf
+KNOWN = "'fgsm', 'pgd-10' (any number of steps), 'cw' or 'cw-30', 'cw-l2', 'random-search', 'autoattack'"
+
+
+def get_attack(attack: Any) -> StepwiseAttack | AutoAttack:
+    """Attack of a name; an attack is returned as it is.
+
+    Parameters
+    ----------
+    attack : str or attack
+        "fgsm"; "pgd-10", with any number of steps; "cw", the margin loss by PGD as in tables under Linf, of 30
+        steps or as many as "cw-50" says; "cw-l2", the optimisation attack; "random-search"; "autoattack".
+
+    Returns
+    -------
+    FGSM, PGD, CarliniWagner, RandomSearch or AutoAttack
+
+    Raises
+    ------
+    ValueError, TypeError
+        For another name, or another thing.
+
+    Examples
+    --------
+    >>> from sklearn_debias.attacks import get_attack
+    >>> get_attack("cw")
+    PGD(n_steps=30, step_size=None, loss='margin', random_start=True, restarts=1)
+    """
+    if isinstance(attack, StepwiseAttack | AutoAttack):
+        return attack
+    if not isinstance(attack, str):
+        raise TypeError(f"`attack` must be one of {KNOWN}, or an attack such as PGD(n_steps=10), got {attack!r}.")
+    fixed = {"fgsm": FGSM, "cw-l2": CarliniWagner, "random-search": RandomSearch, "autoattack": AutoAttack}
+    if attack in fixed:
+        return fixed[attack]()
+    stepped = re.fullmatch(r"(pgd|cw)-([1-9]\d*)", attack)
+    if stepped:
+        return PGD(int(stepped[2]), loss="margin" if stepped[1] == "cw" else "ce")
+    if attack == "cw":
+        return PGD(CW_STEPS, loss="margin")
+    raise ValueError(f"`attack` must be one of {KNOWN}, or an attack such as PGD(n_steps=10), got {attack!r}.")

@@ -1,0 +1,136 @@
+"""Attacks that go step by step, each sample at its own: what an evaluation can stop, and refill."""
+
+import zlib
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from sklearn_debias.attacks._balls import Ball
+from sklearn_debias.attacks._threat import Threat
+
+Network = Callable[[Tensor], Tensor]
+State = Mapping[str, Tensor]
+
+
+class Look(NamedTuple):
+    """What one step of an attack saw, per sample.
+
+    Parameters
+    ----------
+    state : mapping of str to Tensor of shape (b, ...)
+        State of the next step.
+    point : Tensor of shape (b, ...)
+        The inputs it stands for, inside of the threat.
+    codes : Tensor of shape (b,), int64
+        Class that the network sees there, where it fools.
+    fools : Tensor of shape (b,), bool
+        Whether the network misses their class.
+    over : Tensor of shape (b,), bool
+        Whether the attack has made all its steps.
+    flat : Tensor of shape (b,), bool
+        Whether it does not fool, and the gradient is exactly zero, so that the attack cannot move.
+    """
+
+    state: State
+    point: Tensor
+    codes: Tensor
+    fools: Tensor
+    over: Tensor
+    flat: Tensor
+
+
+class StepwiseAttack:
+    """Base of the attacks of this package: `begin` and `step` treat each sample by itself.
+
+    A subclass is a frozen dataclass. It draws all random numbers from ``keys``, one per sample, so that no sample
+    depends on its neighbours.
+    """
+
+    restarts: int = 1
+
+    def check(self, threat: Threat, n_classes: int, shape: tuple[int, ...]) -> None:
+        """Raise a ValueError where the attack does not suit the threat, the classes or the rows' shape."""
+
+    def begin(self, x: Tensor, threat: Threat, keys: Tensor) -> State:
+        """State before the first step; ``keys`` (b,), int64, seed the random numbers."""
+        raise NotImplementedError
+
+    def step(self, net: Network, x: Tensor, y: Tensor, threat: Threat, state: State) -> Look:
+        """Look at the present point of each sample, and go one step on."""
+        raise NotImplementedError
+
+    def attack(
+        self, net: Network, x: Tensor, y: Tensor, threat: Threat, *, generator: torch.Generator | None = None
+    ) -> Tensor:
+        """Make all steps once; return the last point of each sample, detached.
+
+        Parameters
+        ----------
+        net : callable
+            Maps inputs like ``x`` to logits (b, k). Frozen and in eval mode, by the caller.
+        x : Tensor of shape (b, ...)
+        y : Tensor of shape (b,), int64
+        threat : Threat
+        generator : torch.Generator, default=None
+            Source of the random numbers, on the CPU; None is torch's global one.
+
+        Returns
+        -------
+        Tensor like x
+        """
+        keys = torch.randint(2**62, (len(x),), generator=generator)
+        x = x.detach()
+        state = self.begin(x, threat, keys)
+        while True:
+            look = self.step(net, x, y, threat, state)
+            if bool(look.over.all()):
+                return look.point
+            state = look.state
+
+
+def logits_and_gradient(
+    net: Network, x: Tensor, loss: Callable[[Tensor, Tensor], Tensor], y: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Logits (b, k) at ``x``, and the gradient of each sample's ``loss(logits, y)`` there; not finite counts as 0."""
+    with torch.enable_grad():
+        x = x.detach().requires_grad_()
+        logits = net(x)
+        gradient = None
+        if logits.requires_grad:
+            (gradient,) = torch.autograd.grad(loss(logits, y).sum(), x, allow_unused=True)
+    if gradient is None:
+        raise ValueError(
+            "No gradient of the network's outputs reaches X: an attack by gradients would call it robust whatever it "
+            "is. Remove argmax, rounding, detach() or no_grad() from its forward, or use RandomSearch()."
+        )
+    return logits.detach(), gradient.nan_to_num(0.0, 0.0, 0.0)
+
+
+def row_keys(x: Tensor, seed: int) -> Tensor:
+    """Seeds (b,), int64, by each row's content: neither order nor batches matter."""
+    contents = (row.numpy().tobytes() for row in x.detach().cpu().contiguous())
+    return torch.tensor([seed ^ zlib.crc32(content) for content in contents])
+
+
+def draw(ball: Ball, x: Tensor, keys: Tensor) -> Tensor:
+    """Perturbations like ``x``, uniform in the ball, each from the stream of its key."""
+    rows = x.detach().cpu()
+    drawn = [
+        ball.random(row[None], torch.Generator().manual_seed(key)) for row, key in zip(rows, keys.tolist(), strict=True)
+    ]
+    return torch.cat(drawn).to(x.device)
+
+
+def check_count(value: object, name: str, owner: object) -> None:
+    """Raise unless ``value`` is an int, at least 1."""
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise ValueError(f"`{name}` of {type(owner).__name__} must be an int >= 1, got {value!r}.")
+
+
+def check_positive(value: object, name: str, owner: object) -> None:
+    """Raise unless ``value`` is a finite number above 0."""
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not number or not 0 < value < float("inf"):  # type: ignore[operator]
+        raise ValueError(f"`{name}` of {type(owner).__name__} must be a finite number > 0, got {value!r}.")

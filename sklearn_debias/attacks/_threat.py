@@ -1,0 +1,60 @@
+"""What an adversary may do: how far, in which norm, in which range."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+from sklearn_debias.attacks._balls import L2, Ball, make_ball
+
+NORMS = ("linf", "l2")
+
+
+@dataclass(frozen=True)
+class Threat:
+    """The perturbations that count: a ball around each sample, and the range of valid inputs.
+
+    Parameters
+    ----------
+    epsilon : float
+        Radius, at least 0, in the units of the input.
+    norm : {"linf", "l2"}, default="linf"
+    clip : (low, high) or None, default=None
+        Range of valid inputs: floats, or tensors that broadcast against a batch (per channel).
+
+    Raises
+    ------
+    ValueError
+        For a radius below 0 or another norm.
+
+    Examples
+    --------
+    >>> from sklearn_debias.attacks import Threat
+    >>> Threat(8 / 255, clip=(0, 1)).ball(step_size=2 / 255, n_steps=10).radius * 255
+    8.0
+    """
+
+    epsilon: float
+    norm: str = "linf"
+    clip: tuple[Any, Any] | None = None
+
+    def __post_init__(self) -> None:
+        number = isinstance(self.epsilon, int | float) and not isinstance(self.epsilon, bool)
+        if not number or math.isnan(self.epsilon) or self.epsilon < 0:
+            raise ValueError(f"`epsilon` must be a number >= 0, in the units of X, got {self.epsilon!r}.")
+        if self.norm not in NORMS:
+            raise ValueError(f"`norm` must be 'linf' or 'l2', got {self.norm!r}.")
+
+    def ball(self, step_size: float | None, n_steps: int) -> Ball:
+        """Ball of this radius; ``step_size=None`` means ``2.5 epsilon / n_steps``, and at most ``epsilon``."""
+        return make_ball(self.norm, self.epsilon, step_size, n_steps)
+
+    def size(self, delta: Tensor) -> Tensor:
+        """Norm of each perturbation, shape (b,)."""
+        return delta.flatten(1).norm(p=2.0 if self.norm == "l2" else float("inf"), dim=1)
+
+    @property
+    def whole(self) -> Ball:
+        """The ball as a place to draw from: its steps have the length of the radius."""
+        return L2(self.epsilon, self.epsilon) if self.norm == "l2" else make_ball("linf", self.epsilon, None, 1)

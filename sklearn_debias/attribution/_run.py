@@ -1,0 +1,114 @@
+"""Open a model on rows, bind a map to it, run it batch by batch."""
+
+import warnings
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sklearn_debias.attribution import _maps
+from sklearn_debias.core import Net
+from sklearn_debias.exceptions import DebiasWarning, DivergedError
+from sklearn_debias.training import Opened, open_model
+
+METHODS = ("grad_cam", "integrated_gradients", "input_gradient", "gradient_x_input")
+SCALARS = ("logit", "log_prob")
+Map = Callable[[Tensor, Tensor | None], Tensor]
+
+
+def attend(
+    estimator: Any, X: Any, y: Any, method: str | Callable, options: dict[str, Any], *, stacklevel: int
+) -> tuple[np.ndarray, Opened]:
+    """Maps of `attribute`, and the rows as the network sees them."""
+    if not callable(method) and method not in METHODS:
+        raise ValueError(f"`method` must be one of {', '.join(map(repr, METHODS))} or a callable, got {method!r}.")
+    if method != "grad_cam" and options.get("layer") is not None:
+        raise ValueError(f'`layer`={options["layer"]!r} is for method="grad_cam", got method={method!r}. Leave it out.')
+    opened = open_model(estimator, X, y)
+    maps = run(opened, lambda opened: bind(method, opened, options))
+    flat = int((maps.reshape(len(maps), -1) == 0).all(1).sum())
+    if flat:
+        warnings.warn(
+            f"{flat} of {len(maps)} maps are constant, and returned as zeros: nothing there speaks for the class, or "
+            f"the network has no gradient there. Try another `method`, or another `layer`.",
+            DebiasWarning,
+            stacklevel=stacklevel,
+        )
+    return maps, opened
+
+
+def run(opened: Opened, bind: Callable[[Opened], Map]) -> np.ndarray:
+    """Maps of all rows, batch by batch."""
+    with opened.terms():
+        find = bind(opened)
+        found = torch.cat(list(opened.batches(lambda x, y, _: find(x, y).cpu())))
+    finite = torch.isfinite(found).flatten(1).all(1)
+    if not finite.all():
+        row = int((~finite).nonzero()[0, 0])
+        raise DivergedError(f"The map of row {row} of `X` is not finite: the network overflows there. Scale X.")
+    return found.numpy()
+
+
+def bind(method: str | Callable, opened: Opened, options: dict[str, Any]) -> Map:
+    if callable(method):
+        return lambda x, y: _maps.min_max(_called(method, opened.net, x, y))
+    if method == "grad_cam":
+        return bind_cam(_maps.grad_cam_attention, opened, options)
+    if method == "integrated_gradients":
+        return bind_path(_maps.integrated_gradients_attention, opened, options)
+    check_scalar(options["scalar"])
+    function = _maps.input_gradient_attention if method == "input_gradient" else _maps.gradient_x_input_attention
+    return partial(function, opened.net, scalar=options["scalar"])
+
+
+def bind_cam(function: Callable, opened: Opened, options: dict[str, Any]) -> Map:
+    check_scalar(options["scalar"])
+    layer = options["layer"]
+    layer = _maps.last_conv_layer(opened.net, _first(opened)) if layer is None else layer
+    return lambda x, y: function(opened.net, x, y, layer, scalar=options["scalar"])
+
+
+def bind_path(function: Callable, opened: Opened, options: dict[str, Any]) -> Map:
+    check_scalar(options["scalar"])
+    n_steps, row = options["n_steps"], _first(opened)[0]
+    if isinstance(n_steps, bool) or not isinstance(n_steps, int | np.integer) or n_steps < 1:
+        raise ValueError(f"`n_steps` must be an int >= 1, such as 50, got {n_steps!r}.")
+    try:
+        baseline = torch.as_tensor(np.asarray(options["baseline"], dtype=float)).to(row)
+        fits = torch.broadcast_shapes(baseline.shape, row.shape) == row.shape and bool(baseline.isfinite().all())
+    except (TypeError, ValueError, RuntimeError):
+        fits = False
+    if not fits:
+        raise ValueError(
+            f"`baseline` must be a finite number, or an array that broadcasts to a row of shape {tuple(row.shape)}, "
+            f"got {options['baseline']!r}."
+        )
+    return partial(function, opened.net, n_steps=int(n_steps), baseline=baseline, scalar=options["scalar"])
+
+
+def _called(method: Callable, net: Net, x: Tensor, y: Tensor | None) -> Tensor:
+    """What the user's function finds, resized to the images."""
+    if y is None:
+        with torch.no_grad():
+            y = net(x).argmax(-1)
+    maps = torch.as_tensor(method(net.module, x.clone(), y)).detach().to(x)
+    if len(maps) != len(x) or maps.ndim != max(2, x.ndim - 1) or (x.ndim == 2 and maps.shape != x.shape):
+        wanted = "(b, d)" if x.ndim == 2 else "(b, h, w)"
+        raise ValueError(
+            f"`method` must return maps of shape {wanted} for rows of shape {tuple(x.shape)}, got {tuple(maps.shape)}."
+        )
+    if (maps < 0).any():
+        raise ValueError("`method` must return maps at least 0, got negative values. Take their abs() or relu().")
+    return maps if x.ndim == 2 else _maps.resize(maps, x.shape[-2:])
+
+
+def _first(opened: Opened) -> Tensor:
+    return opened.prepare(opened.source.take(np.arange(1)))
+
+
+def check_scalar(scalar: Any) -> None:
+    if scalar not in SCALARS:
+        raise ValueError(f"`scalar` must be one of {', '.join(map(repr, SCALARS))}, got {scalar!r}.")

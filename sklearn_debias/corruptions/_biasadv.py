@@ -1,0 +1,128 @@
+"""The eight corruptions that BiasAdv's models are tried on: Section D.3 of its supplement [1]_.
+
+Every image draws its own parameters. Strengths are the paper's; what it leaves open follows the library that it
+used, as that library documents it (imgaug: sizes of the dropped rectangles, how corners move, the JPEG quality that a
+compression strength means).
+
+References
+----------
+.. [1] J. Lim et al., "BiasAdv: Bias-Adversarial Augmentation for Model Debiasing", CVPR 2023.
+"""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sklearn_debias.corruptions._draws import Draws
+from sklearn_debias.corruptions._jpeg import recompressed
+from sklearn_debias.corruptions._sampling import bilinear, blur, gaussian_kernel, grid, symmetric
+
+NOISE = 0.01  # largest standard deviation
+SALT_AND_PEPPER = 0.001  # share of the pixels
+SQUARES, SQUARE_SIDE, GREY = 2, 0.2, 128 / 255
+DROPPED, CELLS, FEWEST_CELLS = 0.05, (0.02, 0.25), 3  # largest share of the pixels; cells per pixel of a side
+ANGLE = 30.0  # degrees
+CORNERS = (0.05, 0.15)  # standard deviation of the corners, in sides
+COMPRESSION = (80.0, 95.0)
+SIGMA = (1.0, 3.0)  # pixels
+
+
+def gaussian_noise(x: Tensor, draws: Draws) -> Tensor:
+    """Add N(0, s) to every value, s from U(0, .01)."""
+    s = draws.uniform(0, NOISE, 1, 1, 1)
+    return x + s * draws.normal(*x.shape[1:])
+
+
+def salt_and_pepper(x: Tensor, draws: Draws) -> Tensor:
+    """Make each pixel black or white with probability .001, all channels together."""
+    hit = draws.uniform(0, 1, 1, *x.shape[2:]) < SALT_AND_PEPPER
+    white = (draws.uniform(0, 1, 1, *x.shape[2:]) < 0.5).to(x)
+    return torch.where(hit, white, x)
+
+
+def cutout(x: Tensor, draws: Draws) -> Tensor:
+    """Lay two grey squares anywhere, of 20 % of the shorter side; what reaches beyond the image is cut off."""
+    height, width = x.shape[2:]
+    side = max(1, round(SQUARE_SIDE * min(height, width)))
+    rows, cols = grid(x)
+    for _ in range(SQUARES):
+        middle = draws.uniform(0, 1, 2, 1, 1)
+        top, left = (middle[:, i] * size - side / 2 for i, size in enumerate((height, width)))
+        top, left = top.round(), left.round()
+        inside = (rows >= top) & (rows < top + side) & (cols >= left) & (cols < left + side)
+        x = torch.where(inside[:, None], torch.as_tensor(GREY).to(x), x)
+    return x
+
+
+def coarse_dropout(x: Tensor, draws: Draws) -> Tensor:
+    """Make rectangles black: cells of a coarse lattice, each with probability p from U(0, .05)."""
+    kept = draws.tensor(lambda rng: _kept(rng, *x.shape[2:]))
+    return x * kept[:, None]
+
+
+def _kept(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
+    """1 where a pixel stays, 0 where its cell is dropped: (height, width)."""
+    p, cells = rng.uniform(0, DROPPED), rng.uniform(*CELLS)
+    sides = [min(size, max(FEWEST_CELLS, round(cells * size))) for size in (height, width)]
+    stays = rng.uniform(size=sides) >= p
+    rows, cols = (np.arange(size) * n // size for size, n in zip((height, width), sides, strict=True))
+    return stays[np.ix_(rows, cols)].astype(float)
+
+
+def rotation(x: Tensor, draws: Draws) -> Tensor:
+    """Turn about the middle by an angle from U(-30, 30) degrees; the image goes on mirrored beyond its edges."""
+    turn = draws.tensor(lambda rng: _turn(rng.uniform(-ANGLE, ANGLE)))
+    cos, sin = turn[:, 0, None, None], turn[:, 1, None, None]
+    middle = [(size - 1) / 2 for size in x.shape[2:]]
+    down, along = (places - m for places, m in zip(grid(x), middle, strict=True))
+    return bilinear(x, down * cos + along * sin + middle[0], along * cos - down * sin + middle[1], symmetric)
+
+
+def _turn(degrees: float) -> tuple[float, float]:
+    return np.cos(np.deg2rad(degrees)), np.sin(np.deg2rad(degrees))
+
+
+def perspective(x: Tensor, draws: Draws) -> Tensor:
+    """Stretch a quadrangle inside of the image over all of it.
+
+    Its corners lie |N(0, s)| of a side away from the image's, s from U(.05, .15).
+    """
+    m = draws.tensor(lambda rng: _homography(_corners(rng), *x.shape[2:]))[:, :, None, None]
+    rows, cols = grid(x)
+    scale = m[:, 6] * cols + m[:, 7] * rows + 1
+    right, down = ((m[:, i] * cols + m[:, i + 1] * rows + m[:, i + 2]) / scale for i in (0, 3))
+    return bilinear(x, down, right)
+
+
+def _corners(rng: np.random.Generator) -> np.ndarray:
+    """Corners (4, 2) as (x, y) in [0, 1], clockwise from the top left."""
+    shift = np.abs(rng.normal(0, rng.uniform(*CORNERS), (4, 2))) % 0.5
+    square = np.array([(0, 0), (1, 0), (1, 1), (0, 1)])
+    return np.abs(square - shift)
+
+
+def _homography(corners: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Eight numbers that map the pixels of the image's corners to ``corners``."""
+    size = np.array([width - 1, height - 1])
+    rows, values = [], []
+    for (x, y), (u, v) in zip(np.array([(0, 0), (1, 0), (1, 1), (0, 1)]) * size, corners * size, strict=True):
+        rows += [(x, y, 1, 0, 0, 0, -u * x, -u * y), (0, 0, 0, x, y, 1, -v * x, -v * y)]
+        values += [u, v]
+    return np.linalg.solve(np.array(rows, dtype=float), np.array(values))
+
+
+def jpeg(x: Tensor, draws: Draws) -> Tensor:
+    """Encode as JPEG and decode; the compression strength is from U(80, 95), the quality 22 down to 7."""
+    strengths = draws.arrays(lambda rng: rng.uniform(*COMPRESSION))
+    return recompressed(x, [quality(strength) for strength in strengths])
+
+
+def quality(compression: float) -> int:
+    """JPEG quality of a compression strength in 0..100, as imgaug maps one to the other."""
+    return round(1 + 99 * (1 - compression / 101))
+
+
+def gaussian_blur(x: Tensor, draws: Draws) -> Tensor:
+    """Blur with a standard deviation from U(1, 3) pixels."""
+    radius = round(4 * SIGMA[1])
+    return blur(x, draws.tensor(lambda rng: gaussian_kernel(rng.uniform(*SIGMA), radius)))

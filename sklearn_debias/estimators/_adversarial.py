@@ -1,0 +1,114 @@
+"""What the classifiers of adversarial training share."""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from sklearn.utils._param_validation import StrOptions
+
+from sklearn_debias.core import Phase
+from sklearn_debias.estimators._attack import check_ball, clip_tensors, placed, read_clip
+from sklearn_debias.estimators._base import BaseDebiasClassifier
+from sklearn_debias.estimators._devices import pick_device
+from sklearn_debias.estimators._fit_method import fit_method
+from sklearn_debias.estimators._params import NON_NEGATIVE, POSITIVE, POSITIVE_INT, momentum
+from sklearn_debias.estimators._rows import Rows
+from sklearn_debias.objectives._inner_attack import InnerAttack
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class AdversarialClassifier(BaseDebiasClassifier):
+    """A classifier trained on what an attack finds; its subclasses say by which loss."""
+
+    lr: float = 0.1
+    optimizer: Any = "sgd"
+    weight_decay: float = 5e-4
+    lr_schedule: Any = "drops"
+    epsilon: float = 8 / 255
+    step_size: float | None = 2 / 255
+    n_steps: int = 10
+    norm: str = "linf"
+    clip: Any = "auto"
+    attack_mode: str = "train"
+    awp: float = 0.0
+
+    __metadata_request__fit = {"bias_labels": True, "validation_data": True, "X_extra": True, "y_extra": True}
+    _attacks: ClassVar[bool] = True
+    _knobs: ClassVar[str] = "`lr`, `max_epochs` and `epsilon`"
+    _parameter_constraints: ClassVar[dict] = {
+        **BaseDebiasClassifier._parameter_constraints,
+        "epsilon": NON_NEGATIVE,
+        "step_size": [*POSITIVE, None],
+        "n_steps": POSITIVE_INT,
+        "norm": [StrOptions({"linf", "l2"})],
+        "clip": [StrOptions({"auto"}), tuple, list, None],
+        "attack_mode": [StrOptions({"train", "eval"})],
+        "awp": NON_NEGATIVE,
+    }
+
+    @fit_method
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        *,
+        bias_labels: Any = None,
+        validation_data: Any = None,
+        X_extra: Any = None,
+        y_extra: Any = None,
+    ) -> Any:
+        """Fit the classifier.
+
+        Parameters
+        ----------
+        {shared_arguments}
+        {extra_arguments}
+
+        Returns
+        -------
+        self
+        """
+        extra = None if X_extra is None and y_extra is None else (X_extra, y_extra)
+        return self._fit(X, y, bias_labels=bias_labels, validation_data=validation_data, extra=extra)
+
+    def _objective(self, **attack: Any) -> InnerAttack:
+        """The objective, with these settings of the attack."""
+        raise NotImplementedError(f"{type(self).__name__} must define _objective().")
+
+    def _radii(self) -> tuple[str, ...]:
+        """Names of the parameters that are radii in the units of X."""
+        return ("epsilon",)
+
+    def _range(self) -> Any:
+        """The `clip` parameter, "auto" resolved."""
+        if isinstance(self.clip, str):
+            return (0.0, 1.0) if len(self.input_shape_) == 3 else None
+        return self.clip
+
+    def _check_params(self) -> None:
+        super()._check_params()
+        read_clip(None if isinstance(self.clip, str) else self.clip)
+
+    def _check_rows(self, rows: Rows) -> None:
+        for name in self._radii():
+            check_ball({"clip": self._range(), "norm": self.norm, "epsilon": getattr(self, name)}, rows.inputs, name)
+
+    def _settings(self) -> dict[str, Any]:
+        """The attack's settings as the objectives take them."""
+        step = self.epsilon * min(2.5 / self.n_steps, 1.0) if self.step_size is None else float(self.step_size)
+        return {
+            "epsilon": float(self.epsilon),
+            "step_size": step,
+            "n_steps": int(self.n_steps),
+            "norm": self.norm,
+            "clip": clip_tensors(self._range(), self.input_shape_, getattr(torch, self.dtype)),
+            "attack_mode": self.attack_mode,
+            "awp": float(self.awp),
+        }
+
+    def _phases(self) -> tuple[Phase, ...]:
+        objective = placed(self._objective(**self._settings()), pick_device(self.device))
+        return (Phase("train", (objective,), self.max_epochs),)
+
+    def _optimizer_options(self) -> dict[str, Any]:
+        return momentum(self)

@@ -1,0 +1,94 @@
+"""Attention maps that are known before training: given ones, another estimator's, a callable's."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.base import clone
+from sklearn.frozen import FrozenEstimator
+
+from sklearn_debias.attribution._maps import grad_cam_attention, gradient_x_input_attention, last_conv_layer
+from sklearn_debias.estimators._inputs import Inputs, plain
+from sklearn_debias.estimators._rows import Rows
+from sklearn_debias.training import ArraySource, Opened, Prepare, blamed, open_model
+
+CHUNK = 256  # rows handed to a callable together
+
+
+def read_maps(maps: Any) -> np.ndarray:
+    """``attention_maps`` as floats (n, 1, h, w), or (n, d), in [0, 1]."""
+    with blamed("attention_maps", "They must be an array (n, height, width) in [0, 1], or (n, features) for 2-D X."):
+        values = np.asarray(plain(maps, "attention_maps"))
+        if (
+            values.dtype.kind not in "fiub"
+            or values.ndim not in (2, 3, 4)
+            or (values.ndim == 4 and values.shape[1] != 1)
+        ):
+            raise ValueError(f"got shape {values.shape} and dtype {values.dtype}")
+        values = values.astype(np.float32, copy=False)
+        if not np.isfinite(values).all():
+            raise ValueError("they contain NaN or infinity")
+        low, high = (values.min(), values.max()) if values.size else (0, 0)
+        if low < 0 or high > 1:
+            raise ValueError(f"they reach from {low:g} to {high:g}. Divide masks of 0 and 255 by 255")
+    return values[:, None] if values.ndim == 3 else values
+
+
+def check_size(maps: Inputs, shape: tuple[int, ...], name: str) -> None:
+    """Raise unless the maps have the height and width, or the features, of X."""
+    expected = (1, *shape[1:]) if len(shape) == 3 else shape
+    if maps.shape != expected:
+        sides = "(height, width)" if len(shape) == 3 else "(features)"
+        raise ValueError(
+            f"`{name}` must have the {sides} of X, {expected[-2:]}, got {maps.shape[-2:]}. Resize the maps, or let "
+            f"`attention` make them."
+        )
+
+
+def maps_of(attention: Any, rows: Rows, classes: np.ndarray, prepare: Prepare) -> Inputs:
+    """Maps of the training rows by an estimator (Grad-CAM) or by a callable; other rows have zeros."""
+    source = rows.inputs.source.subset(rows.train)
+    if callable(attention) and not hasattr(attention, "predict"):
+        found = _called(attention, source, prepare, classes[rows.y])
+    else:
+        found = _seen_by(attention, source, classes[rows.y])
+    maps = np.zeros((len(rows.inputs.source), *found.shape[1:]), dtype=np.float32)
+    maps[rows.train] = found
+    return Inputs(ArraySource(maps), maps.shape[1:], 0.0, 1.0)
+
+
+def _called(attention: Callable, source: Any, prepare: Prepare, y: np.ndarray) -> np.ndarray:
+    parts = []
+    advice = "It is called with images (n, channels, height, width) and labels (n,), and returns maps in [0, 1]."
+    for start in range(0, len(source), CHUNK):
+        index = np.arange(start, min(start + CHUNK, len(source)))
+        with blamed("attention", advice):
+            part = read_maps(attention(prepare(source.take(index)).cpu().numpy(), y[index]))
+            if len(part) != len(index):
+                raise ValueError(f"it made {len(part)} maps for {len(index)} rows")
+            parts.append(part)
+    return np.concatenate(parts)
+
+
+def _seen_by(estimator: Any, source: Any, y: np.ndarray) -> np.ndarray:
+    """Grad-CAM of an estimator on rows of ``source``, for their labels; gradient x input on 2-D rows."""
+    estimator = estimator.estimator if isinstance(estimator, FrozenEstimator) else estimator
+    if not hasattr(estimator, "classes_"):
+        estimator = clone(estimator).fit(source.take(np.arange(len(source))).numpy(), y)
+    with blamed("attention", "As an estimator it must be fitted on images like X, with the same labels."):
+        opened: Opened = open_model(estimator, source.take(np.arange(1)).numpy(), y[:1], name="attention")
+        codes = np.searchsorted(estimator.classes_, y)
+        unknown = sorted(set(y.tolist()) - set(estimator.classes_.tolist()), key=str)
+        if unknown:
+            raise ValueError(f"it was fitted without the labels {unknown[:5]}")
+    opened = replace(opened, source=source, y=torch.from_numpy(codes))
+    with opened.terms():
+        example = opened.prepare(source.take(np.arange(1)))
+        if example.ndim == 2:
+            maps = opened.batches(lambda x, y, _: gradient_x_input_attention(opened.net, x, y).cpu())
+        else:
+            layer = last_conv_layer(opened.net, example)
+            maps = opened.batches(lambda x, y, _: grad_cam_attention(opened.net, x, y, layer)[:, None].cpu())
+        return torch.cat(list(maps)).float().numpy()

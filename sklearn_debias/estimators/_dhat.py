@@ -1,0 +1,262 @@
+"""Debiased adversarial training."""
+
+import numbers
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+import torch
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from torch import nn
+
+from sklearn_debias.attribution._maps import last_conv_layer
+from sklearn_debias.core import Phase
+from sklearn_debias.estimators._adversarial import AdversarialClassifier
+from sklearn_debias.estimators._attention_maps import check_size, maps_of, read_maps
+from sklearn_debias.estimators._devices import make_prepare, pick_device
+from sklearn_debias.estimators._errors import warn
+from sklearn_debias.estimators._fit_method import fit_method
+from sklearn_debias.estimators._params import MODULE, NON_NEGATIVE
+from sklearn_debias.estimators._presets import dhat_preset
+from sklearn_debias.estimators._rows import Rows
+from sklearn_debias.objectives import DHAT, ERM
+from sklearn_debias.objectives._dhat import GIVEN
+from sklearn_debias.training import blamed
+
+BUILT_IN = {"gradcam", "integrated_gradients"}
+READINGS = [StrOptions({"code", "paper"})]
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class DHATClassifier(AdversarialClassifier):
+    """DHAT: adversarial training towards confident logits without their background's share [1]_.
+
+    x^ maximises the cross entropy around x; the inverse adversary x~ is an easier neighbour of x, as in UIAT. Where
+    the attention of a plainly trained network is at most ``omega``, x~ shows background: x~_B. The loss
+    is ``CE(z^) + lam1 DHLR + lam2 FLOE``: DHLR draws the logits of x^ to the debiased ones, z* = z~ - z~_B; FLOE
+    separates z~ from the direction of z~_B.
+
+    Parameters
+    ----------
+    {shared_parameters}
+    {attack_parameters}
+    inverse_epsilon : float, default=4/255
+        Radius of the inverse adversaries, at least 0.
+    lam1, lam2 : float, default=1.0
+        Weights of DHLR and FLOE, at least 0. Both 0 is PGD-AT.
+    omega : float, default=0.1
+        Attention above it is foreground, in [0, 1]. The paper calls it adaptive; its code has 0.1.
+    dhlr : {"code", "paper"}, default="code"
+        "code": KL(p(z^) || p(z*)). "paper": KL(p(z*) || p(z^)).
+    floe : {"code", "paper"}, default="code"
+        "code": the loss lowers ||Z~ - (Z~ Z_B^T / ||Z_B Z_B^T||_F) Z_B||_F / b of the batch's logits. "paper":
+        it raises the mean distance of each z~ to its projection on z~_B: the opposite sign, and without
+        bound, so watch ``history_``. The published results are the code's.
+    attention : {"gradcam", "integrated_gradients"}, estimator or callable, default="gradcam"
+        Where the foreground is. By name: maps, for the true label, of a network that is trained first, plainly,
+        on the same rows. Grad-CAM looks at the last layer with positions; on 2-D X it is the positive part of
+        gradient times feature, a mask over features. An estimator's Grad-CAM, or a callable's
+        maps, ``attention(images, labels)`` -> (n, h, w) in [0, 1], are made once, before training. An estimator
+        that is not fitted, as after ``clone``, is fitted on the training rows first; scikit-learn's
+        ``FrozenEstimator`` takes a fitted one through a search as it is.
+    attention_module : str, callable, nn.Module or None, default=None
+        The network to train for it; None takes ``module``.
+    attention_epochs : int or None, default=None
+        Its epochs, at least 1; None is ``max_epochs``, each a fraction of the cost of the others.
+
+    Attributes
+    ----------
+    {shared_attributes}
+    attention_module_ : nn.Module
+        The network whose attention was used, where one was trained.
+
+    See Also
+    --------
+    AdversarialTrainingClassifier : PGD-AT, TRADES, MART.
+    UIATClassifier : inverse adversaries without the background.
+
+    Notes
+    -----
+    The defaults are the authors' code; `sklearn_debias.DHATClassifier.from_preset` has the settings of
+    the experiments. ``history_`` holds each term, and the training batches' robust accuracy; for that of held-out
+    rows set ``monitor`` to `sklearn_debias.robustness.robust_accuracy`. The authors' code selects the epoch on test
+    images; nothing here does. ``docs/reproduction/dhat.md`` has figures.
+
+    References
+    ----------
+    .. [1] "DHAT", ICCV 2025, arXiv 2408.06079.
+
+    Examples
+    --------
+    >>> from sklearn_debias import DHATClassifier
+    >>> from sklearn_debias.datasets import load_biased_digits
+    >>> train = load_biased_digits(random_state=0).train
+    >>> clf = DHATClassifier(module="simple_cnn", epsilon=0.1, n_steps=2, lr=0.01, max_epochs=2, random_state=0)
+    >>> clf.fit(train.data, train.target).history_[["phase", "dhlr"]].shape
+    (4, 2)
+    """
+
+    inverse_epsilon: float = 4 / 255
+    lam1: float = 1.0
+    lam2: float = 1.0
+    omega: float = 0.1
+    dhlr: str = "code"
+    floe: str = "code"
+    attention: Any = "gradcam"
+    attention_module: Any = None
+    attention_epochs: int | None = None
+
+    __metadata_request__fit = {
+        "bias_labels": True,
+        "validation_data": True,
+        "attention_maps": True,
+        "X_extra": True,
+        "y_extra": True,
+    }
+    _knobs: ClassVar[str] = "`lr`, `max_epochs`, `epsilon`, `lam1` and `lam2`"
+    _parameter_constraints: ClassVar[dict] = {
+        **AdversarialClassifier._parameter_constraints,
+        "inverse_epsilon": NON_NEGATIVE,
+        "lam1": NON_NEGATIVE,
+        "lam2": NON_NEGATIVE,
+        "omega": [Interval(numbers.Real, 0, 1, closed="both")],
+        "dhlr": READINGS,
+        "floe": READINGS,
+        "attention": [StrOptions(BUILT_IN), HasMethods(["fit", "predict"]), callable],
+        "attention_module": MODULE,
+        "attention_epochs": [Interval(numbers.Integral, 1, None, closed="left"), None],
+    }
+
+    @classmethod
+    def from_preset(cls, name: str, **overrides: Any) -> "DHATClassifier":
+        """Classifier with the settings of the paper's experiments.
+
+        Parameters
+        ----------
+        name : {"cifar10", "cifar100", "imagenet"}
+        **overrides
+            Parameters of this estimator that replace the preset's.
+
+        Returns
+        -------
+        DHATClassifier
+
+        Examples
+        --------
+        >>> from sklearn_debias import DHATClassifier
+        >>> clf = DHATClassifier.from_preset("imagenet", random_state=0)
+        >>> clf.n_steps, clf.max_epochs, round(clf.epsilon * 255)
+        (2, 50, 4)
+        """
+        return cls(**{**dhat_preset(name), **overrides})
+
+    @fit_method
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        *,
+        bias_labels: Any = None,
+        validation_data: Any = None,
+        attention_maps: Any = None,
+        X_extra: Any = None,
+        y_extra: Any = None,
+    ) -> Any:
+        """Fit the classifier.
+
+        Parameters
+        ----------
+        {shared_arguments}
+        attention_maps : array-like of shape (n, height, width), or (n, features) for 2-D X, default=None
+            Attention in [0, 1], 1 on the foreground, instead of what ``attention`` says: the masks of a
+            segmentation model, for instance. Cropped and flipped with the images by ``augment="crop-flip"``.
+        {extra_arguments}
+
+        Returns
+        -------
+        self
+        """
+        self._forget()
+        extra = None if X_extra is None and y_extra is None else (X_extra, y_extra)
+        if attention_maps is not None and extra is not None:
+            raise ValueError(
+                "`attention_maps` must not be given with `X_extra`, whose rows have none. Let `attention` make them."
+            )
+        others = {} if attention_maps is None else {GIVEN: read_maps(attention_maps)}
+        return self._fit(X, y, bias_labels=bias_labels, validation_data=validation_data, others=others, extra=extra)
+
+    @property
+    def attention_module_(self) -> nn.Module:
+        """The network whose attention was used."""
+        return self._role("attention")
+
+    def _check_params(self) -> None:
+        super()._check_params()
+        if isinstance(self.attention, type):
+            raise TypeError(f"`attention` must be an estimator, not its class: {self.attention.__name__}().")
+
+    def _radii(self) -> tuple[str, ...]:
+        return ("epsilon", "inverse_epsilon")
+
+    def _is_at(self) -> bool:
+        """Whether the settings are those of PGD-AT, which needs no attention."""
+        return self.lam1 == 0 == self.lam2
+
+    def _kind(self) -> str:
+        """Where the attention comes from, as the objective calls it."""
+        if self._maps_given or not isinstance(self.attention, str):
+            return "given"
+        return "gradient_x_input" if self.attention == "gradcam" and len(self.input_shape_) == 1 else self.attention
+
+    def _aligned_views(self) -> frozenset[str]:
+        return frozenset({GIVEN})
+
+    def _check_rows(self, rows: Rows) -> None:
+        super()._check_rows(rows)
+        self._maps_given = GIVEN in rows.others
+        if self._kind() != "given" or self._is_at():
+            if self._maps_given:
+                warn("`attention_maps` serve nothing with `lam1` and `lam2` both 0, which is PGD-AT.")
+            rows.others = {}
+            return
+        if self.augment is not None and self.augment != "crop-flip":
+            raise ValueError(
+                f"`augment` must be 'crop-flip' or None where attention maps are made before training, got "
+                f"{self.augment!r}: a map has to be moved with its image. Use attention='gradcam', which sees the "
+                f"augmented images."
+            )
+        if not self._maps_given:
+            prepare = make_prepare(self, pick_device("cpu"))
+            rows.others = {GIVEN: maps_of(self.attention, rows, self.classes_, prepare)}
+        check_size(rows.others[GIVEN], self.input_shape_, "attention_maps" if self._maps_given else "attention")
+
+    def _objective(self, **attack: Any) -> DHAT:
+        return DHAT(
+            inverse_epsilon=float(self.inverse_epsilon),
+            lam1=float(self.lam1),
+            lam2=float(self.lam2),
+            omega=float(self.omega),
+            dhlr=self.dhlr,
+            floe=self.floe,
+            attention=self._kind(),
+            **attack,
+        )
+
+    def _phases(self) -> tuple[Phase, ...]:
+        phases = super()._phases()
+        if "attention" not in phases[-1].roles:
+            return phases
+        epochs = self.max_epochs if self.attention_epochs is None else self.attention_epochs
+        return (Phase("attention", (ERM(role="attention"),), epochs), *phases)
+
+    def _settled(
+        self, phases: tuple[Phase, ...], roles: nn.ModuleDict, example: Callable[[str], torch.Tensor]
+    ) -> tuple[Phase, ...]:
+        *before, last = phases
+        if "attention" not in last.roles or self._kind() != "gradcam":
+            return phases
+        advice = "Use attention='integrated_gradients', or an `attention_module` with convolutions."
+        with blamed("attention", advice):
+            layer = last_conv_layer(roles["attention"], example("attention"))
+        (objective,) = last.steps
+        return (*before, replace(last, steps=(replace(objective, layer=layer),)))  # type: ignore[type-var]

@@ -1,0 +1,79 @@
+"""What drawing images needs: matplotlib, if it is there, pixels it can show, panels, outlines."""
+
+from typing import Any
+
+import numpy as np
+
+LUMINANCE = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601
+OUTLINE = "deepskyblue"
+
+
+def pyplot() -> Any:
+    """matplotlib.pyplot, or an ImportError that says how to get it."""
+    try:
+        import matplotlib.pyplot as plt
+    except ImportError as error:
+        raise ImportError("Drawing needs matplotlib. Install it: pip install 'sklearn-debias[plot]'.") from error
+    return plt
+
+
+def as_pictures(images: Any) -> np.ndarray:
+    """Images (n, channels, h, w) as matplotlib shows them: (n, h, w, 3), floats in [0, 1].
+
+    Floats outside of [0, 1], such as standardised ones, are scaled by their range over all images.
+    """
+    images = np.asarray(images)
+    if images.ndim != 4 or images.shape[1] not in (1, 3, 4) or 0 in images.shape:
+        raise ValueError(
+            f"The images to draw must have shape (n, 1, 3 or 4 channels, height, width), got {images.shape}."
+        )
+    pictures = images[:, :3].transpose(0, 2, 3, 1).astype(float) / (255 if images.dtype == np.uint8 else 1)
+    low, high = pictures.min(), pictures.max()
+    if low < 0 or high > 1:
+        pictures = (pictures - low) / (high - low if high > low else 1)
+    return np.repeat(pictures, 3, axis=3) if pictures.shape[3] == 1 else pictures
+
+
+def greys(picture: np.ndarray) -> np.ndarray:
+    """The picture (h, w, 3) without its colours, so that those of a map over it can be read."""
+    return np.repeat((picture @ LUMINANCE)[..., None].clip(0, 1), 3, axis=2)
+
+
+def grid_of_axes(ax: Any, n_rows: int, n_columns: int, panel: tuple[float, float]) -> np.ndarray:
+    """Axes (n_rows, n_columns) without ticks: new ones, those given, or one divided."""
+    plt = pyplot()
+    if ax is None:
+        size = (n_columns * panel[0] + 0.3, n_rows * (panel[1] + 0.25) + 0.2)
+        axes = plt.figure(figsize=size, layout="constrained").subplots(n_rows, n_columns, squeeze=False)
+    elif isinstance(ax, plt.Axes):
+        from matplotlib.gridspec import GridSpecFromSubplotSpec
+
+        ax.set_axis_off()
+        cells = GridSpecFromSubplotSpec(n_rows, n_columns, subplot_spec=ax.get_subplotspec())
+        axes = np.array([[ax.figure.add_subplot(cells[i, j]) for j in range(n_columns)] for i in range(n_rows)])
+    else:
+        axes = np.asarray(ax, dtype=object)
+        if axes.shape != (n_rows, n_columns) and axes.size == n_rows * n_columns and axes.ndim == 1:
+            axes = axes.reshape(n_rows, n_columns)  # as plt.subplots squeezes a single row
+        if axes.shape != (n_rows, n_columns):
+            raise ValueError(
+                f"`ax` must be one Axes, or an array of them of shape {(n_rows, n_columns)}: a row per image, the "
+                f"image and a column per model. Got shape {axes.shape}."
+            )
+    for axis in axes.flat:
+        axis.set(xticks=[], yticks=[])
+    return axes
+
+
+def outline(axis: Any, mask: np.ndarray, extent: tuple[float, float, float, float]) -> None:
+    """Draw the border of a mask (h, w) along the edges of its pixels."""
+    from matplotlib.collections import LineCollection
+
+    left, right, bottom, top = extent
+    inside = np.pad(mask, 1)
+    above = np.argwhere(inside[1:, 1:-1] != inside[:-1, 1:-1])  # pixels (i, j) with a border above
+    beside = np.argwhere(inside[1:-1, 1:] != inside[1:-1, :-1])  # with one to their left
+    edges = np.concatenate([above[:, None] + [[0, 0], [0, 1]], beside[:, None] + [[0, 0], [1, 0]]])
+    scale = np.array([(right - left) / mask.shape[1], (bottom - top) / mask.shape[0]])
+    lines = edges[..., ::-1] * scale + [left, top]
+    axis.add_collection(LineCollection(list(lines), colors=OUTLINE, linewidths=1.2, capstyle="round", clip_on=False))

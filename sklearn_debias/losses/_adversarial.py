@@ -1,0 +1,79 @@
+"""Losses of adversarial training, one value per sample unless said."""
+
+import torch
+from torch import Tensor
+
+TINY = 1e-12
+MART_MARGIN = 1e-4  # keeps the logarithm of the boosted cross entropy finite
+
+
+def kl_divergence(reference: Tensor, logits: Tensor) -> Tensor:
+    """``KL(softmax(reference) || softmax(logits))`` of logits (b, k); shape (b,), at least 0.
+
+    Computed in float32 or better, whatever the precision of the logits.
+
+    Examples
+    --------
+    >>> import torch
+    >>> kl_divergence(torch.zeros(1, 2), torch.tensor([[0.0, 2.0]])).round(decimals=4)
+    tensor([0.4338])
+    """
+    log_p, log_q = (z.to(torch.promote_types(z.dtype, torch.float32)).log_softmax(-1) for z in (reference, logits))
+    return (log_p.exp() * (log_p - log_q)).sum(-1)
+
+
+def boosted_cross_entropy(logits: Tensor, y: Tensor) -> Tensor:
+    """``-log p_y - log(1.0001 - max_{k != y} p_k)``: MART's BCE [1]_ at the classes ``y`` (b,); shape (b,).
+
+    References
+    ----------
+    .. [1] Wang et al., "Improving Adversarial Robustness Requires Revisiting Misclassified Examples", ICLR 2020.
+
+    Examples
+    --------
+    >>> import torch
+    >>> boosted_cross_entropy(torch.zeros(1, 2), torch.tensor([0])).round(decimals=3)
+    tensor([1.386])
+    """
+    log_p = logits.to(torch.promote_types(logits.dtype, torch.float32)).log_softmax(-1)
+    own = y[:, None]
+    rival = log_p.scatter(-1, own, float("-inf")).amax(-1).exp()
+    return -log_p.gather(-1, own).squeeze(-1) - (1 + MART_MARGIN - rival).log()
+
+
+def background_residual(logits: Tensor, background: Tensor) -> Tensor:
+    """Norm of what is left of logits (b, k) without their projection on the background's, per sample; shape (b,).
+
+    The paper's reading of DHAT's foreground logit orthogonal enhancement [1]_: each sample's logits are projected
+    on the direction of its own background logits.
+
+    References
+    ----------
+    .. [1] "DHAT", ICCV 2025, arXiv 2408.06079.
+
+    Examples
+    --------
+    >>> import torch
+    >>> background_residual(torch.tensor([[3.0, 4.0]]), torch.tensor([[2.0, 0.0]]))
+    tensor([4.])
+    """
+    squared = background.square().sum(-1, keepdim=True)
+    along = (logits * background).sum(-1, keepdim=True) / (squared + TINY)
+    return (logits - along * background).norm(dim=-1)
+
+
+def batch_background_residual(logits: Tensor, background: Tensor) -> Tensor:
+    """Frobenius norm of what is left of the batch's logits (b, k), divided by b. A scalar.
+
+    As DHAT's authors code it: ``||Z - (Z B^T / ||B B^T||_F) B||_F / b`` with the background's logits B. For a
+    batch of one it is `background_residual`.
+
+    Examples
+    --------
+    >>> import torch
+    >>> batch_background_residual(torch.tensor([[3.0, 4.0]]), torch.tensor([[2.0, 0.0]]))
+    tensor(4.)
+    """
+    size = (background @ background.T).norm()
+    share = logits @ background.T / size.clamp(min=TINY)
+    return (logits - share @ background).norm() / len(logits)

@@ -1,0 +1,137 @@
+"""DHAT: adversarial training with background-debiased logits.
+
+ICCV 2025, arXiv 2408.06079; Algorithm 1, and the authors' code where the two differ.
+
+==============  ==================================================================
+paper           here
+==============  ==================================================================
+x^              ``views["adversarial"]``
+x~              ``views["inverse"]``, by the loss of `UIAT`
+M, omega        ``attention`` in [0, 1], ``omega``
+x~_B            ``views["background"]``: x~ where the attention is at most omega
+z*              z~ - z~_B, the debiased logits
+DHLR            `debiased_high_confidence_loss`: logits of x^ towards z*
+FLOE            `foreground_orthogonal_loss`: what z~ has beside its background
+lambda_1, 2     ``lam1``, ``lam2``
+==============  ==================================================================
+"""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from sklearn_debias.attribution._maps import (
+    grad_cam_attention,
+    gradient_x_input_attention,
+    integrated_gradients_attention,
+)
+from sklearn_debias.core import Batch, Net, static
+from sklearn_debias.core._objective import Nets
+from sklearn_debias.losses import background_residual, batch_background_residual, cross_entropy, kl_divergence
+from sklearn_debias.objectives._inner_attack import Views, accuracy, is_off
+from sklearn_debias.objectives._uiat import InverseAttack
+
+GIVEN = "attention_maps"
+IG_STEPS = 20
+
+
+def debiased_high_confidence_loss(adversarial: Tensor, debiased: Tensor, reading: str) -> Tensor:
+    """DHLR of logits (b, k); shape (b,). "code": KL(p(z^) || p(z*)), "paper": KL(p(z*) || p(z^))."""
+    if reading == "code":
+        return kl_divergence(adversarial, debiased)
+    return kl_divergence(debiased, adversarial)
+
+
+def foreground_orthogonal_loss(inverse: Tensor, background: Tensor, reading: str) -> Tensor:
+    """FLOE of logits (b, k); a scalar.
+
+    "code": the residual of the batch matrix, which the loss lowers. "paper": minus the mean of the samples'
+    residuals, which it raises without bound.
+    """
+    if reading == "code":
+        return batch_background_residual(inverse, background)
+    return -background_residual(inverse, background).mean()
+
+
+def background_of(x: Tensor, attention: Tensor, omega: float | Tensor) -> Tensor:
+    """``x`` where the attention, (b, h, w) or (b, d), is at most omega, and 0 elsewhere."""
+    mask = (attention <= omega).to(x.dtype)
+    return x * (mask[:, None] if mask.ndim < x.ndim else mask)
+
+
+@dataclass(frozen=True)
+class DHAT(InverseAttack):
+    """PGD-AT whose logits lean on high-confidence ones, of inverse adversaries, without their background's share.
+
+    Parameters
+    ----------
+    lam1, lam2 : float, default=1.0
+        Weights of DHLR and FLOE; both 0 is PGD-AT.
+    omega : float, default=0.1
+        Attention above is foreground.
+    dhlr, floe : {"code", "paper"}, default="code"
+    attention : {"gradcam", "integrated_gradients", "gradient_x_input", "given"}, default="gradcam"
+        Of the net "attention", for the true label; "given": the maps in ``batch.inputs["attention_maps"]``.
+    layer : str, default=""
+        Where Grad-CAM looks, a name of ``named_modules``.
+    inverse_epsilon, epsilon, step_size, n_steps, norm, clip, attack_mode, awp
+        See `InverseAttack`.
+    """
+
+    lam1: float = 1.0
+    lam2: float = 1.0
+    omega: float = 0.1
+    dhlr: str = static("code")
+    floe: str = static("code")
+    attention: str = static("gradcam")
+    layer: str = static("")
+
+    @property
+    def roles(self) -> tuple[str, ...]:  # type: ignore[override]
+        """The model, and the attention net where the maps are its."""
+        return ("model", "attention") if self.attention != "given" and not self.is_at else ("model",)
+
+    @property
+    def is_at(self) -> bool:
+        """Whether this is PGD-AT."""
+        return is_off(self.lam1) and is_off(self.lam2)
+
+    @property
+    def requires(self) -> frozenset[str]:  # type: ignore[override]
+        """The maps, where they are given."""
+        return frozenset({GIVEN} if self.attention == "given" and not self.is_at else ())
+
+    def attend(self, nets: Nets, batch: Batch) -> Tensor:
+        """Attention in [0, 1] on a batch, (b, h, w) or (b, d)."""
+        if self.attention == "given":
+            maps = batch.inputs[GIVEN]
+            return maps.squeeze(1) if maps.ndim == 4 else maps
+        net = nets["attention"].frozen()
+        if self.attention == "gradcam":
+            return grad_cam_attention(net, batch.x, batch.y, self.layer)
+        if self.attention == "integrated_gradients":
+            return integrated_gradients_attention(net, batch.x, batch.y, IG_STEPS)
+        return gradient_x_input_attention(net, batch.x, batch.y)
+
+    def views(self, nets: Nets, batch: Batch) -> Views:
+        """Adversaries, inverse adversaries, and the background of these."""
+        net = self.attacked(nets)
+        found = self.adversary(net, batch)
+        if self.is_at:
+            return {"adversarial": found}
+        inverse = self.inverse(net, batch, found)
+        background = background_of(inverse, self.attend(nets, batch), self.omega)
+        return {"adversarial": found, "inverse": inverse, "background": background}
+
+    def loss(self, net: Net, views: Views, y: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """L_AT + lam1 DHLR + lam2 FLOE."""
+        adversarial = net(views["adversarial"])
+        total = cross_entropy(adversarial, y).mean()
+        terms = {"adversarial_accuracy": accuracy(adversarial, y), "adversarial": total}
+        if "inverse" in views:
+            inverse, background = net(views["inverse"]), net(views["background"])
+            debiased = inverse - background
+            terms["dhlr"] = debiased_high_confidence_loss(adversarial, debiased, self.dhlr).mean()
+            terms["floe"] = foreground_orthogonal_loss(inverse, background, self.floe)
+            total = total + self.lam1 * terms["dhlr"] + self.lam2 * terms["floe"]
+        return total, terms

@@ -1,0 +1,117 @@
+"""What the methods of adversarial training share: the attack inside of a step, and adversarial weights.
+
+Madry et al., "Towards Deep Learning Models Resistant to Adversarial Attacks", ICLR 2018; Wu et al., "Adversarial
+Weight Perturbation Helps Robust Generalization", NeurIPS 2020.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+from torch.func import grad
+
+from sklearn_debias.attacks import Ball, ascend, make_ball
+from sklearn_debias.core import Batch, Net, Objective, Step, static
+from sklearn_debias.core._objective import Nets, State
+from sklearn_debias.losses import cross_entropy
+
+TINY = 1e-12
+Views = Mapping[str, Tensor]  # the inputs that a step's loss looks at, by name; detached
+
+
+@dataclass(frozen=True)
+class InnerAttack(Objective):
+    """Train on what an attack on the current model finds: a subclass says what, and by which loss.
+
+    Parameters
+    ----------
+    epsilon : float, default=8/255
+        Radius of the attack, in the units of the input.
+    step_size : float, default=2/255
+    n_steps : int, default=10
+    norm : {"linf", "l2"}, default="linf"
+    clip : (low, high) or None, default=(0, 1)
+        Valid range of the input.
+    attack_mode : {"train", "eval"}, default="train"
+        Mode of the model under attack: "train" normalises by the statistics of the attacked batch. Its running
+        statistics are left alone either way.
+    awp : float, default=0
+        Size of the adversarial weight perturbation, relative to each layer's norm; 0 is none.
+    """
+
+    epsilon: float = 8 / 255
+    step_size: float = 2 / 255
+    n_steps: int = static(10)
+    norm: str = static("linf")
+    clip: tuple | None = static((0.0, 1.0))
+    attack_mode: str = static("train")
+    awp: float = 0.0
+
+    def views(self, nets: Nets, batch: Batch) -> Views:
+        """The inputs to train on."""
+        raise NotImplementedError(f"{type(self).__name__} must define views(nets, batch).")
+
+    def loss(self, net: Net, views: Views, y: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """The loss of the model on these inputs, a scalar, and terms for the history."""
+        raise NotImplementedError(f"{type(self).__name__} must define loss(net, views, y).")
+
+    def step(self, nets: Nets, batch: Batch, state: State) -> Step:
+        """Attack the model as it is, then its loss on what was found, at the worst weights nearby with AWP."""
+        net, views = nets["model"], self.views(nets, batch)
+        if not is_off(self.awp):
+            delta = worst_weights(net, lambda at: self.loss(at, views, batch.y)[0], self.awp)
+            net = replace(net.moved(delta), statistics=net.params is None)
+        total, terms = self.loss(net, views, batch.y)
+        return Step({"model": total}, state, terms)
+
+    def attacked(self, nets: Nets) -> Net:
+        """The model as the attack sees it: without gradient by its parameters."""
+        return nets["model"].frozen() if self.attack_mode == "eval" else nets["model"].detached()
+
+    def ball(self, radius: float | Tensor) -> Ball:
+        """Where the inputs may lie."""
+        return make_ball(self.norm, radius, self.step_size, self.n_steps)
+
+    def search(
+        self, loss: Callable[[Tensor], Tensor], batch: Batch, *, radius: float | Tensor, start: Tensor | None = None
+    ) -> Tensor:
+        """The inputs around ``batch.x`` where ``loss``, (b,), is largest; from a uniform start unless one is given."""
+        ball = self.ball(radius)
+        start = ball.random(batch.x, batch.generator) if start is None else start
+        return ascend(loss, batch.x, ball=ball, n_steps=self.n_steps, start=start, clip=self.clip)
+
+    def adversary(self, net: Net, batch: Batch) -> Tensor:
+        """PGD on the cross entropy."""
+        return self.search(lambda x: cross_entropy(net(x), batch.y), batch, radius=self.epsilon)
+
+
+def is_off(weight: float | Tensor) -> bool:
+    """Whether a weight is the number 0, so that what it weighs need not be computed."""
+    return isinstance(weight, (int, float)) and weight == 0
+
+
+def worst_weights(net: Net, loss: Callable[[Net], Tensor], gamma: float | Tensor) -> dict[str, Tensor]:
+    """What to take off the weights of each layer to go ``gamma`` times their norm up the loss (AWP, Eqs. 8-10).
+
+    Vectors (biases, the scales of norms) stay. The paper's one step of a proxy optimiser is this, since the
+    direction is rescaled to the weights' norm.
+
+    Returns
+    -------
+    dict of str to Tensor
+        ``-gamma ||w|| g / ||g||`` by name, detached.
+    """
+    fixed = {name: p.detach() for name, p in net.parameters.items()}
+    weights = {name: fixed[name] for name, p in net.trainable.items() if p.ndim > 1}
+
+    def at(own: dict[str, Tensor]) -> Tensor:
+        return loss(replace(net, params={**fixed, **own}))
+
+    ascent = grad(at)(weights)
+    return {n: -gamma * w.norm() * (ascent[n] / (ascent[n].norm() + TINY)).detach() for n, w in weights.items()}
+
+
+def accuracy(logits: Tensor, y: Tensor) -> Tensor:
+    """Share of rows whose largest logit is that of ``y``, detached; a scalar."""
+    return (logits.detach().argmax(-1) == y).to(torch.promote_types(logits.dtype, torch.float32)).mean()

@@ -1,0 +1,173 @@
+"""Accuracy under corruptions, one row each: Table 6 of BiasAdv's paper for any fitted classifier."""
+
+import warnings
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from tqdm.auto import tqdm
+
+from sklearn_debias.corruptions import corrupt, corruption_names
+from sklearn_debias.corruptions._corrupt import check_images
+from sklearn_debias.corruptions._draws import read_seed
+from sklearn_debias.corruptions._registry import BIASADV, ORIGINAL, SEVERITIES, find, fits
+from sklearn_debias.exceptions import DebiasWarning
+from sklearn_debias.metrics._encoding import correctness, encode_labels
+from sklearn_debias.metrics._fitted import find_fitted
+from sklearn_debias.metrics._groups import find_groups
+from sklearn_debias.metrics._intervals import binomial_bounds, check_confidence
+from sklearn_debias.metrics._training_facts import aligned_mask
+from sklearn_debias.robustness._corruption_table import CorruptionReport
+
+CLEAN, MEAN = "clean", "mean"
+Task = tuple[str, int | None]
+
+
+def corruption_report(
+    estimator: Any,
+    X: Any,
+    y: Any,
+    *,
+    bias_labels: Any = None,
+    aligned: Any = None,
+    corruptions: Any = "biasadv",
+    severities: Any = None,
+    confidence: float = 0.95,
+    random_state: Any = 0,
+    verbose: int = 0,
+) -> CorruptionReport:
+    """Accuracy of a fitted classifier on corrupted copies of the images: Table 6 of [1]_.
+
+    Parameters
+    ----------
+    estimator : fitted classifier
+        Anything with ``predict`` that takes such images. The corruption comes before the first step of a Pipeline.
+    X : ndarray or Tensor of shape (n, c, h, w)
+        uint8 in 0..255, or floats in [0, 1]. They are not changed.
+    y : array-like of shape (n,)
+        True labels.
+    bias_labels : array-like of shape (n,) or (n, n_attributes), default=None
+        Bias attribute of each sample; adds the accuracy on the bias-conflicting ones.
+    aligned : dict, default=None
+        Class label -> aligned bias value. None takes what the estimator learned, where its ``fit`` was given bias
+        labels; else compute it by :func:`sklearn_debias.metrics.aligned_map` on the TRAINING data.
+    corruptions : {"biasadv", "classic"} or list, default="biasadv"
+        The eight of BiasAdv's supplement, the nineteen classic ones [2]_, or names and (name, severity) pairs.
+        "classic" leaves out what the number of channels does not allow, with a warning.
+    severities : int or list of int, default=None
+        Of the corruptions that are not given as pairs, in 1..5. None: all five, except that each image draws its own
+        where the corruption is one of BiasAdv's eight.
+    confidence : float, default=0.95
+        Coverage of each interval, in (0, 1). They are exact (Clopper-Pearson) for a new sample of images, with the
+        model as it is. That of the mean is as wide as if an image were right under all corruptions, or under none.
+    random_state : None, int, RandomState or Generator, default=0
+        Of the corruptions; with an int every model meets the same images.
+    verbose : int, default=0
+        1 shows the progress.
+
+    Returns
+    -------
+    report : CorruptionReport
+        ``report.table`` and ``report.plot()``.
+
+    Raises
+    ------
+    TypeError
+        If X is neither an array nor a tensor, or the estimator has no ``predict``.
+    ValueError
+        If X or the labels have another shape or range, a corruption does not exist, or nobody knows the aligned values.
+
+    Warns
+    -----
+    DebiasWarning
+        If "classic" holds corruptions that the images cannot have.
+
+    References
+    ----------
+    .. [1] J. Lim et al., "BiasAdv: Bias-Adversarial Augmentation for Model Debiasing", CVPR 2023.
+    .. [2] D. Hendrycks and T. Dietterich, "Benchmarking Neural Network Robustness to Common Corruptions and
+       Perturbations", ICLR 2019.
+
+    Examples
+    --------
+    >>> from sklearn_debias import ERMClassifier
+    >>> from sklearn_debias.datasets import load_biased_digits
+    >>> from sklearn_debias.robustness import corruption_report
+    >>> train, test = (load_biased_digits(random_state=0)[part] for part in ("train", "test"))
+    >>> clf = ERMClassifier(module="mlp", max_epochs=5, random_state=0).fit(train.data, train.target)
+    >>> list(corruption_report(clf, test.data, test.target, corruptions=["rotation"]).table["corruption"])
+    ['clean', 'rotation', 'mean']
+    """
+    if not hasattr(estimator, "predict"):
+        raise TypeError(f"`estimator` must have `predict`, got {type(estimator).__name__}.")
+    confidence, seed = check_confidence(confidence), read_seed(random_state)
+    n_channels = check_images(X, "X").shape[1]
+    tasks = _tasks(corruptions, severities, n_channels)
+    labels = encode_labels(y, "y")
+    if len(labels[0]) != len(X):
+        raise ValueError(f"`y` must have one label per image of X: expected {len(X)}, got {len(labels[0])}.")
+    conflicting = None if bias_labels is None else _conflicting(estimator, labels, bias_labels, aligned)
+    bar = tqdm([(CLEAN, None), *tasks], desc="corruption_report", unit="corruption", disable=not verbose)
+    right = []
+    for name, severity in bar:
+        bar.set_postfix_str(name)
+        images = X if name == CLEAN else corrupt(X, name, severity, seed)
+        right.append(correctness(labels[0], labels[1], estimator.predict(images)))
+    right.append(np.mean(right[1:], axis=0))
+    rows = [(CLEAN, None), *tasks, (MEAN, None)]
+    table = pd.DataFrame(rows, columns=["corruption", "severity"]).astype({"severity": "Int64"})
+    parts = {"average": np.ones(len(X), dtype=bool)} | ({} if conflicting is None else {"conflicting": conflicting})
+    for part, chosen in parts.items():
+        hits, n, half = np.sum(np.stack(right)[:, chosen], axis=1), int(chosen.sum()), (1 - confidence) / 2
+        lower, upper = binomial_bounds(hits, n, half, half)
+        table = table.assign(**{part: hits / n, f"{part}_lower": lower, f"{part}_upper": upper})
+    return CorruptionReport(table, len(X), None if conflicting is None else int(conflicting.sum()), confidence)
+
+
+def _tasks(corruptions: Any, severities: Any, n_channels: int) -> list[Task]:
+    """(name, severity) of each row, in order, each once."""
+    if isinstance(corruptions, str) and corruptions in ("biasadv", "classic"):
+        if corruptions == "classic" and severities is None:
+            severities = SEVERITIES
+        names: list = list(corruption_names(corruptions))
+    elif isinstance(corruptions, list | tuple) and len(corruptions):
+        names = list(corruptions)
+    else:
+        raise ValueError(
+            f"`corruptions` must be 'biasadv', 'classic', or a list of names and (name, severity), got {corruptions!r}."
+        )
+    given = [severities] if severities is None or not isinstance(severities, list | tuple | range) else list(severities)
+    if not given:
+        raise ValueError("`severities` must hold at least one of 1..5, got an empty list.")
+    tasks: list[Task] = []
+    for entry in names:
+        pair = isinstance(entry, tuple) and len(entry) == 2
+        name, asked = (entry[0], [entry[1]]) if pair else (entry, given)
+        if asked == [None] and isinstance(name, str) and name not in (*BIASADV, ORIGINAL):
+            asked = list(SEVERITIES)
+        tasks += [(name, find(name, severity)[1]) for severity in asked]
+    tasks = list(dict.fromkeys(tasks))
+    if isinstance(corruptions, str):
+        left_out = dict.fromkeys(name for name, severity in tasks if not fits(name, severity, n_channels))
+        if left_out:
+            message = (
+                f"Images with {n_channels} channels cannot have {', '.join(left_out)}: left out of {corruptions!r}."
+            )
+            warnings.warn(message, DebiasWarning, stacklevel=3)
+        tasks = [task for task in tasks if task[0] not in left_out]
+    return tasks
+
+
+def _conflicting(estimator: Any, labels: tuple, bias_labels: Any, aligned: Any) -> np.ndarray:
+    """Which samples carry another bias value than their class mostly had in training, (n,)."""
+    groups = find_groups(labels, keep=np.ones(len(labels[0]), dtype=bool), bias_labels=bias_labels)
+    aligned = find_fitted(estimator, "aligned_bias_") if aligned is None else aligned
+    if not aligned:
+        raise ValueError(
+            "`aligned` must be given with `bias_labels` where the estimator was fitted without bias labels: pass "
+            "aligned_map(y_train, bias_train), or a dict from class label to aligned bias value."
+        )
+    conflicting = ~aligned_mask(groups, aligned)[groups.strata]
+    if not conflicting.any():
+        raise ValueError("`bias_labels` must hold at least one conflicting sample, but all go with their class.")
+    return conflicting

@@ -1,0 +1,210 @@
+"""What an attack does to each row of X."""
+
+import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from sklearn_debias.attacks import AutoAttack, Look, StepwiseAttack, Threat, row_keys
+from sklearn_debias.estimators._errors import readable_errors, warn
+from sklearn_debias.estimators._probe import like_probabilities
+from sklearn_debias.exceptions import DivergedError
+from sklearn_debias.robustness._queue import Queue
+from sklearn_debias.robustness._threats import Attack, row_shape
+from sklearn_debias.training import Opened, Streams, open_model
+
+FLAT = 0.1  # share of rows without a gradient that is worth a warning
+ADVICE = "Pass fewer rows at a time"
+
+
+@dataclass
+class Outcome:
+    """What became of each row.
+
+    Parameters
+    ----------
+    y : ndarray of shape (n,)
+        Codes of the classes.
+    codes : ndarray of shape (n,)
+        Predicted codes, at the point that fooled where one did.
+    flat : ndarray of shape (n,), bool
+        Whether the attack met a gradient of exactly zero there.
+    points : Tensor of shape (n, ...) or None
+        The adversarial inputs, on the CPU, if they were to be kept.
+    """
+
+    y: np.ndarray
+    codes: np.ndarray
+    flat: np.ndarray
+    points: Tensor | None = None
+
+    @property
+    def robust(self) -> np.ndarray:
+        """Whether the row is classified right, and was not fooled; shape (n,)."""
+        return self.codes == self.y
+
+
+@dataclass
+class Evaluation:
+    """Rows, and a network to be attacked on them.
+
+    Parameters
+    ----------
+    opened : Opened
+    random_state : int, RandomState or None
+    judge : {"any", "last"}
+    verbose : int
+        Above 0 shows a progress bar.
+    quiet : bool
+        Whether to keep warnings back.
+    classes : ndarray of shape (k,), default=None
+        Labels of the codes; None takes the codes.
+    """
+
+    opened: Opened
+    random_state: Any = 0
+    judge: str = "any"
+    verbose: int = 0
+    quiet: bool = False
+    classes: Any = None
+
+    def __post_init__(self) -> None:
+        self.y = self.opened.y.numpy()  # type: ignore[union-attr]
+        check_seed(self.random_state)
+        self.streams = Streams(self.random_state)
+        self.clean = self._clean()
+
+    def run(self, attack: Attack, threat: Threat, *, keep: bool = False, rows: np.ndarray | None = None) -> Outcome:
+        """Attack the rows, or those of a mask (n,): with judge="any" only the ones that are classified right."""
+        attack.check(threat, self.n_classes, row_shape(self.opened))
+        out = copy.deepcopy(self.clean)
+        out.points = self._originals() if keep else None
+        if threat.epsilon == 0:
+            return out
+        every = self.judge == "last" and isinstance(attack, StepwiseAttack)
+        tried = np.ones(len(out.robust), dtype=bool) if every else out.robust.copy()
+        if rows is not None:
+            tried &= rows
+        with self._working():
+            if isinstance(attack, StepwiseAttack):
+                self._stepwise(attack, threat, np.flatnonzero(tried), out)
+            else:
+                self._whole(attack, threat, np.flatnonzero(tried), out)
+        return out
+
+    def predict(self, points: Tensor) -> np.ndarray:
+        """Codes of other inputs of the same rows, in the units of the network."""
+        codes: list[Tensor] = []
+
+        def look(x: Tensor, _: Any, index: np.ndarray) -> Tensor:
+            with torch.no_grad():
+                return self.opened.net(points[index].to(x)).argmax(1).cpu()
+
+        with self._working():
+            codes.extend(self.opened.batches(look))
+        return torch.cat(codes).numpy()
+
+    @contextmanager
+    def _working(self) -> Iterator[None]:
+        rows = self.opened.rows or len(self.opened)
+        with self.opened.terms(), readable_errors(None, batch_size=rows, advice=ADVICE):
+            yield
+
+    def _clean(self) -> Outcome:
+        """Outcome without an attack; raises and warns of outputs that cannot be attacked."""
+        likely, ends = [], []
+
+        def forward(x: Tensor, _: Any, index: np.ndarray) -> Tensor:
+            ends.append(torch.stack([x.min(), x.max()]).cpu())
+            with torch.no_grad():
+                logits = self.opened.net(x)
+            if not torch.isfinite(logits).all():
+                raise DivergedError("The outputs of the network are not finite for some rows of `X`. Scale X.")
+            likely.append(like_probabilities(logits))
+            return logits.double().cpu()
+
+        with self._working():
+            logits = torch.cat(list(self.opened.batches(forward)))
+        low, high = torch.stack(ends).T.double()
+        self.opened = replace(self.opened, low=float(low.min()), high=float(high.max()))  # lazy inputs know it now
+        self.n_classes = logits.shape[1]
+        if self.n_classes < 2:
+            raise ValueError("`estimator` must have at least two outputs, one per class, to be attacked, got one.")
+        self.classes = np.arange(self.n_classes) if self.classes is None else np.asarray(self.classes)
+        if all(likely) and not self.quiet:
+            warn(
+                "The outputs of the network look like probabilities. An attack needs logits: where a softmax "
+                "saturates, its gradient vanishes, and the network looks robust. Remove the softmax."
+            )
+        codes = logits.argmax(1).numpy()
+        return Outcome(self.y, codes, np.zeros(len(codes), dtype=bool))
+
+    def _originals(self) -> Tensor:
+        with self._working():
+            return torch.cat(list(self.opened.batches(lambda x, y, index: x.cpu())))
+
+    def _stepwise(self, attack: StepwiseAttack, threat: Threat, rows: np.ndarray, out: Outcome) -> None:
+        tried = rows
+        with tqdm(total=len(rows), disable=not self.verbose, desc=type(attack).__name__, unit="row") as bar:
+
+            def done(index: np.ndarray, look: Look, at: Tensor, flat: Tensor) -> None:
+                fools = look.fools[at].cpu().numpy()
+                out.codes[index[fools]] = look.codes[at].cpu().numpy()[fools]
+                out.flat[index] |= flat.cpu().numpy()
+                if out.points is not None:
+                    out.points[torch.from_numpy(index)] = look.point[at].cpu()
+                bar.update(len(index) if restart == 0 else 0)
+
+            for restart in range(attack.restarts):
+                seed = self.streams.seed("attack", str(restart))
+                Queue(attack, self.opened, threat, seed, self.judge == "any", done).run(rows)
+                rows = rows[out.robust[rows]]
+                if len(rows) == 0:
+                    break
+        if not self.quiet:
+            warn_of_flat((out.flat & out.robust)[tried], attack)
+
+    def _whole(self, attack: AutoAttack, threat: Threat, rows: np.ndarray, out: Outcome) -> None:
+        """All at once, in an order that their content says."""
+        if len(rows) == 0:
+            return
+        x = self._originals()[torch.from_numpy(rows)]
+        order = np.argsort(row_keys(x, 0).numpy(), kind="stable")
+        rows, x = rows[order], x[torch.from_numpy(order)].to(self.opened.prepare.device)
+        y = self.opened.y[rows].to(x.device)  # type: ignore[index]
+        points = attack.attack(self.opened.net, x, y, threat, seed=self.streams.seed("attack", "0"))
+        everywhere = self._originals()
+        everywhere[torch.from_numpy(rows)] = points.cpu()
+        out.codes = self.predict(everywhere)
+        if out.points is not None:
+            out.points = everywhere
+
+
+def open_rows(model: Any, X: Any, y: Any, name: str = "estimator") -> Opened:
+    """Open a model on rows to be attacked, whatever mode the caller works in."""
+    if y is None:
+        raise ValueError("`y` must hold the labels of the rows to be attacked, got None.")
+    with torch.inference_mode(False):  # copies made inside of it would have no gradient
+        return open_model(model, X, y, name=name)
+
+
+def check_seed(random_state: Any) -> None:
+    """Raise unless it is an int >= 0, a RandomState or None."""
+    number = isinstance(random_state, int | np.integer) and not isinstance(random_state, bool) and random_state >= 0
+    if not number and not isinstance(random_state, np.random.RandomState | None):
+        raise ValueError(f"`random_state` must be an int >= 0, a RandomState or None, got {random_state!r}.")
+
+
+def warn_of_flat(flat: np.ndarray, attack: Attack) -> None:
+    """Warn where the gradient was zero on many of the rows (b,)."""
+    if len(flat) and flat.mean() > FLAT:
+        warn(
+            f"The gradient of {flat.sum()} of {len(flat)} attacked rows is exactly zero on the way of "
+            f"{attack!r}: it cannot move them, and they count as robust. Try attack='random-search'."
+        )

@@ -1,0 +1,86 @@
+"""Attack many rows in one batch of fixed shape, whose places are filled anew as rows are done."""
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sklearn_debias.attacks import Look, StepwiseAttack, Threat, row_keys
+from sklearn_debias.training import Opened
+
+ROWS = {"cpu": 32, "cuda": 256}  # one shape for every batch
+
+
+@dataclass
+class Queue:
+    """Rows on their way through an attack.
+
+    A batch has one shape from the first step to the last, since kernels sum in an order that depends on it: a
+    row's result then depends neither on its neighbours nor on the order. A row that is done gives its place to the
+    next; when none is left, the places idle.
+
+    Parameters
+    ----------
+    attack : StepwiseAttack
+    opened : Opened
+    threat : Threat
+    seed : int
+        Of the random numbers, with each row's content.
+    early : bool
+        Whether a row is done as soon as it is fooled.
+    done : callable
+        ``done(row numbers, look, places, flat)`` with the places of the batch where these rows are, and whether each
+        of them met a gradient of zero.
+    """
+
+    attack: StepwiseAttack
+    opened: Opened
+    threat: Threat
+    seed: int
+    early: bool
+    done: Callable[[np.ndarray, Look, Tensor, Tensor], None]
+    waiting: deque = field(default_factory=deque)
+
+    def run(self, rows: np.ndarray) -> None:
+        """Attack the rows of these numbers."""
+        device = self.opened.prepare.device
+        places = self.opened.rows or ROWS.get(device.type, ROWS["cpu"])
+        self.waiting.extend(rows.tolist())
+        index = np.resize(self._next(places), places)  # places without a row repeat one, and are never read
+        busy = np.arange(places) < len(rows)
+        x, y, state = self._load(index)
+        flat = torch.zeros(places, dtype=torch.bool, device=device)
+        while busy.any():
+            look = self.attack.step(self.opened.net, x, y, self.threat, state)
+            state, flat = dict(look.state), flat | look.flat
+            over = look.over | look.fools if self.early else look.over
+            leaving = np.flatnonzero(busy & over.cpu().numpy())
+            if len(leaving) == 0:
+                continue
+            at = torch.from_numpy(leaving).to(device)
+            self.done(index[leaving], look, at, flat[at])
+            fresh = self._next(len(leaving))
+            busy[leaving[len(fresh) :]] = False
+            if len(fresh):
+                self._fill(leaving[: len(fresh)], fresh, index, x, y, state, flat)
+
+    def _next(self, n: int) -> np.ndarray:
+        return np.array([self.waiting.popleft() for _ in range(min(n, len(self.waiting)))], dtype=int)
+
+    def _load(self, rows: np.ndarray) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+        x = self.opened.prepare(self.opened.source.take(rows))
+        y = self.opened.y[rows].to(x.device)  # type: ignore[index]
+        return x, y, dict(self.attack.begin(x, self.threat, row_keys(x, self.seed)))
+
+    def _fill(self, places: np.ndarray, rows: np.ndarray, index: np.ndarray, x: Any, y: Any, state: Any, flat: Any):
+        """Put rows into places, in place: the tensors are this queue's own."""
+        at = torch.from_numpy(places).to(x.device)
+        x_new, y_new, state_new = self._load(rows)
+        index[places] = rows
+        x[at], y[at], flat[at] = x_new, y_new, False
+        for name, value in state_new.items():
+            state[name] = state[name].index_copy(0, at, value)

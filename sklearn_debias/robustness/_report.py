@@ -1,0 +1,164 @@
+"""Several attacks at once, and the worst of them for each sample."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from sklearn_debias.attacks import AutoAttack, StepwiseAttack, get_attack
+from sklearn_debias.estimators._errors import warn
+from sklearn_debias.metrics import GroupReport, group_report
+from sklearn_debias.metrics._intervals import binomial_bounds, check_confidence
+from sklearn_debias.robustness._evaluate import Evaluation, Outcome
+from sklearn_debias.robustness._masking import CHANCE, masking_signs
+from sklearn_debias.robustness._robust_report import CLEAN, WORST, RobustReport
+from sklearn_debias.robustness._scores import open_evaluation
+from sklearn_debias.robustness._transfer import transfer_codes
+
+__all__ = ["robust_report"]
+
+
+def robust_report(
+    estimator: Any,
+    X: Any,
+    y: Any,
+    *,
+    attacks: Any = ("fgsm", "pgd-20", "cw"),
+    bias_labels: Any = None,
+    transfer_from: Any = (),
+    epsilon: Any = "auto",
+    norm: str = "linf",
+    clip: Any = "auto",
+    judge: str = "any",
+    confidence: float = 0.95,
+    check_masking: bool = True,
+    random_state: Any = 0,
+    verbose: int = 0,
+) -> RobustReport:
+    """Report the accuracy under several attacks, and under the worst of them for each sample.
+
+    Parameters
+    ----------
+    estimator, X, y, epsilon, norm, clip, judge, random_state, verbose
+        As in `robust_accuracy_score`.
+    attacks : sequence of str or attack, or dict of them by name, default=("fgsm", "pgd-20", "cw")
+        Add "autoattack" for figures to be compared with papers.
+    bias_labels : array-like of shape (n,) or (n, attributes), default=None
+        Adds the accuracy of every group, and of the worst one.
+    transfer_from : sequence of models, or dict of them by name, default=()
+        Fitted classifiers or modules: the inputs that "pgd-20" finds at each are one attack more.
+    confidence : float, default=0.95
+        Coverage of the exact intervals, in (0, 1).
+    check_masking : bool, default=True
+        Whether to look for signs of gradient masking on up to 100 rows: that one step fools more than ten, that
+        random restarts change much, that a search without gradients (or a transfer) fools what no gradient did,
+        or that a ball which holds all inputs does not fool them all [1]_.
+
+    Returns
+    -------
+    RobustReport
+
+    Raises
+    ------
+    TypeError, ValueError, ImportError
+        As `robust_accuracy_score`.
+
+    Warns
+    -----
+    DebiasWarning
+        On signs of gradient masking: the robust accuracy is then overstated.
+
+    References
+    ----------
+    .. [1] Athalye, Carlini and Wagner, "Obfuscated Gradients Give a False Sense of Security", ICML 2018.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import torch
+    >>> from sklearn_debias.robustness import robust_report
+    >>> X, y = np.random.default_rng(0).random((20, 3)), np.arange(20) % 2
+    >>> report = robust_report(torch.nn.Linear(3, 2).double(), X, y, attacks=["fgsm"], epsilon=0.2)
+    >>> report.frame.attack.tolist()
+    ['clean', 'fgsm', 'worst case']
+    """
+    confidence = check_confidence(confidence)
+    named, sources = _named_attacks(attacks), _named(transfer_from, "transfer_from", "source")
+    options = {"epsilon": epsilon, "norm": norm, "clip": clip, "random_state": random_state, "verbose": verbose}
+    evaluation, threat = open_evaluation(estimator, X, y, judge=judge, **options)
+    outcomes = {CLEAN: evaluation.clean}
+    for name, attack in named.items():
+        outcomes[name] = evaluation.run(attack, threat)
+    white = np.logical_and.reduce([outcome.robust for outcome in outcomes.values()])
+    for name, source in sources.items():
+        codes = transfer_codes(source, estimator, X, y, **options).clean.codes
+        outcomes[f"transfer from {name}"] = Outcome(evaluation.y, codes, np.zeros(len(codes), dtype=bool))
+    outcomes[WORST] = _worst(list(outcomes.values()))
+    signs = masking_signs(evaluation, threat, white) if check_masking else []
+    if check_masking and sources:
+        signs += _transfer_signs(white & ~outcomes[WORST].robust)
+    if signs:
+        warn(
+            f"Signs of gradient masking: {'; '.join(signs)}. The robust accuracy is overstated. Remove what hides the "
+            f"gradient, attack with more restarts, 'autoattack' or 'random-search', and read the worst case."
+        )
+    groups = {} if bias_labels is None else _groups(evaluation, outcomes, bias_labels, confidence)
+    right = pd.DataFrame({name: outcome.robust for name, outcome in outcomes.items()})
+    frame = _frame(right, groups, confidence)
+    return RobustReport(frame, right, groups, threat.epsilon, norm, confidence, tuple(signs))
+
+
+def _worst(outcomes: list[Outcome]) -> Outcome:
+    """For each row the code of the first attack that fools it."""
+    codes = outcomes[0].codes.copy()
+    for outcome in outcomes[1:]:
+        codes = np.where(codes == outcome.y, outcome.codes, codes)
+    return Outcome(outcomes[0].y, codes, np.zeros(len(codes), dtype=bool))
+
+
+def _transfer_signs(only: np.ndarray) -> list[str]:
+    n = int(only.sum())
+    words = f"a transfer from another model fools {n} of {len(only)} rows that no gradient did"
+    return [words] if n >= 2 and n > CHANCE * len(only) else []
+
+
+def _groups(
+    evaluation: Evaluation, outcomes: dict[str, Outcome], bias_labels: Any, confidence: float
+) -> dict[str, GroupReport]:
+    classes = evaluation.classes
+    return {
+        name: group_report(
+            classes[evaluation.y], classes[outcome.codes], bias_labels=bias_labels, confidence=confidence
+        )
+        for name, outcome in outcomes.items()
+    }
+
+
+def _frame(right: pd.DataFrame, groups: dict[str, GroupReport], confidence: float) -> pd.DataFrame:
+    half, hits, n = (1 - confidence) / 2, right.sum().to_numpy(), len(right)
+    lower, upper = binomial_bounds(hits, n, half, half)
+    columns = {"attack": list(right), "accuracy": hits / n, "lower": lower, "upper": upper}
+    if groups:
+        columns["worst_group_accuracy"] = [groups[str(name)].worst_group_accuracy for name in right]
+    return pd.DataFrame(columns)
+
+
+def _named_attacks(attacks: Any) -> dict[str, StepwiseAttack | AutoAttack]:
+    found = {name: get_attack(attack) for name, attack in _named(attacks, "attacks", "").items()}
+    taken = [name for name in found if name in (CLEAN, WORST)]
+    if taken or not found:
+        raise ValueError(f"`attacks` must hold attacks by names other than {CLEAN!r} and {WORST!r}, got {attacks!r}.")
+    return found
+
+
+def _named(things: Any, parameter: str, prefix: str) -> dict[str, Any]:
+    """Things by name: a dict as it is; of a sequence the text, or else the number or the repr."""
+    if isinstance(things, Mapping):
+        return {str(name): thing for name, thing in things.items()}
+    if isinstance(things, str) or not isinstance(things, list | tuple):
+        raise TypeError(f"`{parameter}` must be a sequence, or a dict by name, got {things!r}.")
+    names = [f"{prefix} {i}" if prefix else t if isinstance(t, str) else repr(t) for i, t in enumerate(things)]
+    if len(set(names)) < len(names):
+        raise ValueError(f"`{parameter}` must not repeat a name, got {names}.")
+    return dict(zip(names, things, strict=True))

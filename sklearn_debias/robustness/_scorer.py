@@ -1,0 +1,96 @@
+"""Robust accuracy as `scoring=` and as `monitor=`."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from sklearn.utils.metadata_routing import MetadataRequest
+
+from sklearn_debias.attacks import get_attack
+from sklearn_debias.metrics import worst_group_accuracy_score
+from sklearn_debias.robustness._scores import open_evaluation, robust_accuracy_score
+from sklearn_debias.robustness._threats import check_judge
+
+
+@dataclass(frozen=True)
+class RobustAccuracy:
+    """Callable ``scorer(estimator, X, y)``; build it with `robust_accuracy`."""
+
+    attack: Any = "pgd-10"
+    epsilon: Any = "auto"
+    norm: str = "linf"
+    clip: Any = "auto"
+    judge: str = "any"
+    random_state: Any = 0
+    worst_group: bool = False
+
+    def __call__(self, estimator: Any, X: Any, y: Any, bias_labels: Any = None) -> float:
+        """Score a fitted estimator: greater is better."""
+        how = {name: value for name, value in vars(self).items() if name not in ("attack", "worst_group")}
+        if not self.worst_group:
+            return robust_accuracy_score(estimator, X, y, attack=self.attack, **how)
+        if bias_labels is None:
+            raise ValueError(
+                f"`bias_labels` did not reach {self!r}. Call sklearn.set_config(enable_metadata_routing=True) and "
+                f"pass `bias_labels=` to fit, or inside `params=` to cross_validate."
+            )
+        evaluation, threat = open_evaluation(estimator, X, y, verbose=0, **how)
+        codes = evaluation.run(get_attack(self.attack), threat).codes
+        return worst_group_accuracy_score(evaluation.y, codes, bias_labels=bias_labels)
+
+    def __repr__(self) -> str:
+        default = type(self)()
+        said = {name: v for name, v in vars(self).items() if name != "attack" and v != getattr(default, name)}
+        return f"robust_accuracy({', '.join([repr(self.attack), *(f'{name}={v!r}' for name, v in said.items())])})"
+
+    def get_metadata_routing(self) -> MetadataRequest:
+        """Ask for bias labels, where they are needed."""
+        request = MetadataRequest(owner=self)
+        if self.worst_group:
+            request.score.add_request(param="bias_labels", alias=True)
+        return request
+
+    _get_metadata_request = get_metadata_routing
+
+
+def robust_accuracy(
+    attack: Any = "pgd-10",
+    *,
+    epsilon: Any = "auto",
+    norm: str = "linf",
+    clip: Any = "auto",
+    judge: str = "any",
+    random_state: Any = 0,
+    worst_group: bool = False,
+) -> RobustAccuracy:
+    """Make a scorer of the robust accuracy.
+
+    For ``GridSearchCV(scoring=...)``, ``cross_val_score`` and the ``monitor`` of the estimators, which then keep the
+    epoch with the best robust accuracy on validation rows.
+
+    Parameters
+    ----------
+    attack, epsilon, norm, clip, judge, random_state
+        As in `robust_accuracy_score`; by default the attack makes ten steps only.
+    worst_group : bool, default=False
+        Score the group that fares worst, and not all rows: the scorer then asks for ``bias_labels``, by metadata
+        routing, as those of `sklearn_debias.metrics` do.
+
+    Returns
+    -------
+    RobustAccuracy
+        Callable ``scorer(estimator, X, y)``. It can be compared, copied and pickled.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For an unknown attack or rule; the rest is checked against the rows that are scored.
+
+    Examples
+    --------
+    >>> from sklearn_debias.robustness import robust_accuracy
+    >>> robust_accuracy("fgsm", epsilon=0.1)
+    robust_accuracy('fgsm', epsilon=0.1)
+    """
+    get_attack(attack)
+    check_judge(judge)
+    return RobustAccuracy(attack, epsilon, norm, clip, judge, random_state, worst_group)

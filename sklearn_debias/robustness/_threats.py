@@ -1,0 +1,66 @@
+"""What a caller says of an adversary, against the data."""
+
+import numbers
+from typing import Any
+
+import numpy as np
+import torch
+
+from sklearn_debias.attacks import AutoAttack, StepwiseAttack, Threat
+from sklearn_debias.estimators._attack import check_ball, clip_tensors
+from sklearn_debias.estimators._inputs import Inputs
+from sklearn_debias.training import Opened
+
+RADIUS = {"linf": 8 / 255, "l2": 0.5}  # of images in [0, 1]; the usual ones
+RULES = ("any", "last")
+
+Attack = StepwiseAttack | AutoAttack
+
+
+def read_threat(opened: Opened, epsilon: Any, norm: Any, clip: Any) -> Threat:
+    """The threat that `epsilon`, `norm` and `clip` describe on these rows; the defaults depend on their kind."""
+    shape = row_shape(opened)
+    images = len(shape) == 3
+    if not isinstance(norm, str) or norm not in RADIUS:
+        raise ValueError(f"`norm` must be 'linf' or 'l2', got {norm!r}.")
+    if isinstance(clip, str):
+        if clip != "auto":
+            raise ValueError(f"`clip` must be 'auto', (low, high) or None, got {clip!r}.")
+        clip = (0.0, 1.0) if images else None
+    epsilon = _read_epsilon(epsilon, norm, images)
+    check_ball({"clip": clip, "epsilon": epsilon, "norm": norm}, Inputs(opened.source, shape, opened.low, opened.high))
+    bounds = clip_tensors(clip, shape, opened.prepare.dtype)
+    return Threat(epsilon, norm, bounds and tuple(bound.to(opened.prepare.device) for bound in bounds))
+
+
+def _read_epsilon(epsilon: Any, norm: str, images: bool) -> float:
+    if isinstance(epsilon, str) and epsilon == "auto":
+        if not images:
+            raise ValueError(
+                "`epsilon` must be given for X that are no images, in the units of X: there is no usual radius."
+            )
+        return RADIUS[norm]
+    number = isinstance(epsilon, numbers.Real) and not isinstance(epsilon, bool | np.bool_)
+    if not number or not 0 <= epsilon < np.inf:
+        raise ValueError(f"`epsilon` must be a finite number >= 0, in the units of X, or 'auto', got {epsilon!r}.")
+    return float(epsilon)
+
+
+def row_shape(opened: Opened) -> tuple[int, ...]:
+    """Shape of a row as the network sees it."""
+    return tuple(opened.prepare(opened.source.take(np.zeros(1, dtype=int))).shape[1:])
+
+
+def reach(opened: Opened, threat: Threat) -> float:
+    """Radius that holds every valid input, from any of them."""
+    low, high = (opened.low, opened.high) if threat.clip is None else threat.clip
+    width = float(torch.as_tensor(high).max() - torch.as_tensor(low).min())
+    return width if threat.norm == "linf" else width * float(np.sqrt(np.prod(row_shape(opened))))
+
+
+def check_judge(judge: Any) -> None:
+    """Raise unless it is a rule."""
+    if judge not in RULES:
+        raise ValueError(
+            f"`judge` must be 'any' (each point that an attack visits counts) or 'last' (its last), got {judge!r}."
+        )

@@ -1,0 +1,145 @@
+"""The report: worst case per sample, groups, intervals, and the signs of gradient masking."""
+
+import numpy as np
+import pytest
+import torch
+from attacked import CODES, IMAGES, NET, X, conv, y
+from torch import nn
+
+from sklearn_debias import ERMClassifier
+from sklearn_debias.attacks import PGD
+from sklearn_debias.exceptions import DebiasWarning
+from sklearn_debias.metrics import group_report
+from sklearn_debias.robustness import robust_accuracy_score, robust_report
+
+EPSILON = 0.01
+BIAS = np.arange(70) % 2
+
+
+@pytest.fixture(scope="module")
+def report():
+    return robust_report(
+        NET,
+        IMAGES,
+        CODES,
+        attacks=["fgsm", "pgd-5", PGD(5, loss="margin")],
+        bias_labels=BIAS,
+        transfer_from={"another": conv()},
+        epsilon=EPSILON,
+    )
+
+
+def test_each_row_is_the_score_of_its_attack(report):
+    names = ["clean", "fgsm", "pgd-5", repr(PGD(5, loss="margin")), "transfer from another", "worst case"]
+    assert report.frame.attack.tolist() == names
+    accuracy = report.to_frame().set_index("attack").accuracy
+    assert accuracy["clean"] == robust_accuracy_score(NET, IMAGES, CODES, epsilon=0)
+    for attack in ("fgsm", "pgd-5"):
+        assert accuracy[attack] == robust_accuracy_score(NET, IMAGES, CODES, attack=attack, epsilon=EPSILON)
+
+
+def test_the_worst_case_is_taken_per_sample(report):
+    columns = report.right.drop(columns="worst case")
+    np.testing.assert_array_equal(report.right["worst case"], columns.all(axis=1))
+    assert report.robust_accuracy <= report.frame.accuracy.min()
+    assert report.signs == ()
+
+
+def test_groups_and_intervals_are_those_of_the_group_report(report):
+    pred = np.where(report.right["worst case"], CODES, (CODES + 1) % 3)  # any other class
+    expected = group_report(CODES, pred, bias_labels=BIAS)
+    assert report.worst_group == expected.worst_group
+    assert report.worst_group_accuracy == expected.worst_group_accuracy
+    assert report.worst_group_interval == expected.worst_group_interval
+    table = report.groups_to_frame()
+    np.testing.assert_array_equal(table["worst case"], expected.to_frame().accuracy)
+    np.testing.assert_array_equal(table[["lower", "upper"]], expected.to_frame()[["lower", "upper"]])
+    assert (report.frame.worst_group_accuracy.iloc[-1], len(table)) == (report.worst_group_accuracy, len(table))
+    frame = report.frame
+    assert ((frame.lower <= frame.accuracy) & (frame.accuracy <= frame.upper)).all()
+
+
+def test_it_can_be_read(report):
+    text = str(report)
+    for words in ("70 samples, linf ball of radius 0.01", "95 % interval", "worst case", "worst group"):
+        assert words in text
+    assert "<table" in report._repr_html_()
+
+
+def test_labels_of_an_estimator_and_no_groups():
+    labels = np.array(["no", "yes"])[y]
+    clf = ERMClassifier(lr=0.05, max_epochs=3, random_state=0).fit(X, labels)
+    report = robust_report(clf, X, labels, attacks={"mine": PGD(3)}, epsilon=0.2, bias_labels=np.arange(100) % 2)
+    assert set(report.groups_to_frame()["class"]) == {"no", "yes"}
+    plain = robust_report(clf, X, labels, attacks={"mine": PGD(3)}, epsilon=0.2, check_masking=False)
+    assert plain.robust_accuracy == report.robust_accuracy
+    assert plain.group_reports == {}
+    with pytest.raises(AttributeError, match="pass `bias_labels`"):
+        plain.worst_group
+
+
+def test_a_radius_of_zero_is_clean_everywhere():
+    report = robust_report(NET, IMAGES, CODES, epsilon=0, attacks=["fgsm"])
+    assert report.frame.accuracy.nunique() == 1
+
+
+class Masked(nn.Module):
+    """The network on inputs of few levels: a staircase, whose gradient is zero, or noise on top of the true one."""
+
+    def __init__(self, how):
+        super().__init__()
+        self.net, self.how = conv(), how
+
+    def forward(self, x):
+        if self.how == "staircase":
+            return self.net((x * 64).round() / 64)
+        wiggle = x + 0.003 * torch.sin(2000 * x)  # its slope hides the network's
+        return self.net(wiggle)
+
+
+def codes_of(net):
+    with torch.no_grad():
+        return net(torch.from_numpy(IMAGES)).argmax(1).numpy()
+
+
+@pytest.mark.filterwarnings("ignore:The gradient of")
+@pytest.mark.parametrize("how", ["staircase", "wiggle"])
+def test_hidden_gradients_are_warned_about(how):
+    net = Masked(how)
+    with pytest.warns(DebiasWarning, match="Signs of gradient masking") as caught:
+        report = robust_report(net, IMAGES, codes_of(net), attacks=["pgd-10"], epsilon=0.03)
+    assert "search without gradients" in str(report) + str(caught[-1].message) or "random restarts" in str(report)
+    assert len(report.signs) > 0
+
+
+def test_a_gradient_of_zero_is_warned_about():
+    net = Masked("staircase")
+    with pytest.warns(DebiasWarning, match="The gradient of .* of 70 attacked rows is exactly zero"):
+        score = robust_accuracy_score(net, IMAGES, codes_of(net), attack=PGD(5, random_start=False), epsilon=0.03)
+    assert score == 1
+
+
+def test_a_transfer_that_beats_the_gradient_is_a_sign():
+    net = Masked("staircase")
+    with pytest.warns(DebiasWarning, match="a transfer from another model fools"):
+        robust_report(
+            net,
+            IMAGES,
+            codes_of(net),
+            attacks={"pgd": PGD(2, random_start=False)},
+            transfer_from=[conv()],
+            epsilon=0.03,
+        )
+
+
+def test_a_network_that_nothing_fools_is_a_sign():
+    class Constant(nn.Module):
+        """Answers by the first pixel's level, at a slope of almost nothing elsewhere."""
+
+        def forward(self, x):
+            level = (x[:, 0, 0, 0] > 0.5).float() + 1e-12 * x.flatten(1).sum(1)
+            return torch.stack([level, 1 - level], 1)
+
+    net = Constant()
+    with pytest.warns(DebiasWarning, match="a ball that holds all inputs leaves"):
+        robust_report(net, IMAGES, codes_of(net), attacks=["fgsm"], epsilon=0.01)
