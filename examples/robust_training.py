@@ -17,22 +17,22 @@ import pandas as pd
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
-from sklearn_debias import AdversarialTrainingClassifier, DHATClassifier, ERMClassifier, UIATClassifier
+from sklearn_debias import AdversarialTrainingClassifier, DHATClassifier, ERMClassifier
 from sklearn_debias.robustness import epsilon_sweep, robust_report
 
 EPSILON = 0.15
 digits = load_digits()
 X = (digits.images[:, None] / 16).astype("float32")
-X_train, X_test, y_train, y_test = train_test_split(X, digits.target, test_size=500, random_state=0)
+X_train, X_test, y_train, y_test = train_test_split(X, digits.target, test_size=300, random_state=0)
 
-shared = {"module": "simple_cnn", "max_epochs": 8, "batch_size": 64, "lr": 0.05, "random_state": 0}
+shared = {"module": "simple_cnn", "max_epochs": 5, "batch_size": 64, "lr": 0.1, "random_state": 0}
 sgd = {"optimizer": "sgd", "net_params": {"optimizer__momentum": 0.9}, "lr_schedule": "drops"}
 attack = {"epsilon": EPSILON, "step_size": 0.06, "n_steps": 5}
 models = {
     "plain": ERMClassifier(**shared, **sgd),
     "PGD-AT": AdversarialTrainingClassifier(**shared, **attack),
-    "UIAT": UIATClassifier(**shared, **attack, inverse_epsilon=EPSILON / 2),
-    "DHAT": DHATClassifier(**shared, **attack, inverse_epsilon=EPSILON / 2),
+    # lam2=1 wants more epochs; .1, and the rate, did better on held-out training digits
+    "DHAT": DHATClassifier(**shared, **attack, inverse_epsilon=EPSILON / 2, lam2=0.1),
 }
 
 rows, curves = {}, {}
@@ -49,7 +49,7 @@ for name, model in models.items():
     curves[name] = epsilon_sweep(model, X_test, y_test, epsilons=[0, 0.05, 0.1, 0.15, 0.2, 0.25], attack="pgd-10")
 
 print(pd.DataFrame(rows).T.to_string())
-print(f"Accuracy in % on 500 test digits; maximum norm, epsilon = {EPSILON}.")
+print(f"Accuracy in % on 300 test digits; maximum norm, epsilon = {EPSILON}.")
 
 fig, ax = plt.subplots(figsize=(5.5, 3.6), layout="constrained")
 for name, curve in curves.items():

@@ -49,8 +49,8 @@ VARIANTS = (
     "dhat floe only",
 )
 METHODS = ("plain", "pgd-at", "trades", "uiat", *READINGS)
-COLUMNS = ("stage", "data", "method", "lr", "seed", "val_pgd10", "clean", "fgsm", "pgd10", "pgd20", "cw", "auto_pgd20", "auto",
-           "train_pgd10", "sweep", "terms", "seconds", "failed")  # fmt: skip
+COLUMNS = ("stage", "data", "method", "lr", "seed", "val_pgd10", "clean", "fgsm", "pgd10", "pgd20", "cw", "auto_pgd20",
+           "auto", "train_pgd10", "sweep", "terms", "seconds", "failed")  # fmt: skip
 
 
 def small_cnn(in_channels, n_features, n_classes):
@@ -91,10 +91,7 @@ def cifar10():
     with np.load(Path(data_folder()) / "cifar10_jpeg_12k.npz", allow_pickle=False) as pack:
         raw, offsets, y = pack["data"].tobytes(), pack["off"], pack["y"]
         split = pack["split"]
-    images = [
-        np.asarray(Image.open(io.BytesIO(raw[a:b])).convert("RGB"))
-        for a, b in pairwise(offsets)
-    ]
+    images = [np.asarray(Image.open(io.BytesIO(raw[a:b])).convert("RGB")) for a, b in pairwise(offsets)]
     X = np.stack(images).transpose(0, 3, 1, 2)
     rng = np.random.default_rng(2026)  # the pack is sorted by class
     order = np.concatenate([rng.permutation(np.flatnonzero(split == part)) for part in (0, 1)])

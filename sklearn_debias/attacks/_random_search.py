@@ -83,7 +83,8 @@ class RandomSearch(StepwiseAttack):
         share = (0.5 * (1 - state["t"].cpu() / self.n_steps)).clamp(min=1 / d)
         seeds = (state["keys"] + state["t"]).tolist()
         u = torch.stack([torch.rand(d, generator=torch.Generator().manual_seed(seed)) for seed in seeds])
-        touched, value = u < share[:, None], (u / share[:, None]).clamp(1e-6, 1 - 1e-6)  # one number says which, and what
+        share = share[:, None]
+        touched, value = u < share, (u / share).clamp(1e-6, 1 - 1e-6)  # one number says which, and what
         if threat.norm == "linf":
             fresh = (1 - 2 * (value < 0.5).float()) * threat.epsilon
         else:

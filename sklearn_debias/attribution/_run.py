@@ -12,7 +12,7 @@ from torch import Tensor
 from sklearn_debias.attribution import _maps
 from sklearn_debias.core import Net
 from sklearn_debias.exceptions import DebiasWarning, DivergedError
-from sklearn_debias.training import Opened, open_model
+from sklearn_debias.training import Opened, blamed, open_model
 
 METHODS = ("grad_cam", "integrated_gradients", "input_gradient", "gradient_x_input")
 SCALARS = ("logit", "log_prob")
@@ -94,7 +94,10 @@ def _called(method: Callable, net: Net, x: Tensor, y: Tensor | None) -> Tensor:
     if y is None:
         with torch.no_grad():
             y = net(x).argmax(-1)
-    maps = torch.as_tensor(method(net.module, x.clone(), y)).detach().to(x)
+    with blamed("method", "It is called with (module, x, y), and returns maps (b, h, w), or (b, d), at least 0."):
+        maps = torch.as_tensor(method(net.module, x.clone(), y)).detach().to(x)
+        if not torch.isfinite(maps).all():
+            raise ValueError("it returned NaN or infinity")
     if len(maps) != len(x) or maps.ndim != max(2, x.ndim - 1) or (x.ndim == 2 and maps.shape != x.shape):
         wanted = "(b, d)" if x.ndim == 2 else "(b, h, w)"
         raise ValueError(

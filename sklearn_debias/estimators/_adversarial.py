@@ -7,9 +7,10 @@ import torch
 from sklearn.utils._param_validation import StrOptions
 
 from sklearn_debias.core import Phase
-from sklearn_debias.estimators._attack import check_ball, clip_tensors, placed, read_clip
+from sklearn_debias.estimators._attack import check_ball, clip_tensors, placed, read_clip, with_range
 from sklearn_debias.estimators._base import BaseDebiasClassifier
 from sklearn_debias.estimators._devices import pick_device
+from sklearn_debias.estimators._errors import warn
 from sklearn_debias.estimators._fit_method import fit_method
 from sklearn_debias.estimators._params import NON_NEGATIVE, POSITIVE, POSITIVE_INT, momentum
 from sklearn_debias.estimators._rows import Rows
@@ -25,7 +26,7 @@ class AdversarialClassifier(BaseDebiasClassifier):
     weight_decay: float = 5e-4
     lr_schedule: Any = "drops"
     epsilon: float = 8 / 255
-    step_size: float | None = 2 / 255
+    step_size: float | None = None
     n_steps: int = 10
     norm: str = "linf"
     clip: Any = "auto"
@@ -90,15 +91,28 @@ class AdversarialClassifier(BaseDebiasClassifier):
         read_clip(None if isinstance(self.clip, str) else self.clip)
 
     def _check_rows(self, rows: Rows) -> None:
+        inputs = with_range(rows.inputs)
         for name in self._radii():
-            check_ball({"clip": self._range(), "norm": self.norm, "epsilon": getattr(self, name)}, rows.inputs, name)
+            radius = getattr(self, name)
+            check_ball({"clip": self._range(), "norm": self.norm, "epsilon": radius}, inputs, name)
+            if self.n_steps * self._step() < radius:
+                warn(
+                    f"`step_size`={self.step_size} is too small for `{name}`={radius:g}: {self.n_steps} steps do not "
+                    f"reach the border, so the attack is weaker than it says. Use step_size=None, or more `n_steps`."
+                )
+
+    def _step(self) -> float:
+        """Length of a step of the attack."""
+        if self.step_size is not None:
+            return float(self.step_size)
+        radius = next((r for r in map(float, (getattr(self, name) for name in self._radii())) if r > 0), 0.0)
+        return radius * min(2.5 / self.n_steps, 1.0)
 
     def _settings(self) -> dict[str, Any]:
         """The attack's settings as the objectives take them."""
-        step = self.epsilon * min(2.5 / self.n_steps, 1.0) if self.step_size is None else float(self.step_size)
         return {
             "epsilon": float(self.epsilon),
-            "step_size": step,
+            "step_size": self._step(),
             "n_steps": int(self.n_steps),
             "norm": self.norm,
             "clip": clip_tensors(self._range(), self.input_shape_, getattr(torch, self.dtype)),

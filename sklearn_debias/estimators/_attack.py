@@ -17,6 +17,7 @@ from sklearn_debias.objectives import BiasAdv
 from sklearn_debias.objectives._inner_attack import InnerAttack
 from sklearn_debias.training import Prepare, Source, padded
 
+LOOKED_AT = 64  # rows of data that are not in memory
 STILL = 0.01  # of epsilon: less is no attack
 
 Attack = TypeVar("Attack", BiasAdv, InnerAttack)
@@ -72,6 +73,16 @@ def check_ball(params: Mapping[str, Any], inputs: Inputs, name: str = "epsilon")
             f"{reach:g} in the {norm} norm). It is in the units of X: divide by 255 where you think in "
             f"grey levels."
         )
+
+
+def with_range(inputs: Inputs) -> Inputs:
+    """The inputs with the range of some of their rows, where these are read one by one and the range is the first's."""
+    if inputs.source.resident():
+        return inputs
+    few = inputs.source.take(np.unique(np.linspace(0, len(inputs.source) - 1, LOOKED_AT, dtype=int)))
+    scale = 255.0 if few.dtype == torch.uint8 and few.ndim == 4 else 1.0
+    low, high = float(few.min()) / scale, float(few.max()) / scale
+    return replace(inputs, low=min(inputs.low, low), high=max(inputs.high, high))
 
 
 def placed(attack: Attack, device: torch.device) -> Attack:

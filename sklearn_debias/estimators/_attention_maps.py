@@ -8,13 +8,53 @@ import numpy as np
 import torch
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
+from torch import nn
 
 from sklearn_debias.attribution._maps import grad_cam_attention, gradient_x_input_attention, last_conv_layer
+from sklearn_debias.estimators._errors import warn
 from sklearn_debias.estimators._inputs import Inputs, plain
 from sklearn_debias.estimators._rows import Rows
-from sklearn_debias.training import ArraySource, Opened, Prepare, blamed, open_model
+from sklearn_debias.training import ArraySource, Opened, Prepare, Source, as_given, blamed, open_model
 
 CHUNK = 256  # rows handed to a callable together
+
+
+def check_attention(attention: Any) -> None:
+    """Raise unless ``attention`` is a name, an estimator of this package, or a function."""
+    owner = unwrapped(attention)
+    if isinstance(owner, type):
+        raise TypeError(f"`attention` must be an estimator, not its class: {owner.__name__}().")
+    if isinstance(owner, nn.Module):
+        raise TypeError(
+            "`attention` must be a name, an estimator or a function of (images, labels), got a torch module. Pass "
+            "sklearn_debias.attribution's maps of it as `attention_maps`."
+        )
+    if hasattr(owner, "predict") and not hasattr(type(owner), "_opened"):
+        best = " Pass its best_estimator_." if hasattr(owner, "best_estimator_") else ""
+        raise TypeError(
+            f"`attention` must be an estimator of sklearn_debias, whose gradients can be taken, got a "
+            f"{type(owner).__name__}.{best}"
+        )
+
+
+def unwrapped(attention: Any) -> Any:
+    """The estimator inside scikit-learn's `FrozenEstimator`."""
+    return attention.estimator if isinstance(attention, FrozenEstimator) else attention
+
+
+def warn_of_one_sided(maps: Source, omega: float, name: str) -> None:
+    """Warn where most maps call the whole image background, or all of it foreground."""
+    sides = {"background": 0, "foreground": 0}
+    for start in range(0, len(maps), CHUNK):
+        rows = maps.take(np.arange(start, min(start + CHUNK, len(maps)))).flatten(1)
+        sides["background"] += int((rows <= omega).all(1).sum())
+        sides["foreground"] += int((rows > omega).all(1).sum())
+    for side, count in sides.items():
+        if count > len(maps) / 2:
+            warn(
+                f"`{name}` calls all of the image {side} in {count} of {len(maps)} maps, at `omega`={omega:g}: there "
+                f"is nothing to tell apart. Are the maps in [0, 1], with 1 on the foreground?"
+            )
 
 
 def read_maps(maps: Any) -> np.ndarray:
@@ -50,7 +90,7 @@ def check_size(maps: Inputs, shape: tuple[int, ...], name: str) -> None:
 def maps_of(attention: Any, rows: Rows, classes: np.ndarray, prepare: Prepare) -> Inputs:
     """Maps of the training rows by an estimator (Grad-CAM) or by a callable; other rows have zeros."""
     source = rows.inputs.source.subset(rows.train)
-    if callable(attention) and not hasattr(attention, "predict"):
+    if not hasattr(attention, "predict"):
         found = _called(attention, source, prepare, classes[rows.y])
     else:
         found = _seen_by(attention, source, classes[rows.y])
@@ -74,9 +114,10 @@ def _called(attention: Callable, source: Any, prepare: Prepare, y: np.ndarray) -
 
 def _seen_by(estimator: Any, source: Any, y: np.ndarray) -> np.ndarray:
     """Grad-CAM of an estimator on rows of ``source``, for their labels; gradient x input on 2-D rows."""
-    estimator = estimator.estimator if isinstance(estimator, FrozenEstimator) else estimator
+    estimator = unwrapped(estimator)
     if not hasattr(estimator, "classes_"):
-        estimator = clone(estimator).fit(source.take(np.arange(len(source))).numpy(), y)
+        with blamed("attention", "As an estimator that is not fitted, it is fitted on the training rows."):
+            estimator = clone(estimator).fit(as_given(source), y)
     with blamed("attention", "As an estimator it must be fitted on images like X, with the same labels."):
         opened: Opened = open_model(estimator, source.take(np.arange(1)).numpy(), y[:1], name="attention")
         codes = np.searchsorted(estimator.classes_, y)
@@ -89,6 +130,7 @@ def _seen_by(estimator: Any, source: Any, y: np.ndarray) -> np.ndarray:
         if example.ndim == 2:
             maps = opened.batches(lambda x, y, _: gradient_x_input_attention(opened.net, x, y).cpu())
         else:
-            layer = last_conv_layer(opened.net, example)
+            with blamed("attention", "Use a function that makes the maps, or pass them as `attention_maps`."):
+                layer = last_conv_layer(opened.net, example)
             maps = opened.batches(lambda x, y, _: grad_cam_attention(opened.net, x, y, layer)[:, None].cpu())
         return torch.cat(list(maps)).float().numpy()

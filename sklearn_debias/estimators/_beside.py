@@ -33,6 +33,12 @@ def with_extra(estimator: Any, rows: Any, X: Any, y: Any) -> None:
     """Add ``X_extra`` and ``y_extra`` to the training rows."""
     inputs, n = rows.inputs, len(rows.inputs.source)
     extra, codes = rows_beside(estimator, "extra", X, y, n, "Leave a row out.")
+    shapes = [tuple(source.take(np.zeros(1, dtype=int)).shape[1:]) for source in (inputs.source, extra.source)]
+    if shapes[0] != shapes[1]:  # alike once they are resized, but not as they are stored
+        raise ValueError(
+            f"`X_extra` must have rows of the shape of X before `image_size` is applied, {shapes[0]}, got {shapes[1]}. "
+            f"Resize them."
+        )
     rows.inputs = replace(
         inputs,
         source=JoinedSource((inputs.source, extra.source)),

@@ -12,7 +12,13 @@ from torch import nn
 from sklearn_debias.attribution._maps import last_conv_layer
 from sklearn_debias.core import Phase
 from sklearn_debias.estimators._adversarial import AdversarialClassifier
-from sklearn_debias.estimators._attention_maps import check_size, maps_of, read_maps
+from sklearn_debias.estimators._attention_maps import (
+    check_attention,
+    check_size,
+    maps_of,
+    read_maps,
+    warn_of_one_sided,
+)
 from sklearn_debias.estimators._devices import make_prepare, pick_device
 from sklearn_debias.estimators._errors import warn
 from sklearn_debias.estimators._fit_method import fit_method
@@ -21,7 +27,6 @@ from sklearn_debias.estimators._presets import dhat_preset
 from sklearn_debias.estimators._rows import Rows
 from sklearn_debias.objectives import DHAT, ERM
 from sklearn_debias.objectives._dhat import GIVEN
-from sklearn_debias.training import blamed
 
 BUILT_IN = {"gradcam", "integrated_gradients"}
 READINGS = [StrOptions({"code", "paper"})]
@@ -131,6 +136,9 @@ class DHATClassifier(AdversarialClassifier):
     def from_preset(cls, name: str, **overrides: Any) -> "DHATClassifier":
         """Classifier with the settings of the paper's experiments.
 
+        Stated there are radii, steps, epochs and the optimiser. The batch size, the network (a ResNet-18) and, for
+        ImageNet, the inverse radius and the crops are ours; give ``image_size`` with images of other sizes than 224.
+
         Parameters
         ----------
         name : {"cifar10", "cifar100", "imagenet"}
@@ -169,7 +177,8 @@ class DHATClassifier(AdversarialClassifier):
         {shared_arguments}
         attention_maps : array-like of shape (n, height, width), or (n, features) for 2-D X, default=None
             Attention in [0, 1], 1 on the foreground, instead of what ``attention`` says: the masks of a
-            segmentation model, for instance. Cropped and flipped with the images by ``augment="crop-flip"``.
+            segmentation model, for instance. Cropped and flipped with the images by ``augment="crop-flip"``, and
+            resized by ``image_size`` as they are.
         {extra_arguments}
 
         Returns
@@ -192,13 +201,12 @@ class DHATClassifier(AdversarialClassifier):
 
     def _check_params(self) -> None:
         super()._check_params()
-        if isinstance(self.attention, type):
-            raise TypeError(f"`attention` must be an estimator, not its class: {self.attention.__name__}().")
+        check_attention(self.attention)
 
     def _radii(self) -> tuple[str, ...]:
         return ("epsilon", "inverse_epsilon")
 
-    def _is_at(self) -> bool:
+    def _is_pgd_at(self) -> bool:
         """Whether the settings are those of PGD-AT, which needs no attention."""
         return self.lam1 == 0 == self.lam2
 
@@ -214,7 +222,7 @@ class DHATClassifier(AdversarialClassifier):
     def _check_rows(self, rows: Rows) -> None:
         super()._check_rows(rows)
         self._maps_given = GIVEN in rows.others
-        if self._kind() != "given" or self._is_at():
+        if self._kind() != "given" or self._is_pgd_at():
             if self._maps_given:
                 warn("`attention_maps` serve nothing with `lam1` and `lam2` both 0, which is PGD-AT.")
             rows.others = {}
@@ -228,7 +236,9 @@ class DHATClassifier(AdversarialClassifier):
         if not self._maps_given:
             prepare = make_prepare(self, pick_device("cpu"))
             rows.others = {GIVEN: maps_of(self.attention, rows, self.classes_, prepare)}
-        check_size(rows.others[GIVEN], self.input_shape_, "attention_maps" if self._maps_given else "attention")
+        name = "attention_maps" if self._maps_given else "attention"
+        check_size(rows.others[GIVEN], self.input_shape_, name)
+        warn_of_one_sided(rows.others[GIVEN].source.subset(rows.train), self.omega, name)
 
     def _objective(self, **attack: Any) -> DHAT:
         return DHAT(
@@ -255,8 +265,12 @@ class DHATClassifier(AdversarialClassifier):
         *before, last = phases
         if "attention" not in last.roles or self._kind() != "gradcam":
             return phases
-        advice = "Use attention='integrated_gradients', or an `attention_module` with convolutions."
-        with blamed("attention", advice):
+        try:
             layer = last_conv_layer(roles["attention"], example("attention"))
+        except ValueError:
+            raise ValueError(
+                "`attention`='gradcam' needs a layer with positions in the attention network, which has none for X."
+                " Use attention='integrated_gradients', or an `attention_module` with convolutions."
+            ) from None
         (objective,) = last.steps
         return (*before, replace(last, steps=(replace(objective, layer=layer),)))  # type: ignore[type-var]

@@ -113,12 +113,12 @@ META_ARGUMENTS = """\
 ATTACK_PARAMETERS = """\
     epsilon : float, default=8/255
         Radius of the attack in training, in the units of X (of [0, 1] for uint8 images), at least 0.
-    step_size : float or None, default=2/255
-        Length of one of its steps; None is 2.5 epsilon / n_steps, at most epsilon.
+    step_size : float or None, default=None
+        Length of one of its steps, > 0. None is 2.5 epsilon / n_steps, at most epsilon: 2/255 by default.
     n_steps : int, default=10
         Its steps, at least 1.
     norm : {"linf", "l2"}, default="linf"
-        Norm of the radius.
+        Norm of the radius. In L2 another radius is wanted: 0.5 is usual on CIFAR-10.
     clip : "auto", (low, high) or None, default="auto"
         Valid range of X, as numbers or one per channel. "auto" is (0, 1) for images, and None for 2-D X.
     attack_mode : {"train", "eval"}, default="train"
@@ -132,7 +132,8 @@ ATTACK_PARAMETERS = """\
 EXTRA_ARGUMENTS = """\
     X_extra, y_extra : array-like of m rows, default=None
         More training rows, generated ones for instance: every epoch visits them, too. They never serve as
-        validation rows. m must differ from n, or cross-validation would slice them.
+        validation rows. m must differ from n, or cross-validation would slice them; in a search it must differ from
+        the rows of a training fold, too.
 """
 
 SHARED = {

@@ -18,7 +18,6 @@ from sklearn_debias.estimators._targets import encode_known, encode_target, hold
 from sklearn_debias.metrics import encode_bias, group_cells
 from sklearn_debias.training import Source, Streams, blamed
 
-
 ARGUMENTS = {"student": "X_student", "attention_maps": "attention_maps"}  # of fit, that hold a row for each of X
 
 

@@ -67,7 +67,7 @@ class Trial:
     key : hashable
         Equal for trials that one stack can train.
     exact : bool
-        Whether its networks draw random numbers, see `sklearn_debias.training.structure`.
+        Whether random numbers may be drawn, by its networks or by an attack, see `sklearn_debias.training.structure`.
     """
 
     estimator: BaseDebiasClassifier
@@ -91,7 +91,8 @@ class Trial:
         self.fit.feed = self.fold.feed(self.fit.feed)
         engine = self.fit.engine()
         check_fit(self.fit, engine)
-        self.exact = any(net.noise is not None for net in self.fit.nets(self.fit.phases[0]).values())
+        nets = self.fit.nets(self.fit.phases[0])
+        self.exact = self.estimator._attacks or any(net.noise is not None for net in nets.values())
         self.key = self.exact, stack_key(self.fit, engine, exact=self.exact)
         self.member = self._member(engine)
 

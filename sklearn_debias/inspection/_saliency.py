@@ -80,6 +80,7 @@ class SaliencyDisplay:
             If ``ax`` has another shape, or the images cannot be drawn.
         """
         pictures = as_pictures(self.images)
+        self._check(len(pictures), pictures.shape[1:3])
         height, width = pictures.shape[1:3]
         self.axes_ = grid_of_axes(ax, len(pictures), 1 + len(self.maps), (INCHES * width / height, INCHES))
         self.figure_ = self.axes_[0, 0].figure
@@ -95,6 +96,16 @@ class SaliencyDisplay:
             for axis in row:
                 self._outline(axis, i, extent)
         return self
+
+    def _check(self, n: int, size: tuple[int, ...]) -> None:
+        """Raise unless there is a map, and a label, for each image."""
+        if not isinstance(self.maps, Mapping) or not self.maps:
+            raise ValueError(f"`maps` must be a dict of arrays (n, h, w) by model, got {type(self.maps).__name__}.")
+        for name, maps in self.maps.items():
+            if np.shape(maps) != (n, *size):
+                raise ValueError(f"`maps[{name!r}]` must have shape {(n, *size)}, as the images, got {np.shape(maps)}.")
+        if self.labels is not None and len(self.labels) != n:
+            raise ValueError(f"`labels` must hold one label for each of the {n} images, got {len(self.labels)}.")
 
     @classmethod
     def from_estimator(
@@ -120,7 +131,7 @@ class SaliencyDisplay:
         estimator : fitted classifier, nn.Module, or dict of str to these
             A dict names the columns.
         X : array-like
-            The images to show, a few: as in the classifier's ``fit``.
+            The images to show, a few: as in the classifier's ``fit``. They are drawn as the last model sees them.
         y : array-like of shape (n,), default=None
             The classes explained, and written beside the images. None takes each model's predictions.
         method, layer, n_steps, baseline, scalar

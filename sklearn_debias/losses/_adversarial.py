@@ -18,7 +18,7 @@ def kl_divergence(reference: Tensor, logits: Tensor) -> Tensor:
     >>> kl_divergence(torch.zeros(1, 2), torch.tensor([[0.0, 2.0]])).round(decimals=4)
     tensor([0.4338])
     """
-    log_p, log_q = (z.to(torch.promote_types(z.dtype, torch.float32)).log_softmax(-1) for z in (reference, logits))
+    log_p, log_q = (_full(z).log_softmax(-1) for z in (reference, logits))
     return (log_p.exp() * (log_p - log_q)).sum(-1)
 
 
@@ -35,7 +35,7 @@ def boosted_cross_entropy(logits: Tensor, y: Tensor) -> Tensor:
     >>> boosted_cross_entropy(torch.zeros(1, 2), torch.tensor([0])).round(decimals=3)
     tensor([1.386])
     """
-    log_p = logits.to(torch.promote_types(logits.dtype, torch.float32)).log_softmax(-1)
+    log_p = _full(logits).log_softmax(-1)
     own = y[:, None]
     rival = log_p.scatter(-1, own, float("-inf")).amax(-1).exp()
     return -log_p.gather(-1, own).squeeze(-1) - (1 + MART_MARGIN - rival).log()
@@ -57,6 +57,7 @@ def background_residual(logits: Tensor, background: Tensor) -> Tensor:
     >>> background_residual(torch.tensor([[3.0, 4.0]]), torch.tensor([[2.0, 0.0]]))
     tensor([4.])
     """
+    logits, background = _full(logits), _full(background)
     squared = background.square().sum(-1, keepdim=True)
     along = (logits * background).sum(-1, keepdim=True) / (squared + TINY)
     return (logits - along * background).norm(dim=-1)
@@ -74,6 +75,13 @@ def batch_background_residual(logits: Tensor, background: Tensor) -> Tensor:
     >>> batch_background_residual(torch.tensor([[3.0, 4.0]]), torch.tensor([[2.0, 0.0]]))
     tensor(4.)
     """
-    size = (background @ background.T).norm()
-    share = logits @ background.T / size.clamp(min=TINY)
-    return (logits - share @ background).norm() / len(logits)
+    logits, background = _full(logits), _full(background)
+    with torch.autocast(logits.device.type, enabled=False):
+        size = (background @ background.T).norm()
+        share = logits @ background.T / size.clamp(min=TINY)
+        return (logits - share @ background).norm() / len(logits)
+
+
+def _full(logits: Tensor) -> Tensor:
+    """Logits in float32 at least."""
+    return logits.to(torch.promote_types(logits.dtype, torch.float32))

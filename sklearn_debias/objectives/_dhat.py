@@ -89,17 +89,17 @@ class DHAT(InverseAttack):
     @property
     def roles(self) -> tuple[str, ...]:  # type: ignore[override]
         """The model, and the attention net where the maps are its."""
-        return ("model", "attention") if self.attention != "given" and not self.is_at else ("model",)
+        return ("model", "attention") if self.attention != "given" and not self.is_pgd_at else ("model",)
 
     @property
-    def is_at(self) -> bool:
+    def is_pgd_at(self) -> bool:
         """Whether this is PGD-AT."""
         return is_off(self.lam1) and is_off(self.lam2)
 
     @property
     def requires(self) -> frozenset[str]:  # type: ignore[override]
         """The maps, where they are given."""
-        return frozenset({GIVEN} if self.attention == "given" and not self.is_at else ())
+        return frozenset({GIVEN} if self.attention == "given" and not self.is_pgd_at else ())
 
     def attend(self, nets: Nets, batch: Batch) -> Tensor:
         """Attention in [0, 1] on a batch, (b, h, w) or (b, d)."""
@@ -117,7 +117,7 @@ class DHAT(InverseAttack):
         """Adversaries, inverse adversaries, and the background of these."""
         net = self.attacked(nets)
         found = self.adversary(net, batch)
-        if self.is_at:
+        if self.is_pgd_at:
             return {"adversarial": found}
         inverse = self.inverse(net, batch, found)
         background = background_of(inverse, self.attend(nets, batch), self.omega)

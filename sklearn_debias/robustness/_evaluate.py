@@ -187,11 +187,10 @@ class Evaluation:
 
 
 def open_rows(model: Any, X: Any, y: Any, name: str = "estimator") -> Opened:
-    """Open a model on rows to be attacked, whatever mode the caller works in."""
+    """Open a model on rows to be attacked."""
     if y is None:
         raise ValueError("`y` must hold the labels of the rows to be attacked, got None.")
-    with torch.inference_mode(False):  # copies made inside of it would have no gradient
-        return open_model(model, X, y, name=name)
+    return open_model(model, X, y, name=name)
 
 
 def check_seed(random_state: Any) -> None:

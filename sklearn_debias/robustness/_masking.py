@@ -12,7 +12,7 @@ from sklearn_debias.robustness._threats import reach
 ROWS = 100  # that are looked at
 STEPS, RESTARTS, TRIES, FAR_STEPS = 10, 5, 100, 40
 CHANCE = 0.02  # of the rows, and at least two of them: less is no sign
-LUCK = 0.05  # of the rows: what restarts may gain
+LUCK = 0.1  # of the rows: what restarts may gain
 
 
 def masking_signs(evaluation: Evaluation, threat: Threat, robust: np.ndarray) -> list[str]:

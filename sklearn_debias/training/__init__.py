@@ -7,7 +7,7 @@ from sklearn_debias.training._feed import Feed, Prepare, padded
 from sklearn_debias.training._members import Member
 from sklearn_debias.training._opened import Opened, open_model
 from sklearn_debias.training._sizes import n_bytes
-from sklearn_debias.training._sources import ArraySource, DatasetSource, ImageSource, JoinedSource, Source
+from sklearn_debias.training._sources import ArraySource, DatasetSource, ImageSource, JoinedSource, Source, as_given
 from sklearn_debias.training._stacked_optimizers import optimizer_settings
 from sklearn_debias.training._streams import Noise, Streams
 from sklearn_debias.training._structure import fingerprint, structure
@@ -29,6 +29,7 @@ __all__ = [
     "Roles",
     "Source",
     "Streams",
+    "as_given",
     "blamed",
     "check_schedule",
     "cpu_threads",

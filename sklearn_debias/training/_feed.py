@@ -212,6 +212,9 @@ class Feed:
         whole = torch.cat([x, *together.values()], dim=1) if together else x
         whole = self.augment(whole, generator)
         own, *rest = whole.split([x.shape[1], *(view.shape[1] for view in together.values())], dim=1)
+        if together:
+            last = x.ndim == 4 and x.is_contiguous(memory_format=torch.channels_last) and not x.is_contiguous()
+            own = own.contiguous(memory_format=torch.channels_last if last else torch.contiguous_format)
         return own, {**views, **dict(zip(together, rest, strict=True))}
 
     def _fetch(self, source: Source, resident: Tensor | None, rows: Tensor) -> Tensor:

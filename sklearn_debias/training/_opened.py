@@ -58,7 +58,8 @@ class Opened:
         """
 
         def prepared(x: Tensor, index: np.ndarray) -> Tensor:
-            return function(x, None if self.y is None else self.y[index].to(x.device), index)
+            out = function(x, None if self.y is None else self.y[index].to(x.device), index)
+            return out.float() if out.dtype in (torch.bfloat16, torch.float16) else out  # NumPy knows no bfloat16
 
         return padded(prepared, self.source, self.prepare, self.rows)
 
@@ -87,10 +88,11 @@ def open_model(model: Any, X: Any, y: Any = None, *, name: str = "estimator") ->
     TypeError
         For anything else, pipelines among them: a gradient does not reach through their steps.
     """
-    if hasattr(type(model), "_opened"):
-        return model._opened(X, y)
-    if isinstance(model, nn.Module):
-        return _open_module(model, X, y, name)
+    with torch.inference_mode(False):  # copies made inside of it would have no gradient
+        if hasattr(type(model), "_opened"):
+            return model._opened(X, y)
+        if isinstance(model, nn.Module):
+            return _open_module(model, X, y, name)
     advice = " Pass its last step, and X as that step sees it." if hasattr(model, "steps") else ""
     raise TypeError(
         f"`{name}` must be a fitted classifier of sklearn_debias or a torch module, got a {type(model).__name__}: no "
@@ -119,7 +121,7 @@ def _open_module(module: nn.Module, X: Any, y: Any, name: str) -> Opened:
     prepare = Prepare(parameter.device, parameter.dtype)
     net = Net(split(copy.deepcopy(module))).frozen()
     source = ArraySource(rows)
-    with torch.no_grad():
+    with torch.no_grad(), blamed(name, "It must map rows like X, images as (n, c, h, w), to logits (n, classes)."):
         logits = net(prepare(source.take(np.arange(1))))
     if not isinstance(logits, Tensor) or logits.ndim != 2:
         raise ValueError(f"`{name}` must map rows to logits of shape (n, classes).")

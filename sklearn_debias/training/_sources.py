@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.utils.data import Subset
 
 from sklearn_debias.training._blame import blamed
 
@@ -135,13 +136,23 @@ class JoinedSource(Source):
 
     def _take(self, index: np.ndarray) -> Tensor:
         owner = np.searchsorted(self.first, index, side="right") - 1
-        parts = [self._of(i, index[owner == i] - self.first[i]) for i in range(len(self.rows))]
+        parts = [self._of(i, index[owner == i] - self.first[i]) for i in np.unique(owner)]
         back = np.argsort(np.argsort(owner, kind="stable"), kind="stable")
         return torch.cat([part.to(parts[0].dtype) for part in parts])[torch.from_numpy(back)]
 
     def _of(self, number: int, index: np.ndarray) -> Tensor:
         rows = self.rows[number].take(index)
         return rows.float() / 255 if self.mixed and rows.dtype == torch.uint8 and rows.ndim == 4 else rows
+
+
+def as_given(source: Source) -> Any:
+    """The rows as an estimator takes them: image paths and datasets stay unread."""
+    index = np.arange(len(source.rows)) if source.index is None else source.index
+    if isinstance(source, ImageSource):
+        return [source.rows[i] for i in index]
+    if isinstance(source, DatasetSource):
+        return Subset(source.rows, index.tolist())
+    return source.take(np.arange(len(source))).numpy()
 
 
 def is_memory_map(array: Any) -> bool:

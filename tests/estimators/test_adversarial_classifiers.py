@@ -3,10 +3,12 @@
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from sklearn import config_context
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import GridSearchCV, KFold, cross_validate
 from torch import nn
+from torch.utils.data import Dataset
 
 from sklearn_debias import AdversarialTrainingClassifier, DHATClassifier, ERMClassifier, UIATClassifier
 from sklearn_debias.attribution._maps import grad_cam_attention, last_conv_layer
@@ -258,6 +260,41 @@ def test_extra_rows_of_another_kind(rows):
     assert_same(mixed, whole)
 
 
+class Items(Dataset):
+    def __init__(self, images):
+        self.images = images
+
+    def __len__(self):
+        return len(self.images)
+
+    def __getitem__(self, index):
+        return torch.from_numpy(self.images[index]), 0
+
+
+@pytest.mark.parametrize("batch_size", [3, 16])
+@pytest.mark.parametrize("kind", ["paths", "dataset", "both"])
+def test_extra_rows_that_are_read_when_they_are_needed(rows, tmp_path, kind, batch_size):
+    images, y = np.round(rows[0] * 255).astype(np.uint8), rows[1]
+    paths = [str(tmp_path / f"{i:02}.png") for i in range(N)]
+    for image, path in zip(images, paths, strict=True):
+        Image.fromarray(image.transpose(1, 2, 0)).save(path)
+    given = {
+        "paths": (paths[:30], paths[30:]),
+        "dataset": (Items(images[:30]), Items(images[30:])),
+        "both": (images[:30], paths[30:]),
+    }[kind]
+    settings = {**QUICK, "batch_size": batch_size, "attention": left_half}
+    apart = DHATClassifier(**settings).fit(given[0], y[:30], X_extra=given[1], y_extra=y[30:])
+    assert_same(apart, DHATClassifier(**settings).fit(images, y))
+
+
+def test_an_estimator_for_attention_is_fitted_on_what_is_not_in_memory(rows):
+    images, y = np.round(rows[0] * 255).astype(np.uint8), rows[1]
+    plain = ERMClassifier(**{k: v for k, v in QUICK.items() if k not in ATTACK})
+    lazy = DHATClassifier(**QUICK, attention=plain).fit(Items(images), y)
+    assert_same(lazy, DHATClassifier(**QUICK, attention=plain).fit(images, y))
+
+
 def test_extra_rows_never_validate(rows):
     X, y = rows
     given = {"X_extra": X[30:], "y_extra": y[30:]}
@@ -291,13 +328,17 @@ def test_step_size_by_the_radius(rows):
     assert_same(own, AdversarialTrainingClassifier(**{**QUICK, "step_size": 0.05, "n_steps": 5}).fit(*rows))
 
 
+def test_default_step_is_the_papers():
+    assert DHATClassifier()._step() == pytest.approx(2 / 255)
+    assert DHATClassifier(epsilon=0)._step() == pytest.approx(1 / 255)  # of the inverse adversaries
+
+
 @pytest.mark.parametrize("name", ["cifar10", "cifar100", "imagenet"])
 def test_presets(name):
     clf = DHATClassifier.from_preset(name, lam1=0.5)
     cifar = name != "imagenet"
-    assert (clf.n_steps, clf.max_epochs, round(255 * clf.epsilon), round(255 * clf.step_size)) == (
-        (10, 100, 8, 2) if cifar else (2, 50, 4, 1)
-    )
+    expected = (10, 100, 8, 2) if cifar else (2, 50, 4, 1)
+    assert (clf.n_steps, clf.max_epochs, round(255 * clf.epsilon), round(255 * clf._step())) == expected
     assert (clf.lr, clf.optimizer, clf.weight_decay, clf.lr_schedule) == (0.1, "sgd", 5e-4, "drops")
     assert (clf.lam1, clf.lam2, clf.omega, clf.dhlr, clf.floe) == (0.5, 1.0, 0.1, "code", "code")
     assert clf.normalize is not None

@@ -163,3 +163,14 @@ def test_corruption_report_compares_four_methods(run, tmp_path):
     pairs = zip(conflicting["gaussian_blur"], conflicting["clean"], strict=True)
     assert all(blurred < clean - 25 for blurred, clean in pairs)
     assert (tmp_path / "corruption_report.png").stat().st_size > 10_000
+
+
+@pytest.mark.slow
+def test_robust_training_withstands_more(run, tmp_path):
+    header, *rows, _, saved = run("robust_training.py")
+    assert header.split() == ["clean", "fgsm", "pgd-20", "cw", "worst", "case", "seconds"]
+    found = {row.split()[0]: [float(value) for value in row.split()[1:6]] for row in rows}
+    assert found["PGD-AT"][4] > found["plain"][4] + 20
+    assert found["DHAT"][4] > found["plain"][4] + 20
+    assert all(worst <= min(each) for *each, worst in found.values())
+    assert (tmp_path / saved.split()[0]).stat().st_size > 10_000

@@ -63,7 +63,9 @@ def make(method, **params):
     if method == "ule" and params.get("where") is None and not isinstance(params.get("module", ""), str):
         own = {"where": "input", "student_warmup": 0}  # these modules have no body
     if method in ADVERSARIAL:
-        own = {"n_steps": 2, **({"attention": "integrated_gradients"} if method == "dhat" else {})}  # of any module
+        own = {"n_steps": 2}
+    if method == "dhat":
+        own |= {"attention": "integrated_gradients", "lam2": 0.1}  # of any module; FLOE holds two rows together
     if method == "fish":
         own = {"optimizer": "adam"}  # in so few steps
     if method in ("afr", "crt"):

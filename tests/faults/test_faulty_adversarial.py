@@ -3,7 +3,11 @@
 import numpy as np
 import pytest
 import torch
+from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
 from torch import nn
+from torch.utils.data import Dataset
 
 from sklearn_debias import AdversarialTrainingClassifier, DHATClassifier, ERMClassifier, UIATClassifier
 from sklearn_debias.exceptions import DebiasWarning
@@ -107,7 +111,9 @@ def dense(n_features, n_classes):
 
 
 def test_attention_without_a_convolution():
-    with pytest.raises(ValueError, match=r"`attention`.*integrated_gradients.*attention_module"):
+    with pytest.raises(ValueError, match=r"`attention`='gradcam' needs a layer.*integrated_gradients.*_module"):
+        ValueError, match=r"`attention`='gradcam' needs a layer.*integrated_gradients.*_module"
+    ):
         DHATClassifier(**{**QUICK, "module": dense}).fit(X, y)
 
 
@@ -140,6 +146,60 @@ def test_omega(omega):
 def test_attention_of_a_wrong_kind(attention, message):
     with pytest.raises((ValueError, TypeError), match=message):
         DHATClassifier(**QUICK, attention=attention).fit(X, y)
+
+
+@pytest.mark.parametrize(
+    ("attention", "message"),
+    [
+        (LogisticRegression(), "`attention` must be an estimator of sklearn_debias.*got a LogisticRegression"),
+        (FrozenEstimator(LogisticRegression()), "`attention` must be an estimator of sklearn_debias"),
+        (GridSearchCV(ERMClassifier(), {}), "`attention` must be an estimator of sklearn_debias.*GridSearchCV"),
+        (nn.Flatten(), "`attention` must be a name, an estimator or a function.*got a torch module"),
+    ],
+)
+def test_attention_that_has_no_gradients(attention, message):
+    with pytest.raises(TypeError, match=message):
+        DHATClassifier(**QUICK, attention=attention).fit(X, y)
+
+
+def test_attention_of_a_network_without_positions():
+    plain = ERMClassifier(module=dense, max_epochs=20, lr=0.05, random_state=0).fit(X, y)
+    with pytest.raises(ValueError, match="`attention` failed.*Grad-CAM needs a layer.*`attention_maps`"):
+        DHATClassifier(**QUICK, attention=plain).fit(X, y)
+
+
+@pytest.mark.parametrize(("maps", "side"), [(MAPS / 255, "background"), (np.ones_like(MAPS), "foreground")])
+def test_maps_with_nothing_to_tell_apart(maps, side):
+    with pytest.warns(DebiasWarning) as seen:
+        DHATClassifier(**QUICK).fit(X, y, attention_maps=maps)
+    assert f"`attention_maps` calls all of the image {side} in 20 of 20 maps" in str(seen[0].message)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_steps_that_do_not_reach_the_border(kind):
+    with pytest.warns(DebiasWarning) as seen:
+        kind(**{**QUICK, "step_size": 0.01}).fit(X, y)
+    assert "`step_size`=0.01 is too small for `epsilon`=0.1: 2 steps do not reach" in str(seen[0].message)
+
+
+def test_a_dataset_that_leaves_the_unit_range_after_its_first_item():
+    class Items(Dataset):
+        def __len__(self):
+            return 20
+
+        def __getitem__(self, index):
+            return torch.from_numpy(X[index]) * (1 + (index > 4)), 0
+
+    with pytest.raises(ValueError, match="`clip`.*must hold X, which reaches from .* to 1.9"):
+        AdversarialTrainingClassifier(**QUICK).fit(Items(), y)
+
+
+def test_extra_rows_of_another_size_before_resizing():
+    large = np.repeat(np.repeat(X[:5], 2, 2), 2, 3)
+    with pytest.raises(
+        ValueError, match=r"`X_extra` must have rows of the shape of X before.*\(3, 8, 8\)"
+    ):
+        AdversarialTrainingClassifier(**QUICK, image_size=8).fit(X, y, X_extra=large, y_extra=y[:5])
 
 
 @quiet

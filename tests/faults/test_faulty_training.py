@@ -28,7 +28,7 @@ def late(method, how, after=STEPS, **params):
 @pytest.mark.parametrize("how", ["nan", "nan_gradient"])
 def test_divergence_names_epoch_and_phase(method, how):
     estimator = late(method, how)
-    words = "epoch [12] of phase 'train'. Lower `lr`"
+    words = f"epoch [12] of phase '{'attention' if method == 'dhat' else 'train'}'. Lower `lr`"
     with pytest.raises(DivergedError, match=words):
         estimator.fit(X, y)
     assert fitted_names(estimator) == []

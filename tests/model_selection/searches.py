@@ -32,6 +32,8 @@ from sklearn_debias.model_selection import BatchedGridSearchCV
 
 # In float32 a sign that rounding turns would show.
 ATTACK = {"n_steps": 2, "step_size": 0.1, "dtype": "float64"}
+# A start that is drawn otherwise must show in the end.
+SHORT_STEPS = {"module": "mlp", "n_steps": 6, "step_size": 0.02, "epsilon": 0.1, "dtype": "float64"}
 
 # A new method is one row: an estimator, and a grid over its numbers.
 METHODS = {
@@ -100,6 +102,8 @@ METHODS = {
         DHATClassifier(**ATTACK, dhlr="paper", floe="paper", attention="integrated_gradients"),
         {"lam2": [0.0, 0.1], "step_size": [0.1, None]},
     ),
+    "uiat, on and off": (UIATClassifier(**SHORT_STEPS), {"lam": [0, 1]}),
+    "dhat, on and off": (DHATClassifier(**SHORT_STEPS), {"lam1": [0, 1], "lam2": [0, 1]}),
     "lisa": (MixUpClassifier(partners="lisa", balance="group"), {"alpha": [1.0, 2.0], "p_sel": [0.0, 0.5]}),
 }
 SHARED = {"max_epochs": 3, "batch_size": 32, "random_state": 0, "device": "cpu"}

@@ -1,5 +1,6 @@
 """DHAT: a step against a naive transcription, in all readings, and its identities."""
 
+import copy
 from dataclasses import replace
 
 import pytest
@@ -92,7 +93,7 @@ def images():
 def naive_grad_cam(net, x, y):
     """Grad-CAM at the body's last map, by autograd, resized and scaled."""
     activation = net.body[0](x.clone()).detach().requires_grad_()
-    logits = net.head(activation.flatten(1))
+    logits = net.head(net.body[1:](activation))
     (gradient,) = torch.autograd.grad(logits.gather(1, y[:, None]).sum(), activation)
     cam = (gradient.mean((2, 3), keepdim=True) * activation.detach()).sum(1).clamp(min=0)
     low, high = cam.amin((1, 2), keepdim=True), cam.amax((1, 2), keepdim=True)
@@ -104,6 +105,54 @@ def test_attention_of_images_is_grad_cam_of_the_true_label():
     objective = DHAT(attention="gradcam", layer="body.0")
     found = objective.attend({"attention": Net(net)}, rows)
     torch.testing.assert_close(found, naive_grad_cam(net, rows.x, rows.y), rtol=1e-10, atol=1e-12)
+
+
+def normalised(seed):
+    torch.manual_seed(seed)
+    first = [nn.Conv2d(2, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU(inplace=True)]
+    last = [nn.Conv2d(4, 5, 3, stride=2, padding=1), nn.BatchNorm2d(5), nn.ReLU(inplace=True)]
+    maps = nn.Sequential(*first, *last)
+    return SplitModule(nn.Sequential(maps, nn.AdaptiveAvgPool2d(1), nn.Flatten()), nn.Linear(5, 3)).double()
+
+
+@pytest.mark.parametrize("mode", ["train", "eval"])
+def test_a_step_on_images_with_batch_norm_is_the_naive_one(mode):
+    """Algorithm 1 with Grad-CAM; each forward pass of the loss, and no other, moves the running statistics."""
+    net, attention, rows = normalised(0), normalised(4), images()
+    for _ in range(3):  # statistics that are not the start's
+        net(rows.x), attention(rows.x)
+    there, under_attack = copy.deepcopy(net), copy.deepcopy(net).train(mode == "train")
+    settings = {"epsilon": 0.06, "inverse_epsilon": 0.03, "step_size": 0.02, "n_steps": 4}
+    objective = DHAT(**settings, omega=0.3, attack_mode=mode, attention="gradcam", layer="body.0")
+    out = objective.step({"model": Net(net), "attention": Net(attention)}, rows, {})
+    ours = torch.autograd.grad(out.losses["model"], list(net.parameters()))
+
+    generator = images().generator
+
+    def search(loss, radius):
+        found = (rows.x + radius * torch.empty_like(rows.x).uniform_(-1, 1, generator=generator)).clamp(0, 1)
+        for _ in range(4):
+            found.requires_grad_()
+            (g,) = torch.autograd.grad(loss(under_attack(found)).sum(), found)
+            found = (rows.x + (found.detach() + 0.02 * g.sign() - rows.x).clamp(-radius, radius)).clamp(0, 1)
+        return found.detach()
+
+    x_adv = search(lambda z: F.cross_entropy(z, rows.y, reduction="none"), 0.06)
+    clean, adversarial = under_attack(rows.x).detach(), under_attack(x_adv).detach()
+    easier = lambda z: (  # noqa: E731
+        divergence(z, adversarial) - divergence(z, clean) - F.cross_entropy(z, rows.y, reduction="none")
+    )
+    x_inv = search(easier, 0.03)
+    cam = naive_grad_cam(attention.eval(), rows.x, rows.y)
+    background = F.interpolate(cam[:, None], rows.x.shape[2:], mode="bilinear", align_corners=False) <= 0.3
+    z_adv, z, z_back = there(x_adv), there(x_inv), there(x_inv * background)
+    share = z @ z_back.T / (z_back @ z_back.T).norm()
+    expected = F.cross_entropy(z_adv, rows.y) + divergence(z - z_back, z_adv).mean()
+    expected = expected + (z - share @ z_back).norm() / len(z)
+    torch.testing.assert_close(out.losses["model"], expected, rtol=1e-10, atol=1e-12)
+    torch.testing.assert_close(ours, torch.autograd.grad(expected, list(there.parameters())), rtol=1e-8, atol=1e-10)
+    for mine, other in zip(net.buffers(), there.buffers(), strict=True):
+        torch.testing.assert_close(mine, other, rtol=1e-10, atol=1e-12)
 
 
 def test_given_maps_replace_the_attention_net():
