@@ -111,9 +111,8 @@ def dense(n_features, n_classes):
 
 
 def test_attention_without_a_convolution():
-    with pytest.raises(ValueError, match=r"`attention`='gradcam' needs a layer.*integrated_gradients.*_module"):
-        ValueError, match=r"`attention`='gradcam' needs a layer.*integrated_gradients.*_module"
-    ):
+    words = "`attention`='gradcam' needs a layer with positions.*integrated_gradients.*`attention_module`"
+    with pytest.raises(ValueError, match=words):
         DHATClassifier(**{**QUICK, "module": dense}).fit(X, y)
 
 
@@ -196,9 +195,7 @@ def test_a_dataset_that_leaves_the_unit_range_after_its_first_item():
 
 def test_extra_rows_of_another_size_before_resizing():
     large = np.repeat(np.repeat(X[:5], 2, 2), 2, 3)
-    with pytest.raises(
-        ValueError, match=r"`X_extra` must have rows of the shape of X before.*\(3, 8, 8\)"
-    ):
+    with pytest.raises(ValueError, match=r"`X_extra` must have rows of the shape of X before.*\(3, 8, 8\)"):
         AdversarialTrainingClassifier(**QUICK, image_size=8).fit(X, y, X_extra=large, y_extra=y[:5])
 
 
