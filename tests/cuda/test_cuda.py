@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from sklearn_debias import BiasAdvClassifier, ERMClassifier, JTTClassifier, LfFClassifier
+from sklearn_debias import BiasAdvClassifier, DHATClassifier, ERMClassifier, JTTClassifier, LfFClassifier
+from sklearn_debias.attribution import attribute
 from sklearn_debias.datasets import make_spurious_embeddings
+from sklearn_debias.robustness import robust_accuracy_score
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 METHODS = [
@@ -86,3 +88,20 @@ def test_pickle_moves_to_the_cpu(head_data, monkeypatch):
     assert not next(loaded.module_.parameters()).is_cuda
     np.testing.assert_allclose(loaded.predict_proba(head_data.test.data), expected, atol=1e-6)
     assert loaded.adversarial_examples(head_data.test.data[:4], head_data.test.target[:4]).shape[0] == 4
+
+
+@pytest.mark.filterwarnings("ignore::sklearn_debias.exceptions.DebiasWarning")  # two epochs teach little
+@pytest.mark.parametrize("amp", [False, True])
+@pytest.mark.parametrize("attention", ["gradcam", "integrated_gradients", "given"])
+def test_adversarial_training_and_its_evaluation(images, amp, attention):
+    X, y = images
+    maps = {"attention_maps": (X[:, 0] > 100).astype(np.float32)} if attention == "given" else {}
+    clf = DHATClassifier("simple_cnn", device="cuda", max_epochs=2, batch_size=32, n_steps=2, amp=amp, random_state=0)
+    clf.set_params(augment="crop-flip", awp=0.01, net_params={"module__width": 8})
+    clf.set_params(attention="gradcam" if attention == "given" else attention).fit(X, y, **maps)
+    assert next(clf.module_.parameters()).is_cuda
+    assert np.isfinite(clf.history_[["dhlr", "floe"]].dropna()).all(axis=None)
+    assert robust_accuracy_score(clf, X, y, epsilon=0) == clf.score(X, y)
+    assert robust_accuracy_score(clf, X, y, attack="pgd-3") <= clf.score(X, y)
+    for method in ("grad_cam", "integrated_gradients"):
+        assert attribute(clf, X[:4], method=method).shape == (4, 32, 32)
