@@ -21,6 +21,7 @@ def ascend(
     start: Tensor | None = None,
     clip: tuple[Bound, Bound] | None = None,
     sign: float = 1.0,
+    live: bool = False,
 ) -> Tensor:
     """Move each sample inside a ball so that its loss rises (PGD [1]_); return the last iterate, detached.
 
@@ -39,6 +40,8 @@ def ascend(
         Range of valid inputs: floats, or tensors that broadcast against ``x`` (per channel).
     sign : float, default=1.0
         -1 descends.
+    live : bool, default=False
+        Whether the tensors are plain ones, not those of a vmapped run: autograd then costs less than transforms.
 
     Returns
     -------
@@ -55,13 +58,23 @@ def ascend(
     >>> ascend(lambda x: -(x**2).sum(1), torch.ones(1, 2), ball=Linf(0.5, 0.2), n_steps=5)
     tensor([[0.5000, 0.5000]])
     """
-    gradient = grad(lambda delta: loss(x + delta).sum())
+    gradient = _by_autograd(loss, x) if live else grad(lambda delta: loss(x + delta).sum())
     delta = torch.zeros_like(x) if start is None else within(x, start, clip)
     with torch.no_grad():  # the gradients inside are taken all the same; nothing outside is recorded
         for _ in range(n_steps):
             step = sign * ball.step_size * ball.direction(gradient(delta))
             delta = within(x, ball.project(delta + step), clip)
         return (x + delta).detach()
+
+
+def _by_autograd(loss: Callable[[Tensor], Tensor], x: Tensor) -> Callable[[Tensor], Tensor]:
+    def gradient(delta: Tensor) -> Tensor:
+        with torch.enable_grad():
+            delta = delta.detach().requires_grad_()
+            total = loss(x + delta).sum()
+            return torch.autograd.grad(total, delta, allow_unused=True, materialize_grads=True)[0]
+
+    return gradient
 
 
 def within(x: Tensor, delta: Tensor, clip: tuple[Bound, Bound] | None) -> Tensor:

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from sklearn_debias.attacks._stepwise import no_gradient, read_count
 from sklearn_debias.attacks._threat import Threat
 from sklearn_debias.exceptions import DebiasWarning
 
@@ -57,17 +58,19 @@ class AutoAttack:
     batch_size: int = 250
 
     def __post_init__(self) -> None:
-        unknown = [part for part in self.parts or () if part not in PARTS]
-        if unknown or self.parts == ():
+        some = isinstance(self.parts, list | tuple) and len(self.parts) > 0 and all(p in PARTS for p in self.parts)
+        if self.parts is not None and not some:
             raise ValueError(f"`parts` of AutoAttack must be some of {PARTS}, or None, got {self.parts!r}.")
-        if not isinstance(self.batch_size, int) or isinstance(self.batch_size, bool) or self.batch_size < 1:
-            raise ValueError(f"`batch_size` of AutoAttack must be an int >= 1, got {self.batch_size!r}.")
+        read_count(self, "batch_size")
+        object.__setattr__(self, "parts", self.parts and tuple(self.parts))
 
     def check(self, threat: Threat, n_classes: int, shape: tuple[int, ...]) -> None:
         """Raise unless the package is there, and rows are images in [0, 1]."""
         _load()
-        bounds = None if threat.clip is None else [float(torch.as_tensor(b).mean()) for b in threat.clip]
-        if len(shape) != 3 or bounds != [0.0, 1.0]:
+        unit = threat.clip is not None and all(
+            bool((torch.as_tensor(bound) == value).all()) for bound, value in zip(threat.clip, (0, 1), strict=True)
+        )
+        if len(shape) != 3 or not unit:
             raise ValueError(
                 f"`attack`='autoattack' needs images in [0, 1] and `clip`=(0, 1), got rows of shape {shape} and "
                 f"clip={threat.clip!r}. Use 'pgd-20' and 'cw' instead."
@@ -92,14 +95,19 @@ class AutoAttack:
         Returns
         -------
         Tensor like x
+
+        Raises
+        ------
+        ValueError
+            Where no gradient reaches x, unless all parts do without.
         """
         reference = _load()
         devices = range(torch.cuda.device_count() if torch.cuda.is_available() else 0)
-        n_classes = net(x[:1]).shape[1]
+        n_classes = _probe(net, x[:1], blind=self.parts is not None and set(self.parts) == {"square"})
         # It works in float32, and views gradients as flat rows: flattened inputs have contiguous ones.
         with _ONE_AT_A_TIME, torch.random.fork_rng(devices), _own_tracing(), _messages():
             adversary = reference.AutoAttack(
-                lambda inputs: net(inputs.flatten(1).view(inputs.shape).to(x.dtype)).float(),
+                lambda inputs: net(inputs.flatten(1).clone().view(inputs.shape).to(x.dtype)).float(),
                 norm=NORMS[threat.norm],
                 eps=float(threat.epsilon),
                 seed=seed % 2**32,
@@ -111,7 +119,8 @@ class AutoAttack:
                 part.n_restarts = 1
             for part in (adversary.fab, adversary.apgd_targeted):
                 part.n_target_classes = min(TARGETS, n_classes - 1)
-            found, _ = adversary.run_standard_evaluation(x.detach().contiguous(), y, batch_size=self.batch_size)
+            wide = x.float() if x.dtype in (torch.bfloat16, torch.float16) else x
+            found, _ = adversary.run_standard_evaluation(wide.detach().contiguous(), y, batch_size=self.batch_size)
         return found.to(x.dtype)
 
     def _parts(self, n_classes: int) -> tuple[str, ...]:
@@ -119,6 +128,19 @@ class AutoAttack:
             return self.parts
         first = ("apgd-ce", "apgd-t") if n_classes > 3 else ("apgd-ce", "apgd-dlr")[: n_classes - 1]
         return (*first, "fab-t", "square")
+
+
+def _probe(net: Callable[[Tensor], Tensor], x: Tensor, *, blind: bool) -> int:
+    """Number of classes; raises where no gradient reaches ``x``, unless the attack is ``blind``."""
+    with torch.enable_grad():
+        x = x.detach().requires_grad_()
+        logits = net(x.clone())
+        gradient = None
+        if logits.requires_grad and not blind:
+            (gradient,) = torch.autograd.grad(logits.sum(), x, allow_unused=True)
+    if gradient is None and not blind:
+        raise no_gradient()
+    return logits.shape[1]
 
 
 def _load() -> Any:

@@ -6,7 +6,16 @@ import torch
 from torch import Tensor
 
 from sklearn_debias.attacks._attack_losses import margin_loss
-from sklearn_debias.attacks._stepwise import Look, Network, State, StepwiseAttack, check_count, check_positive
+from sklearn_debias.attacks._stepwise import (
+    Look,
+    Network,
+    State,
+    StepwiseAttack,
+    is_real,
+    no_gradient,
+    read_count,
+    read_positive,
+)
 from sklearn_debias.attacks._threat import Threat
 
 BETAS, TINY = (0.9, 0.999), 1e-8  # of Adam
@@ -61,12 +70,13 @@ class CarliniWagner(StepwiseAttack):
     confidence: float = 0.0
 
     def __post_init__(self) -> None:
-        check_count(self.n_steps, "n_steps", self)
-        check_count(self.search_steps, "search_steps", self)
-        check_positive(self.lr, "lr", self)
-        check_positive(self.c, "c", self)
-        if not 0 <= self.confidence < float("inf"):
+        for name in ("n_steps", "search_steps"):
+            read_count(self, name)
+        for name in ("lr", "c"):
+            read_positive(self, name)
+        if not is_real(self.confidence) or not 0 <= self.confidence < float("inf"):
             raise ValueError(f"`confidence` of CarliniWagner must be a number >= 0, got {self.confidence!r}.")
+        object.__setattr__(self, "confidence", float(self.confidence))
 
     def check(self, threat: Threat, n_classes: int, shape: tuple[int, ...]) -> None:
         """Raise unless the norm is L2."""
@@ -78,6 +88,7 @@ class CarliniWagner(StepwiseAttack):
 
     def begin(self, x: Tensor, threat: Threat, keys: Tensor) -> State:
         """Variable, Adam's moments, the bracket of c, and the best perturbation so far."""
+        x = _wide(x)
         per_row = x.new_zeros(len(x))
         w = _free(x, threat)
         return {
@@ -89,11 +100,13 @@ class CarliniWagner(StepwiseAttack):
 
     def step(self, net: Network, x: Tensor, y: Tensor, threat: Threat, state: State) -> Look:
         """Look at the present point, keep it if it is the best, and take one step of Adam."""
+        dtype, x = x.dtype, _wide(x)
         with torch.enable_grad():
             w = state["w"].detach().requires_grad_()
             delta = _bounded(w, threat) - x
-            logits = net(x + delta)
+            logits = net((x + delta).to(dtype)).to(x.dtype)
             margin = margin_loss(logits, y)
+            still = _still(margin, delta)
             squares = delta.square().flatten(1).sum(1)
             loss = squares + state["c"] * (self.confidence - margin).clamp(min=0)
             (gradient,) = torch.autograd.grad(loss.sum(), w)
@@ -110,8 +123,8 @@ class CarliniWagner(StepwiseAttack):
         }
         new = dict(self._next_constant(self._adam(new, gradient.nan_to_num(0.0, 0.0, 0.0))))
         near = new["norm"] <= threat.epsilon
-        point = torch.where(_like(near, x), x + new["best"], x)
-        return Look(new, point, new["codes"], near, new["round"] >= self.search_steps, torch.zeros_like(near))
+        point = torch.where(_like(near, x), x + new["best"], x).to(dtype)
+        return Look(new, point, new["codes"], near, new["round"] >= self.search_steps, still & ~near)
 
     def _adam(self, state: State, gradient: Tensor) -> dict[str, Tensor]:
         t = state["t"] + 1
@@ -147,6 +160,21 @@ def _bounded(w: Tensor, threat: Threat) -> Tensor:
         return w
     low, high = threat.clip
     return low + (high - low) * (torch.tanh(w) + 1) / 2
+
+
+def _still(margin: Tensor, delta: Tensor) -> Tensor:
+    """Where the gradient of the margin is exactly zero, (b,): the loss would have one, that of the distance."""
+    gradient = None
+    if margin.requires_grad:
+        (gradient,) = torch.autograd.grad(margin.sum(), delta, retain_graph=True, allow_unused=True)
+    if gradient is None:
+        raise no_gradient()
+    return (gradient == 0).flatten(1).all(1)
+
+
+def _wide(x: Tensor) -> Tensor:
+    """In at least single precision, which the constants of Adam and of the range need."""
+    return x.float() if x.dtype in (torch.bfloat16, torch.float16) else x
 
 
 def _like(rows: Tensor, x: Tensor) -> Tensor:

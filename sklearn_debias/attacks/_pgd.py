@@ -12,10 +12,10 @@ from sklearn_debias.attacks._stepwise import (
     Network,
     State,
     StepwiseAttack,
-    check_count,
-    check_positive,
     draw,
     logits_and_gradient,
+    read_count,
+    read_positive,
 )
 from sklearn_debias.attacks._threat import Threat
 
@@ -60,11 +60,11 @@ class PGD(StepwiseAttack):
     restarts: int = 1
 
     def __post_init__(self) -> None:
-        check_count(self.n_steps, "n_steps", self)
-        check_count(self.restarts, "restarts", self)
+        read_count(self, "n_steps")
+        read_count(self, "restarts")
         if self.step_size is not None:
-            check_positive(self.step_size, "step_size", self)
-        if self.loss not in LOSSES:
+            read_positive(self, "step_size")
+        if not isinstance(self.loss, str) or self.loss not in LOSSES:
             raise ValueError(f"`loss` of {type(self).__name__} must be one of {sorted(LOSSES)}, got {self.loss!r}.")
         if self.restarts > 1 and not self.random_start:
             raise ValueError("`restarts` of PGD above 1 need random_start=True: else all of them are the same.")

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from sklearn_debias.attacks._ascend import within
 from sklearn_debias.attacks._attack_losses import margin_loss
-from sklearn_debias.attacks._stepwise import Look, Network, State, StepwiseAttack, check_count
+from sklearn_debias.attacks._stepwise import Look, Network, State, StepwiseAttack, read_count
 from sklearn_debias.attacks._threat import Threat
 
 
@@ -43,8 +43,8 @@ class RandomSearch(StepwiseAttack):
     restarts: int = 1
 
     def __post_init__(self) -> None:
-        check_count(self.n_steps, "n_steps", self)
-        check_count(self.restarts, "restarts", self)
+        read_count(self, "n_steps")
+        read_count(self, "restarts")
 
     def begin(self, x: Tensor, threat: Threat, keys: Tensor) -> State:
         """Best perturbation, its margin and class, a first proposal, keys and number of steps made."""

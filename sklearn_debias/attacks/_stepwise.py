@@ -1,5 +1,6 @@
 """Attacks that go step by step, each sample at its own: what an evaluation can stop, and refill."""
 
+import numbers
 import zlib
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
@@ -96,21 +97,27 @@ def logits_and_gradient(
     """Logits (b, k) at ``x``, and the gradient of each sample's ``loss(logits, y)`` there; not finite counts as 0."""
     with torch.enable_grad():
         x = x.detach().requires_grad_()
-        logits = net(x)
+        logits = net(x.clone())  # a first layer may work in place, which a leaf forbids
         gradient = None
         if logits.requires_grad:
             (gradient,) = torch.autograd.grad(loss(logits, y).sum(), x, allow_unused=True)
     if gradient is None:
-        raise ValueError(
-            "No gradient of the network's outputs reaches X: an attack by gradients would call it robust whatever it "
-            "is. Remove argmax, rounding, detach() or no_grad() from its forward, or use RandomSearch()."
-        )
+        raise no_gradient()
     return logits.detach(), gradient.nan_to_num(0.0, 0.0, 0.0)
+
+
+def no_gradient() -> ValueError:
+    """Error of a network whose outputs do not depend on its inputs in a way that autograd sees."""
+    return ValueError(
+        "No gradient of the network's outputs reaches X: an attack by gradients would call it robust whatever it "
+        "is. Remove argmax, rounding, detach() or no_grad() from its forward, or use RandomSearch()."
+    )
 
 
 def row_keys(x: Tensor, seed: int) -> Tensor:
     """Seeds (b,), int64, by each row's content: neither order nor batches matter."""
-    contents = (row.numpy().tobytes() for row in x.detach().cpu().contiguous())
+    rows = x.detach().cpu().contiguous()
+    contents = (row.contiguous().view(torch.uint8).numpy().tobytes() for row in rows)  # NumPy knows no bfloat16
     return torch.tensor([seed ^ zlib.crc32(content) for content in contents])
 
 
@@ -123,14 +130,22 @@ def draw(ball: Ball, x: Tensor, keys: Tensor) -> Tensor:
     return torch.cat(drawn).to(x.device)
 
 
-def check_count(value: object, name: str, owner: object) -> None:
-    """Raise unless ``value`` is an int, at least 1."""
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+def read_count(owner: object, name: str) -> None:
+    """Make a field of a frozen dataclass an int, NumPy's too; raise unless it is one, and at least 1."""
+    value = getattr(owner, name)
+    if not isinstance(value, numbers.Integral) or isinstance(value, bool) or value < 1:
         raise ValueError(f"`{name}` of {type(owner).__name__} must be an int >= 1, got {value!r}.")
+    object.__setattr__(owner, name, int(value))
 
 
-def check_positive(value: object, name: str, owner: object) -> None:
-    """Raise unless ``value`` is a finite number above 0."""
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not number or not 0 < value < float("inf"):  # type: ignore[operator]
+def read_positive(owner: object, name: str) -> None:
+    """Make a field of a frozen dataclass a float; raise unless it is a finite number above 0."""
+    value = getattr(owner, name)
+    if not is_real(value) or not 0 < value < float("inf"):
         raise ValueError(f"`{name}` of {type(owner).__name__} must be a finite number > 0, got {value!r}.")
+    object.__setattr__(owner, name, float(value))
+
+
+def is_real(value: object) -> bool:
+    """Whether it is a number, of Python or NumPy, and no bool."""
+    return isinstance(value, numbers.Real) and not isinstance(value, bool)

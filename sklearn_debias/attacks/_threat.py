@@ -1,9 +1,11 @@
 """What an adversary may do: how far, in which norm, in which range."""
 
 import math
+import numbers
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from sklearn_debias.attacks._balls import L2, Ball, make_ball
@@ -26,7 +28,7 @@ class Threat:
     Raises
     ------
     ValueError
-        For a radius below 0 or another norm.
+        For a radius below 0, another norm, or a range whose low is not below its high.
 
     Examples
     --------
@@ -40,11 +42,14 @@ class Threat:
     clip: tuple[Any, Any] | None = None
 
     def __post_init__(self) -> None:
-        number = isinstance(self.epsilon, int | float) and not isinstance(self.epsilon, bool)
+        number = isinstance(self.epsilon, numbers.Real) and not isinstance(self.epsilon, bool)
         if not number or math.isnan(self.epsilon) or self.epsilon < 0:
             raise ValueError(f"`epsilon` must be a number >= 0, in the units of X, got {self.epsilon!r}.")
         if self.norm not in NORMS:
             raise ValueError(f"`norm` must be 'linf' or 'l2', got {self.norm!r}.")
+        object.__setattr__(self, "epsilon", float(self.epsilon))  # of NumPy's scalars too
+        if self.clip is not None and not _ascending(self.clip):
+            raise ValueError(f"`clip` must be (low, high) with low < high, or None, got {self.clip!r}.")
 
     def ball(self, step_size: float | None, n_steps: int) -> Ball:
         """Ball of this radius; ``step_size=None`` means ``2.5 epsilon / n_steps``, and at most ``epsilon``."""
@@ -58,3 +63,12 @@ class Threat:
     def whole(self) -> Ball:
         """The ball as a place to draw from: its steps have the length of the radius."""
         return L2(self.epsilon, self.epsilon) if self.norm == "l2" else make_ball("linf", self.epsilon, None, 1)
+
+
+def _ascending(clip: Any) -> bool:
+    """Whether it is a pair of numbers or tensors, the first below the second everywhere."""
+    try:
+        low, high = (torch.as_tensor(bound) for bound in clip)
+        return bool((low < high).all())
+    except (TypeError, ValueError, RuntimeError):
+        return False

@@ -50,7 +50,7 @@ def cutout(x: Tensor, draws: Draws) -> Tensor:
         top, left = (middle[:, i] * size - side / 2 for i, size in enumerate((height, width)))
         top, left = top.round(), left.round()
         inside = (rows >= top) & (rows < top + side) & (cols >= left) & (cols < left + side)
-        x = torch.where(inside[:, None], torch.as_tensor(GREY).to(x), x)
+        x = torch.where(inside[:, None], x.new_tensor(GREY), x)
     return x
 
 

@@ -15,9 +15,10 @@ from sklearn_debias.estimators._errors import warn
 from sklearn_debias.estimators._inputs import Inputs
 from sklearn_debias.objectives import BiasAdv
 from sklearn_debias.objectives._inner_attack import InnerAttack
-from sklearn_debias.training import Prepare, Source, padded
+from sklearn_debias.training import ArraySource, Prepare, Source, padded
 
 LOOKED_AT = 64  # rows of data that are not in memory
+SLACK = 1e-6  # of a range: rounding
 STILL = 0.01  # of epsilon: less is no attack
 
 Attack = TypeVar("Attack", BiasAdv, InnerAttack)
@@ -59,12 +60,9 @@ def check_ball(params: Mapping[str, Any], inputs: Inputs, name: str = "epsilon")
     if bounds is None and not 0 <= inputs.low <= inputs.high <= 1:
         return
     low, high = (0.0, 1.0) if bounds is None else (bounds[0].min(), bounds[1].max())
-    if inputs.low < low - 1e-6 or inputs.high > high + 1e-6:
-        raise ValueError(
-            f"`clip`={params['clip']!r} must hold X, which reaches from {inputs.low:g} to {inputs.high:g}: clipping "
-            f"would throw samples far out of the ball. Widen it, or use clip=None; or scale X, and let `normalize` "
-            f"standardise it inside the module."
-        )
+    check_inside(params["clip"], (low, high), inputs.low, inputs.high)
+    if bounds is not None and (ends := _channel_ends(inputs, bounds)) is not None:
+        check_inside(params["clip"], bounds, *ends)
     epsilon, norm = params["epsilon"], params["norm"]
     reach = high - low if norm == "linf" else (high - low) * np.sqrt(np.prod(inputs.shape))
     if epsilon > reach:
@@ -73,6 +71,32 @@ def check_ball(params: Mapping[str, Any], inputs: Inputs, name: str = "epsilon")
             f"{reach:g} in the {norm} norm). It is in the units of X: divide by 255 where you think in "
             f"grey levels."
         )
+
+
+def check_inside(clip: Any, bounds: tuple[Any, Any], low: Any, high: Any) -> None:
+    """Raise where values that reach from ``low`` to ``high`` leave the bounds; numbers, or one per channel."""
+    if np.any(np.less(low, np.subtract(bounds[0], SLACK))) or np.any(np.greater(high, np.add(bounds[1], SLACK))):
+        channels = ", by its channels" if np.ndim(low) else ""
+        raise ValueError(
+            f"`clip`={clip!r} must hold X, which reaches from {_said(low)} to {_said(high)}{channels}: clipping would "
+            f"throw samples far out of the ball. Widen it, or use clip=None; or scale X, and let `normalize` "
+            f"standardise it inside the module."
+        )
+
+
+def _said(bound: Any) -> str:
+    return f"{bound:g}" if np.ndim(bound) == 0 else f"[{', '.join(f'{value:g}' for value in bound)}]"
+
+
+def _channel_ends(inputs: Inputs, bounds: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, np.ndarray] | None:
+    """Smallest and largest value of each channel, (c,), where bounds need them and the rows are in memory."""
+    source, long = inputs.source, [len(bound) for bound in bounds if bound.ndim]
+    if not isinstance(source, ArraySource) or not source.resident() or set(long) != {inputs.shape[0]}:
+        return None
+    rows = np.asarray(source.rows)
+    scale = 255.0 if rows.dtype == np.uint8 and rows.ndim == 4 else 1.0
+    others = tuple(axis for axis in range(rows.ndim) if axis != 1)
+    return rows.min(others) / scale, rows.max(others) / scale
 
 
 def with_range(inputs: Inputs) -> Inputs:

@@ -21,7 +21,7 @@ from torch import Tensor
 from sklearn_debias.core import Batch, Net, static
 from sklearn_debias.core._objective import Nets
 from sklearn_debias.losses import boosted_cross_entropy, cross_entropy, kl_divergence, true_probability
-from sklearn_debias.objectives._inner_attack import InnerAttack, Views, accuracy
+from sklearn_debias.objectives._inner_attack import InnerAttack, Views, accuracy, is_live
 
 START = 1e-3  # standard deviation of the start of TRADES and MART
 MART_SHIFT = 1 + 1e-7  # from the authors' code: no sample's weight is 0
@@ -57,15 +57,17 @@ class AdversarialTraining(InnerAttack):
 
     def views(self, nets: Nets, batch: Batch) -> Views:
         """Adversarial inputs, and the clean ones where the loss compares the two."""
-        net = self.attacked(nets)
+        net, live = self.attacked(nets), is_live(nets)
         if self.kind == "ce":
-            return {"adversarial": self.adversary(net, batch)}
+            return {"adversarial": self.adversary(net, batch, live=live)}
         start = START * torch.empty_like(batch.x).normal_(generator=batch.generator)
         if self.kind == "mart":
-            found = self.search(lambda x: cross_entropy(net(x), batch.y), batch, radius=self.epsilon, start=start)
+            found = self.adversary(net, batch, start=start, live=live)
         else:
             clean = net(batch.x).detach()
-            found = self.search(lambda x: kl_divergence(clean, net(x)), batch, radius=self.epsilon, start=start)
+            found = self.search(
+                lambda x: kl_divergence(clean, net(x)), batch, radius=self.epsilon, start=start, live=live
+            )
         return {"adversarial": found, "clean": batch.x}
 
     def loss(self, net: Net, views: Views, y: Tensor) -> tuple[Tensor, dict[str, Tensor]]:

@@ -28,7 +28,7 @@ from sklearn_debias.attribution._maps import (
 from sklearn_debias.core import Batch, Net, static
 from sklearn_debias.core._objective import Nets
 from sklearn_debias.losses import background_residual, batch_background_residual, cross_entropy, kl_divergence
-from sklearn_debias.objectives._inner_attack import Views, accuracy, is_off
+from sklearn_debias.objectives._inner_attack import Views, accuracy, is_live, is_off
 from sklearn_debias.objectives._uiat import InverseAttack
 
 GIVEN = "attention_maps"
@@ -115,11 +115,11 @@ class DHAT(InverseAttack):
 
     def views(self, nets: Nets, batch: Batch) -> Views:
         """Adversaries, inverse adversaries, and the background of these."""
-        net = self.attacked(nets)
-        found = self.adversary(net, batch)
+        net, live = self.attacked(nets), is_live(nets)
+        found = self.adversary(net, batch, live=live)
         if self.is_pgd_at:
             return {"adversarial": found}
-        inverse = self.inverse(net, batch, found)
+        inverse = self.inverse(net, batch, found, live=live)
         background = background_of(inverse, self.attend(nets, batch), self.omega)
         return {"adversarial": found, "inverse": inverse, "background": background}
 

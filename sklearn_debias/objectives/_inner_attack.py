@@ -74,16 +74,30 @@ class InnerAttack(Objective):
         return make_ball(self.norm, radius, self.step_size, self.n_steps)
 
     def search(
-        self, loss: Callable[[Tensor], Tensor], batch: Batch, *, radius: float | Tensor, start: Tensor | None = None
+        self,
+        loss: Callable[[Tensor], Tensor],
+        batch: Batch,
+        *,
+        radius: float | Tensor,
+        start: Tensor | None = None,
+        live: bool = False,
     ) -> Tensor:
-        """The inputs around ``batch.x`` where ``loss``, (b,), is largest; from a uniform start unless one is given."""
+        """The inputs around ``batch.x`` where ``loss``, (b,), is largest; from a uniform start unless one is given.
+
+        ``live``: see `ascend`.
+        """
         ball = self.ball(radius)
         start = ball.random(batch.x, batch.generator) if start is None else start
-        return ascend(loss, batch.x, ball=ball, n_steps=self.n_steps, start=start, clip=self.clip)
+        return ascend(loss, batch.x, ball=ball, n_steps=self.n_steps, start=start, clip=self.clip, live=live)
 
-    def adversary(self, net: Net, batch: Batch) -> Tensor:
+    def adversary(self, net: Net, batch: Batch, *, start: Tensor | None = None, live: bool = False) -> Tensor:
         """PGD on the cross entropy."""
-        return self.search(lambda x: cross_entropy(net(x), batch.y), batch, radius=self.epsilon)
+        return self.search(lambda x: cross_entropy(net(x), batch.y), batch, radius=self.epsilon, start=start, live=live)
+
+
+def is_live(nets: Nets) -> bool:
+    """Whether a step works on the model's own parameters, not inside of a vmapped run."""
+    return nets["model"].params is None
 
 
 def is_off(weight: float | Tensor) -> bool:

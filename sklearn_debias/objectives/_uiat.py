@@ -20,7 +20,7 @@ from torch import Tensor
 from sklearn_debias.core import Batch, Net
 from sklearn_debias.core._objective import Nets
 from sklearn_debias.losses import cross_entropy, kl_divergence
-from sklearn_debias.objectives._inner_attack import InnerAttack, Views, accuracy, is_off
+from sklearn_debias.objectives._inner_attack import InnerAttack, Views, accuracy, is_live, is_off
 
 
 def inverse_loss(net: Net, clean: Tensor, adversarial: Tensor, y: Tensor) -> Callable[[Tensor], Tensor]:
@@ -50,10 +50,10 @@ class InverseAttack(InnerAttack):
 
     inverse_epsilon: float = 4 / 255
 
-    def inverse(self, net: Net, batch: Batch, adversarial: Tensor) -> Tensor:
+    def inverse(self, net: Net, batch: Batch, adversarial: Tensor, *, live: bool = False) -> Tensor:
         """Inverse adversaries of a batch."""
         loss = inverse_loss(net, net(batch.x).detach(), net(adversarial).detach(), batch.y)
-        return self.search(lambda x: -loss(x), batch, radius=self.inverse_epsilon)
+        return self.search(lambda x: -loss(x), batch, radius=self.inverse_epsilon, live=live)
 
 
 @dataclass(frozen=True)
@@ -72,9 +72,11 @@ class UIAT(InverseAttack):
 
     def views(self, nets: Nets, batch: Batch) -> Views:
         """Adversaries and inverse adversaries."""
-        net = self.attacked(nets)
-        found = self.adversary(net, batch)
-        return {"adversarial": found} | ({} if is_off(self.lam) else {"inverse": self.inverse(net, batch, found)})
+        net, live = self.attacked(nets), is_live(nets)
+        found = self.adversary(net, batch, live=live)
+        if is_off(self.lam):
+            return {"adversarial": found}
+        return {"adversarial": found, "inverse": self.inverse(net, batch, found, live=live)}
 
     def loss(self, net: Net, views: Views, y: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """CE(x^) + lam KL(p(x~) || p(x^)), means over the batch."""

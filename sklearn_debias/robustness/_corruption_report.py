@@ -54,7 +54,7 @@ def corruption_report(
     corruptions : {"biasadv", "classic"} or list, default="biasadv"
         The eight of BiasAdv's supplement, the nineteen classic ones [2]_, or names and (name, severity) pairs.
         "classic" leaves out what the number of channels does not allow, with a warning.
-    severities : int or list of int, default=None
+    severities : int or array-like of int, default=None
         Of the corruptions that are not given as pairs, in 1..5. None: all five, except that each image draws its own
         where the corruption is one of BiasAdv's eight.
     confidence : float, default=0.95
@@ -106,6 +106,8 @@ def corruption_report(
     labels = encode_labels(y, "y")
     if len(labels[0]) != len(X):
         raise ValueError(f"`y` must have one label per image of X: expected {len(X)}, got {len(labels[0])}.")
+    if aligned is not None and bias_labels is None:
+        raise ValueError("`aligned` says which `bias_labels` go with which class: pass these too, or leave it None.")
     conflicting = None if bias_labels is None else _conflicting(estimator, labels, bias_labels, aligned)
     bar = tqdm([(CLEAN, None), *tasks], desc="corruption_report", unit="corruption", disable=not verbose)
     right = []
@@ -136,7 +138,9 @@ def _tasks(corruptions: Any, severities: Any, n_channels: int) -> list[Task]:
         raise ValueError(
             f"`corruptions` must be 'biasadv', 'classic', or a list of names and (name, severity), got {corruptions!r}."
         )
-    given = [severities] if severities is None or not isinstance(severities, list | tuple | range) else list(severities)
+    if isinstance(severities, np.ndarray):
+        severities = np.atleast_1d(severities).tolist()
+    given = list(severities) if isinstance(severities, list | tuple | range) else [severities]
     if not given:
         raise ValueError("`severities` must hold at least one of 1..5, got an empty list.")
     tasks: list[Task] = []
@@ -147,15 +151,16 @@ def _tasks(corruptions: Any, severities: Any, n_channels: int) -> list[Task]:
             asked = list(SEVERITIES)
         tasks += [(name, find(name, severity)[1]) for severity in asked]
     tasks = list(dict.fromkeys(tasks))
-    if isinstance(corruptions, str):
-        left_out = dict.fromkeys(name for name, severity in tasks if not fits(name, severity, n_channels))
-        if left_out:
-            message = (
-                f"Images with {n_channels} channels cannot have {', '.join(left_out)}: left out of {corruptions!r}."
-            )
-            warnings.warn(message, DebiasWarning, stacklevel=3)
-        tasks = [task for task in tasks if task[0] not in left_out]
-    return tasks
+    unfit = dict.fromkeys(name for name, severity in tasks if not fits(name, severity, n_channels))
+    if not unfit:
+        return tasks
+    if not isinstance(corruptions, str):
+        name, severity = next(task for task in tasks if task[0] in unfit)
+        allowed = " or ".join(map(str, find(name, severity)[0].channels or ()))
+        raise ValueError(f"`X` must have {allowed} channels for {name!r} of `corruptions`, got {n_channels}.")
+    message = f"Images with {n_channels} channels cannot have {', '.join(unfit)}: left out of {corruptions!r}."
+    warnings.warn(message, DebiasWarning, stacklevel=3)
+    return [task for task in tasks if task[0] not in unfit]
 
 
 def _conflicting(estimator: Any, labels: tuple, bias_labels: Any, aligned: Any) -> np.ndarray:

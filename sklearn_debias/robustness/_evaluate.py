@@ -65,6 +65,13 @@ class Evaluation:
         Whether to keep warnings back.
     classes : ndarray of shape (k,), default=None
         Labels of the codes; None takes the codes.
+
+    Attributes
+    ----------
+    low, high : ndarray of shape (c,)
+        Range of the rows in each channel (or feature), in the units of the network.
+    clean : Outcome
+        Of the rows as they are.
     """
 
     opened: Opened
@@ -121,7 +128,8 @@ class Evaluation:
         likely, ends = [], []
 
         def forward(x: Tensor, _: Any, index: np.ndarray) -> Tensor:
-            ends.append(torch.stack([x.min(), x.max()]).cpu())
+            channels = x.transpose(0, 1).flatten(1)
+            ends.append(torch.stack([channels.amin(1), channels.amax(1)]).cpu())
             with torch.no_grad():
                 logits = self.opened.net(x)
             if not torch.isfinite(logits).all():
@@ -131,7 +139,8 @@ class Evaluation:
 
         with self._working():
             logits = torch.cat(list(self.opened.batches(forward)))
-        low, high = torch.stack(ends).T.double()
+        low, high = torch.stack(ends).double().unbind(1)
+        self.low, self.high = low.amin(0).numpy(), high.amax(0).numpy()
         self.opened = replace(self.opened, low=float(low.min()), high=float(high.max()))  # lazy inputs know it now
         self.n_classes = logits.shape[1]
         if self.n_classes < 2:
@@ -158,7 +167,7 @@ class Evaluation:
                 out.codes[index[fools]] = look.codes[at].cpu().numpy()[fools]
                 out.flat[index] |= flat.cpu().numpy()
                 if out.points is not None:
-                    out.points[torch.from_numpy(index)] = look.point[at].cpu()
+                    out.points[torch.from_numpy(index)] = look.point[at].to(out.points)
                 bar.update(len(index) if restart == 0 else 0)
 
             for restart in range(attack.restarts):
@@ -176,11 +185,12 @@ class Evaluation:
             return
         x = self._originals()[torch.from_numpy(rows)]
         order = np.argsort(row_keys(x, 0).numpy(), kind="stable")
-        rows, x = rows[order], x[torch.from_numpy(order)].to(self.opened.prepare.device)
+        prepare = self.opened.prepare
+        rows, x = rows[order], x[torch.from_numpy(order)].to(prepare.device, prepare.dtype)
         y = self.opened.y[rows].to(x.device)  # type: ignore[index]
         points = attack.attack(self.opened.net, x, y, threat, seed=self.streams.seed("attack", "0"))
         everywhere = self._originals()
-        everywhere[torch.from_numpy(rows)] = points.cpu()
+        everywhere[torch.from_numpy(rows)] = points.to(everywhere)
         out.codes = self.predict(everywhere)
         if out.points is not None:
             out.points = everywhere

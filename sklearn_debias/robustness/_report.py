@@ -6,17 +6,20 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sklearn_debias.attacks import AutoAttack, StepwiseAttack, get_attack
+from sklearn_debias.attacks import AutoAttack, StepwiseAttack, Threat, get_attack
 from sklearn_debias.estimators._errors import warn
 from sklearn_debias.metrics import GroupReport, group_report
 from sklearn_debias.metrics._intervals import binomial_bounds, check_confidence
-from sklearn_debias.robustness._evaluate import Evaluation, Outcome
+from sklearn_debias.robustness._evaluate import Evaluation, Outcome, open_rows
 from sklearn_debias.robustness._masking import CHANCE, masking_signs
 from sklearn_debias.robustness._robust_report import CLEAN, WORST, RobustReport
 from sklearn_debias.robustness._scores import open_evaluation
+from sklearn_debias.robustness._threats import row_shape
 from sklearn_debias.robustness._transfer import transfer_codes
 
 __all__ = ["robust_report"]
+
+TAKEN = {CLEAN, WORST, "class", "bias", "n", "lower", "upper"}  # columns of the report's frames
 
 
 def robust_report(
@@ -84,15 +87,20 @@ def robust_report(
     ['clean', 'fgsm', 'worst case']
     """
     confidence = check_confidence(confidence)
-    named, sources = _named_attacks(attacks), _named(transfer_from, "transfer_from", "source")
+    sources = _named(transfer_from, "transfer_from", "source")
+    named = _named_attacks(attacks, {f"transfer from {name}" for name in sources})
     options = {"epsilon": epsilon, "norm": norm, "clip": clip, "random_state": random_state, "verbose": verbose}
     evaluation, threat = open_evaluation(estimator, X, y, judge=judge, **options)
+    _check_before(evaluation, threat, named, sources, X, y)
     outcomes = {CLEAN: evaluation.clean}
+    if bias_labels is not None:
+        _groups(evaluation, outcomes, bias_labels, confidence)  # raises before hours of attacks and not after
     for name, attack in named.items():
         outcomes[name] = evaluation.run(attack, threat)
     white = np.logical_and.reduce([outcome.robust for outcome in outcomes.values()])
     for name, source in sources.items():
         codes = transfer_codes(source, estimator, X, y, **options).clean.codes
+        codes = np.where(evaluation.clean.robust, codes, evaluation.clean.codes)  # what is missed as it is stays so
         outcomes[f"transfer from {name}"] = Outcome(evaluation.y, codes, np.zeros(len(codes), dtype=bool))
     outcomes[WORST] = _worst(list(outcomes.values()))
     signs = masking_signs(evaluation, threat, white) if check_masking else []
@@ -144,17 +152,32 @@ def _frame(right: pd.DataFrame, groups: dict[str, GroupReport], confidence: floa
     return pd.DataFrame(columns)
 
 
-def _named_attacks(attacks: Any) -> dict[str, StepwiseAttack | AutoAttack]:
+def _named_attacks(attacks: Any, transfers: set[str]) -> dict[str, StepwiseAttack | AutoAttack]:
     found = {name: get_attack(attack) for name, attack in _named(attacks, "attacks", "").items()}
-    taken = [name for name in found if name in (CLEAN, WORST)]
+    taken = sorted({*TAKEN, *transfers}.intersection(found))
     if taken or not found:
-        raise ValueError(f"`attacks` must hold attacks by names other than {CLEAN!r} and {WORST!r}, got {attacks!r}.")
+        raise ValueError(
+            f"`attacks` must hold at least one attack, by names that the report has no other column for, got "
+            f"{attacks!r}{', which takes ' + repr(taken) if taken else ''}."
+        )
     return found
+
+
+def _check_before(
+    evaluation: Evaluation, threat: Threat, attacks: dict[str, Any], sources: dict[str, Any], X: Any, y: Any
+) -> None:
+    """Raise what an attack or a source would raise when its turn comes, perhaps after hours."""
+    for attack in attacks.values():
+        attack.check(threat, evaluation.n_classes, row_shape(evaluation.opened))
+    for source in sources.values():
+        open_rows(source, X, y, "transfer_from")
 
 
 def _named(things: Any, parameter: str, prefix: str) -> dict[str, Any]:
     """Things by name: a dict as it is; of a sequence the text, or else the number or the repr."""
     if isinstance(things, Mapping):
+        if len({str(name) for name in things}) < len(things):
+            raise ValueError(f"`{parameter}` must not repeat a name, got {[str(name) for name in things]}.")
         return {str(name): thing for name, thing in things.items()}
     if isinstance(things, str) or not isinstance(things, list | tuple):
         raise TypeError(f"`{parameter}` must be a sequence, or a dict by name, got {things!r}.")

@@ -3,12 +3,14 @@
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from sklearn.utils.metadata_routing import MetadataRequest
 
 from sklearn_debias.attacks import get_attack
 from sklearn_debias.metrics import worst_group_accuracy_score
+from sklearn_debias.robustness._evaluate import check_seed
 from sklearn_debias.robustness._scores import open_evaluation, robust_accuracy_score
-from sklearn_debias.robustness._threats import check_judge
+from sklearn_debias.robustness._threats import check_judge, check_norm, plain_clip, read_epsilon
 
 
 @dataclass(frozen=True)
@@ -23,6 +25,18 @@ class RobustAccuracy:
     random_state: Any = 0
     worst_group: bool = False
 
+    def __post_init__(self) -> None:
+        get_attack(self.attack)
+        check_norm(self.norm)
+        check_judge(self.judge)
+        check_seed(self.random_state)
+        radius = read_epsilon(self.epsilon, self.norm, images=True)
+        if not isinstance(self.worst_group, bool | np.bool_):
+            raise ValueError(f"`worst_group` must be a bool, got {self.worst_group!r}.")
+        if not isinstance(self.epsilon, str):
+            object.__setattr__(self, "epsilon", radius)
+        object.__setattr__(self, "clip", plain_clip(self.clip))  # arrays could be neither compared nor hashed
+
     def __call__(self, estimator: Any, X: Any, y: Any, bias_labels: Any = None) -> float:
         """Score a fitted estimator: greater is better."""
         how = {name: value for name, value in vars(self).items() if name not in ("attack", "worst_group")}
@@ -34,6 +48,7 @@ class RobustAccuracy:
                 f"pass `bias_labels=` to fit, or inside `params=` to cross_validate."
             )
         evaluation, threat = open_evaluation(estimator, X, y, verbose=0, **how)
+        worst_group_accuracy_score(evaluation.y, evaluation.clean.codes, bias_labels=bias_labels)  # raises in time
         codes = evaluation.run(get_attack(self.attack), threat).codes
         return worst_group_accuracy_score(evaluation.y, codes, bias_labels=bias_labels)
 
@@ -83,7 +98,7 @@ def robust_accuracy(
     Raises
     ------
     TypeError, ValueError
-        For an unknown attack or rule; the rest is checked against the rows that are scored.
+        For an unknown attack, norm, rule, radius or range; the rows that are scored may raise more.
 
     Examples
     --------
@@ -91,6 +106,4 @@ def robust_accuracy(
     >>> robust_accuracy("fgsm", epsilon=0.1)
     robust_accuracy('fgsm', epsilon=0.1)
     """
-    get_attack(attack)
-    check_judge(judge)
     return RobustAccuracy(attack, epsilon, norm, clip, judge, random_state, worst_group)

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from sklearn_debias.attacks import Threat, get_attack
+from sklearn_debias.estimators._attack import check_inside
 from sklearn_debias.robustness._evaluate import Evaluation, open_rows
 from sklearn_debias.robustness._threats import check_judge, read_threat
 
@@ -20,13 +21,18 @@ def open_evaluation(
     judge: Any,
     random_state: Any,
     verbose: int,
+    name: str = "estimator",
 ) -> tuple[Evaluation, Threat]:
-    """Check everything, and look at the rows without an attack."""
+    """Check everything, and look at the rows without an attack; ``name`` is what the caller calls the model."""
     check_judge(judge)
-    opened = open_rows(estimator, X, y)
+    opened = open_rows(estimator, X, y, name)
     read_threat(opened, epsilon, norm, clip)
     evaluation = Evaluation(opened, random_state, judge, verbose, classes=getattr(estimator, "classes_", None))
-    return evaluation, read_threat(evaluation.opened, epsilon, norm, clip)  # of all rows now
+    threat = read_threat(evaluation.opened, epsilon, norm, clip)  # of all rows now
+    if threat.clip is not None:
+        bounds = tuple(bound.double().cpu().reshape(-1).numpy() for bound in threat.clip)
+        check_inside(clip, bounds, evaluation.low, evaluation.high)
+    return evaluation, threat
 
 
 def robust_accuracy_score(
@@ -66,7 +72,8 @@ def robust_accuracy_score(
     judge : {"any", "last"}, default="any"
         "any": each point that the attack visits counts, and a row that is fooled leaves the batch; several times
         faster on a network that is not robust. "last": all rows make all steps, and the last point counts, as in
-        the code of most papers.
+        the code of most papers. By either rule a row that is missed on the clean input stays wrong, even where its
+        last point is classified right.
     random_state : int, RandomState or None, default=0
         Seeds the random starts, with each row's content: order and company of the rows do not matter.
     verbose : int, default=0

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from sklearn_debias.attacks import AutoAttack, StepwiseAttack, Threat
-from sklearn_debias.estimators._attack import check_ball, clip_tensors
+from sklearn_debias.estimators._attack import check_ball, clip_tensors, read_clip
 from sklearn_debias.estimators._inputs import Inputs
 from sklearn_debias.training import Opened
 
@@ -21,19 +21,34 @@ def read_threat(opened: Opened, epsilon: Any, norm: Any, clip: Any) -> Threat:
     """The threat that `epsilon`, `norm` and `clip` describe on these rows; the defaults depend on their kind."""
     shape = row_shape(opened)
     images = len(shape) == 3
-    if not isinstance(norm, str) or norm not in RADIUS:
-        raise ValueError(f"`norm` must be 'linf' or 'l2', got {norm!r}.")
-    if isinstance(clip, str):
-        if clip != "auto":
-            raise ValueError(f"`clip` must be 'auto', (low, high) or None, got {clip!r}.")
+    check_norm(norm)
+    clip = plain_clip(clip)
+    if clip == "auto":
         clip = (0.0, 1.0) if images else None
-    epsilon = _read_epsilon(epsilon, norm, images)
+    epsilon = read_epsilon(epsilon, norm, images)
     check_ball({"clip": clip, "epsilon": epsilon, "norm": norm}, Inputs(opened.source, shape, opened.low, opened.high))
     bounds = clip_tensors(clip, shape, opened.prepare.dtype)
     return Threat(epsilon, norm, bounds and tuple(bound.to(opened.prepare.device) for bound in bounds))
 
 
-def _read_epsilon(epsilon: Any, norm: str, images: bool) -> float:
+def check_norm(norm: Any) -> None:
+    """Raise unless it is a norm."""
+    if not isinstance(norm, str) or norm not in RADIUS:
+        raise ValueError(f"`norm` must be 'linf' or 'l2', got {norm!r}.")
+
+
+def plain_clip(clip: Any) -> Any:
+    """The `clip` parameter as tuples of floats, which can be compared; "auto" and None are themselves."""
+    if isinstance(clip, str) and clip != "auto":
+        raise ValueError(f"`clip` must be 'auto', (low, high) or None, got {clip!r}.")
+    bounds = None if isinstance(clip, str) else read_clip(clip)
+    if bounds is None:
+        return clip
+    return tuple(float(bound) if bound.ndim == 0 else tuple(bound.tolist()) for bound in bounds)
+
+
+def read_epsilon(epsilon: Any, norm: str, images: bool) -> float:
+    """The radius as a float; "auto" is the usual one of images."""
     if isinstance(epsilon, str) and epsilon == "auto":
         if not images:
             raise ValueError(

@@ -1,5 +1,6 @@
 """Attacks on one model judged on another, and the accuracy over a range of radii."""
 
+import numbers
 from collections.abc import Iterable
 from typing import Any
 
@@ -9,7 +10,7 @@ import pandas as pd
 from sklearn_debias.attacks import Threat, get_attack
 from sklearn_debias.metrics._intervals import binomial_bounds, check_confidence
 from sklearn_debias.robustness._evaluate import Evaluation, open_rows
-from sklearn_debias.robustness._scores import adversarial_examples, open_evaluation
+from sklearn_debias.robustness._scores import open_evaluation
 from sklearn_debias.robustness._threats import RADIUS, read_threat, row_shape
 
 MULTIPLES = (0.0, 0.25, 0.5, 1.0, 1.5, 2.0)  # of the usual radius
@@ -17,7 +18,9 @@ MULTIPLES = (0.0, 0.25, 0.5, 1.0, 1.5, 2.0)  # of the usual radius
 
 def transfer_codes(source: Any, target: Any, X: Any, y: Any, **options: Any) -> Evaluation:
     """The target on what an attack made of X at the source, all steps of it; nothing is attacked any more."""
-    points = adversarial_examples(source, X, y, judge="last", **options)
+    chosen = get_attack(options.pop("attack", "pgd-20"))
+    evaluation, threat = open_evaluation(source, X, y, judge="last", name="source", **options)
+    points = evaluation.run(chosen, threat, keep=True).points.numpy()  # type: ignore[union-attr]
     return Evaluation(open_rows(target, points, y, "target"), quiet=True)
 
 
@@ -136,8 +139,10 @@ def _threats(evaluation: Evaluation, epsilons: Any, norm: str, clip: Any) -> lis
         epsilons = [RADIUS[norm] * multiple for multiple in MULTIPLES]
     try:
         radii = sorted(epsilons)
-    except TypeError as error:
+    except (TypeError, ValueError) as error:
         raise ValueError(f"`epsilons` must be a sequence of radii in the units of X, got {epsilons!r}.") from error
+    if not all(isinstance(radius, numbers.Real) for radius in radii):
+        raise ValueError(f"`epsilons` must be a sequence of radii in the units of X, got {epsilons!r}.")
     if not radii:
         raise ValueError("`epsilons` must hold at least one radius, got none.")
     return [read_threat(evaluation.opened, radius, norm, clip) for radius in radii]

@@ -94,6 +94,7 @@ def open_model(model: Any, X: Any, y: Any = None, *, name: str = "estimator") ->
         if isinstance(model, nn.Module):
             return _open_module(model, X, y, name)
     advice = " Pass its last step, and X as that step sees it." if hasattr(model, "steps") else ""
+    advice = " Pass its best_estimator_." if hasattr(model, "best_estimator_") else advice
     raise TypeError(
         f"`{name}` must be a fitted classifier of sklearn_debias or a torch module, got a {type(model).__name__}: no "
         f"gradient reaches its input.{advice}"
@@ -102,24 +103,32 @@ def open_model(model: Any, X: Any, y: Any = None, *, name: str = "estimator") ->
 
 def _open_module(module: nn.Module, X: Any, y: Any, name: str) -> Opened:
     with blamed("X", "For a module it must be a float array or tensor (n, ...), or uint8 images."):
-        rows = X.detach().cpu().numpy() if isinstance(X, Tensor) else np.asarray(X)
+        if isinstance(X, Tensor):
+            X = X.detach().cpu()
+            X = X.float() if X.dtype == torch.bfloat16 else X  # NumPy knows no bfloat16
+        rows = np.asarray(X)
         if rows.dtype.kind not in "fiub" or rows.ndim < 2:
             raise ValueError(f"it has dtype {rows.dtype} and shape {rows.shape}")
         if 0 in rows.shape:
             raise ValueError(f"it is empty: shape {rows.shape}")
         if not np.isfinite(rows).all():
             raise ValueError("it contains NaN or infinity")
+        rows = rows.astype(rows.dtype.newbyteorder("="), copy=False)  # torch knows this machine's byte order only
     parameter = next(module.parameters(), torch.zeros(0))
     scaled = 255.0 if rows.dtype == np.uint8 and rows.ndim == 4 else 1.0
     codes = None
     if y is not None:
         with blamed("y", "For a module it must hold class codes 0 to classes - 1, one per row of X."):
-            codes = torch.as_tensor(np.asarray(y.cpu() if isinstance(y, Tensor) else y))
+            labels = np.asarray(y.cpu() if isinstance(y, Tensor) else y)
+            if labels.dtype.kind in "OSU" and any(isinstance(label, str | bytes) for label in labels.flat):
+                raise ValueError("it holds string labels, pass codes")
+            codes = torch.tensor(labels.astype(labels.dtype.newbyteorder("=")))
             if codes.shape != rows.shape[:1] or codes.is_floating_point() or codes.is_complex():
                 raise ValueError(f"it has dtype {codes.dtype} and shape {tuple(codes.shape)} for {len(rows)} rows")
             codes = codes.long()
     prepare = Prepare(parameter.device, parameter.dtype)
-    net = Net(split(copy.deepcopy(module))).frozen()
+    with blamed(name, "It is copied: set to None what it keeps of earlier calls, such as outputs with a gradient."):
+        net = Net(split(copy.deepcopy(module))).frozen()
     source = ArraySource(rows)
     with torch.no_grad(), blamed(name, "It must map rows like X, images as (n, c, h, w), to logits (n, classes)."):
         logits = net(prepare(source.take(np.arange(1))))

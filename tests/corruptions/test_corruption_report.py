@@ -145,3 +145,25 @@ def test_the_page_runs():
     with mpl.rc_context({"backend": "agg"}):
         exec(compile(example, "corruptions.md", "exec"), found := {})
         mpl.pyplot.close(found["ax"].figure)
+
+
+class Never(BaseEstimator, ClassifierMixin):
+    """A classifier that must not be asked."""
+
+    def predict(self, X):
+        raise AssertionError("predicted")
+
+
+def test_errors_come_before_the_first_prediction():
+    grey = test.data[:, :1]
+    with pytest.raises(ValueError, match="3 channels for 'saturate' of `corruptions`, got 1"):
+        corruption_report(Never(), grey, test.target, corruptions=["rotation", ("saturate", 1)])
+    with pytest.raises(ValueError, match="`aligned` says"):
+        corruption_report(Never(), test.data, test.target, aligned={0: 0})
+
+
+def test_severities_of_numpy(fitted):
+    given = {"corruptions": ["contrast"], "random_state": 0}
+    few, labels = test.data[:20], test.target[:20]
+    tables = [corruption_report(fitted, few, labels, severities=s, **given).table for s in (np.array([1, 2]), [1, 2])]
+    pd.testing.assert_frame_equal(*tables)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import nn
@@ -101,3 +102,44 @@ def test_kinds_of_rows_of_a_module(tensor):
 def test_what_cannot_be_opened(model, rows, labels, error, message):
     with pytest.raises(error, match=message):
         open_model(model, rows, labels)
+
+
+class Keeps(nn.Module):
+    """Remembers an output with a gradient, which cannot be copied."""
+
+    def __init__(self):
+        super().__init__()
+        self.net = nn.Linear(3, 2)
+
+    def forward(self, x):
+        self.kept = self.net(x)
+        return self.kept
+
+
+def test_a_module_that_keeps_an_output_is_blamed():
+    module = Keeps()
+    module(torch.zeros(1, 3))
+    with pytest.raises((RuntimeError, ValueError), match="`estimator` failed with .*It is copied"):
+        open_model(module, X)
+
+
+def test_arrays_of_another_byte_order_and_read_only_labels():
+    codes = np.arange(70) % 2
+    codes.flags.writeable = False
+    net, big = nn.Linear(3, 2), X.astype(">f8")
+    opened = open_model(net, big, codes)
+    assert opened.y.tolist() == codes.tolist()
+    torch.testing.assert_close(logits(opened), logits(open_model(net, X, codes.astype(">i8"))), rtol=0, atol=0)
+    assert len(open_model(net.bfloat16(), torch.zeros(2, 3, dtype=torch.bfloat16))) == 2
+
+
+def test_string_labels_of_a_module():
+    for labels in (y, y.astype(object)):
+        with pytest.raises(ValueError, match="string labels, pass codes"):
+            open_model(nn.Linear(3, 3), X, labels)
+
+
+def test_a_search_has_a_best_estimator():
+    search = GridSearchCV(LogisticRegression(), {"C": [1.0]}, cv=2).fit(X, y)
+    with pytest.raises(TypeError, match="Pass its best_estimator_"):
+        open_model(search, X)

@@ -1,0 +1,89 @@
+"""What attacks refuse, and what they take: NumPy's scalars, bfloat16, layers in place, nets without a gradient."""
+
+import zlib
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from sklearn_debias.attacks import FGSM, PGD, AutoAttack, CarliniWagner, RandomSearch, Threat, row_keys
+
+X = torch.rand(4, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+Y = torch.tensor([0, 1, 0, 1])
+THREAT = Threat(0.5, "l2", clip=(0, 1))
+QUICK = CarliniWagner(n_steps=3, search_steps=1)
+
+
+def detached(x):
+    return torch.stack([x.flatten(1).sum(1), -x.flatten(1).sum(1)], 1).detach()
+
+
+@pytest.mark.parametrize("attack", [FGSM(), PGD(2), QUICK, AutoAttack(parts=("apgd-ce",))])
+def test_a_net_without_a_gradient_is_no_robust_net(attack):
+    if isinstance(attack, AutoAttack):
+        pytest.importorskip("pyautoattack")
+    with pytest.raises(ValueError, match="No gradient of the network's outputs reaches X"):
+        attack.attack(detached, X, Y, THREAT)
+
+
+def test_square_needs_no_gradient():
+    pytest.importorskip("pyautoattack")
+    found = AutoAttack(parts=("square",)).attack(detached, X, torch.ones_like(Y), Threat(0.01, clip=(0, 1)))
+    assert found.shape == X.shape
+
+
+def test_cw_tells_where_the_margin_is_flat():
+    flat = lambda x: torch.stack([x.flatten(1).sum(1) * 0 + 1, x.flatten(1).sum(1) * 0], 1)  # noqa: E731
+    look = QUICK.step(flat, X, torch.zeros_like(Y), THREAT, QUICK.begin(X, THREAT, torch.zeros(4)))
+    assert look.flat.all()
+
+
+@pytest.mark.parametrize("attack", [PGD(2), RandomSearch(3), QUICK])
+def test_bfloat16_and_layers_in_place(attack):
+    net = nn.Sequential(nn.ReLU(inplace=True), nn.Flatten(), nn.Linear(192, 2)).requires_grad_(False)
+    for dtype in (torch.bfloat16, torch.float32):
+        x = X.to(dtype)
+        moved = attack.attack(net.to(dtype), x, Y, THREAT)
+        assert moved.dtype == dtype
+        assert moved.isfinite().all()
+        torch.testing.assert_close(x, X.to(dtype), rtol=0, atol=0)
+    assert len(set(row_keys(X.bfloat16(), 0).tolist())) == 4
+
+
+def test_keys_are_those_of_the_bytes():
+    assert row_keys(X, 3).tolist() == [3 ^ zlib.crc32(row.numpy().tobytes()) for row in X]
+
+
+def test_numpy_scalars_are_numbers():
+    assert PGD(n_steps=np.int64(5), step_size=np.float32(0.5)) == PGD(5, 0.5)
+    assert Threat(np.float32(0.5)).epsilon == 0.5
+    assert repr(AutoAttack(batch_size=np.int64(7), parts=["square"])) == "AutoAttack(parts=('square',), batch_size=7)"
+    assert CarliniWagner(confidence=np.float64(1)) == CarliniWagner(confidence=1)
+
+
+@pytest.mark.parametrize(
+    ("make", "word"),
+    [
+        (lambda: PGD(loss=["ce"]), "`loss`"),
+        (lambda: PGD(n_steps=True), "`n_steps`"),
+        (lambda: PGD(step_size=np.bool_(True)), "`step_size`"),
+        (lambda: CarliniWagner(confidence="a"), "`confidence`"),
+        (lambda: AutoAttack(parts=5), "`parts`"),
+        (lambda: AutoAttack(batch_size=True), "`batch_size`"),
+        (lambda: Threat(True), "`epsilon`"),
+        (lambda: Threat(1, clip=(1, 0)), "`clip`"),
+        (lambda: Threat(1, clip=5), "`clip`"),
+    ],
+)
+def test_what_is_wrong_is_named(make, word):
+    with pytest.raises(ValueError, match=word):
+        make()
+
+
+def test_autoattack_reads_every_bound():
+    pytest.importorskip("pyautoattack")
+    low, high = torch.tensor([-0.5, 0.5, 0.0]).view(3, 1, 1), torch.ones(3, 1, 1)
+    with pytest.raises(ValueError, match="needs images in"):
+        AutoAttack().check(Threat(0.1, clip=(low, high)), 4, (3, 8, 8))
+    AutoAttack().check(Threat(0.1, clip=(low * 0, high)), 4, (3, 8, 8))
