@@ -279,17 +279,24 @@ def figure(tested):
     names = [data for data in tested["data"].unique() if data != "cifar10"]  # where next to nothing trained
     fig, axes = plt.subplots(1, len(names), figsize=(5 * len(names), 3.6), squeeze=False, layout="constrained")
     for ax, data in zip(axes[0], names, strict=True):
-        for method in shown:
+        for i, method in enumerate(shown):
             own = tested[(tested["data"] == data) & (tested["method"] == method) & tested["failed"].isna()]
             if len(own):
                 curves = np.array(
                     [[clean, *json.loads(sweep)] for clean, sweep in zip(own["clean"], own["sweep"], strict=True)]
                 )
-                ax.plot([0, *(np.array(SWEEP) * RADIUS[data])], curves.mean(0), marker="o", markersize=3, label=method)
+                ax.plot(
+                    [0, *(np.array(SWEEP) * RADIUS[data])],
+                    curves.mean(0),
+                    "o-",
+                    markersize=3,
+                    color=f"C{i}",
+                    label=method,
+                )
         ax.axvline(RADIUS[data], color="0.7", linestyle=":", zorder=0)
         ax.set(xlabel="epsilon (maximum norm)", title=data, ylim=(0, None))
+        ax.legend(frameon=False, fontsize=8)
     axes[0, 0].set_ylabel("accuracy under PGD-10 (%)")
-    axes[0, 0].legend(frameon=False, fontsize=8)
     fig.savefig(Path(__file__).with_name("dhat_epsilon.png"), dpi=120)
 
 
