@@ -116,7 +116,10 @@ def epsilon_sweep(
     >>> import torch
     >>> from sklearn_debias.robustness import epsilon_sweep
     >>> X, y = np.full((2, 3), 0.5, dtype="f4"), np.array([0, 1])
-    >>> epsilon_sweep(torch.nn.Linear(3, 2), X, y, epsilons=[0, 1]).accuracy.tolist()
+    >>> net = torch.nn.Linear(3, 2)
+    >>> net.load_state_dict({"weight": torch.eye(2, 3), "bias": torch.tensor([0.1, 0.0])})
+    <All keys matched successfully>
+    >>> epsilon_sweep(net, X, y, epsilons=[0, 1]).accuracy.tolist()
     [0.5, 0.0]
     """
     confidence, chosen = check_confidence(confidence), get_attack(attack)

@@ -110,7 +110,8 @@ def test_axes_may_be_given():
     assert display.figure_ is ours
     assert (display.axes_ == axes).all()
     _, row = plt.subplots(1, 3)
-    assert display.__class__(IMAGES[:1], display.maps).plot(row).axes_.shape == (1, 3)
+    one = {name: maps[:1] for name, maps in display.maps.items()}
+    assert display.__class__(IMAGES[:1], one).plot(row).axes_.shape == (1, 3)
     ours, (left, right) = plt.subplots(1, 2)
     display.plot(right)
     assert display.figure_ is ours
@@ -177,3 +178,16 @@ except ImportError as error:
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "pip install 'sklearn-debias[plot]'" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("maps", "labels", "message"),
+    [
+        ({"first": np.zeros((2, 8, 10))}, None, r"`maps\['first'\]` must have shape \(3, 8, 10\)"),
+        (np.zeros((3, 8, 10)), None, "`maps` must be a dict of arrays"),
+        ({"first": np.zeros((3, 8, 10))}, ["a"], "`labels` must hold one label for each of the 3 images, got 1"),
+    ],
+)
+def test_maps_and_labels_that_do_not_fit_the_images(maps, labels, message):
+    with pytest.raises(ValueError, match=message):
+        SaliencyDisplay(IMAGES, maps, labels=labels).plot()
