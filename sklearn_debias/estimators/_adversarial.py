@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 import torch
 from sklearn.utils._param_validation import StrOptions
 
+from sklearn_debias.attacks import make_ball
 from sklearn_debias.core import Phase
 from sklearn_debias.estimators._attack import check_ball, clip_tensors, placed, read_clip, with_range
 from sklearn_debias.estimators._base import BaseDebiasClassifier
@@ -106,7 +107,7 @@ class AdversarialClassifier(BaseDebiasClassifier):
         if self.step_size is not None:
             return float(self.step_size)
         radius = next((r for r in map(float, (getattr(self, name) for name in self._radii())) if r > 0), 0.0)
-        return radius * min(2.5 / self.n_steps, 1.0)
+        return float(make_ball(self.norm, radius, None, self.n_steps).step_size)
 
     def _settings(self) -> dict[str, Any]:
         """The attack's settings as the objectives take them."""

@@ -1,6 +1,5 @@
 """The attack's parameters against the data, its random starts, and whether it moved anything."""
 
-import zlib
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, TypeVar
@@ -9,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sklearn_debias.attacks import Ball
+from sklearn_debias.attacks._stepwise import draw, row_keys
 from sklearn_debias.core import Net
 from sklearn_debias.estimators._errors import warn
 from sklearn_debias.estimators._inputs import Inputs
@@ -123,22 +122,13 @@ def attack_rows(
     order = 2 if attack.norm == "l2" else float("inf")
 
     def attacked(x: Tensor, index: np.ndarray) -> Tensor:
-        start = _random_start(x, attack.ball, seed) if attack.random_start else None
+        start = draw(attack.ball, x, row_keys(x, seed)) if attack.random_start else None
         out = attack.attack(nets, x, y[index].to(x.device), start=start)
         still.append(((out - x).flatten(1).norm(p=order, dim=1) < STILL * attack.epsilon).cpu())
         return out.cpu()
 
     adversarial = torch.cat(list(padded(attacked, source, prepare)))
     return adversarial, torch.cat(still)[: len(source)]
-
-
-def _random_start(x: Tensor, ball: Ball, seed: int) -> Tensor:
-    """Random start of each row by its content."""
-    starts = []
-    for row in x.cpu():
-        generator = torch.Generator().manual_seed(seed ^ zlib.crc32(row.numpy().tobytes()))
-        starts.append(ball.random(row[None], generator))
-    return torch.cat(starts).to(x.device)
 
 
 def warn_of_still(still: Tensor) -> None:
