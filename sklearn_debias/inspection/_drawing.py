@@ -46,10 +46,8 @@ def grid_of_axes(ax: Any, n_rows: int, n_columns: int, panel: tuple[float, float
         size = (n_columns * panel[0] + 0.3, n_rows * (panel[1] + 0.25) + 0.2)
         axes = plt.figure(figsize=size, layout="constrained").subplots(n_rows, n_columns, squeeze=False)
     elif isinstance(ax, plt.Axes):
-        from matplotlib.gridspec import GridSpecFromSubplotSpec
-
         ax.set_axis_off()
-        cells = GridSpecFromSubplotSpec(n_rows, n_columns, subplot_spec=ax.get_subplotspec())
+        cells = _cells(ax, n_rows, n_columns)
         axes = np.array([[ax.figure.add_subplot(cells[i, j]) for j in range(n_columns)] for i in range(n_rows)])
     else:
         axes = np.asarray(ax, dtype=object)
@@ -63,6 +61,17 @@ def grid_of_axes(ax: Any, n_rows: int, n_columns: int, panel: tuple[float, float
     for axis in axes.flat:
         axis.set(xticks=[], yticks=[])
     return axes
+
+
+def _cells(ax: Any, n_rows: int, n_columns: int) -> Any:
+    """The grid that divides an Axes, whether of a layout or placed by hand."""
+    from matplotlib.gridspec import GridSpec, GridSpecFromSubplotSpec
+
+    place = ax.get_subplotspec()
+    if place is not None:
+        return GridSpecFromSubplotSpec(n_rows, n_columns, subplot_spec=place)
+    (left, bottom), (right, top) = ax.get_position().get_points()
+    return GridSpec(n_rows, n_columns, ax.figure, left=left, right=right, bottom=bottom, top=top)
 
 
 def outline(axis: Any, mask: np.ndarray, extent: tuple[float, float, float, float]) -> None:

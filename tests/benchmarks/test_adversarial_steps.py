@@ -1,6 +1,7 @@
 """Adversarial training on images: DHAT against a loop by hand, and against PGD-AT; 10 steps of PGD in each."""
 
 import numpy as np
+import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -8,7 +9,8 @@ from torch import nn
 from sklearn_debias import AdversarialTrainingClassifier, DHATClassifier
 from sklearn_debias.core import SplitModule
 
-N, C, BATCH, EPOCHS = 512, 10, 128, 2
+pytestmark = pytest.mark.filterwarnings("ignore:The fitted model predicts")  # noise teaches nothing
+N, C, BATCH, EPOCHS = 512, 10, 128, 4
 EPSILON, INVERSE, STEP, OMEGA = 8 / 255, 4 / 255, 2 / 255, 0.1
 rng = np.random.default_rng(0)
 X = rng.random((N, 3, 32, 32), dtype=np.float32)

@@ -48,7 +48,7 @@ GIVEN = {
         {"epsilon": 0.1, "clip": ([-9, -9], [9, 9])},
         "`clip` must hold numbers, or one",
     ),
-    "clip beside X": ({"epsilon": 0.1, "clip": (0, 1)}, "`clip`=(0, 1) must hold X, which reaches from"),
+    "clip beside X": ({"epsilon": 0.1, "clip": (0, 1)}, "`clip`=(0.0, 1.0) must hold X, which reaches from"),
     "judge": ({"epsilon": 0.1, "judge": "first"}, "`judge` must be 'any'"),
     "seed": ({"epsilon": 0.1, "random_state": "0"}, "`random_state` must be an int >= 0"),
     "negative seed": ({"epsilon": 0.1, "random_state": -1}, "`random_state` must be an int >= 0"),
@@ -187,10 +187,10 @@ def test_autoattack_without_its_package(images, monkeypatch):
 
 
 REPORTS = {
-    "no attack": ({"attacks": ()}, ValueError, "`attacks` must hold attacks"),
+    "no attack": ({"attacks": ()}, ValueError, "`attacks` must hold at least one attack"),
     "one as text": ({"attacks": "fgsm"}, TypeError, "`attacks` must be a sequence"),
     "twice": ({"attacks": ["fgsm", "fgsm"]}, ValueError, "`attacks` must not repeat a name"),
-    "taken": ({"attacks": {"clean": "fgsm"}}, ValueError, "`attacks` must hold attacks by names other than"),
+    "taken": ({"attacks": {"clean": "fgsm"}}, ValueError, "names that the report has no other column for"),
     "unknown": ({"attacks": ["deepfool"]}, ValueError, "`attack` must be one of"),
     "one source": ({"transfer_from": Linear()}, TypeError, "`transfer_from` must be a sequence"),
     "confidence": ({"confidence": 95}, ValueError, "`confidence` must be a number in"),

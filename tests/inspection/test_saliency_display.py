@@ -118,6 +118,12 @@ def test_axes_may_be_given():
     assert not right.axison
     assert len(ours.axes) == 2 + 9
     assert left.get_position().x1 < min(axis.get_position().x0 for axis in display.axes_.flat)
+    by_hand = plt.figure().add_axes((0.5, 0.1, 0.4, 0.8))
+    inside = by_hand.get_position()
+    for axis in display.plot(by_hand).axes_.flat:
+        box = axis.get_position()
+        assert inside.x0 <= box.x0 < box.x1 <= inside.x1 + 1e-9
+        assert inside.y0 <= box.y0 + 1e-9 < box.y1 <= inside.y1 + 1e-9
     n_figures = len(plt.get_fignums())
     with pytest.raises(ValueError, match=r"`ax` must be one Axes, or an array of them of shape \(3, 3\)"):
         display.plot(axes[:2])
