@@ -17,6 +17,7 @@ import io
 import json
 import time
 import warnings
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -49,19 +50,24 @@ VARIANTS = (
     "dhat dhlr only",
     "dhat floe only",
     "dhat weights .1",
+    "pgd-at batchnorm",
+    "dhat batchnorm",
 )
 METHODS = ("plain", "pgd-at", "trades", "uiat", *READINGS)
 COLUMNS = ("stage", "data", "method", "lr", "seed", "val_pgd10", "clean", "fgsm", "pgd10", "pgd20", "cw", "auto_pgd20",
            "auto", "train_pgd10", "sweep", "terms", "seconds", "failed")  # fmt: skip
 
 
-def small_cnn(in_channels, n_features, n_classes):
+def small_cnn(in_channels, n_features, n_classes, batch_norm=False):
     """Two strided convolutions and a hidden layer of 100."""
     flat = 32 * n_features // in_channels // 16
+    first, second = (nn.BatchNorm2d(width) if batch_norm else nn.Identity() for width in (16, 32))
     return nn.Sequential(
         nn.Conv2d(in_channels, 16, 4, 2, 1),
+        first,
         nn.ReLU(),
         nn.Conv2d(16, 32, 4, 2, 1),
+        second,
         nn.ReLU(),
         nn.Flatten(),
         nn.Linear(flat, 100),
@@ -117,15 +123,16 @@ def nowhere(X, labels):
 
 def build(method, data, lr, epochs, seed, batch_size=64):
     """The estimator of a method."""
-    shared = {"module": small_cnn, "lr": lr, "max_epochs": epochs, "batch_size": batch_size, "random_state": seed}
+    module = partial(small_cnn, batch_norm=True) if method.endswith("batchnorm") else small_cnn
+    shared = {"module": module, "lr": lr, "max_epochs": epochs, "batch_size": batch_size, "random_state": seed}
     if method == "plain":
         return ERMClassifier(
             **shared, optimizer="sgd", net_params={"optimizer__momentum": 0.9}, weight_decay=5e-4, lr_schedule="drops"
         )
     radius = RADIUS[data]
     attack = {"epsilon": radius, "step_size": radius / 3, "n_steps": 5}
-    if method in ("pgd-at", "trades"):
-        return AdversarialTrainingClassifier(**shared, **attack, loss="ce" if method == "pgd-at" else "trades")
+    if method in ("pgd-at", "trades", "pgd-at batchnorm"):
+        return AdversarialTrainingClassifier(**shared, **attack, loss="trades" if method == "trades" else "ce")
     attack["inverse_epsilon"] = radius / 2
     if method == "uiat":
         return UIATClassifier(**shared, **attack)
@@ -138,6 +145,7 @@ def build(method, data, lr, epochs, seed, batch_size=64):
             "dhat dhlr only": {"lam2": 0.0},
             "dhat floe only": {"lam1": 0.0},
             "dhat weights .1": {"lam1": 0.1, "lam2": 0.1},
+            "dhat batchnorm": {},
         }[method]
     )
     return DHATClassifier(**shared, **attack, **options)

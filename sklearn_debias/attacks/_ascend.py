@@ -47,6 +47,11 @@ def ascend(
     -------
     Tensor like x
 
+    Raises
+    ------
+    ValueError
+        For fewer steps than one.
+
     References
     ----------
     .. [1] Madry et al., "Towards Deep Learning Models Resistant to Adversarial Attacks", ICLR 2018.
@@ -58,6 +63,8 @@ def ascend(
     >>> ascend(lambda x: -(x**2).sum(1), torch.ones(1, 2), ball=Linf(0.5, 0.2), n_steps=5)
     tensor([[0.5000, 0.5000]])
     """
+    if n_steps < 1:
+        raise ValueError(f"`n_steps` must be at least 1, got {n_steps!r}.")
     gradient = _by_autograd(loss, x) if live else grad(lambda delta: loss(x + delta).sum())
     delta = torch.zeros_like(x) if start is None else within(x, start, clip)
     with torch.no_grad():  # the gradients inside are taken all the same; nothing outside is recorded

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sklearn_debias.attacks._stepwise import no_gradient, read_count
+from sklearn_debias.attacks._stepwise import check_points, no_gradient, read_count
 from sklearn_debias.attacks._threat import Threat
 from sklearn_debias.exceptions import DebiasWarning
 
@@ -98,9 +98,10 @@ class AutoAttack:
 
         Raises
         ------
-        ValueError
-            Where no gradient reaches x, unless all parts do without.
+        TypeError, ValueError
+            For rows, labels or a threat of another kind; where no gradient reaches x, unless all parts do without.
         """
+        check_points(net, x, y, threat)
         reference = _load()
         devices = range(torch.cuda.device_count() if torch.cuda.is_available() else 0)
         n_classes = _probe(net, x[:1], blind=self.parts is not None and set(self.parts) == {"square"})

@@ -13,6 +13,7 @@ from sklearn_debias.attacks._threat import Threat
 
 Network = Callable[[Tensor], Tensor]
 State = Mapping[str, Tensor]
+SLACK = 1e-4  # of rounding, in a range
 
 
 class Look(NamedTuple):
@@ -80,7 +81,13 @@ class StepwiseAttack:
         Returns
         -------
         Tensor like x
+
+        Raises
+        ------
+        TypeError, ValueError
+            For rows, labels or a threat of another kind, and rows outside of the threat's range.
         """
+        check_points(net, x, y, threat)
         keys = torch.randint(2**62, (len(x),), generator=generator)
         x = x.detach()
         state = self.begin(x, threat, keys)
@@ -89,6 +96,27 @@ class StepwiseAttack:
             if bool(look.over.all()):
                 return look.point
             state = look.state
+
+
+def check_points(net: Network, x: Tensor, y: Tensor, threat: Threat) -> None:
+    """Raise unless these can be attacked: floats (b, ...) in range, class codes (b,), a threat."""
+    if not isinstance(threat, Threat):
+        raise TypeError(f"`threat` must be a Threat, such as Threat(8 / 255, clip=(0, 1)), got {threat!r}.")
+    if not isinstance(x, Tensor) or not x.is_floating_point() or x.ndim < 2:
+        found = f"{x.dtype} of shape {tuple(x.shape)}" if isinstance(x, Tensor) else type(x).__name__
+        raise TypeError(f"`x` must be a tensor of floats of shape (b, ...), got {found}. uint8 images: divide by 255.")
+    if not isinstance(y, Tensor) or y.dtype != torch.int64 or y.shape != x.shape[:1]:
+        found = f"{y.dtype} of shape {tuple(y.shape)}" if isinstance(y, Tensor) else type(y).__name__
+        raise TypeError(f"`y` must be an int64 tensor of class codes, one for each of {len(x)} rows, got {found}.")
+    if threat.clip is not None:
+        low, high = (torch.as_tensor(bound).to(x) for bound in threat.clip)
+        if bool(((x < low - SLACK) | (x > high + SLACK)).any()):
+            raise ValueError(f"`clip`={threat.clip!r} of the threat must hold x: {float(x.min())} to {float(x.max())}.")
+    if len(x):
+        with torch.no_grad():
+            k = net(x[:1].clone()).shape[-1]
+        if int(y.min()) < 0 or int(y.max()) >= k:
+            raise ValueError(f"`y` must hold class codes 0 to {k - 1}, got {int(y.min())} to {int(y.max())}.")
 
 
 def logits_and_gradient(

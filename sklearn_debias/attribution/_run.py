@@ -53,6 +53,7 @@ def run(opened: Opened, bind: Callable[[Opened], Map]) -> np.ndarray:
 
 
 def bind(method: str | Callable, opened: Opened, options: dict[str, Any]) -> Map:
+    """Attention in [0, 1] by a method, as a function of a batch's inputs and class codes."""
     if callable(method):
         return lambda x, y: _maps.min_max(_called(method, opened.net, x, y))
     if method == "grad_cam":
@@ -65,6 +66,7 @@ def bind(method: str | Callable, opened: Opened, options: dict[str, Any]) -> Map
 
 
 def bind_cam(function: Callable, opened: Opened, options: dict[str, Any]) -> Map:
+    """Grad-CAM of the given layer, or of the last convolution."""
     check_scalar(options["scalar"])
     layer = options["layer"]
     layer = _maps.last_conv_layer(opened.net, _first(opened)) if layer is None else layer
@@ -72,6 +74,7 @@ def bind_cam(function: Callable, opened: Opened, options: dict[str, Any]) -> Map
 
 
 def bind_path(function: Callable, opened: Opened, options: dict[str, Any]) -> Map:
+    """Integrated gradients from the given baseline, by the given number of steps."""
     check_scalar(options["scalar"])
     n_steps, row = options["n_steps"], _first(opened)[0]
     if isinstance(n_steps, bool) or not isinstance(n_steps, int | np.integer) or n_steps < 1:
@@ -113,5 +116,6 @@ def _first(opened: Opened) -> Tensor:
 
 
 def check_scalar(scalar: Any) -> None:
+    """Raise unless it names what is differentiated."""
     if scalar not in SCALARS:
         raise ValueError(f"`scalar` must be one of {', '.join(map(repr, SCALARS))}, got {scalar!r}.")

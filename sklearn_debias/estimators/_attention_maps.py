@@ -1,6 +1,6 @@
 """Attention maps that are known before training: given ones, another estimator's, a callable's."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -42,37 +42,42 @@ def unwrapped(attention: Any) -> Any:
     return attention.estimator if isinstance(attention, FrozenEstimator) else attention
 
 
-def warn_of_one_sided(maps: Source, omega: float, name: str) -> None:
-    """Warn where most maps call the whole image background, or all of it foreground."""
+def one_sided(maps: Source, omega: float) -> dict[str, float]:
+    """Shares of the maps that call all of the image background, and all of it foreground."""
     sides = {"background": 0, "foreground": 0}
     for start in range(0, len(maps), CHUNK):
         rows = maps.take(np.arange(start, min(start + CHUNK, len(maps)))).flatten(1)
         sides["background"] += int((rows <= omega).all(1).sum())
         sides["foreground"] += int((rows > omega).all(1).sum())
-    for side, count in sides.items():
-        if count > len(maps) / 2:
+    return {side: count / len(maps) for side, count in sides.items()}
+
+
+def warn_of_one_sided(shares: Mapping[str, float], omega: float, name: str, advice: str) -> None:
+    """Warn where most maps call all of the image background, or all of it foreground."""
+    for side, share in shares.items():
+        if share > 0.5:
             warn(
-                f"`{name}` calls all of the image {side} in {count} of {len(maps)} maps, at `omega`={omega:g}: there "
-                f"is nothing to tell apart. Are the maps in [0, 1], with 1 on the foreground?"
+                f"`{name}` calls all of the image {side} in {share:.0%} of the maps, at `omega`={omega:g}: there is "
+                f"nothing to tell apart. {advice}"
             )
 
 
 def read_maps(maps: Any) -> np.ndarray:
     """``attention_maps`` as floats (n, 1, h, w), or (n, d), in [0, 1]."""
     with blamed("attention_maps", "They must be an array (n, height, width) in [0, 1], or (n, features) for 2-D X."):
-        values = np.asarray(plain(maps, "attention_maps"))
-        if (
-            values.dtype.kind not in "fiub"
-            or values.ndim not in (2, 3, 4)
-            or (values.ndim == 4 and values.shape[1] != 1)
-        ):
-            raise ValueError(f"got shape {values.shape} and dtype {values.dtype}")
-        values = values.astype(np.float32, copy=False)
-        if not np.isfinite(values).all():
-            raise ValueError("they contain NaN or infinity")
-        low, high = (values.min(), values.max()) if values.size else (0, 0)
-        if low < 0 or high > 1:
-            raise ValueError(f"they reach from {low:g} to {high:g}. Divide masks of 0 and 255 by 255")
+        return _floats(plain(maps, "attention_maps"))
+
+
+def _floats(maps: Any) -> np.ndarray:
+    values = np.asarray(maps)
+    if values.dtype.kind not in "fiub" or values.ndim not in (2, 3, 4) or (values.ndim == 4 and values.shape[1] != 1):
+        raise ValueError(f"got shape {values.shape} and dtype {values.dtype}")
+    values = values.astype(np.float32, copy=False)
+    if not np.isfinite(values).all():
+        raise ValueError("they contain NaN or infinity")
+    low, high = (values.min(), values.max()) if values.size else (0, 0)
+    if low < 0 or high > 1:
+        raise ValueError(f"they reach from {low:g} to {high:g}. Divide masks of 0 and 255 by 255")
     return values[:, None] if values.ndim == 3 else values
 
 
@@ -87,8 +92,20 @@ def check_size(maps: Inputs, shape: tuple[int, ...], name: str) -> None:
         )
 
 
+def fitted_attention(attention: Any, rows: Rows, classes: np.ndarray, seed: int) -> Any:
+    """The estimator if it is fitted, else a clone fitted on the training rows; random states of None take the seed."""
+    estimator = unwrapped(attention)
+    if hasattr(estimator, "classes_"):
+        return estimator
+    estimator = clone(estimator)
+    states = {n: v for n, v in estimator.get_params().items() if n.rpartition("__")[2] == "random_state"}
+    estimator.set_params(**{name: seed % 2**32 for name, value in states.items() if value is None})
+    with blamed("attention", "As an estimator that is not fitted, it is fitted on the training rows."):
+        return estimator.fit(as_given(rows.inputs.source.subset(rows.train)), classes[rows.y])
+
+
 def maps_of(attention: Any, rows: Rows, classes: np.ndarray, prepare: Prepare) -> Inputs:
-    """Maps of the training rows by an estimator (Grad-CAM) or by a callable; other rows have zeros."""
+    """Maps of the training rows by a fitted estimator (Grad-CAM) or by a callable; other rows have zeros."""
     source = rows.inputs.source.subset(rows.train)
     if not hasattr(attention, "predict"):
         found = _called(attention, source, prepare, classes[rows.y])
@@ -105,7 +122,7 @@ def _called(attention: Callable, source: Any, prepare: Prepare, y: np.ndarray) -
     for start in range(0, len(source), CHUNK):
         index = np.arange(start, min(start + CHUNK, len(source)))
         with blamed("attention", advice):
-            part = read_maps(attention(prepare(source.take(index)).cpu().numpy(), y[index]))
+            part = _floats(plain(attention(prepare(source.take(index)).cpu().numpy(), y[index]), "attention"))
             if len(part) != len(index):
                 raise ValueError(f"it made {len(part)} maps for {len(index)} rows")
             parts.append(part)
@@ -114,10 +131,6 @@ def _called(attention: Callable, source: Any, prepare: Prepare, y: np.ndarray) -
 
 def _seen_by(estimator: Any, source: Any, y: np.ndarray) -> np.ndarray:
     """Grad-CAM of an estimator on rows of ``source``, for their labels; gradient x input on 2-D rows."""
-    estimator = unwrapped(estimator)
-    if not hasattr(estimator, "classes_"):
-        with blamed("attention", "As an estimator that is not fitted, it is fitted on the training rows."):
-            estimator = clone(estimator).fit(as_given(source), y)
     with blamed("attention", "As an estimator it must be fitted on images like X, with the same labels."):
         opened: Opened = open_model(estimator, source.take(np.arange(1)).numpy(), y[:1], name="attention")
         codes = np.searchsorted(estimator.classes_, y)

@@ -13,6 +13,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import nn
+from torch.nn.utils import skip_init
 
 from sklearn_debias.core import Net, split
 from sklearn_debias.estimators._cells import describe_groups, warn_of_empty_cells
@@ -209,7 +210,7 @@ class DFRClassifier(ClassifierMixin, BaseEstimator):
         y = None if y is None else torch.from_numpy(encode_known(self.classes_, y, len(X)))
         blank = np.zeros((int(len(self.classes_) == 2), 1))  # of two classes the first has the score 0
         weight = np.vstack([blank * self.coef_[:1], self.coef_])
-        layer = nn.Linear(weight.shape[1], weight.shape[0], dtype=torch.float64)
+        layer = skip_init(nn.Linear, weight.shape[1], weight.shape[0], dtype=torch.float64)  # draws no numbers
         with torch.no_grad():
             layer.weight.copy_(torch.from_numpy(weight))
             layer.bias.copy_(torch.from_numpy(np.concatenate([blank[:, 0], self.intercept_])))

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 import torch
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
 from sklearn_debias.attribution._maps import last_conv_layer
@@ -15,7 +16,9 @@ from sklearn_debias.estimators._adversarial import AdversarialClassifier
 from sklearn_debias.estimators._attention_maps import (
     check_attention,
     check_size,
+    fitted_attention,
     maps_of,
+    one_sided,
     read_maps,
     warn_of_one_sided,
 )
@@ -62,8 +65,8 @@ class DHATClassifier(AdversarialClassifier):
         on the same rows. Grad-CAM looks at the last layer with positions; on 2-D X it is the positive part of
         gradient times feature, a mask over features. An estimator's Grad-CAM, or a callable's
         maps, ``attention(images, labels)`` -> (n, h, w) in [0, 1], are made once, before training. An estimator
-        that is not fitted, as after ``clone``, is fitted on the training rows first; scikit-learn's
-        ``FrozenEstimator`` takes a fitted one through a search as it is.
+        that is not fitted, as after ``clone``, is fitted on the training rows first, seeded by ``random_state`` if
+        it has no seed; scikit-learn's ``FrozenEstimator`` takes a fitted one through a search as it is.
     attention_module : str, callable, nn.Module or None, default=None
         The network to train for it; None takes ``module``.
     attention_epochs : int or None, default=None
@@ -73,7 +76,9 @@ class DHATClassifier(AdversarialClassifier):
     ----------
     {shared_attributes}
     attention_module_ : nn.Module
-        The network whose attention was used, where one was trained.
+        The network whose attention was used, where one was trained, or `attention_` has one.
+    attention_ : estimator
+        Where ``attention`` is an estimator: that, or its clone that was fitted on the training rows.
 
     See Also
     --------
@@ -83,7 +88,8 @@ class DHATClassifier(AdversarialClassifier):
     Notes
     -----
     The defaults are the authors' code; `sklearn_debias.DHATClassifier.from_preset` has the settings of
-    the experiments. ``history_`` holds each term, and the training batches' robust accuracy; for that of held-out
+    the experiments. ``history_`` holds each term, the training batches' robust accuracy, and the shares of maps with
+    no foreground and with no background; for the robust accuracy of held-out
     rows set ``monitor`` to `sklearn_debias.robustness.robust_accuracy`. The authors' code selects the epoch on test
     images; nothing here does. ``docs/reproduction/dhat.md`` has figures.
 
@@ -197,6 +203,11 @@ class DHATClassifier(AdversarialClassifier):
     @property
     def attention_module_(self) -> nn.Module:
         """The network whose attention was used."""
+        check_is_fitted(self)
+        if hasattr(self, "attention_"):
+            return self.attention_.module_
+        if "attention" not in self.net_.module_:
+            raise AttributeError(f"This {type(self).__name__} trained no network for attention: see its parameters.")
         return self._role("attention")
 
     def _check_params(self) -> None:
@@ -234,11 +245,23 @@ class DHATClassifier(AdversarialClassifier):
                 f"augmented images."
             )
         if not self._maps_given:
-            prepare = make_prepare(self, pick_device("cpu"))
-            rows.others = {GIVEN: maps_of(self.attention, rows, self.classes_, prepare)}
+            prepare, attention = make_prepare(self, pick_device("cpu")), self.attention
+            if hasattr(attention, "predict"):
+                attention = fitted_attention(attention, rows, self.classes_, self._streams.seed("attention"))
+                self.attention_ = attention
+            rows.others = {GIVEN: maps_of(attention, rows, self.classes_, prepare)}
         name = "attention_maps" if self._maps_given else "attention"
         check_size(rows.others[GIVEN], self.input_shape_, name)
-        warn_of_one_sided(rows.others[GIVEN].source.subset(rows.train), self.omega, name)
+        shares = one_sided(rows.others[GIVEN].source.subset(rows.train), self.omega)
+        warn_of_one_sided(shares, self.omega, name, "Are the maps in [0, 1], with 1 on the foreground?")
+
+    def _review(self, rows: Rows) -> None:
+        super()._review(rows)
+        if self._kind() != "given" and not self._is_pgd_at():
+            last = self.history_.iloc[-1]
+            shares = {"background": last["no_foreground"], "foreground": last["no_background"]}
+            advice = "Use another `omega`, or train the attention network by another `lr`, or for more epochs."
+            warn_of_one_sided(shares, self.omega, "attention", advice)
 
     def _objective(self, **attack: Any) -> DHAT:
         return DHAT(

@@ -162,6 +162,12 @@ class SaliencyDisplay:
         maps = {}
         for name, model in models.items():  # a comprehension would be a frame of its own to warnings
             maps[name], seen = attend(model, X, y, method, options, stacklevel=3)
+        sizes = {name: np.shape(m)[1:] for name, m in maps.items()}
+        if len(set(sizes.values())) > 1:
+            raise ValueError(
+                f"`estimator` must hold models that see X at one size, got maps of {sizes}. Resize X first, and fit "
+                f"without `image_size`; or draw them apart."
+            )
         images = seen.prepare(seen.source.take(np.arange(len(seen)))).cpu().numpy()
         labels = None if y is None else list(np.asarray(y))
         return cls(images, maps, mask=mask, labels=labels).plot(ax, cmap=cmap, alpha=alpha)

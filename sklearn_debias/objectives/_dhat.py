@@ -53,9 +53,9 @@ def foreground_orthogonal_loss(inverse: Tensor, background: Tensor, reading: str
     return -background_residual(inverse, background).mean()
 
 
-def background_of(x: Tensor, attention: Tensor, omega: float | Tensor) -> Tensor:
-    """``x`` where the attention, (b, h, w) or (b, d), is at most omega, and 0 elsewhere."""
-    mask = (attention <= omega).to(x.dtype)
+def background_of(x: Tensor, mask: Tensor) -> Tensor:
+    """``x`` where the mask, (b, h, w) or (b, d) of bool, holds, and 0 elsewhere."""
+    mask = mask.to(x.dtype)
     return x * (mask[:, None] if mask.ndim < x.ndim else mask)
 
 
@@ -120,8 +120,8 @@ class DHAT(InverseAttack):
         if self.is_pgd_at:
             return {"adversarial": found}
         inverse = self.inverse(net, batch, found, live=live)
-        background = background_of(inverse, self.attend(nets, batch), self.omega)
-        return {"adversarial": found, "inverse": inverse, "background": background}
+        mask = self.attend(nets, batch) <= self.omega
+        return {"adversarial": found, "inverse": inverse, "background": background_of(inverse, mask), "mask": mask}
 
     def loss(self, net: Net, views: Views, y: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """L_AT + lam1 DHLR + lam2 FLOE."""
@@ -134,4 +134,7 @@ class DHAT(InverseAttack):
             terms["dhlr"] = debiased_high_confidence_loss(adversarial, debiased, self.dhlr).mean()
             terms["floe"] = foreground_orthogonal_loss(inverse, background, self.floe)
             total = total + self.lam1 * terms["dhlr"] + self.lam2 * terms["floe"]
+            mask = views["mask"].flatten(1)
+            terms["no_foreground"] = mask.all(1).to(total.dtype).mean()
+            terms["no_background"] = (~mask).all(1).to(total.dtype).mean()
         return total, terms

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from sklearn.utils.validation import check_is_fitted
 
 from sklearn_debias.attacks import Threat, get_attack
 from sklearn_debias.metrics._intervals import binomial_bounds, check_confidence
@@ -16,11 +17,16 @@ from sklearn_debias.robustness._threats import RADIUS, read_threat, row_shape
 MULTIPLES = (0.0, 0.25, 0.5, 1.0, 1.5, 2.0)  # of the usual radius
 
 
-def transfer_codes(source: Any, target: Any, X: Any, y: Any, **options: Any) -> Evaluation:
-    """The target on what an attack made of X at the source, all steps of it; nothing is attacked any more."""
+def transferred(source: Any, X: Any, y: Any, **options: Any) -> np.ndarray:
+    """What an attack makes of X at the source, by all of its steps."""
     chosen = get_attack(options.pop("attack", "pgd-20"))
     evaluation, threat = open_evaluation(source, X, y, judge="last", name="source", **options)
-    points = evaluation.run(chosen, threat, keep=True).points.numpy()  # type: ignore[union-attr]
+    return evaluation.run(chosen, threat, keep=True).points.numpy()  # type: ignore[union-attr]
+
+
+def transfer_codes(source: Any, target: Any, X: Any, y: Any, **options: Any) -> Evaluation:
+    """The target on what an attack made of X at the source; nothing is attacked any more."""
+    points = transferred(source, X, y, **options)
     return Evaluation(open_rows(target, points, y, "target"), quiet=True)
 
 
@@ -43,8 +49,9 @@ def transfer_accuracy_score(
     ----------
     source : fitted classifier of this package, or nn.Module
         The model that is attacked. All rows make all steps, and the last point counts.
-    target : fitted classifier of this package, or nn.Module
-        The model that is judged, on the same kind of X.
+    target : fitted classifier, or nn.Module
+        The model that is judged, on the same kind of X. It needs no gradient: any classifier with ``predict`` will do,
+        a pipeline or a forest among them. It is handed floats, images in the range that the source's network sees.
     X, y, attack, epsilon, norm, clip, random_state, verbose
         As in `robust_accuracy_score`.
 
@@ -68,8 +75,14 @@ def transfer_accuracy_score(
     True
     """
     options = {"attack": attack, "epsilon": epsilon, "norm": norm, "clip": clip}
-    seen = transfer_codes(source, target, X, y, random_state=random_state, verbose=verbose, **options)
-    return float(seen.clean.robust.mean())
+    options |= {"random_state": random_state, "verbose": verbose}
+    if hasattr(type(target), "_opened") or not hasattr(target, "predict"):
+        return float(transfer_codes(source, target, X, y, **options).clean.robust.mean())
+    check_is_fitted(target)
+    unseen = np.setdiff1d(np.asarray(y), target.classes_)
+    if len(unseen):
+        raise ValueError(f"`y` must hold labels that `target` knows, got also {unseen[:5].tolist()}.")
+    return float(np.mean(target.predict(transferred(source, X, y, **options)) == np.asarray(y)))
 
 
 def epsilon_sweep(
@@ -140,6 +153,8 @@ def epsilon_sweep(
 def _threats(evaluation: Evaluation, epsilons: Any, norm: str, clip: Any) -> list[Threat]:
     if epsilons is None and len(row_shape(evaluation.opened)) == 3:
         epsilons = [RADIUS[norm] * multiple for multiple in MULTIPLES]
+    if epsilons is None:
+        raise ValueError("`epsilons` must be given, in the units of X, for rows that are no images.")
     try:
         radii = sorted(epsilons)
     except (TypeError, ValueError) as error:

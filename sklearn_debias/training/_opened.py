@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from sklearn.frozen import FrozenEstimator
 from torch import Tensor, nn
 
 from sklearn_debias.core import Net, split
@@ -75,7 +76,7 @@ def open_model(model: Any, X: Any, y: Any = None, *, name: str = "estimator") ->
 
     Parameters
     ----------
-    model : fitted classifier or nn.Module
+    model : fitted classifier, also in a FrozenEstimator, or nn.Module
         A module maps inputs to logits; its labels are the codes 0 to classes - 1. It is left as it is.
     X : array-like
         For a module: a float array or tensor (n, ...); uint8 images are scaled to [0, 1].
@@ -88,6 +89,8 @@ def open_model(model: Any, X: Any, y: Any = None, *, name: str = "estimator") ->
     TypeError
         For anything else, pipelines among them: a gradient does not reach through their steps.
     """
+    if isinstance(model, FrozenEstimator):
+        model = model.estimator
     with torch.inference_mode(False):  # copies made inside of it would have no gradient
         if hasattr(type(model), "_opened"):
             return model._opened(X, y)

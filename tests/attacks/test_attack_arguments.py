@@ -7,7 +7,17 @@ import pytest
 import torch
 from torch import nn
 
-from sklearn_debias.attacks import FGSM, PGD, AutoAttack, CarliniWagner, RandomSearch, Threat, row_keys
+from sklearn_debias.attacks import (
+    FGSM,
+    PGD,
+    AutoAttack,
+    CarliniWagner,
+    Linf,
+    RandomSearch,
+    Threat,
+    ascend,
+    row_keys,
+)
 
 X = torch.rand(4, 3, 8, 8, generator=torch.Generator().manual_seed(0))
 Y = torch.tensor([0, 1, 0, 1])
@@ -25,6 +35,33 @@ def test_a_net_without_a_gradient_is_no_robust_net(attack):
         pytest.importorskip("pyautoattack")
     with pytest.raises(ValueError, match="No gradient of the network's outputs reaches X"):
         attack.attack(detached, X, Y, THREAT)
+
+
+BAD = {
+    "threat": ((X, Y, 0.1), TypeError, "`threat` must be a Threat"),
+    "NumPy": ((X.numpy(), Y, THREAT), TypeError, "`x` must be a tensor of floats"),
+    "uint8": (((255 * X).byte(), Y, THREAT), TypeError, "`x` must be a tensor of floats.* divide by 255"),
+    "one axis": ((X[:, 0, 0, 0], Y, THREAT), TypeError, "`x` must be a tensor of floats of shape"),
+    "labels of another length": ((X, Y[:3], THREAT), TypeError, "`y` must be an int64 tensor of class codes"),
+    "labels as floats": ((X, Y.float(), THREAT), TypeError, "`y` must be an int64 tensor"),
+    "unknown class": ((X, Y + 1, THREAT), ValueError, "`y` must hold class codes 0 to 1, got 1 to 2"),
+    "negative class": ((X, Y - 1, THREAT), ValueError, "`y` must hold class codes 0 to 1, got -1 to 0"),
+    "outside of clip": ((3 * X, Y, THREAT), ValueError, "`clip`=.* of the threat must hold x"),
+}
+
+
+@pytest.mark.parametrize("row", BAD)
+@pytest.mark.parametrize("attack", [FGSM(), QUICK, AutoAttack(parts=("apgd-ce",))])
+def test_rows_labels_and_threats_are_checked(attack, row):
+    given, kind, words = BAD[row]
+    net = nn.Sequential(nn.Flatten(), nn.Linear(192, 2))
+    with pytest.raises(kind, match=words):
+        attack.attack(net, *given)
+
+
+def test_steps_and_radii_are_checked():
+    with pytest.raises(ValueError, match="`n_steps` must be at least 1, got 0"):
+        ascend(lambda x: x.sum(1), torch.ones(1, 2), ball=Linf(0.5, 0.2), n_steps=0)
 
 
 def test_square_needs_no_gradient():

@@ -68,7 +68,7 @@ def test_no_radius_is_plain_training_to_the_last_bit(rows):
 def test_without_a_second_term_no_attention_is_trained(rows):
     clf = DHATClassifier(**QUICK, lam1=0, lam2=0).fit(*rows)
     assert set(clf.history_["phase"]) == {"train"}
-    with pytest.raises(AttributeError, match="no fitted 'attention' module"):
+    with pytest.raises(AttributeError, match="trained no network for attention"):
         clf.attention_module_  # noqa: B018
 
 
@@ -341,6 +341,9 @@ def test_presets(name):
     assert (clf.n_steps, clf.max_epochs, round(255 * clf.epsilon), round(255 * clf._step())) == expected
     assert (clf.lr, clf.optimizer, clf.weight_decay, clf.lr_schedule) == (0.1, "sgd", 5e-4, "drops")
     assert (clf.lam1, clf.lam2, clf.omega, clf.dhlr, clf.floe) == (0.5, 1.0, 0.1, "code", "code")
+    inverse = 4 if cifar else 2
+    assert (round(255 * clf.inverse_epsilon), clf.batch_size, clf.augment) == (inverse, 128, "crop-flip")
+    assert clf.module == ("cifar_resnet18" if cifar else "resnet18")
     assert clf.normalize is not None
 
 

@@ -168,7 +168,11 @@ def test_strangers_and_pipelines_are_refused(head):
     with pytest.raises(TypeError, match="`estimator` must be a fitted classifier of sklearn_debias"):
         robust_accuracy_score(LogisticRegression().fit(X, y), X, y, epsilon=0.1)
     with pytest.raises(TypeError, match="`target` must be a fitted classifier of sklearn_debias"):
-        transfer_accuracy_score(head, LogisticRegression().fit(X, y), X, y, epsilon=0.1)
+        transfer_accuracy_score(head, object(), X, y, epsilon=0.1)
+    with pytest.raises(ValueError, match="not fitted yet"):
+        transfer_accuracy_score(head, LogisticRegression(), X, y, epsilon=0.1)
+    with pytest.raises(ValueError, match=r"`y` must hold labels that `target` knows, got also \[0\]"):
+        transfer_accuracy_score(head, LogisticRegression().fit(X, y + 1), X, y, epsilon=0.1)
     with pytest.raises(ValueError, match="not fitted yet"):
         robust_accuracy_score(erm(), X, y, epsilon=0.1)
 

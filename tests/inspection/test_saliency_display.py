@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import warnings
 
 import matplotlib as mpl
 import numpy as np
@@ -128,6 +129,17 @@ def test_axes_may_be_given():
     with pytest.raises(ValueError, match=r"`ax` must be one Axes, or an array of them of shape \(3, 3\)"):
         display.plot(axes[:2])
     assert len(plt.get_fignums()) == n_figures
+
+
+def test_models_of_several_sizes_are_refused():
+    sizes = {}
+    for size in (6, 8):
+        clf = ERMClassifier("simple_cnn", image_size=size, max_epochs=1, random_state=0)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DebiasWarning)
+            sizes[str(size)] = clf.fit(IMAGES, [0, 1, 0])
+    with pytest.raises(ValueError, match="`estimator` must hold models that see X at one size, got maps of"):
+        SaliencyDisplay.from_estimator(sizes, IMAGES)
 
 
 KINDS = {

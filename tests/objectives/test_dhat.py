@@ -71,11 +71,11 @@ def test_the_readings_of_floe_differ_in_sign_on_a_batch_of_one():
 def test_background_is_what_attention_leaves():
     x = torch.ones(2, 3, 2, 2)
     attention = torch.tensor([[[0.0, 0.1], [0.2, 1.0]], [[0.1, 0.1], [0.0, 0.05]]])
-    kept = background_of(x, attention, 0.1)
+    kept = background_of(x, attention <= 0.1)
     assert kept[0, 0].tolist() == [[1.0, 1.0], [0.0, 0.0]]
     assert kept[1].eq(1).all()
     assert torch.equal(kept[:, 0], kept[:, 2])
-    assert background_of(x, attention, 1.0).eq(1).all()
+    assert background_of(x, attention <= 1.0).eq(1).all()
 
 
 def cnn(seed=0):

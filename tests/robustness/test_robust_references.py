@@ -54,6 +54,35 @@ def test_autoattack_agrees_with_its_library_on_the_worst_case():
     np.testing.assert_array_equal(report.right["worst case"], expected)
 
 
+@pytest.mark.parametrize(("norm", "name"), [("linf", "Linf"), ("l2", "L2")])
+def test_autoattack_as_it_comes_is_the_librarys_standard_version(norm, name, monkeypatch):
+    pyautoattack = pytest.importorskip("pyautoattack")
+    seen = []
+
+    def looked_at(self, x, y, **options):
+        seen.append(self)
+        return x, y
+
+    monkeypatch.setattr(pyautoattack.AutoAttack, "run_standard_evaluation", looked_at)
+    net = conv(10)
+    robust_accuracy_score(net, IMAGES[:4], CODES[:4], attack="autoattack", epsilon=0.01, norm=norm)
+    standard = pyautoattack.AutoAttack(net, norm=name, eps=0.01, version="standard")
+    (ours,) = seen
+    assert settings(ours) == settings(standard)
+    assert [AutoAttack()._parts(n) for n in (2, 3)] == [
+        ("apgd-ce", "fab-t", "square"),  # the DLR losses need three and four classes
+        ("apgd-ce", "apgd-dlr", "fab-t", "square"),
+    ]
+
+
+def settings(adversary):
+    """What decides how strong it is."""
+    parts = (adversary.apgd, adversary.apgd_targeted, adversary.fab, adversary.square)
+    names = ("n_restarts", "n_iter", "n_target_classes", "n_queries", "eps", "norm", "p_init", "rho", "eot_iter")
+    found = [{name: getattr(part, name) for name in names if hasattr(part, name)} for part in parts]
+    return adversary.attacks_to_run, adversary.epsilon, adversary.norm, found
+
+
 CODES = NET(torch.from_numpy(IMAGES)).argmax(1).numpy()
 OPTIONS = {"attack": AutoAttack(("apgd-ce",)), "epsilon": 0.01}
 

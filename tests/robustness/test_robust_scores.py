@@ -7,9 +7,13 @@ import numpy as np
 import pytest
 import torch
 from attacked import CODES, EPSILON, IMAGES, NET, X, conv, y
+from scipy.stats import binomtest
 from sklearn.base import clone
+from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, cross_val_score, cross_validate
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from torch import nn
 
 from sklearn_debias import ClassScaling, DFRClassifier, ERMClassifier
@@ -225,12 +229,25 @@ def test_transfer_to_itself_is_the_attack_and_to_another_is_weaker():
     )
 
 
+def test_transfer_to_what_only_predicts(head):
+    """A forest or a pipeline is judged by `predict`, on the points that the source's attack ends at."""
+    labels = head.predict(X)
+    points = adversarial_examples(head, X, labels, epsilon=0.5, judge="last", attack="pgd-5")
+    strangers = [LogisticRegression().fit(X, labels), make_pipeline(StandardScaler(), clone(head)).fit(X, labels)]
+    for target in strangers:
+        score = transfer_accuracy_score(head, target, X, labels, epsilon=0.5, attack="pgd-5")
+        assert score == target.score(points, labels) < target.score(X, labels)
+    score = transfer_accuracy_score(FrozenEstimator(head), FrozenEstimator(strangers[0]), X, labels, epsilon=0.5)
+    assert 0 <= score < 1
+
+
 def test_sweep_starts_at_the_accuracy_and_never_rises():
     table = epsilon_sweep(NET, IMAGES, CODES, epsilons=[0.1, 0, 0.01, 0.03], attack="pgd-5")
     assert table.epsilon.tolist() == [0, 0.01, 0.03, 0.1]
     assert table.accuracy[0] == robust_accuracy_score(NET, IMAGES, CODES, epsilon=0)
     assert (table.accuracy.diff().dropna() <= 0).all()
-    assert ((table.lower <= table.accuracy) & (table.accuracy <= table.upper)).all()
+    for hits, low, high in zip(70 * table.accuracy, table.lower, table.upper, strict=True):
+        assert (low, high) == pytest.approx(binomtest(round(hits), 70).proportion_ci(0.95), abs=1e-12)
     assert len(epsilon_sweep(NET, IMAGES, CODES, attack="fgsm")) == 6
 
 
