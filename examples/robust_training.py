@@ -27,7 +27,7 @@ X_train, X_test, y_train, y_test = train_test_split(X, digits.target, test_size=
 
 shared = {"module": "simple_cnn", "max_epochs": 5, "batch_size": 64, "lr": 0.1, "random_state": 0}
 sgd = {"optimizer": "sgd", "net_params": {"optimizer__momentum": 0.9}, "lr_schedule": "drops"}
-attack = {"epsilon": EPSILON, "step_size": 0.06, "n_steps": 5}
+attack = {"epsilon": EPSILON, "step_size": 0.08, "n_steps": 3}
 models = {
     "plain": ERMClassifier(**shared, **sgd),
     "PGD-AT": AdversarialTrainingClassifier(**shared, **attack),
