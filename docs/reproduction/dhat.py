@@ -245,9 +245,14 @@ def interval(values):
     return values.mean(), half
 
 
+def cell(values):
+    """Mean and 95 % interval, or the one value there is."""
+    return "{:.1f} ± {:.1f}".format(*interval(values)) if len(values) > 1 else "".join(f"{v:.1f}" for v in values)
+
+
 def row_of(name, values):
-    """A row of a Markdown table."""
-    cells = ["{:.1f} ± {:.1f}".format(*interval(v)) if len(v) > 1 else f"{v.iloc[0]:.1f}" for v in values]
+    """A row of a Markdown table; fits that diverged have no figures."""
+    cells = [cell(v.dropna()) for v in values]
     return f"| {name} | " + " | ".join(cells) + " |"
 
 
@@ -259,20 +264,25 @@ def tables(out):
     measures = ["clean", "fgsm", "pgd10", "pgd20", "cw", "auto_pgd20", "auto", "gap"]
     for data in tested["data"].unique():
         own = tested[tested["data"] == data]
-        print(f"\n### {data}\n\n| method | seeds | constant | " + " | ".join(measures) + " |")
-        print("|---" * (len(measures) + 3) + "|")
+        print(f"\n### {data}\n\n| method | seeds | constant | diverged | " + " | ".join(measures) + " |")
+        print("|---" * (len(measures) + 4) + "|")
         kept = {method: own[own["method"] == method] for method in (*METHODS, *VARIANTS)}
         for method, fits in kept.items():
             if len(fits):
                 constant = int((fits["clean"] < CONSTANT).sum())
-                print(row_of(f"{method} | {len(fits)} | {constant}", [fits[name] for name in measures]))
+                names = f"{method} | {len(fits)} | {constant} | {fits['failed'].notna().sum()}"
+                print(row_of(names, [fits[name] for name in measures]))
         print("\n| minus PGD-AT, paired by seed | clean | pgd20 | cw | auto | gap |\n|---|---|---|---|---|---|")
-        base = kept["pgd-at"].set_index("seed")
         for method, fits in kept.items():
             fits = fits.set_index("seed")
-            if method != "pgd-at" and len(fits.index.intersection(base.index)) > 1:
+            base = kept["pgd-at batchnorm" if method.endswith("batchnorm") else "pgd-at"].set_index("seed")
+            if not method.startswith("pgd-at") and len(fits.index.intersection(base.index)) > 1:
                 names = ("clean", "pgd20", "cw", "auto", "gap")
                 print(row_of(method, [(fits[name] - base[name]).dropna() for name in names]))
+        print("\n| what stronger attacks find | cw minus pgd20 | auto minus auto_pgd20 |\n|---|---|---|")
+        for method, fits in kept.items():
+            if len(fits) > 1:
+                print(row_of(method, [fits["cw"] - fits["pgd20"], fits["auto"] - fits["auto_pgd20"]]))
     figure(tested)
 
 
