@@ -1,6 +1,5 @@
 """One fit: rows, modules, phases."""
 
-import copy
 from collections.abc import Callable, Mapping
 from itertools import takewhile
 from typing import Any
@@ -11,12 +10,14 @@ import torch
 from torch import Tensor, nn
 
 from sklearn_debias.core import Data, Net, Phase
+from sklearn_debias.estimators._augmentation import augmentation
 from sklearn_debias.estimators._devices import make_prepare, pick_device
+from sklearn_debias.estimators._engine import make_engine
 from sklearn_debias.estimators._errors import warn
 from sklearn_debias.estimators._frozen import features_by_role, features_of, heads_of, on_features
 from sklearn_debias.estimators._inputs import Inputs, image_size, open_inputs
 from sklearn_debias.estimators._observers import Monitor, open_scorer
-from sklearn_debias.estimators._params import OPTIMIZERS, check_callbacks, check_normalize, drops, split_net_params
+from sklearn_debias.estimators._params import check_callbacks, check_normalize, drops, split_net_params
 from sklearn_debias.estimators._probe import (
     check_gradient,
     check_module,
@@ -34,9 +35,7 @@ from sklearn_debias.training import (
     Roles,
     Source,
     Streams,
-    blamed,
     cpu_threads,
-    crop_flip,
 )
 
 
@@ -155,27 +154,7 @@ class Fit:
         return Feed(source, columns, self.prepare, self.estimator.batch_size, augment=self._augment("meta"))
 
     def _augment(self, of: str = "callable") -> Any:
-        augment = self.estimator.augment
-        if augment is None:
-            return None
-        if isinstance(augment, str) and len(self.estimator.input_shape_) != 3:
-            raise ValueError(f"`augment`={augment!r} needs 4-D images, got 2-D X. Use augment=None or a callable.")
-        if augment == "crop-flip":
-            return crop_flip
-        noise = self.streams.noise("augmentation", of, device=self.prepare.device)
-
-        def from_callable(x: Tensor, _: torch.Generator) -> Tensor:
-            with (
-                noise,
-                blamed("augment", "It is called with a batch, and must return one of the same shape and dtype."),
-            ):
-                out = augment(x)
-                found = (tuple(out.shape), out.dtype) if isinstance(out, Tensor) else type(out).__name__
-                if found != (tuple(x.shape), x.dtype):
-                    raise TypeError(f"it returned {found} for {(tuple(x.shape), x.dtype)}")
-            return out
-
-        return from_callable
+        return augmentation(self.estimator, self.streams.noise("augmentation", of, device=self.prepare.device))
 
     @property
     def small(self) -> bool:
@@ -275,34 +254,7 @@ class Fit:
 
     def engine(self) -> Engine:
         """The skorch net, initialised."""
-        estimator = self.estimator
-        optimizer = OPTIMIZERS.get(estimator.optimizer, estimator.optimizer)
-        arguments = {"optimizer__weight_decay": estimator.weight_decay, **estimator._optimizer_options()}
-        other = {"optimizer__foreach", "optimizer__differentiable"} & self.skorch.keys()
-        if optimizer in OPTIMIZERS.values() and self.prepare.device.type in ("cpu", "cuda") and not other:
-            arguments["optimizer__fused"] = True
-        engine = Engine(
-            self.roles,
-            criterion=nn.CrossEntropyLoss,
-            optimizer=optimizer,
-            lr=estimator.lr,
-            max_epochs=estimator.max_epochs,
-            batch_size=estimator.batch_size,
-            train_split=None,
-            callbacks=copy_callbacks(estimator.callbacks),
-            device=str(self.prepare.device),
-            verbose=int(estimator.verbose),
-            **{**arguments, **self.skorch},
-        )
-        unknown = {key.split("__")[1] for key in self.skorch if key.startswith("callbacks__")}
-        engine.own_optimizers = estimator._own_optimizers()
-        engine.initialize()
-        if unknown := unknown - {name for name, _ in engine.callbacks_}:
-            raise ValueError(
-                f"`net_params` holds callbacks__{min(unknown)}, but `callbacks` has no callback of that name. Pass "
-                f"(name, callback) pairs to name them."
-            )
-        return engine
+        return make_engine(self.estimator, self.roles, self.prepare.device, self.skorch)
 
 
 def check_shared(estimator: Any) -> None:
@@ -314,11 +266,6 @@ def check_shared(estimator: Any) -> None:
     split_net_params(estimator.net_params)
     check_callbacks(estimator.callbacks)
     open_scorer(estimator.monitor)
-
-
-def copy_callbacks(callbacks: Any) -> Any:
-    """Callbacks of this fit alone."""
-    return copy.deepcopy(list(callbacks)) if isinstance(callbacks, (list, tuple)) else callbacks
 
 
 def tidy(history: list[dict]) -> pd.DataFrame:

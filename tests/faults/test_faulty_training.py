@@ -187,7 +187,7 @@ class Constant(Linear):
 
 
 @pytest.mark.parametrize("method", METHODS)
-@pytest.mark.filterwarnings("ignore:The attack moves")
+@pytest.mark.filterwarnings("ignore:The attack moves", "ignore:`attention` calls all of the image background")
 def test_a_constant_predictor_is_warned_about(method):
     words = "predicts '[ab]' for all of (32|40) training rows.*`lr`.*`max_epochs`"  # a meta set takes eight of them
     with pytest.warns(DebiasWarning, match=words) as caught:
