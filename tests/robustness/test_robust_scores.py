@@ -190,7 +190,9 @@ WRAPPED = {
 @pytest.mark.filterwarnings("ignore::sklearn_debias.exceptions.DebiasWarning")
 def test_what_is_no_network_can_be_opened_too(name):
     clf = WRAPPED[name]()
+    before = torch.get_rng_state()
     opened = open_model(clf, X, clf.predict(X))
+    assert torch.equal(torch.get_rng_state(), before)
     codes = torch.cat(list(opened.batches(lambda x, y, index: opened.net(x)))).argmax(1)
     np.testing.assert_array_equal(clf.classes_[codes], clf.predict(X))
     assert torch.equal(opened.y, codes)
