@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sklearn_debias.attacks._stepwise import check_points, no_gradient, read_count
+from sklearn_debias.attacks._stepwise import check_points, logits_and_gradient, read_count, wide
 from sklearn_debias.attacks._threat import Threat
 from sklearn_debias.exceptions import DebiasWarning
 
@@ -101,10 +101,11 @@ class AutoAttack:
         TypeError, ValueError
             For rows, labels or a threat of another kind; where no gradient reaches x, unless all parts do without.
         """
-        check_points(net, x, y, threat)
+        n_classes = check_points(net, x, y, threat)
         reference = _load()
         devices = range(torch.cuda.device_count() if torch.cuda.is_available() else 0)
-        n_classes = _probe(net, x[:1], blind=self.parts is not None and set(self.parts) == {"square"})
+        if self.parts is None or set(self.parts) != {"square"}:  # which alone does without
+            logits_and_gradient(net, x[:1], lambda logits, _: logits.sum(1), y[:1])
         # It works in float32, and views gradients as flat rows: flattened inputs have contiguous ones.
         with _ONE_AT_A_TIME, torch.random.fork_rng(devices), _own_tracing(), _messages():
             adversary = reference.AutoAttack(
@@ -120,8 +121,8 @@ class AutoAttack:
                 part.n_restarts = 1
             for part in (adversary.fab, adversary.apgd_targeted):
                 part.n_target_classes = min(TARGETS, n_classes - 1)
-            wide = x.float() if x.dtype in (torch.bfloat16, torch.float16) else x
-            found, _ = adversary.run_standard_evaluation(wide.detach().contiguous(), y, batch_size=self.batch_size)
+            images = wide(x).detach().contiguous()
+            found, _ = adversary.run_standard_evaluation(images, y, batch_size=self.batch_size)
         return found.to(x.dtype)
 
     def _parts(self, n_classes: int) -> tuple[str, ...]:
@@ -129,19 +130,6 @@ class AutoAttack:
             return self.parts
         first = ("apgd-ce", "apgd-t") if n_classes > 3 else ("apgd-ce", "apgd-dlr")[: n_classes - 1]
         return (*first, "fab-t", "square")
-
-
-def _probe(net: Callable[[Tensor], Tensor], x: Tensor, *, blind: bool) -> int:
-    """Number of classes; raises where no gradient reaches ``x``, unless the attack is ``blind``."""
-    with torch.enable_grad():
-        x = x.detach().requires_grad_()
-        logits = net(x.clone())
-        gradient = None
-        if logits.requires_grad and not blind:
-            (gradient,) = torch.autograd.grad(logits.sum(), x, allow_unused=True)
-    if gradient is None and not blind:
-        raise no_gradient()
-    return logits.shape[1]
 
 
 def _load() -> Any:

@@ -11,12 +11,12 @@ from sklearn_debias.attacks._stepwise import (
     Network,
     State,
     StepwiseAttack,
-    is_real,
     no_gradient,
     read_count,
     read_positive,
+    wide,
 )
-from sklearn_debias.attacks._threat import Threat
+from sklearn_debias.attacks._threat import Threat, is_real
 
 BETAS, TINY = (0.9, 0.999), 1e-8  # of Adam
 INSIDE = 0.999999  # of the range: arctanh of its ends is infinite
@@ -88,7 +88,7 @@ class CarliniWagner(StepwiseAttack):
 
     def begin(self, x: Tensor, threat: Threat, keys: Tensor) -> State:
         """Variable, Adam's moments, the bracket of c, and the best perturbation so far."""
-        x = _wide(x)
+        x = wide(x)
         per_row = x.new_zeros(len(x))
         w = _free(x, threat)
         return {
@@ -100,7 +100,7 @@ class CarliniWagner(StepwiseAttack):
 
     def step(self, net: Network, x: Tensor, y: Tensor, threat: Threat, state: State) -> Look:
         """Look at the present point, keep it if it is the best, and take one step of Adam."""
-        dtype, x = x.dtype, _wide(x)
+        dtype, x = x.dtype, wide(x)
         with torch.enable_grad():
             w = state["w"].detach().requires_grad_()
             delta = _bounded(w, threat) - x
@@ -170,11 +170,6 @@ def _still(margin: Tensor, delta: Tensor) -> Tensor:
     if gradient is None:
         raise no_gradient()
     return (gradient == 0).flatten(1).all(1)
-
-
-def _wide(x: Tensor) -> Tensor:
-    """In at least single precision, which the constants of Adam and of the range need."""
-    return x.float() if x.dtype in (torch.bfloat16, torch.float16) else x
 
 
 def _like(rows: Tensor, x: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from sklearn_debias.attacks._balls import Ball
-from sklearn_debias.attacks._threat import Threat
+from sklearn_debias.attacks._threat import Threat, is_real
 
 Network = Callable[[Tensor], Tensor]
 State = Mapping[str, Tensor]
@@ -98,8 +98,8 @@ class StepwiseAttack:
             state = look.state
 
 
-def check_points(net: Network, x: Tensor, y: Tensor, threat: Threat) -> None:
-    """Raise unless these can be attacked: floats (b, ...) in range, class codes (b,), a threat."""
+def check_points(net: Network, x: Tensor, y: Tensor, threat: Threat) -> int:
+    """Raise unless these can be attacked: floats (b, ...) in range, class codes (b,), a threat; number of classes."""
     if not isinstance(threat, Threat):
         raise TypeError(f"`threat` must be a Threat, such as Threat(8 / 255, clip=(0, 1)), got {threat!r}.")
     if not isinstance(x, Tensor) or not x.is_floating_point() or x.ndim < 2:
@@ -112,11 +112,11 @@ def check_points(net: Network, x: Tensor, y: Tensor, threat: Threat) -> None:
         low, high = (torch.as_tensor(bound).to(x) for bound in threat.clip)
         if bool(((x < low - SLACK) | (x > high + SLACK)).any()):
             raise ValueError(f"`clip`={threat.clip!r} of the threat must hold x: {float(x.min())} to {float(x.max())}.")
-    if len(x):
-        with torch.no_grad():
-            k = net(x[:1].clone()).shape[-1]
-        if int(y.min()) < 0 or int(y.max()) >= k:
-            raise ValueError(f"`y` must hold class codes 0 to {k - 1}, got {int(y.min())} to {int(y.max())}.")
+    with torch.no_grad():
+        k = net(x[:1].clone()).shape[-1]
+    if len(y) and (int(y.min()) < 0 or int(y.max()) >= k):
+        raise ValueError(f"`y` must hold class codes 0 to {k - 1}, got {int(y.min())} to {int(y.max())}.")
+    return k
 
 
 def logits_and_gradient(
@@ -132,6 +132,11 @@ def logits_and_gradient(
     if gradient is None:
         raise no_gradient()
     return logits.detach(), gradient.nan_to_num(0.0, 0.0, 0.0)
+
+
+def wide(x: Tensor) -> Tensor:
+    """In at least single precision, which the constants of optimisers and of ranges need."""
+    return x.float() if x.dtype in (torch.bfloat16, torch.float16) else x
 
 
 def no_gradient() -> ValueError:
@@ -172,8 +177,3 @@ def read_positive(owner: object, name: str) -> None:
     if not is_real(value) or not 0 < value < float("inf"):
         raise ValueError(f"`{name}` of {type(owner).__name__} must be a finite number > 0, got {value!r}.")
     object.__setattr__(owner, name, float(value))
-
-
-def is_real(value: object) -> bool:
-    """Whether it is a number, of Python or NumPy, and no bool."""
-    return isinstance(value, numbers.Real) and not isinstance(value, bool)

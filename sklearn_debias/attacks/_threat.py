@@ -42,11 +42,9 @@ class Threat:
     clip: tuple[Any, Any] | None = None
 
     def __post_init__(self) -> None:
-        number = isinstance(self.epsilon, numbers.Real) and not isinstance(self.epsilon, bool)
-        if not number or math.isnan(self.epsilon) or self.epsilon < 0:
+        if not is_real(self.epsilon) or math.isnan(self.epsilon) or self.epsilon < 0:
             raise ValueError(f"`epsilon` must be a number >= 0, in the units of X, got {self.epsilon!r}.")
-        if self.norm not in NORMS:
-            raise ValueError(f"`norm` must be 'linf' or 'l2', got {self.norm!r}.")
+        check_norm(self.norm)
         object.__setattr__(self, "epsilon", float(self.epsilon))  # of NumPy's scalars too
         if self.clip is not None and not _ascending(self.clip):
             raise ValueError(f"`clip` must be (low, high) with low < high, or None, got {self.clip!r}.")
@@ -63,6 +61,17 @@ class Threat:
     def whole(self) -> Ball:
         """The ball as a place to draw from: its steps have the length of the radius."""
         return L2(self.epsilon, self.epsilon) if self.norm == "l2" else make_ball("linf", self.epsilon, None, 1)
+
+
+def check_norm(norm: Any) -> None:
+    """Raise unless it is a norm."""
+    if not isinstance(norm, str) or norm not in NORMS:
+        raise ValueError(f"`norm` must be 'linf' or 'l2', got {norm!r}.")
+
+
+def is_real(value: Any) -> bool:
+    """Whether it is a number, of Python or NumPy, and no bool."""
+    return isinstance(value, numbers.Real) and not isinstance(value, bool)
 
 
 def _ascending(clip: Any) -> bool:

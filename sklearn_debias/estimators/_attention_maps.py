@@ -7,14 +7,13 @@ from typing import Any
 import numpy as np
 import torch
 from sklearn.base import clone
-from sklearn.frozen import FrozenEstimator
 from torch import nn
 
 from sklearn_debias.attribution._maps import grad_cam_attention, gradient_x_input_attention, last_conv_layer
 from sklearn_debias.estimators._errors import warn
 from sklearn_debias.estimators._inputs import Inputs, plain
 from sklearn_debias.estimators._rows import Rows
-from sklearn_debias.training import ArraySource, Opened, Prepare, Source, as_given, blamed, open_model
+from sklearn_debias.training import ArraySource, Opened, Prepare, Source, as_given, blamed, open_model, unwrapped
 
 CHUNK = 256  # rows handed to a callable together
 
@@ -35,11 +34,6 @@ def check_attention(attention: Any) -> None:
             f"`attention` must be an estimator of sklearn_debias, whose gradients can be taken, got a "
             f"{type(owner).__name__}.{best}"
         )
-
-
-def unwrapped(attention: Any) -> Any:
-    """The estimator inside scikit-learn's `FrozenEstimator`."""
-    return attention.estimator if isinstance(attention, FrozenEstimator) else attention
 
 
 def one_sided(maps: Source, omega: float) -> dict[str, float]:

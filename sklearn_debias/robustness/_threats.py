@@ -1,12 +1,12 @@
 """What a caller says of an adversary, against the data."""
 
-import numbers
 from typing import Any
 
 import numpy as np
 import torch
 
 from sklearn_debias.attacks import AutoAttack, StepwiseAttack, Threat
+from sklearn_debias.attacks._threat import check_norm, is_real
 from sklearn_debias.estimators._attack import check_ball, clip_tensors, read_clip
 from sklearn_debias.estimators._inputs import Inputs
 from sklearn_debias.training import Opened
@@ -31,12 +31,6 @@ def read_threat(opened: Opened, epsilon: Any, norm: Any, clip: Any) -> Threat:
     return Threat(epsilon, norm, bounds and tuple(bound.to(opened.prepare.device) for bound in bounds))
 
 
-def check_norm(norm: Any) -> None:
-    """Raise unless it is a norm."""
-    if not isinstance(norm, str) or norm not in RADIUS:
-        raise ValueError(f"`norm` must be 'linf' or 'l2', got {norm!r}.")
-
-
 def plain_clip(clip: Any) -> Any:
     """The `clip` parameter as tuples of floats, which can be compared; "auto" and None are themselves."""
     if isinstance(clip, str) and clip != "auto":
@@ -55,8 +49,7 @@ def read_epsilon(epsilon: Any, norm: str, images: bool) -> float:
                 "`epsilon` must be given for X that are no images, in the units of X: there is no usual radius."
             )
         return RADIUS[norm]
-    number = isinstance(epsilon, numbers.Real) and not isinstance(epsilon, bool | np.bool_)
-    if not number or not 0 <= epsilon < np.inf:
+    if not is_real(epsilon) or not 0 <= epsilon < np.inf:
         raise ValueError(f"`epsilon` must be a finite number >= 0, in the units of X, or 'auto', got {epsilon!r}.")
     return float(epsilon)
 

@@ -5,7 +5,7 @@ from sklearn_debias.training._blame import blamed
 from sklearn_debias.training._engine import Engine, Observer, Roles
 from sklearn_debias.training._feed import Feed, Prepare, padded
 from sklearn_debias.training._members import Member
-from sklearn_debias.training._opened import Opened, open_model
+from sklearn_debias.training._opened import Opened, open_model, unwrapped
 from sklearn_debias.training._sizes import n_bytes
 from sklearn_debias.training._sources import ArraySource, DatasetSource, ImageSource, JoinedSource, Source, as_given
 from sklearn_debias.training._stacked_optimizers import optimizer_settings
@@ -41,4 +41,5 @@ __all__ = [
     "padded",
     "structure",
     "sweep",
+    "unwrapped",
 ]

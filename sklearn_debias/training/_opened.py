@@ -89,8 +89,7 @@ def open_model(model: Any, X: Any, y: Any = None, *, name: str = "estimator") ->
     TypeError
         For anything else, pipelines among them: a gradient does not reach through their steps.
     """
-    if isinstance(model, FrozenEstimator):
-        model = model.estimator
+    model = unwrapped(model)
     with torch.inference_mode(False):  # copies made inside of it would have no gradient
         if hasattr(type(model), "_opened"):
             return model._opened(X, y)
@@ -102,6 +101,11 @@ def open_model(model: Any, X: Any, y: Any = None, *, name: str = "estimator") ->
         f"`{name}` must be a fitted classifier of sklearn_debias or a torch module, got a {type(model).__name__}: no "
         f"gradient reaches its input.{advice}"
     )
+
+
+def unwrapped(model: Any) -> Any:
+    """The estimator inside scikit-learn's `FrozenEstimator`."""
+    return model.estimator if isinstance(model, FrozenEstimator) else model
 
 
 def _open_module(module: nn.Module, X: Any, y: Any, name: str) -> Opened:
