@@ -31,13 +31,18 @@ def crops():
     out = []
     for which, top, left, side in CROPS:
         crop = Image.fromarray(photographs[which][top : top + side, left : left + side])
-        out.append(np.asarray(crop.resize((SIDE, SIDE), Image.Resampling.LANCZOS)).transpose(2, 0, 1))
+        out.append(
+            np.asarray(crop.resize((SIDE, SIDE), Image.Resampling.LANCZOS)).transpose(2, 0, 1)
+        )
     return np.stack(out)
 
 
 def row(images, gap=2):
     """Images side by side, (32, width, 3)."""
-    padded = [np.pad(image.transpose(1, 2, 0), ((0, 0), (0, gap), (0, 0)), constant_values=255) for image in images]
+    padded = [
+        np.pad(image.transpose(1, 2, 0), ((0, 0), (0, gap), (0, 0)), constant_values=255)
+        for image in images
+    ]
     return np.concatenate(padded, axis=1)[:, :-gap]
 
 
@@ -64,8 +69,21 @@ def main():
         panel(ax, row(corrupt(images, name)), name)
     eight = len(drawn) + 1
     axes[eight].axis("off")
-    axes[eight].text(0.5, 0.1, "classic, severity 5", ha="center", fontsize=10, transform=axes[eight].transAxes)
-    shown = ("snow", "frost", "fog", "spatter", "glass_blur", "motion_blur", "elastic", "saturate", "contrast", "jpeg")
+    axes[eight].text(
+        0.5, 0.1, "classic, severity 5", ha="center", fontsize=10, transform=axes[eight].transAxes
+    )
+    shown = (
+        "snow",
+        "frost",
+        "fog",
+        "spatter",
+        "glass_blur",
+        "motion_blur",
+        "elastic",
+        "saturate",
+        "contrast",
+        "jpeg",
+    )
     for ax, name in zip(axes[eight + 1 :], shown, strict=True):
         panel(ax, row(corrupt(images, name, severity=5)), name)
     left.suptitle("BiasAdv's eight: strength drawn per image", fontsize=10)

@@ -2,10 +2,11 @@
 
     SKLEARN_DEBIAS_DATA=~/data python examples/biasadv_on_bar.py
 
-The folder holds bar_mobilenet_v2_embeddings.npz (see `sklearn_debias.datasets.read_bar`). As in the paper, 17
-or 94 conflicting photographs move to the training set and the others are the test set; no method sees the
-bias labels. The settings were chosen on validation rows (5 %) by docs/reproduction/biasadv.py, not here. Do not
-expect BiasAdv's columns to stand out: on these embeddings it changes little, see docs/reproduction/biasadv.md.
+The folder holds bar_mobilenet_v2_embeddings.npz (see `sklearn_debias.datasets.read_bar`). As in the
+paper, 17 or 94 conflicting photographs move to the training set and the others are the test set; no
+method sees the bias labels. The settings were chosen on validation rows (5 %) by
+docs/reproduction/biasadv.py, not here. Do not expect BiasAdv's columns to stand out: on these
+embeddings it changes little, see docs/reproduction/biasadv.md.
 """
 
 import matplotlib
@@ -35,13 +36,17 @@ METHODS = {
 def conflicting_accuracy(estimator, conflicting, seed):
     """Accuracy, in percent, on the conflicting rows that are left after `conflicting` moved to training."""
     bar = read_bar(data_folder(), conflicting=conflicting, random_state=seed)
-    return 100 * estimator.fit(bar.train.data, bar.train.target).score(bar.test.data, bar.test.target)
+    return 100 * estimator.fit(bar.train.data, bar.train.target).score(
+        bar.test.data, bar.test.target
+    )
 
 
 def main():
     """Print the table, save the figure."""
     if data_folder(required=False) is None:
-        raise SystemExit("Set SKLEARN_DEBIAS_DATA to the folder that holds bar_mobilenet_v2_embeddings.npz.")
+        raise SystemExit(
+            "Set SKLEARN_DEBIAS_DATA to the folder that holds bar_mobilenet_v2_embeddings.npz."
+        )
     reference = make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=200))
     figure, axis = plt.subplots(figsize=(6, 3.2), layout="constrained")
     print(f"{'conflicting accuracy, %':24s}{'1 % (17 rows)':>16s}{'5 % (94 rows)':>16s}")
@@ -51,14 +56,17 @@ def main():
         means = []
         for j, conflicting in enumerate((17, 94)):
             values = [
-                conflicting_accuracy(estimator.set_params(random_state=seed), conflicting, seed) for seed in SEEDS
+                conflicting_accuracy(estimator.set_params(random_state=seed), conflicting, seed)
+                for seed in SEEDS
             ]
             means.append(np.mean(values))
             place = j + 0.18 * (k - 1.5)
             axis.bar(place, means[-1], width=0.16, color=f"C{k}", label=name if j == 0 else None)
             axis.plot([place] * len(values), values, "k.", ms=4)
         print(f"{name:24s}{means[0]:16.1f}{means[1]:16.1f}")
-    axis.axhline(floor, color="black", lw=0.8, ls="--", label="no conflicting row (logistic regression)")
+    axis.axhline(
+        floor, color="black", lw=0.8, ls="--", label="no conflicting row (logistic regression)"
+    )
     axis.set(xticks=(0, 1), xticklabels=("1 % (17 rows)", "5 % (94 rows)"), ylim=(50, 90))
     axis.set_ylabel("accuracy on conflicting\ntest photographs, %")
     axis.legend(fontsize=7, loc="upper left")

@@ -1,8 +1,9 @@
 """Model selection decides: one grid search, judged by accuracy and by worst-group accuracy.
 
-Embeddings with a shortcut that holds for 95 % of the training rows. The search over epsilon, lam and beta of
-BiasAdv, in a pipeline, scores each setting twice on the same folds. Plain accuracy hardly sees the rare groups.
-Metadata routing carries the bias labels to the folds and to the scorer; the method itself never uses them.
+Embeddings with a shortcut that holds for 95 % of the training rows. The search over epsilon, lam
+and beta of BiasAdv, in a pipeline, scores each setting twice on the same folds. Plain accuracy
+hardly sees the rare groups. Metadata routing carries the bias labels to the folds and to the
+scorer; the method itself never uses them.
 """
 
 import pandas as pd
@@ -48,7 +49,10 @@ def main():
         low, high = report.worst_group_interval
         rows[criterion] = {
             **{name.rpartition("__")[2]: value for name, value in setting.items()},
-            **{f"cv {name}": f"{found.cv_results_[f'mean_test_{name}'][best]:.3f}" for name in SCORING},
+            **{
+                f"cv {name}": f"{found.cv_results_[f'mean_test_{name}'][best]:.3f}"
+                for name in SCORING
+            },
             "test accuracy": f"{report.averages['raw']:.3f}",
             "test worst group": f"{report.worst_group_accuracy:.3f} [{low:.3f}, {high:.3f}]",
         }

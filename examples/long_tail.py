@@ -1,8 +1,9 @@
 """Many zeros, few nines: five methods on digits whose classes follow a long tail, 30 to 1. Writes long_tail.png.
 
-Meta-IADA and MetaSAug hold a small meta set out of the training rows. Its strategies lie in (-1, 1), in the units of
-the features: these are pixels from 0 to 16; scaled to [0, 1] the same strategies would be out of proportion. Adjusted
-logits are hard to beat, here as on the real images of docs/reproduction/meta_iada.md.
+Meta-IADA and MetaSAug hold a small meta set out of the training rows. Its strategies lie in (-1,
+1), in the units of the features: these are pixels from 0 to 16; scaled to [0, 1] the same
+strategies would be out of proportion. Adjusted logits are hard to beat, here as on the real images
+of docs/reproduction/meta_iada.md.
 """
 
 import time
@@ -55,7 +56,9 @@ def main():
     for k, (name, method) in enumerate(METHODS.items()):
         classes, seconds = zip(*(run(method, X, y, seed) for seed in range(SEEDS)), strict=True)
         accuracy = np.mean(classes, axis=0)
-        print(f"{name:18s}{accuracy.mean():8.1f}{accuracy[-3:].mean():12.1f}{np.mean(seconds):10.1f}")
+        print(
+            f"{name:18s}{accuracy.mean():8.1f}{accuracy[-3:].mean():12.1f}{np.mean(seconds):10.1f}"
+        )
         axis.plot(accuracy, "o-", color=f"C{k}", label=name, ms=4)
     axis.set(ylabel="test accuracy, %", xlabel="digit (training rows)", ylim=(None, 101))
     axis.set_xticks(range(10), [f"{c}\n({n})" for c, n in enumerate(sizes)])

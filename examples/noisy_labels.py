@@ -1,8 +1,9 @@
 """Four labels in ten are wrong: who is believed? Writes noisy_labels.png.
 
-Each digit's label goes to one of two other classes for 40 % of its images ("flip2"). Meta-IADA moves the features
-of a sample adversarially where it should be learned (epsilon above 0), anti-adversarially where its label should
-rather be ignored; it finds out on ten clean images per class, on which the plain fit trains as well.
+Each digit's label goes to one of two other classes for 40 % of its images ("flip2"). Meta-IADA
+moves the features of a sample adversarially where it should be learned (epsilon above 0),
+anti-adversarially where its label should rather be ignored; it finds out on ten clean images per
+class, on which the plain fit trains as well.
 """
 
 import matplotlib
@@ -41,16 +42,24 @@ def run(method, X, y, seed):
 
 def draw(accuracies, epsilon, wrong):
     """Accuracies, and the strategies of samples with right and with wrong labels."""
-    figure, (left, right) = plt.subplots(1, 2, figsize=(8, 3.2), layout="constrained", width_ratios=[2, 3])
-    left.bar(range(len(accuracies)), [np.mean(v) for v in accuracies.values()], color=["0.6", "C0", "C3"])
+    figure, (left, right) = plt.subplots(
+        1, 2, figsize=(8, 3.2), layout="constrained", width_ratios=[2, 3]
+    )
+    left.bar(
+        range(len(accuracies)), [np.mean(v) for v in accuracies.values()], color=["0.6", "C0", "C3"]
+    )
     for k, found in enumerate(accuracies.values()):
         left.plot([k] * len(found), found, "k.", ms=4)
-    left.set_xticks(range(len(accuracies)), [name.replace(" ", "\n") for name in accuracies], fontsize=8)
+    left.set_xticks(
+        range(len(accuracies)), [name.replace(" ", "\n") for name in accuracies], fontsize=8
+    )
     left.set_ylabel("test accuracy, %")
     for rows, colour, label in ((~wrong, "C2", "right labels"), (wrong, "C3", "wrong labels")):
         right.hist(epsilon[rows], np.linspace(-1, 1, 41), color=colour, alpha=0.6, label=label)
     right.axvline(0, color="black", lw=0.8)
-    right.set(xlabel="epsilon_: anti-adversarial (-1) to adversarial (1)", ylabel="training samples")
+    right.set(
+        xlabel="epsilon_: anti-adversarial (-1) to adversarial (1)", ylabel="training samples"
+    )
     right.legend(frameon=False)
     figure.savefig("noisy_labels.png", dpi=100)
 
@@ -61,11 +70,15 @@ def main():
     X, y = load_digits(return_X_y=True)
     X, accuracies = (X / 4).astype(np.float32), {}
     for name, method in METHODS.items():
-        accuracies[name], methods, wrong = zip(*(run(method, X, y, seed) for seed in range(SEEDS)), strict=True)
+        accuracies[name], methods, wrong = zip(
+            *(run(method, X, y, seed) for seed in range(SEEDS)), strict=True
+        )
         print(f"{name:18s}{np.mean(accuracies[name]):6.1f} % right ({SEEDS} fits)")
     method, wrong = methods[-1], wrong[-1]  # Meta-IADA, the last fit
     shares = [100 * (method.epsilon_[rows] > 0).mean() for rows in (wrong, ~wrong)]
-    print(f"adversarial: {shares[0]:.0f} % of the wrong labels, {shares[1]:.0f} % of the right ones")
+    print(
+        f"adversarial: {shares[0]:.0f} % of the wrong labels, {shares[1]:.0f} % of the right ones"
+    )
     draw(accuracies, method.epsilon_, wrong)
     print("Saved noisy_labels.png")
 

@@ -1,8 +1,9 @@
 """Adversarial training in a minute: digits that an attacker may change by up to .15 of the grey scale.
 
-Plain training is right on nearly all digits, and wrong on most of them once each pixel may move by .15. Training on
-what an attack finds costs little clean accuracy and withstands much more. The last column is the worst of
-all attacks per digit, with its exact 95 % interval: the only robust figure to quote.
+Plain training is right on nearly all digits, and wrong on most of them once each pixel may move by
+.15. Training on what an attack finds costs little clean accuracy and withstands much more. The last
+column is the worst of all attacks per digit, with its exact 95 % interval: the only robust figure
+to quote.
 
     python examples/robust_training.py
 """
@@ -44,9 +45,13 @@ for name, model in models.items():
     table = report.to_frame().set_index("attack")
     worst = table.loc["worst case"]
     rows[name] = {attack: f"{100 * value:.1f}" for attack, value in table["accuracy"].items()}
-    rows[name]["worst case"] = f"{100 * worst.accuracy:.1f} [{100 * worst.lower:.1f}, {100 * worst.upper:.1f}]"
+    rows[name]["worst case"] = (
+        f"{100 * worst.accuracy:.1f} [{100 * worst.lower:.1f}, {100 * worst.upper:.1f}]"
+    )
     rows[name]["seconds"] = f"{seconds:.1f}"
-    curves[name] = epsilon_sweep(model, X_test, y_test, epsilons=[0, 0.05, 0.1, 0.15, 0.2, 0.25], attack="pgd-10")
+    curves[name] = epsilon_sweep(
+        model, X_test, y_test, epsilons=[0, 0.05, 0.1, 0.15, 0.2, 0.25], attack="pgd-10"
+    )
 
 print(pd.DataFrame(rows).T.to_string())
 print(f"Accuracy in % on 300 test digits; maximum norm, epsilon = {EPSILON}.")

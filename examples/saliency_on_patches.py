@@ -1,10 +1,12 @@
 """Does it look at the digit, or at the patch that gives the answer away? Measured, and drawn.
 
-In training a bright pixel in the first row says which digit it is, in all but 2 % of the images; in the test images it
-says nothing. Writes saliency_on_patches.png. Settings: chosen on the validation images.
+In training a bright pixel in the first row says which digit it is, in all but 2 % of the images; in
+the test images it says nothing. Writes saliency_on_patches.png. Settings: chosen on the validation
+images.
 
-DHAT is told that the patches' row is background, and still looks there most: no attacker of radius .1 can remove a
-bright patch, so adversarial training leans on it. It withstands attackers, it does not unlearn robust shortcuts.
+DHAT is told that the patches' row is background, and still looks there most: no attacker of radius
+.1 can remove a bright patch, so adversarial training leans on it. It withstands attackers, it does
+not unlearn robust shortcuts.
 """
 
 import matplotlib.pyplot as plt
@@ -28,14 +30,27 @@ def beside_patch(images, labels):
     return np.broadcast_to(~patch, (len(images), *patch.shape)).astype(float)
 
 
-network = {"module": "mlp", "net_params": {"module__hidden": [256, 128], "module__dropout": 0.3}, "random_state": 0}
+network = {
+    "module": "mlp",
+    "net_params": {"module__hidden": [256, 128], "module__dropout": 0.3},
+    "random_state": 0,
+}
 MODELS = {
     "ERM": ERMClassifier(**network, max_epochs=40),
     "ULE": ULEClassifier(**network, max_epochs=40, lam=0.5, student_warmup=15),
     "BiasAdv": BiasAdvClassifier(
-        **network, max_epochs=20, weight_decay=1e-3, base="lff", epsilon=1.0, lam=1.0, beta=0.5, clip=(0, 1)
+        **network,
+        max_epochs=20,
+        weight_decay=1e-3,
+        base="lff",
+        epsilon=1.0,
+        lam=1.0,
+        beta=0.5,
+        clip=(0, 1),
     ),
-    "DHAT": DHATClassifier(**network, max_epochs=40, lr=0.05, epsilon=0.1, n_steps=3, lam2=0.1, attention=beside_patch),
+    "DHAT": DHATClassifier(
+        **network, max_epochs=40, lr=0.05, epsilon=0.1, n_steps=3, lam2=0.1, attention=beside_patch
+    ),
 }
 LOOK = {"method": "integrated_gradients"}
 
@@ -51,10 +66,15 @@ def main():
     for name, model in MODELS.items():
         model.fit(train.data, train.target)
         right = int((model.predict(test.data) == test.target).sum())
-        accuracy = percent(right / len(test.target), *binomtest(right, len(test.target)).proportion_ci())
+        accuracy = percent(
+            right / len(test.target), *binomtest(right, len(test.target)).proportion_ci()
+        )
         seen = mean_saliency_share(attribute(model, test.data, **LOOK), patch)
         print(f"{name:10s}{accuracy:>22s}{percent(seen.mean, seen.low, seen.high):>26s}")
-    print(f"The patches' row is {100 * seen.area:.1f} % of an image. {len(test.target)} images, 95 % intervals.")
+    print(
+        f"The patches' row is {100 * seen.area:.1f} % of an image. {len(test.target)} images, 95 % "
+        "intervals."
+    )
     misled = test.bias_labels != test.target
     shown, labels = test.data[misled][:N_SHOWN], test.target[misled][:N_SHOWN]
     display = SaliencyDisplay.from_estimator(MODELS, shown, mask=patch, **LOOK)

@@ -1,8 +1,9 @@
 """Few digits of an unusual colour: how the rarest groups fare. Writes subpopulation_shift.png.
 
-Two classes, two colours; 5 % of the training images of a class have the other class's colour. Test images have either.
-Meta-IADA and Meta-Weight-Net learn on a meta set with as many images of each class and colour; the others train
-on these, too. GroupDRO is told the colour of every training image: a reference that knows more, and does better.
+Two classes, two colours; 5 % of the training images of a class have the other class's colour. Test
+images have either. Meta-IADA and Meta-Weight-Net learn on a meta set with as many images of each
+class and colour; the others train on these, too. GroupDRO is told the colour of every training
+image: a reference that knows more, and does better.
 """
 
 import matplotlib
@@ -41,12 +42,14 @@ def run(method, seed):
         rows = np.concatenate([others, meta])
         given = {"bias_labels": train.bias_labels[rows]}
     method.fit(data[rows], train.target[rows], **given)
-    groups = group_report(test.target, method.predict(SCALE * test.data), bias_labels=test.bias_labels).frame[
-        "accuracy"
-    ]
+    groups = group_report(
+        test.target, method.predict(SCALE * test.data), bias_labels=test.bias_labels
+    ).frame["accuracy"]
     if not hasattr(method, "epsilon_"):
         return 100 * groups.to_numpy(), None
-    cells = [(train.target[rows] == y) & (train.bias_labels[rows] == b) for y in (0, 1) for b in (0, 1)]
+    cells = [
+        (train.target[rows] == y) & (train.bias_labels[rows] == b) for y in (0, 1) for b in (0, 1)
+    ]
     return 100 * groups.to_numpy(), [100 * (method.epsilon_[cell] > 0).mean() for cell in cells]
 
 
@@ -63,7 +66,9 @@ def main():
         if adversarial[0] is not None:
             shares = np.mean(adversarial, axis=0)
     names = ["low, orange", "low, blue (rare)", "high, orange (rare)", "high, blue"]
-    labels = [f"{name}\nadversarial: {share:.0f} %" for name, share in zip(names, shares, strict=True)]
+    labels = [
+        f"{name}\nadversarial: {share:.0f} %" for name, share in zip(names, shares, strict=True)
+    ]
     axis.set_xticks(range(4), labels, fontsize=8)
     axis.set(ylabel="test accuracy, %", ylim=(0, 118))
     axis.legend(frameon=False, fontsize="small", ncols=4, loc="upper center")

@@ -2,9 +2,10 @@
 
     SKLEARN_DEBIAS_DATA=~/data python examples/ule_on_mnist.py
 
-MNIST-SC: the first row of each training image says which digit it is. ERM reads it there, and is lost where it
-is missing or wrong. ULE trains a second network against the saliency of such a shortcut-loving student. The
-folder holds MNIST (see `sklearn_debias.datasets.read_mnist`); docs/reproduction/ule.md has more seeds and networks.
+MNIST-SC: the first row of each training image says which digit it is. ERM reads it there, and is
+lost where it is missing or wrong. ULE trains a second network against the saliency of such a
+shortcut-loving student. The folder holds MNIST (see `sklearn_debias.datasets.read_mnist`);
+docs/reproduction/ule.md has more seeds and networks.
 """
 
 import matplotlib
@@ -39,7 +40,9 @@ def saliency(module, images, target):
 
 def draw(images, maps):
     """A column per image: the image, then the map of each network."""
-    figure, axes = plt.subplots(len(maps) + 1, N_SHOWN, figsize=(N_SHOWN, len(maps) + 1), layout="constrained")
+    figure, axes = plt.subplots(
+        len(maps) + 1, N_SHOWN, figsize=(N_SHOWN, len(maps) + 1), layout="constrained"
+    )
     for row, (name, pictures) in zip(axes, {"image": images[:, 0], **maps}.items(), strict=True):
         for axis, picture in zip(row, pictures, strict=True):
             axis.imshow(picture, cmap="gray" if name == "image" else "magma")
@@ -51,7 +54,9 @@ def draw(images, maps):
 def main():
     """Print the table, save the figure."""
     if data_folder(required=False) is None:
-        raise SystemExit("Set SKLEARN_DEBIAS_DATA to a folder that holds MNIST, as idx files or mnist.npz.")
+        raise SystemExit(
+            "Set SKLEARN_DEBIAS_DATA to a folder that holds MNIST, as idx files or mnist.npz."
+        )
     mnist = read_mnist(data_folder())
     rows = np.random.default_rng(0).permutation(50_000)[:N_TRAIN]
     train = patch_mnist(mnist.train.data[rows], mnist.train.target[rows])

@@ -18,8 +18,13 @@ def test_private_names_that_other_packages_use_are_listed():
             if module.startswith(f"{OWNER}_") and package != "estimators":
                 names[module.removeprefix(OWNER)].update(alias.name for alias in node.names)
                 users[module.removeprefix(OWNER)].add(package)
-    used = {(module, tuple(sorted(names[module])), tuple(sorted(users[module]))) for module in names}
+    used = {
+        (module, tuple(sorted(names[module])), tuple(sorted(users[module]))) for module in names
+    }
     page = (ROOT / "docs" / "design" / "seams.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| `(_\w+)` \| (.+) \| (.+) \|$", page, flags=re.MULTILINE)
-    listed = {(module, *(tuple(re.findall(r"`(\w+)`", cell)) for cell in cells)) for module, *cells in rows}
+    listed = {
+        (module, *(tuple(re.findall(r"`(\w+)`", cell)) for cell in cells))
+        for module, *cells in rows
+    }
     assert used == listed

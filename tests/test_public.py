@@ -13,7 +13,10 @@ ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PACKAGES = [
     "sklearn_debias",
-    *(f"sklearn_debias.{path.parent.name}" for path in sorted((ROOT / "sklearn_debias").glob("*/__init__.py"))),
+    *(
+        f"sklearn_debias.{path.parent.name}"
+        for path in sorted((ROOT / "sklearn_debias").glob("*/__init__.py"))
+    ),
     "sklearn_debias.exceptions",
 ]
 
@@ -26,7 +29,16 @@ def blocks(text, language):
 
 @pytest.mark.parametrize(
     "entry",
-    ["pyproject.toml", "tox.ini", "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", ".ci/run", "docs"],
+    [
+        "pyproject.toml",
+        "tox.ini",
+        "README.md",
+        "CHANGELOG.md",
+        "CONTRIBUTING.md",
+        "LICENSE",
+        ".ci/run",
+        "docs",
+    ],
 )
 def test_top_level_entry_exists(entry):
     assert (ROOT / entry).exists()
@@ -55,7 +67,8 @@ def test_guide_runs(monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "page", ["README.md", "CONTRIBUTING.md", *(f"docs/{p.name}" for p in sorted(ROOT.glob("docs/*.md")))]
+    "page",
+    ["README.md", "CONTRIBUTING.md", *(f"docs/{p.name}" for p in sorted(ROOT.glob("docs/*.md")))],
 )
 def test_links_lead_somewhere(page):
     path = ROOT / page
@@ -71,7 +84,9 @@ def test_public_names_exist_and_are_documented(package):
     for name in set(module.__all__) - {"__version__"}:
         thing = getattr(module, name)
         if inspect.isclass(thing) or inspect.isroutine(thing):
-            generated = (thing.__doc__ or f"{name}(").startswith(f"{name}(")  # what a dataclass makes up
+            generated = (thing.__doc__ or f"{name}(").startswith(
+                f"{name}("
+            )  # what a dataclass makes up
             assert not generated, f"{package}.{name}"
 
 
@@ -84,5 +99,7 @@ def test_readme_names_every_estimator():
 
 def test_import_loads_no_optional_package():
     code = "import sys, sklearn_debias; print(*{name.partition('.')[0] for name in sys.modules})"
-    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    found = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
+    )
     assert not {"torchvision", "matplotlib", "captum", "timm", "PIL"} & set(found.stdout.split())

@@ -4,10 +4,10 @@
     python docs/reproduction/biasadv.py --tables docs/reproduction/biasadv.csv
     python docs/reproduction/biasadv.py --data digits --conflict 0.05 --smoke --out /tmp/smoke.csv
 
-Every method gets the same number of random configurations. The one with the best unbiased validation
-accuracy, on a seed of its own, is then fitted on fresh seeds; only those fits see the test set. Rows that the
-output file already has are skipped, so that a run can be interrupted. "colour_mnist" and "bar" are read from
-the folder named by SKLEARN_DEBIAS_DATA.
+Every method gets the same number of random configurations. The one with the best unbiased
+validation accuracy, on a seed of its own, is then fitted on fresh seeds; only those fits see the
+test set. Rows that the output file already has are skipped, so that a run can be interrupted.
+"colour_mnist" and "bar" are read from the folder named by SKLEARN_DEBIAS_DATA.
 """
 
 import argparse
@@ -24,7 +24,13 @@ from sklearn.datasets import load_digits
 from sklearn.utils import Bunch
 
 from sklearn_debias import BiasAdvClassifier, ERMClassifier, JTTClassifier, LfFClassifier
-from sklearn_debias.datasets import colour_mnist, data_folder, load_biased_digits, read_bar, read_mnist
+from sklearn_debias.datasets import (
+    colour_mnist,
+    data_folder,
+    load_biased_digits,
+    read_bar,
+    read_mnist,
+)
 from sklearn_debias.metrics import group_mean_accuracy_score
 
 METHODS = ("erm", "biasadv-erm", "jtt", "biasadv-jtt", "lff", "biasadv-lff")
@@ -52,7 +58,8 @@ COLUMNS = (
 )
 
 
-# Data: training rows and their bias are drawn anew for each seed; validation and test stay as they are ----
+# Data: training rows and their bias are drawn anew for each seed; validation and test stay as they
+# are ----
 
 
 def load_data(data, conflict, seed):
@@ -67,7 +74,10 @@ def digits(conflict, seed):
     palette = np.stack([test.data[test.bias_labels == k].max((0, 2, 3)) for k in range(10)])
     grey = load_digits().images[fixed.train.index] / 16
     bias = colour_mnist(
-        (255 * grey).astype(np.uint8), fixed.train.target, conflict_ratio=conflict, random_state=seed
+        (255 * grey).astype(np.uint8),
+        fixed.train.target,
+        conflict_ratio=conflict,
+        random_state=seed,
     ).bias_labels
     data = (palette[bias][:, :, None, None] * grey[:, None]).astype(np.float32)
     train = Bunch(data=data, target=fixed.train.target, bias_labels=bias)
@@ -85,7 +95,9 @@ def mnist(conflict, seed, n_train=4000, n_validation=2000, side=14):
         (source.train, held_out, "unbiased", 77),
         (source.test, slice(None), "unbiased", 78),
     ):
-        coloured = colour_mnist(part.data[chosen], part.target[chosen], conflict_ratio=ratio, random_state=state)
+        coloured = colour_mnist(
+            part.data[chosen], part.target[chosen], conflict_ratio=ratio, random_state=state
+        )
         n, k = len(coloured.data), 28 // side
         pooled = coloured.data.reshape(n, 3, side, k, side, k).mean((3, 5), dtype=np.float32) / 255
         parts.append(Bunch(data=pooled, target=coloured.target, bias_labels=coloured.bias_labels))
@@ -95,13 +107,17 @@ def mnist(conflict, seed, n_train=4000, n_validation=2000, side=14):
 def bar(conflict, seed):
     """BAR embeddings; 17 (1 %) or 94 (5 %) conflicting rows in training, as in the paper.
 
-    Half of the conflicting rows (327) and 200 aligned ones are the test set. Of the rest a seed draws what
-    goes to training and 200 aligned rows for validation; all other conflicting rows are validation.
+    Half of the conflicting rows (327) and 200 aligned ones are the test set. Of the rest a seed
+    draws what goes to training and 200 aligned rows for validation; all other conflicting rows are
+    validation.
     """
     n_moved = {0.01: 17, 0.05: 94}[conflict]
     pack = read_bar(data_folder())
     sealed = np.random.default_rng(2026)
-    aligned, conflicting = sealed.permutation(len(pack.train.target)), sealed.permutation(len(pack.test.target))
+    aligned, conflicting = (
+        sealed.permutation(len(pack.train.target)),
+        sealed.permutation(len(pack.test.target)),
+    )
     test = (aligned[:200], conflicting[:327])
     rng = np.random.default_rng(seed)
     aligned, conflicting = rng.permutation(aligned[200:]), rng.permutation(conflicting[327:])
@@ -112,7 +128,9 @@ def bar(conflict, seed):
 
 def _bar_part(pack, aligned, conflicting):
     both = ((pack.train, aligned), (pack.test, conflicting))
-    return Bunch(**{k: np.concatenate([s[k][r] for s, r in both]) for k in ("data", "target", "bias_labels")})
+    return Bunch(
+        **{k: np.concatenate([s[k][r] for s, r in both]) for k in ("data", "target", "bias_labels")}
+    )
 
 
 def is_conflicting(data, part):
@@ -120,7 +138,8 @@ def is_conflicting(data, part):
     return part.bias_labels == 1 if data == "bar" else part.bias_labels != part.target
 
 
-# Methods: draw i of BiasAdv has the base parameters of draw i of its base, and an attack of its own --------
+# Methods: draw i of BiasAdv has the base parameters of draw i of its base, and an attack of its own
+# --------
 
 
 def draw(method, data, i):
@@ -158,16 +177,28 @@ def epsilon_of(relative, norm, X):
 def module_of(data):
     """The network of a data set: a linear head for embeddings, LfF's perceptron for images."""
     hidden = {"digits": (100, 100), "colour_mnist": (100, 100, 100)}
-    return {"module": "linear"} if data == "bar" else {"module": "mlp", "net_params": {"module__hidden": hidden[data]}}
+    return (
+        {"module": "linear"}
+        if data == "bar"
+        else {"module": "mlp", "net_params": {"module__hidden": hidden[data]}}
+    )
 
 
 def make(method, data, config, X, seed, **overrides):
     """Unfitted estimator of a configuration."""
     config = dict(config)
     jtt = {k: config.pop(k) for k in ("identification_epochs", "upweight") if k in config}
-    shared = {**module_of(data), "batch_size": BATCH[data], "random_state": seed, "device": "cpu", **overrides}
+    shared = {
+        **module_of(data),
+        "batch_size": BATCH[data],
+        "random_state": seed,
+        "device": "cpu",
+        **overrides,
+    }
     if not method.startswith("biasadv"):
-        return {"erm": ERMClassifier, "jtt": JTTClassifier, "lff": LfFClassifier}[method](**jtt, **config, **shared)
+        return {"erm": ERMClassifier, "jtt": JTTClassifier, "lff": LfFClassifier}[method](
+            **jtt, **config, **shared
+        )
     config["epsilon"] = epsilon_of(config.pop("relative_epsilon"), config["norm"], X)
     base = method.split("-")[1]
     return BiasAdvClassifier(base=JTTClassifier(**jtt) if jtt else base, **config, **shared)
@@ -178,11 +209,16 @@ def scores(estimator, data, part, name):
     predicted, conflicting = estimator.predict(part.data), is_conflicting(data, part)
     right = predicted == part.target
     mean = group_mean_accuracy_score(part.target, predicted, bias_labels=part.bias_labels)
-    values = {"mean": mean, "conflicting": right[conflicting].mean(), "aligned": right[~conflicting].mean()}
+    values = {
+        "mean": mean,
+        "conflicting": right[conflicting].mean(),
+        "aligned": right[~conflicting].mean(),
+    }
     return {f"{name}_{k}": f"{v:.4f}" for k, v in values.items()}
 
 
-# Running --------------------------------------------------------------------------------------------------
+# Running
+# --------------------------------------------------------------------------------------------------
 
 
 def read_rows(path):
@@ -200,7 +236,14 @@ def key(row):
 
 def run_fit(path, done, stage, data, conflict, method, i, seed, config, test=False):
     """Fit once and append a row, unless the file has it."""
-    row = {"stage": stage, "data": data, "conflict": conflict, "method": method, "draw": i, "seed": seed}
+    row = {
+        "stage": stage,
+        "data": data,
+        "conflict": conflict,
+        "method": method,
+        "draw": i,
+        "seed": seed,
+    }
     if key(row) in done:
         return done[key(row)]
     train, validation, sealed = load_data(data, conflict, seed)
@@ -229,7 +272,8 @@ def selected(rows, data, conflict, method):
     found = {
         int(r["draw"]): float(r["val_mean"])
         for r in rows
-        if (r["stage"], r["data"], float(r["conflict"]), r["method"]) == ("search", data, conflict, method)
+        if (r["stage"], r["data"], float(r["conflict"]), r["method"])
+        == ("search", data, conflict, method)
     }
     return max(sorted(found), key=found.get), found
 
@@ -239,22 +283,59 @@ def compare(path, data, conflict, seeds, n_draws, methods):
     done = {key(row): row for row in read_rows(path)}
     for method in methods:
         for i in range(n_draws):
-            run_fit(path, done, "search", data, conflict, method, i, SELECTION_SEED, draw(method, data, i))
+            run_fit(
+                path,
+                done,
+                "search",
+                data,
+                conflict,
+                method,
+                i,
+                SELECTION_SEED,
+                draw(method, data, i),
+            )
         best, _ = selected(done.values(), data, conflict, method)
         for seed in seeds:
-            run_fit(path, done, "report", data, conflict, method, best, seed, draw(method, data, best), test=True)
-            if method.startswith("biasadv"):  # the base with the same lr, epochs and so on: the attack alone
+            run_fit(
+                path,
+                done,
+                "report",
+                data,
+                conflict,
+                method,
+                best,
+                seed,
+                draw(method, data, best),
+                test=True,
+            )
+            if method.startswith(
+                "biasadv"
+            ):  # the base with the same lr, epochs and so on: the attack alone
                 base = method.removeprefix("biasadv-")
-                run_fit(path, done, "matched", data, conflict, base, best, seed, draw(base, data, best), test=True)
+                run_fit(
+                    path,
+                    done,
+                    "matched",
+                    data,
+                    conflict,
+                    base,
+                    best,
+                    seed,
+                    draw(base, data, best),
+                    test=True,
+                )
 
 
-# Tables ---------------------------------------------------------------------------------------------------
+# Tables
+# --------------------------------------------------------------------------------------------------
 
 
 def interval(values):
     """Mean and half-width of the Student 95 % interval."""
     values = np.asarray(values, dtype=float)
-    return values.mean(), stats.t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values))
+    return values.mean(), stats.t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / np.sqrt(
+        len(values)
+    )
 
 
 def report_values(rows, data, conflict, method, column, stage="report"):
@@ -262,7 +343,8 @@ def report_values(rows, data, conflict, method, column, stage="report"):
     return {
         r["seed"]: 100 * float(r[column])
         for r in rows
-        if (r["stage"], r["data"], float(r["conflict"]), r["method"]) == (stage, data, conflict, method)
+        if (r["stage"], r["data"], float(r["conflict"]), r["method"])
+        == (stage, data, conflict, method)
     }
 
 
@@ -281,8 +363,18 @@ def table_head(*names):
 def tables(path):
     """Markdown tables of a results file: accuracies, paired differences, selected configurations."""
     rows = read_rows(path)
-    settings = list(dict.fromkeys((r["data"], float(r["conflict"])) for r in rows if r["stage"] == "report"))
-    out = table_head("data", "method", "validation", "test mean", "test conflicting", "test aligned", "CPU s per fit")
+    settings = list(
+        dict.fromkeys((r["data"], float(r["conflict"])) for r in rows if r["stage"] == "report")
+    )
+    out = table_head(
+        "data",
+        "method",
+        "validation",
+        "test mean",
+        "test conflicting",
+        "test aligned",
+        "CPU s per fit",
+    )
     for data, conflict in settings:
         for method in METHODS:
             cells = []
@@ -291,14 +383,30 @@ def tables(path):
                 if len(values) > 1:
                     cells.append("{:.1f} ± {:.1f}".format(*interval(values)))
             if cells:
-                seconds = np.mean(list(report_values(rows, data, conflict, method, "seconds").values())) / 100
-                out.append(f"| {data} {conflict:.0%} | {method} | {' | '.join(cells)} | {seconds:.1f} |")
+                seconds = (
+                    np.mean(list(report_values(rows, data, conflict, method, "seconds").values()))
+                    / 100
+                )
+                out.append(
+                    f"| {data} {conflict:.0%} | {method} | {' | '.join(cells)} | {seconds:.1f} |"
+                )
     out += [""]
-    out += table_head("data", "base", "test mean", "test conflicting", "seeds won", "test mean, base with BiasAdv's lr")
+    out += table_head(
+        "data",
+        "base",
+        "test mean",
+        "test conflicting",
+        "seeds won",
+        "test mean, base with BiasAdv's lr",
+    )
     for data, conflict in settings:
         for base in ("erm", "jtt", "lff"):
             cells, won = [], ""
-            for column, stage in (("test_mean", "report"), ("test_conflicting", "report"), ("test_mean", "matched")):
+            for column, stage in (
+                ("test_mean", "report"),
+                ("test_conflicting", "report"),
+                ("test_mean", "matched"),
+            ):
                 gains = gains_of(rows, data, conflict, base, column, stage)
                 if len(gains) < 2:
                     continue
@@ -310,14 +418,21 @@ def tables(path):
                 won = won or f"{sum(g > 0 for g in gains)} of {len(gains)}"
             if cells:
                 out.append(f"| {data} {conflict:.0%} | {base} | {' | '.join(cells)} |")
-    out += ["", *table_head("data", "method", "selected configuration", "its validation mean", "median draw")]
+    out += [
+        "",
+        *table_head(
+            "data", "method", "selected configuration", "its validation mean", "median draw"
+        ),
+    ]
     for data, conflict in settings:
         for method in METHODS:
             if report_values(rows, data, conflict, method, "val_mean"):
                 best, means = selected(rows, data, conflict, method)
                 config = json.dumps(draw(method, data, best)).replace('"', "").strip("{}")
                 best, middle = 100 * means[best], 100 * np.median(list(means.values()))
-                out.append(f"| {data} {conflict:.0%} | {method} | {config} | {best:.1f} | {middle:.1f} |")
+                out.append(
+                    f"| {data} {conflict:.0%} | {method} | {config} | {best:.1f} | {middle:.1f} |"
+                )
     return "\n".join(out)
 
 
@@ -329,7 +444,9 @@ def main():
     parser.add_argument("--seeds", type=int, default=10, help="number of fresh seeds")
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=METHODS)
     parser.add_argument("--out", default=str(Path(__file__).with_suffix(".csv")))
-    parser.add_argument("--smoke", action="store_true", help="two draws, two seeds, cheap methods: seconds")
+    parser.add_argument(
+        "--smoke", action="store_true", help="two draws, two seeds, cheap methods: seconds"
+    )
     parser.add_argument("--tables", metavar="CSV", help="print the tables of a results file")
     args = parser.parse_args()
     if args.tables:

@@ -3,14 +3,14 @@
     python docs/reproduction/biasadv_diagnosis.py --data digits --conflict 0.05
     python docs/reproduction/biasadv_diagnosis.py --figures
 
-All figures are on validation images and on the selection seeds: the test set of biasadv.py is not touched.
-The parts, in long format in biasadv_diagnosis.csv:
+All figures are on validation images and on the selection seeds: the test set of biasadv.py is not
+touched. The parts, in long format in biasadv_diagnosis.csv:
 
 attack      the nets of a plain fit (beta=0), attacked with growing radii
 saturation  the same nets after growing numbers of epochs: gradients of the two terms at the input
 control     validation accuracy with BiasAdv's attack and with three others of the same radius:
-            "colour" may only change the colour of the strokes (the oracle's cue), "noise" is a random
-            direction, "self" raises the model's own loss (plain adversarial training)
+            "colour" may only change the colour of the strokes (the oracle's cue), "noise" is a
+            random direction, "self" raises the model's own loss (plain adversarial training)
 grid        validation accuracy over radius and lam
 length      fewer and more epochs
 cnn         a small CNN instead of the perceptron
@@ -46,7 +46,17 @@ CONTROL_RADII = {"digits": (0.05, 0.1, 0.2, 0.4), "colour_mnist": (0.1, 0.4)}
 KINDS = ("biasadv", "colour", "self", "noise")
 SEEDS = (1000, 1001, 1002)
 SETTING = {"digits": {"lr": 5e-3, "max_epochs": 40}, "colour_mnist": {"lr": 5e-3, "max_epochs": 20}}
-COLUMNS = ("part", "data", "conflict", "variant", "relative_epsilon", "lam", "seed", "metric", "value")
+COLUMNS = (
+    "part",
+    "data",
+    "conflict",
+    "variant",
+    "relative_epsilon",
+    "lam",
+    "seed",
+    "metric",
+    "value",
+)
 
 
 @dataclass(frozen=True)
@@ -60,11 +70,15 @@ class Controlled(BiasAdv):
         model, biased = nets["model"].frozen(), nets["biased"].frozen()
         options = {"ball": self.ball, "n_steps": self.n_steps}
         if self.kind == "noise":
-            return (x + self.ball.project(1e6 * self.ball.direction(torch.randn_like(x)))).clamp(*self.clip)
+            return (x + self.ball.project(1e6 * self.ball.direction(torch.randn_like(x)))).clamp(
+                *self.clip
+            )
         if self.kind == "self":
             return ascend(lambda x: cross_entropy(model(x), y), x, clip=self.clip, **options)
         if self.kind == "colour":
-            strokes = x.sum(1, keepdim=True)  # proportional to the grey digit, as x is colour times digit
+            strokes = x.sum(
+                1, keepdim=True
+            )  # proportional to the grey digit, as x is colour times digit
             strokes = strokes / strokes.flatten(1).norm(dim=1).view(-1, 1, 1, 1)
 
             def recoloured(shift):
@@ -91,7 +105,18 @@ class ControlledClassifier(BiasAdvClassifier):
         return (*before, dataclasses.replace(last, steps=(*last.steps[:-1], self._attack)))
 
 
-def fit(data, train, seed, *, module=None, epochs=None, kind="biasadv", relative=0.1, norm="l2", **params):
+def fit(
+    data,
+    train,
+    seed,
+    *,
+    module=None,
+    epochs=None,
+    kind="biasadv",
+    relative=0.1,
+    norm="l2",
+    **params,
+):
     """Fitted BiasAdv on top of ERM; ``beta=0`` leaves the attack out."""
     shared = {**biasadv.module_of(data), "batch_size": biasadv.BATCH[data], **SETTING[data]}
     if module is not None:
@@ -103,7 +128,14 @@ def fit(data, train, seed, *, module=None, epochs=None, kind="biasadv", relative
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         estimator = ControlledClassifier(
-            base="erm", kind=kind, epsilon=epsilon, norm=norm, clip=(0, 1), random_state=seed, **shared, **params
+            base="erm",
+            kind=kind,
+            epsilon=epsilon,
+            norm=norm,
+            clip=(0, 1),
+            random_state=seed,
+            **shared,
+            **params,
         )
         return estimator.fit(train.data, train.target)
 
@@ -140,7 +172,9 @@ def attack_part(data, conflict, seed, emit):
                 plain = nets["biased"](x).argmax(1).numpy()
             for metric, value in {
                 "share of the change that is colour": (colour / energy).mean().item(),
-                "share of the change off the strokes": (((change**2) * (strokes < 1e-3)).sum((1, 2)) / energy)
+                "share of the change off the strokes": (
+                    ((change**2) * (strokes < 1e-3)).sum((1, 2)) / energy
+                )
                 .mean()
                 .item(),
                 "images with another nearest colour": (nearest != bias).mean(),
@@ -208,17 +242,47 @@ def length_part(data, conflict, seed, emit):
     for epochs in (longest // 4, longest, 3 * longest):
         for kind, beta in (("none", 0), ("biasadv", 0.25)):
             network = biasadv.module_of(data) | {"batch_size": 128}
-            estimator = fit(data, train, seed, module=network, epochs=epochs, relative=0.064, beta=beta, lam=0.25)
+            estimator = fit(
+                data,
+                train,
+                seed,
+                module=network,
+                epochs=epochs,
+                relative=0.064,
+                beta=beta,
+                lam=0.25,
+            )
             for metric, value in biasadv.scores(estimator, data, validation, "val").items():
-                emit("length", data, conflict, f"{kind}, {epochs} epochs", 0.064, 0.25, seed, metric, value)
+                emit(
+                    "length",
+                    data,
+                    conflict,
+                    f"{kind}, {epochs} epochs",
+                    0.064,
+                    0.25,
+                    seed,
+                    metric,
+                    value,
+                )
 
 
 def lff_part(data, conflict, seed, emit):
     """LfF; with BiasAdv's second term but radius 0 (x_adv = x, the weights alone); with its attack."""
     train, validation, _ = biasadv.load_data(data, conflict, seed)
-    for variant, relative, beta in (("lff", "", 0.0), ("radius 0", 0.0, 0.5), ("biasadv-lff", 0.1, 0.5)):
-        config = SETTING[data] | {"relative_epsilon": relative or 0.0, "norm": "l2", "lam": 0.25, "beta": beta}
-        estimator = biasadv.make("biasadv-lff", data, config, train.data, seed).fit(train.data, train.target)
+    for variant, relative, beta in (
+        ("lff", "", 0.0),
+        ("radius 0", 0.0, 0.5),
+        ("biasadv-lff", 0.1, 0.5),
+    ):
+        config = SETTING[data] | {
+            "relative_epsilon": relative or 0.0,
+            "norm": "l2",
+            "lam": 0.25,
+            "beta": beta,
+        }
+        estimator = biasadv.make("biasadv-lff", data, config, train.data, seed).fit(
+            train.data, train.target
+        )
         values = biasadv.scores(estimator, data, validation, "val")
         easy = train.bias_labels == train.target
         values["weight W, aligned"] = estimator.sample_difficulty_[easy].mean()
@@ -237,7 +301,17 @@ def strong_part(data, conflict, seed, emit):
             options = {"relative": 0.639, "beta": beta, "lam": 1.0}
             estimator = fit(data, train, seed, module=rates, epochs=epochs, kind=name, **options)
             for metric, value in biasadv.scores(estimator, data, validation, "val").items():
-                emit("strong", data, conflict, f"{kind}, {epochs} epochs", 0.639, 1.0, seed, metric, value)
+                emit(
+                    "strong",
+                    data,
+                    conflict,
+                    f"{kind}, {epochs} epochs",
+                    0.639,
+                    1.0,
+                    seed,
+                    metric,
+                    value,
+                )
 
 
 def network_part(data, conflict, seed, emit):
@@ -245,10 +319,22 @@ def network_part(data, conflict, seed, emit):
     train, validation, _ = biasadv.load_data(data, conflict, seed)
     cnn = {"module": "simple_cnn", "net_params": {"module__width": 8}}
     cnn["max_epochs"] = {"digits": 40, "colour_mnist": 15}[data]
-    for kind, relative, beta in (("none", "", 0), ("biasadv", 0.05, 0.5), ("biasadv", 0.2, 0.5), ("colour", 0.4, 0.5)):
+    for kind, relative, beta in (
+        ("none", "", 0),
+        ("biasadv", 0.05, 0.5),
+        ("biasadv", 0.2, 0.5),
+        ("colour", 0.4, 0.5),
+    ):
         size = {"relative": relative} if relative else {}
         estimator = fit(
-            data, train, seed, module=cnn, kind=kind.replace("none", "biasadv"), beta=beta, lam=0.25, **size
+            data,
+            train,
+            seed,
+            module=cnn,
+            kind=kind.replace("none", "biasadv"),
+            beta=beta,
+            lam=0.25,
+            **size,
         )
         for metric, value in biasadv.scores(estimator, data, validation, "val").items():
             emit("cnn", data, conflict, kind, relative, 0.25, seed, metric, value)
@@ -268,7 +354,9 @@ PARTS = {
 
 def run(path, data, conflict, parts, seeds):
     """Append the rows of the parts that the file does not have yet."""
-    have = {(r["part"], r["data"], float(r["conflict"]), r["seed"]) for r in biasadv.read_rows(path)}
+    have = {
+        (r["part"], r["data"], float(r["conflict"]), r["seed"]) for r in biasadv.read_rows(path)
+    }
     for seed in seeds:
         for part in parts:
             if (part, data, conflict, str(seed)) in have:
@@ -309,7 +397,9 @@ def figures(diagnosis, results):
 def gains_figure(plt, rows):
     """Paired differences with intervals."""
     labels, means, halves = [], [], []
-    settings = list(dict.fromkeys((r["data"], float(r["conflict"])) for r in rows if r["stage"] == "report"))
+    settings = list(
+        dict.fromkeys((r["data"], float(r["conflict"])) for r in rows if r["stage"] == "report")
+    )
     for data, conflict in sorted(settings, reverse=True):
         for base in ("lff", "jtt", "erm"):
             gains = biasadv.gains_of(rows, data, conflict, base, "test_mean")
@@ -320,14 +410,16 @@ def gains_figure(plt, rows):
                 halves.append(half)
     figure, axis = plt.subplots(figsize=(6.4, 0.5 + 0.27 * len(labels)), layout="constrained")
     colours = [
-        "#1b6ca8" if m - h > 0 else "#b03a2e" if m + h < 0 else "#808080" for m, h in zip(means, halves, strict=True)
+        "#1b6ca8" if m - h > 0 else "#b03a2e" if m + h < 0 else "#808080"
+        for m, h in zip(means, halves, strict=True)
     ]
     for i, (mean, half, colour) in enumerate(zip(means, halves, colours, strict=True)):
         axis.errorbar(mean, i, xerr=half, fmt="o", color=colour, capsize=3, ms=5)
     axis.set_yticks(range(len(labels)), labels)
     axis.axvline(0, color="black", lw=0.8)
     axis.set_xlabel(
-        "BiasAdv minus its base, points of unbiased test accuracy\n(mean and 95 % interval over paired seeds)"
+        "BiasAdv minus its base, points of unbiased test accuracy\n(mean and 95 % interval over "
+        "paired seeds)"
     )
     axis.spines[["top", "right"]].set_visible(False)
     figure.savefig(HERE / "biasadv_gains.png", dpi=110)
@@ -335,9 +427,18 @@ def gains_figure(plt, rows):
 
 def attack_figure(plt, rows):
     """What the attack changes, and accuracy against its radius."""
-    data = [d for d in ("digits", "colour_mnist") if any(r["data"] == d and r["part"] == "control" for r in rows)]
+    data = [
+        d
+        for d in ("digits", "colour_mnist")
+        if any(r["data"] == d and r["part"] == "control" for r in rows)
+    ]
     figure, axes = plt.subplots(
-        2, len(data), figsize=(4.6 * len(data), 6.2), layout="constrained", squeeze=False, sharex=True
+        2,
+        len(data),
+        figsize=(4.6 * len(data), 6.2),
+        layout="constrained",
+        squeeze=False,
+        sharex=True,
     )
     for column, name in zip(axes.T, data, strict=True):
         here = [r for r in rows if r["data"] == name and float(r["conflict"]) == 0.05]
@@ -347,9 +448,14 @@ def attack_figure(plt, rows):
             ("share of the change that is colour", "^:"),
             ("model is right, on x_adv", "x-"),
         ):
-            values = [mean_of(here, part="attack", lam=0.5, relative_epsilon=r, metric=metric) for r in RADII]
+            values = [
+                mean_of(here, part="attack", lam=0.5, relative_epsilon=r, metric=metric)
+                for r in RADII
+            ]
             column[0].plot(RADII, values, style, label=metric)
-        column[0].set(title=f"{name}, 5 % conflicting: the attack (lam .5)", ylim=(-0.03, 1.03), xscale="log")
+        column[0].set(
+            title=f"{name}, 5 % conflicting: the attack (lam .5)", ylim=(-0.03, 1.03), xscale="log"
+        )
         for kind, style, label in (
             ("biasadv", "o-", "BiasAdv's attack"),
             ("colour", "s--", "may change colour only (oracle)"),
@@ -362,12 +468,16 @@ def attack_figure(plt, rows):
                 if not np.isnan(mean_of(here, part="control", variant=kind, relative_epsilon=r))
             ]
             values = [
-                100 * mean_of(here, part="control", variant=kind, relative_epsilon=r, metric="val_mean") for r in radii
+                100
+                * mean_of(here, part="control", variant=kind, relative_epsilon=r, metric="val_mean")
+                for r in radii
             ]
             column[1].plot(radii, values, style, label=label)
         plain = 100 * mean_of(here, part="control", variant="none", metric="val_mean")
         column[1].axhline(plain, color="black", lw=0.8, label="no attack (ERM)")
-        column[1].set(xlabel="radius / mean L2 norm of an image", title="unbiased validation accuracy, %")
+        column[1].set(
+            xlabel="radius / mean L2 norm of an image", title="unbiased validation accuracy, %"
+        )
     for axis in axes.flat:
         axis.set_xticks(RADII, RADII)
         axis.minorticks_off()
@@ -385,7 +495,9 @@ def main():
     parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS)
     parser.add_argument("--out", default=str(HERE / "biasadv_diagnosis.csv"))
     parser.add_argument("--results", default=str(HERE / "biasadv.csv"))
-    parser.add_argument("--figures", action="store_true", help="draw the two figures from the files")
+    parser.add_argument(
+        "--figures", action="store_true", help="draw the two figures from the files"
+    )
     args = parser.parse_args()
     if args.figures:
         figures(args.out, args.results)

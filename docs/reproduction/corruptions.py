@@ -4,10 +4,10 @@
     python docs/reproduction/corruptions.py --data colour_mnist_cnn --conflict 0.01
     python docs/reproduction/corruptions.py --tables --figure
 
-Settings are those that docs/reproduction/biasadv.py selected on validation images for a perceptron on Coloured MNIST,
-used again for a small CNN ("colour_mnist_cnn"), or the paper's ("bar"); nothing is chosen here. Rows that the output
-file has are skipped, so that a run can be interrupted. The data are read from the folder named by
-SKLEARN_DEBIAS_DATA.
+Settings are those that docs/reproduction/biasadv.py selected on validation images for a perceptron
+on Coloured MNIST, used again for a small CNN ("colour_mnist_cnn"), or the paper's ("bar"); nothing
+is chosen here. Rows that the output file has are skipped, so that a run can be interrupted. The
+data are read from the folder named by SKLEARN_DEBIAS_DATA.
 """
 
 import argparse
@@ -31,7 +31,12 @@ from biasadv import draw, interval, make, mnist, read_rows, selected, table_head
 
 HERE = Path(__file__)
 SELECTED = HERE.with_name("biasadv.csv")
-METHODS = {"erm": "ERM", "lff": "LfF", "lff-matched": "LfF, BiasAdv's settings", "biasadv-lff": "BiasAdv-LfF"}
+METHODS = {
+    "erm": "ERM",
+    "lff": "LfF",
+    "lff-matched": "LfF, BiasAdv's settings",
+    "biasadv-lff": "BiasAdv-LfF",
+}
 CORRUPTIONS = ("clean", *corruption_names("biasadv"))
 IDENTITY = ("data", "conflict", "method", "seed", "corruption")
 COLUMNS = (*IDENTITY, "n", "average", "conflicting", "aligned", "seconds")
@@ -44,7 +49,10 @@ def bar_images(seed, side=32, n_moved=94):
     """BAR at 32 pixels, averaged from 64: 94 conflicting images in training, a fixed half of the others as test set."""
     pack = read_bar(data_folder(), kind="images")
     sealed = np.random.default_rng(2026)
-    aligned, conflicting = sealed.permutation(len(pack.train.target)), sealed.permutation(len(pack.test.target))
+    aligned, conflicting = (
+        sealed.permutation(len(pack.train.target)),
+        sealed.permutation(len(pack.test.target)),
+    )
     test = (aligned[:200], conflicting[:327])
     train = (aligned[200:], np.random.default_rng(seed).permutation(conflicting[327:])[:n_moved])
     return [_images(pack, rows, side) for rows in (train, test)]
@@ -56,7 +64,10 @@ def _images(pack, rows, side):
     data = np.concatenate([part.data[chosen] for part, chosen in both])
     k = data.shape[-1] // side
     data = data.reshape(len(data), 3, side, k, side, k).mean((3, 5), dtype=np.float32) / 255
-    return Bunch(data=data, **{key: np.concatenate([s[key][r] for s, r in both]) for key in ("target", "bias_labels")})
+    return Bunch(
+        data=data,
+        **{key: np.concatenate([s[key][r] for s, r in both]) for key in ("target", "bias_labels")},
+    )
 
 
 def load(data, conflict, seed):
@@ -82,8 +93,19 @@ def estimator(method, data, conflict, X, seed):
         if method == "biasadv-lff":
             return ours
         base = {"erm": ERMClassifier, "lff": LfFClassifier}[method]()
-        shared = ("module", "net_params", "max_epochs", "batch_size", "lr", "weight_decay", "lr_schedule", "augment")
-        return base.set_params(**{k: getattr(ours, k) for k in shared}, random_state=seed, device="cpu")
+        shared = (
+            "module",
+            "net_params",
+            "max_epochs",
+            "batch_size",
+            "lr",
+            "weight_decay",
+            "lr_schedule",
+            "augment",
+        )
+        return base.set_params(
+            **{k: getattr(ours, k) for k in shared}, random_state=seed, device="cpu"
+        )
     chosen_by, name = ("biasadv-lff", "lff") if method == "lff-matched" else (method, method)
     best, _ = selected(read_rows(SELECTED), "colour_mnist", conflict, chosen_by)
     overrides = CNN if data.endswith("cnn") else {}
@@ -97,21 +119,39 @@ def methods_of(data):
 
 def run(path, data, conflict, seeds):
     """Fit, predict every corrupted copy of the test set, append rows."""
-    done = {tuple(row[k] for k in IDENTITY[:4]) for row in read_rows(path) if row["corruption"] == CORRUPTIONS[-1]}
+    done = {
+        tuple(row[k] for k in IDENTITY[:4])
+        for row in read_rows(path)
+        if row["corruption"] == CORRUPTIONS[-1]
+    }
     for seed in seeds:
         for method in methods_of(data):
-            identity = {"data": data, "conflict": str(conflict), "method": method, "seed": str(seed)}
+            identity = {
+                "data": data,
+                "conflict": str(conflict),
+                "method": method,
+                "seed": str(seed),
+            }
             if tuple(identity.values()) in done:
                 continue
             train, test = load(data, conflict, seed)
             start = time.process_time()
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                fitted = estimator(method, data, conflict, train.data, seed).fit(train.data, train.target)
+                fitted = estimator(method, data, conflict, train.data, seed).fit(
+                    train.data, train.target
+                )
             seconds = f"{time.process_time() - start:.1f}"
-            rows = [identity | {"seconds": seconds} | scores(fitted, data, test, name) for name in CORRUPTIONS]
+            rows = [
+                identity | {"seconds": seconds} | scores(fitted, data, test, name)
+                for name in CORRUPTIONS
+            ]
             append(path, rows)
-            print(*identity.values(), *(f"{r['corruption']} {r['average']}/{r['conflicting']}" for r in rows), seconds)
+            print(
+                *identity.values(),
+                *(f"{r['corruption']} {r['average']}/{r['conflicting']}" for r in rows),
+                seconds,
+            )
             sys.stdout.flush()
 
 
@@ -120,7 +160,11 @@ def scores(fitted, data, test, corruption):
     right = fitted.predict(corrupted(data, corruption)) == test.target
     conflicting = test.bias_labels == 1 if data == "bar" else test.bias_labels != test.target
     parts = {"average": right, "conflicting": right[conflicting], "aligned": right[~conflicting]}
-    return {"corruption": corruption, "n": len(right), **{k: f"{v.mean():.4f}" for k, v in parts.items()}}
+    return {
+        "corruption": corruption,
+        "n": len(right),
+        **{k: f"{v.mean():.4f}" for k, v in parts.items()},
+    }
 
 
 def append(path, rows):
@@ -133,7 +177,8 @@ def append(path, rows):
         writer.writerows(rows)
 
 
-# Tables and figure ----------------------------------------------------------------------------------------
+# Tables and figure
+# ----------------------------------------------------------------------------------------
 
 
 def finished(rows, least=3):
@@ -141,7 +186,9 @@ def finished(rows, least=3):
     kept = []
     for data, conflict in SETTINGS:
         found = [r for r in rows if (r["data"], float(r["conflict"])) == (data, conflict)]
-        seeds = set.intersection(*({r["seed"] for r in found if r["method"] == m} for m in methods_of(data)))
+        seeds = set.intersection(
+            *({r["seed"] for r in found if r["method"] == m} for m in methods_of(data))
+        )
         kept += [r for r in found if r["seed"] in seeds and len(seeds) >= least]
     return kept
 
@@ -183,11 +230,21 @@ def tables(rows):
         for corruption in (*CORRUPTIONS, "mean"):
             cells = []
             for method in used:
-                pair = (values(rows, data, conflict, method, corruption, c) for c in ("average", "conflicting"))
-                cells.append(" / ".join("{:.1f} ± {:.1f}".format(*interval(list(v.values()))) for v in pair))
+                pair = (
+                    values(rows, data, conflict, method, corruption, c)
+                    for c in ("average", "conflicting")
+                )
+                cells.append(
+                    " / ".join("{:.1f} ± {:.1f}".format(*interval(list(v.values()))) for v in pair)
+                )
             label = "mean of the eight" if corruption == "mean" else corruption
             out.append(f"| {label} | {' | '.join(cells)} |")
-    out += ["", *table_head("data", "BiasAdv-LfF against", "clean", "mean of the eight", "lost to the eight", "won")]
+    out += [
+        "",
+        *table_head(
+            "data", "BiasAdv-LfF against", "clean", "mean of the eight", "lost to the eight", "won"
+        ),
+    ]
     for data, conflict in SETTINGS:
         for against in methods_of(data)[:-1]:
             line = comparison(rows, data, conflict, against)
@@ -202,7 +259,9 @@ def comparison(rows, data, conflict, against):
     cells = [differences(rows, *settings, name, "conflicting", drop) for name, drop in asked]
     if not cells[0]:
         return None
-    won = sum(np.mean(differences(rows, *settings, name, "conflicting")) > 0 for name in CORRUPTIONS[1:])
+    won = sum(
+        np.mean(differences(rows, *settings, name, "conflicting")) > 0 for name in CORRUPTIONS[1:]
+    )
     shown = []
     for cell in cells:
         mean, half = interval(cell)
@@ -216,25 +275,37 @@ def figure(rows, path):
     import matplotlib.pyplot as plt
 
     shown = [s for s in SETTINGS if values(rows, *s, "biasadv-lff", "clean", "average")]
-    fig, axes = plt.subplots(1, len(shown), figsize=(4.2 * len(shown), 4.2), layout="constrained", sharey=True)
+    fig, axes = plt.subplots(
+        1, len(shown), figsize=(4.2 * len(shown), 4.2), layout="constrained", sharey=True
+    )
     order = (*CORRUPTIONS, "mean")
     for ax, (data, conflict) in zip(np.atleast_1d(axes), shown, strict=True):
         used = methods_of(data)
         for i, method in enumerate(used):
-            means = [interval(list(values(rows, data, conflict, method, c, "conflicting").values())) for c in order]
+            means = [
+                interval(list(values(rows, data, conflict, method, c, "conflicting").values()))
+                for c in order
+            ]
             mean, half = np.array(means).T
             places = np.arange(len(order)) + 0.18 * (i - (len(used) - 1) / 2)
             color = f"C{list(METHODS).index(method)}"
-            ax.errorbar(mean, places, xerr=half, fmt="o", ms=4, lw=1.2, color=color, label=METHODS[method])
+            ax.errorbar(
+                mean, places, xerr=half, fmt="o", ms=4, lw=1.2, color=color, label=METHODS[method]
+            )
         name = {"colour_mnist": "perceptron", "colour_mnist_cnn": "small CNN"}.get(data, data)
-        ax.set(xlabel="conflicting accuracy (%)", title=f"{name}, {conflict:.0%} conflicting in training")
+        ax.set(
+            xlabel="conflicting accuracy (%)",
+            title=f"{name}, {conflict:.0%} conflicting in training",
+        )
         ax.set_yticks(range(len(order)), [name.replace("_", " ") for name in order])
         ax.axhline(0.5, color="0.8", lw=0.8)
         ax.axhline(len(order) - 1.5, color="0.8", lw=0.8)
         ax.grid(axis="x", color="0.92")
     first = np.atleast_1d(axes)[0]
     first.invert_yaxis()
-    fig.legend(*first.get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False)
+    fig.legend(
+        *first.get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False
+    )
     fig.savefig(path, dpi=110)
 
 
@@ -245,7 +316,9 @@ def main():
     parser.add_argument("--conflict", type=float, choices=(0.01, 0.05), default=0.05)
     parser.add_argument("--seeds", type=int, default=3, help="number of seeds, from 0")
     parser.add_argument("--out", default=str(HERE.with_suffix(".csv")))
-    parser.add_argument("--tables", action="store_true", help="print the tables of the results file")
+    parser.add_argument(
+        "--tables", action="store_true", help="print the tables of the results file"
+    )
     parser.add_argument("--figure", action="store_true", help="draw the figure of the results file")
     args = parser.parse_args()
     torch.set_num_threads(1)

@@ -5,10 +5,11 @@
     python docs/reproduction/dhat.py --tables
     python docs/reproduction/dhat.py --data fashion --smoke --out /tmp/smoke.csv
 
-Every method gets the same learning rates to choose from; the choice is made on a seed of its own by the PGD-10
-accuracy on validation images, and only the fits of fresh seeds see the test images. Rows that the output file
-already has are skipped, so that a run can be interrupted. The images are read from the folder named by
-SKLEARN_DEBIAS_DATA: Fashion-MNIST, and a CIFAR-10 that has been through JPEG (a shift of CIFAR-10).
+Every method gets the same learning rates to choose from; the choice is made on a seed of its own by
+the PGD-10 accuracy on validation images, and only the fits of fresh seeds see the test images. Rows
+that the output file already has are skipped, so that a run can be interrupted. The images are read
+from the folder named by SKLEARN_DEBIAS_DATA: Fashion-MNIST, and a CIFAR-10 that has been through
+JPEG (a shift of CIFAR-10).
 """
 
 import argparse
@@ -28,7 +29,12 @@ from PIL import Image
 from scipy import stats
 from torch import nn
 
-from sklearn_debias import AdversarialTrainingClassifier, DHATClassifier, ERMClassifier, UIATClassifier
+from sklearn_debias import (
+    AdversarialTrainingClassifier,
+    DHATClassifier,
+    ERMClassifier,
+    UIATClassifier,
+)
 from sklearn_debias.datasets import data_folder
 from sklearn_debias.exceptions import DebiasWarning, DivergedError
 from sklearn_debias.robustness import robust_accuracy_score
@@ -41,7 +47,9 @@ RADIUS = {"fashion": 0.1, "cifar10": 8 / 255, "cifar10-4": 4 / 255}
 CONSTANT = 15  # percent of clean accuracy: less is one class for all
 SWEEP = (0.25, 0.5, 0.75, 1.0, 1.5, 2.0)  # times the radius
 READINGS = {
-    f"dhat {dhlr}/{floe}": {"dhlr": dhlr, "floe": floe} for dhlr in ("code", "paper") for floe in ("code", "paper")
+    f"dhat {dhlr}/{floe}": {"dhlr": dhlr, "floe": floe}
+    for dhlr in ("code", "paper")
+    for floe in ("code", "paper")
 }
 VARIANTS = (
     "dhat integrated gradients",
@@ -54,8 +62,8 @@ VARIANTS = (
     "dhat batchnorm",
 )
 METHODS = ("plain", "pgd-at", "trades", "uiat", *READINGS)
-COLUMNS = ("stage", "data", "method", "lr", "seed", "val_pgd10", "clean", "fgsm", "pgd10", "pgd20", "cw", "auto_pgd20",
-           "auto", "train_pgd10", "sweep", "terms", "seconds", "failed")  # fmt: skip
+COLUMNS = ("stage", "data", "method", "lr", "seed", "val_pgd10", "clean", "fgsm", "pgd10", "pgd20",
+           "cw", "auto_pgd20", "auto", "train_pgd10", "sweep", "terms", "seconds", "failed")  # fmt: skip
 
 
 def small_cnn(in_channels, n_features, n_classes, batch_norm=False):
@@ -99,7 +107,9 @@ def cifar10():
     with np.load(Path(data_folder()) / "cifar10_jpeg_12k.npz", allow_pickle=False) as pack:
         raw, offsets, y = pack["data"].tobytes(), pack["off"], pack["y"]
         split = pack["split"]
-    images = [np.asarray(Image.open(io.BytesIO(raw[a:b])).convert("RGB")) for a, b in pairwise(offsets)]
+    images = [
+        np.asarray(Image.open(io.BytesIO(raw[a:b])).convert("RGB")) for a, b in pairwise(offsets)
+    ]
     X = np.stack(images).transpose(0, 3, 1, 2)
     rng = np.random.default_rng(2026)  # the pack is sorted by class
     order = np.concatenate([rng.permutation(np.flatnonzero(split == part)) for part in (0, 1)])
@@ -124,15 +134,27 @@ def nowhere(X, labels):
 def build(method, data, lr, epochs, seed, batch_size=64):
     """The estimator of a method."""
     module = partial(small_cnn, batch_norm=True) if method.endswith("batchnorm") else small_cnn
-    shared = {"module": module, "lr": lr, "max_epochs": epochs, "batch_size": batch_size, "random_state": seed}
+    shared = {
+        "module": module,
+        "lr": lr,
+        "max_epochs": epochs,
+        "batch_size": batch_size,
+        "random_state": seed,
+    }
     if method == "plain":
         return ERMClassifier(
-            **shared, optimizer="sgd", net_params={"optimizer__momentum": 0.9}, weight_decay=5e-4, lr_schedule="drops"
+            **shared,
+            optimizer="sgd",
+            net_params={"optimizer__momentum": 0.9},
+            weight_decay=5e-4,
+            lr_schedule="drops",
         )
     radius = RADIUS[data]
     attack = {"epsilon": radius, "step_size": radius / 3, "n_steps": 5}
     if method in ("pgd-at", "trades", "pgd-at batchnorm"):
-        return AdversarialTrainingClassifier(**shared, **attack, loss="trades" if method == "trades" else "ce")
+        return AdversarialTrainingClassifier(
+            **shared, **attack, loss="trades" if method == "trades" else "ce"
+        )
     attack["inverse_epsilon"] = radius / 2
     if method == "uiat":
         return UIATClassifier(**shared, **attack)
@@ -154,7 +176,9 @@ def build(method, data, lr, epochs, seed, batch_size=64):
 def judge(model, X, y, attack, epsilon):
     """Robust accuracy in percent."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DebiasWarning)  # a collapsed fit has no gradients; its row shows it
+        warnings.simplefilter(
+            "ignore", DebiasWarning
+        )  # a collapsed fit has no gradients; its row shows it
         return 100 * robust_accuracy_score(model, X, y, attack=attack, epsilon=epsilon)
 
 
@@ -180,7 +204,12 @@ def run(stage, data, method, lr, seed, smoke):
     few = [part[:N_AUTO] for part in test]
     row |= {
         name: judge(model, *test, attack, radius)
-        for name, attack in {"fgsm": "fgsm", "pgd10": "pgd-10", "pgd20": "pgd-20", "cw": "cw"}.items()
+        for name, attack in {
+            "fgsm": "fgsm",
+            "pgd10": "pgd-10",
+            "pgd20": "pgd-20",
+            "cw": "cw",
+        }.items()
     }
     row |= {
         "clean": 100 * model.score(*test),
@@ -205,7 +234,9 @@ def chosen_rates(rows, data):
 def experiment(data, out, seeds, smoke, methods):
     """All rows of a data set, skipping those that are there."""
     rates = RATES[:1] if smoke else RATES
-    selected_on = "cifar10" if data == "cifar10-4" else data  # the smaller radius takes the rates of the larger
+    selected_on = (
+        "cifar10" if data == "cifar10-4" else data
+    )  # the smaller radius takes the rates of the larger
     for lr in rates:
         for method in METHODS:
             append(out, "select", selected_on, method, lr, SELECTION_SEED, smoke)
@@ -214,7 +245,15 @@ def experiment(data, out, seeds, smoke, methods):
         for seed in seeds:
             for method in group:
                 if method in methods:
-                    append(out, "test", data, method, best.get(method, best["dhat code/code"]), seed, smoke)
+                    append(
+                        out,
+                        "test",
+                        data,
+                        method,
+                        best.get(method, best["dhat code/code"]),
+                        seed,
+                        smoke,
+                    )
 
 
 def append(out, stage, data, method, lr, seed, smoke):
@@ -223,7 +262,10 @@ def append(out, stage, data, method, lr, seed, smoke):
     done = set()
     if out.exists():
         with out.open(newline="") as file:
-            done = {(r["stage"], r["data"], r["method"], str(float(r["lr"])), r["seed"]) for r in csv.DictReader(file)}
+            done = {
+                (r["stage"], r["data"], r["method"], str(float(r["lr"])), r["seed"])
+                for r in csv.DictReader(file)
+            }
     if key in done:
         return
     row = run(stage, data, method, lr, seed, smoke)
@@ -232,7 +274,9 @@ def append(out, stage, data, method, lr, seed, smoke):
         writer = csv.DictWriter(file, COLUMNS)
         if new:
             writer.writeheader()
-        writer.writerow({k: f"{v:.4f}" if isinstance(v, float) and k != "lr" else v for k, v in row.items()})
+        writer.writerow(
+            {k: f"{v:.4f}" if isinstance(v, float) and k != "lr" else v for k, v in row.items()}
+        )
     print({k: v for k, v in row.items() if k not in ("sweep", "terms")}, flush=True)
 
 
@@ -240,14 +284,20 @@ def interval(values):
     """Mean and half the width of the 95 % t interval over seeds."""
     values = np.asarray(values, dtype=float)
     half = (
-        stats.t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values)) if len(values) > 1 else np.nan
+        stats.t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values))
+        if len(values) > 1
+        else np.nan
     )
     return values.mean(), half
 
 
 def cell(values):
     """Mean and 95 % interval, or the one value there is."""
-    return "{:.1f} ± {:.1f}".format(*interval(values)) if len(values) > 1 else "".join(f"{v:.1f}" for v in values)
+    return (
+        "{:.1f} ± {:.1f}".format(*interval(values))
+        if len(values) > 1
+        else "".join(f"{v:.1f}" for v in values)
+    )
 
 
 def row_of(name, values):
@@ -269,7 +319,10 @@ def tables(out):
     tested["gap"] = tested["train_pgd10"] - tested["pgd10"]
     for data, title in DATA.items():
         own = tested[tested["data"] == data]
-        kept = {method: own[own["method"] == method].set_index("seed") for method in (*METHODS, *VARIANTS)}
+        kept = {
+            method: own[own["method"] == method].set_index("seed")
+            for method in (*METHODS, *VARIANTS)
+        }
         kept = {method: fits for method, fits in kept.items() if len(fits)}
         print(f"\n**{title}**\n\n{header('method', 'seeds', 'constant', 'diverged', *MEASURES)}")
         for method, fits in kept.items():
@@ -279,12 +332,18 @@ def tables(out):
         print(f"\n{header('minus PGD-AT, paired by seed', *COMPARED)}")
         for method, fits in kept.items():
             if not method.startswith("pgd-at"):
-                differences(method, fits, kept["pgd-at batchnorm" if method.endswith("batchnorm") else "pgd-at"])
+                differences(
+                    method,
+                    fits,
+                    kept["pgd-at batchnorm" if method.endswith("batchnorm") else "pgd-at"],
+                )
         if "dhat dhlr only" in kept:
             print(f"\n{header('minus DHAT code/code, paired by seed', *COMPARED)}")
             for method in (m for m in VARIANTS if not m.endswith("batchnorm")):
                 differences(method, kept[method], kept["dhat code/code"])
-        print(f"\n{header('what stronger attacks find', 'cw minus pgd20', 'auto minus auto_pgd20')}")
+        print(
+            f"\n{header('what stronger attacks find', 'cw minus pgd20', 'auto minus auto_pgd20')}"
+        )
         for method, fits in kept.items():
             print(row_of(method, [fits["cw"] - fits["pgd20"], fits["auto"] - fits["auto_pgd20"]]))
     figure(tested)
@@ -307,15 +366,30 @@ def figure(tested):
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    shown = ["plain", "pgd-at", "trades", "uiat", "dhat code/code", "dhat paper/code", "dhat weights .1"]
+    shown = [
+        "plain",
+        "pgd-at",
+        "trades",
+        "uiat",
+        "dhat code/code",
+        "dhat paper/code",
+        "dhat weights .1",
+    ]
     names = ["fashion", "cifar10-4"]  # at 8/255 next to nothing trained
-    fig, axes = plt.subplots(1, len(names), figsize=(5 * len(names), 3.6), squeeze=False, layout="constrained")
+    fig, axes = plt.subplots(
+        1, len(names), figsize=(5 * len(names), 3.6), squeeze=False, layout="constrained"
+    )
     for ax, data in zip(axes[0], names, strict=True):
         for i, method in enumerate(shown):
-            own = tested[(tested["data"] == data) & (tested["method"] == method) & tested["failed"].isna()]
+            own = tested[
+                (tested["data"] == data) & (tested["method"] == method) & tested["failed"].isna()
+            ]
             if len(own):
                 curves = np.array(
-                    [[clean, *json.loads(sweep)] for clean, sweep in zip(own["clean"], own["sweep"], strict=True)]
+                    [
+                        [clean, *json.loads(sweep)]
+                        for clean, sweep in zip(own["clean"], own["sweep"], strict=True)
+                    ]
                 )
                 ax.plot(
                     [0, *(np.array(SWEEP) * RADIUS[data])],
@@ -333,7 +407,9 @@ def figure(tested):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--data", choices=sorted(RADIUS))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--methods", nargs="+", default=[*METHODS, *VARIANTS])

@@ -3,10 +3,11 @@
     python docs/reproduction/meta_iada.py --scenarios "cifar lt100" "cifar flip2 40"
     python docs/reproduction/meta_iada.py --tables --figures
 
-Every method gets the same number of configurations. The one with the best accuracy on balanced, clean validation
-rows, on a seed of its own, is then fitted on fresh seeds; only those fits see the test set. Methods without a meta
-set train on the meta rows as well. Rows that the output file has are skipped. The data are read from the folder named
-by SKLEARN_DEBIAS_DATA; embeddings of the CIFAR pictures are computed once (some minutes) and kept in --cache.
+Every method gets the same number of configurations. The one with the best accuracy on balanced,
+clean validation rows, on a seed of its own, is then fitted on fresh seeds; only those fits see the
+test set. Methods without a meta set train on the meta rows as well. Rows that the output file has
+are skipped. The data are read from the folder named by SKLEARN_DEBIAS_DATA; embeddings of the CIFAR
+pictures are computed once (some minutes) and kept in --cache.
 """
 
 import argparse
@@ -66,7 +67,9 @@ COLUMNS = (
     "seconds",
 )
 PER_CLASS = 10  # meta rows
-N_FEATURES = 64  # principal components of the embeddings; as many features as the paper's ResNet-32 has
+N_FEATURES = (
+    64  # principal components of the embeddings; as many features as the paper's ResNet-32 has
+)
 SCENARIOS = {
     "cifar lt100": ("cifar", "lt", 100),
     "cifar lt10": ("cifar", "lt", 10),
@@ -90,7 +93,11 @@ METHODS = (
     "meta-iada",
     "group dro",
 )
-META = {"metasaug": sd.MetaSAugClassifier, "mw-net": sd.MetaWeightNetClassifier, "meta-iada": sd.MetaIADAClassifier}
+META = {
+    "metasaug": sd.MetaSAugClassifier,
+    "mw-net": sd.MetaWeightNetClassifier,
+    "meta-iada": sd.MetaIADAClassifier,
+}
 ABLATION = {"no G": {"alpha": 0.0}, "no R": {"epsilon": 0.0}, "no F": {"beta": 0.0}}
 REACH = (1.0, 0.3, 0.1, 0.03)  # of the diagnosis
 MORE = "meta rows in training too"  # a meta-learner that trains on these as the other methods do
@@ -107,7 +114,8 @@ DRAWS = {"cifar": 6, "bar": 6, "fashion": 4, "mnist": 6}
 SEEDS = {"cifar": 5, "bar": 5, "fashion": 3, "mnist": 5}
 
 
-# Data: training and meta rows are drawn anew for each seed; the test set stays as it is --------------------
+# Data: training and meta rows are drawn anew for each seed; the test set stays as it is
+# --------------------
 
 
 def load_data(scenario, seed, cache):
@@ -129,15 +137,24 @@ def load_data(scenario, seed, cache):
         rows = rest[long_tail_indices(y[rest], level, random_state=seed)]
         labels = y[rows]
     else:
-        rows = rest[balanced_indices(y[rest], per_cell=300 if data == "cifar" else 200, random_state=seed)]
+        rows = rest[
+            balanced_indices(y[rest], per_cell=300 if data == "cifar" else 200, random_state=seed)
+        ]
         labels = flip_labels(y[rows], level, kind=kind, random_state=seed)
-    parts = {name: part(x, y, chosen) for name, chosen in (("meta", meta), ("validation", validation), ("test", test))}
-    return Bunch(train=Bunch(data=x[rows], target=labels, wrong=labels != y[rows], bias_labels=None), **parts)
+    parts = {
+        name: part(x, y, chosen)
+        for name, chosen in (("meta", meta), ("validation", validation), ("test", test))
+    }
+    return Bunch(
+        train=Bunch(data=x[rows], target=labels, wrong=labels != y[rows], bias_labels=None), **parts
+    )
 
 
 def part(x, y, rows, bias_labels=None):
     """Some rows as a set."""
-    return Bunch(data=x[rows], target=y[rows], bias_labels=None if bias_labels is None else bias_labels[rows])
+    return Bunch(
+        data=x[rows], target=y[rows], bias_labels=None if bias_labels is None else bias_labels[rows]
+    )
 
 
 @functools.cache
@@ -150,7 +167,9 @@ def cifar(cache):
     order = np.argsort(pack["split"], kind="stable")
     n_train = int((pack["split"] == 0).sum())
     x, y = pack["x"][order].astype(np.float32), pack["y"][order].astype(np.int64)
-    reduce = make_pipeline(StandardScaler(), PCA(N_FEATURES, whiten=True, random_state=0)).fit(x[:n_train])
+    reduce = make_pipeline(StandardScaler(), PCA(N_FEATURES, whiten=True, random_state=0)).fit(
+        x[:n_train]
+    )
     return reduce.transform(x).astype(np.float32), y, n_train
 
 
@@ -163,7 +182,10 @@ def embed(path, size=96):
     net.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in weights.items()})
     net.eval()
     for layer in net.modules():
-        if isinstance(layer, torch.nn.Conv2d) and layer.stride == (2, 2):  # these weights were made with this padding
+        if isinstance(layer, torch.nn.Conv2d) and layer.stride == (
+            2,
+            2,
+        ):  # these weights were made with this padding
             layer.padding = (0, 0)
             layer.register_forward_pre_hook(lambda _, given: (F.pad(given[0], (0, 1, 0, 1)),))
     pack = np.load(data_folder() / "cifar10_jpeg_12k.npz", allow_pickle=False)
@@ -190,7 +212,10 @@ def fashion(_):
 def pooled(images):
     """Half the height and width, in [0, 1]."""
     n, channels, height, width = images.shape
-    return images.reshape(n, channels, height // 2, 2, width // 2, 2).mean((3, 5), dtype=np.float32) / 255
+    return (
+        images.reshape(n, channels, height // 2, 2, width // 2, 2).mean((3, 5), dtype=np.float32)
+        / 255
+    )
 
 
 @functools.cache
@@ -204,10 +229,17 @@ def generalised(x, y, attributes, ratio, seed):
     """Classes and attributes long-tailed in training, balanced elsewhere; 4 meta rows of each class and attribute."""
     sealed = glt_split(y, attributes, per_cell=20, random_state=2026).test
     rest = np.setdiff1d(np.arange(len(y)), sealed)
-    split = glt_split(y[rest], attributes[rest], imbalance_ratio=ratio, n_max=500, per_cell=20, random_state=seed)
+    split = glt_split(
+        y[rest], attributes[rest], imbalance_ratio=ratio, n_max=500, per_cell=20, random_state=seed
+    )
     left = rest[split.rest]
     meta = left[balanced_indices(y[left], attributes[left], per_cell=4, random_state=seed)]
-    rows = {"train": rest[split.train], "meta": meta, "validation": rest[split.test], "test": sealed}
+    rows = {
+        "train": rest[split.train],
+        "meta": meta,
+        "validation": rest[split.test],
+        "test": sealed,
+    }
     sets = Bunch(**{name: part(x, y, chosen, attributes) for name, chosen in rows.items()})
     sets.train.wrong = np.zeros(len(sets.train.target), dtype=bool)
     return sets
@@ -216,7 +248,9 @@ def generalised(x, y, attributes, ratio, seed):
 def bar(conflict, seed):
     """BAR's embeddings, as in biasadv.py; components fitted on the training rows; 3 meta rows per class and bias."""
     train, validation, test = bar_parts(conflict, seed)
-    reduce = make_pipeline(StandardScaler(), PCA(N_FEATURES, whiten=True, random_state=0)).fit(train.data)
+    reduce = make_pipeline(StandardScaler(), PCA(N_FEATURES, whiten=True, random_state=0)).fit(
+        train.data
+    )
     for rows in (train, validation, test):
         rows.data = reduce.transform(rows.data).astype(np.float32)
     return held_out(train, validation, test, per_cell=3, seed=seed)
@@ -230,7 +264,9 @@ def _grey():
 def colour_mnist(seed):
     """LISA's binary Coloured MNIST, 14x14: 3000 training, 2000 validation, 4000 test images; 25 meta rows a cell."""
     source = _grey()
-    order = np.concatenate([np.random.default_rng(seed).permutation(30_000)[:6000], np.arange(30_000, 36_000)])
+    order = np.concatenate(
+        [np.random.default_rng(seed).permutation(30_000)[:6000], np.arange(30_000, 36_000)]
+    )
     images, digits = source.data[order], source.target[order]
     made = binary_colour_mnist(images, digits, random_state=seed).train
     sealed = binary_colour_mnist(images, digits, random_state=2026)
@@ -251,14 +287,17 @@ def held_out(train, validation, test, *, per_cell, seed):
     return Bunch(**sets, validation=validation, test=test)
 
 
-# Methods: draw i has the learning rate and weight decay of draw i of every other method ------------------------
+# Methods: draw i has the learning rate and weight decay of draw i of every other method
+# ------------------------
 
 
 def draw(method, data, i):
     """Configuration i of a method, as a dict."""
     rng = np.random.default_rng([i, 1])
     low, high = np.log(LR[data])
-    lr = np.exp(low + (high - low) * (i + rng.random()) / DRAWS[data])  # one of each slice of the range
+    lr = np.exp(
+        low + (high - low) * (i + rng.random()) / DRAWS[data]
+    )  # one of each slice of the range
     shared = {"lr": float(f"{lr:.2g}"), "weight_decay": float(rng.choice([1e-4, 1e-3, 1e-2]))}
     rng = np.random.default_rng([i, 2])
     warmup, strength = float(rng.choice([0.5, 0.8])), float(rng.choice([0.1, 0.25, 0.5, 1.0]))
@@ -269,7 +308,11 @@ def draw(method, data, i):
         "isda": {"strength": strength},
         "metasaug": {"strength": strength, "warmup": warmup},
         "mw-net": {"weight_lr": float(rng.choice([1e-3, 1e-2]))},
-        "meta-iada": {"alpha": strength, "warmup": warmup, "perturbation_lr": float(rng.choice([1e-3, 1e-2]))},
+        "meta-iada": {
+            "alpha": strength,
+            "warmup": warmup,
+            "perturbation_lr": float(rng.choice([1e-3, 1e-2])),
+        },
         "group dro": {"step_size": float(rng.choice([0.01, 0.1]))},
     }
     if NETWORK[data]["module"] == "linear":  # the strategy's unit is that of the features
@@ -281,8 +324,17 @@ def make(method, data, config, seed):
     """Unfitted estimator of a configuration; SGD with momentum 0.9 for all."""
     network, config = dict(NETWORK[data]), dict(config)
     scale = config.pop("scale", None)
-    shared = {"module": network.pop("module"), "max_epochs": EPOCHS[data], "batch_size": 100, "device": "cpu"}
-    shared |= {"net_params": {**network, "optimizer__momentum": 0.9}, "optimizer": "sgd", "random_state": seed}
+    shared = {
+        "module": network.pop("module"),
+        "max_epochs": EPOCHS[data],
+        "batch_size": 100,
+        "device": "cpu",
+    }
+    shared |= {
+        "net_params": {**network, "optimizer__momentum": 0.9},
+        "optimizer": "sgd",
+        "random_state": seed,
+    }
     if scale is not None:  # the same function's logits then move as fast
         config["lr"] /= scale**2
         shared["normalize"] = ([0.0], [1 / scale])
@@ -293,7 +345,12 @@ def make(method, data, config, seed):
     }
     if method in losses:
         return sd.LongTailClassifier(**losses[method], **config, **shared)
-    others = {"ce": sd.ERMClassifier, "isda": sd.ISDAClassifier, "group dro": sd.GroupDROClassifier, **META}
+    others = {
+        "ce": sd.ERMClassifier,
+        "isda": sd.ISDAClassifier,
+        "group dro": sd.GroupDROClassifier,
+        **META,
+    }
     return others[method](**config, **shared)
 
 
@@ -321,15 +378,21 @@ def scores(estimator, rows):
 def strategy(estimator, train):
     """Shares of adversarial samples in the last epoch: by class, for wrong and right labels, and mean strategies."""
     epsilon = estimator.epsilon_[: len(train.target)]
-    shares = [float(f"{(epsilon[train.target == c] > 0).mean():.4f}") for c in np.unique(train.target)]
+    shares = [
+        float(f"{(epsilon[train.target == c] > 0).mean():.4f}") for c in np.unique(train.target)
+    ]
     row = {"share": json.dumps(shares)}
     for name, rows in (("noisy", train.wrong), ("clean", ~train.wrong)):
         if rows.any():
-            row |= {f"share_{name}": (epsilon[rows] > 0).mean(), f"epsilon_{name}": epsilon[rows].mean()}
+            row |= {
+                f"share_{name}": (epsilon[rows] > 0).mean(),
+                f"epsilon_{name}": epsilon[rows].mean(),
+            }
     return row
 
 
-# Running --------------------------------------------------------------------------------------------------
+# Running
+# --------------------------------------------------------------------------------------------------
 
 
 def run_fit(args, done, experiment, scenario, method, config, seed, variant=""):
@@ -372,24 +435,43 @@ def compare(args, done, scenario, methods):
     chosen = {}
     for method in methods:
         configs = [draw(method, data, i) for i in range(DRAWS[data])]
-        found = [run_fit(args, done, "search", scenario, method, c, SELECTION_SEED)["val"] for c in configs]
+        found = [
+            run_fit(args, done, "search", scenario, method, c, SELECTION_SEED)["val"]
+            for c in configs
+        ]
         chosen[method] = configs[int(np.argmax(np.array(found, dtype=float)))]
     for seed in range(SEEDS[data]):
         for method in methods:
             run_fit(args, done, "report", scenario, method, chosen[method], seed)
         if kind == "lt" and "meta-iada" in methods:
             for variant in (*ABLATION, MORE):
-                run_fit(args, done, "report", scenario, "meta-iada", chosen["meta-iada"], seed, variant)
+                run_fit(
+                    args, done, "report", scenario, "meta-iada", chosen["meta-iada"], seed, variant
+                )
         if kind == "lt" and "logit adjustment" in methods:
-            run_fit(args, done, "report", scenario, "logit adjustment", chosen["logit adjustment"], seed, LESS)
+            run_fit(
+                args,
+                done,
+                "report",
+                scenario,
+                "logit adjustment",
+                chosen["logit adjustment"],
+                seed,
+                LESS,
+            )
 
 
-# Tables and figures ---------------------------------------------------------------------------------------
+# Tables and figures
+# ---------------------------------------------------------------------------------------
 
 
 def values(rows, scenario, method, column):
     """{seed: value} of the fresh seeds of a method; shares and accuracies in percent."""
-    wanted = [r for r in rows if (r["experiment"], r["scenario"], r["method"]) == ("report", scenario, method)]
+    wanted = [
+        r
+        for r in rows
+        if (r["experiment"], r["scenario"], r["method"]) == ("report", scenario, method)
+    ]
     factor = 1 if column == "seconds" or column.startswith("epsilon") else 100
     return {r["seed"]: factor * float(r[column]) for r in wanted if r[column]}
 
@@ -404,7 +486,11 @@ def paired(rows, scenario, method, base, column="test"):
     """Differences of two methods, (mean, half-width, seeds won, seeds), or None."""
     ours, theirs = (values(rows, scenario, name, column) for name in (method, base))
     found = [ours[seed] - theirs[seed] for seed in ours if seed in theirs]
-    return (*interval(found), sum(d > 0 for d in found), len(found)) if len(found) > 1 and method != base else None
+    return (
+        (*interval(found), sum(d > 0 for d in found), len(found))
+        if len(found) > 1 and method != base
+        else None
+    )
 
 
 def gain(found):
@@ -420,60 +506,117 @@ def reported(rows):
     """{scenario: its methods}."""
     found = {}
     for name in SCENARIOS:
-        methods = dict.fromkeys(r["method"] for r in rows if (r["experiment"], r["scenario"]) == ("report", name))
+        methods = dict.fromkeys(
+            r["method"] for r in rows if (r["experiment"], r["scenario"]) == ("report", name)
+        )
         if methods:
-            found[name] = sorted(methods, key=lambda m: ("," in m, METHODS.index(m.partition(",")[0])))
+            found[name] = sorted(
+                methods, key=lambda m: ("," in m, METHODS.index(m.partition(",")[0]))
+            )
     return found
 
 
 def tables(path):
     """Markdown tables of a results file: accuracies and differences, strategies, searches."""
     rows = read_rows(path)
-    heads = ("minus CE, seeds won", "minus logit adjustment, seeds won", "Meta-IADA minus it, seeds won", "CPU s")
+    heads = (
+        "minus CE, seeds won",
+        "minus logit adjustment, seeds won",
+        "Meta-IADA minus it, seeds won",
+        "CPU s",
+    )
     out = table_head("scenario", "method", "test", "worst", "last 3 classes", *heads)
     for scenario, methods in reported(rows).items():
         few = SCENARIOS[scenario][0] in ("bar", "mnist")
         for method in methods:
-            cells = [cell(values(rows, scenario, method, k)) for k in ("test", "test_worst", "test_tail")]
+            cells = [
+                cell(values(rows, scenario, method, k)) for k in ("test", "test_worst", "test_tail")
+            ]
             cells[2] = "" if few else cells[2]
-            cells += [gain(paired(rows, scenario, method, base)) for base in ("ce", "logit adjustment")]
-            cells.append("" if method.startswith("meta-iada") else gain(paired(rows, scenario, "meta-iada", method)))
+            cells += [
+                gain(paired(rows, scenario, method, base)) for base in ("ce", "logit adjustment")
+            ]
+            cells.append(
+                ""
+                if method.startswith("meta-iada")
+                else gain(paired(rows, scenario, "meta-iada", method))
+            )
             seconds = np.mean(list(values(rows, scenario, method, "seconds").values()))
             out.append(f"| {' | '.join((scenario, method, *cells))} | {seconds:.1f} |")
     out += ["", *table_head("scenario", "Meta-IADA", "test, minus the whole", "seeds won")]
     for scenario, methods in reported(rows).items():
         for method in (m for m in methods if m.startswith("meta-iada, ")):
             text = gain(paired(rows, scenario, method, "meta-iada"))
-            out.append(f"| {scenario} | {method.removeprefix('meta-iada, ')} | {' | '.join(text.rsplit(', ', 1))} |")
-    heads = ("wrong labels", "right labels", "mean epsilon, wrong", "mean epsilon, right", "by class")
+            out.append(
+                f"| {scenario} | {method.removeprefix('meta-iada, ')} | "
+                f"{' | '.join(text.rsplit(', ', 1))} |"
+            )
+    heads = (
+        "wrong labels",
+        "right labels",
+        "mean epsilon, wrong",
+        "mean epsilon, right",
+        "by class",
+    )
     out += ["", *table_head("scenario", "adversarial, %: all", *heads)]
     for scenario in reported(rows):
-        mine = [r for r in rows if (r["experiment"], r["scenario"], r["method"]) == ("report", scenario, "meta-iada")]
+        mine = [
+            r
+            for r in rows
+            if (r["experiment"], r["scenario"], r["method"]) == ("report", scenario, "meta-iada")
+        ]
         if not mine:
             continue
         by_class = 100 * np.mean([json.loads(r["share"]) for r in mine], axis=0)
-        noisy = [cell(values(rows, scenario, "meta-iada", f"share_{k}")) for k in ("noisy", "clean")]
+        noisy = [
+            cell(values(rows, scenario, "meta-iada", f"share_{k}")) for k in ("noisy", "clean")
+        ]
         strengths = [
-            cell(values(rows, scenario, "meta-iada", f"epsilon_{k}"), "{:+.2f} ± {:.2f}") for k in ("noisy", "clean")
+            cell(values(rows, scenario, "meta-iada", f"epsilon_{k}"), "{:+.2f} ± {:.2f}")
+            for k in ("noisy", "clean")
         ]
         whole = "" if noisy[0] else noisy[1]
         noisy[1] = noisy[1] if noisy[0] else ""
         cells = (scenario, whole, *noisy, *strengths, " ".join(f"{v:.0f}" for v in by_class))
         out.append(f"| {' | '.join(cells)} |")
-    out += ["", *table_head("scenario", "method", "selected", "its validation", "median", "worst", "diverged")]
+    out += [
+        "",
+        *table_head(
+            "scenario", "method", "selected", "its validation", "median", "worst", "diverged"
+        ),
+    ]
     for scenario, methods in reported(rows).items():
         for method in (m for m in methods if m in METHODS):
-            found = [r for r in rows if (r["experiment"], r["scenario"], r["method"]) == ("search", scenario, method)]
+            found = [
+                r
+                for r in rows
+                if (r["experiment"], r["scenario"], r["method"]) == ("search", scenario, method)
+            ]
             val = [100 * float(r["val"]) for r in found]
             best = found[int(np.argmax(val))]["params"].strip("{}").replace('"', "")
             cells = [f"{v:.1f}" for v in (max(val), np.median(val), min(val))]
-            out.append(f"| {' | '.join((scenario, method, best, *cells))} | {sum(v == 0 for v in val)} of {len(val)} |")
-    out += ["", *table_head("scenario", "Meta-IADA, strategies", "validation", "minus the same in full")]
-    diagnosis = [r | {"experiment": "report", "test": r["val"]} for r in rows if r["experiment"] == "diagnosis"]
+            out.append(
+                f"| {' | '.join((scenario, method, best, *cells))} | {sum(v == 0 for v in val)} of "
+                f"{len(val)} |"
+            )
+    out += [
+        "",
+        *table_head("scenario", "Meta-IADA, strategies", "validation", "minus the same in full"),
+    ]
+    diagnosis = [
+        r | {"experiment": "report", "test": r["val"]}
+        for r in rows
+        if r["experiment"] == "diagnosis"
+    ]
     for scenario, method in dict.fromkeys((r["scenario"], r["method"]) for r in diagnosis):
-        cells = scenario, method.rpartition(" ")[2], cell(values(diagnosis, scenario, method, "test"))
+        cells = (
+            scenario,
+            method.rpartition(" ")[2],
+            cell(values(diagnosis, scenario, method, "test")),
+        )
         out.append(
-            f"| {' | '.join(cells)} | {gain(paired(diagnosis, scenario, method, 'meta-iada, strategies x 1'))} |"
+            f"| {' | '.join(cells)} | "
+            f"{gain(paired(diagnosis, scenario, method, 'meta-iada, strategies x 1'))} |"
         )
     return "\n".join(out)
 
@@ -497,9 +640,15 @@ def figures(path):
             if gains is None:
                 continue
             at = -i + 0.36 - 0.72 * k / (len(shown) - 1)
-            label = method if scenario == next(iter(found)) or (method == "group dro" and "bar" in scenario) else None
+            label = (
+                method
+                if scenario == next(iter(found)) or (method == "group dro" and "bar" in scenario)
+                else None
+            )
             marker = "D" if method == "meta-iada" else "o"
-            left.errorbar(gains[0], at, xerr=gains[1], fmt=marker, color=f"C{k}", ms=4, lw=1.2, label=label)
+            left.errorbar(
+                gains[0], at, xerr=gains[1], fmt=marker, color=f"C{k}", ms=4, lw=1.2, label=label
+            )
         if i:
             left.axhline(-i + 0.5, color="0.85", lw=0.8)
     left.axvline(0, color="black", lw=0.8)
@@ -507,7 +656,11 @@ def figures(path):
     left.set_xlabel("test accuracy minus cross entropy's, points, with 95 % interval")
     left.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
     for scenario in (s for s in found if SCENARIOS[s][1] == "lt"):
-        mine = [r for r in rows if (r["experiment"], r["scenario"], r["method"]) == ("report", scenario, "meta-iada")]
+        mine = [
+            r
+            for r in rows
+            if (r["experiment"], r["scenario"], r["method"]) == ("report", scenario, "meta-iada")
+        ]
         shares = 100 * np.array([json.loads(r["share"]) for r in mine])
         right.plot(range(10), shares.mean(0), "o-", label=scenario, ms=4)
     noisy = [s for s in found if SCENARIOS[s][1] in ("flip2", "uniform")]
@@ -540,19 +693,34 @@ def diagnose(args, done, scenario="fashion lt100", seeds=range(1000, 1006)):
 
         with patch.object(_meta_iada, "perturbation", perturbation):
             for seed in seeds:
-                run_fit(args, done, "diagnosis", scenario, "meta-iada", config, seed, f"strategies x {reach:g}")
+                run_fit(
+                    args,
+                    done,
+                    "diagnosis",
+                    scenario,
+                    "meta-iada",
+                    config,
+                    seed,
+                    f"strategies x {reach:g}",
+                )
 
 
 def main():
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--scenarios", nargs="+", choices=tuple(SCENARIOS), default=tuple(SCENARIOS))
+    parser.add_argument(
+        "--scenarios", nargs="+", choices=tuple(SCENARIOS), default=tuple(SCENARIOS)
+    )
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=METHODS)
     parser.add_argument("--cache", default=str(Path(tempfile.gettempdir()) / "meta_iada"))
     parser.add_argument("--out", default=str(OUT))
-    parser.add_argument("--diagnosis", action="store_true", help="smaller strategies, on validation rows")
+    parser.add_argument(
+        "--diagnosis", action="store_true", help="smaller strategies, on validation rows"
+    )
     parser.add_argument("--tables", action="store_true", help="print the tables of a results file")
-    parser.add_argument("--figures", action="store_true", help="write the picture of a results file")
+    parser.add_argument(
+        "--figures", action="store_true", help="write the picture of a results file"
+    )
     args = parser.parse_args()
     if args.tables:
         print(tables(args.out))

@@ -4,10 +4,11 @@
     python docs/reproduction/ule_heads.py --report synthetic
     python docs/reproduction/ule_heads_tables.py
 
-The search trains many linear heads at once (ule_heads_training.py) and sees validation rows only: all readings of
-ULE, ERM and JTT. The report fits what the search has selected with the package's classifiers on fresh seeds, and
-only these fits read the test rows. Heads with a hidden layer are searched fit by fit (--perceptrons). "Worst" is the
-worse of the accuracies on aligned and on conflicting rows. Rows that the results file has are skipped.
+The search trains many linear heads at once (ule_heads_training.py) and sees validation rows only:
+all readings of ULE, ERM and JTT. The report fits what the search has selected with the package's
+classifiers on fresh seeds, and only these fits read the test rows. Heads with a hidden layer are
+searched fit by fit (--perceptrons). "Worst" is the worse of the accuracies on aligned and on
+conflicting rows. Rows that the results file has are skipped.
 """
 
 import argparse
@@ -24,7 +25,14 @@ import numpy as np
 import torch
 from torch import nn
 
-from sklearn_debias import AFRClassifier, DFRClassifier, ERMClassifier, JTTClassifier, LfFClassifier, ULEClassifier
+from sklearn_debias import (
+    AFRClassifier,
+    DFRClassifier,
+    ERMClassifier,
+    JTTClassifier,
+    LfFClassifier,
+    ULEClassifier,
+)
 
 sys.path.insert(0, str(Path(__file__).parent))
 import biasadv
@@ -40,7 +48,15 @@ RIVAL_DRAWS = 8
 LONGEST_WARMUP = 50
 ERM_DRAWS = 240
 READING = ("saliency", "magnitude", "size")
-SEARCH_COLUMNS = ("data", "seed", "method", "draw", "params", *(f"epoch_{e}" for e in CHECKPOINTS), "seconds")
+SEARCH_COLUMNS = (
+    "data",
+    "seed",
+    "method",
+    "draw",
+    "params",
+    *(f"epoch_{e}" for e in CHECKPOINTS),
+    "seconds",
+)
 COLUMNS = (
     "experiment",
     "data",
@@ -72,7 +88,12 @@ FEW = (  # for the later data sets: the best of BAR 5 %, and the paper's words
     {"saliency": "sum_log_softmax", "magnitude": False, "size": "l2"},
     {"saliency": "gram", "magnitude": False, "size": "l2"},
 )
-RIVALS = {"erm": ERMClassifier, "erm balanced": ERMClassifier, "lff": LfFClassifier, "afr": AFRClassifier}
+RIVALS = {
+    "erm": ERMClassifier,
+    "erm balanced": ERMClassifier,
+    "lff": LfFClassifier,
+    "afr": AFRClassifier,
+}
 DFR = "dfr on validation rows"
 CANDIDATE = {  # selected on "synthetic axes"
     "saliency": "label_log_prob",
@@ -133,16 +154,25 @@ def draw(method, i, reading_index=0):
     focused = reading_index >= FOCUS
     knobs = {
         "lr": float(f"{10 ** (rng.uniform(-2, -0.5) if focused else rng.uniform(-3.5, -1)):.2g}"),
-        "weight_decay": float(rng.choice([0.1, 0.3, 1] if focused else [0, 1e-4, 1e-2, 0.1, 0.3, 1])),
+        "weight_decay": float(
+            rng.choice([0.1, 0.3, 1] if focused else [0, 1e-4, 1e-2, 0.1, 0.3, 1])
+        ),
     }
     if method == "ule":
         knobs |= {
-            "lam": float(rng.choice([*([] if focused else [0, 0.1]), 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9])),
-            "scale": float(rng.choice([FIRST, RATIO, 10] if focused else [FIRST, RATIO, 1, 10, 100, 1000])),
+            "lam": float(
+                rng.choice([*([] if focused else [0, 0.1]), 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9])
+            ),
+            "scale": float(
+                rng.choice([FIRST, RATIO, 10] if focused else [FIRST, RATIO, 1, 10, 100, 1000])
+            ),
             "warmup": int(LONGEST_WARMUP if focused else rng.choice([0, 5, LONGEST_WARMUP])),
         }
     if method == "jtt":
-        knobs |= {"identification": int(rng.choice(CHECKPOINTS[:3])), "upweight": float(rng.choice([5, 20, 50, 100]))}
+        knobs |= {
+            "identification": int(rng.choice(CHECKPOINTS[:3])),
+            "upweight": float(rng.choice([5, 20, 50, 100])),
+        }
     return knobs
 
 
@@ -169,11 +199,28 @@ def run_search(path, done, name, seed, method, reading, numbered, epochs):
     rows = []
     for i, (number, _) in enumerate(numbered):
         values = [f"{worst[e][i]:.4f}" if e in worst else "" for e in CHECKPOINTS]
-        rows.append(dict(zip(SEARCH_COLUMNS, (name, seed, method, number, texts[i], *values, seconds), strict=True)))
+        rows.append(
+            dict(
+                zip(
+                    SEARCH_COLUMNS,
+                    (name, seed, method, number, texts[i], *values, seconds),
+                    strict=True,
+                )
+            )
+        )
         done[name, str(seed), method, texts[i]] = rows[-1]
     append(path, SEARCH_COLUMNS, rows)
     best = max(w.max() for w in worst.values())
-    print(name, seed, method, reading, len(configs), f"best {best:.4f}", f"{seconds} s each", flush=True)
+    print(
+        name,
+        seed,
+        method,
+        reading,
+        len(configs),
+        f"best {best:.4f}",
+        f"{seconds} s each",
+        flush=True,
+    )
 
 
 def append(path, columns, rows):
@@ -189,9 +236,9 @@ def append(path, columns, rows):
 def search(path, name, n_draws, epochs, few=False):
     """Random draws on the first search seed, then the best of each method on two more.
 
-    The draws from FOCUS on were added for the readings that had found something on "synthetic axes": strong L2,
-    a long head start of the student, and larger learning rates. With few=True the readings are those of FEW, and
-    ERM and JTT have as many draws as all of them together.
+    The draws from FOCUS on were added for the readings that had found something on "synthetic
+    axes": strong L2, a long head start of the student, and larger learning rates. With few=True the
+    readings are those of FEW, and ERM and JTT have as many draws as all of them together.
     """
     done = {(r["data"], r["seed"], r["method"], r["params"]): r for r in biasadv.read_rows(path)}
     tried = [(j, reading) for j, reading in enumerate(readings()) if reading in FEW or not few]
@@ -219,7 +266,9 @@ def ranked(rows, name, method, seeds):
         if row["data"] == name and row["method"] == method and int(row["seed"]) in seeds:
             for epochs in CHECKPOINTS:
                 if row[f"epoch_{epochs}"]:
-                    found.setdefault((epochs, row["params"]), {})[row["seed"]] = float(row[f"epoch_{epochs}"])
+                    found.setdefault((epochs, row["params"]), {})[row["seed"]] = float(
+                        row[f"epoch_{epochs}"]
+                    )
     complete = [(np.mean(list(v.values())), *k) for k, v in found.items() if len(v) == len(seeds)]
     return sorted(complete, key=lambda found: -found[0])
 
@@ -238,7 +287,13 @@ def make(method, epochs, params, seed):
     if method == DFR:
         return DFRClassifier(n_resamples=10, random_state=seed)
     module = params.pop("module", "linear")
-    shared = {"module": module, "batch_size": BATCH, "max_epochs": epochs, "random_state": seed, "device": "cpu"}
+    shared = {
+        "module": module,
+        "batch_size": BATCH,
+        "max_epochs": epochs,
+        "random_state": seed,
+        "device": "cpu",
+    }
     momentum = {"optimizer": "sgd", "net_params": {"optimizer__momentum": MOMENTUM}}
     if method == "jtt":
         jtt = {"identification_epochs": params.pop("identification"), "upweight_by": "weight"}
@@ -254,7 +309,9 @@ def make(method, epochs, params, seed):
 
 def bare(method):
     """A method's name without what its fit is told besides."""
-    return functools.reduce(lambda name, word: name.replace(word, ""), (" monitored", " tuned", " mlp"), method)
+    return functools.reduce(
+        lambda name, word: name.replace(word, ""), (" monitored", " tuned", " mlp"), method
+    )
 
 
 def ule_params(params):
@@ -264,7 +321,11 @@ def ule_params(params):
         size, saliency = params.pop("size"), params.pop("saliency")
         params["norm"] = "l2" if size == "l2" else "max"
         params["normalize_by"] = "batch" if size == "batch max" else "sample"
-        params |= {"similarity": "gram", "where": "output"} if saliency == "gram" else {"saliency": saliency}
+        params |= (
+            {"similarity": "gram", "where": "output"}
+            if saliency == "gram"
+            else {"saliency": saliency}
+        )
         params["scale"] = {FIRST: "auto", RATIO: "ratio"}.get(params["scale"], params["scale"])
         params["student_warmup"] = params.pop("warmup")
     return params
@@ -284,7 +345,13 @@ def run_fit(path, done, experiment, name, method, epochs, params, seed):
         watched = {}
         if "monitored" in method:
             estimator.set_params(monitor="worst_group_accuracy")
-            watched = {"validation_data": (validation.data, validation.target, validation.conflicting.astype(int))}
+            watched = {
+                "validation_data": (
+                    validation.data,
+                    validation.target,
+                    validation.conflicting.astype(int),
+                )
+            }
         rows = train
         if method == DFR:
             rows, watched = validation, {"bias_labels": validation.conflicting.astype(int)}
@@ -316,7 +383,10 @@ def draw_rival(method, i, longest):
 
 def report(search_path, path, name, seeds, methods, longest):
     """Fit what validation has selected on fresh seeds."""
-    found, done = biasadv.read_rows(search_path), {tuple(r[k] for k in COLUMNS[:6]): r for r in biasadv.read_rows(path)}
+    found, done = (
+        biasadv.read_rows(search_path),
+        {tuple(r[k] for k in COLUMNS[:6]): r for r in biasadv.read_rows(path)},
+    )
     chosen = {m: ranked(found, name, m, SEARCH_SEEDS)[0][1:] for m in ("erm", "jtt", "ule")}
     chosen = {m: (epochs, json.loads(text)) for m, (epochs, text) in chosen.items()}
     chosen["erm balanced"] = (chosen["erm"][0], chosen["erm"][1] | {"balance": "class"})
@@ -331,7 +401,9 @@ def report(search_path, path, name, seeds, methods, longest):
     for method in ("lff", "afr", "erm tuned monitored"):
         if method in methods:
             drawn = [draw_rival(method, i, longest) for i in range(RIVAL_DRAWS)]
-            if method.startswith("erm"):  # tuned as it is judged, with large steps and strong L2 among the draws
+            if method.startswith(
+                "erm"
+            ):  # tuned as it is judged, with large steps and strong L2 among the draws
                 drawn = [(longest, draw("erm", i, FOCUS * (i % 2))) for i in range(2 * RIVAL_DRAWS)]
             rows = [run_fit(path, done, "search", name, method, *d, SEARCH_SEEDS[0]) for d in drawn]
             chosen[method] = drawn[int(np.argmax([float(row["val_worst"]) for row in rows]))]
@@ -349,7 +421,9 @@ def draw_perceptron(method, i, longest):
     }
     epochs = int(rng.choice([e for e in CHECKPOINTS if e <= longest]))
     if method.startswith("ule"):
-        params |= {"where": ("input", "features")[i % 2]} | PERCEPTRON_READINGS[i // 2 % len(PERCEPTRON_READINGS)]
+        params |= {"where": ("input", "features")[i % 2]} | PERCEPTRON_READINGS[
+            i // 2 % len(PERCEPTRON_READINGS)
+        ]
         params |= {"lam": float(rng.choice([0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9]))}
         params |= {"scale": ("auto", "ratio", 1.0, 10.0, 100.0, 1000.0)[rng.integers(6)]}
         params |= {"student_warmup": int(rng.choice([0, 5, 20]))}
@@ -364,7 +438,9 @@ def report_perceptrons(path, name, seeds, n_draws, longest):
         scored = [(draw_perceptron(method, i, longest), []) for i in range(n_draws)]
         for i, seed in enumerate(SEARCH_SEEDS):
             for drawn, found in scored:
-                found.append(float(run_fit(path, done, "search", name, method, *drawn, seed)["val_worst"]))
+                found.append(
+                    float(run_fit(path, done, "search", name, method, *drawn, seed)["val_worst"])
+                )
             scored = sorted(scored, key=lambda s: -np.mean(s[1]))[: FINALISTS if i == 0 else None]
         chosen[method] = scored[0][0]
     chosen["ule mlp no student"] = chosen["ule mlp"]
@@ -379,12 +455,16 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--search", choices=tuple(DATA), nargs="+", default=())
     parser.add_argument("--report", choices=tuple(DATA), nargs="+", default=())
-    parser.add_argument("--perceptrons", choices=tuple(DATA), nargs="+", default=(), help="search and report")
+    parser.add_argument(
+        "--perceptrons", choices=tuple(DATA), nargs="+", default=(), help="search and report"
+    )
     parser.add_argument("--methods", choices=METHODS, nargs="+", default=METHODS)
     parser.add_argument("--draws", type=int, default=40, help="configurations of each reading")
     parser.add_argument("--epochs", type=int, choices=CHECKPOINTS, default=LONGEST)
     parser.add_argument("--seeds", type=int, default=10, help="number of fresh seeds")
-    parser.add_argument("--few", action="store_true", help="search few readings, ERM and JTT with as many draws")
+    parser.add_argument(
+        "--few", action="store_true", help="search few readings, ERM and JTT with as many draws"
+    )
     parser.add_argument("--search-out", default=str(SEARCH))
     parser.add_argument("--out", default=str(OUT))
     args = parser.parse_args()

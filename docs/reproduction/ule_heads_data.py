@@ -14,7 +14,13 @@ from sklearn.utils import Bunch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from sklearn_debias.datasets import colour_mnist, data_folder, make_spurious_embeddings, patch_mnist, read_mnist
+from sklearn_debias.datasets import (
+    colour_mnist,
+    data_folder,
+    make_spurious_embeddings,
+    patch_mnist,
+    read_mnist,
+)
 
 sys.path.insert(0, str(Path(__file__).parent))
 import biasadv
@@ -36,7 +42,9 @@ def synthetic(seed, n_classes=2, n_features=50, conflict=0.05, axes=False, **opt
     )
     rotation = np.eye(n_features)
     if axes:
-        centres = np.concatenate([c[:-1] - c[-1] for c in (bunch.class_centres, *bunch.bias_centres)])
+        centres = np.concatenate(
+            [c[:-1] - c[-1] for c in (bunch.class_centres, *bunch.bias_centres)]
+        )
         others = np.random.default_rng(0).normal(size=(n_features, n_features))
         rotation = np.linalg.qr(np.concatenate([centres.T, others], 1))[0]
     parts = (bunch.train, bunch.validation, bunch.test)
@@ -46,7 +54,9 @@ def synthetic(seed, n_classes=2, n_features=50, conflict=0.05, axes=False, **opt
 def part(data, target, shortcut, conflicting=None):
     """Rows of one set."""
     conflicting = shortcut != target if conflicting is None else conflicting
-    return Bunch(data=np.asarray(data, np.float32), target=target, shortcut=shortcut, conflicting=conflicting)
+    return Bunch(
+        data=np.asarray(data, np.float32), target=target, shortcut=shortcut, conflicting=conflicting
+    )
 
 
 def bar(seed, conflict):
@@ -58,16 +68,26 @@ def digits(seed, bias, body, conflict):
     """Coloured or patched MNIST through a small CNN; 3000 images to train on, 2000 unbiased ones for validation.
 
     body : {"biased", "other"}
-        Whether the CNN was trained on these 3000 images, or on Fashion-MNIST in random colours or patches, to
-        tell both the garment and the colour or patch.
+        Whether the CNN was trained on these 3000 images, or on Fashion-MNIST in random colours or
+        patches, to tell both the garment and the colour or patch.
     """
     source = read_mnist(data_folder())
     rows = np.random.default_rng(seed).permutation(50_000)[:3000]
     draw = {"colour": colour_mnist, "patch": patch_mnist}[bias]
     held_out = slice(50_000, 52_000)
     sets = [
-        draw(source.train.data[rows], source.train.target[rows], conflict_ratio=conflict, random_state=seed),
-        draw(source.train.data[held_out], source.train.target[held_out], conflict_ratio="unbiased", random_state=77),
+        draw(
+            source.train.data[rows],
+            source.train.target[rows],
+            conflict_ratio=conflict,
+            random_state=seed,
+        ),
+        draw(
+            source.train.data[held_out],
+            source.train.target[held_out],
+            conflict_ratio="unbiased",
+            random_state=77,
+        ),
         draw(source.test.data, source.test.target, conflict_ratio="unbiased", random_state=78),
     ]
     if body == "biased":
@@ -92,9 +112,15 @@ def trained_body(images, targets, epochs, seed):
     torch.manual_seed(seed)
     layers, channels = [], images.shape[1]
     for width in (16, 32, 64):
-        layers += [nn.Conv2d(channels, width, 3, stride=1 if width == 64 else 2, padding=1), nn.ReLU()]
+        layers += [
+            nn.Conv2d(channels, width, 3, stride=1 if width == 64 else 2, padding=1),
+            nn.ReLU(),
+        ]
         channels = width
-    body, heads = nn.Sequential(*layers, nn.AdaptiveMaxPool2d(1), nn.Flatten()), nn.Linear(64, 10 * len(targets))
+    body, heads = (
+        nn.Sequential(*layers, nn.AdaptiveMaxPool2d(1), nn.Flatten()),
+        nn.Linear(64, 10 * len(targets)),
+    )
     optimizer = torch.optim.Adam([*body.parameters(), *heads.parameters()], 2e-3)
     x, y = torch.from_numpy(images), torch.from_numpy(np.stack(targets, 1))
     for _ in range(epochs):
@@ -141,6 +167,14 @@ def load_data(name, seed):
 def scores(predicted, rows):
     """Accuracies: worse of aligned and conflicting, conflicting, aligned, worst (class, conflicting or not)."""
     right, group = predicted == rows.target, 2 * rows.target + rows.conflicting
-    conflicting, aligned = right[..., rows.conflicting].mean(-1), right[..., ~rows.conflicting].mean(-1)
+    conflicting, aligned = (
+        right[..., rows.conflicting].mean(-1),
+        right[..., ~rows.conflicting].mean(-1),
+    )
     cells = np.min([right[..., group == g].mean(-1) for g in np.unique(group)], axis=0)
-    return {"worst": np.minimum(conflicting, aligned), "conflicting": conflicting, "aligned": aligned, "wga": cells}
+    return {
+        "worst": np.minimum(conflicting, aligned),
+        "conflicting": conflicting,
+        "aligned": aligned,
+        "wga": cells,
+    }

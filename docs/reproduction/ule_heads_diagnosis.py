@@ -3,8 +3,9 @@
     python docs/reproduction/ule_heads_diagnosis.py --data "synthetic axes"
     python docs/reproduction/ule_heads_diagnosis.py --figures
 
-Validation rows and the search seeds of ule_heads.py only. Students: "label" as in ULE; "shortcut" is taught the
-shortcut's label instead; "none" has a map of zeros; "permuted" has the features of its map in another order.
+Validation rows and the search seeds of ule_heads.py only. Students: "label" as in ULE; "shortcut"
+is taught the shortcut's label instead; "none" has a map of zeros; "permuted" has the features of
+its map in another order.
 """
 
 import argparse
@@ -51,17 +52,27 @@ def diagnose(path, name, seeds=SEARCH_SEEDS):
     """Accuracy and weights over lam, for several students; validation rows and search seeds only."""
     done = {tuple(r[k] for k in DIAGNOSIS_COLUMNS[:6]) for r in biasadv.read_rows(path)}
     for seed, reading, decay, student in itertools.product(seeds, DIAGNOSED, (1e-4, 0.3), STUDENTS):
-        words = f"{reading['saliency']}, {'absolute' if reading['magnitude'] else 'signed'}, {reading['size']}"
+        words = (
+            f"{reading['saliency']}, {'absolute' if reading['magnitude'] else 'signed'}, "
+            f"{reading['size']}"
+        )
         key = (name, str(seed), words, str(decay), student)
         if (*key, str(LAMS[0])) in done:
             continue
         train, validation, _ = load_data(name, seed)
-        configs = [{"lr": 0.03, "weight_decay": decay, "lam": lam, "scale": FIRST, "warmup": 0} for lam in LAMS]
-        found, teachers, students = train_heads(train, validation, configs, reading, seed, student=student)
+        configs = [
+            {"lr": 0.03, "weight_decay": decay, "lam": lam, "scale": FIRST, "warmup": 0}
+            for lam in LAMS
+        ]
+        found, teachers, students = train_heads(
+            train, validation, configs, reading, seed, student=student
+        )
         measured = scores(found[LONGEST], validation)
         weights = [centred(heads["weight"]) for heads in (teachers, students)]
         measured["cosine"] = torch.cosine_similarity(*weights, dim=1).numpy()
-        if name.startswith("synthetic axes"):  # two classes: coordinate 0 is the core's, 1 the shortcut's
+        if name.startswith(
+            "synthetic axes"
+        ):  # two classes: coordinate 0 is the core's, 1 the shortcut's
             for role, w in zip(("teacher", "student"), weights, strict=True):
                 energy = w.reshape(len(w), 2, -1).square().sum(1)
                 share = (energy / energy.sum(1, keepdim=True)).numpy()
@@ -92,7 +103,11 @@ def figures(path):
     looks = dict(zip(STUDENTS, ("C3", "C0", "0.6", "C1"), strict=True))
     for student, colour in looks.items():
         for seed in SEARCH_SEEDS:
-            chosen = [r for r in rows if key_of(r) == ("synthetic axes", str(seed), reading, "0.0001", student)]
+            chosen = [
+                r
+                for r in rows
+                if key_of(r) == ("synthetic axes", str(seed), reading, "0.0001", student)
+            ]
             lams, worst = ([float(r[c]) for r in chosen] for c in ("lam", "worst"))
             first = seed == SEARCH_SEEDS[0]
             label = {"label": "as in ULE", "shortcut": "taught the shortcut"}.get(student, student)
@@ -101,12 +116,21 @@ def figures(path):
         for column, colour in (("core", "C2"), ("shortcut", "C3")):
             for role, style in (("teacher", ".-"), ("student", ":")):
                 for seed in SEARCH_SEEDS:
-                    chosen = [r for r in rows if key_of(r) == ("synthetic axes", str(seed), reading, "0.0001", student)]
-                    lams, share = ([float(r[c]) for r in chosen] for c in ("lam", f"{role}_{column}"))
+                    chosen = [
+                        r
+                        for r in rows
+                        if key_of(r) == ("synthetic axes", str(seed), reading, "0.0001", student)
+                    ]
+                    lams, share = (
+                        [float(r[c]) for r in chosen] for c in ("lam", f"{role}_{column}")
+                    )
                     label = f"{role}, {column}" if seed == SEARCH_SEEDS[0] else None
                     panel.plot(lams, share, style, color=colour, lw=1, label=label)
         panel.set_ylabel("share of the squared weights")
-        panel.set_title("student as in ULE" if student == "label" else "student taught the shortcut", fontsize=10)
+        panel.set_title(
+            "student as in ULE" if student == "label" else "student taught the shortcut",
+            fontsize=10,
+        )
     panels[0].set_ylabel("worse of aligned and conflicting, validation")
     panels[0].set_title("the student", fontsize=10)
     for panel in panels:

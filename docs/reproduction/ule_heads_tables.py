@@ -36,7 +36,9 @@ SHOWN = (  # the others are in the file
 
 def values(rows, name, method, column):
     """{seed: percent} of the report."""
-    found = [r for r in rows if (r["experiment"], r["data"], r["method"]) == ("report", name, method)]
+    found = [
+        r for r in rows if (r["experiment"], r["data"], r["method"]) == ("report", name, method)
+    ]
     return {r["seed"]: 100 * float(r[column]) for r in found}
 
 
@@ -60,7 +62,10 @@ def compared(rows, names, methods):
     for method in methods:
         cells = []
         for name in names:
-            found, gained = list(values(rows, name, method, "test_worst").values()), gains(rows, name, method)
+            found, gained = (
+                list(values(rows, name, method, "test_worst").values()),
+                gains(rows, name, method),
+            )
             if len(found) < 2:
                 cells.append("")
             elif method.startswith("erm") and "tuned" not in method:
@@ -78,13 +83,21 @@ def tables(search_path, path):
     out = [*compared(rows, names, SHOWN), "", *compared(rows, names, PERCEPTRONS)]
     out += ["", *biasadv.table_head("data", "ERM", "JTT", "ULE, all readings")]
     for name in (n for n in DATA if any(r["data"] == n for r in found)):
-        drawn = [r["method"] for r in found if r["data"] == name and r["seed"] == str(SEARCH_SEEDS[0])]
+        drawn = [
+            r["method"] for r in found if r["data"] == name and r["seed"] == str(SEARCH_SEEDS[0])
+        ]
         out.append(f"| {name} | {' | '.join(str(drawn.count(m)) for m in ('erm', 'jtt', 'ule'))} |")
-    out += ["", *biasadv.table_head("data", "method", "epochs", "selected", "its validation, three seeds")]
+    out += [
+        "",
+        *biasadv.table_head("data", "method", "epochs", "selected", "its validation, three seeds"),
+    ]
     for name, method in itertools.product(names, ("erm", "jtt", "ule")):
         best, epochs, text = ranked(found, name, method, SEARCH_SEEDS)[0]
         out.append(f"| {name} | {method} | {epochs} | {plain(text)} | {100 * best:.1f} |")
-    out += ["", *biasadv.table_head("reading", *(n for n in DATA if any(r["data"] == n for r in found)))]
+    out += [
+        "",
+        *biasadv.table_head("reading", *(n for n in DATA if any(r["data"] == n for r in found))),
+    ]
     best = best_of_readings(found)
     searched = [n for n in DATA if any(n == key[0] for key in best)]
     for reading in ("erm", "jtt", *map(spoken, readings())):
@@ -101,7 +114,10 @@ def won(gained):
 def plain(text):
     """Parameters as a person writes them."""
     return (
-        text.strip("{}").replace('"', "").replace("scale: -1.0", "scale: auto").replace("scale: -2.0", "scale: ratio")
+        text.strip("{}")
+        .replace('"', "")
+        .replace("scale: -1.0", "scale: auto")
+        .replace("scale: -2.0", "scale: ratio")
     )
 
 
@@ -143,7 +159,9 @@ def figures(path):
                 mean, half = biasadv.interval(gained)
                 height = -i - 0.12 * j
                 axes.plot(gained, [height] * len(gained), ".", color=colour, alpha=0.4, ms=4)
-                axes.errorbar(mean, height, xerr=half, fmt="o", color=colour, ms=5, label="" if i else method)
+                axes.errorbar(
+                    mean, height, xerr=half, fmt="o", color=colour, ms=5, label="" if i else method
+                )
     axes.axvline(0, color="0.5", lw=0.8)
     axes.set_yticks([-i - 0.3 for i in range(len(names))], names)
     axes.set_xlabel("worse of aligned and conflicting test accuracy, minus ERM (points)")

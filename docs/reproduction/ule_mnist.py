@@ -3,11 +3,12 @@
     python docs/reproduction/ule_mnist.py --net mlp --data patch
     python docs/reproduction/ule_mnist.py --tables --figures
 
-Three training sets: "mnist" as it is; "patch", where a pixel of the first row always names the class; and "colour",
-where the colour always does. Each fit is judged on images of its own kind, on clean ones, and on images whose
-patch or colour names a wrong class. Hyper-parameters are selected on clean validation images, which are taken
-from MNIST's training images, on one seed; only the fits of the report, on fresh seeds, read the test images. Rows
-that the results file has are skipped. MNIST is read from the folder named by SKLEARN_DEBIAS_DATA.
+Three training sets: "mnist" as it is; "patch", where a pixel of the first row always names the
+class; and "colour", where the colour always does. Each fit is judged on images of its own kind, on
+clean ones, and on images whose patch or colour names a wrong class. Hyper-parameters are selected
+on clean validation images, which are taken from MNIST's training images, on one seed; only the fits
+of the report, on fresh seeds, read the test images. Rows that the results file has are skipped.
+MNIST is read from the folder named by SKLEARN_DEBIAS_DATA.
 """
 
 import argparse
@@ -57,8 +58,12 @@ PIXELS = {"mnist": None, "patch": patch_mnist, "colour": colour_mnist}
 KINDS = ("test as trained", "test clean", "test wrong cue")
 HEAD_START = 5
 GRID = {  # nine configurations each
-    "erm": [{"lr": lr, "weight_decay": decay} for lr in (3e-4, 1e-3, 3e-3) for decay in (0, 1e-4, 1e-3)],
-    "ule": [{"lam": lam, "scale": scale} for lam in (0.3, 0.5, 0.7) for scale in (30.0, 100.0, 300.0)],
+    "erm": [
+        {"lr": lr, "weight_decay": decay} for lr in (3e-4, 1e-3, 3e-3) for decay in (0, 1e-4, 1e-3)
+    ],
+    "ule": [
+        {"lam": lam, "scale": scale} for lam in (0.3, 0.5, 0.7) for scale in (30.0, 100.0, 300.0)
+    ],
 }
 FIXED = {  # the readings, and two controls of the first; chosen before these fits
     "erm": {},
@@ -83,7 +88,9 @@ class Controlled(ULE):
     control: str = static("zero")
 
     def _compare(self, nets, batch, state):
-        read = self._by_weights if self.where == "features" else self._by_pullback  # heads here are linear
+        read = (
+            self._by_weights if self.where == "features" else self._by_pullback
+        )  # heads here are linear
         logits, maps = self._look(nets, batch, state, read)
         student = self._other(maps["student"].detach())
         return logits, opposition(self._normal(student), self._normal(maps["model"]), self.distance)
@@ -168,7 +175,13 @@ def biased(data, images, target, conflict_ratio, seed):
 
 def make(net, method, params, epochs, seed):
     """Unfitted estimator; the student's head start is part of the epochs."""
-    shared = {"optimizer": "adam", "lr": 1e-3, "weight_decay": 0.0, "random_state": seed, "device": "cpu"} | params
+    shared = {
+        "optimizer": "adam",
+        "lr": 1e-3,
+        "weight_decay": 0.0,
+        "random_state": seed,
+        "device": "cpu",
+    } | params
     network = {"mlp": mlp, "cnn": cnn}[net]
     if method == "erm":
         return ERMClassifier(network, max_epochs=epochs, **shared)
@@ -178,7 +191,13 @@ def make(net, method, params, epochs, seed):
 
 def run_fit(path, done, experiment, data, net, n_train, epochs, method, params, seed):
     """Fit once and append a row, unless the file has it."""
-    row = dict(zip(COLUMNS, (experiment, data, net, n_train, epochs, method, json.dumps(params), seed), strict=False))
+    row = dict(
+        zip(
+            COLUMNS,
+            (experiment, data, net, n_train, epochs, method, json.dumps(params), seed),
+            strict=False,
+        )
+    )
     key = tuple(map(str, row.values()))
     if key in done:
         return done[key]
@@ -186,7 +205,9 @@ def run_fit(path, done, experiment, data, net, n_train, epochs, method, params, 
     start = time.process_time()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        estimator = make(net, method, params, epochs, seed).fit(parts.train.data, parts.train.target)
+        estimator = make(net, method, params, epochs, seed).fit(
+            parts.train.data, parts.train.target
+        )
     row["seconds"] = f"{time.process_time() - start:.1f}"
     for name in COLUMNS[8:13] if experiment != "search" else COLUMNS[8:10]:
         row[name] = f"{estimator.score(parts[name].data, parts[name].target):.4f}"
@@ -209,7 +230,11 @@ def read_done(path):
 def search(path, done, data, net, n_train, epochs, method):
     """Parameters with the best clean validation accuracy of the grid, on the selection seed."""
     found = [
-        float(run_fit(path, done, "search", data, net, n_train, epochs, method, params, SELECTION_SEED)["val_clean"])
+        float(
+            run_fit(
+                path, done, "search", data, net, n_train, epochs, method, params, SELECTION_SEED
+            )["val_clean"]
+        )
         for params in GRID[method]
     ]
     return GRID[method][int(np.argmax(found))]
@@ -221,7 +246,15 @@ def tables(path):
     settings = list(dict.fromkeys(setting(r) for r in rows if r["experiment"] != "search"))
     kinds = ("test_biased", "test_clean", "test_wrong")
     out = table_head(
-        "data", "net", "images", "settings", "method", "seeds", *KINDS, "clean, minus ERM", "CPU s per fit"
+        "data",
+        "net",
+        "images",
+        "settings",
+        "method",
+        "seeds",
+        *KINDS,
+        "clean, minus ERM",
+        "CPU s per fit",
     )
     for chosen in settings:
         methods = list(dict.fromkeys(r["method"] for r in rows if setting(r) == chosen))
@@ -230,18 +263,37 @@ def tables(path):
             found = {kind: values(rows, chosen, method, kind) for kind in kinds}
             if len(base) < 2 or len(found["test_clean"]) < 2:
                 continue
-            cells = ["{:.1f} ± {:.1f}".format(*interval(list(found[kind].values()))) for kind in kinds]
+            cells = [
+                "{:.1f} ± {:.1f}".format(*interval(list(found[kind].values()))) for kind in kinds
+            ]
             paired = [found["test_clean"][s] - base[s] for s in base if s in found["test_clean"]]
-            cells.append("" if method == "erm" or len(paired) < 2 else "{:+.1f} ± {:.1f}".format(*interval(paired)))
+            cells.append(
+                ""
+                if method == "erm" or len(paired) < 2
+                else "{:+.1f} ± {:.1f}".format(*interval(paired))
+            )
             seconds = np.mean(list(values(rows, chosen, method, "seconds").values())) / 100
             experiment, data, net, n_train, epochs = chosen
-            head = (data, net, f"{n_train}, {epochs} epochs", experiment, method, str(len(found["test_clean"])))
+            head = (
+                data,
+                net,
+                f"{n_train}, {epochs} epochs",
+                experiment,
+                method,
+                str(len(found["test_clean"])),
+            )
             out.append(f"| {' | '.join((*head, *cells))} | {seconds:.0f} |")
     out += ["", *table_head("data", "net", "images", "method", "settings", "clean validation")]
     for r in rows:
         if r["experiment"] == "search":
             params = r["params"].strip("{}").replace('"', "")
-            head = (r["data"], r["net"], f"{r['n_train']}, {r['epochs']} epochs", r["method"], params)
+            head = (
+                r["data"],
+                r["net"],
+                f"{r['n_train']}, {r['epochs']} epochs",
+                r["method"],
+                params,
+            )
             out.append(f"| {' | '.join(head)} | {100 * float(r['val_clean']):.1f} |")
     return "\n".join(out)
 
@@ -256,13 +308,25 @@ def figures(path):
     rows = read_rows(path)
     settings = [s for s in dict.fromkeys(map(setting, rows)) if s[0] == "fixed" and s[1] != "mnist"]
     size = (4.6 * len(settings), 3.2)
-    figure, panels = plt.subplots(1, len(settings), figsize=size, layout="constrained", squeeze=False)
+    figure, panels = plt.subplots(
+        1, len(settings), figsize=size, layout="constrained", squeeze=False
+    )
     for panel, chosen in zip(panels[0], settings, strict=True):
         methods = list(dict.fromkeys(r["method"] for r in rows if setting(r) == chosen))
-        for kind, colour, label in (("test_clean", "C0", "clean"), ("test_wrong", "C3", "misleading cue")):
+        for kind, colour, label in (
+            ("test_clean", "C0", "clean"),
+            ("test_wrong", "C3", "misleading cue"),
+        ):
             for i, method in enumerate(methods):
                 found = list(values(rows, chosen, method, kind).values())
-                panel.plot(found, [-i] * len(found), "o", color=colour, alpha=0.6, label=None if i else label)
+                panel.plot(
+                    found,
+                    [-i] * len(found),
+                    "o",
+                    color=colour,
+                    alpha=0.6,
+                    label=None if i else label,
+                )
         panel.set_yticks([-i for i in range(len(methods))], methods)
         panel.set_xlim(0, 100)
         panel.set_xlabel("test accuracy (%)")
@@ -278,7 +342,11 @@ def setting(row):
 
 def values(rows, chosen, method, column):
     """{seed: percent} of a method."""
-    return {r["seed"]: 100 * float(r[column]) for r in rows if setting(r) == chosen and r["method"] == method}
+    return {
+        r["seed"]: 100 * float(r[column])
+        for r in rows
+        if setting(r) == chosen and r["method"] == method
+    }
 
 
 def main():
@@ -287,13 +355,19 @@ def main():
     parser.add_argument("--net", choices=("mlp", "cnn"), default="mlp")
     parser.add_argument("--data", choices=tuple(PIXELS), default="patch")
     parser.add_argument("--n-train", type=int, default=10_000)
-    parser.add_argument("--epochs", type=int, default=20, help="of which the student's head start is 5")
+    parser.add_argument(
+        "--epochs", type=int, default=20, help="of which the student's head start is 5"
+    )
     parser.add_argument("--methods", nargs="+", choices=tuple(FIXED), default=tuple(FIXED))
     parser.add_argument("--seeds", type=int, nargs="+", default=list(SEEDS))
-    parser.add_argument("--search", action="store_true", help="select on validation instead of the fixed settings")
+    parser.add_argument(
+        "--search", action="store_true", help="select on validation instead of the fixed settings"
+    )
     parser.add_argument("--out", default=str(OUT))
     parser.add_argument("--tables", action="store_true", help="print the tables of a results file")
-    parser.add_argument("--figures", action="store_true", help="write the picture of a results file")
+    parser.add_argument(
+        "--figures", action="store_true", help="write the picture of a results file"
+    )
     args = parser.parse_args()
     if args.tables:
         print(tables(args.out))

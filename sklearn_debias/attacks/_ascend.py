@@ -28,7 +28,8 @@ def ascend(
     Parameters
     ----------
     loss : callable
-        Maps inputs like ``x`` to one loss per sample, shape (b,). Its nets are frozen by the caller.
+        Maps inputs like ``x`` to one loss per sample, shape (b,). Its nets are frozen by the
+        caller.
     x : Tensor of shape (b, ...)
     ball : Ball
         ``L2(radius, step_size)`` or ``Linf(radius, step_size)``.
@@ -41,7 +42,8 @@ def ascend(
     sign : float, default=1.0
         -1 descends.
     live : bool, default=False
-        Whether the tensors are plain ones, not those of a vmapped run: autograd then costs less than transforms.
+        Whether the tensors are plain ones, not those of a vmapped run: autograd then costs less
+        than transforms.
 
     Returns
     -------
@@ -67,7 +69,9 @@ def ascend(
         raise ValueError(f"`n_steps` must be at least 1, got {n_steps!r}.")
     gradient = _by_autograd(loss, x) if live else grad(lambda delta: loss(x + delta).sum())
     delta = torch.zeros_like(x) if start is None else within(x, start, clip)
-    with torch.no_grad():  # the gradients inside are taken all the same; nothing outside is recorded
+    with (
+        torch.no_grad()
+    ):  # the gradients inside are taken all the same; nothing outside is recorded
         for _ in range(n_steps):
             step = sign * ball.step_size * ball.direction(gradient(delta))
             delta = within(x, ball.project(delta + step), clip)

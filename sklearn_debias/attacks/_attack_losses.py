@@ -11,9 +11,10 @@ TINY = 1e-12
 def confidence_loss(logits: Tensor, y: Tensor) -> Tensor:
     """``log sum_{k != y} exp z_k - z_y``, shape (b,): the cross entropy as an attack needs it.
 
-    The cross entropy is ``log(1 + exp m)`` of this loss m, an increasing function: both have the same gradient
-    direction in the input, per sample, and the attacks use no more of it. But where a network is sure of itself
-    the gradient of the cross entropy underflows to zero, and this one does not.
+    The cross entropy is ``log(1 + exp m)`` of this loss m, an increasing function: both have the
+    same gradient direction in the input, per sample, and the attacks use no more of it. But where a
+    network is sure of itself the gradient of the cross entropy underflows to zero, and this one
+    does not.
 
     Parameters
     ----------
@@ -40,7 +41,8 @@ def margin_loss(logits: Tensor, y: Tensor) -> Tensor:
 
     References
     ----------
-    .. [1] Carlini and Wagner, "Towards Evaluating the Robustness of Neural Networks", S&P 2017: f_6 of Sec. V.
+    .. [1] Carlini and Wagner, "Towards Evaluating the Robustness of Neural Networks", S&P 2017: f_6
+       of Sec. V.
 
     Examples
     --------
@@ -62,8 +64,8 @@ def dlr_loss(logits: Tensor, y: Tensor) -> Tensor:
 
     References
     ----------
-    .. [1] Croce and Hein, "Reliable Evaluation of Adversarial Robustness with an Ensemble of Diverse
-       Parameter-Free Attacks", ICML 2020, Eq. 6.
+    .. [1] Croce and Hein, "Reliable Evaluation of Adversarial Robustness with an Ensemble of
+       Diverse Parameter-Free Attacks", ICML 2020, Eq. 6.
 
     Examples
     --------

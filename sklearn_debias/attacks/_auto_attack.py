@@ -31,21 +31,22 @@ class AutoAttack:
 
     Parameters
     ----------
-    parts : tuple of {"apgd-ce", "apgd-dlr", "apgd-t", "fab", "fab-t", "square"} or None, default=None
-        None is the standard version. With fewer than four classes, for which its targeted DLR loss is not
-        defined, that is "apgd-ce", "apgd-dlr" (three classes), "fab-t" and "square".
+    parts : tuple of {"apgd-ce", "apgd-dlr", "apgd-t", "fab", "fab-t", "square"} or None,
+    default=None
+        None is the standard version. With fewer than four classes, for which its targeted DLR loss
+        is not defined, that is "apgd-ce", "apgd-dlr" (three classes), "fab-t" and "square".
     batch_size : int, default=250
         Samples attacked at a time.
 
     Notes
     -----
-    For images in [0, 1]. All samples of a batch share random numbers: an evaluation sorts them by content, so
-    that their order does not matter, but which other samples there are may.
+    For images in [0, 1]. All samples of a batch share random numbers: an evaluation sorts them by
+    content, so that their order does not matter, but which other samples there are may.
 
     References
     ----------
-    .. [1] Croce and Hein, "Reliable Evaluation of Adversarial Robustness with an Ensemble of Diverse
-       Parameter-Free Attacks", ICML 2020. Code: github.com/fra31/auto-attack
+    .. [1] Croce and Hein, "Reliable Evaluation of Adversarial Robustness with an Ensemble of
+       Diverse Parameter-Free Attacks", ICML 2020. Code: github.com/fra31/auto-attack
 
     Examples
     --------
@@ -58,9 +59,15 @@ class AutoAttack:
     batch_size: int = 250
 
     def __post_init__(self) -> None:
-        some = isinstance(self.parts, list | tuple) and len(self.parts) > 0 and all(p in PARTS for p in self.parts)
+        some = (
+            isinstance(self.parts, list | tuple)
+            and len(self.parts) > 0
+            and all(p in PARTS for p in self.parts)
+        )
         if self.parts is not None and not some:
-            raise ValueError(f"`parts` of AutoAttack must be some of {PARTS}, or None, got {self.parts!r}.")
+            raise ValueError(
+                f"`parts` of AutoAttack must be some of {PARTS}, or None, got {self.parts!r}."
+            )
         read_count(self, "batch_size")
         object.__setattr__(self, "parts", self.parts and tuple(self.parts))
 
@@ -68,18 +75,30 @@ class AutoAttack:
         """Raise unless the package is there, and rows are images in [0, 1]."""
         _load()
         unit = threat.clip is not None and all(
-            bool((torch.as_tensor(bound) == value).all()) for bound, value in zip(threat.clip, (0, 1), strict=True)
+            bool((torch.as_tensor(bound) == value).all())
+            for bound, value in zip(threat.clip, (0, 1), strict=True)
         )
         if len(shape) != 3 or not unit:
             raise ValueError(
-                f"`attack`='autoattack' needs images in [0, 1] and `clip`=(0, 1), got rows of shape {shape} and "
-                f"clip={threat.clip!r}. Use 'pgd-20' and 'cw' instead."
+                "`attack`='autoattack' needs images in [0, 1] and `clip`=(0, 1), got rows of "
+                f"shape {shape} and clip={threat.clip!r}. Use 'pgd-20' and 'cw' instead."
             )
         few = [part for part in self.parts or () if n_classes < FEWEST.get(part, 2)]
         if few:
-            raise ValueError(f"`parts`={self.parts!r} of AutoAttack: {few} need more than the {n_classes} classes.")
+            raise ValueError(
+                f"`parts`={self.parts!r} of AutoAttack: {few} need more than the {n_classes} "
+                "classes."
+            )
 
-    def attack(self, net: Callable[[Tensor], Tensor], x: Tensor, y: Tensor, threat: Threat, *, seed: int = 0) -> Tensor:
+    def attack(
+        self,
+        net: Callable[[Tensor], Tensor],
+        x: Tensor,
+        y: Tensor,
+        threat: Threat,
+        *,
+        seed: int = 0,
+    ) -> Tensor:
         """Attack all samples; where nothing fools, return x.
 
         Parameters
@@ -99,17 +118,21 @@ class AutoAttack:
         Raises
         ------
         TypeError, ValueError
-            For rows, labels or a threat of another kind; where no gradient reaches x, unless all parts do without.
+            For rows, labels or a threat of another kind; where no gradient reaches x, unless all
+            parts do without.
         """
         n_classes = check_points(net, x, y, threat)
         reference = _load()
         devices = range(torch.cuda.device_count() if torch.cuda.is_available() else 0)
         if self.parts is None or set(self.parts) != {"square"}:  # which alone does without
             logits_and_gradient(net, x[:1], lambda logits, _: logits.sum(1), y[:1])
-        # It works in float32, and views gradients as flat rows: flattened inputs have contiguous ones.
+        # It works in float32, and views gradients as flat rows: flattened inputs have contiguous
+        # ones.
         with _ONE_AT_A_TIME, torch.random.fork_rng(devices), _own_tracing(), _messages():
             adversary = reference.AutoAttack(
-                lambda inputs: net(inputs.flatten(1).clone().view(inputs.shape).to(x.dtype)).float(),
+                lambda inputs: net(
+                    inputs.flatten(1).clone().view(inputs.shape).to(x.dtype)
+                ).float(),
                 norm=NORMS[threat.norm],
                 eps=float(threat.epsilon),
                 seed=seed % 2**32,
@@ -137,7 +160,8 @@ def _load() -> Any:
         import pyautoattack
     except ImportError as error:
         raise ImportError(
-            'AutoAttack needs the package pyautoattack. Install it: pip install "sklearn-debias[robust]".'
+            "AutoAttack needs the package pyautoattack. Install it: pip install "
+            '"sklearn-debias[robust]".'
         ) from error
     return pyautoattack
 
@@ -166,7 +190,8 @@ class _Collect(logging.Handler):
 @contextmanager
 def _messages() -> Iterator[None]:
     """Turn what the package logs as a warning into a DebiasWarning."""
-    logger, handler = logging.getLogger("auto-attack"), _Collect()
+    logger = logging.getLogger("auto-attack")
+    handler = _Collect()
     before = logger.propagate
     logger.addHandler(handler)
     logger.propagate = False

@@ -103,7 +103,9 @@ class Linf:
         return torch.empty_like(x).uniform_(-1, 1, generator=generator) * self.radius
 
 
-def make_ball(norm: str, epsilon: float | Tensor, step_size: float | Tensor | None, n_steps: int) -> Ball:
+def make_ball(
+    norm: str, epsilon: float | Tensor, step_size: float | Tensor | None, n_steps: int
+) -> Ball:
     """Ball of ``norm`` ("l2" or "linf") with radius ``epsilon``.
 
     ``step_size=None`` means ``2.5 epsilon / n_steps``, and at most ``epsilon``.

@@ -18,7 +18,8 @@ from sklearn_debias.attacks._stepwise import (
 )
 from sklearn_debias.attacks._threat import Threat, is_real
 
-BETAS, TINY = (0.9, 0.999), 1e-8  # of Adam
+BETAS = (0.9, 0.999)
+TINY = 1e-8  # of Adam
 INSIDE = 0.999999  # of the range: arctanh of its ends is infinite
 GROWTH = 10.0  # of c, while nothing is found
 
@@ -27,8 +28,9 @@ GROWTH = 10.0  # of c, while nothing is found
 class CarliniWagner(StepwiseAttack):
     """Minimise ``|delta|_2^2 + c max(z_y - max_{k != y} z_k + confidence, 0)`` by Adam, and search for c [1]_.
 
-    With a range of valid inputs, x + delta is ``low + (high - low) (tanh(w) + 1) / 2`` and w is free; without one
-    delta is. The constant is searched for each sample: a tenfold while nothing fools, then by bisection.
+    With a range of valid inputs, x + delta is ``low + (high - low) (tanh(w) + 1) / 2`` and w is
+    free; without one delta is. The constant is searched for each sample: a tenfold while nothing
+    fools, then by bisection.
 
     Parameters
     ----------
@@ -45,9 +47,10 @@ class CarliniWagner(StepwiseAttack):
 
     Notes
     -----
-    `attack` returns the nearest input that fools, of those within the radius of the threat (which may be infinite:
-    then the nearest of all); and x itself where none was found. In an evaluation the first within the radius is
-    enough. The authors take 10 000 steps, 20 constants and c from 0.01; six constants reach c = 1000.
+    `attack` returns the nearest input that fools, of those within the radius of the threat (which
+    may be infinite: then the nearest of all); and x itself where none was found. In an evaluation
+    the first within the radius is enough. The authors take 10 000 steps, 20 constants and c from
+    0.01; six constants reach c = 1000.
 
     References
     ----------
@@ -58,7 +61,9 @@ class CarliniWagner(StepwiseAttack):
     >>> import torch
     >>> from sklearn_debias.attacks import CarliniWagner, Threat
     >>> net = lambda x: torch.stack([0.5 - x[:, 0], x[:, 0]], 1)
-    >>> x = CarliniWagner().attack(net, torch.zeros(1, 2), torch.tensor([0]), Threat(float("inf"), norm="l2"))
+    >>> x = CarliniWagner().attack(
+    ...     net, torch.zeros(1, 2), torch.tensor([0]), Threat(float("inf"), norm="l2")
+    ... )
     >>> x.round(decimals=2)
     tensor([[0.2500, 0.0000]])
     """
@@ -75,15 +80,17 @@ class CarliniWagner(StepwiseAttack):
         for name in ("lr", "c"):
             read_positive(self, name)
         if not is_real(self.confidence) or not 0 <= self.confidence < float("inf"):
-            raise ValueError(f"`confidence` of CarliniWagner must be a number >= 0, got {self.confidence!r}.")
+            raise ValueError(
+                f"`confidence` of CarliniWagner must be a number >= 0, got {self.confidence!r}."
+            )
         object.__setattr__(self, "confidence", float(self.confidence))
 
     def check(self, threat: Threat, n_classes: int, shape: tuple[int, ...]) -> None:
         """Raise unless the norm is L2."""
         if threat.norm != "l2":
             raise ValueError(
-                f"`norm` must be 'l2' for CarliniWagner, got {threat.norm!r}: it minimises the L2 norm. The C&W of "
-                f"tables under Linf is 'cw', PGD on the margin loss."
+                f"`norm` must be 'l2' for CarliniWagner, got {threat.norm!r}: it minimises the L2 "
+                f"norm. The C&W of tables under Linf is 'cw', PGD on the margin loss."
             )
 
     def begin(self, x: Tensor, threat: Threat, keys: Tensor) -> State:
@@ -92,7 +99,14 @@ class CarliniWagner(StepwiseAttack):
         per_row = x.new_zeros(len(x))
         w = _free(x, threat)
         return {
-            **{"w": w, "start": w, "m": torch.zeros_like(x), "v": torch.zeros_like(x), "t": per_row, "round": per_row},
+            **{
+                "w": w,
+                "start": w,
+                "m": torch.zeros_like(x),
+                "v": torch.zeros_like(x),
+                "t": per_row,
+                "round": per_row,
+            },
             **{"c": per_row + self.c, "low": per_row, "high": per_row + torch.inf},
             **{"found": per_row.bool(), "best": torch.zeros_like(x), "norm": per_row + torch.inf},
             "codes": per_row.long(),
@@ -100,7 +114,8 @@ class CarliniWagner(StepwiseAttack):
 
     def step(self, net: Network, x: Tensor, y: Tensor, threat: Threat, state: State) -> Look:
         """Look at the present point, keep it if it is the best, and take one step of Adam."""
-        dtype, x = x.dtype, wide(x)
+        dtype = x.dtype
+        x = wide(x)
         with torch.enable_grad():
             w = state["w"].detach().requires_grad_()
             delta = _bounded(w, threat) - x
@@ -124,7 +139,9 @@ class CarliniWagner(StepwiseAttack):
         new = dict(self._next_constant(self._adam(new, gradient.nan_to_num(0.0, 0.0, 0.0))))
         near = new["norm"] <= threat.epsilon
         point = torch.where(_like(near, x), x + new["best"], x).to(dtype)
-        return Look(new, point, new["codes"], near, new["round"] >= self.search_steps, still & ~near)
+        return Look(
+            new, point, new["codes"], near, new["round"] >= self.search_steps, still & ~near
+        )
 
     def _adam(self, state: State, gradient: Tensor) -> dict[str, Tensor]:
         t = state["t"] + 1
@@ -136,14 +153,24 @@ class CarliniWagner(StepwiseAttack):
 
     def _next_constant(self, state: dict[str, Tensor]) -> State:
         """Where all steps are made: the next constant, and a start from the sample."""
-        ends, found = state["t"] >= self.n_steps, state["found"]
+        ends = state["t"] >= self.n_steps
+        found = state["found"]
         high = torch.where(found, state["c"], state["high"])
         low = torch.where(found, state["low"], state["c"])
         after = torch.where(high.isinf(), low * GROWTH, (low + high) / 2)
-        over = {"c": after, "low": low, "high": high, "round": state["round"] + 1, "found": torch.zeros_like(found)}
+        over = {
+            "c": after,
+            "low": low,
+            "high": high,
+            "round": state["round"] + 1,
+            "found": torch.zeros_like(found),
+        }
         zeros = {name: torch.zeros_like(state[name]) for name in ("m", "v", "t")}
         reset = {**over, **zeros, "w": state["start"]}
-        return {k: torch.where(_like(ends, v), reset[k], v) if k in reset else v for k, v in state.items()}
+        return {
+            k: torch.where(_like(ends, v), reset[k], v) if k in reset else v
+            for k, v in state.items()
+        }
 
 
 def _free(x: Tensor, threat: Threat) -> Tensor:

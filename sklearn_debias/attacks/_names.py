@@ -10,7 +10,10 @@ from sklearn_debias.attacks._random_search import RandomSearch
 from sklearn_debias.attacks._stepwise import StepwiseAttack
 
 CW_STEPS = 30  # of "C&W" in tables under Linf
-KNOWN = "'fgsm', 'pgd-10' (any number of steps), 'cw' or 'cw-30', 'cw-l2', 'random-search', 'autoattack'"
+KNOWN = (
+    "'fgsm', 'pgd-10' (any number of steps), 'cw' or 'cw-30', 'cw-l2', 'random-search', "
+    "'autoattack'"
+)
 
 
 def get_attack(attack: Any) -> StepwiseAttack | AutoAttack:
@@ -19,8 +22,9 @@ def get_attack(attack: Any) -> StepwiseAttack | AutoAttack:
     Parameters
     ----------
     attack : str or attack
-        "fgsm"; "pgd-10", with any number of steps; "cw", the margin loss by PGD as in tables under Linf, of 30
-        steps or as many as "cw-50" says; "cw-l2", the optimisation attack; "random-search"; "autoattack".
+        "fgsm"; "pgd-10", with any number of steps; "cw", the margin loss by PGD as in tables under
+        Linf, of 30 steps or as many as "cw-50" says; "cw-l2", the optimisation attack;
+        "random-search"; "autoattack".
 
     Returns
     -------
@@ -40,8 +44,16 @@ def get_attack(attack: Any) -> StepwiseAttack | AutoAttack:
     if isinstance(attack, StepwiseAttack | AutoAttack):
         return attack
     if not isinstance(attack, str):
-        raise TypeError(f"`attack` must be one of {KNOWN}, or an attack such as PGD(n_steps=10), got {attack!r}.")
-    fixed = {"fgsm": FGSM, "cw-l2": CarliniWagner, "random-search": RandomSearch, "autoattack": AutoAttack}
+        raise TypeError(
+            f"`attack` must be one of {KNOWN}, or an attack such as PGD(n_steps=10), got "
+            f"{attack!r}."
+        )
+    fixed = {
+        "fgsm": FGSM,
+        "cw-l2": CarliniWagner,
+        "random-search": RandomSearch,
+        "autoattack": AutoAttack,
+    }
     if attack in fixed:
         return fixed[attack]()
     stepped = re.fullmatch(r"(pgd|cw)-([1-9]\d*)", attack)
@@ -49,4 +61,6 @@ def get_attack(attack: Any) -> StepwiseAttack | AutoAttack:
         return PGD(int(stepped[2]), loss="margin" if stepped[1] == "cw" else "ce")
     if attack == "cw":
         return PGD(CW_STEPS, loss="margin")
-    raise ValueError(f"`attack` must be one of {KNOWN}, or an attack such as PGD(n_steps=10), got {attack!r}.")
+    raise ValueError(
+        f"`attack` must be one of {KNOWN}, or an attack such as PGD(n_steps=10), got {attack!r}."
+    )

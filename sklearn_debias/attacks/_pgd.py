@@ -29,11 +29,12 @@ class PGD(StepwiseAttack):
     n_steps : int, default=20
         At least 1.
     step_size : float or None, default=None
-        Length of a step, in the units of the input; None is ``2.5 epsilon / n_steps``, and at most ``epsilon``.
+        Length of a step, in the units of the input; None is ``2.5 epsilon / n_steps``, and at most
+        ``epsilon``.
     loss : {"ce", "margin", "dlr"}, default="ce"
-        The cross entropy; the margin of Carlini and Wagner (under Linf the "C&W" of the papers' tables); or the
-        difference of logits ratio, which needs three classes. None of them vanishes on a confident network:
-        see `confidence_loss`.
+        The cross entropy; the margin of Carlini and Wagner (under Linf the "C&W" of the papers'
+        tables); or the difference of logits ratio, which needs three classes. None of them vanishes
+        on a confident network: see `confidence_loss`.
     random_start : bool, default=True
         Start at a random point of the ball, and not at the sample.
     restarts : int, default=1
@@ -65,32 +66,46 @@ class PGD(StepwiseAttack):
         if self.step_size is not None:
             read_positive(self, "step_size")
         if not isinstance(self.loss, str) or self.loss not in LOSSES:
-            raise ValueError(f"`loss` of {type(self).__name__} must be one of {sorted(LOSSES)}, got {self.loss!r}.")
+            raise ValueError(
+                f"`loss` of {type(self).__name__} must be one of {sorted(LOSSES)}, got "
+                f"{self.loss!r}."
+            )
         if self.restarts > 1 and not self.random_start:
-            raise ValueError("`restarts` of PGD above 1 need random_start=True: else all of them are the same.")
+            raise ValueError(
+                "`restarts` of PGD above 1 need random_start=True: else all of them are the same."
+            )
 
     def check(self, threat: Threat, n_classes: int, shape: tuple[int, ...]) -> None:
         """Raise where there are too few classes for the loss."""
         if n_classes < FEWEST_CLASSES[self.loss]:
             raise ValueError(
-                f"`loss`={self.loss!r} of {type(self).__name__} needs {FEWEST_CLASSES[self.loss]} classes, got "
-                f"{n_classes}. Use loss='margin'."
+                f"`loss`={self.loss!r} of {type(self).__name__} needs {FEWEST_CLASSES[self.loss]} "
+                f"classes, got {n_classes}. Use loss='margin'."
             )
 
     def begin(self, x: Tensor, threat: Threat, keys: Tensor) -> State:
         """Perturbation and number of steps made."""
         delta = draw(threat.whole, x, keys) if self.random_start else torch.zeros_like(x)
-        return {"delta": within(x, delta, threat.clip), "t": torch.zeros(len(x), dtype=torch.int64, device=x.device)}
+        return {
+            "delta": within(x, delta, threat.clip),
+            "t": torch.zeros(len(x), dtype=torch.int64, device=x.device),
+        }
 
     def step(self, net: Network, x: Tensor, y: Tensor, threat: Threat, state: State) -> Look:
         """One gradient, which also tells whether the present point fools."""
-        ball, delta = threat.ball(self.step_size, self.n_steps), state["delta"]
+        ball = threat.ball(self.step_size, self.n_steps)
+        delta = state["delta"]
         point = x + delta
         logits, gradient = logits_and_gradient(net, point, LOSSES[self.loss], y)
-        moved = within(x, ball.project(delta + ball.step_size * ball.direction(gradient)), threat.clip)
-        codes, still = logits.argmax(1), (gradient == 0).flatten(1).all(1)
+        moved = within(
+            x, ball.project(delta + ball.step_size * ball.direction(gradient)), threat.clip
+        )
+        codes = logits.argmax(1)
+        still = (gradient == 0).flatten(1).all(1)
         after = {"delta": moved, "t": state["t"] + 1}
-        return Look(after, point, codes, codes != y, state["t"] >= self.n_steps, still & (codes == y))
+        return Look(
+            after, point, codes, codes != y, state["t"] >= self.n_steps, still & (codes == y)
+        )
 
 
 @dataclass(frozen=True)
@@ -103,7 +118,8 @@ class FGSM(PGD):
 
     References
     ----------
-    .. [1] Goodfellow, Shlens and Szegedy, "Explaining and Harnessing Adversarial Examples", ICLR 2015.
+    .. [1] Goodfellow, Shlens and Szegedy, "Explaining and Harnessing Adversarial Examples", ICLR
+       2015.
 
     Examples
     --------

@@ -15,8 +15,8 @@ from sklearn_debias.attacks._threat import Threat
 class RandomSearch(StepwiseAttack):
     """Try random changes of the perturbation, keep those that raise the margin; needs no gradient.
 
-    A change redraws some coordinates: half of them at the first step, one at the last. Under Linf they go to the
-    faces of the ball; under L2 they are normal, and the whole is projected.
+    A change redraws some coordinates: half of them at the first step, one at the last. Under Linf
+    they go to the faces of the ball; under L2 they are normal, and the whole is projected.
 
     Parameters
     ----------
@@ -27,7 +27,8 @@ class RandomSearch(StepwiseAttack):
 
     Notes
     -----
-    Weak beside a gradient, and made to be: where it fools what PGD does not, the gradients do not show the way.
+    Weak beside a gradient, and made to be: where it fools what PGD does not, the gradients do not
+    show the way.
 
     Examples
     --------
@@ -62,7 +63,8 @@ class RandomSearch(StepwiseAttack):
     def step(self, net: Network, x: Tensor, y: Tensor, threat: Threat, state: State) -> Look:
         """Look at the proposal, keep it where it is better, and make the next."""
         logits = net(x + state["proposal"])
-        margin, codes = margin_loss(logits, y), logits.argmax(1)
+        margin = margin_loss(logits, y)
+        codes = logits.argmax(1)
         fools = codes != y
         better = (margin > state["margin"]) | (fools & ~state["fooled"])
         kept = {
@@ -74,7 +76,8 @@ class RandomSearch(StepwiseAttack):
             "t": state["t"] + 1,
         }
         after = {**kept, "proposal": self._propose(x, threat, kept)}
-        flat, over = torch.zeros_like(fools), state["t"] >= self.n_steps
+        flat = torch.zeros_like(fools)
+        over = state["t"] >= self.n_steps
         return Look(after, x + kept["delta"], kept["codes"], kept["fooled"], over, flat)
 
     def _propose(self, x: Tensor, threat: Threat, state: State) -> Tensor:
@@ -82,15 +85,21 @@ class RandomSearch(StepwiseAttack):
         d = x[0].numel()
         share = (0.5 * (1 - state["t"].cpu() / self.n_steps)).clamp(min=1 / d)
         seeds = (state["keys"] + state["t"]).tolist()
-        u = torch.stack([torch.rand(d, generator=torch.Generator().manual_seed(seed)) for seed in seeds])
+        u = torch.stack(
+            [torch.rand(d, generator=torch.Generator().manual_seed(seed)) for seed in seeds]
+        )
         share = share[:, None]
-        touched, value = u < share, (u / share).clamp(1e-6, 1 - 1e-6)  # one number says which, and what
+        touched = u < share
+        value = (u / share).clamp(1e-6, 1 - 1e-6)  # one number says which, and what
         if threat.norm == "linf":
             fresh = (1 - 2 * (value < 0.5).float()) * threat.epsilon
         else:
             fresh = torch.special.ndtri(value) * (2 * threat.epsilon / d**0.5)
-        touched, fresh = touched.to(x.device).view_as(x), fresh.to(x).view_as(x)
-        return within(x, threat.whole.project(torch.where(touched, fresh, state["delta"])), threat.clip)
+        touched = touched.to(x.device).view_as(x)
+        fresh = fresh.to(x).view_as(x)
+        return within(
+            x, threat.whole.project(torch.where(touched, fresh, state["delta"])), threat.clip
+        )
 
 
 def _wide(rows: Tensor, x: Tensor) -> Tensor:

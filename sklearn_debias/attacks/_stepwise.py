@@ -46,8 +46,8 @@ class Look(NamedTuple):
 class StepwiseAttack:
     """Base of the attacks of this package: `begin` and `step` treat each sample by itself.
 
-    A subclass is a frozen dataclass. It draws all random numbers from ``keys``, one per sample, so that no sample
-    depends on its neighbours.
+    A subclass is a frozen dataclass. It draws all random numbers from ``keys``, one per sample, so
+    that no sample depends on its neighbours.
     """
 
     restarts: int = 1
@@ -64,7 +64,13 @@ class StepwiseAttack:
         raise NotImplementedError
 
     def attack(
-        self, net: Network, x: Tensor, y: Tensor, threat: Threat, *, generator: torch.Generator | None = None
+        self,
+        net: Network,
+        x: Tensor,
+        y: Tensor,
+        threat: Threat,
+        *,
+        generator: torch.Generator | None = None,
     ) -> Tensor:
         """Make all steps once; return the last point of each sample, detached.
 
@@ -101,21 +107,38 @@ class StepwiseAttack:
 def check_points(net: Network, x: Tensor, y: Tensor, threat: Threat) -> int:
     """Raise unless these can be attacked: floats (b, ...) in range, class codes (b,), a threat; number of classes."""
     if not isinstance(threat, Threat):
-        raise TypeError(f"`threat` must be a Threat, such as Threat(8 / 255, clip=(0, 1)), got {threat!r}.")
+        raise TypeError(
+            f"`threat` must be a Threat, such as Threat(8 / 255, clip=(0, 1)), got {threat!r}."
+        )
     if not isinstance(x, Tensor) or not x.is_floating_point() or x.ndim < 2:
-        found = f"{x.dtype} of shape {tuple(x.shape)}" if isinstance(x, Tensor) else type(x).__name__
-        raise TypeError(f"`x` must be a tensor of floats of shape (b, ...), got {found}. uint8 images: divide by 255.")
+        found = (
+            f"{x.dtype} of shape {tuple(x.shape)}" if isinstance(x, Tensor) else type(x).__name__
+        )
+        raise TypeError(
+            f"`x` must be a tensor of floats of shape (b, ...), got {found}. uint8 images: divide "
+            "by 255."
+        )
     if not isinstance(y, Tensor) or y.dtype != torch.int64 or y.shape != x.shape[:1]:
-        found = f"{y.dtype} of shape {tuple(y.shape)}" if isinstance(y, Tensor) else type(y).__name__
-        raise TypeError(f"`y` must be an int64 tensor of class codes, one for each of {len(x)} rows, got {found}.")
+        found = (
+            f"{y.dtype} of shape {tuple(y.shape)}" if isinstance(y, Tensor) else type(y).__name__
+        )
+        raise TypeError(
+            f"`y` must be an int64 tensor of class codes, one for each of {len(x)} rows, got "
+            f"{found}."
+        )
     if threat.clip is not None:
         low, high = (torch.as_tensor(bound).to(x) for bound in threat.clip)
         if bool(((x < low - SLACK) | (x > high + SLACK)).any()):
-            raise ValueError(f"`clip`={threat.clip!r} of the threat must hold x: {float(x.min())} to {float(x.max())}.")
+            raise ValueError(
+                f"`clip`={threat.clip!r} of the threat must hold x: {float(x.min())} to "
+                f"{float(x.max())}."
+            )
     with torch.no_grad():
         k = net(x[:1].clone()).shape[-1]
     if len(y) and (int(y.min()) < 0 or int(y.max()) >= k):
-        raise ValueError(f"`y` must hold class codes 0 to {k - 1}, got {int(y.min())} to {int(y.max())}.")
+        raise ValueError(
+            f"`y` must hold class codes 0 to {k - 1}, got {int(y.min())} to {int(y.max())}."
+        )
     return k
 
 
@@ -142,15 +165,18 @@ def wide(x: Tensor) -> Tensor:
 def no_gradient() -> ValueError:
     """Error of a network whose outputs do not depend on its inputs in a way that autograd sees."""
     return ValueError(
-        "No gradient of the network's outputs reaches X: an attack by gradients would call it robust whatever it "
-        "is. Remove argmax, rounding, detach() or no_grad() from its forward, or use RandomSearch()."
+        "No gradient of the network's outputs reaches X: an attack by gradients would call it "
+        "robust whatever it is. Remove argmax, rounding, detach() or no_grad() from its forward, "
+        "or use RandomSearch()."
     )
 
 
 def row_keys(x: Tensor, seed: int) -> Tensor:
     """Seeds (b,), int64, by each row's content: neither order nor batches matter."""
     rows = x.detach().cpu().contiguous()
-    contents = (row.contiguous().view(torch.uint8).numpy().tobytes() for row in rows)  # NumPy knows no bfloat16
+    contents = (
+        row.contiguous().view(torch.uint8).numpy().tobytes() for row in rows
+    )  # NumPy knows no bfloat16
     return torch.tensor([seed ^ zlib.crc32(content) for content in contents])
 
 
@@ -158,7 +184,8 @@ def draw(ball: Ball, x: Tensor, keys: Tensor) -> Tensor:
     """Perturbations like ``x``, uniform in the ball, each from the stream of its key."""
     rows = x.detach().cpu()
     drawn = [
-        ball.random(row[None], torch.Generator().manual_seed(key)) for row, key in zip(rows, keys.tolist(), strict=True)
+        ball.random(row[None], torch.Generator().manual_seed(key))
+        for row, key in zip(rows, keys.tolist(), strict=True)
     ]
     return torch.cat(drawn).to(x.device)
 
@@ -175,5 +202,7 @@ def read_positive(owner: object, name: str) -> None:
     """Make a field of a frozen dataclass a float; raise unless it is a finite number above 0."""
     value = getattr(owner, name)
     if not is_real(value) or not 0 < value < float("inf"):
-        raise ValueError(f"`{name}` of {type(owner).__name__} must be a finite number > 0, got {value!r}.")
+        raise ValueError(
+            f"`{name}` of {type(owner).__name__} must be a finite number > 0, got {value!r}."
+        )
     object.__setattr__(owner, name, float(value))

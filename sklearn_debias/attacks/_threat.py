@@ -43,11 +43,15 @@ class Threat:
 
     def __post_init__(self) -> None:
         if not is_real(self.epsilon) or math.isnan(self.epsilon) or self.epsilon < 0:
-            raise ValueError(f"`epsilon` must be a number >= 0, in the units of X, got {self.epsilon!r}.")
+            raise ValueError(
+                f"`epsilon` must be a number >= 0, in the units of X, got {self.epsilon!r}."
+            )
         check_norm(self.norm)
         object.__setattr__(self, "epsilon", float(self.epsilon))  # of NumPy's scalars too
         if self.clip is not None and not _ascending(self.clip):
-            raise ValueError(f"`clip` must be (low, high) with low < high, or None, got {self.clip!r}.")
+            raise ValueError(
+                f"`clip` must be (low, high) with low < high, or None, got {self.clip!r}."
+            )
 
     def ball(self, step_size: float | None, n_steps: int) -> Ball:
         """Ball of this radius; ``step_size=None`` means ``2.5 epsilon / n_steps``, and at most ``epsilon``."""
@@ -60,7 +64,11 @@ class Threat:
     @property
     def whole(self) -> Ball:
         """The ball as a place to draw from: its steps have the length of the radius."""
-        return L2(self.epsilon, self.epsilon) if self.norm == "l2" else make_ball("linf", self.epsilon, None, 1)
+        return (
+            L2(self.epsilon, self.epsilon)
+            if self.norm == "l2"
+            else make_ball("linf", self.epsilon, None, 1)
+        )
 
 
 def check_norm(norm: Any) -> None:

@@ -1,6 +1,11 @@
 """Where a network looks: Grad-CAM, integrated gradients, input gradients, and the share of it inside a mask."""
 
-from sklearn_debias.attribution._attribute import attribute, grad_cam, input_gradients, integrated_gradients
+from sklearn_debias.attribution._attribute import (
+    attribute,
+    grad_cam,
+    input_gradients,
+    integrated_gradients,
+)
 from sklearn_debias.attribution._share import MeanShare, mean_saliency_share, saliency_share
 
 __all__ = [

@@ -29,25 +29,28 @@ def attribute(
     estimator : fitted classifier or nn.Module
         A classifier of this package, or a module that maps inputs to logits. It is left as it is.
     X : array-like
-        As in the classifier's ``fit``. For a module: a float array or tensor, or uint8 images, scaled to [0, 1].
+        As in the classifier's ``fit``. For a module: a float array or tensor, or uint8 images,
+        scaled to [0, 1].
     y : array-like of shape (n,), default=None
         The classes explained: labels, or codes for a module. None takes the predicted ones.
     method : str or callable, default="grad_cam"
         "grad_cam" [1]_
-            what a convolutional layer found, weighted by its effect on the class; coarse, for images.
+            what a convolutional layer found, weighted by its effect on the class; coarse, for
+            images.
         "integrated_gradients" [2]_
-            magnitude of what each pixel (its channels together) adds between ``baseline`` and the image.
+            magnitude of what each pixel (its channels together) adds between ``baseline`` and the
+            image.
         "input_gradient" [3]_
             largest |gradient| over the channels of a pixel.
         "gradient_x_input"
             ReLU of input times gradient, channels together: what speaks for the class.
         callable
-            ``method(module, x, y)`` gives maps at least 0 of shape (b, h', w'), or (b, d) for 2-D X, as a tensor;
-            captum's attributions fit in here. The module is frozen and in eval mode, ``x`` a tensor of rows as it
-            sees them, ``y`` codes.
+            ``method(module, x, y)`` gives maps at least 0 of shape (b, h', w'), or (b, d) for 2-D
+            X, as a tensor; captum's attributions fit in here. The module is frozen and in eval
+            mode, ``x`` a tensor of rows as it sees them, ``y`` codes.
     layer : str, default=None
-        For Grad-CAM: a layer's name as in ``named_modules``. None takes the last one that is not pooled and whose
-        output has more than one position.
+        For Grad-CAM: a layer's name as in ``named_modules``. None takes the last one that is not
+        pooled and whose output has more than one position.
     n_steps : int, default=50
         Points on the path of integrated gradients.
     baseline : float or array-like that broadcasts to a row, default=0
@@ -58,8 +61,8 @@ def attribute(
     Returns
     -------
     ndarray of shape (n, h, w), or (n, d) for 2-D X
-        Every map is scaled to reach from 0 to 1; Grad-CAM's is then resized to the image, bilinearly. (Images have
-        the size at which the network sees them.)
+        Every map is scaled to reach from 0 to 1; Grad-CAM's is then resized to the image,
+        bilinearly. (Images have the size at which the network sees them.)
 
     Raises
     ------
@@ -79,10 +82,11 @@ def attribute(
 
     References
     ----------
-    .. [1] Selvaraju et al., "Grad-CAM: Visual Explanations from Deep Networks via Gradient-based Localization",
-       ICCV 2017.
+    .. [1] Selvaraju et al., "Grad-CAM: Visual Explanations from Deep Networks via Gradient-based
+       Localization", ICCV 2017.
     .. [2] Sundararajan, Taly and Yan, "Axiomatic Attribution for Deep Networks", ICML 2017.
-    .. [3] Simonyan, Vedaldi and Zisserman, "Deep Inside Convolutional Networks", ICLR Workshop 2014.
+    .. [3] Simonyan, Vedaldi and Zisserman, "Deep Inside Convolutional Networks", ICLR Workshop
+       2014.
 
     Examples
     --------
@@ -98,7 +102,9 @@ def attribute(
     return attend(estimator, X, y, method, options, stacklevel=3)[0]
 
 
-def grad_cam(estimator: Any, X: Any, y: Any = None, *, layer: str | None = None, scalar: str = "logit") -> np.ndarray:
+def grad_cam(
+    estimator: Any, X: Any, y: Any = None, *, layer: str | None = None, scalar: str = "logit"
+) -> np.ndarray:
     """Grad-CAM as it is: at the layer's size, after ReLU, not scaled.
 
     Parameters
@@ -121,16 +127,26 @@ def grad_cam(estimator: Any, X: Any, y: Any = None, *, layer: str | None = None,
     >>> import torch
     >>> from torch import nn
     >>> from sklearn_debias.attribution import grad_cam
-    >>> module = nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(2, 3))
+    >>> module = nn.Sequential(
+    ...     nn.Conv2d(1, 2, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(2, 3)
+    ... )
     >>> grad_cam(module, torch.ones(5, 1, 8, 6), layer="0").shape
     (5, 6, 4)
     """
     options = {"layer": layer, "scalar": scalar}
-    return run(open_model(estimator, X, y), lambda opened: bind_cam(_maps.grad_cam, opened, options))
+    return run(
+        open_model(estimator, X, y), lambda opened: bind_cam(_maps.grad_cam, opened, options)
+    )
 
 
 def integrated_gradients(
-    estimator: Any, X: Any, y: Any = None, *, n_steps: int = 50, baseline: Any = 0.0, scalar: str = "logit"
+    estimator: Any,
+    X: Any,
+    y: Any = None,
+    *,
+    n_steps: int = 50,
+    baseline: Any = 0.0,
+    scalar: str = "logit",
 ) -> np.ndarray:
     """Integrated gradients, signed: they sum to the scalar at the row minus the scalar at the baseline.
 
@@ -158,7 +174,10 @@ def integrated_gradients(
     array([[2., 0.]], dtype=float32)
     """
     options = {"n_steps": n_steps, "baseline": baseline, "scalar": scalar}
-    return run(open_model(estimator, X, y), lambda opened: bind_path(_maps.integrated_gradients, opened, options))
+    return run(
+        open_model(estimator, X, y),
+        lambda opened: bind_path(_maps.integrated_gradients, opened, options),
+    )
 
 
 def input_gradients(estimator: Any, X: Any, y: Any = None, *, scalar: str = "logit") -> np.ndarray:
@@ -189,4 +208,7 @@ def input_gradients(estimator: Any, X: Any, y: Any = None, *, scalar: str = "log
            [ 0.,  3.]], dtype=float32)
     """
     check_scalar(scalar)
-    return run(open_model(estimator, X, y), lambda opened: partial(_maps.input_gradient, opened.net, scalar=scalar))
+    return run(
+        open_model(estimator, X, y),
+        lambda opened: partial(_maps.input_gradient, opened.net, scalar=scalar),
+    )

@@ -20,20 +20,33 @@ Map = Callable[[Tensor, Tensor | None], Tensor]
 
 
 def attend(
-    estimator: Any, X: Any, y: Any, method: str | Callable, options: dict[str, Any], *, stacklevel: int
+    estimator: Any,
+    X: Any,
+    y: Any,
+    method: str | Callable,
+    options: dict[str, Any],
+    *,
+    stacklevel: int,
 ) -> tuple[np.ndarray, Opened]:
     """Maps of `attribute`, and the rows as the network sees them."""
     if not callable(method) and method not in METHODS:
-        raise ValueError(f"`method` must be one of {', '.join(map(repr, METHODS))} or a callable, got {method!r}.")
+        raise ValueError(
+            f"`method` must be one of {', '.join(map(repr, METHODS))} or a callable, got "
+            f"{method!r}."
+        )
     if method != "grad_cam" and options.get("layer") is not None:
-        raise ValueError(f'`layer`={options["layer"]!r} is for method="grad_cam", got method={method!r}. Leave it out.')
+        raise ValueError(
+            f'`layer`={options["layer"]!r} is for method="grad_cam", got method={method!r}. Leave '
+            "it out."
+        )
     opened = open_model(estimator, X, y)
     maps = run(opened, lambda opened: bind(method, opened, options))
     flat = int((maps.reshape(len(maps), -1) == 0).all(1).sum())
     if flat:
         warnings.warn(
-            f"{flat} of {len(maps)} maps are constant, and returned as zeros: nothing there speaks for the class, or "
-            f"the network has no gradient there. Try another `method`, or another `layer`.",
+            f"{flat} of {len(maps)} maps are constant, and returned as zeros: nothing there speaks "
+            "for the class, or the network has no gradient there. Try another `method`, or "
+            "another `layer`.",
             DebiasWarning,
             stacklevel=stacklevel,
         )
@@ -48,7 +61,9 @@ def run(opened: Opened, bind: Callable[[Opened], Map]) -> np.ndarray:
     finite = torch.isfinite(found).flatten(1).all(1)
     if not finite.all():
         row = int((~finite).nonzero()[0, 0])
-        raise DivergedError(f"The map of row {row} of `X` is not finite: the network overflows there. Scale X.")
+        raise DivergedError(
+            f"The map of row {row} of `X` is not finite: the network overflows there. Scale X."
+        )
     return found.numpy()
 
 
@@ -61,7 +76,11 @@ def bind(method: str | Callable, opened: Opened, options: dict[str, Any]) -> Map
     if method == "integrated_gradients":
         return bind_path(_maps.integrated_gradients_attention, opened, options)
     check_scalar(options["scalar"])
-    function = _maps.input_gradient_attention if method == "input_gradient" else _maps.gradient_x_input_attention
+    function = (
+        _maps.input_gradient_attention
+        if method == "input_gradient"
+        else _maps.gradient_x_input_attention
+    )
     return partial(function, opened.net, scalar=options["scalar"])
 
 
@@ -76,20 +95,25 @@ def bind_cam(function: Callable, opened: Opened, options: dict[str, Any]) -> Map
 def bind_path(function: Callable, opened: Opened, options: dict[str, Any]) -> Map:
     """Integrated gradients from the given baseline, by the given number of steps."""
     check_scalar(options["scalar"])
-    n_steps, row = options["n_steps"], _first(opened)[0]
+    n_steps = options["n_steps"]
+    row = _first(opened)[0]
     if isinstance(n_steps, bool) or not isinstance(n_steps, int | np.integer) or n_steps < 1:
         raise ValueError(f"`n_steps` must be an int >= 1, such as 50, got {n_steps!r}.")
     try:
         baseline = torch.as_tensor(np.asarray(options["baseline"], dtype=float)).to(row)
-        fits = torch.broadcast_shapes(baseline.shape, row.shape) == row.shape and bool(baseline.isfinite().all())
+        fits = torch.broadcast_shapes(baseline.shape, row.shape) == row.shape and bool(
+            baseline.isfinite().all()
+        )
     except (TypeError, ValueError, RuntimeError):
         fits = False
     if not fits:
         raise ValueError(
-            f"`baseline` must be a finite number, or an array that broadcasts to a row of shape {tuple(row.shape)}, "
-            f"got {options['baseline']!r}."
+            "`baseline` must be a finite number, or an array that broadcasts to a row of shape "
+            f"{tuple(row.shape)}, got {options['baseline']!r}."
         )
-    return partial(function, opened.net, n_steps=int(n_steps), baseline=baseline, scalar=options["scalar"])
+    return partial(
+        function, opened.net, n_steps=int(n_steps), baseline=baseline, scalar=options["scalar"]
+    )
 
 
 def _called(method: Callable, net: Net, x: Tensor, y: Tensor | None) -> Tensor:
@@ -97,17 +121,27 @@ def _called(method: Callable, net: Net, x: Tensor, y: Tensor | None) -> Tensor:
     if y is None:
         with torch.no_grad():
             y = net(x).argmax(-1)
-    with blamed("method", "It is called with (module, x, y), and returns maps (b, h, w), or (b, d), at least 0."):
+    with blamed(
+        "method",
+        "It is called with (module, x, y), and returns maps (b, h, w), or (b, d), at least 0.",
+    ):
         maps = torch.as_tensor(method(net.module, x.clone(), y)).detach().to(x)
         if not torch.isfinite(maps).all():
             raise ValueError("it returned NaN or infinity")
-    if len(maps) != len(x) or maps.ndim != max(2, x.ndim - 1) or (x.ndim == 2 and maps.shape != x.shape):
+    if (
+        len(maps) != len(x)
+        or maps.ndim != max(2, x.ndim - 1)
+        or (x.ndim == 2 and maps.shape != x.shape)
+    ):
         wanted = "(b, d)" if x.ndim == 2 else "(b, h, w)"
         raise ValueError(
-            f"`method` must return maps of shape {wanted} for rows of shape {tuple(x.shape)}, got {tuple(maps.shape)}."
+            f"`method` must return maps of shape {wanted} for rows of shape {tuple(x.shape)}, got "
+            f"{tuple(maps.shape)}."
         )
     if (maps < 0).any():
-        raise ValueError("`method` must return maps at least 0, got negative values. Take their abs() or relu().")
+        raise ValueError(
+            "`method` must return maps at least 0, got negative values. Take their abs() or relu()."
+        )
     return maps if x.ndim == 2 else _maps.resize(maps, x.shape[-2:])
 
 
@@ -118,4 +152,6 @@ def _first(opened: Opened) -> Tensor:
 def check_scalar(scalar: Any) -> None:
     """Raise unless it names what is differentiated."""
     if scalar not in SCALARS:
-        raise ValueError(f"`scalar` must be one of {', '.join(map(repr, SCALARS))}, got {scalar!r}.")
+        raise ValueError(
+            f"`scalar` must be one of {', '.join(map(repr, SCALARS))}, got {scalar!r}."
+        )

@@ -28,4 +28,6 @@ def resize(maps: Tensor, size: tuple[int, int] | torch.Size) -> Tensor:
     if maps.shape[-2:] == tuple(size):
         return maps
     low, high = maps.amin((1, 2), keepdim=True), maps.amax((1, 2), keepdim=True)
-    return F.interpolate(maps[:, None], tuple(size), mode="bilinear", align_corners=False)[:, 0].clamp(low, high)
+    return F.interpolate(maps[:, None], tuple(size), mode="bilinear", align_corners=False)[
+        :, 0
+    ].clamp(low, high)

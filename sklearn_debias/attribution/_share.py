@@ -30,7 +30,10 @@ class MeanShare(NamedTuple):
     n: int
 
     def __str__(self) -> str:
-        return f"{self.mean:.3f} [{self.low:.3f}, {self.high:.3f}], {self.area:.3f} of the area, {self.n} images"
+        return (
+            f"{self.mean:.3f} [{self.low:.3f}, {self.high:.3f}], {self.area:.3f} of the area, "
+            f"{self.n} images"
+        )
 
 
 def saliency_share(maps: Any, mask: Any) -> np.ndarray:
@@ -51,12 +54,15 @@ def saliency_share(maps: Any, mask: Any) -> np.ndarray:
     Raises
     ------
     ValueError
-        If a map is negative or not finite, the mask is not bool or has another size, or it marks nothing or all.
+        If a map is negative or not finite, the mask is not bool or has another size, or it marks
+        nothing or all.
 
     Examples
     --------
     >>> from sklearn_debias.attribution import saliency_share
-    >>> saliency_share([[[1.0, 0.0], [0.5, 0.5]], [[0.0, 0.0], [0.0, 0.0]]], [[True, False], [False, False]])
+    >>> saliency_share(
+    ...     [[[1.0, 0.0], [0.5, 0.5]], [[0.0, 0.0], [0.0, 0.0]]], [[True, False], [False, False]]
+    ... )
     array([0.5, nan])
     """
     maps, mask = _checked(maps, mask)
@@ -74,8 +80,8 @@ def mean_saliency_share(maps: Any, mask: Any, *, confidence: float = 0.95) -> Me
     maps, mask : array-like
         As in `saliency_share`.
     confidence : float, default=0.95
-        Of Student's interval of the mean, cut to [0, 1]: the images are a sample, the network is given. It is
-        approximate, and short for a few images with very unequal shares.
+        Of Student's interval of the mean, cut to [0, 1]: the images are a sample, the network is
+        given. It is approximate, and short for a few images with very unequal shares.
 
     Returns
     -------
@@ -97,7 +103,8 @@ def mean_saliency_share(maps: Any, mask: Any, *, confidence: float = 0.95) -> Me
     shares = saliency_share(maps, mask)
     seen = ~np.isnan(shares)
     area = np.broadcast_to(np.asarray(mask), np.shape(maps))[seen].mean() if seen.any() else np.nan
-    n, shares = int(seen.sum()), shares[seen]
+    n = int(seen.sum())
+    shares = shares[seen]
     mean = float(shares.mean()) if n else np.nan
     if n < 2:
         return MeanShare(mean, np.nan, np.nan, float(area), n)
@@ -106,19 +113,27 @@ def mean_saliency_share(maps: Any, mask: Any, *, confidence: float = 0.95) -> Me
 
 
 def _checked(maps: Any, mask: Any) -> tuple[np.ndarray, np.ndarray]:
-    maps, mask = np.asarray(maps), np.asarray(mask)
+    maps = np.asarray(maps)
+    mask = np.asarray(mask)
     if maps.ndim not in (2, 3) or maps.dtype.kind not in "fiub":
         raise ValueError(
-            f"`maps` must be numbers of shape (n, h, w) or (n, d), got {maps.dtype} of shape {maps.shape}. Add up the "
-            f"channels: np.abs(maps).sum(axis=1)."
+            f"`maps` must be numbers of shape (n, h, w) or (n, d), got {maps.dtype} of shape "
+            f"{maps.shape}. Add up the channels: np.abs(maps).sum(axis=1)."
         )
     maps = maps.astype(float)
     if not np.isfinite(maps).all() or (maps < 0).any():
-        raise ValueError("`maps` must be finite and at least 0, got others. Take np.abs(maps) of signed ones.")
+        raise ValueError(
+            "`maps` must be finite and at least 0, got others. Take np.abs(maps) of signed ones."
+        )
     if mask.dtype != bool:
         raise ValueError(f"`mask` must be bool, got {mask.dtype}. Use mask > 0.5.")
     if mask.shape not in (maps.shape, maps.shape[1:]):
-        raise ValueError(f"`mask` must have shape {maps.shape[1:]} or {maps.shape}, like the maps, got {mask.shape}.")
+        raise ValueError(
+            f"`mask` must have shape {maps.shape[1:]} or {maps.shape}, like the maps, got "
+            f"{mask.shape}."
+        )
     if mask.all() or not mask.any():
-        raise ValueError(f"`mask` must mark some places and leave others, got {mask.mean():.0%} True.")
+        raise ValueError(
+            f"`mask` must mark some places and leave others, got {mask.mean():.0%} True."
+        )
     return maps, mask

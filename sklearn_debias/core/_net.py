@@ -19,8 +19,8 @@ from sklearn_debias.core._split import layer_of
 class Net:
     """``head(body(x))`` of a module, with live parameters or with the ones given.
 
-    The same objective then serves live training, a virtual (meta) step, an attack on frozen nets, and a
-    vmapped sweep.
+    The same objective then serves live training, a virtual (meta) step, an attack on frozen nets,
+    and a vmapped sweep.
 
     Parameters
     ----------
@@ -31,7 +31,8 @@ class Net:
     noise : context manager, default=None
         Entered around every forward pass: the random stream of dropout and its like.
     statistics : bool, default=False
-        Whether a forward pass with given parameters moves the module's buffers, as one with live parameters does.
+        Whether a forward pass with given parameters moves the module's buffers, as one with live
+        parameters does.
 
     Examples
     --------
@@ -59,7 +60,9 @@ class Net:
         """Logits (b, k) of the features ``z``."""
         return self._run("head.", self._part("head"), z)
 
-    def pullback(self, x: Tensor, part: str = "", zero: tuple[str, Tensor] | None = None) -> tuple[Tensor, Callable]:
+    def pullback(
+        self, x: Tensor, part: str = "", zero: tuple[str, Tensor] | None = None
+    ) -> tuple[Tensor, Callable]:
         """Logits of ``x`` and what turns their cotangents (b, k) into gradients, from a single forward pass.
 
         The gradients are differentiable in the parameters and in the cotangents.
@@ -79,7 +82,9 @@ class Net:
             ``pull(cotangent)`` has the shape of ``x``, or of the layer's output.
         """
         owner, prefix = (self._part(part), f"{part}.") if part else (self.module, "")
-        given = {n.removeprefix(prefix): p for n, p in self.parameters.items() if n.startswith(prefix)}
+        given = {
+            n.removeprefix(prefix): p for n, p in self.parameters.items() if n.startswith(prefix)
+        }
 
         def forward(moving: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
             buffers = {name: b.clone() for name, b in owner.named_buffers()}
@@ -103,7 +108,9 @@ class Net:
     def with_layer(self, x: Tensor, layer: str) -> tuple[Tensor, Tensor]:
         """Logits (b, k) of ``x`` and the output of a layer, named as in ``named_modules``, on the way."""
         seen: list[Tensor] = []
-        watch = layer_of(self.module, layer).register_forward_hook(lambda *event: seen.append(event[-1]))
+        watch = layer_of(self.module, layer).register_forward_hook(
+            lambda *event: seen.append(event[-1])
+        )
         try:
             return self(x), seen[-1]
         finally:
@@ -128,17 +135,24 @@ class Net:
 
     def detached(self) -> "Net":
         """Return the same net without gradient by its parameters, in the mode it is in; buffers are left alone."""
-        return replace(self, params={name: p.detach() for name, p in self.parameters.items()}, statistics=False)
+        return replace(
+            self, params={name: p.detach() for name, p in self.parameters.items()}, statistics=False
+        )
 
     def moved(self, delta: Mapping[str, Tensor]) -> "Net":
         """Return the net at ``theta - delta``, still differentiable in both; parameters without a delta stay."""
-        return replace(self, params={n: p - delta[n] if n in delta else p for n, p in self.parameters.items()})
+        return replace(
+            self, params={n: p - delta[n] if n in delta else p for n, p in self.parameters.items()}
+        )
 
     @cached_property
     def _twin(self) -> "Net":
-        # A copy that shares storage with the live module, so that it follows every update for nothing.
+        # A copy that shares storage with the live module, so that it follows every update for
+        # nothing.
         memo: dict[int, object] = {id(b): b for b in self.module.buffers()}
-        memo |= {id(p): nn.Parameter(p.detach(), requires_grad=False) for p in self.module.parameters()}
+        memo |= {
+            id(p): nn.Parameter(p.detach(), requires_grad=False) for p in self.module.parameters()
+        }
         return Net(copy.deepcopy(self.module, memo).eval())
 
     def _part(self, name: str) -> nn.Module:
@@ -146,23 +160,37 @@ class Net:
         if isinstance(part, nn.Module):
             return part
         raise TypeError(
-            f"`module` must have a body and a head for this method, got a {type(self.module).__name__} that "
-            f"cannot be split. Wrap it: sklearn_debias.core.SplitModule(body, head)."
+            "`module` must have a body and a head for this method, got a "
+            f"{type(self.module).__name__} that cannot be split. Wrap it: "
+            "sklearn_debias.core.SplitModule(body, head)."
         )
 
     def _run(self, prefix: str, part: nn.Module, x: Tensor) -> Tensor:
         with self.noise or nullcontext():
             if self.params is None or type(part) is nn.Identity:
                 return part(x)
-            if _is_plain_linear(part):  # the head of every virtual step: functional_call costs more than the layer
+            if _is_plain_linear(
+                part
+            ):  # the head of every virtual step: functional_call costs more than the layer
                 return F.linear(x, self.params[f"{prefix}weight"], self.params.get(f"{prefix}bias"))
-            state = {name.removeprefix(prefix): p for name, p in self.params.items() if name.startswith(prefix)}
+            state = {
+                name.removeprefix(prefix): p
+                for name, p in self.params.items()
+                if name.startswith(prefix)
+            }
             copied = part.training and not self.statistics
-            buffers = ((name, b.clone()) if copied else (name, b) for name, b in part.named_buffers())
+            buffers = (
+                (name, b.clone()) if copied else (name, b) for name, b in part.named_buffers()
+            )
             return functional_call(part, dict(chain(buffers, state.items())), (x,))
 
 
 def _is_plain_linear(part: nn.Module) -> bool:
     """Whether calling the module is nothing but ``F.linear`` of its own parameters."""
-    hooked = part._forward_hooks or part._forward_pre_hooks or part._backward_hooks or part._backward_pre_hooks
+    hooked = (
+        part._forward_hooks
+        or part._forward_pre_hooks
+        or part._backward_hooks
+        or part._backward_pre_hooks
+    )
     return type(part) is nn.Linear and "weight" in part._parameters and not hooked

@@ -95,8 +95,8 @@ class Step:
     Parameters
     ----------
     losses : mapping of str to Tensor
-        One scalar per role to update. A role's loss reaches only that role's parameters, so that one
-        backward of their sum serves all.
+        One scalar per role to update. A role's loss reaches only that role's parameters, so that
+        one backward of their sum serves all.
     state : mapping of str to Tensor, default={}
         The state for the next step.
     log : mapping of str to Tensor, default={}
@@ -117,8 +117,8 @@ class Step:
 class Objective:
     """One phase of one paper. Subclasses are frozen dataclasses; their float fields may be tensors.
 
-    ``step`` is pure: it returns losses and never acts. No optimiser, no device, no in-place write, no
-    ``.item()``, no global random numbers. It runs on every ``every``-th batch of its phase.
+    ``step`` is pure: it returns losses and never acts. No optimiser, no device, no in-place write,
+    no ``.item()``, no global random numbers. It runs on every ``every``-th batch of its phase.
     """
 
     roles: ClassVar[tuple[str, ...]] = ("model",)
@@ -149,8 +149,8 @@ class Phase:
     steps : tuple of Objective
     max_epochs : int
     continues : bool, default=False
-        Keep the optimiser and the learning-rate schedule of the phase before, instead of fresh ones; not for the
-        first phase.
+        Keep the optimiser and the learning-rate schedule of the phase before, instead of fresh
+        ones; not for the first phase.
     """
 
     name: str

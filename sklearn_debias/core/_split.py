@@ -39,8 +39,8 @@ class SplitModule(nn.Module):
 def split(module: nn.Module) -> nn.Module:
     """Split ``module`` into body and head where that is safe, else return it as it is.
 
-    Split are: modules with ``.body`` and ``.head``, a lone linear layer, a Sequential that ends in one, and
-    torchvision's classifiers, whose last linear layer becomes the head.
+    Split are: modules with ``.body`` and ``.head``, a lone linear layer, a Sequential that ends in
+    one, and torchvision's classifiers, whose last linear layer becomes the head.
 
     Parameters
     ----------
@@ -58,7 +58,9 @@ def split(module: nn.Module) -> nn.Module:
     >>> split(nn.Sequential(nn.Linear(8, 4), nn.ReLU(), nn.Linear(4, 2))).head
     Linear(in_features=4, out_features=2, bias=True)
     """
-    if isinstance(getattr(module, "body", None), nn.Module) and isinstance(getattr(module, "head", None), nn.Module):
+    if isinstance(getattr(module, "body", None), nn.Module) and isinstance(
+        getattr(module, "head", None), nn.Module
+    ):
         return module
     if isinstance(module, nn.Linear):
         return SplitModule(nn.Identity(), module)
@@ -82,7 +84,9 @@ def layer_of(module: nn.Module, name: str) -> nn.Module:
         if name and known in layers:
             return layers[known]
     names = [known.removeprefix("body.") for known in layers if known not in ("", "body")]
-    shown = ", ".join(repr(known) for known in names[:40]) + (" and more" if len(names) > 40 else "")
+    shown = ", ".join(repr(known) for known in names[:40]) + (
+        " and more" if len(names) > 40 else ""
+    )
     raise ValueError(f"there is no layer {name!r}; the layers are {shown}")
 
 
@@ -92,7 +96,8 @@ def _split_torchvision(module: nn.Module) -> nn.Module:
         leaf: Any = getattr(module, path, None)
         name = path
         while isinstance(leaf, nn.Sequential):  # the layer itself is the last of a small Sequential
-            owner, name = leaf, list(leaf._modules)[-1]
+            owner = leaf
+            name = list(leaf._modules)[-1]
             leaf = leaf[-1]
         if isinstance(leaf, nn.Linear):
             setattr(owner, name, nn.Identity())

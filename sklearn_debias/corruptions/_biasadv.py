@@ -1,8 +1,8 @@
 """The eight corruptions that BiasAdv's models are tried on: Section D.3 of its supplement [1]_.
 
-Every image draws its own parameters. Strengths are the paper's; what it leaves open follows the library that it
-used, as that library documents it (imgaug: sizes of the dropped rectangles, how corners move, the JPEG quality that a
-compression strength means).
+Every image draws its own parameters. Strengths are the paper's; what it leaves open follows the
+library that it used, as that library documents it (imgaug: sizes of the dropped rectangles, how
+corners move, the JPEG quality that a compression strength means).
 
 References
 ----------
@@ -19,8 +19,12 @@ from sklearn_debias.corruptions._sampling import bilinear, blur, gaussian_kernel
 
 NOISE = 0.01  # largest standard deviation
 SALT_AND_PEPPER = 0.001  # share of the pixels
-SQUARES, SQUARE_SIDE, GREY = 2, 0.2, 128 / 255
-DROPPED, CELLS, FEWEST_CELLS = 0.05, (0.02, 0.25), 3  # largest share of the pixels; cells per pixel of a side
+SQUARES = 2
+SQUARE_SIDE = 0.2
+GREY = 128 / 255
+DROPPED = 0.05
+CELLS = (0.02, 0.25)
+FEWEST_CELLS = 3  # largest share of the pixels; cells per pixel of a side
 ANGLE = 30.0  # degrees
 CORNERS = (0.05, 0.15)  # standard deviation of the corners, in sides
 COMPRESSION = (80.0, 95.0)
@@ -62,20 +66,26 @@ def coarse_dropout(x: Tensor, draws: Draws) -> Tensor:
 
 def _kept(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
     """1 where a pixel stays, 0 where its cell is dropped: (height, width)."""
-    p, cells = rng.uniform(0, DROPPED), rng.uniform(*CELLS)
+    p = rng.uniform(0, DROPPED)
+    cells = rng.uniform(*CELLS)
     sides = [min(size, max(FEWEST_CELLS, round(cells * size))) for size in (height, width)]
     stays = rng.uniform(size=sides) >= p
-    rows, cols = (np.arange(size) * n // size for size, n in zip((height, width), sides, strict=True))
+    rows, cols = (
+        np.arange(size) * n // size for size, n in zip((height, width), sides, strict=True)
+    )
     return stays[np.ix_(rows, cols)].astype(float)
 
 
 def rotation(x: Tensor, draws: Draws) -> Tensor:
     """Turn about the middle by an angle from U(-30, 30) degrees; the image goes on mirrored beyond its edges."""
     turn = draws.tensor(lambda rng: _turn(rng.uniform(-ANGLE, ANGLE)))
-    cos, sin = turn[:, 0, None, None], turn[:, 1, None, None]
+    cos = turn[:, 0, None, None]
+    sin = turn[:, 1, None, None]
     middle = [(size - 1) / 2 for size in x.shape[2:]]
     down, along = (places - m for places, m in zip(grid(x), middle, strict=True))
-    return bilinear(x, down * cos + along * sin + middle[0], along * cos - down * sin + middle[1], symmetric)
+    return bilinear(
+        x, down * cos + along * sin + middle[0], along * cos - down * sin + middle[1], symmetric
+    )
 
 
 def _turn(degrees: float) -> tuple[float, float]:
@@ -104,8 +114,11 @@ def _corners(rng: np.random.Generator) -> np.ndarray:
 def _homography(corners: np.ndarray, height: int, width: int) -> np.ndarray:
     """Eight numbers that map the pixels of the image's corners to ``corners``."""
     size = np.array([width - 1, height - 1])
-    rows, values = [], []
-    for (x, y), (u, v) in zip(np.array([(0, 0), (1, 0), (1, 1), (0, 1)]) * size, corners * size, strict=True):
+    rows = []
+    values = []
+    for (x, y), (u, v) in zip(
+        np.array([(0, 0), (1, 0), (1, 1), (0, 1)]) * size, corners * size, strict=True
+    ):
         rows += [(x, y, 1, 0, 0, 0, -u * x, -u * y), (0, 0, 0, x, y, 1, -v * x, -v * y)]
         values += [u, v]
     return np.linalg.solve(np.array(rows, dtype=float), np.array(values))

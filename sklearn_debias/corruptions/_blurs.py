@@ -36,7 +36,8 @@ def defocus_blur(x: Tensor, draws: Draws, radius: float, soft: float) -> Tensor:
     rows, cols = (places.long() for places in grid(x))
     out = torch.zeros_like(x)
     for (i, j), weight in np.ndenumerate(kernel):
-        down, along = mirrored(rows + i - reach, x.shape[2]), mirrored(cols + j - reach, x.shape[3])
+        down = mirrored(rows + i - reach, x.shape[2])
+        along = mirrored(cols + j - reach, x.shape[3])
         out = out + float(weight) * x[:, :, down, along]
     return out
 
@@ -45,8 +46,11 @@ def glass_blur(x: Tensor, draws: Draws, sigma: float, reach: int, rounds: int) -
     """Blur, let each pixel change places with one up to ``reach`` above and to the left, blur again."""
     height, width = x.shape[2:]
     x = gaussian(x, sigma, edge=clamped)
-    rows, cols = np.arange(height - reach, reach, -1), np.arange(width - reach, reach, -1)
-    steps = draws.arrays(lambda rng: rng.integers(-reach, reach, (2, 2, len(rows), len(cols))))[:, :rounds]
+    rows = np.arange(height - reach, reach, -1)
+    cols = np.arange(width - reach, reach, -1)
+    steps = draws.arrays(lambda rng: rng.integers(-reach, reach, (2, 2, len(rows), len(cols))))[
+        :, :rounds
+    ]
     order = np.tile(np.arange(height * width), (len(x), 1))
     images = np.arange(len(x))
     for turn in range(rounds):

@@ -18,19 +18,22 @@ DTYPES = (torch.uint8, torch.float16, torch.bfloat16, torch.float32, torch.float
 def corrupt(images: Any, name: str, severity: int | None = None, random_state: Any = 0) -> Any:
     """Corrupt images, each with random parameters of its own.
 
-    What happens to an image depends on the seed and on the image alone: not on the others, their order, the size of a
-    batch or the number of workers. Equal images are corrupted alike, and so are an image in [0, 1] and its uint8 twin.
+    What happens to an image depends on the seed and on the image alone: not on the others, their
+    order, the size of a batch or the number of workers. Equal images are corrupted alike, and so
+    are an image in [0, 1] and its uint8 twin.
 
     Parameters
     ----------
     images : ndarray or Tensor of shape (b, c, h, w)
-        uint8 in 0..255, or floats in [0, 1]; at least 8x8 pixels. They are not changed. Tensors stay on their device.
+        uint8 in 0..255, or floats in [0, 1]; at least 8x8 pixels. They are not changed. Tensors
+        stay on their device.
     name : str
         One of :func:`corruption_names`.
     severity : {1, 2, 3, 4, 5} or None, default=None
-        None: one of the eight corruptions of BiasAdv's supplement [1]_, which draw their strength per image. Else one
-        of the nineteen classic ones [2]_ at the strengths of CIFAR-10-C, which are meant for 32 pixels and are not
-        scaled to other sizes. Gaussian noise, Gaussian blur and JPEG are in both.
+        None: one of the eight corruptions of BiasAdv's supplement [1]_, which draw their strength
+        per image. Else one of the nineteen classic ones [2]_ at the strengths of CIFAR-10-C, which
+        are meant for 32 pixels and are not scaled to other sizes. Gaussian noise, Gaussian blur and
+        JPEG are in both.
     random_state : None, int, RandomState or Generator, default=0
         None draws fresh entropy. No global generator is read or moved.
 
@@ -44,14 +47,15 @@ def corrupt(images: Any, name: str, severity: int | None = None, random_state: A
     TypeError
         If ``images`` is neither an array nor a tensor.
     ValueError
-        If there is no such corruption at this severity, or the images have another shape, dtype or range, or a number
-        of channels that the corruption cannot take.
+        If there is no such corruption at this severity, or the images have another shape, dtype or
+        range, or a number of channels that the corruption cannot take.
 
     References
     ----------
-    .. [1] J. Lim et al., "BiasAdv: Bias-Adversarial Augmentation for Model Debiasing", CVPR 2023, Section D.3.
-    .. [2] D. Hendrycks and T. Dietterich, "Benchmarking Neural Network Robustness to Common Corruptions and
-       Perturbations", ICLR 2019.
+    .. [1] J. Lim et al., "BiasAdv: Bias-Adversarial Augmentation for Model Debiasing", CVPR 2023,
+       Section D.3.
+    .. [2] D. Hendrycks and T. Dietterich, "Benchmarking Neural Network Robustness to Common
+       Corruptions and Perturbations", ICLR 2019.
 
     Examples
     --------
@@ -83,16 +87,29 @@ def corrupt(images: Any, name: str, severity: int | None = None, random_state: A
 def check_images(images: Any, name: str = "images") -> Tensor:
     """Return ``images`` as a tensor (b, c, h, w), uint8 or floats in [0, 1], without a copy where that can be."""
     if not isinstance(images, Tensor | np.ndarray):
-        raise TypeError(f"`{name}` must be an ndarray or a Tensor of images (b, c, h, w), got {type(images).__name__}.")
+        raise TypeError(
+            f"`{name}` must be an ndarray or a Tensor of images (b, c, h, w), got "
+            f"{type(images).__name__}."
+        )
     if images.ndim != 4:
-        raise ValueError(f"`{name}` must be images of shape (b, c, h, w), got the shape {tuple(images.shape)}.")
+        raise ValueError(
+            f"`{name}` must be images of shape (b, c, h, w), got the shape {tuple(images.shape)}."
+        )
     channels, height, width = (int(size) for size in images.shape[1:])
     if width in (1, 3, 4) and channels not in (1, 3, 4) and height > 4:
-        hint = "Move the channels with `images.transpose(0, 3, 1, 2)` (an array) or `images.permute(0, 3, 1, 2)`."
-        raise ValueError(f"`{name}` must be (b, c, h, w); the shape {tuple(images.shape)} looks like NHWC. {hint}")
+        hint = (
+            "Move the channels with `images.transpose(0, 3, 1, 2)` (an array) or "
+            "`images.permute(0, 3, 1, 2)`."
+        )
+        raise ValueError(
+            f"`{name}` must be (b, c, h, w); the shape {tuple(images.shape)} looks like NHWC. "
+            f"{hint}"
+        )
     if min(height, width) < SMALLEST or channels < 1:
         found = f"{channels} channels of {height}x{width} pixels"
-        raise ValueError(f"`{name}` must have channels of {SMALLEST}x{SMALLEST} pixels or more, got {found}.")
+        raise ValueError(
+            f"`{name}` must have channels of {SMALLEST}x{SMALLEST} pixels or more, got {found}."
+        )
     return _in_range(_as_tensor(images, name), name)
 
 
@@ -100,7 +117,9 @@ def _as_tensor(images: Any, name: str) -> Tensor:
     native: Any = images.dtype if isinstance(images, Tensor) else images.dtype.newbyteorder("=")
     if native not in (DTYPES if isinstance(images, Tensor) else NUMPY_DTYPES):
         hint = "Images in 0..255 of another dtype: cast them to uint8, or divide by 255."
-        raise ValueError(f"`{name}` must be uint8 in 0..255 or floats in [0, 1], got the dtype {native}. {hint}")
+        raise ValueError(
+            f"`{name}` must be uint8 in 0..255 or floats in [0, 1], got the dtype {native}. {hint}"
+        )
     if isinstance(images, Tensor):
         return images.detach()
     array = np.asarray(images, dtype=native, order="C")
@@ -112,8 +131,13 @@ def _in_range(x: Tensor, name: str) -> Tensor:
         return x
     low, high = x.min().item(), x.max().item()
     if not (low >= 0 and high <= 1):  # NaN as well
-        hint = "Divide grey levels by 255; undo a normalisation, and leave it to the estimator's `normalize`."
-        raise ValueError(f"`{name}` must be floats in [0, 1], got values from {low:g} to {high:g}. {hint}")
+        hint = (
+            "Divide grey levels by 255; undo a normalisation, and leave it to the estimator's "
+            "`normalize`."
+        )
+        raise ValueError(
+            f"`{name}` must be floats in [0, 1], got values from {low:g} to {high:g}. {hint}"
+        )
     return x
 
 

@@ -37,24 +37,30 @@ def _boxes(x: Tensor, axis: int, n: int) -> Tensor:
 def elastic(x: Tensor, draws: Draws, amount: float, smooth: float, slant: float) -> Tensor:
     """Slant the image at random, and stretch it like rubber. All three strengths are shares of the shorter side.
 
-    Three points move by U(-slant, slant) each, which fixes an affine map; on top, every pixel moves by ``amount`` times
-    noise from U(-1, 1) that is smoothed by a Gaussian of ``smooth``.
+    Three points move by U(-slant, slant) each, which fixes an affine map; on top, every pixel moves
+    by ``amount`` times noise from U(-1, 1) that is smoothed by a Gaussian of ``smooth``.
     """
     height, width = x.shape[2:]
     side = min(height, width)
-    affine = draws.tensor(lambda rng: _affine(rng, height, width, slant * side))[:, :, :, None, None]
+    affine = draws.tensor(lambda rng: _affine(rng, height, width, slant * side))[
+        :, :, :, None, None
+    ]
     push = draws.uniform(-1, 1, 2, height, width)
     if smooth > 0:
         push = gaussian(push, smooth * side, truncate=3.0, edge=symmetric)
     rows, cols = grid(x)
-    rows, cols = rows + amount * side * push[:, 0], cols + amount * side * push[:, 1]
-    down, along = (affine[:, i, 0] * rows + affine[:, i, 1] * cols + affine[:, i, 2] for i in (0, 1))
+    rows = rows + amount * side * push[:, 0]
+    cols = cols + amount * side * push[:, 1]
+    down, along = (
+        affine[:, i, 0] * rows + affine[:, i, 1] * cols + affine[:, i, 2] for i in (0, 1)
+    )
     return bilinear(x, down, along, mirrored)
 
 
 def _affine(rng: np.random.Generator, height: int, width: int, reach: float) -> np.ndarray:
     """Map (2, 3) from places of the new image to places of the old one, both (row, column, 1)."""
-    middle, arm = np.array([height, width]) // 2, min(height, width) // 3
+    middle = np.array([height, width]) // 2
+    arm = min(height, width) // 3
     points = middle + arm * np.array([(1, 1), (1, -1), (-1, -1)])
     away = points + reach * rng.uniform(-1, 1, (3, 2))
     return np.linalg.solve(np.c_[away, np.ones(3)], points).T

@@ -21,7 +21,8 @@ class Draws:
     """
 
     def __init__(self, generators: Sequence[np.random.Generator], like: Tensor) -> None:
-        self._generators, self._like = generators, like
+        self._generators = generators
+        self._like = like
 
     def uniform(self, low: float, high: float, *shape: int) -> Tensor:
         """U(low, high) of shape (b, *shape)."""
@@ -58,16 +59,23 @@ def read_seed(random_state: Any) -> int:
         return int(random_state.integers(2**63))
     if random_state is None:
         return randbits(64)
-    if isinstance(random_state, int | np.integer) and not isinstance(random_state, bool) and random_state >= 0:
+    if (
+        isinstance(random_state, int | np.integer)
+        and not isinstance(random_state, bool)
+        and random_state >= 0
+    ):
         return int(random_state)
-    raise ValueError(f"`random_state` must be None, an int >= 0, a RandomState or a Generator, got {random_state!r}.")
+    raise ValueError(
+        "`random_state` must be None, an int >= 0, a RandomState or a Generator, got "
+        f"{random_state!r}."
+    )
 
 
 def draws_of(levels: Tensor, name: str, seed: int, like: Tensor) -> Draws:
     """Generators keyed by the seed, the corruption and the grey levels of each image (b, c, h, w), uint8.
 
-    Levels, not floats: an image in [0, 1] and its uint8 twin meet the same numbers. The severity is left out, so
-    that an image meets the same noise at every severity, only more of it.
+    Levels, not floats: an image in [0, 1] and its uint8 twin meet the same numbers. The severity is
+    left out, so that an image meets the same noise at every severity, only more of it.
     """
     head = f"{name}/{seed}/{tuple(levels.shape[1:])}/".encode()
     rows = levels.cpu().contiguous().numpy()

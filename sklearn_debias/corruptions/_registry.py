@@ -21,7 +21,9 @@ GREY_OR_COLOUR = (1, 3)
 class Recipe:
     """A corruption as a function of images in [0, 1], random draws, and its strength."""
 
-    apply: Callable[..., Tensor]  # (x, draws, *strength) -> a tensor like x, which the caller cuts to [0, 1]
+    apply: Callable[
+        ..., Tensor
+    ]  # (x, draws, *strength) -> a tensor like x, which the caller cuts to [0, 1]
     strengths: tuple[tuple, ...] = ()  # one per severity; none where each image draws its own
     channels: tuple[int, ...] | None = None  # that it can take; None is any number
 
@@ -54,15 +56,20 @@ BIASADV = {
     "jpeg": Recipe(_biasadv.jpeg, channels=GREY_OR_COLOUR),
     "gaussian_blur": Recipe(_biasadv.gaussian_blur),
 }
-# Strengths of CIFAR-10-C: facts of the benchmark, in pixels of 32x32 images and in values of [0, 1].
+# Strengths of CIFAR-10-C: facts of the benchmark, in pixels of 32x32 images and in values of [0,
+# 1].
 CLASSIC = {
     "gaussian_noise": Recipe(_noise.gaussian_noise, _one(0.04, 0.06, 0.08, 0.09, 0.10)),
     "shot_noise": Recipe(_noise.shot_noise, _one(500, 250, 100, 75, 50)),
     "impulse_noise": Recipe(_noise.impulse_noise, _one(0.01, 0.02, 0.03, 0.05, 0.07)),
     "speckle_noise": Recipe(_noise.speckle_noise, _one(0.06, 0.10, 0.12, 0.16, 0.20)),
     "gaussian_blur": Recipe(_blurs.gaussian_blur, _one(0.4, 0.6, 0.7, 0.8, 1.0)),
-    "defocus_blur": Recipe(_blurs.defocus_blur, ((0.3, 0.4), (0.4, 0.5), (0.5, 0.6), (1, 0.2), (1.5, 0.1))),
-    "glass_blur": Recipe(_blurs.glass_blur, ((0.05, 1, 1), (0.25, 1, 1), (0.4, 1, 1), (0.25, 1, 2), (0.4, 1, 2))),
+    "defocus_blur": Recipe(
+        _blurs.defocus_blur, ((0.3, 0.4), (0.4, 0.5), (0.5, 0.6), (1, 0.2), (1.5, 0.1))
+    ),
+    "glass_blur": Recipe(
+        _blurs.glass_blur, ((0.05, 1, 1), (0.25, 1, 1), (0.4, 1, 1), (0.25, 1, 2), (0.4, 1, 2))
+    ),
     "motion_blur": Recipe(_blurs.motion_blur, ((6, 1), (6, 1.5), (6, 2), (8, 2), (9, 2.5))),
     "zoom_blur": Recipe(_blurs.zoom_blur, _zooms()),
     "snow": Recipe(
@@ -76,12 +83,15 @@ CLASSIC = {
         ),
         GREY_OR_COLOUR,
     ),
-    "frost": Recipe(_weather.frost, ((1, 0.2), (1, 0.3), (0.9, 0.4), (0.85, 0.4), (0.75, 0.45)), GREY_OR_COLOUR),
+    "frost": Recipe(
+        _weather.frost, ((1, 0.2), (1, 0.3), (0.9, 0.4), (0.85, 0.4), (0.75, 0.45)), GREY_OR_COLOUR
+    ),
     "fog": Recipe(_weather.fog, ((0.2, 3), (0.5, 3), (0.75, 2.5), (1, 2), (1.5, 1.75))),
     "brightness": Recipe(_colours.brightness, _one(0.05, 0.10, 0.15, 0.20, 0.30), GREY_OR_COLOUR),
     "contrast": Recipe(_colours.contrast, _one(0.75, 0.5, 0.4, 0.3, 0.15)),
     "elastic": Recipe(
-        _digital.elastic, ((0, 0, 0.08), (0.05, 0.2, 0.07), (0.08, 0.06, 0.06), (0.1, 0.04, 0.05), (0.1, 0.03, 0.03))
+        _digital.elastic,
+        ((0, 0, 0.08), (0.05, 0.2, 0.07), (0.08, 0.06, 0.06), (0.1, 0.04, 0.05), (0.1, 0.03, 0.03)),
     ),
     "pixelate": Recipe(_digital.pixelate, _one(0.95, 0.90, 0.85, 0.75, 0.65)),
     "jpeg": Recipe(_digital.jpeg, _one(80, 65, 58, 50, 40), GREY_OR_COLOUR),
@@ -96,7 +106,9 @@ CLASSIC = {
         ),
         GREY_OR_COLOUR,
     ),
-    "saturate": Recipe(_colours.saturate, ((0.3, 0), (0.1, 0), (1.5, 0), (2, 0.1), (2.5, 0.2)), (3,)),
+    "saturate": Recipe(
+        _colours.saturate, ((0.3, 0), (0.1, 0), (1.5, 0), (2, 0.1), (2.5, 0.2)), (3,)
+    ),
 }
 FAMILIES = {
     "all": tuple(dict.fromkeys((*BIASADV, *CLASSIC, ORIGINAL))),
@@ -120,9 +132,9 @@ def corruption_names(family: str = "all") -> tuple[str, ...]:
     Parameters
     ----------
     family : {"all", "biasadv", "classic", "type0", "type1"}, default="all"
-        "biasadv": the eight that draw their strength per image, used with ``severity=None``. "classic": the nineteen
-        with a severity. "type0", "type1": the ten of each type of Corrupted CIFAR-10 [1]_, in the order of the
-        classes, "original" (no corruption) among them.
+        "biasadv": the eight that draw their strength per image, used with ``severity=None``.
+        "classic": the nineteen with a severity. "type0", "type1": the ten of each type of Corrupted
+        CIFAR-10 [1]_, in the order of the classes, "original" (no corruption) among them.
 
     Returns
     -------
@@ -135,8 +147,8 @@ def corruption_names(family: str = "all") -> tuple[str, ...]:
 
     References
     ----------
-    .. [1] J. Nam, H. Cha, S. Ahn, J. Lee and J. Shin, "Learning from Failure: Training Debiased Classifier from
-       Biased Classifier", NeurIPS 2020.
+    .. [1] J. Nam, H. Cha, S. Ahn, J. Lee and J. Shin, "Learning from Failure: Training Debiased
+       Classifier from Biased Classifier", NeurIPS 2020.
 
     Examples
     --------
@@ -145,7 +157,9 @@ def corruption_names(family: str = "all") -> tuple[str, ...]:
     (('gaussian_noise', 'salt_and_pepper', 'cutout'), 19)
     """
     if not isinstance(family, str) or family not in FAMILIES:
-        raise ValueError(f"`family` must be one of {', '.join(map(repr, FAMILIES))}, got {family!r}.")
+        raise ValueError(
+            f"`family` must be one of {', '.join(map(repr, FAMILIES))}, got {family!r}."
+        )
     return FAMILIES[family]
 
 
@@ -162,11 +176,14 @@ def find(name: Any, severity: Any) -> tuple[Recipe, int | None]:
         return Recipe(original), None
     if severity is None and name not in BIASADV:
         raise ValueError(
-            f"`severity` must be an int in 1..5 for {name!r}, got None: only {', '.join(BIASADV)} draw their strength "
-            "per image."
+            f"`severity` must be an int in 1..5 for {name!r}, got None: only {', '.join(BIASADV)} "
+            "draw their strength per image."
         )
     if severity is not None and name not in CLASSIC:
-        raise ValueError(f"`severity` must be None for {name!r}, which draws its strength per image; got {severity!r}.")
+        raise ValueError(
+            f"`severity` must be None for {name!r}, which draws its strength per image; got "
+            f"{severity!r}."
+        )
     return (BIASADV[name], None) if severity is None else (CLASSIC[name], int(severity))
 
 

@@ -1,7 +1,8 @@
 """Blurring and resampling of batches, every image with its own kernel or its own coordinates.
 
-Sums, products and gathers of single pixels only: torch's convolutions, matrix products and reductions may take
-another order of summation for another number of images, and an image must not depend on its batch to the last bit.
+Sums, products and gathers of single pixels only: torch's convolutions, matrix products and
+reductions may take another order of summation for another number of images, and an image must not
+depend on its batch to the last bit.
 """
 
 from collections.abc import Callable
@@ -72,11 +73,15 @@ def taken(x: Tensor, rows: Tensor, cols: Tensor) -> Tensor:
 def bilinear(x: Tensor, rows: Tensor, cols: Tensor, edge: Edge = symmetric) -> Tensor:
     """X (b, c, h, w) at any ``rows`` and ``cols``, both (b, h', w')."""
     top, left = rows.floor(), cols.floor()
-    down, along = (rows - top)[:, None], (cols - left)[:, None]
+    down = (rows - top)[:, None]
+    along = (cols - left)[:, None]
     tops, lefts = (
-        [edge(first.long() + i, size) for i in (0, 1)] for first, size in zip((top, left), x.shape[2:], strict=True)
+        [edge(first.long() + i, size) for i in (0, 1)]
+        for first, size in zip((top, left), x.shape[2:], strict=True)
     )
-    upper, lower = (taken(x, row, lefts[0]) * (1 - along) + taken(x, row, lefts[1]) * along for row in tops)
+    upper, lower = (
+        taken(x, row, lefts[0]) * (1 - along) + taken(x, row, lefts[1]) * along for row in tops
+    )
     return upper * (1 - down) + lower * down
 
 

@@ -11,17 +11,20 @@ from sklearn_debias.corruptions._sampling import gaussian
 def clouds(draws: Draws, height: int, width: int, decay: float) -> Tensor:
     """Plasma fractal (diamond-square on a torus) in [0, 1], shape (b, 1, height, width).
 
-    A level's random steps are ``decay ** 2`` times smaller than the ones of the level above: the larger, the softer.
+    A level's random steps are ``decay ** 2`` times smaller than the ones of the level above: the
+    larger, the softer.
     """
     side = 2 ** int(np.ceil(np.log2(max(height, width))))
     levels = int(np.log2(side))
     steps = draws.arrays(lambda rng: rng.uniform(-1, 1, (side, side)))
     field = np.zeros_like(steps)
     for level in range(levels):
-        step, half = side >> level, side >> (level + 1)
+        step = side >> level
+        half = side >> (level + 1)
         wander = float(decay) ** (-2 * level)
         corners = field[:, ::step, ::step]
-        right, below = np.roll(corners, -1, 2), np.roll(corners, -1, 1)
+        right = np.roll(corners, -1, 2)
+        below = np.roll(corners, -1, 1)
         middles = (corners + right + below + np.roll(right, -1, 1)) / 4
         middles = middles + wander * steps[:, half::step, half::step]
         field[:, half::step, half::step] = middles
@@ -42,7 +45,9 @@ def ice(draws: Draws, height: int, width: int) -> Tensor:
     patches = clouds(draws, height, width, 1.6)
     needles = draws.normal(3, height, width)
     out = 0.35 + 0.45 * patches
-    for i, (down, along) in enumerate(((1, 1), (1, -1), (0, 1))):  # three directions in which crystals grow
+    for i, (down, along) in enumerate(
+        ((1, 1), (1, -1), (0, 1))
+    ):  # three directions in which crystals grow
         streak = needles[:, i : i + 1]
         for step in (1, 2):
             streak = (streak + torch.roll(streak, (step * down, step * along), (2, 3))) / 2**0.5

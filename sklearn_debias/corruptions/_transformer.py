@@ -16,18 +16,19 @@ from sklearn_debias.corruptions._registry import find
 class Corruption(TransformerMixin, BaseEstimator):
     """Corrupt images in a pipeline; nothing is learned.
 
-    In front of a fitted classifier it shows what the classifier makes of worse images; in front of one that is to be
-    fitted, the same corruption meets every epoch.
+    In front of a fitted classifier it shows what the classifier makes of worse images; in front of
+    one that is to be fitted, the same corruption meets every epoch.
 
     Parameters
     ----------
     name : str, default="original"
         One of :func:`corruption_names`.
     severity : {1, 2, 3, 4, 5} or None, default=None
-        None: the corruptions of BiasAdv's supplement, which draw their strength per image. Else the classic ones.
+        None: the corruptions of BiasAdv's supplement, which draw their strength per image. Else the
+        classic ones.
     random_state : None, int, RandomState or Generator, default=0
-        An int: an image is corrupted alike in every call, whatever the other images are. The global generators are
-        never touched.
+        An int: an image is corrupted alike in every call, whatever the other images are. The global
+        generators are never touched.
 
     Attributes
     ----------

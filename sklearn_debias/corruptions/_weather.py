@@ -31,7 +31,9 @@ def snow(
     """
     flakes = zoomed(mean + std * draws.normal(1, *x.shape[2:]), zoom)
     flakes = torch.where(flakes < threshold, 0, flakes).clamp(0, 1)
-    flakes = smeared(flakes, draws.arrays(lambda rng: direction(rng.uniform(-135, -45))), radius, sigma)
+    flakes = smeared(
+        flakes, draws.arrays(lambda rng: direction(rng.uniform(-135, -45))), radius, sigma
+    )
     pale = torch.maximum(x, luma(x) * 1.5 + 0.5)
     return kept * x + (1 - kept) * pale + flakes + flakes.flip(2, 3)
 
@@ -50,11 +52,19 @@ def fog(x: Tensor, draws: Draws, amount: float, decay: float) -> Tensor:
 
 
 def spatter(
-    x: Tensor, draws: Draws, mean: float, std: float, sigma: float, threshold: float, strength: float, mud: int
+    x: Tensor,
+    draws: Draws,
+    mean: float,
+    std: float,
+    sigma: float,
+    threshold: float,
+    strength: float,
+    mud: int,
 ) -> Tensor:
     """Drops of water (pale turquoise), or of mud (brown), where blurred noise exceeds ``threshold``.
 
-    Drops of water are lit from the top left, which approximates the shading of the original by edges and distances.
+    Drops of water are lit from the top left, which approximates the shading of the original by
+    edges and distances.
     """
     noise = mean + std * draws.normal(1, *x.shape[2:])
     liquid = gaussian(noise, sigma, edge=clamped)

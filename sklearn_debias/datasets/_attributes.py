@@ -22,17 +22,17 @@ def attribute_long_tail(features, y, n_clusters=6, *, n_attributes=3, random_sta
     n_clusters : int, default=6
         Clusters of k-means in every class.
     n_attributes : int, default=3
-        Attributes of every class, a divisor of `n_clusters`: the largest ``n_clusters // n_attributes`` clusters
-        are joined to attribute 0, the next ones to attribute 1, and so on. With as many as there are clusters,
-        each cluster is an attribute.
+        Attributes of every class, a divisor of `n_clusters`: the largest ``n_clusters //
+        n_attributes`` clusters are joined to attribute 0, the next ones to attribute 1, and so on.
+        With as many as there are clusters, each cluster is an attribute.
     random_state : None, int, RandomState or Generator, default=None
         Determines where k-means starts.
 
     Returns
     -------
     attributes : ndarray of shape (n,), int64
-        0 (head, the most frequent within the class) to n_attributes - 1 (tail). The attributes of two classes
-        have nothing in common but their rank.
+        0 (head, the most frequent within the class) to n_attributes - 1 (tail). The attributes of
+        two classes have nothing in common but their rank.
 
     Raises
     ------
@@ -46,8 +46,8 @@ def attribute_long_tail(features, y, n_clusters=6, *, n_attributes=3, random_sta
 
     References
     ----------
-    .. [1] K. Tang, M. Tao, J. Qi, Z. Liu and H. Zhang, "Invariant Feature Learning for Generalized Long-Tailed
-       Classification", ECCV 2022.
+    .. [1] K. Tang, M. Tao, J. Qi, Z. Liu and H. Zhang, "Invariant Feature Learning for Generalized
+       Long-Tailed Classification", ECCV 2022.
 
     Examples
     --------
@@ -62,7 +62,9 @@ def attribute_long_tail(features, y, n_clusters=6, *, n_attributes=3, random_sta
     n_clusters = check_int("n_clusters", n_clusters, 1)
     n_attributes = check_int("n_attributes", n_attributes, 1, n_clusters)
     if n_clusters % n_attributes:
-        raise ValueError(f"`n_attributes` must divide `n_clusters` ({n_clusters}), got {n_attributes}.")
+        raise ValueError(
+            f"`n_attributes` must divide `n_clusters` ({n_clusters}), got {n_attributes}."
+        )
     (rng,) = streams(random_state, "clusters")
     attributes = np.empty(len(codes), dtype=np.int64)
     for code, label in enumerate(classes.tolist()):
@@ -70,7 +72,9 @@ def attribute_long_tail(features, y, n_clusters=6, *, n_attributes=3, random_sta
         n_different = len({row.tobytes() for row in members})
         if n_different < n_clusters:
             found = f"class {label!r} has {n_different}"
-            raise ValueError(f"`n_clusters` ({n_clusters}) needs as many different rows in each class; {found}.")
+            raise ValueError(
+                f"`n_clusters` ({n_clusters}) needs as many different rows in each class; {found}."
+            )
         kmeans = KMeans(n_clusters, n_init=_STARTS, random_state=int(rng.integers(2**31)))
         ranks = ranks_by_size(np.bincount(kmeans.fit(members).labels_, minlength=n_clusters))
         attributes[codes == code] = ranks[kmeans.labels_] * n_attributes // n_clusters

@@ -21,35 +21,36 @@ _DESCR = """Biased Action Recognition (BAR)
 ===============================
 
 Photographs of six actions ({classes}) as {kind}.
-In the published training set the surroundings go with the action ({n_aligned} bias-aligned images: climbing
-on rock walls); in the published test set they do not ({n_conflicting} bias-conflicting ones: on ice).
-Moved from the test to the training set: {moved} conflicting images.
-Each photograph has its own licence; many exclude commercial use.
+In the published training set the surroundings go with the action ({n_aligned} bias-aligned images:
+climbing on rock walls); in the published test set they do not ({n_conflicting} bias-conflicting
+ones: on ice). Moved from the test to the training set: {moved} conflicting images. Each photograph
+has its own licence; many exclude commercial use.
 
-Source: J. Nam, H. Cha, S. Ahn, J. Lee and J. Shin, "Learning from Failure: Training Debiased Classifier from
-Biased Classifier", NeurIPS 2020.
+Source: J. Nam, H. Cha, S. Ahn, J. Lee and J. Shin, "Learning from Failure: Training Debiased
+Classifier from Biased Classifier", NeurIPS 2020.
 """
 
 
 def read_bar(folder, *, kind="embeddings", conflicting=0, random_state=0):
     """Read Biased Action Recognition (BAR) [1]_ from a local pack.
 
-    The bias is natural: `bias_labels` tell bias-aligned samples (0) from bias-conflicting ones (1), and not
-    which surroundings a photograph shows. As published, the training set is all aligned, the test set all
-    conflicting: select models on held-out training samples, never on the test set.
+    The bias is natural: `bias_labels` tell bias-aligned samples (0) from bias-conflicting ones (1),
+    and not which surroundings a photograph shows. As published, the training set is all aligned,
+    the test set all conflicting: select models on held-out training samples, never on the test set.
 
     Parameters
     ----------
     folder : str or path-like
         The npz file itself, or the folder that holds it under the name given below.
     kind : {"embeddings", "images"}, default="embeddings"
-        "embeddings": ``bar_mobilenet_v2_embeddings.npz`` with the arrays ``x`` (n, d), ``y``, ``split``,
-        ``classes`` and ``names``. "images": ``bar_64.npz``, where in place of ``x`` JPEG files of 64x64
-        pixels lie one after the other in ``data``, and ``off`` (n + 1,) says where each begins.
+        "embeddings": ``bar_mobilenet_v2_embeddings.npz`` with the arrays ``x`` (n, d), ``y``,
+        ``split``, ``classes`` and ``names``. "images": ``bar_64.npz``, where in place of ``x`` JPEG
+        files of 64x64 pixels lie one after the other in ``data``, and ``off`` (n + 1,) says where
+        each begins.
     conflicting : int, default=0
-        How many conflicting samples to move from the test to the training set: 17 or 94 give the protocols
-        named 1 % and 5 % [2]_. Each class gives its share of them (rounded by largest remainder), drawn at
-        random.
+        How many conflicting samples to move from the test to the training set: 17 or 94 give the
+        protocols named 1 % and 5 % [2]_. Each class gives its share of them (rounded by largest
+        remainder), drawn at random.
     random_state : None, int, RandomState or Generator, default=0
         Determines which samples are moved. None draws fresh entropy.
 
@@ -73,8 +74,8 @@ def read_bar(folder, *, kind="embeddings", conflicting=0, random_state=0):
     TypeError
         If `folder` is no path.
     ValueError
-        If the file is missing (a FileNotFoundError as well) or damaged, an image in it cannot be read, or a
-        parameter is out of its range.
+        If the file is missing (a FileNotFoundError as well) or damaged, an image in it cannot be
+        read, or a parameter is out of its range.
 
     Warns
     -----
@@ -83,8 +84,8 @@ def read_bar(folder, *, kind="embeddings", conflicting=0, random_state=0):
 
     References
     ----------
-    .. [1] J. Nam, H. Cha, S. Ahn, J. Lee and J. Shin, "Learning from Failure: Training Debiased Classifier
-       from Biased Classifier", NeurIPS 2020.
+    .. [1] J. Nam, H. Cha, S. Ahn, J. Lee and J. Shin, "Learning from Failure: Training Debiased
+       Classifier from Biased Classifier", NeurIPS 2020.
     .. [2] J. Lim et al., "BiasAdv: Bias-Adversarial Augmentation for Model Debiasing", CVPR 2023.
 
     Examples
@@ -140,16 +141,21 @@ def _checked(path, target, split, classes, names):
     """Labels and splits as int64, consistent with each other."""
     if target.ndim != 1 or not target.shape == split.shape == names.shape:
         found = f"{target.shape}, {split.shape} and {names.shape}"
-        raise ValueError(f"{path} must hold `y`, `split` and `names` of one length; found shapes {found}.")
+        raise ValueError(
+            f"{path} must hold `y`, `split` and `names` of one length; found shapes {found}."
+        )
     if {array.dtype.kind for array in (target, split)} - {"i", "u"} or classes.ndim != 1:
-        raise ValueError(f"{path} must hold integers in `y` and `split`, and a list of names in `classes`.")
+        raise ValueError(
+            f"{path} must hold integers in `y` and `split`, and a list of names in `classes`."
+        )
     if not np.isin(target, range(len(classes))).all() or not np.isin(split, (0, 1)).all():
         raise ValueError(f"{path} must hold `y` in 0..{len(classes) - 1} and `split` in 0..1.")
     counts = (int((split == 0).sum()), int((split == 1).sum()))
     if counts != _PUBLISHED:
         warnings.warn(
-            f"{path} holds {counts[0]} bias-aligned and {counts[1]} bias-conflicting samples; the published "
-            f"set has {_PUBLISHED[0]} and {_PUBLISHED[1]}. Figures will not compare with published ones.",
+            f"{path} holds {counts[0]} bias-aligned and {counts[1]} bias-conflicting samples; the "
+            f"published set has {_PUBLISHED[0]} and {_PUBLISHED[1]}. Figures will not compare with "
+            "published ones.",
             DebiasWarning,
             stacklevel=3,
         )
@@ -160,31 +166,46 @@ def _moved(target, split, n_moved, rng):
     """Rows of the conflicting samples that go to the training set, by class as evenly as the classes are."""
     rows = rng.permutation(np.flatnonzero(split == 1))
     if n_moved and n_moved >= len(rows):
-        raise ValueError(f"`conflicting` must be less than the {len(rows)} conflicting samples, got {n_moved}.")
+        raise ValueError(
+            f"`conflicting` must be less than the {len(rows)} conflicting samples, got {n_moved}."
+        )
     labels, sizes = np.unique(target[rows], return_counts=True)
     quotas = n_moved * sizes / max(len(rows), 1)
     shares = np.floor(quotas).astype(int)
     largest = np.argsort(shares - quotas, kind="stable")[: n_moved - shares.sum()]
     shares[largest] += 1
-    chosen = [rows[target[rows] == label][:share] for label, share in zip(labels, shares, strict=True)]
+    chosen = [
+        rows[target[rows] == label][:share] for label, share in zip(labels, shares, strict=True)
+    ]
     return np.concatenate([*chosen, np.empty(0, dtype=np.int64)])
 
 
 def _embeddings(path, n, data):
     if data.ndim != 2 or len(data) != n or data.dtype.kind != "f":
-        raise ValueError(f"{path} must hold floats `x` of shape ({n}, d); found {data.dtype} {data.shape}.")
+        raise ValueError(
+            f"{path} must hold floats `x` of shape ({n}, d); found {data.dtype} {data.shape}."
+        )
     with np.errstate(over="ignore"):
         data = data.astype(np.float32)
     if not np.isfinite(data).all():
-        raise ValueError(f"{path} must hold embeddings without NaN or infinity, within the range of float32.")
+        raise ValueError(
+            f"{path} must hold embeddings without NaN or infinity, within the range of float32."
+        )
     return data
 
 
 def _pictures(path, n, content, offsets):
     """Decode the images: uint8 of shape (n, 3, 64, 64)."""
     valid = content.dtype == np.uint8 and offsets.dtype.kind in "iu" and offsets.shape == (n + 1,)
-    if not valid or offsets[0] != 0 or offsets[-1] != content.size or (offsets[1:] <= offsets[:-1]).any():
-        raise ValueError(f"{path} must hold bytes in `data`, and in `off` where each of {n} images begins.")
+    if (
+        not valid
+        or offsets[0] != 0
+        or offsets[-1] != content.size
+        or (offsets[1:] <= offsets[:-1]).any()
+    ):
+        raise ValueError(
+            f"{path} must hold bytes in `data`, and in `off` where each of {n} images begins."
+        )
     images = np.empty((n, 3, _SIZE, _SIZE), dtype=np.uint8)
     for row in range(n):
         stream = io.BytesIO(content[offsets[row] : offsets[row + 1]].tobytes())

@@ -4,9 +4,16 @@ import numpy as np
 from sklearn.utils import Bunch
 
 from sklearn_debias.datasets._assignment import biased_values, even_values
-from sklearn_debias.datasets._checks import check_images, check_int, check_real, check_target, streams
+from sklearn_debias.datasets._checks import (
+    check_images,
+    check_int,
+    check_real,
+    check_target,
+    streams,
+)
 
-# One colour per class, and the standard deviation around it for each severity: facts of LfF's protocol.
+# One colour per class, and the standard deviation around it for each severity: facts of LfF's
+# protocol.
 _MEAN_COLOURS = np.array(
     [
         (0.9837, 0.3125, 0.1686),
@@ -29,8 +36,9 @@ _DESCR = "{n} images with a bias: {bias}. {relation}"
 def colour_mnist(images, target, *, conflict_ratio, severity=4, random_state=None):
     """Colour grey digits by class: the ten-class Coloured MNIST of "Learning from Failure" (LfF) [1]_.
 
-    Each image is multiplied by one colour, ``clip(mean_colour[bias_label] + N(0, std), 0, 1)``. Other data
-    sets carry the same name with other constructions (IRM: two classes and noisy labels).
+    Each image is multiplied by one colour, ``clip(mean_colour[bias_label] + N(0, std), 0, 1)``.
+    Other data sets carry the same name with other constructions (IRM: two classes and noisy
+    labels).
 
     Parameters
     ----------
@@ -39,13 +47,14 @@ def colour_mnist(images, target, *, conflict_ratio, severity=4, random_state=Non
     target : array-like of shape (n,), int
         Classes in 0..9; class c is aligned with colour c.
     conflict_ratio : float or "unbiased"
-        Share of each class with another colour than its own, in [0, 1], spread evenly over the other nine:
-        ``round(conflict_ratio * n_c)`` of the n_c samples of class c, at least one when the ratio is
-        positive. LfF trains at .05, .02, .01 and .005. "unbiased" gives each class all ten colours equally
-        often (10 % aligned), as in LfF's test set; 1 gives every image a misleading colour.
+        Share of each class with another colour than its own, in [0, 1], spread evenly over the
+        other nine: ``round(conflict_ratio * n_c)`` of the n_c samples of class c, at least one when
+        the ratio is positive. LfF trains at .05, .02, .01 and .005. "unbiased" gives each class all
+        ten colours equally often (10 % aligned), as in LfF's test set; 1 gives every image a
+        misleading colour.
     severity : {1, 2, 3, 4, 5}, default=4
-        Standard deviation of the colour: .05, .02, .01, .005 or .002. The smaller, the easier the shortcut.
-        LfF's released experiments use 4.
+        Standard deviation of the colour: .05, .02, .01, .005 or .002. The smaller, the easier the
+        shortcut. LfF's released experiments use 4.
     random_state : None, int, RandomState or Generator, default=None
         Determines the bias labels and the colours. None draws fresh entropy.
 
@@ -69,8 +78,8 @@ def colour_mnist(images, target, *, conflict_ratio, severity=4, random_state=Non
 
     References
     ----------
-    .. [1] J. Nam, H. Cha, S. Ahn, J. Lee and J. Shin, "Learning from Failure: Training Debiased Classifier
-       from Biased Classifier", NeurIPS 2020.
+    .. [1] J. Nam, H. Cha, S. Ahn, J. Lee and J. Shin, "Learning from Failure: Training Debiased
+       Classifier from Biased Classifier", NeurIPS 2020.
 
     Examples
     --------
@@ -97,9 +106,10 @@ def colour_mnist(images, target, *, conflict_ratio, severity=4, random_state=Non
 def patch_mnist(images, target, *, conflict_ratio=0.0, random_state=None):
     """Write the class into a corner of grey digits: MNIST-SC of "UnLearning from Experience" (ULE) [1]_.
 
-    The first ten pixels of the first row become a one-hot code: 255 in the column of the bias label and 0 in
-    the others. The paper trains with a patch that is always right, and tests on the clean images (`images` as
-    they are); it states neither size nor brightness of its patch: these are ours.
+    The first ten pixels of the first row become a one-hot code: 255 in the column of the bias label
+    and 0 in the others. The paper trains with a patch that is always right, and tests on the clean
+    images (`images` as they are); it states neither size nor brightness of its patch: these are
+    ours.
 
     Parameters
     ----------
@@ -108,10 +118,10 @@ def patch_mnist(images, target, *, conflict_ratio=0.0, random_state=None):
     target : array-like of shape (n,), int
         Classes in 0..9; class c is aligned with column c.
     conflict_ratio : float or "unbiased", default=0.0
-        Share of each class with a patch in another column than its own, in [0, 1], spread evenly over the
-        other nine: ``round(conflict_ratio * n_c)`` of the n_c samples of class c, at least one when the ratio
-        is positive. "unbiased" gives each class all ten columns equally often; 1 gives every image a wrong
-        patch.
+        Share of each class with a patch in another column than its own, in [0, 1], spread evenly
+        over the other nine: ``round(conflict_ratio * n_c)`` of the n_c samples of class c, at least
+        one when the ratio is positive. "unbiased" gives each class all ten columns equally often; 1
+        gives every image a wrong patch.
     random_state : None, int, RandomState or Generator, default=None
         Determines the bias labels. None draws fresh entropy.
 
@@ -135,8 +145,8 @@ def patch_mnist(images, target, *, conflict_ratio=0.0, random_state=None):
 
     References
     ----------
-    .. [1] J. Mitchell, J. Martinez del Rincon and N. McLaughlin, "UnLearning from Experience to Avoid
-       Spurious Correlations".
+    .. [1] J. Mitchell, J. Martinez del Rincon and N. McLaughlin, "UnLearning from Experience to
+       Avoid Spurious Correlations".
 
     Examples
     --------
@@ -148,7 +158,9 @@ def patch_mnist(images, target, *, conflict_ratio=0.0, random_state=None):
     """
     images = check_images(images)
     if images.shape[2] < _N_VALUES:
-        raise ValueError(f"`images` must be {_N_VALUES} or more pixels wide, got {images.shape[2]}.")
+        raise ValueError(
+            f"`images` must be {_N_VALUES} or more pixels wide, got {images.shape[2]}."
+        )
     target = check_target(target, len(images), _N_VALUES)
     (rng,) = streams(random_state, "bias")
     values = _bias_values(target, conflict_ratio, rng)

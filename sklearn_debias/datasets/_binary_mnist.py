@@ -11,33 +11,37 @@ _PARTS = ("train", "validation", "test")
 _DESCR = """Binary Coloured MNIST
 =====================
 
-Two classes: digits 0 to 4, digits 5 to 9. A share {noise:g} of each has the other's label. Images of label 0 are
-red and those of label 1 green, except for shares {ratios} of each label in train, validation and test.
+Two classes: digits 0 to 4, digits 5 to 9. A share {noise:g} of each has the other's label. Images
+of label 0 are red and those of label 1 green, except for shares {ratios} of each label in train,
+validation and test.
 """
 
 
-def binary_colour_mnist(images, target, *, conflict_ratio=(0.2, 0.5, 0.9), label_noise=0.25, random_state=None):
+def binary_colour_mnist(
+    images, target, *, conflict_ratio=(0.2, 0.5, 0.9), label_noise=0.25, random_state=None
+):
     """Colour digits in two classes with noisy labels, as LISA [1]_ does: the test reverses what colours tell.
 
-    The label is 0 for digits 0 to 4 and 1 for 5 to 9; then a share of the labels is flipped, and the (noisy) label
-    determines the colour, red for 0 and green for 1, except for the conflicting samples. The construction is
-    IRM's [2]_. With the defaults a perfect reader of digits is right on 75 % of each set, the ceiling of any
-    classifier that ignores the colour; the colour alone is right on 80 %, 50 % and 10 %.
+    The label is 0 for digits 0 to 4 and 1 for 5 to 9; then a share of the labels is flipped, and
+    the (noisy) label determines the colour, red for 0 and green for 1, except for the conflicting
+    samples. The construction is IRM's [2]_. With the defaults a perfect reader of digits is right
+    on 75 % of each set, the ceiling of any classifier that ignores the colour; the colour alone is
+    right on 80 %, 50 % and 10 %.
 
     Parameters
     ----------
     images : array-like of shape (n, height, width) or (n, 1, height, width), uint8
-        Grey images in 0..255: in [1]_ MNIST's 60,000 training images in the order of the file. The first half
-        becomes the training set, the next sixth the validation set, the last third the test set (30,000, 10,000
-        and 20,000). They are not changed.
+        Grey images in 0..255: in [1]_ MNIST's 60,000 training images in the order of the file. The
+        first half becomes the training set, the next sixth the validation set, the last third the
+        test set (30,000, 10,000 and 20,000). They are not changed.
     target : array-like of shape (n,), int
         Digits in 0..9; each of the three sets needs digits of both classes.
     conflict_ratio : sequence of 3 floats, default=(0.2, 0.5, 0.9)
-        For the training, validation and test sets, the share of each (noisy) label with the other colour:
-        ``round(ratio * n_c)``, at least one when the ratio is positive.
+        For the training, validation and test sets, the share of each (noisy) label with the other
+        colour: ``round(ratio * n_c)``, at least one when the ratio is positive.
     label_noise : float, default=0.25
-        Share of each class whose label is flipped, ``round(label_noise * n_c)``, in [0, 1]. ([1]_ draws both
-        noises row by row: its shares hold on average.)
+        Share of each class whose label is flipped, ``round(label_noise * n_c)``, in [0, 1]. ([1]_
+        draws both noises row by row: its shares hold on average.)
     random_state : None, int, RandomState or Generator, default=None
         Determines which labels and colours are flipped. None draws fresh entropy.
 
@@ -67,9 +71,10 @@ def binary_colour_mnist(images, target, *, conflict_ratio=(0.2, 0.5, 0.9), label
 
     References
     ----------
-    .. [1] H. Yao, Y. Wang, S. Li, L. Zhang, W. Liang, J. Zou and C. Finn, "Improving Out-of-Distribution
-       Robustness via Selective Augmentation", ICML 2022, and its code.
-    .. [2] M. Arjovsky, L. Bottou, I. Gulrajani and D. Lopez-Paz, "Invariant Risk Minimization", 2019.
+    .. [1] H. Yao, Y. Wang, S. Li, L. Zhang, W. Liang, J. Zou and C. Finn, "Improving
+       Out-of-Distribution Robustness via Selective Augmentation", ICML 2022, and its code.
+    .. [2] M. Arjovsky, L. Bottou, I. Gulrajani and D. Lopez-Paz, "Invariant Risk Minimization",
+       2019.
 
     Examples
     --------
@@ -85,13 +90,18 @@ def binary_colour_mnist(images, target, *, conflict_ratio=(0.2, 0.5, 0.9), label
     ratios = _ratios(conflict_ratio)
     noise = check_real("label_noise", label_noise, high=1)
     cuts = np.split(np.arange(len(digits)), [len(digits) // 2, len(digits) // 2 + len(digits) // 6])
-    bunch = Bunch(DESCR=_DESCR.format(noise=noise, ratios=", ".join(f"{ratio:g}" for ratio in ratios)))
-    for name, rows, ratio, rng in zip(_PARTS, cuts, ratios, streams(random_state, *_PARTS), strict=True):
+    bunch = Bunch(
+        DESCR=_DESCR.format(noise=noise, ratios=", ".join(f"{ratio:g}" for ratio in ratios))
+    )
+    for name, rows, ratio, rng in zip(
+        _PARTS, cuts, ratios, streams(random_state, *_PARTS), strict=True
+    ):
         clean = (digits[rows] >= 5).astype(np.int64)
         if len(np.unique(clean)) < 2:
             raise ValueError(
-                f"`target` must have digits below 5 and digits from 5 in each set; the {name} set ({len(rows)} of "
-                f"{len(digits)} rows, cut in order) has not. Shuffle images and target alike, or bring more."
+                f"`target` must have digits below 5 and digits from 5 in each set; the {name} set "
+                f"({len(rows)} of {len(digits)} rows, cut in order) has not. Shuffle images and "
+                "target alike, or bring more."
             )
         labels = flip_labels(clean, noise, kind="pair", random_state=rng)
         colours = biased_values(labels, 2, ratio, rng)
@@ -102,7 +112,9 @@ def binary_colour_mnist(images, target, *, conflict_ratio=(0.2, 0.5, 0.9), label
 
 
 def _ratios(conflict_ratio):
-    if not isinstance(conflict_ratio, list | tuple | np.ndarray) or np.shape(conflict_ratio) != (len(_PARTS),):
+    if not isinstance(conflict_ratio, list | tuple | np.ndarray) or np.shape(conflict_ratio) != (
+        len(_PARTS),
+    ):
         expected = "a sequence of 3 numbers, for " + ", ".join(_PARTS)
         raise ValueError(f"`conflict_ratio` must be {expected}; got {conflict_ratio!r}.")
     return [check_real("conflict_ratio", ratio, high=1) for ratio in conflict_ratio]

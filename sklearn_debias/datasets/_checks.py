@@ -19,7 +19,9 @@ def check_int(name, value, low, high=math.inf, hint=""):
 def check_real(name, value, low=0.0, high=math.inf, hint=""):
     """Return `value` as a finite float in [low, high]."""
     try:
-        number = float(value) if isinstance(value, Real) and not isinstance(value, bool) else math.nan
+        number = (
+            float(value) if isinstance(value, Real) and not isinstance(value, bool) else math.nan
+        )
     except OverflowError:  # an int beyond the floats
         number = math.nan
     if not math.isfinite(number) or not low <= number <= high:
@@ -37,7 +39,10 @@ def check_option(name, value, options):
 
 def check_conflict_ratio(value, n_values, name="conflict_ratio"):
     """Return a share of conflicting training samples at which the bias still points at the class."""
-    hint = f"At 1 - 1/{n_values} all {n_values} values of the bias are equally frequent: no bias is left."
+    hint = (
+        f"At 1 - 1/{n_values} all {n_values} values of the bias are equally frequent: no bias is "
+        "left."
+    )
     return min(check_real(name, value, high=1 - 1 / n_values + 1e-12, hint=hint), 1 - 1 / n_values)
 
 
@@ -62,7 +67,9 @@ def check_target(target, n_samples, n_classes):
         hint = "Convert the labels, as in `target.astype(int)`."
         raise ValueError(f"`target` must hold integers, got the dtype {target.dtype}. {hint}")
     if target.shape != (n_samples,):
-        raise ValueError(f"`target` must have the shape ({n_samples},), one per image; got {target.shape}.")
+        raise ValueError(
+            f"`target` must have the shape ({n_samples},), one per image; got {target.shape}."
+        )
     if target.min() < 0 or target.max() >= n_classes:
         found = f"got values from {target.min()} to {target.max()}"
         raise ValueError(f"`target` must lie in 0..{n_classes - 1}, one value per bias; {found}.")
@@ -77,10 +84,16 @@ def streams(random_state, *names):
         seed = int(random_state.integers(2**63))
     elif random_state is None:
         seed = randbits(128)
-    elif isinstance(random_state, int | np.integer) and not isinstance(random_state, bool) and random_state >= 0:
+    elif (
+        isinstance(random_state, int | np.integer)
+        and not isinstance(random_state, bool)
+        and random_state >= 0
+    ):
         seed = int(random_state)
     else:
-        raise _wrong("random_state", "None, an int >= 0, a RandomState or a Generator", random_state)
+        raise _wrong(
+            "random_state", "None, an int >= 0, a RandomState or a Generator", random_state
+        )
     return [np.random.default_rng([crc32(name.encode()), seed]) for name in names]
 
 

@@ -5,7 +5,13 @@ from sklearn.utils import Bunch
 
 from sklearn_debias.corruptions import corrupt, corruption_names
 from sklearn_debias.datasets._assignment import biased_values, even_values
-from sklearn_debias.datasets._checks import check_int, check_option, check_real, check_target, streams
+from sklearn_debias.datasets._checks import (
+    check_int,
+    check_option,
+    check_real,
+    check_target,
+    streams,
+)
 
 _N_VALUES = 10
 _DESCR = """{n} images, each with one of ten corruptions at severity {severity}: {names}.
@@ -13,27 +19,33 @@ _DESCR = """{n} images, each with one of ten corruptions at severity {severity}:
 """
 
 
-def corrupted_images(images, target, *, kind="type0", severity=5, conflict_ratio=0.05, random_state=None):
+def corrupted_images(
+    images, target, *, kind="type0", severity=5, conflict_ratio=0.05, random_state=None
+):
     """Corrupt the images of each class by a corruption of its own: Corrupted CIFAR-10 [1]_ on any images.
 
-    Class c is aligned with corruption c of its type, which a network learns long before the objects.
+    Class c is aligned with corruption c of its type, which a network learns long before the
+    objects.
 
     Parameters
     ----------
     images : ndarray of shape (n, 3, height, width), uint8 or float
-        Colour images in 0..255, or in [0, 1]; the strengths are meant for 32 pixels. They are not changed.
+        Colour images in 0..255, or in [0, 1]; the strengths are meant for 32 pixels. They are not
+        changed.
     target : array-like of shape (n,), int
         Classes in 0..9.
     kind : {"type0", "type1"}, default="type0"
-        "type0": snow, frost, fog, brightness, contrast, spatter, elastic, JPEG, pixelate, saturate. "type1":
-        Gaussian, shot, impulse and speckle noise, Gaussian, defocus, glass, motion and zoom blur, original.
+        "type0": snow, frost, fog, brightness, contrast, spatter, elastic, JPEG, pixelate, saturate.
+        "type1": Gaussian, shot, impulse and speckle noise, Gaussian, defocus, glass, motion and
+        zoom blur, original.
     severity : {1, 2, 3, 4, 5}, default=5
-        As in CIFAR-10-C. What LfF's released code calls severity 1 to 4 is 2 to 5 here: it adds one.
+        As in CIFAR-10-C. What LfF's released code calls severity 1 to 4 is 2 to 5 here: it adds
+        one.
     conflict_ratio : float or "unbiased", default=0.05
-        Share of each class with another corruption than its own, in [0, 1], spread evenly over the other nine:
-        ``round(conflict_ratio * n_c)`` of the n_c samples of class c, at least one when the ratio is
-        positive. LfF trains at .05, .02, .01 and .005. "unbiased" gives each class all ten equally often (10 %
-        aligned), as in LfF's test set.
+        Share of each class with another corruption than its own, in [0, 1], spread evenly over the
+        other nine: ``round(conflict_ratio * n_c)`` of the n_c samples of class c, at least one when
+        the ratio is positive. LfF trains at .05, .02, .01 and .005. "unbiased" gives each class all
+        ten equally often (10 % aligned), as in LfF's test set.
     random_state : None, int, RandomState or Generator, default=None
         Determines who conflicts, and the corruptions' random parameters. None draws fresh entropy.
 
@@ -44,7 +56,8 @@ def corrupted_images(images, target, *, kind="type0", severity=5, conflict_ratio
             As `images`.
         target : ndarray of shape (n,), int64
         bias_labels : ndarray of shape (n,), int64
-            The corruption, an index into `bias_names`. A sample is bias-aligned where it equals `target`.
+            The corruption, an index into `bias_names`. A sample is bias-aligned where it equals
+            `target`.
         bias_names : ndarray of shape (10,), str
         DESCR : str
 
@@ -61,8 +74,8 @@ def corrupted_images(images, target, *, kind="type0", severity=5, conflict_ratio
 
     References
     ----------
-    .. [1] J. Nam, H. Cha, S. Ahn, J. Lee and J. Shin, "Learning from Failure: Training Debiased Classifier
-       from Biased Classifier", NeurIPS 2020.
+    .. [1] J. Nam, H. Cha, S. Ahn, J. Lee and J. Shin, "Learning from Failure: Training Debiased
+       Classifier from Biased Classifier", NeurIPS 2020.
 
     Examples
     --------
@@ -76,7 +89,10 @@ def corrupted_images(images, target, *, kind="type0", severity=5, conflict_ratio
     names = corruption_names(check_option("kind", kind, ("type0", "type1")))
     severity = check_int("severity", severity, 1, 5)
     if not isinstance(images, np.ndarray):
-        raise TypeError(f"`images` must be an ndarray of shape (n, 3, height, width), got {type(images).__name__}.")
+        raise TypeError(
+            "`images` must be an ndarray of shape (n, 3, height, width), got "
+            f"{type(images).__name__}."
+        )
     if images.ndim != 4 or images.shape[1] != 3 or not len(images):
         expected = "colour images of shape (n, 3, height, width), n >= 1"
         raise ValueError(f"`images` must be {expected}; got the shape {images.shape}.")
@@ -89,13 +105,19 @@ def corrupted_images(images, target, *, kind="type0", severity=5, conflict_ratio
         rows = np.flatnonzero(values == value)
         data[rows] = corrupt(images[rows], names[value], severity, seed)
     descr = _DESCR.format(n=len(data), severity=severity, names=", ".join(names), relation=relation)
-    return Bunch(data=data, target=target, bias_labels=values, bias_names=np.array(names), DESCR=descr)
+    return Bunch(
+        data=data, target=target, bias_labels=values, bias_names=np.array(names), DESCR=descr
+    )
 
 
 def _values(target, conflict_ratio, rng):
     """The corruption of each sample, and what it tells about the class."""
     if isinstance(conflict_ratio, str) and conflict_ratio == "unbiased":
-        return even_values(target, (_N_VALUES,), rng)[:, 0], "The corruption is independent of the class."
+        return even_values(target, (_N_VALUES,), rng)[
+            :, 0
+        ], "The corruption is independent of the class."
     hint = 'Use "unbiased" for a bias that tells nothing about the class.'
     ratio = check_real("conflict_ratio", conflict_ratio, high=1, hint=hint)
-    return biased_values(target, _N_VALUES, ratio, rng), f"A share {ratio:g} of each class has not its own."
+    return biased_values(
+        target, _N_VALUES, ratio, rng
+    ), f"A share {ratio:g} of each class has not its own."

@@ -11,13 +11,14 @@ _LARGEST = 1e6  # keeps float32 finite
 _DESCR = """Spurious embeddings
 ===================
 
-Synthetic embeddings: {n_features} features, {n_classes} classes and {n_attributes} shortcut(s) with {values}
-values. A sample is the sum of a centre for its class, one centre per shortcut for its value, and isotropic
-Gaussian noise of standard deviation {noise:g}; all centres lie along orthogonal directions.
+Synthetic embeddings: {n_features} features, {n_classes} classes and {n_attributes} shortcut(s) with
+{values} values. A sample is the sum of a centre for its class, one centre per shortcut for its
+value, and isotropic Gaussian noise of standard deviation {noise:g}; all centres lie along
+orthogonal directions.
 
-In `train` each shortcut points at the class (class c goes with the value c modulo the number of values)
-except in a share {ratios} of each class. In `validation` and `test` all shortcuts are independent of the
-class and of each other.
+In `train` each shortcut points at the class (class c goes with the value c modulo the number of
+values) except in a share {ratios} of each class. In `validation` and `test` all shortcuts are
+independent of the class and of each other.
 """
 
 
@@ -41,38 +42,42 @@ def make_spurious_embeddings(
     Parameters
     ----------
     n_samples, n_validation, n_test : int, default=1000, 500, 1000
-        Samples in the training, validation and test sets; at least `n_classes` each. Classes are equally
-        frequent, up to one sample.
+        Samples in the training, validation and test sets; at least `n_classes` each. Classes are
+        equally frequent, up to one sample.
     n_classes : int, default=2
         Number of classes, at least 2.
     n_attributes : int, default=1
         Number of bias attributes (shortcuts) present at once, at least 1.
     n_values : int or sequence of int, default=None
-        Values of each attribute, at least 2. None gives each as many as there are classes. Class c is aligned
-        with the value c modulo `n_values`: with fewer values than classes, several classes share one.
+        Values of each attribute, at least 2. None gives each as many as there are classes. Class c
+        is aligned with the value c modulo `n_values`: with fewer values than classes, several
+        classes share one.
     conflict_ratio : float or sequence of float, default=0.05
-        Per attribute, the share of each class whose value is not the aligned one, in [0, 1 - 1/n_values].
-        ``round(conflict_ratio * n_c)`` samples of class c, at least one when the ratio is positive, spread
-        evenly over the other values. Attributes are drawn independently of each other given the class.
+        Per attribute, the share of each class whose value is not the aligned one, in [0, 1 -
+        1/n_values]. ``round(conflict_ratio * n_c)`` samples of class c, at least one when the ratio
+        is positive, spread evenly over the other values. Attributes are drawn independently of each
+        other given the class.
     core_strength : float, default=1.5
-        Half the distance between the centres of two classes, in [0, 1e6]. Two classes can be told apart
-        without any shortcut with accuracy Phi(core_strength / noise), Phi the normal distribution function.
+        Half the distance between the centres of two classes, in [0, 1e6]. Two classes can be told
+        apart without any shortcut with accuracy Phi(core_strength / noise), Phi the normal
+        distribution function.
     spurious_strength : float or sequence of float, default=4.0
-        Per attribute, half the distance between the centres of two of its values, in [0, 1e6]. A shortcut
-        tempts when it exceeds `core_strength`.
+        Per attribute, half the distance between the centres of two of its values, in [0, 1e6]. A
+        shortcut tempts when it exceeds `core_strength`.
     noise : float, default=1.0
         Standard deviation of each feature around its centre, in [0, 1e6].
     n_features : int, default=None
-        Length of an embedding: at least one feature per class and per value of each attribute. None takes
-        twice that number.
+        Length of an embedding: at least one feature per class and per value of each attribute. None
+        takes twice that number.
     random_state : None, int, RandomState or Generator, default=None
         Determines the directions, the attributes and the noise. None draws fresh entropy.
 
     Returns
     -------
     embeddings : sklearn.utils.Bunch
-        `train`, `validation`, `test`, `class_centres` (n_classes, n_features), `bias_centres` (a list with
-        one array of shape (n_values, n_features) per attribute) and `DESCR`. Each set is a Bunch with
+        `train`, `validation`, `test`, `class_centres` (n_classes, n_features), `bias_centres` (a
+        list with one array of shape (n_values, n_features) per attribute) and `DESCR`. Each set is
+        a Bunch with
 
         data : ndarray of shape (n, n_features), float32
         target : ndarray of shape (n,), int64
@@ -106,7 +111,9 @@ def make_spurious_embeddings(
     n_features = _width(n_features, n_classes + sum(sizes))
 
     direction_rng, *rngs = streams(random_state, "directions", *counts)
-    class_centres, *bias_centres = _centres([n_classes, *sizes], strengths, n_features, direction_rng)
+    class_centres, *bias_centres = _centres(
+        [n_classes, *sizes], strengths, n_features, direction_rng
+    )
     bunch = Bunch(
         class_centres=class_centres,
         bias_centres=bias_centres,
@@ -122,7 +129,9 @@ def make_spurious_embeddings(
     for (name, count), rng in zip(counts.items(), rngs, strict=True):
         target = rng.permutation(np.arange(count) % n_classes)
         if name == "train":
-            columns = [biased_values(target, *pair, rng) for pair in zip(sizes, ratios, strict=True)]
+            columns = [
+                biased_values(target, *pair, rng) for pair in zip(sizes, ratios, strict=True)
+            ]
             values = np.stack(columns, axis=1)
         else:
             values = even_values(target, sizes, rng)
@@ -137,7 +146,9 @@ def make_spurious_embeddings(
 def _sizes_and_ratios(n_attributes, n_values, conflict_ratio):
     sizes = [check_int("n_values", size, 2) for size in _spread("n_values", n_values, n_attributes)]
     ratios = _spread("conflict_ratio", conflict_ratio, n_attributes)
-    return sizes, [check_conflict_ratio(ratio, size) for ratio, size in zip(ratios, sizes, strict=True)]
+    return sizes, [
+        check_conflict_ratio(ratio, size) for ratio, size in zip(ratios, sizes, strict=True)
+    ]
 
 
 def _strengths(n_attributes, core, spurious):
@@ -155,7 +166,8 @@ def _spread(name, value, n_attributes):
         return [value] * n_attributes
     if len(value) != n_attributes:
         raise ValueError(
-            f"`{name}` must be one number, or a sequence of {n_attributes} (`n_attributes`), got {len(value)} entries."
+            f"`{name}` must be one number, or a sequence of {n_attributes} (`n_attributes`), got "
+            f"{len(value)} entries."
         )
     return list(value)
 
@@ -163,7 +175,9 @@ def _spread(name, value, n_attributes):
 def _width(n_features, needed):
     if n_features is None:
         return 2 * needed
-    return check_int("n_features", n_features, needed, hint="One per class and per value of each attribute.")
+    return check_int(
+        "n_features", n_features, needed, hint="One per class and per value of each attribute."
+    )
 
 
 def _centres(sizes, strengths, n_features, rng):
@@ -171,5 +185,6 @@ def _centres(sizes, strengths, n_features, rng):
     directions, _ = np.linalg.qr(rng.standard_normal((n_features, sum(sizes))))
     blocks = np.split(directions.T, np.cumsum(sizes)[:-1])
     return [
-        np.sqrt(2) * strength * (block - block.mean(axis=0)) for block, strength in zip(blocks, strengths, strict=True)
+        np.sqrt(2) * strength * (block - block.mean(axis=0))
+        for block, strength in zip(blocks, strengths, strict=True)
     ]

@@ -9,8 +9,8 @@ from tokenize import TokenError
 import numpy as np
 
 _CHUNK = 1 << 20
-# What damaged or hostile archives raise: RuntimeError stands for encryption and unknown compression, TokenError
-# and SyntaxError for the header of an array.
+# What damaged or hostile archives raise: RuntimeError stands for encryption and unknown
+# compression, TokenError and SyntaxError for the header of an array.
 _UNREADABLE = (
     *(ValueError, OSError, EOFError, MemoryError, RuntimeError),
     *(zipfile.BadZipFile, zlib.error, TokenError, SyntaxError),
@@ -33,8 +33,8 @@ def read_idx(path, n_dims):
     if len(content) != expected:
         found = f"{len(content)} bytes" if len(content) < expected else "more"
         raise ValueError(
-            f"{path} must hold {expected} bytes after its header, for the shape {shape}; found {found}. "
-            "The file is damaged: copy it again."
+            f"{path} must hold {expected} bytes after its header, for the shape {shape}; found "
+            f"{found}. The file is damaged: copy it again."
         )
     return np.frombuffer(content, dtype=np.uint8).reshape(shape)
 
@@ -47,10 +47,13 @@ def _idx_shape(stream, path, n_dims):
         kinds = {0x0801: "labels", 0x0803: "images"}
         hint = f" (that of {kinds[found]})" if found in kinds else ""
         raise ValueError(
-            f"{path} must be an idx file of {kinds[magic]}, with the magic number {magic}; found {found}{hint}."
+            f"{path} must be an idx file of {kinds[magic]}, with the magic number {magic}; found "
+            f"{found}{hint}."
         )
     if len(header) < 4 + 4 * n_dims:
-        raise ValueError(f"{path} must have a header of {4 + 4 * n_dims} bytes, found {len(header)}.")
+        raise ValueError(
+            f"{path} must have a header of {4 + 4 * n_dims} bytes, found {len(header)}."
+        )
     return tuple(int.from_bytes(header[4 + 4 * i : 8 + 4 * i], "big") for i in range(n_dims))
 
 

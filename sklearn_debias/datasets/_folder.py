@@ -16,8 +16,8 @@ def data_folder(*, required=True):
     Parameters
     ----------
     required : bool, default=True
-        Whether an unset (or empty) variable is an error. With False it gives None, which lets a test or a
-        script skip what needs real data.
+        Whether an unset (or empty) variable is an error. With False it gives None, which lets a
+        test or a script skip what needs real data.
 
     Returns
     -------
@@ -27,8 +27,8 @@ def data_folder(*, required=True):
     Raises
     ------
     ValueError
-        If the variable is unset and `required` is True, or if it names no existing folder. The error is a
-        FileNotFoundError as well.
+        If the variable is unset and `required` is True, or if it names no existing folder. The
+        error is a FileNotFoundError as well.
 
     Examples
     --------
@@ -45,8 +45,8 @@ def data_folder(*, required=True):
         return folder
     if required:
         raise MissingDataError(
-            f"The environment variable `{_VARIABLE}` is not set. Set it to the folder that holds your copies "
-            f"of the data sets, for example `export {_VARIABLE}=~/data`."
+            f"The environment variable `{_VARIABLE}` is not set. Set it to the folder that holds "
+            f"your copies of the data sets, for example `export {_VARIABLE}=~/data`."
         )
     return None
 

@@ -7,7 +7,8 @@ from sklearn_debias.datasets._checks import check_int, check_option, streams
 from sklearn_debias.datasets._long_tail import largest_head, tail_counts, tail_shape
 from sklearn_debias.datasets._strata import encode, encode_groups, random_places, ranks_by_size
 
-_TEST_ROWS, _TEST_SHARE = 20, 4  # ImageNet-GLT: 20 test rows per cell, and no more than a quarter of it
+_TEST_ROWS = 20
+_TEST_SHARE = 4  # ImageNet-GLT: 20 test rows per cell, and no more than a quarter of it
 
 
 def glt_split(
@@ -34,28 +35,33 @@ def glt_split(
     "glt"    as "clt" (Train-GLT)            as "alt" (Test-GBL)
     ======== =============================== ================================
 
-    With one seed, and all else equal, "clt" and "glt" share their training rows, "alt" and "glt" their test rows.
+    With one seed, and all else equal, "clt" and "glt" share their training rows, "alt" and "glt"
+    their test rows.
 
     Parameters
     ----------
     y : array-like of shape (n,)
         Labels of any type, of two or more classes. They are not changed.
     attributes : array-like of shape (n,) or (n, n_attributes)
-        An attribute of each row: those of `attribute_long_tail`, bias labels or any other (several columns: their
-        combinations). Within each class they are ranked by frequency, the most frequent first; ties in sorted
-        order. Each class needs as many different ones as `proportions` has entries.
+        An attribute of each row: those of `attribute_long_tail`, bias labels or any other (several
+        columns: their combinations). Within each class they are ranked by frequency, the most
+        frequent first; ties in sorted order. Each class needs as many different ones as
+        `proportions` has entries.
     protocol : {"clt", "alt", "glt"}, default="glt"
-        What differs between training and testing: the distribution of classes, of attributes, or both.
+        What differs between training and testing: the distribution of classes, of attributes, or
+        both.
     imbalance_ratio : float, default=100
-        Rows of the head class for one row of the tail class, as in `long_tail_indices`; not used by "alt".
+        Rows of the head class for one row of the tail class, as in `long_tail_indices`; not used by
+        "alt".
     proportions : sequence of float, default=(7, 2, 1)
-        Shares of the attributes of each class where they are long-tailed, from head to tail, positive. Counts
-        are rounded by largest remainder, so that they add up.
+        Shares of the attributes of each class where they are long-tailed, from head to tail,
+        positive. Counts are rounded by largest remainder, so that they add up.
     n_max : int, default=None
-        Training rows of the head class, of every class for "alt". None takes the largest number that fits.
+        Training rows of the head class, of every class for "alt". None takes the largest number
+        that fits.
     per_cell : int, default=None
-        Test rows of each class and attribute in Test-GBL; Test-CBL has as many per class. None takes a quarter of
-        the smallest cell, but 20 at most (as ImageNet-GLT does) and 1 at least.
+        Test rows of each class and attribute in Test-GBL; Test-CBL has as many per class. None
+        takes a quarter of the smallest cell, but 20 at most (as ImageNet-GLT does) and 1 at least.
     order : sequence of labels, default=None
         All classes, from head to tail. None takes them sorted; not used by "alt".
     random_state : None, int, RandomState or Generator, default=None
@@ -67,19 +73,21 @@ def glt_split(
         train, test : ndarray of int64
             Row numbers, increasing; no row is in both.
         rest : ndarray of int64
-            Rows of neither this protocol nor the test sets of the others: a meta set may come from here.
+            Rows of neither this protocol nor the test sets of the others: a meta set may come from
+            here.
         attributes : ndarray of shape (n,), int64
             Rank of each row's attribute within its class: 0 (head) to len(proportions) - 1 (tail).
 
     Raises
     ------
     ValueError
-        If a class and attribute has too few rows (the message names it), or an argument is out of its range.
+        If a class and attribute has too few rows (the message names it), or an argument is out of
+        its range.
 
     References
     ----------
-    .. [1] K. Tang, M. Tao, J. Qi, Z. Liu and H. Zhang, "Invariant Feature Learning for Generalized Long-Tailed
-       Classification", ECCV 2022.
+    .. [1] K. Tang, M. Tao, J. Qi, Z. Liu and H. Zhang, "Invariant Feature Learning for Generalized
+       Long-Tailed Classification", ECCV 2022.
 
     Examples
     --------
@@ -95,7 +103,9 @@ def glt_split(
     classes, codes = encode("y", y, n_values=2)
     shares = _shares(proportions)
     ranks, sizes = _ranked(classes, codes, attributes, len(shares))
-    shape = np.ones(len(classes)) if protocol == "alt" else tail_shape(imbalance_ratio, order, classes)
+    shape = (
+        np.ones(len(classes)) if protocol == "alt" else tail_shape(imbalance_ratio, order, classes)
+    )
     per_cell = _per_cell(per_cell, sizes)
     per_class = apportion(np.full(len(classes), per_cell * len(shares)), shares)
     _check_cells("per_cell", per_cell, classes, sizes, per_cell + per_class)
@@ -128,8 +138,8 @@ def _ranked(classes, codes, attributes, n_attributes):
     for label, row in zip(classes.tolist(), table, strict=True):
         if (found := np.count_nonzero(row)) != n_attributes:
             raise ValueError(
-                f"`proportions` must have one entry per attribute of every class: it has {n_attributes}, and class "
-                f"{label!r} has {found} different `attributes`."
+                "`proportions` must have one entry per attribute of every class: it has "
+                f"{n_attributes}, and class {label!r} has {found} different `attributes`."
             )
     ranks = np.stack([ranks_by_size(row) for row in table])
     return ranks[codes, group], -np.sort(-table, axis=1)[:, :n_attributes]
@@ -140,10 +150,20 @@ def _shares(proportions):
         shares = np.asarray(proportions)
     except (TypeError, ValueError, RuntimeError):
         shares = np.empty(0)
-    if shares.ndim != 1 or shares.dtype.kind not in "iuf" or not shares.size or not np.isfinite(shares).all():
-        raise ValueError(f"`proportions` must be a sequence of finite numbers, got {proportions!r}.")
+    if (
+        shares.ndim != 1
+        or shares.dtype.kind not in "iuf"
+        or not shares.size
+        or not np.isfinite(shares).all()
+    ):
+        raise ValueError(
+            f"`proportions` must be a sequence of finite numbers, got {proportions!r}."
+        )
     if shares.min() < 1e-6 * shares.max() or shares.min() <= 0:
-        raise ValueError(f"`proportions` must be > 0, and a millionth of the largest or more; got {proportions!r}.")
+        raise ValueError(
+            "`proportions` must be > 0, and a millionth of the largest or more; got "
+            f"{proportions!r}."
+        )
     shares = shares / shares.max()  # the sum cannot overflow
     return shares / shares.sum()
 
@@ -170,6 +190,7 @@ def _check_cells(name, value, classes, sizes, needed, hint="Lower it, or bring m
     if (short := np.argwhere(needed > sizes)).size:
         code, rank = short[0]
         raise ValueError(
-            f"`{name}` ({value}) asks for {needed[code, rank]} rows of class {classes.tolist()[code]!r} with its "
-            f"attribute of rank {rank}, which has {sizes[code, rank]} to give. {hint}"
+            f"`{name}` ({value}) asks for {needed[code, rank]} rows of class "
+            f"{classes.tolist()[code]!r} with its attribute of rank {rank}, which has "
+            f"{sizes[code, rank]} to give. {hint}"
         )

@@ -9,9 +9,9 @@ from sklearn_debias.datasets._strata import encode, random_places
 def flip_labels(y, noise_rate, kind="uniform", *, include_true=False, random_state=None):
     """Replace a share of the labels of every class by others.
 
-    Of the n_c rows of class c, exactly ``round(noise_rate * n_c)`` (halves to even) get a new label, dealt
-    evenly: the counts of the targets of one class differ by one at most. (The published code draws each row
-    independently, so that its counts vary around these.)
+    Of the n_c rows of class c, exactly ``round(noise_rate * n_c)`` (halves to even) get a new
+    label, dealt evenly: the counts of the targets of one class differ by one at most. (The
+    published code draws each row independently, so that its counts vary around these.)
 
     Parameters
     ----------
@@ -20,14 +20,15 @@ def flip_labels(y, noise_rate, kind="uniform", *, include_true=False, random_sta
     noise_rate : float
         Share of each class that gets a new label, in [0, 1].
     kind : {"uniform", "pair", "flip2"}, default="uniform"
-        Where labels go. "uniform", elsewhere called symmetric: to all other classes alike. "pair" [1]_: to the
-        next class in sorted order, from the last to the first. "flip2" [2]_: to two other classes, drawn for each
-        class, half of the share each; it needs three classes. The flip noise of Meta-Weight-Net's published figures is
-        "flip2".
+        Where labels go. "uniform", elsewhere called symmetric: to all other classes alike. "pair"
+        [1]_: to the next class in sorted order, from the last to the first. "flip2" [2]_: to two
+        other classes, drawn for each class, half of the share each; it needs three classes. The
+        flip noise of Meta-Weight-Net's published figures is "flip2".
     include_true : bool, default=False
-        Whether "uniform" may deal a row its own label again. False, as in Co-teaching [1]_: `noise_rate` is the
-        share of wrong labels. True, as in Meta-Weight-Net [2]_: only (C - 1) / C of the dealt labels are wrong,
-        36 % at a rate of 40 % and ten classes. It must be False for other kinds.
+        Whether "uniform" may deal a row its own label again. False, as in Co-teaching [1]_:
+        `noise_rate` is the share of wrong labels. True, as in Meta-Weight-Net [2]_: only (C - 1) /
+        C of the dealt labels are wrong, 36 % at a rate of 40 % and ten classes. It must be False
+        for other kinds.
     random_state : None, int, RandomState or Generator, default=None
         Determines the rows and the classes. With one seed, a larger rate only adds wrong labels.
 
@@ -43,10 +44,10 @@ def flip_labels(y, noise_rate, kind="uniform", *, include_true=False, random_sta
 
     References
     ----------
-    .. [1] B. Han, Q. Yao, X. Yu, G. Niu, M. Xu, W. Hu, I. Tsang and M. Sugiyama, "Co-teaching: Robust Training of
-       Deep Neural Networks with Extremely Noisy Labels", NeurIPS 2018.
-    .. [2] J. Shu, Q. Xie, L. Yi, Q. Zhao, S. Zhou, Z. Xu and D. Meng, "Meta-Weight-Net: Learning an Explicit
-       Mapping For Sample Weighting", NeurIPS 2019, and its code.
+    .. [1] B. Han, Q. Yao, X. Yu, G. Niu, M. Xu, W. Hu, I. Tsang and M. Sugiyama, "Co-teaching:
+       Robust Training of Deep Neural Networks with Extremely Noisy Labels", NeurIPS 2018.
+    .. [2] J. Shu, Q. Xie, L. Yi, Q. Zhao, S. Zhou, Z. Xu and D. Meng, "Meta-Weight-Net: Learning an
+       Explicit Mapping For Sample Weighting", NeurIPS 2019, and its code.
 
     Examples
     --------
@@ -60,7 +61,10 @@ def flip_labels(y, noise_rate, kind="uniform", *, include_true=False, random_sta
     kind = check_option("kind", kind, ("uniform", "pair", "flip2"))
     rate = check_real("noise_rate", noise_rate, high=1)
     if not isinstance(include_true, bool | np.bool_) or (include_true and kind != "uniform"):
-        raise ValueError(f'`include_true` must be a bool, and False unless `kind` is "uniform"; got {include_true!r}.')
+        raise ValueError(
+            '`include_true` must be a bool, and False unless `kind` is "uniform"; got '
+            f"{include_true!r}."
+        )
     classes, codes = encode("y", y, n_values=3 if kind == "flip2" else 2)
     row_rng, target_rng = streams(random_state, "rows", "targets")
     places = random_places(codes, row_rng)

@@ -17,15 +17,16 @@ def long_tail_indices(y, imbalance_ratio=100, *, n_max=None, order=None, random_
     y : array-like of shape (n,)
         Labels of any type, of two or more classes. They are not changed.
     imbalance_ratio : float, default=100
-        Rows of the head for one row of the tail, >= 1: 100 is the published "100:1", 1 keeps the classes
-        balanced. (LDAM's code takes the inverse, an "imbalance factor" of 0.01.)
+        Rows of the head for one row of the tail, >= 1: 100 is the published "100:1", 1 keeps the
+        classes balanced. (LDAM's code takes the inverse, an "imbalance factor" of 0.01.)
     n_max : int, default=None
-        Rows of the head class. None takes the largest number for which every class has enough rows; with
-        classes of one size, that size.
+        Rows of the head class. None takes the largest number for which every class has enough rows;
+        with classes of one size, that size.
     order : sequence of labels, default=None
         All classes, from head to tail. None takes them sorted.
     random_state : None, int, RandomState or Generator, default=None
-        Determines which rows are kept. With one seed and one `n_max`, a larger ratio keeps a subset.
+        Determines which rows are kept. With one seed and one `n_max`, a larger ratio keeps a
+        subset.
 
     Returns
     -------
@@ -35,7 +36,8 @@ def long_tail_indices(y, imbalance_ratio=100, *, n_max=None, order=None, random_
     Raises
     ------
     ValueError
-        If a class has fewer rows than its place in the tail asks for, or an argument is out of its range.
+        If a class has fewer rows than its place in the tail asks for, or an argument is out of its
+        range.
 
     See Also
     --------
@@ -44,8 +46,8 @@ def long_tail_indices(y, imbalance_ratio=100, *, n_max=None, order=None, random_
 
     References
     ----------
-    .. [1] Y. Cui, M. Jia, T.-Y. Lin, Y. Song and S. Belongie, "Class-Balanced Loss Based on Effective Number of
-       Samples", CVPR 2019.
+    .. [1] Y. Cui, M. Jia, T.-Y. Lin, Y. Song and S. Belongie, "Class-Balanced Loss Based on
+       Effective Number of Samples", CVPR 2019.
     .. [2] K. Cao, C. Wei, A. Gaidon, N. Arechiga and T. Ma, "Learning Imbalanced Datasets with
        Label-Distribution-Aware Margin Loss", NeurIPS 2019 (the counts are those of its code).
 
@@ -65,10 +67,13 @@ def long_tail_indices(y, imbalance_ratio=100, *, n_max=None, order=None, random_
         n_max = check_int("n_max", n_max, 1, len(codes))
         counts = tail_counts(n_max, shape)
         if (short := np.flatnonzero(counts > sizes)).size:
-            label, found, needed = classes[short].tolist()[0], sizes[short[0]], counts[short[0]]
+            label = classes[short].tolist()[0]
+            found = sizes[short[0]]
+            needed = counts[short[0]]
             raise ValueError(
-                f"`n_max` must leave every class enough rows: with {n_max}, class {label!r} needs {needed} of its "
-                f"{found}. Take {largest} or less (None takes that), or change `order`."
+                f"`n_max` must leave every class enough rows: with {n_max}, class {label!r} needs "
+                f"{needed} of its {found}. Take {largest} or less (None takes that), or change "
+                "`order`."
             )
     (rng,) = streams(random_state, "rows")
     counts = tail_counts(largest if n_max is None else n_max, shape)
@@ -83,8 +88,9 @@ def balanced_indices(y, bias_labels=None, per_cell=10, *, random_state=None):
     y : array-like of shape (n,)
         Labels of any type. They are not changed.
     bias_labels : array-like of shape (n,) or (n, n_attributes), default=None
-        Attributes to balance as well: each class gives `per_cell` rows of every combination that occurs at all,
-        so that one which a class lacks is an error. The clusters of `attribute_long_tail` are such attributes.
+        Attributes to balance as well: each class gives `per_cell` rows of every combination that
+        occurs at all, so that one which a class lacks is an error. The clusters of
+        `attribute_long_tail` are such attributes.
     per_cell : int, default=10
         Rows of each class, or of each class and combination; at least 1.
     random_state : None, int, RandomState or Generator, default=None
@@ -93,7 +99,8 @@ def balanced_indices(y, bias_labels=None, per_cell=10, *, random_state=None):
     Returns
     -------
     indices : ndarray of shape (n_cells * per_cell,), int64
-        Row numbers, increasing, each once. To train on the others: ``numpy.delete(numpy.arange(n), indices)``.
+        Row numbers, increasing, each once. To train on the others: ``numpy.delete(numpy.arange(n),
+        indices)``.
 
     Raises
     ------
@@ -108,18 +115,21 @@ def balanced_indices(y, bias_labels=None, per_cell=10, *, random_state=None):
     array([ 0,  2,  4,  5,  6,  8, 10, 11])
     """
     classes, codes = encode("y", y)
-    groups, group = [None], np.zeros_like(codes)
+    groups = [None]
+    group = np.zeros_like(codes)
     if bias_labels is not None:
         groups, group = encode_groups("bias_labels", bias_labels, len(codes))
     per_cell = check_int("per_cell", per_cell, 1, len(codes))
     cells = codes * len(groups) + group
     sizes = np.bincount(cells, minlength=len(classes) * len(groups))
     if (short := np.flatnonzero(sizes < per_cell)).size:
-        label, value = classes.tolist()[short[0] // len(groups)], groups[short[0] % len(groups)]
+        label = classes.tolist()[short[0] // len(groups)]
+        value = groups[short[0] % len(groups)]
         cell = f"class {label!r}" + ("" if bias_labels is None else f" with bias label {value!r}")
         raise ValueError(
-            f"`per_cell` must leave every cell enough rows, got {per_cell}: {cell} has {sizes[short[0]]}. "
-            f"The smallest cell allows {sizes.min()}; cells without rows cannot be balanced."
+            f"`per_cell` must leave every cell enough rows, got {per_cell}: {cell} has "
+            f"{sizes[short[0]]}. The smallest cell allows {sizes.min()}; cells without rows cannot "
+            "be balanced."
         )
     (rng,) = streams(random_state, "rows")
     return np.flatnonzero(random_places(cells, rng) < per_cell)
@@ -140,7 +150,8 @@ def tail_counts(n_max, shape):
 def largest_head(counts, sizes, shares):
     """Largest n >= 1 with ``counts(n) <= sizes`` everywhere, 0 if there is none.
 
-    It is sought downwards: counts(n) exceeds n * shares - 2, and need not grow with n (largest remainders).
+    It is sought downwards: counts(n) exceeds n * shares - 2, and need not grow with n (largest
+    remainders).
     """
     bound = int(np.min((sizes + 2) / shares))
     return next((n for n in range(bound, 0, -1) if (counts(n) <= sizes).all()), 0)
@@ -153,12 +164,14 @@ def _places(order, classes):
     try:
         if isinstance(order, str | bytes | set | frozenset | dict) or np.ndim(order) != 1:
             raise TypeError
-        places = {label: place for place, label in enumerate(np.asarray(order, dtype=object).tolist())}
+        places = {
+            label: place for place, label in enumerate(np.asarray(order, dtype=object).tolist())
+        }
         if len(places) != len(order) or places.keys() != set(classes.tolist()):
             raise TypeError
     except (TypeError, ValueError, RuntimeError):
         raise ValueError(
-            f"`order` must be a sequence with every class once, from head to tail; got {order!r} for the classes "
-            f"{classes.tolist()}."
+            f"`order` must be a sequence with every class once, from head to tail; got {order!r} "
+            f"for the classes {classes.tolist()}."
         ) from None
     return np.array([places[label] for label in classes.tolist()])

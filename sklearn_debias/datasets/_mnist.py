@@ -9,8 +9,8 @@ from sklearn_debias.datasets._folder import MissingDataError, existing_path
 _DESCR = """Images in MNIST's format
 ========================
 
-{n_train} training and {n_test} test images, grey, {height}x{width} pixels, {n_classes} classes, read from
-{path}.
+{n_train} training and {n_test} test images, grey, {height}x{width} pixels, {n_classes} classes,
+read from {path}.
 """
 _ARRAYS = ("x_train", "y_train", "x_test", "y_test")
 
@@ -22,10 +22,10 @@ def read_mnist(folder):
     ----------
     folder : str or path-like
         A folder with the four idx files ``train-images-idx3-ubyte``, ``train-labels-idx1-ubyte``,
-        ``t10k-images-idx3-ubyte`` and ``t10k-labels-idx1-ubyte``, plain or ending in ``.gz``, also spelled
-        with a dot (``train-images.idx3-ubyte``); else a folder with ``mnist.npz``; or the path of an npz
-        file. It holds ``x_train``, ``y_train``, ``x_test`` and ``y_test``. Where a folder has both, the
-        idx files are read; a plain file comes before its compressed twin.
+        ``t10k-images-idx3-ubyte`` and ``t10k-labels-idx1-ubyte``, plain or ending in ``.gz``, also
+        spelled with a dot (``train-images.idx3-ubyte``); else a folder with ``mnist.npz``; or the
+        path of an npz file. It holds ``x_train``, ``y_train``, ``x_test`` and ``y_test``. Where a
+        folder has both, the idx files are read; a plain file comes before its compressed twin.
 
     Returns
     -------
@@ -42,8 +42,9 @@ def read_mnist(folder):
     TypeError
         If `folder` is no path.
     ValueError
-        If a file is missing (a FileNotFoundError as well), damaged or of another format, or if images and
-        labels differ in number. No more is decompressed than a header announces, and nothing is unpickled.
+        If a file is missing (a FileNotFoundError as well), damaged or of another format, or if
+        images and labels differ in number. No more is decompressed than a header announces, and
+        nothing is unpickled.
 
     Examples
     --------
@@ -73,23 +74,30 @@ def read_mnist(folder):
 
 def _read_folder(folder):
     """Images and labels, training then test, from the files of a folder."""
-    names = [f"{part}-{kind}" for part in ("train", "t10k") for kind in ("images-idx3", "labels-idx1")]
+    names = [
+        f"{part}-{kind}" for part in ("train", "t10k") for kind in ("images-idx3", "labels-idx1")
+    ]
     found = [_find_idx(folder, name) for name in names]
     if all(found):
         return [read_idx(path, 3 if "images" in path.name else 1) for path in found]
     npz = folder / "mnist.npz"
     if npz.is_file():
         return read_npz(npz, _ARRAYS)
-    missing = ", ".join(f"{name}-ubyte" for name, path in zip(names, found, strict=True) if path is None)
+    missing = ", ".join(
+        f"{name}-ubyte" for name, path in zip(names, found, strict=True) if path is None
+    )
     raise MissingDataError(
-        f"`folder` must hold MNIST's four idx files or mnist.npz; in {folder} there is no mnist.npz, and no "
-        f"{missing} (with or without .gz). For an npz file of another name, give its path."
+        f"`folder` must hold MNIST's four idx files or mnist.npz; in {folder} there is no "
+        f"mnist.npz, and no {missing} (with or without .gz). For an npz file of another name, give "
+        "its path."
     )
 
 
 def _find_idx(folder, name):
     spellings = (name, name.replace("-idx", ".idx"))
-    candidates = (folder / f"{spelling}-ubyte{end}" for end in ("", ".gz") for spelling in spellings)
+    candidates = (
+        folder / f"{spelling}-ubyte{end}" for end in ("", ".gz") for spelling in spellings
+    )
     return next((path for path in candidates if path.is_file()), None)
 
 
@@ -97,10 +105,14 @@ def _part(path, name, images, labels):
     """One set, checked."""
     if images.ndim != 3 or images.dtype != np.uint8 or not images.size:
         expected = "uint8 images of shape (n, height, width), n >= 1"
-        raise ValueError(f"{path} must hold {expected}; its {name} images are {images.dtype} {images.shape}.")
+        raise ValueError(
+            f"{path} must hold {expected}; its {name} images are {images.dtype} {images.shape}."
+        )
     if labels.ndim != 1 or labels.dtype.kind not in "iu":
         found = f"{labels.dtype} {labels.shape}"
-        raise ValueError(f"{path} must hold integer labels of shape (n,); its {name} labels are {found}.")
+        raise ValueError(
+            f"{path} must hold integer labels of shape (n,); its {name} labels are {found}."
+        )
     if len(labels) != len(images):
         found = f"{len(images)} images and {len(labels)} labels"
         raise ValueError(f"{path} must hold one label per image; its {name} set has {found}.")

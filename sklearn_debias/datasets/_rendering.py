@@ -2,7 +2,8 @@
 
 import numpy as np
 
-# Told apart by eye, the first pairs also with colour-blindness, and by a linear model on the pixels.
+# Told apart by eye, the first pairs also with colour-blindness, and by a linear model on the
+# pixels.
 PALETTE = {
     "orange": (1.0, 0.55, 0.1),
     "blue": (0.25, 0.45, 1.0),
@@ -16,7 +17,9 @@ PALETTE = {
     "brown": (0.6, 0.4, 0.25),
 }
 _COLUMNS = len(PALETTE)
-_MARGIN = 2  # black pixels around a digit of 8x8: 12 columns, of which the patches use the first ten
+_MARGIN = (
+    2  # black pixels around a digit of 8x8: 12 columns, of which the patches use the first ten
+)
 
 
 def coloured(images, values, bias_noise, image_noise, rng):

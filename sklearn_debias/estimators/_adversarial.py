@@ -8,7 +8,13 @@ from sklearn.utils._param_validation import StrOptions
 
 from sklearn_debias.attacks import make_ball
 from sklearn_debias.core import Phase
-from sklearn_debias.estimators._attack import check_ball, clip_tensors, placed, read_clip, with_range
+from sklearn_debias.estimators._attack import (
+    check_ball,
+    clip_tensors,
+    placed,
+    read_clip,
+    with_range,
+)
 from sklearn_debias.estimators._base import BaseDebiasClassifier
 from sklearn_debias.estimators._devices import pick_device
 from sklearn_debias.estimators._errors import warn
@@ -34,7 +40,12 @@ class AdversarialClassifier(BaseDebiasClassifier):
     attack_mode: str = "train"
     awp: float = 0.0
 
-    __metadata_request__fit = {"bias_labels": True, "validation_data": True, "X_extra": True, "y_extra": True}
+    __metadata_request__fit = {
+        "bias_labels": True,
+        "validation_data": True,
+        "X_extra": True,
+        "y_extra": True,
+    }
     _attacks: ClassVar[bool] = True
     _knobs: ClassVar[str] = "`lr`, `max_epochs` and `epsilon`"
     _parameter_constraints: ClassVar[dict] = {
@@ -71,7 +82,9 @@ class AdversarialClassifier(BaseDebiasClassifier):
         self
         """
         extra = None if X_extra is None and y_extra is None else (X_extra, y_extra)
-        return self._fit(X, y, bias_labels=bias_labels, validation_data=validation_data, extra=extra)
+        return self._fit(
+            X, y, bias_labels=bias_labels, validation_data=validation_data, extra=extra
+        )
 
     def _objective(self, **attack: Any) -> InnerAttack:
         """The objective, with these settings of the attack."""
@@ -98,15 +111,18 @@ class AdversarialClassifier(BaseDebiasClassifier):
             check_ball({"clip": self._range(), "norm": self.norm, "epsilon": radius}, inputs, name)
             if self.n_steps * self._step() < radius:
                 warn(
-                    f"`step_size`={self.step_size} is too small for `{name}`={radius:g}: {self.n_steps} steps do not "
-                    f"reach the border, so the attack is weaker than it says. Use step_size=None, or more `n_steps`."
+                    f"`step_size`={self.step_size} is too small for `{name}`={radius:g}: "
+                    f"{self.n_steps} steps do not reach the border, so the attack is weaker than "
+                    "it says. Use step_size=None, or more `n_steps`."
                 )
 
     def _step(self) -> float:
         """Length of a step of the attack."""
         if self.step_size is not None:
             return float(self.step_size)
-        radius = next((r for r in map(float, (getattr(self, name) for name in self._radii())) if r > 0), 0.0)
+        radius = next(
+            (r for r in map(float, (getattr(self, name) for name in self._radii())) if r > 0), 0.0
+        )
         return float(make_ball(self.norm, radius, None, self.n_steps).step_size)
 
     def _settings(self) -> dict[str, Any]:

@@ -14,9 +14,10 @@ from sklearn_debias.objectives import AdversarialTraining
 class AdversarialTrainingClassifier(AdversarialClassifier):
     """Adversarial training: fit the samples' worst neighbours.
 
-    "ce" is PGD-AT [1]_: the cross entropy of adversarial inputs. "trades" [2]_ is ``CE(x) + beta KL(p(x) || p(x'))``.
-    "mart" [3]_ is ``BCE(x') + beta KL(p(x) || p(x')) (1 - p_y(x))``, which leans on the samples that the
-    model gets wrong. Any of them can be taken at adversarial weights (``awp``, [4]_).
+    "ce" is PGD-AT [1]_: the cross entropy of adversarial inputs. "trades" [2]_ is ``CE(x) + beta
+    KL(p(x) || p(x'))``. "mart" [3]_ is ``BCE(x') + beta KL(p(x) || p(x')) (1 - p_y(x))``, which
+    leans on the samples that the model gets wrong. Any of them can be taken at adversarial weights
+    (``awp``, [4]_).
 
     Parameters
     ----------
@@ -38,17 +39,20 @@ class AdversarialTrainingClassifier(AdversarialClassifier):
 
     Notes
     -----
-    "ce" and "mart" attack the cross entropy, "trades" the divergence. "ce" starts anywhere in the ball, the other
-    two next to x, as their authors do; these attack in eval mode, too: set ``attack_mode="eval"`` for theirs.
-    AWP is taken from the first epoch on. ``history_`` has the training batches' robust accuracy as
-    "adversarial_accuracy"; for that of held-out rows set ``monitor`` to
-    `sklearn_debias.robustness.robust_accuracy`. The defaults of the optimiser are those of CIFAR-10 at 100 epochs.
+    "ce" and "mart" attack the cross entropy, "trades" the divergence. "ce" starts anywhere in the
+    ball, the other two next to x, as their authors do; these attack in eval mode, too: set
+    ``attack_mode="eval"`` for theirs. AWP is taken from the first epoch on. ``history_`` has the
+    training batches' robust accuracy as "adversarial_accuracy"; for that of held-out rows set
+    ``monitor`` to `sklearn_debias.robustness.robust_accuracy`. The defaults of the optimiser are
+    those of CIFAR-10 at 100 epochs.
 
     References
     ----------
     .. [1] Madry et al., "Towards Deep Learning Models Resistant to Adversarial Attacks", ICLR 2018.
-    .. [2] Zhang et al., "Theoretically Principled Trade-off between Robustness and Accuracy", ICML 2019.
-    .. [3] Wang et al., "Improving Adversarial Robustness Requires Revisiting Misclassified Examples", ICLR 2020.
+    .. [2] Zhang et al., "Theoretically Principled Trade-off between Robustness and Accuracy", ICML
+       2019.
+    .. [3] Wang et al., "Improving Adversarial Robustness Requires Revisiting Misclassified
+       Examples", ICLR 2020.
     .. [4] Wu et al., "Adversarial Weight Perturbation Helps Robust Generalization", NeurIPS 2020.
 
     Examples
@@ -56,7 +60,9 @@ class AdversarialTrainingClassifier(AdversarialClassifier):
     >>> from sklearn.datasets import load_iris
     >>> from sklearn_debias import AdversarialTrainingClassifier
     >>> X, y = load_iris(return_X_y=True)
-    >>> clf = AdversarialTrainingClassifier(epsilon=0.1, n_steps=3, lr=0.05, max_epochs=30, random_state=0)
+    >>> clf = AdversarialTrainingClassifier(
+    ...     epsilon=0.1, n_steps=3, lr=0.05, max_epochs=30, random_state=0
+    ... )
     >>> clf.fit(X, y).score(X, y) > 0.9
     True
     """

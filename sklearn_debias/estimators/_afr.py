@@ -22,9 +22,10 @@ from sklearn_debias.objectives._afr import example_weights, two_parts
 class AFRClassifier(BaseDebiasClassifier):
     """Automatic feature reweighting: retrain the last layer on what the network fits badly [1]_.
 
-    The network is trained as by ERM on most rows of each class. On the others, the head alone is trained
-    further, each row weighted by ``beta_y exp(-gamma p_y)``, where ``p_y`` is the probability that the first
-    stage gives to its class, and ``beta_y = 1 / n_y``. No bias labels are needed.
+    The network is trained as by ERM on most rows of each class. On the others, the head alone is
+    trained further, each row weighted by ``beta_y exp(-gamma p_y)``, where ``p_y`` is the
+    probability that the first stage gives to its class, and ``beta_y = 1 / n_y``. No bias labels
+    are needed.
 
     Parameters
     ----------
@@ -34,8 +35,8 @@ class AFRClassifier(BaseDebiasClassifier):
     lam : float, default=0.3
         Weight of the squared distance of the head from the first stage's, at least 0.
     reweighting_share : float, default=0.2
-        Share of each class's rows that is left to the second stage, in (0, 1); at least one row, and at least
-        one for the first. A class with a single row has it in both.
+        Share of each class's rows that is left to the second stage, in (0, 1); at least one row,
+        and at least one for the first. A class with a single row has it in both.
     reweighting_epochs : int, default=100
         Steps of the second stage, each on all of its rows.
 
@@ -49,21 +50,25 @@ class AFRClassifier(BaseDebiasClassifier):
 
     Notes
     -----
-    The second stage computes the features of its rows once, in eval mode and without augmentation, and takes
-    one full-batch step per epoch, as the paper does; ``optimizer``, ``lr`` and ``lr_schedule`` are those of the
-    first stage, restarted. ``weight_decay`` acts in both stages (0 in the paper's second). Validation rows
-    are scored, and the best epoch is kept, in the second stage.
+    The second stage computes the features of its rows once, in eval mode and without augmentation,
+    and takes one full-batch step per epoch, as the paper does; ``optimizer``, ``lr`` and
+    ``lr_schedule`` are those of the first stage, restarted. ``weight_decay`` acts in both stages (0
+    in the paper's second). Validation rows are scored, and the best epoch is kept, in the second
+    stage.
 
     References
     ----------
-    .. [1] Qiu et al., "Simple and Fast Group Robustness by Automatic Feature Reweighting", ICML 2023.
+    .. [1] Qiu et al., "Simple and Fast Group Robustness by Automatic Feature Reweighting", ICML
+       2023.
 
     Examples
     --------
     >>> from sklearn_debias import AFRClassifier
     >>> from sklearn_debias.datasets import make_spurious_embeddings
     >>> train = make_spurious_embeddings(random_state=0).train
-    >>> clf = AFRClassifier(max_epochs=5, reweighting_epochs=5, random_state=0).fit(train.data, train.target)
+    >>> clf = AFRClassifier(
+    ...     max_epochs=5, reweighting_epochs=5, random_state=0
+    ... ).fit(train.data, train.target)
     >>> clf.reweighted_rows_.shape
     (200,)
     """
@@ -94,14 +99,23 @@ class AFRClassifier(BaseDebiasClassifier):
         split: dict[str, Any] = self._split()
         return (
             Phase("train", (ERMOnPart(**split),), self.max_epochs),
-            Phase("reweighting", (ReweightHead(float(self.gamma), float(self.lam), **split),), self.reweighting_epochs),
+            Phase(
+                "reweighting",
+                (ReweightHead(float(self.gamma), float(self.lam), **split),),
+                self.reweighting_epochs,
+            ),
         )
 
     def _split(self) -> dict[str, Any]:
-        return {"share": float(self.reweighting_share), "seed": self._streams.seed("reweighting split")}
+        return {
+            "share": float(self.reweighting_share),
+            "seed": self._streams.seed("reweighting split"),
+        }
 
     def _finish(self, states: dict, rows: Rows) -> None:
         _, second = two_parts(torch.from_numpy(rows.y), **self._split())
         state = states["reweighting"]
         self.reweighted_rows_: np.ndarray = rows.train[second.numpy()]
-        self.reweighted_weights_: np.ndarray = example_weights(state["p"], state["beta"], self.gamma).cpu().numpy()
+        self.reweighted_weights_: np.ndarray = (
+            example_weights(state["p"], state["beta"], self.gamma).cpu().numpy()
+        )

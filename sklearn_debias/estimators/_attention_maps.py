@@ -9,11 +9,24 @@ import torch
 from sklearn.base import clone
 from torch import nn
 
-from sklearn_debias.attribution._maps import grad_cam_attention, gradient_x_input_attention, last_conv_layer
+from sklearn_debias.attribution._maps import (
+    grad_cam_attention,
+    gradient_x_input_attention,
+    last_conv_layer,
+)
 from sklearn_debias.estimators._errors import warn
 from sklearn_debias.estimators._inputs import Inputs, plain
 from sklearn_debias.estimators._rows import Rows
-from sklearn_debias.training import ArraySource, Opened, Prepare, Source, as_given, blamed, open_model, unwrapped
+from sklearn_debias.training import (
+    ArraySource,
+    Opened,
+    Prepare,
+    Source,
+    as_given,
+    blamed,
+    open_model,
+    unwrapped,
+)
 
 CHUNK = 256  # rows handed to a callable together
 
@@ -25,14 +38,14 @@ def check_attention(attention: Any) -> None:
         raise TypeError(f"`attention` must be an estimator, not its class: {owner.__name__}().")
     if isinstance(owner, nn.Module):
         raise TypeError(
-            "`attention` must be a name, an estimator or a function of (images, labels), got a torch module. Pass "
-            "sklearn_debias.attribution's maps of it as `attention_maps`."
+            "`attention` must be a name, an estimator or a function of (images, labels), got a "
+            "torch module. Pass sklearn_debias.attribution's maps of it as `attention_maps`."
         )
     if hasattr(owner, "predict") and not hasattr(type(owner), "_opened"):
         best = " Pass its best_estimator_." if hasattr(owner, "best_estimator_") else ""
         raise TypeError(
-            f"`attention` must be an estimator of sklearn_debias, whose gradients can be taken, got a "
-            f"{type(owner).__name__}.{best}"
+            "`attention` must be an estimator of sklearn_debias, whose gradients can be taken, "
+            f"got a {type(owner).__name__}.{best}"
         )
 
 
@@ -51,20 +64,27 @@ def warn_of_one_sided(shares: Mapping[str, float], omega: float, name: str, advi
     for side, share in shares.items():
         if share > 0.5:
             warn(
-                f"`{name}` calls all of the image {side} in {share:.0%} of the maps, at `omega`={omega:g}: there is "
-                f"nothing to tell apart. {advice}"
+                f"`{name}` calls all of the image {side} in {share:.0%} of the maps, at "
+                f"`omega`={omega:g}: there is nothing to tell apart. {advice}"
             )
 
 
 def read_maps(maps: Any) -> np.ndarray:
     """``attention_maps`` as floats (n, 1, h, w), or (n, d), in [0, 1]."""
-    with blamed("attention_maps", "They must be an array (n, height, width) in [0, 1], or (n, features) for 2-D X."):
+    with blamed(
+        "attention_maps",
+        "They must be an array (n, height, width) in [0, 1], or (n, features) for 2-D X.",
+    ):
         return _floats(plain(maps, "attention_maps"))
 
 
 def _floats(maps: Any) -> np.ndarray:
     values = np.asarray(maps)
-    if values.dtype.kind not in "fiub" or values.ndim not in (2, 3, 4) or (values.ndim == 4 and values.shape[1] != 1):
+    if (
+        values.dtype.kind not in "fiub"
+        or values.ndim not in (2, 3, 4)
+        or (values.ndim == 4 and values.shape[1] != 1)
+    ):
         raise ValueError(f"got shape {values.shape} and dtype {values.dtype}")
     values = values.astype(np.float32, copy=False)
     if not np.isfinite(values).all():
@@ -81,8 +101,8 @@ def check_size(maps: Inputs, shape: tuple[int, ...], name: str) -> None:
     if maps.shape != expected:
         sides = "(height, width)" if len(shape) == 3 else "(features)"
         raise ValueError(
-            f"`{name}` must have the {sides} of X, {expected[-2:]}, got {maps.shape[-2:]}. Resize the maps, or let "
-            f"`attention` make them."
+            f"`{name}` must have the {sides} of X, {expected[-2:]}, got {maps.shape[-2:]}. Resize "
+            f"the maps, or let `attention` make them."
         )
 
 
@@ -92,9 +112,13 @@ def fitted_attention(attention: Any, rows: Rows, classes: np.ndarray, seed: int)
     if hasattr(estimator, "classes_"):
         return estimator
     estimator = clone(estimator)
-    states = {n: v for n, v in estimator.get_params().items() if n.rpartition("__")[2] == "random_state"}
+    states = {
+        n: v for n, v in estimator.get_params().items() if n.rpartition("__")[2] == "random_state"
+    }
     estimator.set_params(**{name: seed % 2**32 for name, value in states.items() if value is None})
-    with blamed("attention", "As an estimator that is not fitted, it is fitted on the training rows."):
+    with blamed(
+        "attention", "As an estimator that is not fitted, it is fitted on the training rows."
+    ):
         return estimator.fit(as_given(rows.inputs.source.subset(rows.train)), classes[rows.y])
 
 
@@ -112,11 +136,16 @@ def maps_of(attention: Any, rows: Rows, classes: np.ndarray, prepare: Prepare) -
 
 def _called(attention: Callable, source: Any, prepare: Prepare, y: np.ndarray) -> np.ndarray:
     parts = []
-    advice = "It is called with images (n, channels, height, width) and labels (n,), and returns maps in [0, 1]."
+    advice = (
+        "It is called with images (n, channels, height, width) and labels (n,), and returns maps "
+        "in [0, 1]."
+    )
     for start in range(0, len(source), CHUNK):
         index = np.arange(start, min(start + CHUNK, len(source)))
         with blamed("attention", advice):
-            part = _floats(plain(attention(prepare(source.take(index)).cpu().numpy(), y[index]), "attention"))
+            part = _floats(
+                plain(attention(prepare(source.take(index)).cpu().numpy(), y[index]), "attention")
+            )
             if len(part) != len(index):
                 raise ValueError(f"it made {len(part)} maps for {len(index)} rows")
             parts.append(part)
@@ -125,8 +154,12 @@ def _called(attention: Callable, source: Any, prepare: Prepare, y: np.ndarray) -
 
 def _seen_by(estimator: Any, source: Any, y: np.ndarray) -> np.ndarray:
     """Grad-CAM of an estimator on rows of ``source``, for their labels; gradient x input on 2-D rows."""
-    with blamed("attention", "As an estimator it must be fitted on images like X, with the same labels."):
-        opened: Opened = open_model(estimator, source.take(np.arange(1)).numpy(), y[:1], name="attention")
+    with blamed(
+        "attention", "As an estimator it must be fitted on images like X, with the same labels."
+    ):
+        opened: Opened = open_model(
+            estimator, source.take(np.arange(1)).numpy(), y[:1], name="attention"
+        )
         codes = np.searchsorted(estimator.classes_, y)
         unknown = sorted(set(y.tolist()) - set(estimator.classes_.tolist()), key=str)
         if unknown:
@@ -135,9 +168,15 @@ def _seen_by(estimator: Any, source: Any, y: np.ndarray) -> np.ndarray:
     with opened.terms():
         example = opened.prepare(source.take(np.arange(1)))
         if example.ndim == 2:
-            maps = opened.batches(lambda x, y, _: gradient_x_input_attention(opened.net, x, y).cpu())
+            maps = opened.batches(
+                lambda x, y, _: gradient_x_input_attention(opened.net, x, y).cpu()
+            )
         else:
-            with blamed("attention", "Use a function that makes the maps, or pass them as `attention_maps`."):
+            with blamed(
+                "attention", "Use a function that makes the maps, or pass them as `attention_maps`."
+            ):
                 layer = last_conv_layer(opened.net, example)
-            maps = opened.batches(lambda x, y, _: grad_cam_attention(opened.net, x, y, layer)[:, None].cpu())
+            maps = opened.batches(
+                lambda x, y, _: grad_cam_attention(opened.net, x, y, layer)[:, None].cpu()
+            )
         return torch.cat(list(maps)).float().numpy()

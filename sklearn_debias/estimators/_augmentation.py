@@ -14,12 +14,20 @@ def augmentation(estimator: Any, noise: Noise) -> Any:
     if augment is None:
         return None
     if isinstance(augment, str) and len(estimator.input_shape_) != 3:
-        raise ValueError(f"`augment`={augment!r} needs 4-D images, got 2-D X. Use augment=None or a callable.")
+        raise ValueError(
+            f"`augment`={augment!r} needs 4-D images, got 2-D X. Use augment=None or a callable."
+        )
     if augment == "crop-flip":
         return crop_flip
 
     def from_callable(x: Tensor, _: torch.Generator) -> Tensor:
-        with noise, blamed("augment", "It is called with a batch, and must return one of the same shape and dtype."):
+        with (
+            noise,
+            blamed(
+                "augment",
+                "It is called with a batch, and must return one of the same shape and dtype.",
+            ),
+        ):
             out = augment(x)
             found = (tuple(out.shape), out.dtype) if isinstance(out, Tensor) else type(out).__name__
             if found != (tuple(x.shape), x.dtype):

@@ -8,7 +8,10 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from torch import nn
 
 COVARIANCE = [StrOptions({"auto", "full", "diagonal"})]
-SHARE_OR_EPOCHS = [Interval(numbers.Integral, 0, None, closed="left"), Interval(numbers.Real, 0, 1, closed="left")]
+SHARE_OR_EPOCHS = [
+    Interval(numbers.Integral, 0, None, closed="left"),
+    Interval(numbers.Real, 0, 1, closed="left"),
+]
 
 
 def diagonal(covariance: str) -> bool | None:
@@ -20,7 +23,9 @@ def check_linear_head(estimator: Any, module: nn.Module) -> None:
     """Raise where the last layer is not linear: its weights say how features spread."""
     head = getattr(module, "head", None)
     plain = isinstance(head, nn.Linear) and type(head).forward is nn.Linear.forward
-    if head is None or not plain or "weight" not in head._parameters:  # parametrised ones are made at each call
+    if (
+        head is None or not plain or "weight" not in head._parameters
+    ):  # parametrised ones are made at each call
         raise TypeError(
             f"`module` must end in a plain linear layer for {type(estimator).__name__}, got "
             f"{'no head' if head is None else type(head).__name__}. Wrap it: "
@@ -33,8 +38,8 @@ def warmup_epochs(warmup: float, max_epochs: int) -> int:
     if isinstance(warmup, (int, np.integer)):
         if warmup >= max_epochs:
             raise ValueError(
-                f"`warmup`={warmup} epochs leave none of `max_epochs`={max_epochs} to the method itself. Lower it, or "
-                f"pass a share of the epochs, such as 0.8."
+                f"`warmup`={warmup} epochs leave none of `max_epochs`={max_epochs} to the method "
+                f"itself. Lower it, or pass a share of the epochs, such as 0.8."
             )
         return int(warmup)
     return min(round(warmup * max_epochs), max_epochs - 1)

@@ -39,8 +39,8 @@ REVIEW_ROWS = 2048
 class BaseDebiasClassifier(NetParams, CallbackSupportMixin, ClassifierMixin, BaseEstimator):
     """What all torch classifiers of this package share.
 
-    A subclass is a dataclass: its fields are its parameters, so that each constructor is explicit. It says
-    which phases it trains (`_phases`) and what it keeps of them (`_finish`).
+    A subclass is a dataclass: its fields are its parameters, so that each constructor is explicit.
+    It says which phases it trains (`_phases`) and what it keeps of them (`_finish`).
     """
 
     module: Any = None
@@ -119,7 +119,10 @@ class BaseDebiasClassifier(NetParams, CallbackSupportMixin, ClassifierMixin, Bas
         """Raise where the networks do not suit the method; ``example(role)`` gives two rows."""
 
     def _settled(
-        self, phases: tuple[Phase, ...], roles: nn.ModuleDict, example: Callable[[str], torch.Tensor]
+        self,
+        phases: tuple[Phase, ...],
+        roles: nn.ModuleDict,
+        example: Callable[[str], torch.Tensor],
     ) -> tuple[Phase, ...]:
         """The phases, with what only the networks tell."""
         return phases
@@ -177,7 +180,9 @@ class BaseDebiasClassifier(NetParams, CallbackSupportMixin, ClassifierMixin, Bas
             raise
         return self
 
-    def _open(self, X: Any, y: Any, *, choose: Callable[..., Rows] = choose_rows, **given: Any) -> Fit:
+    def _open(
+        self, X: Any, y: Any, *, choose: Callable[..., Rows] = choose_rows, **given: Any
+    ) -> Fit:
         """Check everything and build the networks."""
         self._fitted, self._streams = self.get_params(deep=False), Streams(self.random_state)
         rows = choose(self, X, y, streams=self._streams, **given)
@@ -205,8 +210,9 @@ class BaseDebiasClassifier(NetParams, CallbackSupportMixin, ClassifierMixin, Bas
                 if len(seen) > 1:
                     return
         warn(
-            f"The fitted model predicts {self.classes_[list(seen)].tolist()[0]!r} for all of {len(chosen)} training "
-            f"rows: it has learned nothing. Try other values of {self._knobs}, or scale X."
+            f"The fitted model predicts {self.classes_[list(seen)].tolist()[0]!r} for all of "
+            f"{len(chosen)} training rows: it has learned nothing. Try other values of "
+            f"{self._knobs}, or scale X."
         )
 
     def _forget(self) -> None:
@@ -220,7 +226,9 @@ class BaseDebiasClassifier(NetParams, CallbackSupportMixin, ClassifierMixin, Bas
     def _role(self, role: str) -> nn.Module:
         roles = vars(self).get("net_") and self.net_.module_
         if not roles or role not in roles:
-            raise NotFittedError(f"This {type(self).__name__} has no fitted {role!r} module. Call `fit` first.")
+            raise NotFittedError(
+                f"This {type(self).__name__} has no fitted {role!r} module. Call `fit` first."
+            )
         return roles[role]
 
     def decision_function(self, X: Any) -> np.ndarray:
@@ -257,19 +265,29 @@ class BaseDebiasClassifier(NetParams, CallbackSupportMixin, ClassifierMixin, Bas
         check_is_fitted(self)
         source = open_inputs(self, X, reset=False).source
         small = is_small(self.module_, self.input_shape_)
-        with on_own_terms(small=small), readable_errors(self), closing(self._outputs(source)) as batches:
+        with (
+            on_own_terms(small=small),
+            readable_errors(self),
+            closing(self._outputs(source)) as batches,
+        ):
             return np.concatenate(list(batches))
 
     def _opened(self, X: Any, y: Any = None) -> Opened:
         """Rows, and the network that predicts, for attacks and attention maps; precise where `predict` is."""
         check_is_fitted(self)
         inputs = open_inputs(self, X, reset=False)
-        y = None if y is None else torch.from_numpy(encode_known(self.classes_, y, len(inputs.source)))
+        y = (
+            None
+            if y is None
+            else torch.from_numpy(encode_known(self.classes_, y, len(inputs.source)))
+        )
         module, rows = self._predictor()
         prepare = make_prepare(self, next(module.parameters()).device)
         prepare = replace(prepare, dtype=next(module.parameters()).dtype)
         small = is_small(self.module_, self.input_shape_)
-        return Opened(Net(module).frozen(), inputs.source, prepare, y, inputs.low, inputs.high, small, rows)
+        return Opened(
+            Net(module).frozen(), inputs.source, prepare, y, inputs.low, inputs.high, small, rows
+        )
 
     def _predictor(self) -> tuple[nn.Module, int | None]:
         """The module as `predict` runs it, and the rows of a batch."""
@@ -292,8 +310,8 @@ class BaseDebiasClassifier(NetParams, CallbackSupportMixin, ClassifierMixin, Bas
             for logits in padded(forward, source, prepare, rows):
                 if not torch.isfinite(logits).all():
                     raise DivergedError(
-                        "The outputs of the fitted `module` are not finite for some rows of `X`. Scale X, and lower "
-                        "`lr` if this happens in fit."
+                        "The outputs of the fitted `module` are not finite for some rows of `X`. "
+                        "Scale X, and lower `lr` if this happens in fit."
                     )
                 yield logits.numpy()
         finally:

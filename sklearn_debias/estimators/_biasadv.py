@@ -11,7 +11,14 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
 from sklearn_debias.core import Net, Phase
-from sklearn_debias.estimators._attack import attack_rows, check_ball, clip_tensors, placed, read_clip, warn_of_still
+from sklearn_debias.estimators._attack import (
+    attack_rows,
+    check_ball,
+    clip_tensors,
+    placed,
+    read_clip,
+    warn_of_still,
+)
 from sklearn_debias.estimators._base import BaseDebiasClassifier
 from sklearn_debias.estimators._devices import make_prepare, on_own_terms, pick_device
 from sklearn_debias.estimators._erm import ERMClassifier
@@ -19,7 +26,14 @@ from sklearn_debias.estimators._errors import readable_errors, warn
 from sklearn_debias.estimators._inputs import open_inputs
 from sklearn_debias.estimators._jtt import JTTClassifier
 from sklearn_debias.estimators._lff import LfFClassifier
-from sklearn_debias.estimators._params import MODULE, NON_NEGATIVE, POSITIVE, POSITIVE_INT, Q, ignored_parameters
+from sklearn_debias.estimators._params import (
+    MODULE,
+    NON_NEGATIVE,
+    POSITIVE,
+    POSITIVE_INT,
+    Q,
+    ignored_parameters,
+)
 from sklearn_debias.estimators._presets import preset
 from sklearn_debias.estimators._rows import Rows
 from sklearn_debias.estimators._targets import encode_known
@@ -34,9 +48,9 @@ ATTACK_ROWS = 32  # tried after fit, to see whether the attack still moves
 class BiasAdvClassifier(BaseDebiasClassifier):
     """BiasAdv: augment with samples on which the biased model fails and the model need not [1]_.
 
-    For each batch an attack maximises ``L(x, y; biased) - lam * L(x, y; model)`` in a ball around x: it
-    removes the cue that the biased model relies on. The base method's loss on x, plus ``beta`` times its
-    loss on these inputs, trains the model.
+    For each batch an attack maximises ``L(x, y; biased) - lam * L(x, y; model)`` in a ball around
+    x: it removes the cue that the biased model relies on. The base method's loss on x, plus
+    ``beta`` times its loss on these inputs, trains the model.
 
     Parameters
     ----------
@@ -53,17 +67,20 @@ class BiasAdvClassifier(BaseDebiasClassifier):
     n_steps : int, default=5
         Steps of the attack, at least 1.
     norm : {"l2", "linf"}, default="l2"
-        Norm of the radius. The paper does not say; L2 fits its radii of up to 1 at 32 and at 224 pixels,
-        where a maximum norm of 1 would bound nothing. Roughly 60/40, so compare both before you quote it.
+        Norm of the radius. The paper does not say; L2 fits its radii of up to 1 at 32 and at 224
+        pixels, where a maximum norm of 1 would bound nothing. Roughly 60/40, so compare both before
+        you quote it.
     step_size : float or None, default=None
-        Length of one step (not stated in the paper); None is 2.5 epsilon / n_steps, at most epsilon.
+        Length of one step (not stated in the paper); None is 2.5 epsilon / n_steps, at most
+        epsilon.
     random_start : bool, default=False
         Start at a random point of the ball. The paper's algorithm is deterministic.
     clip : (low, high) or None, default=None
-        Valid range of X, as numbers or one per channel. None does not clip: with inputs normalised outside
-        of the module a range of [0, 1] would be wrong.
+        Valid range of X, as numbers or one per channel. None does not clip: with inputs normalised
+        outside of the module a range of [0, 1] would be wrong.
     q : float, default=0.7
-        Exponent of the generalised cross entropy of the biased net, where the base has none (base="erm").
+        Exponent of the generalised cross entropy of the biased net, where the base has none
+        (base="erm").
     biased_module : str, callable, nn.Module or None, default=None
         Another network for the biased net; None takes that of ``base``, or else ``module``.
 
@@ -77,12 +94,12 @@ class BiasAdvClassifier(BaseDebiasClassifier):
 
     Notes
     -----
-    Order of one step: attack with both nets as they are, in eval mode; then the base's weights; then the
-    updates of the biased net and of the model (Algorithms 1-3). With base "jtt" the biased net is the
-    identification model and stays fixed. Weights of the adversarial samples: ``beta`` for "erm", ``beta``
-    times the sample's own weight for "jtt", ``beta * (1 - W)`` for "lff": there a weak attack undoes LfF, since
-    x_adv is then nearly x and the two weights add up to plain training. Scale ``epsilon`` to the norm of X;
-    ``docs/reproduction/biasadv.md`` has figures.
+    Order of one step: attack with both nets as they are, in eval mode; then the base's weights;
+    then the updates of the biased net and of the model (Algorithms 1-3). With base "jtt" the biased
+    net is the identification model and stays fixed. Weights of the adversarial samples: ``beta``
+    for "erm", ``beta`` times the sample's own weight for "jtt", ``beta * (1 - W)`` for "lff": there
+    a weak attack undoes LfF, since x_adv is then nearly x and the two weights add up to plain
+    training. Scale ``epsilon`` to the norm of X; ``docs/reproduction/biasadv.md`` has figures.
 
     References
     ----------
@@ -93,7 +110,9 @@ class BiasAdvClassifier(BaseDebiasClassifier):
     >>> from sklearn_debias import BiasAdvClassifier
     >>> from sklearn_debias.datasets import load_biased_digits
     >>> train = load_biased_digits(conflict_ratio=0.05, random_state=0).train
-    >>> clf = BiasAdvClassifier(base="lff", max_epochs=3, random_state=0).fit(train.data, train.target)
+    >>> clf = BiasAdvClassifier(
+    ...     base="lff", max_epochs=3, random_state=0
+    ... ).fit(train.data, train.target)
     >>> clf.adversarial_examples(train.data[:5], train.target[:5]).shape == train.data[:5].shape
     True
     """
@@ -134,8 +153,9 @@ class BiasAdvClassifier(BaseDebiasClassifier):
         Parameters
         ----------
         name : {"cifar10c", "bffhq", "bar", "metashift"}
-            Data set of the paper. "bar" and "metashift" start from ImageNet weights, which torchvision
-            downloads: override ``net_params={"module__weights": "path/to/file.pt"}`` to take a local file.
+            Data set of the paper. "bar" and "metashift" start from ImageNet weights, which
+            torchvision downloads: override ``net_params={"module__weights": "path/to/file.pt"}`` to
+            take a local file.
         base : {"erm", "jtt", "lff"}
         **overrides
             Parameters of this estimator that replace the preset's.
@@ -162,7 +182,10 @@ class BiasAdvClassifier(BaseDebiasClassifier):
         """Set parameters, also those of the base (``base__upweight``) and of `net_params`."""
         nested = [name for name in params if name.startswith("base__")]
         if nested and isinstance(base := params.get("base", self.base), str):
-            raise ValueError(f"`{nested[0]}` needs an estimator as `base`, such as JTTClassifier(), got {base!r}.")
+            raise ValueError(
+                f"`{nested[0]}` needs an estimator as `base`, such as JTTClassifier(), got "
+                f"{base!r}."
+            )
         return super().set_params(**params)
 
     def _base(self) -> Any:
@@ -172,15 +195,22 @@ class BiasAdvClassifier(BaseDebiasClassifier):
         super()._check_params()
         read_clip(self.clip)
         if isinstance(self.base, (type, BiasAdvClassifier)):
-            raise TypeError(f"`base` must be one of {sorted(BASES)} or an estimator such as JTTClassifier().")
+            raise TypeError(
+                f"`base` must be one of {sorted(BASES)} or an estimator such as JTTClassifier()."
+            )
         base = self._base()
         base._validate_params()
         base._check_params()
         if self.biased_module is not None and getattr(base, "biased_module", None) is not None:
-            raise ValueError("`biased_module` must not be given to both BiasAdvClassifier and its `base`.")
+            raise ValueError(
+                "`biased_module` must not be given to both BiasAdvClassifier and its `base`."
+            )
         ignored = ignored_parameters(self, base)
         if ignored:
-            warn(f"{ignored} of `base` have no effect: BiasAdvClassifier's own are used. Set them there.")
+            warn(
+                f"{ignored} of `base` have no effect: BiasAdvClassifier's own are used. Set them "
+                "there."
+            )
 
     def _module_of(self, role: str) -> tuple[str, Any]:
         of_base = getattr(self._base(), f"{role}_module", None)
@@ -201,7 +231,10 @@ class BiasAdvClassifier(BaseDebiasClassifier):
             random_start=self.random_start,
             clip=clip_tensors(self.clip, self.input_shape_, getattr(torch, self.dtype)),
         )
-        return (*before, replace(last, steps=(*last.steps[:-1], placed(self._attack, pick_device(self.device)))))
+        return (
+            *before,
+            replace(last, steps=(*last.steps[:-1], placed(self._attack, pick_device(self.device)))),
+        )
 
     def _check_rows(self, rows: Rows) -> None:
         check_ball(self._fitted, rows.inputs)
@@ -245,7 +278,9 @@ class BiasAdvClassifier(BaseDebiasClassifier):
         inputs = open_inputs(self, X, reset=False)
         check_ball(self._fitted, inputs)
         with on_own_terms(small=len(self.input_shape_) == 1), readable_errors(self):
-            adversarial, still = self._attacked(inputs.source, encode_known(self.classes_, y, len(inputs.source)))
+            adversarial, still = self._attacked(
+                inputs.source, encode_known(self.classes_, y, len(inputs.source))
+            )
         warn_of_still(still)
         return adversarial.numpy()
 
@@ -253,10 +288,14 @@ class BiasAdvClassifier(BaseDebiasClassifier):
         """Adversarial inputs of all rows, and which of them hardly moved."""
         prepare = make_prepare(self, next(self.module_.parameters()).device)
         nets = {"model": Net(self.module_), "biased": Net(self.biased_module_)}
-        return attack_rows(self._attack, nets, source, codes, prepare, self._streams.seed("adversarial examples"))
+        return attack_rows(
+            self._attack, nets, source, codes, prepare, self._streams.seed("adversarial examples")
+        )
 
     def _review(self, rows: Rows) -> None:
         super()._review(rows)
         if self.beta > 0:
             few = np.unique(np.linspace(0, len(rows.train) - 1, ATTACK_ROWS, dtype=int))
-            warn_of_still(self._attacked(rows.inputs.source.subset(rows.train[few]), rows.y[few])[1])
+            warn_of_still(
+                self._attacked(rows.inputs.source.subset(rows.train[few]), rows.y[few])[1]
+            )

@@ -36,25 +36,25 @@ TINY = np.finfo(np.float64).tiny
 class ClassScaling(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
     """Predict ``argmax_c s_c p_c``: scale the probabilities of the classes, after training, for the worst group.
 
-    A baseline for every method: plain training with scaled classes is reported to match recent ones [1]_. The
-    curve shows what a better worst group costs on average.
+    A baseline for every method: plain training with scaled classes is reported to match recent ones
+    [1]_. The curve shows what a better worst group costs on average.
 
     Parameters
     ----------
     estimator : classifier with ``predict_proba``
-        A fitted one is used as it is, never refitted: the rows given to ``fit`` only choose the scales, and
-        should be held out from its training. One that is not fitted is cloned, and fitted to the rows left
-        when ``held_out`` of each group is set aside to choose the scales. Clones are not fitted, so that a
-        search or a cross-validation refits; put a fitted estimator into ``sklearn.frozen.FrozenEstimator`` to
-        keep it there.
+        A fitted one is used as it is, never refitted: the rows given to ``fit`` only choose the
+        scales, and should be held out from its training. One that is not fitted is cloned, and
+        fitted to the rows left when ``held_out`` of each group is set aside to choose the scales.
+        Clones are not fitted, so that a search or a cross-validation refits; put a fitted estimator
+        into ``sklearn.frozen.FrozenEstimator`` to keep it there.
     scoring : str or scorer, default="worst_group_accuracy"
         What the scales are chosen by; greater is better.
     held_out : float, default=0.2
-        Share of each group's rows that choose the scales, in (0, 1), where the estimator is fitted here; a
-        group of one row serves both.
+        Share of each group's rows that choose the scales, in (0, 1), where the estimator is fitted
+        here; a group of one row serves both.
     max_scales : int, default=200
-        Values of one class's scale to try at most. All that predict differently are tried where they are
-        fewer, else these, evenly among them.
+        Values of one class's scale to try at most. All that predict differently are tried where
+        they are fewer, else these, evenly among them.
     max_rounds : int, default=10
         Passes over the classes at most, where there are more than two.
     random_state : int, RandomState instance or None, default=None
@@ -69,25 +69,29 @@ class ClassScaling(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
     scale_ : ndarray of shape (classes,)
         The scales s, with geometric mean 1.
     curve_ : DataFrame
-        A row for each s that was tried, the first with all scales 1: ``scale_<class>``, ``average_accuracy``
-        (the raw one), ``worst_group_accuracy`` and ``score``, on the rows that chose.
+        A row for each s that was tried, the first with all scales 1: ``scale_<class>``,
+        ``average_accuracy`` (the raw one), ``worst_group_accuracy`` and ``score``, on the rows that
+        chose.
     n_features_in_ : int
         That of the estimator, where it has one; ``feature_names_in_`` alike.
     bias_classes_, aligned_bias_, group_shares_
-        Where the estimator was fitted here, with bias labels: the bias values, the one that goes with each
-        class most often, the share of each (class, bias value) group. Of a fitted estimator they are its own.
+        Where the estimator was fitted here, with bias labels: the bias values, the one that goes
+        with each class most often, the share of each (class, bias value) group. Of a fitted
+        estimator they are its own.
 
     Notes
     -----
-    With two classes only the ratio of the scales matters, and one sweep finds its best value. With more, the
-    scale of one class after another is swept, the others held, until a pass gains nothing: a local optimum.
-    Scales are changed only for a better score, or for a better average accuracy at the same score; among
-    equals the one closest to 1 is taken. Without bias labels the classes are the groups, with a warning. On
-    the rows that chose it a score is optimistic, and the more so the fewer they are.
+    With two classes only the ratio of the scales matters, and one sweep finds its best value. With
+    more, the scale of one class after another is swept, the others held, until a pass gains
+    nothing: a local optimum. Scales are changed only for a better score, or for a better average
+    accuracy at the same score; among equals the one closest to 1 is taken. Without bias labels the
+    classes are the groups, with a warning. On the rows that chose it a score is optimistic, and the
+    more so the fewer they are.
 
     References
     ----------
-    .. [1] Seo and Han, "Re-Evaluating Group Robustness via Adaptive Class-Specific Scaling", WACV 2025.
+    .. [1] Seo and Han, "Re-Evaluating Group Robustness via Adaptive Class-Specific Scaling", WACV
+       2025.
 
     Examples
     --------
@@ -131,7 +135,8 @@ class ClassScaling(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         y : array-like of shape (n,)
             Class labels, known to the estimator if it is fitted.
         bias_labels : array-like of shape (n,) or (n, attributes), default=None
-            Bias attribute(s) of each sample; handed on to the estimator's ``fit`` where that requests them.
+            Bias attribute(s) of each sample; handed on to the estimator's ``fit`` where that
+            requests them.
 
         Returns
         -------
@@ -150,17 +155,25 @@ class ClassScaling(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
             bias = None if bias_labels is None else plain(bias_labels, "bias_labels")
             group, _, facts = describe_groups(self.classes_, codes, bias)
             if bias is None:
-                warn(f"{type(self).__name__} was given no bias_labels: the classes are taken as groups.")
+                warn(
+                    f"{type(self).__name__} was given no bias_labels: the classes are taken as "
+                    "groups."
+                )
             if fitted:
-                self.estimator_, rows = self.estimator, np.arange(n)
+                self.estimator_ = self.estimator
+                rows = np.arange(n)
             else:
                 self.__dict__.update(facts)
                 rng = np.random.default_rng(Streams(self.random_state).seed("held out"))
                 train, rows = split_by(group, self.held_out, rng)
-                self.estimator_ = fit_with_bias(clone(self.estimator), X, classes[codes], bias, train)
+                self.estimator_ = fit_with_bias(
+                    clone(self.estimator), X, classes[codes], bias, train
+                )
             self._inherit()
             given = {} if scorer is None else bias_for(scorer, bias, rows)
-            self._choose(X if fitted else _rows_of(X, rows), codes[rows], group[rows], scorer, given)
+            self._choose(
+                X if fitted else _rows_of(X, rows), codes[rows], group[rows], scorer, given
+            )
         return self
 
     def _inherit(self) -> None:
@@ -169,14 +182,21 @@ class ClassScaling(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
                 setattr(self, name, getattr(self.estimator_, name))
 
     def _choose(
-        self, X: Any, codes: np.ndarray, group: np.ndarray, scorer: Callable | None, given: dict[str, Any]
+        self,
+        X: Any,
+        codes: np.ndarray,
+        group: np.ndarray,
+        scorer: Callable | None,
+        given: dict[str, Any],
     ) -> None:
         """Set the scales and the curve by the rows X."""
 
         def score(scaled: np.ndarray) -> float:
             value = float(scorer(_Scaled(self, scaled), X, self.classes_[codes], **given))  # type: ignore[misc]
             if not np.isfinite(value):
-                raise ValueError(f"`scoring` must give finite numbers, got {value} from {self.scoring!r}.")
+                raise ValueError(
+                    f"`scoring` must give finite numbers, got {value} from {self.scoring!r}."
+                )
             return value
 
         sweep = Sweep(self._log_proba(X), codes, group, self.classes_, scorer and score)
@@ -187,8 +207,8 @@ class ClassScaling(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         proba = np.asarray(self.estimator_.predict_proba(X), dtype=np.float64)
         if proba.shape[1:] != self.classes_.shape or not np.isfinite(proba).all():
             raise ValueError(
-                f"`estimator` must give finite probabilities of its {len(self.classes_)} classes, got the shape "
-                f"{proba.shape}, or NaN in it."
+                f"`estimator` must give finite probabilities of its {len(self.classes_)} classes, "
+                f"got the shape {proba.shape}, or NaN in it."
             )
         return np.log(proba.clip(TINY))
 
@@ -200,11 +220,19 @@ class ClassScaling(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         """Rows, and the network that gives the scaled logarithms, for attacks and attention maps."""
         check_is_fitted(self)
         frozen = isinstance(self.estimator_, FrozenEstimator)
-        opened = open_model(self.estimator_.estimator if frozen else self.estimator_, plain(X, "X"), y)
+        opened = open_model(
+            self.estimator_.estimator if frozen else self.estimator_, plain(X, "X"), y
+        )
         module: Any = opened.net.module
-        shift = torch.from_numpy(np.log(self.scale_)).to(opened.prepare.device, opened.prepare.dtype)
+        shift = torch.from_numpy(np.log(self.scale_)).to(
+            opened.prepare.device, opened.prepare.dtype
+        )
         whole = not (hasattr(module, "body") and hasattr(module, "head"))
-        scaled = _ScaledLogits(module, shift) if whole else SplitModule(module.body, _ScaledLogits(module.head, shift))
+        scaled = (
+            _ScaledLogits(module, shift)
+            if whole
+            else SplitModule(module.body, _ScaledLogits(module.head, shift))
+        )
         return replace(opened, net=Net(scaled).frozen())
 
     def predict_log_proba(self, X: Any) -> np.ndarray:
@@ -244,7 +272,8 @@ class _Scaled(ClassifierMixin, BaseEstimator):
     """What a scorer sees of some scales: predictions for the rows that choose."""
 
     def __init__(self, estimator_: Any, scaled: Any) -> None:
-        self.estimator_, self.scaled = estimator_, scaled
+        self.estimator_ = estimator_
+        self.scaled = scaled
         self.classes_ = estimator_.classes_
 
     def predict_proba(self, X: Any) -> np.ndarray:
@@ -256,7 +285,9 @@ class _Scaled(ClassifierMixin, BaseEstimator):
 
 def _is_fitted(estimator: Any) -> bool:
     if isinstance(estimator, type):
-        raise TypeError(f"`estimator` must be an instance, got the class {estimator.__name__}. Call it.")
+        raise TypeError(
+            f"`estimator` must be an instance, got the class {estimator.__name__}. Call it."
+        )
     try:
         check_is_fitted(estimator)
     except NotFittedError:

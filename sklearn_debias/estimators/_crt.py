@@ -18,8 +18,8 @@ from sklearn_debias.objectives import ERM, RetrainHead
 class CRTClassifier(BaseDebiasClassifier):
     """Classifier re-training: features from all rows as they are, a head from balanced classes [1]_.
 
-    The network is trained as by ERM. Then its head starts anew, as it was before, and is trained alone on rows
-    drawn such that every class comes equally often. No bias labels are needed.
+    The network is trained as by ERM. Then its head starts anew, as it was before, and is trained
+    alone on rows drawn such that every class comes equally often. No bias labels are needed.
 
     Parameters
     ----------
@@ -33,25 +33,28 @@ class CRTClassifier(BaseDebiasClassifier):
 
     Notes
     -----
-    The second stage draws n rows per epoch with replacement, every class with the same probability. Features
-    are those of prediction: BatchNorm's statistics stay, dropout is off; ``augment`` acts. (The released code
-    lets BatchNorm's statistics move.) ``optimizer``, ``lr`` and ``lr_schedule`` are those of the first stage,
-    restarted. Validation rows are scored, and the best epoch is kept, in the second stage.
+    The second stage draws n rows per epoch with replacement, every class with the same probability.
+    Features are those of prediction: BatchNorm's statistics stay, dropout is off; ``augment`` acts.
+    (The released code lets BatchNorm's statistics move.) ``optimizer``, ``lr`` and ``lr_schedule``
+    are those of the first stage, restarted. Validation rows are scored, and the best epoch is kept,
+    in the second stage.
 
-    Where there is no body to train, a linear head on embeddings or ``freeze="body"``, the first stage leaves no
-    trace: the method is ERM on balanced classes.
+    Where there is no body to train, a linear head on embeddings or ``freeze="body"``, the first
+    stage leaves no trace: the method is ERM on balanced classes.
 
     References
     ----------
-    .. [1] Kang et al., "Decoupling Representation and Classifier for Long-Tailed Recognition", ICLR 2020; code:
-       https://github.com/facebookresearch/classifier-balancing.
+    .. [1] Kang et al., "Decoupling Representation and Classifier for Long-Tailed Recognition", ICLR
+       2020; code: https://github.com/facebookresearch/classifier-balancing.
 
     Examples
     --------
     >>> from sklearn.datasets import load_iris
     >>> from sklearn_debias import CRTClassifier
     >>> X, y = load_iris(return_X_y=True)
-    >>> clf = CRTClassifier(module="mlp", lr=0.01, max_epochs=20, retraining_epochs=20, random_state=0).fit(X, y)
+    >>> clf = CRTClassifier(
+    ...     module="mlp", lr=0.01, max_epochs=20, retraining_epochs=20, random_state=0
+    ... ).fit(X, y)
     >>> clf.history_.groupby("phase").size().to_dict()
     {'retraining': 20, 'train': 20}
     """

@@ -28,12 +28,15 @@ def pick_device(device: Any) -> torch.device:
         ) from error
     if chosen.type == "cuda" and not torch.cuda.is_available():
         raise ValueError(
-            f"`device`={device!r} was asked for, but this torch finds no CUDA device. Use 'auto' or 'cpu'."
+            f"`device`={device!r} was asked for, but this torch finds no CUDA device. Use 'auto' "
+            "or 'cpu'."
         )
     try:
         torch.zeros(1, device=chosen).item()
     except (RuntimeError, NotImplementedError, AssertionError) as error:
-        raise ValueError(f"`device`={device!r} cannot be used here: {error}. Use 'auto' or 'cpu'.") from error
+        raise ValueError(
+            f"`device`={device!r} cannot be used here: {error}. Use 'auto' or 'cpu'."
+        ) from error
     return chosen
 
 

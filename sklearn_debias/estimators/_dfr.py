@@ -32,15 +32,17 @@ _LIBLINEAR = threading.Lock()  # it draws from one generator of the whole proces
 class DFRClassifier(ClassifierMixin, BaseEstimator):
     """Deep feature reweighting: retrain the last layer on groups of equal size [1]_.
 
-    An L1 logistic regression on standardised embeddings, fitted to as many rows of each (class, bias value)
-    group as the smallest has, and averaged over several such draws. Fit it on rows that the embedding network
-    was not trained on. It needs ``bias_labels``; without them the classes are the groups, with a warning.
+    An L1 logistic regression on standardised embeddings, fitted to as many rows of each (class,
+    bias value) group as the smallest has, and averaged over several such draws. Fit it on rows that
+    the embedding network was not trained on. It needs ``bias_labels``; without them the classes are
+    the groups, with a warning.
 
     Parameters
     ----------
     C : float or "auto", default="auto"
-        Inverse strength of the L1 penalty, > 0. "auto" takes that of ``Cs`` with the best worst-group accuracy
-        on one half of the rows, after a fit to the other half; the larger one among equals.
+        Inverse strength of the L1 penalty, > 0. "auto" takes that of ``Cs`` with the best
+        worst-group accuracy on one half of the rows, after a fit to the other half; the larger one
+        among equals.
     Cs : sequence of float, default=(1.0, 0.7, 0.3, 0.1, 0.07, 0.03, 0.01)
         What "auto" chooses from, each > 0.
     n_resamples : int, default=20
@@ -64,34 +66,37 @@ class DFRClassifier(ClassifierMixin, BaseEstimator):
     n_iter_ : int
         Iterations of the refit that took most.
     group_sizes_ : dict
-        Rows by (class, bias value), or by class without bias labels. Each refit sees the smallest of them
-        from each group.
+        Rows by (class, bias value), or by class without bias labels. Each refit sees the smallest
+        of them from each group.
     n_features_in_ : int
     feature_names_in_ : ndarray of str
         Where X was a frame with string column names.
     bias_classes_, aligned_bias_, group_shares_
-        Where ``fit`` was given bias labels: the bias values, the one that goes with each class most often,
-        the share of each (class, bias value) group.
+        Where ``fit`` was given bias labels: the bias values, the one that goes with each class most
+        often, the share of each (class, bias value) group.
 
     Notes
     -----
-    The authors' code [1]_, except that the halves for selecting C are stratified by group, so that no group is
-    missing from either (a group of one row is in both). More than two classes are fitted one against the rest,
-    as liblinear does. The mean and standard deviation are those of the rows given (in the code: of the
-    network's training rows; in the selection, as here, of the fitted half's draw). A (class, bias value) cell without
-    any row is named in a warning, and nothing can be learned of it.
+    The authors' code [1]_, except that the halves for selecting C are stratified by group, so that
+    no group is missing from either (a group of one row is in both). More than two classes are
+    fitted one against the rest, as liblinear does. The mean and standard deviation are those of the
+    rows given (in the code: of the network's training rows; in the selection, as here, of the
+    fitted half's draw). A (class, bias value) cell without any row is named in a warning, and
+    nothing can be learned of it.
 
     References
     ----------
-    .. [1] Kirichenko, Izmailov and Wilson, "Last Layer Re-Training is Sufficient for Robustness to Spurious
-       Correlations", ICLR 2023. Code: github.com/PolinaKirichenko/deep_feature_reweighting
+    .. [1] Kirichenko, Izmailov and Wilson, "Last Layer Re-Training is Sufficient for Robustness to
+       Spurious Correlations", ICLR 2023. Code: github.com/PolinaKirichenko/deep_feature_reweighting
 
     Examples
     --------
     >>> from sklearn_debias import DFRClassifier
     >>> from sklearn_debias.datasets import make_spurious_embeddings
     >>> rows = make_spurious_embeddings(random_state=0).validation
-    >>> clf = DFRClassifier(random_state=0).fit(rows.data, rows.target, bias_labels=rows.bias_labels)
+    >>> clf = DFRClassifier(random_state=0).fit(
+    ...     rows.data, rows.target, bias_labels=rows.bias_labels
+    ... )
     >>> clf.coef_.shape, clf.C_ in clf.Cs
     ((1, 8), True)
     """
@@ -138,12 +143,17 @@ class DFRClassifier(ClassifierMixin, BaseEstimator):
             group, names, facts = describe_groups(self.classes_, y, bias)
             self.__dict__.update(facts)
             if bias is None:
-                warn(f"{type(self).__name__} was given no bias_labels: the classes are taken as groups.")
+                warn(
+                    f"{type(self).__name__} was given no bias_labels: the classes are taken as "
+                    "groups."
+                )
             else:
                 warn_of_empty_cells(self.classes_, names, "nothing can be learned of it.")
             self.group_sizes_ = dict(zip(names, np.bincount(group).tolist(), strict=True))
             if (X[0] == X).all():
-                warn("All rows of X are equal: nothing can be learned of them. Check the embeddings.")
+                warn(
+                    "All rows of X are equal: nothing can be learned of them. Check the embeddings."
+                )
             self.C_ = self._select(X, y, group, Cs, streams) if self.C == "auto" else float(self.C)
             self._refit(X, y, group, streams)
         return self
@@ -151,7 +161,10 @@ class DFRClassifier(ClassifierMixin, BaseEstimator):
     def _matrix(self, X: Any, *, reset: bool) -> np.ndarray:
         X = plain(X, "X")
         if _is_dataset(X):
-            raise TypeError(f"`X` must be an array of shape (n, features), got a {type(X).__name__}. Embed it first.")
+            raise TypeError(
+                f"`X` must be an array of shape (n, features), got a {type(X).__name__}. Embed it "
+                "first."
+            )
         return validate_data(self, X, dtype=np.float64, reset=reset)
 
     def _check_Cs(self) -> list[float]:
@@ -160,10 +173,14 @@ class DFRClassifier(ClassifierMixin, BaseEstimator):
         except (TypeError, ValueError):
             Cs = []
         if not Cs or not all(0 < C < np.inf for C in Cs):
-            raise ValueError(f"`Cs` must be a non-empty sequence of finite numbers > 0, got {self.Cs!r}.")
+            raise ValueError(
+                f"`Cs` must be a non-empty sequence of finite numbers > 0, got {self.Cs!r}."
+            )
         return Cs
 
-    def _select(self, X: np.ndarray, y: np.ndarray, group: np.ndarray, Cs: list[float], streams: Streams) -> float:
+    def _select(
+        self, X: np.ndarray, y: np.ndarray, group: np.ndarray, Cs: list[float], streams: Streams
+    ) -> float:
         """The C that is best for the worst group of one half, fitted to a draw from the other."""
         rng = np.random.default_rng(streams.seed("selection"))
         fitted, scored = split_by(group, 0.5, rng)
@@ -172,9 +189,13 @@ class DFRClassifier(ClassifierMixin, BaseEstimator):
         size = np.bincount(group[scored])
         self.selection_scores_ = {}
         for C in Cs:
-            coef, intercept, _ = self._coefficients(scaler.transform(X[drawn]), y[drawn], C, streams.seed("solver"))
+            coef, intercept, _ = self._coefficients(
+                scaler.transform(X[drawn]), y[drawn], C, streams.seed("solver")
+            )
             right = _scores(scaler.transform(X[scored]), coef, intercept).argmax(1) == y[scored]
-            self.selection_scores_[C] = float((np.bincount(group[scored], right, len(size)) / size).min())
+            self.selection_scores_[C] = float(
+                (np.bincount(group[scored], right, len(size)) / size).min()
+            )
         best = max(self.selection_scores_.values())
         return max(C for C, score in self.selection_scores_.items() if score == best)
 
@@ -182,24 +203,33 @@ class DFRClassifier(ClassifierMixin, BaseEstimator):
         """Average the coefficients of fits to draws from all rows."""
         rng = np.random.default_rng(streams.seed("resamples"))
         scaler = StandardScaler().fit(X)
-        Z, fits = scaler.transform(X), []
+        Z = scaler.transform(X)
+        fits = []
         for i in range(self.n_resamples):
             drawn = equal_groups(group, rng)
-            fits.append(self._coefficients(Z[drawn], y[drawn], self.C_, streams.seed("solver", str(i))))
+            fits.append(
+                self._coefficients(Z[drawn], y[drawn], self.C_, streams.seed("solver", str(i)))
+            )
         coefs, intercepts, n_iters = zip(*fits, strict=True)
-        coef, intercept = np.mean(coefs, axis=0), np.mean(intercepts, axis=0)
+        coef = np.mean(coefs, axis=0)
+        intercept = np.mean(intercepts, axis=0)
         self.n_iter_ = max(n_iters)
         self.coef_ = coef / scaler.scale_
         self.intercept_ = intercept - self.coef_ @ scaler.mean_
 
-    def _coefficients(self, X: np.ndarray, y: np.ndarray, C: float, seed: int) -> tuple[np.ndarray, np.ndarray, int]:
+    def _coefficients(
+        self, X: np.ndarray, y: np.ndarray, C: float, seed: int
+    ) -> tuple[np.ndarray, np.ndarray, int]:
         """Weights (1 or k, d), intercepts and most iterations of L1 fits, one class against the rest."""
         classes = [1] if len(self.classes_) == 2 else range(len(self.classes_))
         model = LogisticRegression(
             C=C, l1_ratio=1, solver="liblinear", max_iter=self.max_iter, random_state=seed % 2**32
         )
         with _LIBLINEAR:
-            fits = [(f.coef_[0], f.intercept_[0], f.n_iter_[0]) for f in (model.fit(X, y == c) for c in classes)]
+            fits = [
+                (f.coef_[0], f.intercept_[0], f.n_iter_[0])
+                for f in (model.fit(X, y == c) for c in classes)
+            ]
         coef, intercept, n_iter = zip(*fits, strict=True)
         return np.stack(coef), np.array(intercept), int(max(n_iter))
 
@@ -208,15 +238,28 @@ class DFRClassifier(ClassifierMixin, BaseEstimator):
         check_is_fitted(self)
         X = self._matrix(X, reset=False)
         y = None if y is None else torch.from_numpy(encode_known(self.classes_, y, len(X)))
-        blank = np.zeros((int(len(self.classes_) == 2), 1))  # of two classes the first has the score 0
+        blank = np.zeros(
+            (int(len(self.classes_) == 2), 1)
+        )  # of two classes the first has the score 0
         weight = np.vstack([blank * self.coef_[:1], self.coef_])
-        layer = skip_init(nn.Linear, weight.shape[1], weight.shape[0], dtype=torch.float64)  # draws no numbers
+        layer = skip_init(
+            nn.Linear, weight.shape[1], weight.shape[0], dtype=torch.float64
+        )  # draws no numbers
         with torch.no_grad():
             layer.weight.copy_(torch.from_numpy(weight))
             layer.bias.copy_(torch.from_numpy(np.concatenate([blank[:, 0], self.intercept_])))
         prepare = Prepare(torch.device("cpu"), torch.float64)
         net = Net(split(layer)).frozen()
-        return Opened(net, ArraySource(X), prepare, y, float(X.min()), float(X.max()), small=True, rows=HEAD_ROWS)
+        return Opened(
+            net,
+            ArraySource(X),
+            prepare,
+            y,
+            float(X.min()),
+            float(X.max()),
+            small=True,
+            rows=HEAD_ROWS,
+        )
 
     def decision_function(self, X: Any) -> np.ndarray:
         """Scores of the classes, shape (n, classes), or (n,) for two: the second's."""
@@ -230,7 +273,9 @@ class DFRClassifier(ClassifierMixin, BaseEstimator):
         scores = self.decision_function(X)
         if scores.ndim == 1:
             return np.column_stack([expit(-scores), expit(scores)])
-        return softmax(-np.logaddexp(0, -scores), axis=1)  # the sigmoids over their sum, at any scale
+        return softmax(
+            -np.logaddexp(0, -scores), axis=1
+        )  # the sigmoids over their sum, at any scale
 
     def predict_log_proba(self, X: Any) -> np.ndarray:
         """Logarithms of the probabilities, shape (n, classes)."""

@@ -39,10 +39,10 @@ READINGS = [StrOptions({"code", "paper"})]
 class DHATClassifier(AdversarialClassifier):
     """DHAT: adversarial training towards confident logits without their background's share [1]_.
 
-    x^ maximises the cross entropy around x; the inverse adversary x~ is an easier neighbour of x, as in UIAT. Where
-    the attention of a plainly trained network is at most ``omega``, x~ shows background: x~_B. The loss
-    is ``CE(z^) + lam1 DHLR + lam2 FLOE``: DHLR draws the logits of x^ to the debiased ones, z* = z~ - z~_B; FLOE
-    separates z~ from the direction of z~_B.
+    x^ maximises the cross entropy around x; the inverse adversary x~ is an easier neighbour of x,
+    as in UIAT. Where the attention of a plainly trained network is at most ``omega``, x~ shows
+    background: x~_B. The loss is ``CE(z^) + lam1 DHLR + lam2 FLOE``: DHLR draws the logits of x^ to
+    the debiased ones, z* = z~ - z~_B; FLOE separates z~ from the direction of z~_B.
 
     Parameters
     ----------
@@ -57,16 +57,18 @@ class DHATClassifier(AdversarialClassifier):
     dhlr : {"code", "paper"}, default="code"
         "code": KL(p(z^) || p(z*)). "paper": KL(p(z*) || p(z^)).
     floe : {"code", "paper"}, default="code"
-        "code": the loss lowers ||Z~ - (Z~ Z_B^T / ||Z_B Z_B^T||_F) Z_B||_F / b of the batch's logits. "paper":
-        it raises the mean distance of each z~ to its projection on z~_B: the opposite sign, and without
-        bound, so watch ``history_``. The published results are the code's.
+        "code": the loss lowers ||Z~ - (Z~ Z_B^T / ||Z_B Z_B^T||_F) Z_B||_F / b of the batch's
+        logits. "paper": it raises the mean distance of each z~ to its projection on z~_B: the
+        opposite sign, and without bound, so watch ``history_``. The published results are the
+        code's.
     attention : {"gradcam", "integrated_gradients"}, estimator or callable, default="gradcam"
-        Where the foreground is. By name: maps, for the true label, of a network that is trained first, plainly,
-        on the same rows. Grad-CAM looks at the last layer with positions; on 2-D X it is the positive part of
-        gradient times feature, a mask over features. An estimator's Grad-CAM, or a callable's
-        maps, ``attention(images, labels)`` -> (n, h, w) in [0, 1], are made once, before training. An estimator
-        that is not fitted, as after ``clone``, is fitted on the training rows first, seeded by ``random_state`` if
-        it has no seed; scikit-learn's ``FrozenEstimator`` takes a fitted one through a search as it is.
+        Where the foreground is. By name: maps, for the true label, of a network that is trained
+        first, plainly, on the same rows. Grad-CAM looks at the last layer with positions; on 2-D X
+        it is the positive part of gradient times feature, a mask over features. An estimator's
+        Grad-CAM, or a callable's maps, ``attention(images, labels)`` -> (n, h, w) in [0, 1], are
+        made once, before training. An estimator that is not fitted, as after ``clone``, is fitted
+        on the training rows first, seeded by ``random_state`` if it has no seed; scikit-learn's
+        ``FrozenEstimator`` takes a fitted one through a search as it is.
     attention_module : str, callable, nn.Module or None, default=None
         The network to train for it; None takes ``module``.
     attention_epochs : int or None, default=None
@@ -78,7 +80,8 @@ class DHATClassifier(AdversarialClassifier):
     attention_module_ : nn.Module
         The network whose attention was used, where one was trained, or `attention_` has one.
     attention_ : estimator
-        Where ``attention`` is an estimator: that, or its clone that was fitted on the training rows.
+        Where ``attention`` is an estimator: that, or its clone that was fitted on the training
+        rows.
 
     See Also
     --------
@@ -87,11 +90,11 @@ class DHATClassifier(AdversarialClassifier):
 
     Notes
     -----
-    The defaults are the authors' code; `sklearn_debias.DHATClassifier.from_preset` has the settings of
-    the experiments. ``history_`` holds each term, the training batches' robust accuracy, and the shares of maps with
-    no foreground and with no background; for the robust accuracy of held-out
-    rows set ``monitor`` to `sklearn_debias.robustness.robust_accuracy`. The authors' code selects the epoch on test
-    images; nothing here does. ``docs/reproduction/dhat.md`` has figures.
+    The defaults are the authors' code; `sklearn_debias.DHATClassifier.from_preset` has the settings
+    of the experiments. ``history_`` holds each term, the training batches' robust accuracy, and the
+    shares of maps with no foreground and with no background; for the robust accuracy of held-out
+    rows set ``monitor`` to `sklearn_debias.robustness.robust_accuracy`. The authors' code selects
+    the epoch on test images; nothing here does. ``docs/reproduction/dhat.md`` has figures.
 
     References
     ----------
@@ -102,7 +105,9 @@ class DHATClassifier(AdversarialClassifier):
     >>> from sklearn_debias import DHATClassifier
     >>> from sklearn_debias.datasets import load_biased_digits
     >>> train = load_biased_digits(random_state=0).train
-    >>> clf = DHATClassifier(module="simple_cnn", epsilon=0.1, n_steps=2, lr=0.01, max_epochs=2, random_state=0)
+    >>> clf = DHATClassifier(
+    ...     module="simple_cnn", epsilon=0.1, n_steps=2, lr=0.01, max_epochs=2, random_state=0
+    ... )
     >>> clf.fit(train.data, train.target).history_[["phase", "dhlr"]].shape
     (4, 2)
     """
@@ -142,8 +147,9 @@ class DHATClassifier(AdversarialClassifier):
     def from_preset(cls, name: str, **overrides: Any) -> "DHATClassifier":
         """Classifier with the settings of the paper's experiments.
 
-        Stated there are radii, steps, epochs and the optimiser. The batch size, the network (a ResNet-18) and, for
-        ImageNet, the inverse radius and the crops are ours; give ``image_size`` with images of other sizes than 224.
+        Stated there are radii, steps, epochs and the optimiser. The batch size, the network (a
+        ResNet-18) and, for ImageNet, the inverse radius and the crops are ours; give ``image_size``
+        with images of other sizes than 224.
 
         Parameters
         ----------
@@ -181,10 +187,11 @@ class DHATClassifier(AdversarialClassifier):
         Parameters
         ----------
         {shared_arguments}
-        attention_maps : array-like of shape (n, height, width), or (n, features) for 2-D X, default=None
-            Attention in [0, 1], 1 on the foreground, instead of what ``attention`` says: the masks of a
-            segmentation model, for instance. Cropped and flipped with the images by ``augment="crop-flip"``, and
-            resized by ``image_size`` as they are.
+        attention_maps : array-like of shape (n, height, width), or (n, features) for 2-D X,
+        default=None
+            Attention in [0, 1], 1 on the foreground, instead of what ``attention`` says: the masks
+            of a segmentation model, for instance. Cropped and flipped with the images by
+            ``augment="crop-flip"``, and resized by ``image_size`` as they are.
         {extra_arguments}
 
         Returns
@@ -195,10 +202,18 @@ class DHATClassifier(AdversarialClassifier):
         extra = None if X_extra is None and y_extra is None else (X_extra, y_extra)
         if attention_maps is not None and extra is not None:
             raise ValueError(
-                "`attention_maps` must not be given with `X_extra`, whose rows have none. Let `attention` make them."
+                "`attention_maps` must not be given with `X_extra`, whose rows have none. Let "
+                "`attention` make them."
             )
         others = {} if attention_maps is None else {GIVEN: read_maps(attention_maps)}
-        return self._fit(X, y, bias_labels=bias_labels, validation_data=validation_data, others=others, extra=extra)
+        return self._fit(
+            X,
+            y,
+            bias_labels=bias_labels,
+            validation_data=validation_data,
+            others=others,
+            extra=extra,
+        )
 
     @property
     def attention_module_(self) -> nn.Module:
@@ -207,7 +222,9 @@ class DHATClassifier(AdversarialClassifier):
         if hasattr(self, "attention_"):
             return self.attention_.module_
         if "attention" not in self.net_.module_:
-            raise AttributeError(f"This {type(self).__name__} trained no network for attention: see its parameters.")
+            raise AttributeError(
+                f"This {type(self).__name__} trained no network for attention: see its parameters."
+            )
         return self._role("attention")
 
     def _check_params(self) -> None:
@@ -225,7 +242,11 @@ class DHATClassifier(AdversarialClassifier):
         """Where the attention comes from, as the objective calls it."""
         if self._maps_given or not isinstance(self.attention, str):
             return "given"
-        return "gradient_x_input" if self.attention == "gradcam" and len(self.input_shape_) == 1 else self.attention
+        return (
+            "gradient_x_input"
+            if self.attention == "gradcam" and len(self.input_shape_) == 1
+            else self.attention
+        )
 
     def _aligned_views(self) -> frozenset[str]:
         return frozenset({GIVEN})
@@ -235,32 +256,42 @@ class DHATClassifier(AdversarialClassifier):
         self._maps_given = GIVEN in rows.others
         if self._kind() != "given" or self._is_pgd_at():
             if self._maps_given:
-                warn("`attention_maps` serve nothing with `lam1` and `lam2` both 0, which is PGD-AT.")
+                warn(
+                    "`attention_maps` serve nothing with `lam1` and `lam2` both 0, which is PGD-AT."
+                )
             rows.others = {}
             return
         if self.augment is not None and self.augment != "crop-flip":
             raise ValueError(
-                f"`augment` must be 'crop-flip' or None where attention maps are made before training, got "
-                f"{self.augment!r}: a map has to be moved with its image. Use attention='gradcam', which sees the "
-                f"augmented images."
+                "`augment` must be 'crop-flip' or None where attention maps are made before "
+                f"training, got {self.augment!r}: a map has to be moved with its image. Use "
+                f"attention='gradcam', which sees the augmented images."
             )
         if not self._maps_given:
-            prepare, attention = make_prepare(self, pick_device("cpu")), self.attention
+            prepare = make_prepare(self, pick_device("cpu"))
+            attention = self.attention
             if hasattr(attention, "predict"):
-                attention = fitted_attention(attention, rows, self.classes_, self._streams.seed("attention"))
+                attention = fitted_attention(
+                    attention, rows, self.classes_, self._streams.seed("attention")
+                )
                 self.attention_ = attention
             rows.others = {GIVEN: maps_of(attention, rows, self.classes_, prepare)}
         name = "attention_maps" if self._maps_given else "attention"
         check_size(rows.others[GIVEN], self.input_shape_, name)
         shares = one_sided(rows.others[GIVEN].source.subset(rows.train), self.omega)
-        warn_of_one_sided(shares, self.omega, name, "Are the maps in [0, 1], with 1 on the foreground?")
+        warn_of_one_sided(
+            shares, self.omega, name, "Are the maps in [0, 1], with 1 on the foreground?"
+        )
 
     def _review(self, rows: Rows) -> None:
         super()._review(rows)
         if self._kind() != "given" and not self._is_pgd_at():
             last = self.history_.iloc[-1]
             shares = {"background": last["no_foreground"], "foreground": last["no_background"]}
-            advice = "Use another `omega`, or train the attention network by another `lr`, or for more epochs."
+            advice = (
+                "Use another `omega`, or train the attention network by another `lr`, or for more "
+                "epochs."
+            )
             warn_of_one_sided(shares, self.omega, "attention", advice)
 
     def _objective(self, **attack: Any) -> DHAT:
@@ -283,7 +314,10 @@ class DHATClassifier(AdversarialClassifier):
         return (Phase("attention", (ERM(role="attention"),), epochs), *phases)
 
     def _settled(
-        self, phases: tuple[Phase, ...], roles: nn.ModuleDict, example: Callable[[str], torch.Tensor]
+        self,
+        phases: tuple[Phase, ...],
+        roles: nn.ModuleDict,
+        example: Callable[[str], torch.Tensor],
     ) -> tuple[Phase, ...]:
         *before, last = phases
         if "attention" not in last.roles or self._kind() != "gradcam":
@@ -292,8 +326,9 @@ class DHATClassifier(AdversarialClassifier):
             layer = last_conv_layer(roles["attention"], example("attention"))
         except ValueError:
             raise ValueError(
-                "`attention`='gradcam' needs a layer with positions in the attention network, which has none for X."
-                " Use attention='integrated_gradients', or an `attention_module` with convolutions."
+                "`attention`='gradcam' needs a layer with positions in the attention network, "
+                "which has none for X. Use attention='integrated_gradients', or an "
+                "`attention_module` with convolutions."
             ) from None
         (objective,) = last.steps
         return (*before, replace(last, steps=(replace(objective, layer=layer),)))  # type: ignore[type-var]

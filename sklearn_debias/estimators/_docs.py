@@ -8,10 +8,11 @@ from typing import Any
 SHARED_PARAMETERS = """\
     module : str, callable, nn.Module or None, default=None
         The network, mapping (b, ...) to logits (b, classes). A name: "linear", "mlp", "simple_cnn",
-        "cifar_resnet18", "cifar_resnet32" or any classifier of torchvision ("resnet18" keeps its 7x7 stem). A class or
-        factory: called with ``module__*``, and with ``n_features``, ``in_channels`` and ``n_classes``
-        where its signature has them. An instance: copied, never trained itself. None: a linear head for
-        2-D X; for images "simple_cnn" up to 16 pixels, "cifar_resnet18" up to 64, "resnet18" above.
+        "cifar_resnet18", "cifar_resnet32" or any classifier of torchvision ("resnet18" keeps its
+        7x7 stem). A class or factory: called with ``module__*``, and with ``n_features``,
+        ``in_channels`` and ``n_classes`` where its signature has them. An instance: copied, never
+        trained itself. None: a linear head for 2-D X; for images "simple_cnn" up to 16 pixels,
+        "cifar_resnet18" up to 64, "resnet18" above.
     lr : float, default=1e-3
         Learning rate, > 0.
     max_epochs : int, default=100
@@ -23,12 +24,12 @@ SHARED_PARAMETERS = """\
     weight_decay : float, default=1e-4
         The optimiser's, at least 0.
     lr_schedule : "drops", callable or None, default=None
-        A torch scheduler class or partial, ``lr_schedule(optimizer)``; applied to every network that looks at X,
-        stepped per epoch, restarted in each phase that does not continue the one before. "drops" divides the
-        rate by 10 after 80 % of the epochs, and again after 90 %.
+        A torch scheduler class or partial, ``lr_schedule(optimizer)``; applied to every network
+        that looks at X, stepped per epoch, restarted in each phase that does not continue the one
+        before. "drops" divides the rate by 10 after 80 % of the epochs, and again after 90 %.
     augment : "crop-flip", callable or None, default=None
-        Augmentation of each training batch on the device: random crop after padding and horizontal flip,
-        or any function of a batch (b, ...).
+        Augmentation of each training batch on the device: random crop after padding and horizontal
+        flip, or any function of a batch (b, ...).
     normalize : "imagenet", (mean, std) or None, default=None
         Standardise inside the module, so that radii and ranges stay in the units of X.
     image_size : int or (height, width), default=None
@@ -38,8 +39,8 @@ SHARED_PARAMETERS = """\
     validation : float, default=None
         Fraction of the rows to hold out, stratified on (y, bias_labels), in (0, 1).
     monitor : str, scorer or None, default=None
-        Score on the validation rows that selects the epoch to keep, e.g. "worst_group_accuracy". None
-        keeps the last epoch.
+        Score on the validation rows that selects the epoch to keep, e.g. "worst_group_accuracy".
+        None keeps the last epoch.
     amp : bool, default=False
         Train in bfloat16 where torch's autocast does.
     dtype : {"float32", "float64"}, default="float32"
@@ -47,13 +48,14 @@ SHARED_PARAMETERS = """\
     device : str or torch.device, default="auto"
         "auto" takes CUDA where there is one.
     callbacks : list of skorch callbacks, default=None
-        Copied for each fit. Those that read the history find ``train_loss``, every term of ``history_`` and
-        the validation score by its column's name: ``EarlyStopping(monitor="train_loss")``. Those that score
-        batches themselves (``EpochScoring``) do not apply; use ``monitor``.
+        Copied for each fit. Those that read the history find ``train_loss``, every term of
+        ``history_`` and the validation score by its column's name:
+        ``EarlyStopping(monitor="train_loss")``. Those that score batches themselves
+        (``EpochScoring``) do not apply; use ``monitor``.
     net_params : dict, default=None
         Any skorch argument by its dunder name: ``module__hidden``, ``optimizer__betas``,
-        ``iterator_train__num_workers`` (any of these selects torch's DataLoader) and so on. They are also
-        parameters of their own in ``set_params`` and in grids.
+        ``iterator_train__num_workers`` (any of these selects torch's DataLoader) and so on. They
+        are also parameters of their own in ``set_params`` and in grids.
     verbose : int, default=0
         1 prints a line per epoch.
     random_state : int, RandomState instance or None, default=None
@@ -78,14 +80,14 @@ SHARED_ATTRIBUTES = """\
     feature_names_in_ : ndarray of str
         Where X was a frame with string column names.
     bias_classes_, aligned_bias_, group_shares_
-        Where ``fit`` was given bias labels: the bias values, the one that goes with each class most often,
-        the share of each (class, bias value) group.
+        Where ``fit`` was given bias labels: the bias values, the one that goes with each class most
+        often, the share of each (class, bias value) group.
 """
 
 SHARED_ARGUMENTS = """\
     X : array-like of shape (n, features) or (n, channels, height, width), or n image paths
-        Features, or images: floats in [0, 1] by custom, or uint8, which is scaled to [0, 1]. Frames,
-        tensors, memory maps and torch Datasets are accepted too.
+        Features, or images: floats in [0, 1] by custom, or uint8, which is scaled to [0, 1].
+        Frames, tensors, memory maps and torch Datasets are accepted too.
     y : array-like of shape (n,)
         Class labels of any type.
     bias_labels : array-like of shape (n,) or (n, attributes), default=None
@@ -96,44 +98,48 @@ SHARED_ARGUMENTS = """\
 
 META_PARAMETERS = """\
     meta_size : int, default=10
-        Rows of each class that ``fit`` takes out of the training rows where it is given no meta set, at least
-        1: at most a fifth of a class (one row of two to four), evenly over the bias values where bias labels are
-        given; a class of a single row keeps it.
+        Rows of each class that ``fit`` takes out of the training rows where it is given no meta
+        set, at least 1: at most a fifth of a class (one row of two to four), evenly over the bias
+        values where bias labels are given; a class of a single row keeps it.
     meta_interval : int, default=1
         Look ahead on every so-manieth batch, at least 1.
 """
 
 META_ARGUMENTS = """\
     X_meta, y_meta : array-like of m rows, default=None
-        A small balanced set of clean rows that are not among the training rows: what the method learns to
-        serve. In a Pipeline, ``transform_input=["X_meta"]`` sends it through the earlier steps. None holds
-        rows out of X, see ``meta_size``; what is scored afterwards is never used.
+        A small balanced set of clean rows that are not among the training rows: what the method
+        learns to serve. In a Pipeline, ``transform_input=["X_meta"]`` sends it through the earlier
+        steps. None holds rows out of X, see ``meta_size``; what is scored afterwards is never used.
 """
 
 ATTACK_PARAMETERS = """\
     epsilon : float, default=8/255
-        Radius of the attack in training, in the units of X (of [0, 1] for uint8 images), at least 0.
+        Radius of the attack in training, in the units of X (of [0, 1] for uint8 images), at least
+        0.
     step_size : float or None, default=None
-        Length of one of its steps, > 0. None is 2.5 epsilon / n_steps, at most epsilon: 2/255 by default.
+        Length of one of its steps, > 0. None is 2.5 epsilon / n_steps, at most epsilon: 2/255 by
+        default.
     n_steps : int, default=10
         Its steps, at least 1.
     norm : {"linf", "l2"}, default="linf"
         Norm of the radius. In L2 another radius is wanted: 0.5 is usual on CIFAR-10.
     clip : "auto", (low, high) or None, default="auto"
-        Valid range of X, as numbers or one per channel. "auto" is (0, 1) for images, and None for 2-D X.
+        Valid range of X, as numbers or one per channel. "auto" is (0, 1) for images, and None for
+        2-D X.
     attack_mode : {"train", "eval"}, default="train"
-        Mode of the model under attack. "train" normalises by the statistics of the attacked batch and draws
-        dropout anew at each step. BatchNorm's running statistics are those of the batches the loss sees, either way.
+        Mode of the model under attack. "train" normalises by the statistics of the attacked batch
+        and draws dropout anew at each step. BatchNorm's running statistics are those of the batches
+        the loss sees, either way.
     awp : float, default=0
-        Adversarial weight perturbation: take the loss at weights moved against the model by this share of each
-        layer's norm. 0 is none; 0.01 is usual on CIFAR-10.
+        Adversarial weight perturbation: take the loss at weights moved against the model by this
+        share of each layer's norm. 0 is none; 0.01 is usual on CIFAR-10.
 """
 
 EXTRA_ARGUMENTS = """\
     X_extra, y_extra : array-like of m rows, default=None
-        More training rows, generated ones for instance: every epoch visits them, too. They never serve as
-        validation rows. m must differ from n, or cross-validation would slice them; in a search it must differ from
-        the rows of a training fold, too.
+        More training rows, generated ones for instance: every epoch visits them, too. They never
+        serve as validation rows. m must differ from n, or cross-validation would slice them; in a
+        search it must differ from the rows of a training fold, too.
 """
 
 SHARED = {

@@ -10,10 +10,15 @@ from sklearn_debias.estimators._params import OPTIMIZERS
 from sklearn_debias.training import Engine, Roles
 
 
-def make_engine(estimator: Any, roles: Roles, device: torch.device, options: dict[str, Any]) -> Engine:
+def make_engine(
+    estimator: Any, roles: Roles, device: torch.device, options: dict[str, Any]
+) -> Engine:
     """The skorch net, initialised; ``options`` are those of `net_params` that skorch takes."""
     optimizer = OPTIMIZERS.get(estimator.optimizer, estimator.optimizer)
-    arguments = {"optimizer__weight_decay": estimator.weight_decay, **estimator._optimizer_options()}
+    arguments = {
+        "optimizer__weight_decay": estimator.weight_decay,
+        **estimator._optimizer_options(),
+    }
     other = {"optimizer__foreach", "optimizer__differentiable"} & options.keys()
     if optimizer in OPTIMIZERS.values() and device.type in ("cpu", "cuda") and not other:
         arguments["optimizer__fused"] = True
@@ -35,8 +40,8 @@ def make_engine(estimator: Any, roles: Roles, device: torch.device, options: dic
     named = {key.split("__")[1] for key in options if key.startswith("callbacks__")}
     if unknown := named - {name for name, _ in engine.callbacks_}:
         raise ValueError(
-            f"`net_params` holds callbacks__{min(unknown)}, but `callbacks` has no callback of that name. Pass "
-            f"(name, callback) pairs to name them."
+            f"`net_params` holds callbacks__{min(unknown)}, but `callbacks` has no callback of "
+            f"that name. Pass (name, callback) pairs to name them."
         )
     return engine
 

@@ -23,12 +23,13 @@ class ERMClassifier(BaseDebiasClassifier):
     ----------
     {shared_parameters}
     balance : {"class", "group"} or None, default=None
-        Give every class, or every (class, bias value) group, the same share of the loss. "group" without
-        bias labels balances the classes, with a warning.
+        Give every class, or every (class, bias value) group, the same share of the loss. "group"
+        without bias labels balances the classes, with a warning.
     balance_by : {"weight", "sample", "subsample"}, default="weight"
-        Weight the loss by n / (groups * n_group); or draw each epoch's n rows with replacement, every group
-        with the same probability; or draw, anew in each epoch and without replacement, as many rows of each
-        group as the smallest has [1]_. Without ``balance`` it has no effect, and any but the default warns.
+        Weight the loss by n / (groups * n_group); or draw each epoch's n rows with replacement,
+        every group with the same probability; or draw, anew in each epoch and without replacement,
+        as many rows of each group as the smallest has [1]_. Without ``balance`` it has no effect,
+        and any but the default warns.
 
     Attributes
     ----------
@@ -36,8 +37,8 @@ class ERMClassifier(BaseDebiasClassifier):
 
     References
     ----------
-    .. [1] Idrissi et al., "Simple data balancing achieves competitive worst-group-accuracy", CLeaR 2022. It
-       compares the three, by class and by group.
+    .. [1] Idrissi et al., "Simple data balancing achieves competitive worst-group-accuracy", CLeaR
+       2022. It compares the three, by class and by group.
 
     Examples
     --------
@@ -80,19 +81,31 @@ class ERMClassifier(BaseDebiasClassifier):
         -------
         self
         """
-        return self._fit(X, y, bias_labels=bias_labels, validation_data=validation_data, sample_weight=sample_weight)
+        return self._fit(
+            X,
+            y,
+            bias_labels=bias_labels,
+            validation_data=validation_data,
+            sample_weight=sample_weight,
+        )
 
     def _check_params(self) -> None:
         super()._check_params()
         if self.balance is None and self.balance_by != "weight":
             warn(
-                f"`balance_by`={self.balance_by!r} has no effect with `balance`=None: nothing is balanced. Set "
-                f"`balance` to 'class' or 'group', or leave `balance_by` out."
+                f"`balance_by`={self.balance_by!r} has no effect with `balance`=None: nothing is "
+                f"balanced. Set `balance` to 'class' or 'group', or leave `balance_by` out."
             )
 
     def _phases(self) -> tuple[Phase, ...]:
         balanced = self.balance is not None and self.balance_by != "weight"
-        return (Phase("train", (ERM(balanced=balanced, replace=self.balance_by == "sample"),), self.max_epochs),)
+        return (
+            Phase(
+                "train",
+                (ERM(balanced=balanced, replace=self.balance_by == "sample"),),
+                self.max_epochs,
+            ),
+        )
 
     def _check_rows(self, rows: Rows) -> None:
         if self.balance == "group" and rows.group is None:
@@ -100,7 +113,9 @@ class ERMClassifier(BaseDebiasClassifier):
         if self.balance == "class" or rows.group is None:
             rows.group = None if self.balance is None else rows.y
         elif self.balance == "group":
-            warn_of_empty_cells(self.classes_, rows.cells or [], "`balance`='group' cannot weight them.")
+            warn_of_empty_cells(
+                self.classes_, rows.cells or [], "`balance`='group' cannot weight them."
+            )
 
     def _weights(self, rows: Rows) -> np.ndarray | None:
         if self.balance is None or self.balance_by != "weight" or rows.group is None:

@@ -17,15 +17,20 @@ INSIDE = {"sklearn", "sklearn_debias", "contextlib"}
 
 def warn(message: str) -> None:
     """One DebiasWarning that points at the first line outside of scikit-learn and of this package."""
-    frame, level = sys._getframe(1), 2
+    frame = sys._getframe(1)
+    level = 2
     while frame.f_back is not None and frame.f_globals.get("__name__", "").split(".")[0] in INSIDE:
-        frame, level = frame.f_back, level + 1
+        frame = frame.f_back
+        level = level + 1
     warnings.warn(message, DebiasWarning, stacklevel=level)
 
 
 @contextmanager
 def readable_errors(
-    estimator: Any, *, batch_size: int | None = None, advice: str = "Lower `batch_size`, use amp=True"
+    estimator: Any,
+    *,
+    batch_size: int | None = None,
+    advice: str = "Lower `batch_size`, use amp=True",
 ) -> Iterator[None]:
     """Say in the estimator's words what torch could not do."""
     try:
@@ -35,7 +40,8 @@ def readable_errors(
     except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
         if "modified by an inplace operation" in str(error):
             raise ValueError(
-                "`module` changes activations in place that its gradient needs. Use inplace=False in its layers."
+                "`module` changes activations in place that its gradient needs. Use inplace=False "
+                "in its layers."
             ) from error
         if isinstance(error, RuntimeError) and not _of_memory(error):
             raise
@@ -43,14 +49,14 @@ def readable_errors(
         traceback.clear_frames(error.__traceback__)  # their tensors would live as long as the error
         torch.cuda.empty_cache()
         raise OutOfMemoryError(
-            f"Out of memory with `batch_size`={batch_size or estimator.batch_size}: {message}. {advice}, or pass X as "
-            f"image paths or a memory map, which are read batch by batch."
+            f"Out of memory with `batch_size`={batch_size or estimator.batch_size}: {message}. "
+            f"{advice}, or pass X as image paths or a memory map, which are read batch by batch."
         ) from None
     except ValueError as error:
         if re.search("Expected more than 1 value per channel", str(error)):
             raise ValueError(
-                f"`batch_size`={estimator.batch_size} leaves a batch of one row, on which BatchNorm cannot train. "
-                f"Use at least 2 rows per batch."
+                f"`batch_size`={estimator.batch_size} leaves a batch of one row, on which "
+                f"BatchNorm cannot train. Use at least 2 rows per batch."
             ) from error
         raise
 

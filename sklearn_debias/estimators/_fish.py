@@ -15,9 +15,10 @@ from sklearn_debias.objectives import Fish
 class FishClassifier(BaseDebiasClassifier):
     """Fish: raise the inner products of the environments' gradients [1]_.
 
-    The environment of a row is its bias value. In each step a copy of the network takes one SGD step of length
-    ``inner_lr`` per environment of the batch, in a random order; the network then moves towards the copy. It
-    needs ``bias_labels`` with at least two values; without them it is plain training, with a warning.
+    The environment of a row is its bias value. In each step a copy of the network takes one SGD
+    step of length ``inner_lr`` per environment of the batch, in a random order; the network then
+    moves towards the copy. It needs ``bias_labels`` with at least two values; without them it is
+    plain training, with a warning.
 
     Parameters
     ----------
@@ -38,14 +39,15 @@ class FishClassifier(BaseDebiasClassifier):
 
     Notes
     -----
-    The optimiser's gradient is ``(theta - theta~) / (inner_lr * S)`` with S environments in the batch: the mean of
-    their gradients along the inner path. With ``optimizer="sgd"`` and no momentum, the default, a step is the
-    paper's ``theta + (epsilon / S) (theta~ - theta)`` with ``epsilon = lr / inner_lr`` (S as in the authors' code);
-    the defaults make it .5, DomainBed's. ``weight_decay`` acts on this step. With one environment in a batch a
-    step is one of plain training, whatever the optimiser. The inner steps are SGD; the authors also use Adam.
+    The optimiser's gradient is ``(theta - theta~) / (inner_lr * S)`` with S environments in the
+    batch: the mean of their gradients along the inner path. With ``optimizer="sgd"`` and no
+    momentum, the default, a step is the paper's ``theta + (epsilon / S) (theta~ - theta)`` with
+    ``epsilon = lr / inner_lr`` (S as in the authors' code); the defaults make it .5, DomainBed's.
+    ``weight_decay`` acts on this step. With one environment in a batch a step is one of plain
+    training, whatever the optimiser. The inner steps are SGD; the authors also use Adam.
 
-    A step costs a pass over the whole batch per environment, plus one: this is meant for few environments.
-    A large ``inner_lr`` diverges as a large ``lr`` does.
+    A step costs a pass over the whole batch per environment, plus one: this is meant for few
+    environments. A large ``inner_lr`` diverges as a large ``lr`` does.
 
     References
     ----------

@@ -17,7 +17,12 @@ from sklearn_debias.estimators._errors import warn
 from sklearn_debias.estimators._frozen import features_by_role, features_of, heads_of, on_features
 from sklearn_debias.estimators._inputs import Inputs, image_size, open_inputs
 from sklearn_debias.estimators._observers import Monitor, open_scorer
-from sklearn_debias.estimators._params import check_callbacks, check_normalize, drops, split_net_params
+from sklearn_debias.estimators._params import (
+    check_callbacks,
+    check_normalize,
+    drops,
+    split_net_params,
+)
 from sklearn_debias.estimators._probe import (
     check_gradient,
     check_module,
@@ -51,7 +56,9 @@ class Fit:
     """
 
     def __init__(self, estimator: Any, rows: Rows, streams: Streams) -> None:
-        self.estimator, self.rows, self.streams = estimator, rows, streams
+        self.estimator = estimator
+        self.rows = rows
+        self.streams = streams
         self.phases: tuple[Phase, ...] = estimator._phases()
         self.options, self.loader, self.skorch = split_net_params(estimator.net_params)
         self.prepare = make_prepare(estimator, pick_device(estimator.device))
@@ -65,19 +72,26 @@ class Fit:
             self.roles[role] = self._build(role)
         estimator._check_modules(self.roles, self._example)
         self.phases = estimator._settled(self.phases, self.roles, self._example)
-        self.frozen = estimator.freeze == "body" and estimator.augment is None and not estimator._looks_below_head()
+        self.frozen = (
+            estimator.freeze == "body"
+            and estimator.augment is None
+            and not estimator._looks_below_head()
+        )
         self.trained = heads_of(self.roles, self.helpers) if self.frozen else self.roles
         for name in sorted(self.softmax):
             warn(
-                f"`{name}` seems to end in a softmax: its outputs are positive and sum to 1. Logits are expected; "
-                f"remove the softmax, or training will be slow and attacks weak."
+                f"`{name}` seems to end in a softmax: its outputs are positive and sum to 1. "
+                "Logits are expected; remove the softmax, or training will be slow and attacks "
+                "weak."
             )
         self.feed = self._feed()
 
     def _build(self, role: str) -> nn.Module:
         """Module of one role, initialised from its own stream, checked on two rows."""
-        estimator, n_classes = self.estimator, len(self.estimator.classes_)
-        device, dtype = self.prepare.device, self.prepare.dtype
+        estimator = self.estimator
+        n_classes = len(self.estimator.classes_)
+        device = self.prepare.device
+        dtype = self.prepare.dtype
         with self.streams.noise("initialisation", role, device=device):
             helper = estimator._helper(role, self.roles)
         if helper is not None:
@@ -121,7 +135,8 @@ class Fit:
         return inputs.source if whole else inputs.source.subset(self.rows.train)
 
     def _feed(self) -> Feed:
-        estimator, rows = self.estimator, self.rows
+        estimator = self.estimator
+        rows = self.rows
         columns = {"y": torch.from_numpy(rows.y)}
         weight = estimator._weights(rows)
         if weight is not None:
@@ -130,8 +145,8 @@ class Fit:
             columns["group"] = torch.from_numpy(rows.group.astype(np.int64))
         if self.loader.get("drop_last") and len(rows.train) < estimator.batch_size:
             raise ValueError(
-                f"`iterator_train__drop_last` leaves no training step: {len(rows.train)} rows are fewer than "
-                f"`batch_size`={estimator.batch_size}. Lower `batch_size`."
+                f"`iterator_train__drop_last` leaves no training step: {len(rows.train)} rows are "
+                f"fewer than `batch_size`={estimator.batch_size}. Lower `batch_size`."
             )
         source = self._source(rows.inputs)
         others = {role: self._source(inputs) for role, inputs in rows.others.items()}
@@ -140,9 +155,22 @@ class Fit:
             views = {role: (self.roles[role], others.get(role, source)) for role in seeing}
             source, others = features_by_role(views, self.prepare)
         merge = has_batch_norm(self.trained) or estimator._min_batch() > 1
-        options = {"augment": self._augment(), "merge_single": merge, "loader": self.loader, "others": others}
+        options = {
+            "augment": self._augment(),
+            "merge_single": merge,
+            "loader": self.loader,
+            "others": others,
+        }
         aligned = estimator._aligned_views()
-        return Feed(source, columns, self.prepare, estimator.batch_size, **options, meta=self._meta(), aligned=aligned)
+        return Feed(
+            source,
+            columns,
+            self.prepare,
+            estimator.batch_size,
+            **options,
+            meta=self._meta(),
+            aligned=aligned,
+        )
 
     def _meta(self) -> Feed | None:
         if self.rows.meta is None:
@@ -151,27 +179,38 @@ class Fit:
         if self.frozen:
             source = features_of(self.roles["model"], source, self.prepare)
         columns = {"y": torch.from_numpy(y)}
-        return Feed(source, columns, self.prepare, self.estimator.batch_size, augment=self._augment("meta"))
+        return Feed(
+            source, columns, self.prepare, self.estimator.batch_size, augment=self._augment("meta")
+        )
 
     def _augment(self, of: str = "callable") -> Any:
-        return augmentation(self.estimator, self.streams.noise("augmentation", of, device=self.prepare.device))
+        return augmentation(
+            self.estimator, self.streams.noise("augmentation", of, device=self.prepare.device)
+        )
 
     @property
     def small(self) -> bool:
         """Whether one CPU thread is faster than several."""
-        shape = tuple(self.feed.example("model").shape[1:]) if self.frozen else self.estimator.input_shape_
+        shape = (
+            tuple(self.feed.example("model").shape[1:])
+            if self.frozen
+            else self.estimator.input_shape_
+        )
         return is_small(self.trained, shape)
 
     def data(self) -> Data:
         """The training set as objectives see it."""
-        return self.feed.data(len(self.estimator.classes_), 0 if self.rows.cells is None else len(self.rows.cells))
+        return self.feed.data(
+            len(self.estimator.classes_), 0 if self.rows.cells is None else len(self.rows.cells)
+        )
 
     def run(self, bridge: Observer) -> Engine:
         """Train through all phases, `bridge` looking on, and return the net that holds the result."""
         estimator = self.estimator
         history = []
         with cpu_threads(small=self.small):
-            engine, data = self.engine(), self.data()
+            engine = self.engine()
+            data = self.data()
             monitor = self._monitor()
             states: dict[str, Mapping[str, Tensor]] = {}
             for phase in self.phases:
@@ -203,7 +242,9 @@ class Fit:
         after = takewhile(lambda later: later.continues, self.phases[first + 1 :])
         return drops(phase.max_epochs + sum(later.max_epochs for later in after))
 
-    def finish(self, engine: Engine, states: dict[str, Mapping[str, Tensor]], history: list[dict]) -> Engine:
+    def finish(
+        self, engine: Engine, states: dict[str, Mapping[str, Tensor]], history: list[dict]
+    ) -> Engine:
         """Set what is known after the last phase."""
         engine.trim()
         self.estimator.history_ = tidy(history)
@@ -218,7 +259,9 @@ class Fit:
         if not self.frozen:
             return Monitor(estimator, *self.rows.validation, estimator.monitor)
         X, y, bias_labels = self.rows.validation
-        features = features_of(self.roles["model"], open_inputs(estimator, X, reset=False).source, self.prepare)
+        features = features_of(
+            self.roles["model"], open_inputs(estimator, X, reset=False).source, self.prepare
+        )
         view = on_features(estimator, features, self.trained)
         return Monitor(view, features.rows, y, bias_labels, estimator.monitor, live=False)
 
@@ -244,7 +287,8 @@ class Fit:
         order = self.feed.order(rows, generator)
         device = self.prepare.device
         augment, attack = (
-            self.streams.generator(name, phase.name, device=device) for name in ("augmentation", "attack")
+            self.streams.generator(name, phase.name, device=device)
+            for name in ("augmentation", "attack")
         )
         meta = None
         if any("meta" in objective.requires for objective in phase.steps):

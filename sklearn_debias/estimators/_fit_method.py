@@ -16,8 +16,9 @@ Method = TypeVar("Method", bound=Callable[..., Any])
 def fit_method(method: Method) -> Method:
     """Make ``method`` a classifier's ``fit``.
 
-    Parameters are validated and callbacks managed by scikit-learn; ``{shared_arguments}`` in the docstring is
-    filled in; a call with other arguments names the caller's class, not the base class that wrote the method.
+    Parameters are validated and callbacks managed by scikit-learn; ``{shared_arguments}`` in the
+    docstring is filled in; a call with other arguments names the caller's class, not the base class
+    that wrote the method.
     """
     if method.__doc__:
         method.__doc__ = fill(method.__doc__)
@@ -35,7 +36,9 @@ def fit_method(method: Method) -> Method:
     return fit  # type: ignore[return-value]
 
 
-def _wrong_call(owner: str, taken: inspect.Signature, kwargs: dict[str, Any], error: TypeError) -> str:
+def _wrong_call(
+    owner: str, taken: inspect.Signature, kwargs: dict[str, Any], error: TypeError
+) -> str:
     """Message for arguments that ``owner`` does not take, or misses."""
     by_name = [p.name for p in taken.parameters.values() if p.kind is p.KEYWORD_ONLY]
     accepted = f"X, y and, by name only, {', '.join(by_name)}"
@@ -43,7 +46,11 @@ def _wrong_call(owner: str, taken: inspect.Signature, kwargs: dict[str, Any], er
     if unknown is None:
         return f"{owner}.fit takes {accepted}: {error}."
     takers = _takers(unknown)
-    advice = f"Leave it out, or use {' or '.join(takers)}, which can take it." if takers else "Leave it out."
+    advice = (
+        f"Leave it out, or use {' or '.join(takers)}, which can take it."
+        if takers
+        else "Leave it out."
+    )
     return f"`{unknown}` is not an argument of {owner}.fit, which takes {accepted}. {advice}"
 
 

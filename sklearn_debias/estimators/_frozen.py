@@ -40,7 +40,8 @@ def features_by_role(
     others = {
         role: features_of(module, source, prepare)
         for role, (module, source) in views.items()
-        if source is not rows or not same_body(module, model, prepare(rows.take(np.arange(min(2, len(rows))))))
+        if source is not rows
+        or not same_body(module, model, prepare(rows.take(np.arange(min(2, len(rows))))))
     }
     return features, dict(others)
 
@@ -49,7 +50,11 @@ def same_body(one: nn.Module, other: nn.Module, x: torch.Tensor) -> bool:
     """Whether two modules have equal bodies: by name, by tensors, and by what they make of ``x``."""
     mine, theirs = (copy.deepcopy(module.get_submodule("body")).eval() for module in (one, other))
     a, b = mine.state_dict(), theirs.state_dict()
-    alike = str(mine) == str(theirs) and a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
+    alike = (
+        str(mine) == str(theirs)
+        and a.keys() == b.keys()
+        and all(torch.equal(a[k], b[k]) for k in a)
+    )
     with torch.no_grad():
         return alike and torch.equal(mine(x), theirs(x))
 

@@ -18,40 +18,43 @@ from sklearn_debias.objectives import GroupDRO
 class GroupDROClassifier(BaseDebiasClassifier):
     """Group DRO: minimise the loss of the group that fares worst [1]_.
 
-    Each (class, bias value) group has a weight, which grows with the group's loss; the network minimises the
-    weighted sum of the groups' mean losses. It needs ``bias_labels``; without them the classes are the groups,
-    with a warning.
+    Each (class, bias value) group has a weight, which grows with the group's loss; the network
+    minimises the weighted sum of the groups' mean losses. It needs ``bias_labels``; without them
+    the classes are the groups, with a warning.
 
     Parameters
     ----------
     {shared_parameters}
     step_size : float, default=0.01
-        How fast the weights follow the losses, at least 0: ``q_g <- q_g exp(step_size L_g) / Z`` in each step.
-        0 keeps them equal, which is group-balanced ERM.
+        How fast the weights follow the losses, at least 0: ``q_g <- q_g exp(step_size L_g) / Z`` in
+        each step. 0 keeps them equal, which is group-balanced ERM.
     adjustment : float, default=0.0
-        C of ``L_g + C / sqrt(n_g)``, at least 0: small groups are weighted as if their loss was larger, since
-        they generalise worse.
+        C of ``L_g + C / sqrt(n_g)``, at least 0: small groups are weighted as if their loss was
+        larger, since they generalise worse.
     balance : "group" or None, default=None
-        How an epoch's rows are drawn, which is another matter than how their losses are weighted: each row
-        once, or n rows with replacement, every group with the same probability, as in the paper.
+        How an epoch's rows are drawn, which is another matter than how their losses are weighted:
+        each row once, or n rows with replacement, every group with the same probability, as in the
+        paper.
 
     Attributes
     ----------
     {shared_attributes}
     group_weights_ : dict
-        The last weight of each group, by (class, bias value), or by class without bias labels; they sum to 1.
+        The last weight of each group, by (class, bias value), or by class without bias labels; they
+        sum to 1.
 
     Notes
     -----
-    Strong regularisation, or stopping early by ``monitor="worst_group_accuracy"``, is part of the method: a
-    network that fits every training row has nothing left to weigh [1]_. A group that a batch does not hold adds
-    nothing to that step, and keeps its weight up to the normalisation. Rare groups are seldom seen in small
-    batches, and their weights then grow slowly: use ``balance="group"`` or larger batches.
+    Strong regularisation, or stopping early by ``monitor="worst_group_accuracy"``, is part of the
+    method: a network that fits every training row has nothing left to weigh [1]_. A group that a
+    batch does not hold adds nothing to that step, and keeps its weight up to the normalisation.
+    Rare groups are seldom seen in small batches, and their weights then grow slowly: use
+    ``balance="group"`` or larger batches.
 
     References
     ----------
-    .. [1] Sagawa et al., "Distributionally Robust Neural Networks for Group Shifts: On the Importance of
-       Regularization for Worst-Case Generalization", ICLR 2020.
+    .. [1] Sagawa et al., "Distributionally Robust Neural Networks for Group Shifts: On the
+       Importance of Regularization for Worst-Case Generalization", ICLR 2020.
 
     Examples
     --------
@@ -81,10 +84,14 @@ class GroupDROClassifier(BaseDebiasClassifier):
 
     def _check_rows(self, rows: Rows) -> None:
         if rows.cells is None:
-            warn(f"{type(self).__name__} was given no bias_labels: the classes are taken as groups.")
+            warn(
+                f"{type(self).__name__} was given no bias_labels: the classes are taken as groups."
+            )
         else:
             warn_of_empty_cells(self.classes_, rows.cells, "they have no weight.")
 
     def _finish(self, states: dict, rows: Rows) -> None:
         groups = self.classes_.tolist() if rows.cells is None else rows.cells
-        self.group_weights_: dict[Any, float] = dict(zip(groups, states["train"]["q"].tolist(), strict=True))
+        self.group_weights_: dict[Any, float] = dict(
+            zip(groups, states["train"]["q"].tolist(), strict=True)
+        )

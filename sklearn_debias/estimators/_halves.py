@@ -20,12 +20,15 @@ def all_or_nothing(estimator: Any) -> Iterator[None]:
         raise
 
 
-def split_by(stratum: np.ndarray, share: float, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+def split_by(
+    stratum: np.ndarray, share: float, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
     """Rows of two parts, sorted, the second with ``share`` of each stratum (n,) of codes.
 
     Both parts hold every stratum: of two rows or more at least one each, a single row is in both.
     """
-    first, second = [], []
+    first = []
+    second = []
     for code in np.unique(stratum):
         rows = rng.permutation(np.flatnonzero(stratum == code))
         taken = min(max(round(share * len(rows)), 1), max(len(rows) - 1, 1))

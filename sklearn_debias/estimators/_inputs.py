@@ -48,7 +48,9 @@ def open_inputs(estimator: Any, X: Any, *, reset: bool) -> Inputs:
     else:
         inputs = _open_array(estimator, X, size, reset=reset)
     if size is not None and len(inputs.shape) != 3:
-        raise ValueError(f"`image_size`={asked!r} needs 4-D images, got 2-D X. Use image_size=None.")
+        raise ValueError(
+            f"`image_size`={asked!r} needs 4-D images, got 2-D X. Use image_size=None."
+        )
     if reset:
         estimator.n_features_in_ = inputs.shape[0]
     else:
@@ -64,20 +66,26 @@ def _open_array(estimator: Any, X: Any, size: tuple[int, int] | None, *, reset: 
         array = check_array(X, dtype=dtype, allow_nd=True, estimator=estimator, input_name="X")
     if array.ndim not in (2, 4):
         raise ValueError(
-            f"Found array with dim {array.ndim}. `X` must be 2-D (n, features) or 4-D images (n, channels, "
-            f"height, width). Reshape your data: a single sample needs X[None]."
+            f"Found array with dim {array.ndim}. `X` must be 2-D (n, features) or 4-D images (n, "
+            f"channels, height, width). Reshape your data: a single sample needs X[None]."
         )
     if 0 in array.shape:
-        raise ValueError(f"Found array with 0 feature(s) (shape={array.shape}): `X` must have no empty axis.")
+        raise ValueError(
+            f"Found array with 0 feature(s) (shape={array.shape}): `X` must have no empty axis."
+        )
     if array.ndim == 4:
         _check_channels(array.shape)
     if reset or array.ndim == 2 == len(estimator.input_shape_) + 1:
-        validate_data(estimator, X if array.ndim == 2 else array, reset=reset, skip_check_array=True)
+        validate_data(
+            estimator, X if array.ndim == 2 else array, reset=reset, skip_check_array=True
+        )
     low, high = float(array.min()), float(array.max())
     if is_uint8:
         low, high = low / 255, high / 255
     shape = array.shape[1:]
-    return Inputs(ArraySource(array), (shape[0], *size) if size and len(shape) == 3 else shape, low, high)
+    return Inputs(
+        ArraySource(array), (shape[0], *size) if size and len(shape) == 3 else shape, low, high
+    )
 
 
 def _lazy(source: Source, n: int, size: tuple[int, int] | None) -> Inputs:
@@ -86,7 +94,9 @@ def _lazy(source: Source, n: int, size: tuple[int, int] | None) -> Inputs:
     first = source.take(np.zeros(1, dtype=int))
     shape = tuple(first.shape[1:])
     if len(shape) not in (1, 3):
-        raise ValueError(f"`X` must hold rows of features or images (channels, height, width), got {shape}.")
+        raise ValueError(
+            f"`X` must hold rows of features or images (channels, height, width), got {shape}."
+        )
     if len(shape) == 3:
         _check_channels((n, *shape))
     scale = 255.0 if first.dtype == torch.uint8 else 1.0
@@ -95,10 +105,12 @@ def _lazy(source: Source, n: int, size: tuple[int, int] | None) -> Inputs:
 
 
 def _check_channels(shape: tuple[int, ...]) -> None:
-    if shape[-1] in (1, 3, 4) and shape[1] not in (1, 3, 4) and shape[2] > shape[3]:  # feature maps are square
+    if (
+        shape[-1] in (1, 3, 4) and shape[1] not in (1, 3, 4) and shape[2] > shape[3]
+    ):  # feature maps are square
         raise ValueError(
-            f"`X` must be images with the channel axis second, (n, channels, height, width), got {shape}, which "
-            f"looks like (n, height, width, channels). Use X.transpose(0, 3, 1, 2)."
+            "`X` must be images with the channel axis second, (n, channels, height, width), got "
+            f"{shape}, which looks like (n, height, width, channels). Use X.transpose(0, 3, 1, 2)."
         )
 
 
@@ -106,15 +118,16 @@ def _check_like_fit(estimator: Any, inputs: Inputs) -> None:
     expected = estimator.input_shape_
     if inputs.shape != expected:
         raise ValueError(
-            f"`X` must have rows of shape {expected}, as in fit, got {inputs.shape}. For images of other sizes "
-            f"set `image_size` before fit."
+            f"`X` must have rows of shape {expected}, as in fit, got {inputs.shape}. For images of "
+            f"other sizes set `image_size` before fit."
         )
     if len(expected) == 3:
         top = estimator._input_high
         if (top <= 1 and inputs.high > 2) or (top > 2 and inputs.low >= 0 and inputs.high <= 1):
             warn(
-                f"`X` holds images with values up to {inputs.high:g}, but up to {top:g} in fit: another range "
-                f"makes the predictions meaningless. Scale them alike (uint8 images are scaled for you)."
+                f"`X` holds images with values up to {inputs.high:g}, but up to {top:g} in fit: "
+                "another range makes the predictions meaningless. Scale them alike (uint8 images "
+                "are scaled for you)."
             )
 
 
@@ -122,23 +135,34 @@ def plain(value: Any, name: str) -> Any:
     """``value``, a tensor or nullable pandas column as the array it holds; sparse and masked ones refused."""
     if isinstance(value, torch.Tensor):
         if value.layout != torch.strided:
-            raise TypeError(f"`{name}` must be a dense tensor, got {value.layout}. Use its to_dense().")
+            raise TypeError(
+                f"`{name}` must be a dense tensor, got {value.layout}. Use its to_dense()."
+            )
         if value.is_meta or value.is_quantized:
-            raise TypeError(f"`{name}` must hold plain numbers, got {value.dtype} on {value.device}. Convert it.")
+            raise TypeError(
+                f"`{name}` must hold plain numbers, got {value.dtype} on {value.device}. Convert "
+                "it."
+            )
         value = value.detach().cpu()
         return (value.float() if value.dtype == torch.bfloat16 else value).numpy()
     if isinstance(value, (pd.Series, pd.Index, pd.api.extensions.ExtensionArray)):
         return value.to_numpy()
     if sparse.issparse(value) and name != "X":  # scikit-learn has words for X
-        raise TypeError(f"`{name}` must be dense, got a sparse {type(value).__name__}. Use its toarray().")
+        raise TypeError(
+            f"`{name}` must be dense, got a sparse {type(value).__name__}. Use its toarray()."
+        )
     if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
-        raise ValueError(f"`{name}` must have no masked entries: missing values (NaN) are not supported.")
+        raise ValueError(
+            f"`{name}` must have no masked entries: missing values (NaN) are not supported."
+        )
     return value
 
 
 def _is_dataset(X: Any) -> bool:
     if isinstance(X, (DataLoader, IterableDataset)):
-        raise TypeError(f"`X` must be a Dataset with len() and items by number, got a {type(X).__name__}.")
+        raise TypeError(
+            f"`X` must be a Dataset with len() and items by number, got a {type(X).__name__}."
+        )
     if isinstance(X, Dataset):
         return True
     return isinstance(getattr(X, "dataset", None), Dataset) and hasattr(X, "__getitem__")
@@ -146,12 +170,19 @@ def _is_dataset(X: Any) -> bool:
 
 def _as_paths(X: Any) -> Any:
     """The paths in a 1-D list or array of them, or None."""
-    if isinstance(X, pd.DataFrame) and X.shape[1] == 1:  # a column of paths, as a ColumnTransformer passes it
+    if (
+        isinstance(X, pd.DataFrame) and X.shape[1] == 1
+    ):  # a column of paths, as a ColumnTransformer passes it
         column = X.iloc[:, 0].to_numpy(dtype=object)
-        named = [isinstance(v, os.PathLike) or (isinstance(v, str) and os.path.exists(v)) for v in column[:1]]
+        named = [
+            isinstance(v, os.PathLike) or (isinstance(v, str) and os.path.exists(v))
+            for v in column[:1]
+        ]
         return _as_paths(column) if any(named) else None
     if isinstance(X, (str, os.PathLike)):
-        raise TypeError(f"`X` must be a list of image paths, got the single path {str(X)!r}. Pass [path].")
+        raise TypeError(
+            f"`X` must be a list of image paths, got the single path {str(X)!r}. Pass [path]."
+        )
     if not isinstance(X, (list, tuple, np.ndarray)):
         return None
     values = list(X)[:1] if isinstance(X, (list, tuple)) else list(np.asarray(X).ravel()[:1])
@@ -160,7 +191,9 @@ def _as_paths(X: Any) -> Any:
     paths = np.asarray(X, dtype=object)
     wrong = [i for i, path in enumerate(paths) if not isinstance(path, (str, os.PathLike))]
     if wrong:
-        raise TypeError(f"`X` must hold image paths only, got a {type(paths[wrong[0]]).__name__} at {wrong[0]}.")
+        raise TypeError(
+            f"`X` must hold image paths only, got a {type(paths[wrong[0]]).__name__} at {wrong[0]}."
+        )
     return paths
 
 

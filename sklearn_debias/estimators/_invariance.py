@@ -24,29 +24,31 @@ ANNEALED = ("irm", "ib_irm", "vrex")
 class InvarianceClassifier(BaseDebiasClassifier):
     """Penalise what differs between environments: IRM, IB-IRM, V-REx, CORAL or MMD.
 
-    The environment of a row is its bias value. The network minimises the mean of the environments' risks plus
-    ``penalty_weight`` times a penalty, all divided by the weight where that is above 1. It needs
-    ``bias_labels`` with at least two values; without them it is plain training, with a warning.
+    The environment of a row is its bias value. The network minimises the mean of the environments'
+    risks plus ``penalty_weight`` times a penalty, all divided by the weight where that is above 1.
+    It needs ``bias_labels`` with at least two values; without them it is plain training, with a
+    warning.
 
     Parameters
     ----------
     {shared_parameters}
     penalty : {"irm", "ib_irm", "vrex", "coral", "mmd"}, default="irm"
-        Squared gradient of each environment's risk in a multiplier of the logits [1]_; that and the variance of
-        the features [2]_; variance of the risks [3]_; distances of the features' means and covariances [4]_;
-        maximum mean discrepancy of the features, with Gaussian kernels of seven bandwidths [5]_. What looks at
-        features needs a ``module`` that learns below its head.
+        Squared gradient of each environment's risk in a multiplier of the logits [1]_; that and the
+        variance of the features [2]_; variance of the risks [3]_; distances of the features' means
+        and covariances [4]_; maximum mean discrepancy of the features, with Gaussian kernels of
+        seven bandwidths [5]_. What looks at features needs a ``module`` that learns below its head.
     penalty_weight : float or None, default=None
-        At least 0; 0 is training that gives every environment the same share. None is DomainBed's default [6]_:
-        100 for "irm" and "ib_irm", 10 for "vrex", 1 for "coral" and "mmd".
+        At least 0; 0 is training that gives every environment the same share. None is DomainBed's
+        default [6]_: 100 for "irm" and "ib_irm", 10 for "vrex", 1 for "coral" and "mmd".
     bottleneck_weight : float, default=100.0
         Weight of the variance of the features in "ib_irm", at least 0.
     anneal_epochs : int or None, default=None
-        First epochs, in which ``penalty_weight`` is at most 1 and ``bottleneck_weight`` 0; fewer than
-        ``max_epochs``. None is a tenth of ``max_epochs`` for "irm", "ib_irm" and "vrex", else 0.
+        First epochs, in which ``penalty_weight`` is at most 1 and ``bottleneck_weight`` 0; fewer
+        than ``max_epochs``. None is a tenth of ``max_epochs`` for "irm", "ib_irm" and "vrex", else
+        0.
     balance : "environment" or None, default=None
-        How an epoch's rows are drawn: each row once, or n rows with replacement, every environment with the same
-        probability, as DomainBed does. Penalties on a few rows are noisy.
+        How an epoch's rows are drawn: each row once, or n rows with replacement, every environment
+        with the same probability, as DomainBed does. Penalties on a few rows are noisy.
 
     Attributes
     ----------
@@ -61,11 +63,12 @@ class InvarianceClassifier(BaseDebiasClassifier):
 
     Notes
     -----
-    The annealing is a phase of its own, "anneal" in ``history_``: the optimiser and the learning-rate schedule start
-    afresh after it, as in DomainBed, since Adam does not like the jump. An environment that a batch does not hold
-    counts for nothing there: use batches that hold several rows of each. The penalties suit environments in which
-    a shortcut holds to different degrees, such as sites or years. Where the bias value is the shortcut itself,
-    the class shares of the environments differ, and a penalty can do harm: balance the groups there
+    The annealing is a phase of its own, "anneal" in ``history_``: the optimiser and the
+    learning-rate schedule start afresh after it, as in DomainBed, since Adam does not like the
+    jump. An environment that a batch does not hold counts for nothing there: use batches that hold
+    several rows of each. The penalties suit environments in which a shortcut holds to different
+    degrees, such as sites or years. Where the bias value is the shortcut itself, the class shares
+    of the environments differ, and a penalty can do harm: balance the groups there
     (``ERMClassifier``, ``GroupDROClassifier``) or mix them (``MixUpClassifier(partners="lisa")``).
 
     References
@@ -73,8 +76,10 @@ class InvarianceClassifier(BaseDebiasClassifier):
     .. [1] Arjovsky et al., "Invariant Risk Minimization", 2019.
     .. [2] Ahuja et al., "Invariance Principle Meets Information Bottleneck for Out-of-Distribution
        Generalization", NeurIPS 2021.
-    .. [3] Krueger et al., "Out-of-Distribution Generalization via Risk Extrapolation (REx)", ICML 2021.
-    .. [4] Sun and Saenko, "Deep CORAL: Correlation Alignment for Deep Domain Adaptation", ECCV 2016 Workshops.
+    .. [3] Krueger et al., "Out-of-Distribution Generalization via Risk Extrapolation (REx)", ICML
+       2021.
+    .. [4] Sun and Saenko, "Deep CORAL: Correlation Alignment for Deep Domain Adaptation", ECCV 2016
+       Workshops.
     .. [5] Li et al., "Domain Generalization with Adversarial Feature Learning", CVPR 2018.
     .. [6] Gulrajani and Lopez-Paz, "In Search of Lost Domain Generalization", ICLR 2021.
 
@@ -108,13 +113,17 @@ class InvarianceClassifier(BaseDebiasClassifier):
         super()._check_params()
         if self.anneal_epochs is not None and self.anneal_epochs >= self.max_epochs:
             raise ValueError(
-                f"`anneal_epochs` must be less than `max_epochs`={self.max_epochs}, or the penalty never gets its "
-                f"weight, got {self.anneal_epochs}."
+                f"`anneal_epochs` must be less than `max_epochs`={self.max_epochs}, or the penalty "
+                f"never gets its weight, got {self.anneal_epochs}."
             )
 
     def _objective(self) -> Invariance:
-        weight = WEIGHTS[self.penalty] if self.penalty_weight is None else float(self.penalty_weight)
-        return Invariance(self.penalty, weight, float(self.bottleneck_weight), self.balance is not None)
+        weight = (
+            WEIGHTS[self.penalty] if self.penalty_weight is None else float(self.penalty_weight)
+        )
+        return Invariance(
+            self.penalty, weight, float(self.bottleneck_weight), self.balance is not None
+        )
 
     def _phases(self) -> tuple[Phase, ...]:
         objective = self._objective()
@@ -134,8 +143,12 @@ class InvarianceClassifier(BaseDebiasClassifier):
         self.environments_ = take_environments(rows, type(self).__name__, "this is plain training")
 
     def _check_modules(self, roles: nn.ModuleDict, example: Callable[[str], Tensor]) -> None:
-        if self.penalty in OF_FEATURES and not Net(roles["model"]).body(example("model")).requires_grad:
+        if (
+            self.penalty in OF_FEATURES
+            and not Net(roles["model"]).body(example("model")).requires_grad
+        ):
             raise ValueError(
-                f"`penalty`={self.penalty!r} compares the features of `module`, but nothing below its head learns. "
-                f"Use module='mlp' or another with layers that learn, or penalty='irm' or 'vrex'."
+                f"`penalty`={self.penalty!r} compares the features of `module`, but nothing below "
+                "its head learns. Use module='mlp' or another with layers that learn, or "
+                "penalty='irm' or 'vrex'."
             )

@@ -29,8 +29,8 @@ from sklearn_debias.objectives import ERM, ISDA, MetaSAug
 class ISDAClassifier(BaseDebiasClassifier):
     """Implicit semantic data augmentation: features spread along their class's covariance [1]_.
 
-    The loss bounds the expected cross entropy of features drawn from a normal distribution around each
-    sample's, with ``strength * t / T`` times its class's covariance in epoch t of T.
+    The loss bounds the expected cross entropy of features drawn from a normal distribution around
+    each sample's, with ``strength * t / T`` times its class's covariance in epoch t of T.
 
     Parameters
     ----------
@@ -80,7 +80,9 @@ class ISDAClassifier(BaseDebiasClassifier):
         refuse_drop_last(self, "which counts epochs by the rows it has seen")
 
     def _phases(self) -> tuple[Phase, ...]:
-        isda = ISDA(float(self.strength), epochs=int(self.max_epochs), diagonal=diagonal(self.covariance))
+        isda = ISDA(
+            float(self.strength), epochs=int(self.max_epochs), diagonal=diagonal(self.covariance)
+        )
         return (Phase("train", (isda,), self.max_epochs),)
 
     def _optimizer_options(self) -> dict[str, Any]:
@@ -103,15 +105,16 @@ class MetaSAugClassifier(MetaClassifier):
     strength : float, default=0.5
         lambda_0 of ISDA, at least 0.
     class_balance : float, default=0.9999
-        In [0, 1): weigh the classes in the second stage by their effective numbers of samples, scaled to sum to the
-        number of classes; 0 weighs them alike.
+        In [0, 1): weigh the classes in the second stage by their effective numbers of samples,
+        scaled to sum to the number of classes; 0 weighs them alike.
     warmup : float or int, default=0.8
-        First stage, plain cross entropy: a share of ``max_epochs`` in [0, 1), or a number of epochs.
+        First stage, plain cross entropy: a share of ``max_epochs`` in [0, 1), or a number of
+        epochs.
     covariance : {"auto", "full", "diagonal"}, default="auto"
         "auto" is full up to 512 features.
     virtual_step : {"head", "all"}, default="head"
-        What the virtual step moves: the last layer, as the authors do on ImageNet, or the whole network, as they
-        do on CIFAR, which costs several times as much.
+        What the virtual step moves: the last layer, as the authors do on ImageNet, or the whole
+        network, as they do on CIFAR, which costs several times as much.
     sigma_lr : float, default=0.1
         Learning rate of the covariances on the meta set, at least 0.
     {meta_parameters}
@@ -126,12 +129,14 @@ class MetaSAugClassifier(MetaClassifier):
 
     Notes
     -----
-    A covariance learned on the meta set serves the step of its batch only; the estimates go on without it.
-    ``optimizer="sgd"``, by name, has momentum 0.9 here. ``validation`` and ``monitor`` look at the second stage.
+    A covariance learned on the meta set serves the step of its batch only; the estimates go on
+    without it. ``optimizer="sgd"``, by name, has momentum 0.9 here. ``validation`` and ``monitor``
+    look at the second stage.
 
     References
     ----------
-    .. [1] Li et al., "MetaSAug: Meta Semantic Augmentation for Long-Tailed Visual Recognition", CVPR 2021.
+    .. [1] Li et al., "MetaSAug: Meta Semantic Augmentation for Long-Tailed Visual Recognition",
+       CVPR 2021.
 
     Examples
     --------
@@ -169,7 +174,11 @@ class MetaSAugClassifier(MetaClassifier):
     def _phases(self) -> tuple[Phase, ...]:
         first = warmup_epochs(self.warmup, self.max_epochs)
         isda = ISDA(
-            float(self.strength), float(self.class_balance), int(self.max_epochs), first, diagonal(self.covariance)
+            float(self.strength),
+            float(self.class_balance),
+            int(self.max_epochs),
+            first,
+            diagonal(self.covariance),
         )
         ahead = MetaSAug(isda, float(self.sigma_lr), self.virtual_step, int(self.meta_interval))
         before = (Phase("warmup", (ERM(),), first),) if first else ()

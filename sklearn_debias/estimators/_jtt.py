@@ -23,13 +23,14 @@ class JTTClassifier(BaseDebiasClassifier):
     ----------
     {shared_parameters}
     identification_epochs : int, default=20
-        Epochs of the first, identification model. It should have learned the shortcut and little else: too
-        many epochs leave no errors, too few leave errors everywhere. Both are warned of.
+        Epochs of the first, identification model. It should have learned the shortcut and little
+        else: too many epochs leave no errors, too few leave errors everywhere. Both are warned of.
     upweight : int or float, default=5
-        How often an error counts in the second training; a whole number where errors are duplicated.
+        How often an error counts in the second training; a whole number where errors are
+        duplicated.
     upweight_by : {"duplicate", "weight"}, default="duplicate"
-        Repeat the errors in each epoch (the paper: ``upweight`` copies in all; its released code has one
-        more), or weight their loss.
+        Repeat the errors in each epoch (the paper: ``upweight`` copies in all; its released code
+        has one more), or weight their loss.
     biased_module : str, callable, nn.Module or None, default=None
         Another network for the identification model; None takes ``module``.
 
@@ -48,8 +49,8 @@ class JTTClassifier(BaseDebiasClassifier):
 
     References
     ----------
-    .. [1] Liu et al., "Just Train Twice: Improving Group Robustness without Training Group Information",
-       ICML 2021.
+    .. [1] Liu et al., "Just Train Twice: Improving Group Robustness without Training Group
+       Information", ICML 2021.
 
     Examples
     --------
@@ -82,10 +83,12 @@ class JTTClassifier(BaseDebiasClassifier):
 
     def _check_params(self) -> None:
         super()._check_params()
-        if self.upweight_by == "duplicate" and (self.upweight < 1 or self.upweight != int(self.upweight)):
+        if self.upweight_by == "duplicate" and (
+            self.upweight < 1 or self.upweight != int(self.upweight)
+        ):
             raise ValueError(
-                f"`upweight` must be a whole number >= 1 where errors are duplicated, got {self.upweight}. Use "
-                f"upweight_by='weight' for other values."
+                "`upweight` must be a whole number >= 1 where errors are duplicated, got "
+                f"{self.upweight}. Use upweight_by='weight' for other values."
             )
 
     def _phases(self) -> tuple[Phase, ...]:
@@ -101,13 +104,15 @@ class JTTClassifier(BaseDebiasClassifier):
         errors = int(state["error"].sum())
         if errors == 0:
             warn(
-                f"The error set is empty: after `identification_epochs`={self.identification_epochs} the first "
-                f"model fits all {len(rows.train)} training rows, and nothing is upweighted. Lower it."
+                "The error set is empty: after "
+                f"`identification_epochs`={self.identification_epochs} the first model fits all "
+                f"{len(rows.train)} training rows, and nothing is upweighted. Lower it."
             )
         elif errors == len(rows.train):
             warn(
                 f"The error set holds all {errors} training rows: after `identification_epochs`="
-                f"{self.identification_epochs} the first model has learned nothing. Raise it, or `lr`."
+                f"{self.identification_epochs} the first model has learned nothing. Raise it, or "
+                "`lr`."
             )
 
     def _finish(self, states: dict, rows: Rows) -> None:

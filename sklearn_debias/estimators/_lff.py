@@ -20,9 +20,9 @@ from sklearn_debias.objectives import LfF
 class LfFClassifier(BaseDebiasClassifier):
     """Learning from Failure: train on what a deliberately biased net finds hard [1]_.
 
-    Two nets see the same batches. The biased one is trained by the generalised cross entropy, which dwells
-    on what is already easy: the shortcut. The model weighs each sample by its relative difficulty
-    ``W = l_biased / (l_biased + l_model)``.
+    Two nets see the same batches. The biased one is trained by the generalised cross entropy, which
+    dwells on what is already easy: the shortcut. The model weighs each sample by its relative
+    difficulty ``W = l_biased / (l_biased + l_model)``.
 
     Parameters
     ----------
@@ -30,10 +30,11 @@ class LfFClassifier(BaseDebiasClassifier):
     q : float, default=0.7
         Exponent of the generalised cross entropy, in (0, 1].
     gce_factor : bool, default=True
-        Whether GCE carries the factor q, as in the authors' code; the gradient of the published formula has
-        none. It matters for SGD and for weight decay.
+        Whether GCE carries the factor q, as in the authors' code; the gradient of the published
+        formula has none. It matters for SGD and for weight decay.
     ema : float, default=0.7
-        Decay of the moving average of each sample's losses, in [0, 1). 0 takes the losses as they are.
+        Decay of the moving average of each sample's losses, in [0, 1). 0 takes the losses as they
+        are.
     class_normalize : bool, default=True
         Divide each average by the largest of its class.
     biased_module : str, callable, nn.Module or None, default=None
@@ -45,8 +46,8 @@ class LfFClassifier(BaseDebiasClassifier):
     biased_module_ : nn.Module
         The biased net.
     sample_difficulty_ : ndarray of shape (n,)
-        Last W of each row of X, in [0, 1]: near 1 for rows the shortcut does not explain. NaN for rows never
-        visited: held out by ``validation``, or dropped with the last batch.
+        Last W of each row of X, in [0, 1]: near 1 for rows the shortcut does not explain. NaN for
+        rows never visited: held out by ``validation``, or dropped with the last batch.
 
     Notes
     -----
@@ -55,8 +56,8 @@ class LfFClassifier(BaseDebiasClassifier):
 
     References
     ----------
-    .. [1] Nam et al., "Learning from Failure: Training Debiased Classifier from Biased Classifier", NeurIPS
-       2020.
+    .. [1] Nam et al., "Learning from Failure: Training Debiased Classifier from Biased Classifier",
+       NeurIPS 2020.
 
     Examples
     --------
@@ -89,7 +90,9 @@ class LfFClassifier(BaseDebiasClassifier):
         return self._role("biased")
 
     def _objective(self) -> LfF:
-        return LfF(q=self.q, ema=self.ema, gce_factor=self.gce_factor, class_normalize=self.class_normalize)
+        return LfF(
+            q=self.q, ema=self.ema, gce_factor=self.gce_factor, class_normalize=self.class_normalize
+        )
 
     def _phases(self) -> tuple[Phase, ...]:
         return (Phase("train", (self._objective(),), self.max_epochs),)

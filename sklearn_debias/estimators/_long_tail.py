@@ -21,24 +21,27 @@ from sklearn_debias.objectives._long_tail import LOSSES
 class LongTailClassifier(BaseDebiasClassifier):
     """Training with a loss for classes of very unequal sizes.
 
-    Balanced softmax, logit adjustment, LDAM with or without deferred re-weighting (DRW), the focal loss, and
-    weights by the effective number of samples for any of them. No bias labels are needed.
+    Balanced softmax, logit adjustment, LDAM with or without deferred re-weighting (DRW), the focal
+    loss, and weights by the effective number of samples for any of them. No bias labels are needed.
 
     Parameters
     ----------
     {shared_parameters}
-    loss : {"balanced_softmax", "logit_adjustment", "ldam", "focal", "cross_entropy"}, default="balanced_softmax"
-        "balanced_softmax" [1]_ adds log n_y to the logits while training; "logit_adjustment" [2]_ adds ``tau`` times
-        the logarithm of the class shares, and is the same at ``tau=1``. "ldam" [3]_ asks the true class for a margin,
-        the larger the rarer it is. "focal" [4]_ weighs samples by ``(1 - p_y)^gamma``. The default has nothing to
-        tune, and is consistent for the balanced error.
+    loss : {"balanced_softmax", "logit_adjustment", "ldam", "focal", "cross_entropy"},
+    default="balanced_softmax"
+        "balanced_softmax" [1]_ adds log n_y to the logits while training; "logit_adjustment" [2]_
+        adds ``tau`` times the logarithm of the class shares, and is the same at ``tau=1``. "ldam"
+        [3]_ asks the true class for a margin, the larger the rarer it is. "focal" [4]_ weighs
+        samples by ``(1 - p_y)^gamma``. The default has nothing to tune, and is consistent for the
+        balanced error.
     beta : float, default=0.0
-        Class-balanced weights, ``(1 - beta) / (1 - beta^n_y)`` [5]_, with mean 1 over the training rows. In [0, 1]:
-        0 weighs no class, .9999 is common, 1 is ``1 / n_y``. Leave it at 0 with "balanced_softmax" and
-        "logit_adjustment", which balance by themselves.
+        Class-balanced weights, ``(1 - beta) / (1 - beta^n_y)`` [5]_, with mean 1 over the training
+        rows. In [0, 1]: 0 weighs no class, .9999 is common, 1 is ``1 / n_y``. Leave it at 0 with
+        "balanced_softmax" and "logit_adjustment", which balance by themselves.
     deferred : float, default=0.0
-        Share of the epochs before the weights begin to act, in [0, 1). DRW of [3]_ has 0.8. The optimiser and
-        ``lr_schedule`` go on undisturbed; callbacks, such as skorch's ``LRScheduler``, begin anew.
+        Share of the epochs before the weights begin to act, in [0, 1). DRW of [3]_ has 0.8. The
+        optimiser and ``lr_schedule`` go on undisturbed; callbacks, such as skorch's
+        ``LRScheduler``, begin anew.
     gamma : float, default=2.0
         Of "focal", at least 0; 0 is the cross entropy.
     max_margin : float, default=0.5
@@ -54,25 +57,27 @@ class LongTailClassifier(BaseDebiasClassifier):
 
     Notes
     -----
-    LDAM-DRW is ``LongTailClassifier(loss="ldam", beta=0.9999, deferred=0.8)``; the class-balanced focal loss is
-    ``loss="focal"`` with a ``beta``.
+    LDAM-DRW is ``LongTailClassifier(loss="ldam", beta=0.9999, deferred=0.8)``; the class-balanced
+    focal loss is ``loss="focal"`` with a ``beta``.
 
-    LDAM's margins mean something only for bounded scores. So ``loss="ldam"`` replaces the module's last linear layer by
-    a normalised one, as its authors' code does: the logits are ``scale`` times the cosines of features and
-    class vectors. A module that ends otherwise is kept as it is, and ``scale * margin`` is taken off its logits.
+    LDAM's margins mean something only for bounded scores. So ``loss="ldam"`` replaces the module's
+    last linear layer by a normalised one, as its authors' code does: the logits are ``scale`` times
+    the cosines of features and class vectors. A module that ends otherwise is kept as it is, and
+    ``scale * margin`` is taken off its logits.
 
-    In [5]_ the weights sum to the number of classes, and the code of [3]_ divides each batch's loss by the sum of
-    its weights; mean 1 over the rows keeps the size of the steps, as the latter does. The papers' focal loss
-    has one sigmoid per class; here it is that of a softmax.
+    In [5]_ the weights sum to the number of classes, and the code of [3]_ divides each batch's loss
+    by the sum of its weights; mean 1 over the rows keeps the size of the steps, as the latter does.
+    The papers' focal loss has one sigmoid per class; here it is that of a softmax.
 
-    With ``deferred``, validation rows are scored, and the best epoch is kept, in the deferred stage only.
+    With ``deferred``, validation rows are scored, and the best epoch is kept, in the deferred stage
+    only.
 
     References
     ----------
     .. [1] Ren et al., "Balanced Meta-Softmax for Long-Tailed Visual Recognition", NeurIPS 2020.
     .. [2] Menon et al., "Long-Tail Learning via Logit Adjustment", ICLR 2021.
-    .. [3] Cao et al., "Learning Imbalanced Datasets with Label-Distribution-Aware Margin Loss", NeurIPS 2019;
-       code: https://github.com/kaidic/LDAM-DRW.
+    .. [3] Cao et al., "Learning Imbalanced Datasets with Label-Distribution-Aware Margin Loss",
+       NeurIPS 2019; code: https://github.com/kaidic/LDAM-DRW.
     .. [4] Lin et al., "Focal Loss for Dense Object Detection", ICCV 2017.
     .. [5] Cui et al., "Class-Balanced Loss Based on Effective Number of Samples", CVPR 2019.
 
@@ -109,7 +114,10 @@ class LongTailClassifier(BaseDebiasClassifier):
     def _check_params(self) -> None:
         super()._check_params()
         if self.deferred and not self.beta:
-            warn(f"`deferred`={self.deferred} has no effect with `beta`=0: there are no weights. Set `beta` to 0.9999.")
+            warn(
+                f"`deferred`={self.deferred} has no effect with `beta`=0: there are no weights. "
+                "Set `beta` to 0.9999."
+            )
 
     def _module_of(self, role: str) -> tuple[str, Any]:
         name, module = super()._module_of(role)
@@ -117,14 +125,20 @@ class LongTailClassifier(BaseDebiasClassifier):
             return name, module
         options = split_net_params(self.net_params)[0]
         build: Callable = partial(
-            with_normalized_head, module=module, shape=self.input_shape_, options=options, scale=float(self.scale)
+            with_normalized_head,
+            module=module,
+            shape=self.input_shape_,
+            options=options,
+            scale=float(self.scale),
         )
         return name, build
 
     def _phases(self) -> tuple[Phase, ...]:
         names = ("beta", "gamma", "max_margin", "scale", "tau")
         objective = LongTail(self.loss, **{name: float(getattr(self, name)) for name in names})
-        before = min(round(self.deferred * self.max_epochs), self.max_epochs - 1) if self.beta else 0
+        before = (
+            min(round(self.deferred * self.max_epochs), self.max_epochs - 1) if self.beta else 0
+        )
         if before == 0:
             return (Phase("train", (objective,), self.max_epochs),)
         return (

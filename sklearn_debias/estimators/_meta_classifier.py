@@ -29,7 +29,12 @@ class MetaClassifier(BaseDebiasClassifier):
     meta_size: int = 10
     meta_interval: int = 1
 
-    __metadata_request__fit = {"bias_labels": True, "validation_data": True, "X_meta": True, "y_meta": True}
+    __metadata_request__fit = {
+        "bias_labels": True,
+        "validation_data": True,
+        "X_meta": True,
+        "y_meta": True,
+    }
     _parameter_constraints: ClassVar[dict] = {
         **BaseDebiasClassifier._parameter_constraints,
         "meta_size": POSITIVE_INT,
@@ -68,22 +73,31 @@ class MetaClassifier(BaseDebiasClassifier):
     def _check_rows(self, rows: Rows) -> None:
         self.meta_indices_: np.ndarray | None = None
         if rows.meta is not None and not self._looks_ahead():
-            warn("`X_meta` serves nothing here: with these parameters nothing is learned on a meta set.")
+            warn(
+                "`X_meta` serves nothing here: with these parameters nothing is learned on a meta "
+                "set."
+            )
         if rows.meta is not None or not self._looks_ahead():
             return
         rng = np.random.default_rng(self._streams.seed("meta set"))
         held = held_out(rows.y, rows.group, int(self.meta_size), rng)
         absent = np.setdiff1d(rows.y, rows.y[held])
         if not held.any():
-            raise ValueError("`X` has no class of two rows or more, so no meta set can be held out. Pass `X_meta`.")
+            raise ValueError(
+                "`X` has no class of two rows or more, so no meta set can be held out. Pass "
+                "`X_meta`."
+            )
         if len(absent):
             warn(
-                f"The meta set held out of X has no row of the classes {self.classes_[absent].tolist()[:8]}, which "
-                f"have a single one. Pass `X_meta` and `y_meta` to serve them, too."
+                "The meta set held out of X has no row of the classes "
+                f"{self.classes_[absent].tolist()[:8]}, which have a single one. Pass `X_meta` and "
+                "`y_meta` to serve them, too."
             )
-        out, kept = rows.train[held], rows.train[~held]
+        out = rows.train[held]
+        kept = rows.train[~held]
         rows.meta = rows.inputs.source.subset(out), rows.y[held]
-        rows.train, rows.y = kept, rows.y[~held]
+        rows.train = kept
+        rows.y = rows.y[~held]
         rows.group = None if rows.group is None else rows.group[~held]
         self.meta_indices_ = out
         if self.verbose:

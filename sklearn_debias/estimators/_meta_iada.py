@@ -31,7 +31,9 @@ N_DEFAULT = 15
 
 def characterised(function: Callable[[Samples], torch.Tensor], samples: Samples) -> torch.Tensor:
     """Characteristics (b, K) by the user's function; what goes wrong in it is its own fault."""
-    with blamed("characteristics", "It is called with a Samples, and must return a float tensor (b, K)."):
+    with blamed(
+        "characteristics", "It is called with a Samples, and must return a float tensor (b, K)."
+    ):
         found = function(samples)
         if not isinstance(found, torch.Tensor) or not found.is_floating_point():
             raise TypeError(f"it returned {getattr(found, 'dtype', type(found).__name__)}")
@@ -44,10 +46,11 @@ def characterised(function: Callable[[Samples], torch.Tensor], samples: Samples)
 class MetaIADAClassifier(MetaClassifier):
     """Implicit adversarial data augmentation with a meta-learned strategy [1]_.
 
-    Each sample's deep feature is moved adversarially or anti-adversarially (``epsilon`` above or below 0), spread
-    along its class's covariance, and the classes' logits are adjusted by their proportions. A closed-form bound of
-    the expected loss stands for infinitely many such copies. How far each sample is moved is the output of a small
-    perturbation network, which learns on a balanced meta set what serves it.
+    Each sample's deep feature is moved adversarially or anti-adversarially (``epsilon`` above or
+    below 0), spread along its class's covariance, and the classes' logits are adjusted by their
+    proportions. A closed-form bound of the expected loss stands for infinitely many such copies.
+    How far each sample is moved is the output of a small perturbation network, which learns on a
+    balanced meta set what serves it.
 
     Parameters
     ----------
@@ -55,30 +58,33 @@ class MetaIADAClassifier(MetaClassifier):
     alpha : float, default=0.5
         Weight of the covariances, at least 0; 0 switches the term for generalisation off.
     beta : float, default=1.0
-        Weight of the log class proportions, at least 0; 0 switches the term for fairness among classes off.
+        Weight of the log class proportions, at least 0; 0 switches the term for fairness among
+        classes off.
     epsilon : float or None, default=None
-        None learns a strategy in (-1, 1) for each sample; a number is that of all, and 0.0 switches the term for
-        robustness off.
+        None learns a strategy in (-1, 1) for each sample; a number is that of all, and 0.0 switches
+        the term for robustness off.
     warmup : float or int, default=0.8
-        First stage, plain cross entropy: a share of ``max_epochs`` in [0, 1), or a number of epochs.
+        First stage, plain cross entropy: a share of ``max_epochs`` in [0, 1), or a number of
+        epochs.
     covariance : {"auto", "full", "diagonal"}, default="auto"
         "auto" is full up to 512 features.
     virtual_step : {"head", "all"}, default="head"
-        What the virtual step moves: the last layer, or the whole network, which costs several times as much.
+        What the virtual step moves: the last layer, or the whole network, which costs several times
+        as much.
     sigma_lr : float, default=0.1
         Learning rate of the covariances on the meta set, at least 0.
     perturbation_lr : float, default=1e-3
-        Learning rate of the perturbation network, whose optimiser is Adam, > 0; ``lr_schedule`` leaves it
-        alone.
+        Learning rate of the perturbation network, whose optimiser is Adam, > 0; ``lr_schedule``
+        leaves it alone.
     characteristics : "default" or callable, default="default"
         What the network sees of each sample: ``characteristics(samples)`` returns (b, K) from a
-        `sklearn_debias.objectives.Samples`. The default are fifteen: losses, margins, class means, norms,
-        earlier strategies.
+        `sklearn_debias.objectives.Samples`. The default are fifteen: losses, margins, class means,
+        norms, earlier strategies.
     alpha_ramp : bool, default=False
         Let ``alpha`` grow in proportion to the epochs done, as ISDA does.
     n_copies : int, default=0
-        Draw so many copies of each feature instead of bounding their expected loss: slow, to compare with; the
-        covariances are not learned then.
+        Draw so many copies of each feature instead of bounding their expected loss: slow, to
+        compare with; the covariances are not learned then.
     {meta_parameters}
 
     Attributes
@@ -89,7 +95,8 @@ class MetaIADAClassifier(MetaClassifier):
     covariances_ : ndarray of shape (classes, d, d) or (classes, d)
         Streaming estimates of the classes' feature covariances.
     adversarial_share_ : DataFrame
-        Share of samples with ``epsilon`` above 0: a row per epoch of the second stage, a column per class.
+        Share of samples with ``epsilon`` above 0: a row per epoch of the second stage, a column per
+        class.
     perturbation_module_ : nn.Module
         Maps characteristics (b, K) to strategies (b, 1).
     meta_indices_ : ndarray of int, or None
@@ -97,21 +104,23 @@ class MetaIADAClassifier(MetaClassifier):
 
     Notes
     -----
-    No code was released. Open points, and what is done here: the paper's list of characteristics is not
-    public; the virtual step is plain SGD at the current learning rate; the covariances' learning rate is 0.1,
-    and a covariance learned on the meta set serves one step, the estimates go on without it; where it turns
-    indefinite, the bound's term is floored at 0 (``floored`` in ``history_`` is the share). Prediction uses the
-    plain logits. A strategy moves every feature by up to 1 in its own unit: scale embeddings, whose spread decides how
-    far that is. ``optimizer="sgd"``, by name, has momentum 0.9 here. ``validation`` and ``monitor`` look at the
-    second stage; the fitted attributes of the strategy are those of its last epoch, whichever is kept. With a hidden
-    layer and a high learning rate, features and covariances can drive each other up; lower ``lr`` or ``alpha`` then.
-    The defaults of ``lr`` and ``max_epochs`` are for embeddings; on CIFAR the paper trains
-    ResNet-32 by SGD at 0.1 with weight decay 5e-4 for 200 epochs, divided by 100 at 160 and 180.
+    No code was released. Open points, and what is done here: the paper's list of characteristics is
+    not public; the virtual step is plain SGD at the current learning rate; the covariances'
+    learning rate is 0.1, and a covariance learned on the meta set serves one step, the estimates go
+    on without it; where it turns indefinite, the bound's term is floored at 0 (``floored`` in
+    ``history_`` is the share). Prediction uses the plain logits. A strategy moves every feature by
+    up to 1 in its own unit: scale embeddings, whose spread decides how far that is.
+    ``optimizer="sgd"``, by name, has momentum 0.9 here. ``validation`` and ``monitor`` look at the
+    second stage; the fitted attributes of the strategy are those of its last epoch, whichever is
+    kept. With a hidden layer and a high learning rate, features and covariances can drive each
+    other up; lower ``lr`` or ``alpha`` then. The defaults of ``lr`` and ``max_epochs`` are for
+    embeddings; on CIFAR the paper trains ResNet-32 by SGD at 0.1 with weight decay 5e-4 for 200
+    epochs, divided by 100 at 160 and 180.
 
     References
     ----------
-    .. [1] Zhou et al., "Implicit Adversarial Data Augmentation with a Meta-Learned Strategy", IJCAI 2024;
-       Algorithm 1.
+    .. [1] Zhou et al., "Implicit Adversarial Data Augmentation with a Meta-Learned Strategy", IJCAI
+       2024; Algorithm 1.
 
     Examples
     --------
@@ -170,30 +179,54 @@ class MetaIADAClassifier(MetaClassifier):
             "done": first,
             "characteristics": fifteen if default else partial(characterised, self.characteristics),
         }
-        ahead = LearnStrategy(IADA(**real), float(self.sigma_lr), self.virtual_step, int(self.meta_interval))
-        useless = self.epsilon is not None and (self.alpha == 0 or self.sigma_lr == 0 or self.n_copies)
+        ahead = LearnStrategy(
+            IADA(**real), float(self.sigma_lr), self.virtual_step, int(self.meta_interval)
+        )
+        useless = self.epsilon is not None and (
+            self.alpha == 0 or self.sigma_lr == 0 or self.n_copies
+        )
         steps = (IADA(**real),) if useless else (ahead, IADA(**real, starts=False))
         before = (Phase("warmup", (ERM(),), first),) if first else ()
         return (*before, Phase("train", steps, self.max_epochs - first, continues=bool(before)))
 
     def _own_optimizers(self) -> dict[str, Callable[[Any], torch.optim.Optimizer]]:
-        return {"perturber": adam(self.perturbation_lr, self.device)} if self.epsilon is None else {}
+        return (
+            {"perturber": adam(self.perturbation_lr, self.device)} if self.epsilon is None else {}
+        )
 
     def _helper(self, role: str, modules: Any) -> nn.Module | None:
-        return two_layers(self._count_characteristics(modules["model"])) if role == "perturber" else None
+        return (
+            two_layers(self._count_characteristics(modules["model"]))
+            if role == "perturber"
+            else None
+        )
 
     def _count_characteristics(self, module: nn.Module) -> int:
         if isinstance(self.characteristics, str):
             return N_DEFAULT
         check_linear_head(self, module)
         weight = module.get_parameter("head.weight").detach()
-        k, b = len(weight), 3
-        per_class, zero = weight.new_full((k,), 1 / k), weight.new_zeros(b)
+        k = len(weight)
+        b = 3
+        per_class = weight.new_full((k,), 1 / k)
+        zero = weight.new_zeros(b)
         y = torch.arange(b, device=weight.device) % k
-        some = Samples(weight.new_zeros(b, k), weight[y], y, weight, per_class, per_class, per_class, zero, zero)
+        some = Samples(
+            weight.new_zeros(b, k),
+            weight[y],
+            y,
+            weight,
+            per_class,
+            per_class,
+            per_class,
+            zero,
+            zero,
+        )
         found = characterised(self.characteristics, some)
         if not torch.isfinite(found).all():
-            raise ValueError("`characteristics` must return finite numbers, got NaN or infinity on a first try.")
+            raise ValueError(
+                "`characteristics` must return finite numbers, got NaN or infinity on a first try."
+            )
         return found.shape[1]
 
     def _check_modules(self, roles: nn.ModuleDict, example: Callable[[str], torch.Tensor]) -> None:
@@ -203,11 +236,14 @@ class MetaIADAClassifier(MetaClassifier):
     def perturbation_module_(self) -> nn.Module:
         """Maps characteristics (b, K) to strategies (b, 1)."""
         if vars(self).get("net_") and "perturber" not in self.net_.module_:
-            raise AttributeError("`perturbation_module_` needs a learned strategy: fit with `epsilon`=None.")
+            raise AttributeError(
+                "`perturbation_module_` needs a learned strategy: fit with `epsilon`=None."
+            )
         network = self._role("perturber")
         mean, variance = (torch.from_numpy(v) for v in self._characteristics_seen)
         norm = nn.BatchNorm1d(len(mean), affine=False)
-        norm.running_mean, norm.running_var = mean, variance
+        norm.running_mean = mean
+        norm.running_var = variance
         return nn.Sequential(norm.to(next(network.parameters())), network, nn.Tanh()).eval()
 
     def _finish(self, states: dict, rows: Rows) -> None:
@@ -216,5 +252,10 @@ class MetaIADAClassifier(MetaClassifier):
         self.epsilon_[rows.train] = state["epsilon"].cpu().numpy()
         self.covariances_: np.ndarray = state["covariance"].cpu().numpy()
         adversarial, seen = state["adversarial"].double().cpu().unbind(1)
-        self.adversarial_share_: pd.DataFrame = pd.DataFrame((adversarial / seen).numpy(), columns=self.classes_)
-        self._characteristics_seen = state["f_mean"].cpu().numpy(), state["f_variance"].cpu().numpy()
+        self.adversarial_share_: pd.DataFrame = pd.DataFrame(
+            (adversarial / seen).numpy(), columns=self.classes_
+        )
+        self._characteristics_seen = (
+            state["f_mean"].cpu().numpy(),
+            state["f_variance"].cpu().numpy(),
+        )

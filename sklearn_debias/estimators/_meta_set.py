@@ -27,8 +27,8 @@ def given_meta(estimator: Any, X: Any, y: Any, training: Source) -> tuple[Source
     shared = _shared_rows(training, source)
     if shared:
         warn(
-            f"`X_meta` shares {shared} of its {len(source)} rows with X: what is learned to serve them serves to fit "
-            f"the training rows. Take them out of X."
+            f"`X_meta` shares {shared} of its {len(source)} rows with X: what is learned to serve "
+            f"them serves to fit the training rows. Take them out of X."
         )
     return source, codes
 
@@ -41,14 +41,17 @@ def _shared_rows(one: Source, other: Source) -> int:
     if not (one.resident() and other.resident()):
         return 0
     few = [row.tobytes() for row in other.take(np.arange(len(other))).numpy()]
-    known, found = set(few), set()
+    known = set(few)
+    found = set()
     for start in range(0, len(one), CHUNK):
         rows = one.take(np.arange(start, min(start + CHUNK, len(one)))).numpy()
         found |= known.intersection(row.tobytes() for row in rows)
     return sum(row in found for row in few)
 
 
-def held_out(y: np.ndarray, group: np.ndarray | None, size: int, rng: np.random.Generator) -> np.ndarray:
+def held_out(
+    y: np.ndarray, group: np.ndarray | None, size: int, rng: np.random.Generator
+) -> np.ndarray:
     """Mask (n,) of the rows to hold out: ``size`` of each class, at most a fifth, evenly over its groups.
 
     Every group keeps half of its rows, and a class of two rows or more gives one.

@@ -18,17 +18,19 @@ from sklearn_debias.objectives import LearnWeights, WeightedByNet
 class MetaWeightNetClassifier(MetaClassifier):
     """Meta-Weight-Net: weigh each sample by a learned function of its loss [1]_.
 
-    A network of one hidden layer maps a sample's loss to its weight in (0, 1); it learns what weights make a step
-    of the model serve a small balanced, clean meta set. For long tails it comes to weigh large losses more, for
-    label noise less.
+    A network of one hidden layer maps a sample's loss to its weight in (0, 1); it learns what
+    weights make a step of the model serve a small balanced, clean meta set. For long tails it comes
+    to weigh large losses more, for label noise less.
 
     Parameters
     ----------
     {shared_parameters}
     virtual_step : {"head", "all"}, default="all"
-        What the virtual step moves: the whole network, as in the paper, or the last layer, which is cheaper.
+        What the virtual step moves: the whole network, as in the paper, or the last layer, which is
+        cheaper.
     weight_lr : float, default=1e-3
-        Learning rate of the weight net, whose optimiser is Adam, > 0; ``lr_schedule`` leaves it alone.
+        Learning rate of the weight net, whose optimiser is Adam, > 0; ``lr_schedule`` leaves it
+        alone.
     {meta_parameters}
 
     Attributes
@@ -41,12 +43,13 @@ class MetaWeightNetClassifier(MetaClassifier):
 
     Notes
     -----
-    ``optimizer="sgd"``, by name, has momentum 0.9 here. The terms in ``history_`` are the meta set's loss
-    (``weigher_loss``) and the weighted one (``model_loss``).
+    ``optimizer="sgd"``, by name, has momentum 0.9 here. The terms in ``history_`` are the meta
+    set's loss (``weigher_loss``) and the weighted one (``model_loss``).
 
     References
     ----------
-    .. [1] Shu et al., "Meta-Weight-Net: Learning an Explicit Mapping For Sample Weighting", NeurIPS 2019.
+    .. [1] Shu et al., "Meta-Weight-Net: Learning an Explicit Mapping For Sample Weighting", NeurIPS
+       2019.
 
     Examples
     --------

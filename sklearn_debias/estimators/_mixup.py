@@ -23,23 +23,27 @@ class MixUpClassifier(BaseDebiasClassifier):
     """MixUp, DomainMix or LISA: train on convex combinations of two rows.
 
     ``lam x_i + (1 - lam) x_j`` has the loss ``lam CE(y_i) + (1 - lam) CE(y_j)``, with lam from
-    Beta(alpha, alpha). Which rows are mixed with which is the method; the environment of a row is its bias value.
+    Beta(alpha, alpha). Which rows are mixed with which is the method; the environment of a row is
+    its bias value.
 
     Parameters
     ----------
     {shared_parameters}
     partners : {"any", "label", "domain", "lisa"}, default="any"
-        Rows of the same batch to mix with: any (MixUp [1]_); another of the same label; of another environment
-        (DomainMix [2]_); or LISA [3]_, which tosses a coin per batch: the same label in another environment, or
-        another label in the same environment. "domain" and "lisa" need ``bias_labels`` with at least two
-        values; without them they are "any" and "label", with a warning.
+        Rows of the same batch to mix with: any (MixUp [1]_); another of the same label; of another
+        environment (DomainMix [2]_); or LISA [3]_, which tosses a coin per batch: the same label in
+        another environment, or another label in the same environment. "domain" and "lisa" need
+        ``bias_labels`` with at least two values; without them they are "any" and "label", with a
+        warning.
     alpha : float or None, default=None
-        Of Beta(alpha, alpha), at least 0; 0 is plain training. None is 2 for "lisa", as in [3]_, else 0.2.
+        Of Beta(alpha, alpha), at least 0; 0 is plain training. None is 2 for "lisa", as in [3]_,
+        else 0.2.
     p_sel : float, default=0.5
         Chance that LISA mixes rows of the same label, in [0, 1].
     balance : "group" or None, default=None
-        How an epoch's rows are drawn: each row once, or n rows with replacement, every (class, bias value) with
-        the same probability; without bias labels every class, with a warning. The authors of LISA draw so.
+        How an epoch's rows are drawn: each row once, or n rows with replacement, every (class, bias
+        value) with the same probability; without bias labels every class, with a warning. The
+        authors of LISA draw so.
 
     Attributes
     ----------
@@ -54,16 +58,17 @@ class MixUpClassifier(BaseDebiasClassifier):
 
     Notes
     -----
-    Inputs are mixed as the network sees them: images in [0, 1], after ``augment``. A row without a partner in its
-    batch stays as it is; ``history_`` has the share of the others as "mixed". lam is drawn per batch, and per
-    row for "lisa", as in the code of [1]_ and [3]_. Compare "lisa" with ``balance="group"``: where groups are
-    rare, most rows find no partner otherwise.
+    Inputs are mixed as the network sees them: images in [0, 1], after ``augment``. A row without a
+    partner in its batch stays as it is; ``history_`` has the share of the others as "mixed". lam is
+    drawn per batch, and per row for "lisa", as in the code of [1]_ and [3]_. Compare "lisa" with
+    ``balance="group"``: where groups are rare, most rows find no partner otherwise.
 
     References
     ----------
     .. [1] Zhang et al., "mixup: Beyond Empirical Risk Minimization", ICLR 2018.
     .. [2] Xu et al., "Adversarial Domain Adaptation with Domain Mixup", AAAI 2020.
-    .. [3] Yao et al., "Improving Out-of-Distribution Robustness via Selective Augmentation", ICML 2022.
+    .. [3] Yao et al., "Improving Out-of-Distribution Robustness via Selective Augmentation", ICML
+       2022.
 
     Examples
     --------

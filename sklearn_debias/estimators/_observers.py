@@ -26,9 +26,13 @@ class Monitor(Observer):
         Whether the estimator is to predict with the engine's modules; else it has a net of its own.
     """
 
-    def __init__(self, estimator: Any, X: Any, y: Any, bias_labels: Any, scorer: Any, *, live: bool = True) -> None:
-        self.view, self.live = copy.copy(estimator), live
-        self.X, self.y = X, y
+    def __init__(
+        self, estimator: Any, X: Any, y: Any, bias_labels: Any, scorer: Any, *, live: bool = True
+    ) -> None:
+        self.view = copy.copy(estimator)
+        self.live = live
+        self.X = X
+        self.y = y
         self.keep_best = scorer is not None
         self.name = scorer if isinstance(scorer, str) else "accuracy" if scorer is None else "score"
         self.scorer = open_scorer(scorer)
@@ -41,11 +45,19 @@ class Monitor(Observer):
         """Score the current epoch."""
         if self.live:
             self.view.net_ = engine
-        advice = "It must be a scorer's name, or a callable (estimator, X, y) that returns a finite number."
-        with config_context(enable_metadata_routing=True), blamed("monitor", advice, passing=(ValueError,)):
+        advice = (
+            "It must be a scorer's name, or a callable (estimator, X, y) that returns a finite "
+            "number."
+        )
+        with (
+            config_context(enable_metadata_routing=True),
+            blamed("monitor", advice, passing=(ValueError,)),
+        ):
             score = float(self.scorer(self.view, self.X, self.y, **self.given))
         if not abs(score) < float("inf"):
-            raise ValueError(f"`monitor` must score a finite number, got {score} from {self.scorer!r}.")
+            raise ValueError(
+                f"`monitor` must score a finite number, got {score} from {self.scorer!r}."
+            )
         engine.history.record(f"validation_{self.name}", score)
         if self.keep_best and (self.best is None or score > self.best[0]):
             engine.history.record("event_best", True)
@@ -71,8 +83,8 @@ def _requested(scorer: Any, bias_labels: Any) -> dict[str, Any]:
         return {}
     if bias_labels is None:
         raise ValueError(
-            f"`monitor`={scorer!r} needs the bias labels of the validation rows, which were not given. Pass "
-            f"bias_labels to fit, or validation_data=(X, y, bias_labels)."
+            f"`monitor`={scorer!r} needs the bias labels of the validation rows, which were not "
+            f"given. Pass bias_labels to fit, or validation_data=(X, y, bias_labels)."
         )
     return {"bias_labels": bias_labels}
 
@@ -81,7 +93,8 @@ class CallbackBridge(Observer):
     """Tell scikit-learn's callbacks of each skorch epoch, so that they see inside a fit."""
 
     def __init__(self, estimator: Any, context: Any, X: Any, y: Any, metadata: dict) -> None:
-        self.estimator, self.context = estimator, context
+        self.estimator = estimator
+        self.context = context
         self.arguments = {"X": X, "y": y, "metadata": metadata}
         self.task: Any = None
 

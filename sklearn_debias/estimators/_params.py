@@ -87,7 +87,8 @@ def ignored_parameters(estimator: Any, base: Any) -> list[str]:
     return [
         name
         for name in SHARED_CONSTRAINTS
-        if repr(getattr(base, name)) not in (repr(getattr(defaults, name)), repr(getattr(estimator, name)))
+        if repr(getattr(base, name))
+        not in (repr(getattr(defaults, name)), repr(getattr(estimator, name)))
     ]
 
 
@@ -98,17 +99,23 @@ def split_net_params(net_params: dict | None) -> tuple[dict, dict, dict]:
         prefix, _, name = str(key).partition("__")
         if prefix not in groups or not name:
             raise ValueError(
-                f"`net_params` must hold keys such as {', '.join(f'{p}__*' for p in PREFIXES)}, got {key!r}. What the "
-                f"estimator has a parameter of its own for is set there."
+                f"`net_params` must hold keys such as {', '.join(f'{p}__*' for p in PREFIXES)}, "
+                f"got {key!r}. What the estimator has a parameter of its own for is set there."
             )
         groups[prefix][name] = value
-    taken = {"batch_size", "sampler", "batch_sampler", "collate_fn", "generator"} & set(groups["iterator_train"])
+    taken = {"batch_size", "sampler", "batch_sampler", "collate_fn", "generator"} & set(
+        groups["iterator_train"]
+    )
     if taken:
         raise ValueError(
-            f"`net_params` must not set iterator_train__{sorted(taken)[0]}: the order of the batches belongs to "
-            f"the estimator. Use `batch_size` and `random_state`."
+            f"`net_params` must not set iterator_train__{sorted(taken)[0]}: the order of the "
+            f"batches belongs to the estimator. Use `batch_size` and `random_state`."
         )
-    rest = {f"{prefix}__{name}": v for prefix in ("optimizer", "callbacks") for name, v in groups[prefix].items()}
+    rest = {
+        f"{prefix}__{name}": v
+        for prefix in ("optimizer", "callbacks")
+        for name, v in groups[prefix].items()
+    }
     return groups["module"], groups["iterator_train"], rest
 
 
@@ -118,7 +125,9 @@ def check_callbacks(callbacks: Any) -> None:
         callback = entry[-1] if isinstance(entry, tuple) and len(entry) == 2 else entry
         made = callback if isinstance(callback, type) else type(callback)
         if not callable(getattr(made, "on_train_begin", None)):
-            raise TypeError(f"`callbacks` must hold skorch callbacks, or (name, callback) pairs, got {entry!r}.")
+            raise TypeError(
+                f"`callbacks` must hold skorch callbacks, or (name, callback) pairs, got {entry!r}."
+            )
 
 
 def check_normalize(normalize: Any, size: int) -> None:
@@ -129,14 +138,16 @@ def check_normalize(normalize: Any, size: int) -> None:
         except (TypeError, ValueError) as error:
             raise ValueError(f"`normalize` must be (mean, std), got {normalize!r}.") from error
         if not (np.isfinite(mean).all() and np.isfinite(std).all() and (std > 0).all()):
-            raise ValueError(f"`normalize` must hold finite means and positive stds, got {normalize!r}.")
+            raise ValueError(
+                f"`normalize` must hold finite means and positive stds, got {normalize!r}."
+            )
         sizes = {mean.size, std.size} - {1}
     else:
         sizes = set() if normalize is None else {3}
     if sizes - {size}:
         raise ValueError(
-            f"`normalize` must have one number for each of the {size} channels (or features) of X, or a single "
-            f"one, got {normalize!r}."
+            f"`normalize` must have one number for each of the {size} channels (or features) of X, "
+            f"or a single one, got {normalize!r}."
         )
 
 
@@ -155,6 +166,6 @@ def refuse_drop_last(estimator: Any, reason: str) -> None:
     """Raise where `net_params` drops the last batch of each epoch; ``reason`` says what the method needs it for."""
     if split_net_params(estimator.net_params)[1].get("drop_last"):
         raise ValueError(
-            f"`net_params` must not set iterator_train__drop_last for {type(estimator).__name__}, {reason}. "
-            f"Leave it out."
+            f"`net_params` must not set iterator_train__drop_last for {type(estimator).__name__}, "
+            f"{reason}. Leave it out."
         )

@@ -5,7 +5,8 @@ from typing import Any
 
 from torch.optim.lr_scheduler import StepLR
 
-# epochs, lam, epsilon, n_steps, beta, weight_decay, and for "jtt" identification epochs and upweight
+# epochs, lam, epsilon, n_steps, beta, weight_decay, and for "jtt" identification epochs and
+# upweight
 ROWS: dict[str, dict[str, tuple]] = {
     "cifar10c": {
         "erm": (200, 1.0, 1.0, 5, 2.0, 1e-4),

@@ -20,12 +20,14 @@ def check_module(module: nn.Module, x: Tensor, n_classes: int, name: str) -> Ten
     module.eval()
     with torch.no_grad():
         logits = _logits(module, x, n_classes, name, "")
-    with blamed(name, "It must allow copy.deepcopy; parametrizations do, old-style weight_norm does not."):
+    with blamed(
+        name, "It must allow copy.deepcopy; parametrizations do, old-style weight_norm does not."
+    ):
         learner = copy.deepcopy(module).train()
     if not _logits(learner, x, n_classes, name, " in train mode").requires_grad:
         raise ValueError(
-            f"`{name}` has nothing to train: no gradient of its outputs reaches a parameter. Set requires_grad, "
-            f"and remove detach() and no_grad() from its forward."
+            f"`{name}` has nothing to train: no gradient of its outputs reaches a parameter. Set "
+            f"requires_grad, and remove detach() and no_grad() from its forward."
         )
     return logits
 
@@ -38,21 +40,22 @@ def _logits(module: nn.Module, x: Tensor, n_classes: int, name: str, mode: str) 
         raise
     except Exception as error:
         raise ValueError(
-            f"`{name}` cannot process a batch of shape {tuple(x.shape)}{mode}: {error}. Check its input layer "
-            f"against X, or pass a name such as 'linear', 'mlp' or 'simple_cnn'."
+            f"`{name}` cannot process a batch of shape {tuple(x.shape)}{mode}: {error}. Check its "
+            f"input layer against X, or pass a name such as 'linear', 'mlp' or 'simple_cnn'."
         ) from error
     found = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
     if found != (len(x), n_classes):
         raise ValueError(
-            f"`{name}` must return one logit per class, a tensor of shape {(len(x), n_classes)} for {len(x)} rows and "
-            f"{n_classes} classes, got {found}{mode}. Change its last layer, or switch auxiliary outputs off."
+            f"`{name}` must return one logit per class, a tensor of shape {(len(x), n_classes)} "
+            f"for {len(x)} rows and {n_classes} classes, got {found}{mode}. Change its last layer, "
+            "or switch auxiliary outputs off."
         )
     if not logits.is_floating_point():
         raise ValueError(f"`{name}` must return floating logits, got {logits.dtype}.")
     if x._version != version:
         raise ValueError(
-            f"`{name}` must not change its input in place: other networks see the same batch. Use inplace=False "
-            f"in its first layers."
+            f"`{name}` must not change its input in place: other networks see the same batch. Use "
+            f"inplace=False in its first layers."
         )
     return logits
 
@@ -61,10 +64,13 @@ def check_gradient(module: nn.Module, x: Tensor, name: str) -> None:
     """Raise unless the logits depend on ``x`` differentiably."""
     x = x.detach().clone().requires_grad_(True)
     logits = module(x)
-    if not logits.requires_grad or torch.autograd.grad(logits.sum(), x, allow_unused=True)[0] is None:
+    if (
+        not logits.requires_grad
+        or torch.autograd.grad(logits.sum(), x, allow_unused=True)[0] is None
+    ):
         raise ValueError(
-            f"`{name}` must be differentiable in its input to be attacked, but no gradient reaches X. Remove "
-            f"argmax, rounding, detach() or no_grad() from its forward."
+            f"`{name}` must be differentiable in its input to be attacked, but no gradient reaches "
+            f"X. Remove argmax, rounding, detach() or no_grad() from its forward."
         )
 
 

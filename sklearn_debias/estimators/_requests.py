@@ -39,4 +39,6 @@ def fit_with_bias(estimator: Any, X: Any, y: np.ndarray, bias_labels: Any, rows:
 def _takes_bias(estimator: Any) -> bool:
     """Whether bias labels can be passed: to the estimator itself or, by routing, to a part of it."""
     asked = bool(get_routing_for_object(estimator).consumes("fit", ["bias_labels"]))
-    return asked and (get_config()["enable_metadata_routing"] or has_fit_parameter(estimator, "bias_labels"))
+    return asked and (
+        get_config()["enable_metadata_routing"] or has_fit_parameter(estimator, "bias_labels")
+    )

@@ -18,7 +18,10 @@ from sklearn_debias.estimators._targets import encode_known, encode_target, hold
 from sklearn_debias.metrics import encode_bias, group_cells
 from sklearn_debias.training import Source, Streams, blamed
 
-ARGUMENTS = {"student": "X_student", "attention_maps": "attention_maps"}  # of fit, that hold a row for each of X
+ARGUMENTS = {
+    "student": "X_student",
+    "attention_maps": "attention_maps",
+}  # of fit, that hold a row for each of X
 
 
 @dataclass
@@ -76,25 +79,38 @@ def choose_rows(
     weight = _weights(sample_weight, X, n, estimator.dtype)
     train = np.arange(n) if weight is None else np.flatnonzero(weight)
     validation = None
-    estimator.classes_, estimator.input_shape_, estimator._input_high = classes, inputs.shape, inputs.high
+    estimator.classes_ = classes
+    estimator.input_shape_ = inputs.shape
+    estimator._input_high = inputs.high
     if estimator.validation is not None and validation_data is not None:
-        raise ValueError("`validation` and `validation_data` must not both be given: keep one of them.")
+        raise ValueError(
+            "`validation` and `validation_data` must not both be given: keep one of them."
+        )
     if estimator.validation is not None:
         strata = codes[train] if bias is None else codes[train] * len(bias[1]) + bias[0][train]
-        held = hold_out(strata, estimator.validation, np.random.default_rng(streams.seed("validation")))
-        out, train = train[held], train[~held]
+        held = hold_out(
+            strata, estimator.validation, np.random.default_rng(streams.seed("validation"))
+        )
+        out = train[held]
+        train = train[~held]
         labels = None if bias is None else [bias[1][c] for c in bias[0][out]]
         validation = (_rows_of(X, out), classes[codes[out]], labels)
     elif validation_data is not None:
-        validation = _given_validation(estimator, validation_data, None if bias is None else bias[1])
+        validation = _given_validation(
+            estimator, validation_data, None if bias is None else bias[1]
+        )
     elif estimator.monitor is not None:
         raise ValueError(
-            "`monitor` needs validation rows to score: set `validation` to a fraction, or pass validation_data."
+            "`monitor` needs validation rows to score: set `validation` to a fraction, or pass "
+            "validation_data."
         )
     present = np.unique(codes[train])
     if len(present) < len(classes):
         if len(present) < 2:
-            raise ValueError(f"`sample_weight` leaves one class, {classes[present].tolist()}; at least 2 are needed.")
+            raise ValueError(
+                f"`sample_weight` leaves one class, {classes[present].tolist()}; at least 2 are "
+                "needed."
+            )
         estimator.classes_ = classes = classes[present]
         codes = np.searchsorted(present, codes)
     group, cells = _describe_bias(estimator, classes[codes[train]], bias, train)
@@ -108,7 +124,9 @@ def choose_rows(
 
 
 def _open_view(estimator: Any, X: Any, n: int, name: str) -> Inputs:
-    with blamed(name, "It must hold the rows of X in the same order, as arrays, image paths or a Dataset."):
+    with blamed(
+        name, "It must hold the rows of X in the same order, as arrays, image paths or a Dataset."
+    ):
         inputs = open_inputs(copy.copy(estimator), X, reset=True)
         if len(inputs.source) != n:
             raise ValueError(f"it has {len(inputs.source)} rows, and X {n}")
@@ -119,9 +137,13 @@ def _weights(sample_weight: Any, X: Any, n: int, dtype: str) -> np.ndarray | Non
     if sample_weight is None:
         return None
     sample_weight = plain(sample_weight, "sample_weight")
-    weight = _check_sample_weight(sample_weight, np.empty((n, 1)), dtype=np.float64, ensure_non_negative=True)
+    weight = _check_sample_weight(
+        sample_weight, np.empty((n, 1)), dtype=np.float64, ensure_non_negative=True
+    )
     if not weight.any():
-        raise ValueError("`sample_weight` must have a positive entry for at least 2 classes, got zeros only.")
+        raise ValueError(
+            "`sample_weight` must have a positive entry for at least 2 classes, got zeros only."
+        )
     return weight
 
 
@@ -139,14 +161,18 @@ def _given_validation(estimator: Any, data: Any, known: list | None) -> tuple[An
     if not isinstance(data, (tuple, list)) or len(data) not in (2, 3):
         raise ValueError("`validation_data` must be (X, y) or (X, y, bias_labels).")
     X, y, bias = (*data, None)[:3]
-    with blamed("validation_data", "Its X must be like that of fit, with one label (and bias value) per row."):
+    with blamed(
+        "validation_data",
+        "Its X must be like that of fit, with one label (and bias value) per row.",
+    ):
         n = len(open_inputs(estimator, X, reset=False).source)
         encode_known(estimator.classes_, y, n, "validation_data[1]")
         values = [] if bias is None else encode_bias(plain(bias, "validation_data[2]"), n)[1]
     unseen = [] if known is None else [value for value in values if value not in known]
     if known is not None and unseen:
         raise ValueError(
-            f"`validation_data[2]` must hold bias values of the training data, {known[:8]}, got {unseen[:5]} too."
+            f"`validation_data[2]` must hold bias values of the training data, {known[:8]}, got "
+            f"{unseen[:5]} too."
         )
     return X, y, bias
 

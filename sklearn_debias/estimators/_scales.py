@@ -31,34 +31,45 @@ class Sweep:
     def run(self, max_scales: int, max_rounds: int) -> tuple[np.ndarray, pd.DataFrame]:
         """The best scales (k,), geometric mean 1, and a row for each that was tried, the first with all 1."""
         k = len(self.classes)
-        scale, best = np.zeros(k), self._try(np.zeros(k))
+        scale = np.zeros(k)
+        best = self._try(np.zeros(k))
         for _ in range(1 if k == 2 else max_rounds):
             before = best
             for c in [1] if k == 2 else range(k):
                 scale, best = self._ascend(scale, best, c, max_scales)
             if best == before:
                 break
-        names = [*(f"scale_{c}" for c in self.classes), "average_accuracy", "worst_group_accuracy", "score"]
+        names = [
+            *(f"scale_{c}" for c in self.classes),
+            "average_accuracy",
+            "worst_group_accuracy",
+            "score",
+        ]
         return _normalised(scale), pd.DataFrame(self.tried, columns=names)
 
     def _ascend(
         self, scale: np.ndarray, best: tuple[float, float], c: int, max_scales: int
     ) -> tuple[np.ndarray, tuple[float, float]]:
         """The best scale of class ``c``, the others held; the old one unless another is better."""
-        found, least = scale, np.inf
+        found = scale
+        least = np.inf
         for value in self._candidates(scale, c, max_scales):
             trial = scale.copy()
             trial[c] = value
             result = self._try(trial)
             if result > best or (result == best and abs(value) < least < np.inf):
-                found, best, least = trial, result, abs(value)
+                found = trial
+                best = result
+                least = abs(value)
         return found, best
 
     def _candidates(self, scale: np.ndarray, c: int, max_scales: int) -> np.ndarray:
         """Logarithms of scales of class ``c``, one between any two rows that begin to be predicted ``c``."""
         scaled = self.log_proba + scale
         margin = np.unique(np.delete(scaled, c, axis=1).max(1) - self.log_proba[:, c])
-        between = np.concatenate([[margin[0] - 1], (margin[1:] + margin[:-1]) / 2, [margin[-1] + 1]])
+        between = np.concatenate(
+            [[margin[0] - 1], (margin[1:] + margin[:-1]) / 2, [margin[-1] + 1]]
+        )
         chosen = np.linspace(0, len(between) - 1, min(max_scales, len(between)))
         return between[chosen.round().astype(int)]
 

@@ -6,11 +6,24 @@ from typing import Any
 from sklearn_debias.estimators._fit import Fit
 from sklearn_debias.estimators._params import SHARED_CONSTRAINTS
 from sklearn_debias.models import Normalize
-from sklearn_debias.training import Engine, check_schedule, fingerprint, optimizer_settings, structure
+from sklearn_debias.training import (
+    Engine,
+    check_schedule,
+    fingerprint,
+    optimizer_settings,
+    structure,
+)
 
 DYNAMIC = ("lr", "weight_decay", "verbose", "random_state")  # max_epochs counts by the phases
 ADVICE = "Use sklearn.model_selection.GridSearchCV for it."
-OFF = {"augment": None, "freeze": None, "validation": None, "monitor": None, "amp": False, "callbacks": None}
+OFF = {
+    "augment": None,
+    "freeze": None,
+    "validation": None,
+    "monitor": None,
+    "amp": False,
+    "callbacks": None,
+}
 
 
 class NotStackableError(ValueError):
@@ -21,37 +34,58 @@ def check_parameters(estimator: Any, fit_params: dict[str, Any]) -> None:
     """Raise where a parameter, or an argument of fit, asks for what a stack cannot do."""
     for name, off in OFF.items():
         value = getattr(estimator, name)
-        if value is not off and value != off and not (name == "callbacks" and value in ([], (), "disable")):
-            advice = "Put an Embedder before a linear head, or use GridSearchCV." if name == "freeze" else ADVICE
-            raise NotStackableError(f"`{name}`={value!r} does not work in a stack of candidates. {advice}")
-    loader = [key for key in estimator.net_params or {} if str(key).startswith(("iterator_train__", "callbacks__"))]
+        if (
+            value is not off
+            and value != off
+            and not (name == "callbacks" and value in ([], (), "disable"))
+        ):
+            advice = (
+                "Put an Embedder before a linear head, or use GridSearchCV."
+                if name == "freeze"
+                else ADVICE
+            )
+            raise NotStackableError(
+                f"`{name}`={value!r} does not work in a stack of candidates. {advice}"
+            )
+    loader = [
+        key
+        for key in estimator.net_params or {}
+        if str(key).startswith(("iterator_train__", "callbacks__"))
+    ]
     if loader:
-        raise NotStackableError(f"`{loader[0]}` of `net_params` does not work in a stack of candidates. {ADVICE}")
+        raise NotStackableError(
+            f"`{loader[0]}` of `net_params` does not work in a stack of candidates. {ADVICE}"
+        )
     if fit_params.get("validation_data") is not None:
-        raise NotStackableError(f"`validation_data` does not work in a stack of candidates. {ADVICE}")
+        raise NotStackableError(
+            f"`validation_data` does not work in a stack of candidates. {ADVICE}"
+        )
 
 
 def check_callbacks(estimator: Any) -> None:
     """Raise where `set_callbacks` has given scikit-learn's callbacks to a classifier or pipeline."""
     if callbacks := getattr(estimator, "_skl_callbacks", None):
         names = ", ".join(type(callback).__name__ for callback in callbacks)
-        raise NotStackableError(f"`set_callbacks`: callbacks ({names}) do not work in a stack of candidates. {ADVICE}")
+        raise NotStackableError(
+            f"`set_callbacks`: callbacks ({names}) do not work in a stack of candidates. {ADVICE}"
+        )
 
 
 def check_fit(fit: Fit, engine: Engine) -> None:
     """Raise where the data, a module, the optimiser or the schedule cannot be stacked."""
     if len(fit.estimator.input_shape_) != 1:
         raise NotStackableError(
-            f"`X` must be 2-D to train a stack of candidates, got images of shape {fit.estimator.input_shape_}. "
-            f"Pass embeddings, or use sklearn.model_selection.GridSearchCV."
+            "`X` must be 2-D to train a stack of candidates, got images of shape "
+            f"{fit.estimator.input_shape_}. Pass embeddings, or use "
+            "sklearn.model_selection.GridSearchCV."
         )
     for role, module in fit.roles.items():
         name = fit.estimator._module_of(role)[0]
         for path, part in module.named_modules():
             if any(True for _ in part.buffers(recurse=False)) and not isinstance(part, Normalize):
                 raise NotStackableError(
-                    f"`{name}` holds buffers in {path or role!r}, a {type(part).__name__}, which a stack of candidates "
-                    f"cannot update. {ADVICE}"
+                    f"`{name}` holds buffers in {path or role!r}, a {type(part).__name__}, which a "
+                    f"stack of candidates cannot update. {ADVICE}"
                 )
     try:
         optimizer_settings(engine.optimizer_)

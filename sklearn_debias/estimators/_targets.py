@@ -15,7 +15,10 @@ from sklearn_debias.estimators._inputs import plain
 def encode_target(estimator: Any, y: Any, n: int) -> tuple[np.ndarray, np.ndarray]:
     """Codes (n,) of the labels ``y``, and the sorted classes."""
     if y is None:
-        raise ValueError(f"This {type(estimator).__name__} estimator requires y to be passed, but the target y is None")
+        raise ValueError(
+            f"This {type(estimator).__name__} estimator requires y to be passed, but the target y "
+            "is None"
+        )
     y = column_or_1d(plain(y, "y"), warn=True)
     if pd.isna(y).any():
         raise ValueError("Input y contains NaN.")
@@ -26,19 +29,24 @@ def encode_target(estimator: Any, y: Any, n: int) -> tuple[np.ndarray, np.ndarra
     encoder = LabelEncoder().fit(y)
     if len(encoder.classes_) < 2:
         raise ValueError(
-            f"`y` must hold at least 2 classes to train a classifier, got one class: {encoder.classes_.tolist()}."
+            "`y` must hold at least 2 classes to train a classifier, got one class: "
+            f"{encoder.classes_.tolist()}."
         )
     return encoder.transform(y).astype(np.int64), encoder.classes_
 
 
-def encode_known(classes: np.ndarray, y: Any, n: int, name: str = "y", rows: str = "X") -> np.ndarray:
+def encode_known(
+    classes: np.ndarray, y: Any, n: int, name: str = "y", rows: str = "X"
+) -> np.ndarray:
     """Codes (n,) of labels that fit has seen."""
     y = column_or_1d(np.asarray(plain(y, name)))
     if len(y) != n:
         raise ValueError(f"`{name}` must have one label per row of {rows}, {n}, got {len(y)}.")
     unseen = sorted(set(y.tolist()) - set(classes.tolist()), key=str)
     if unseen:
-        raise ValueError(f"`{name}` must hold labels seen in fit, {classes.tolist()}, got {unseen[:5]} too.")
+        raise ValueError(
+            f"`{name}` must hold labels seen in fit, {classes.tolist()}, got {unseen[:5]} too."
+        )
     return np.searchsorted(classes, y).astype(np.int64)
 
 
@@ -54,6 +62,7 @@ def hold_out(strata: np.ndarray, fraction: float, rng: np.random.Generator) -> n
         held[rows[:taken]] = True
     if not held.any():
         raise ValueError(
-            f"`validation`={fraction} holds out no row of {len(strata)}. Raise it, or pass validation_data."
+            f"`validation`={fraction} holds out no row of {len(strata)}. Raise it, or pass "
+            "validation_data."
         )
     return held

@@ -67,7 +67,8 @@ class Trial:
     key : hashable
         Equal for trials that one stack can train.
     exact : bool
-        Whether random numbers may be drawn, by its networks or by an attack, see `sklearn_debias.training.structure`.
+        Whether random numbers may be drawn, by its networks or by an attack, see
+        `sklearn_debias.training.structure`.
     """
 
     estimator: BaseDebiasClassifier
@@ -97,7 +98,8 @@ class Trial:
         self.member = self._member(engine)
 
     def _member(self, engine: Engine) -> Member:
-        fit, data = self.fit, self.fit.data()
+        fit = self.fit
+        data = self.fit.data()
         return Member(
             phases=fit.phases,
             engine=engine,
@@ -112,7 +114,9 @@ class Trial:
 
     def close(self) -> None:
         """Do what ``fit`` does after training, or raise what stopped it; the training data are let go."""
-        member, fit, estimator = self.member, self.fit, self.estimator
+        member = self.member
+        fit = self.fit
+        estimator = self.estimator
         del self.member, self.fit
         try:
             if member.error is not None:
@@ -128,11 +132,18 @@ class Trial:
 def _same_feed(one: Feed, other: Feed) -> bool:
     """Whether two feeds give the same batches for the same order."""
     mine, theirs = ((f.batch_size, f.merge_single, f.prepare, len(f)) for f in (one, other))
-    if mine != theirs or one.columns.keys() != other.columns.keys() or one.others.keys() != other.others.keys():
+    if (
+        mine != theirs
+        or one.columns.keys() != other.columns.keys()
+        or one.others.keys() != other.others.keys()
+    ):
         return False
     if (one.meta is None) != (other.meta is None):
         return False
-    sources = [(one.source, other.source), *((one.others[role], other.others[role]) for role in one.others)]
+    sources = [
+        (one.source, other.source),
+        *((one.others[role], other.others[role]) for role in one.others),
+    ]
     return (
         all(_same_rows(a, b) for a, b in sources)
         and all(torch.equal(one.columns[name], other.columns[name]) for name in one.columns)

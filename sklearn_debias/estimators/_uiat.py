@@ -12,8 +12,8 @@ from sklearn_debias.objectives import UIAT
 class UIATClassifier(AdversarialClassifier):
     """UIAT: adversarial inputs should be classified like the samples' easiest neighbours [1]_.
 
-    ``CE(x^) + lam KL(p(x~) || p(x^))``, where x^ maximises the cross entropy around x, and x~ minimises
-    ``CE(x~) + KL(p(x) || p(x~)) - KL(p(x^) || p(x~))`` nearer by.
+    ``CE(x^) + lam KL(p(x~) || p(x^))``, where x^ maximises the cross entropy around x, and x~
+    minimises ``CE(x~) + KL(p(x) || p(x~)) - KL(p(x^) || p(x~))`` nearer by.
 
     Parameters
     ----------
@@ -35,14 +35,14 @@ class UIATClassifier(AdversarialClassifier):
 
     Notes
     -----
-    This is UIAT as DHAT builds on it [2]_: an inverse adversary for each sample, by 10 steps, without the momentum of
-    earlier predictions. Nothing is detached in the loss. The weight of the divergence is ours to choose, and 1 is
-    DHAT's for its own.
+    This is UIAT as DHAT builds on it [2]_: an inverse adversary for each sample, by 10 steps,
+    without the momentum of earlier predictions. Nothing is detached in the loss. The weight of the
+    divergence is ours to choose, and 1 is DHAT's for its own.
 
     References
     ----------
-    .. [1] Dong et al., "The Enemy of My Enemy is My Friend: Exploring Inverse Adversaries for Improving
-       Adversarial Training", CVPR 2023.
+    .. [1] Dong et al., "The Enemy of My Enemy is My Friend: Exploring Inverse Adversaries for
+       Improving Adversarial Training", CVPR 2023.
     .. [2] "DHAT", ICCV 2025, arXiv 2408.06079.
 
     Examples
@@ -50,7 +50,9 @@ class UIATClassifier(AdversarialClassifier):
     >>> from sklearn.datasets import load_iris
     >>> from sklearn_debias import UIATClassifier
     >>> X, y = load_iris(return_X_y=True)
-    >>> clf = UIATClassifier(epsilon=0.1, inverse_epsilon=0.05, n_steps=3, lr=0.05, max_epochs=30, random_state=0)
+    >>> clf = UIATClassifier(
+    ...     epsilon=0.1, inverse_epsilon=0.05, n_steps=3, lr=0.05, max_epochs=30, random_state=0
+    ... )
     >>> clf.fit(X, y).score(X, y) > 0.9
     True
     """

@@ -24,9 +24,10 @@ HEAD_START = 5
 class ULEClassifier(BaseDebiasClassifier):
     """ULE: a teacher trained against the saliency of a shortcut-loving student [1]_.
 
-    Student and teacher see the same batches. The student is trained by the cross entropy alone. The teacher
-    minimises ``lam * CE + (1 - lam) * scale * || N(-g_s) - N(g_t) ||^2``, where g_s and g_t are the saliency
-    maps of the two nets: it is asked to look elsewhere. The teacher predicts. ``lam=1`` is ERM.
+    Student and teacher see the same batches. The student is trained by the cross entropy alone. The
+    teacher minimises ``lam * CE + (1 - lam) * scale * || N(-g_s) - N(g_t) ||^2``, where g_s and g_t
+    are the saliency maps of the two nets: it is asked to look elsewhere. The teacher predicts.
+    ``lam=1`` is ERM.
 
     Parameters
     ----------
@@ -34,14 +35,16 @@ class ULEClassifier(BaseDebiasClassifier):
     lam : float, default=0.5
         Weight of the teacher's cross entropy, in [0, 1]. Always have 1, which is ERM, in the grid.
     where : "auto", "features", "input", "output" or the name of a layer, default="auto"
-        What the maps are gradients by: the head's input, the module's input, or the output of a layer, named
-        as in ``module.named_modules()`` of the fitted ``module_``. "auto": "features" for 2-D X and for
-        ``freeze="body"``, else "input". With ``similarity="gram"``: whose activations are compared; "auto" is
-        then "output", the logits, where the features cannot learn, and "features" elsewhere.
-    saliency : {"auto", "logit", "label_logit", "log_prob", "label_log_prob", "prob", "sum_log_softmax"}, \
-default="auto"
-        The scalar that is explained: logit, log-probability or probability of each net's arg-max class, or of
-        the label; or the sum of all log-probabilities. "auto": "logit" on features, else "label_log_prob".
+        What the maps are gradients by: the head's input, the module's input, or the output of a
+        layer, named as in ``module.named_modules()`` of the fitted ``module_``. "auto": "features"
+        for 2-D X and for ``freeze="body"``, else "input". With ``similarity="gram"``: whose
+        activations are compared; "auto" is then "output", the logits, where the features cannot
+        learn, and "features" elsewhere.
+    saliency : {"auto", "logit", "label_logit", "log_prob", "label_log_prob", "prob", \
+"sum_log_softmax"}, default="auto"
+        The scalar that is explained: logit, log-probability or probability of each net's arg-max
+        class, or of the label; or the sum of all log-probabilities. "auto": "logit" on features,
+        else "label_log_prob".
     magnitude : "auto" or bool, default="auto"
         Compare the maps' absolute values. "auto": False on features, else True.
     normalize_by : {"sample", "batch"}, default="sample"
@@ -51,12 +54,14 @@ default="auto"
     distance : {"mse", "l1"}, default="mse"
         Of the two maps; a mean over all entries.
     scale : "auto", "ratio" or float, default="auto"
-        Factor that brings the two terms to one order of magnitude. "ratio": CE / distance in each step.
-        "auto": 100 for maps of inputs and layers; elsewhere a power of ten from the first batch.
+        Factor that brings the two terms to one order of magnitude. "ratio": CE / distance in each
+        step. "auto": 100 for maps of inputs and layers; elsewhere a power of ten from the first
+        batch.
     student_warmup : "auto" or int, default="auto"
         Epochs the student trains alone before. "auto": 0 on features, else 5.
     similarity : {"saliency", "gram"}, default="saliency"
-        "gram" compares similarities of the samples of a batch, ``A A^T``: for nets whose maps differ in shape.
+        "gram" compares similarities of the samples of a batch, ``A A^T``: for nets whose maps
+        differ in shape.
     student_module : str, callable, nn.Module or None, default=None
         Another network for the student; None takes ``module``.
     student_lr : float, default=None
@@ -70,26 +75,28 @@ default="auto"
     where_, saliency_, magnitude_, student_warmup_
         What "auto" stood for.
     scale_ : float
-        The factor used; NaN where it changed at each step (``scale="ratio"``), or where no batch set it.
+        The factor used; NaN where it changed at each step (``scale="ratio"``), or where no batch
+        set it.
 
     Notes
     -----
-    No code was released, and the paper leaves the scalar, the reach of N and the scale open. The defaults for
-    training from scratch on images are the reading that reproduces its MNIST result: see
-    ``docs/reproduction/ule.md``, also for what is not reproduced. The defaults of ``lr``, ``max_epochs`` and
-    ``optimizer`` are those of heads on embeddings ("sgd" by name has momentum 0.9 here); from scratch on images
-    ``optimizer="adam", lr=1e-3, max_epochs=20`` is a better start.
+    No code was released, and the paper leaves the scalar, the reach of N and the scale open. The
+    defaults for training from scratch on images are the reading that reproduces its MNIST result:
+    see ``docs/reproduction/ule.md``, also for what is not reproduced. The defaults of ``lr``,
+    ``max_epochs`` and ``optimizer`` are those of heads on embeddings ("sgd" by name has momentum
+    0.9 here); from scratch on images ``optimizer="adam", lr=1e-3, max_epochs=20`` is a better
+    start.
 
-    On features with linear heads the gradients are known in closed form, and nothing is differentiated
-    twice. No reading was found that beats ERM on frozen embeddings across data sets, and ``lam=0.5`` can cost
-    much there: have ``lam=1`` in the grid, and compare with JTT and DFR. N is blind to the size of the
-    weights, so heads that start near zero are thrown about at first;
+    On features with linear heads the gradients are known in closed form, and nothing is
+    differentiated twice. No reading was found that beats ERM on frozen embeddings across data sets,
+    and ``lam=0.5`` can cost much there: have ``lam=1`` in the grid, and compare with JTT and DFR. N
+    is blind to the size of the weights, so heads that start near zero are thrown about at first;
     ``net_params={"module__std": None}`` starts "linear" as torch does.
 
     References
     ----------
-    .. [1] Mitchell, Martinez del Rincon and McLaughlin, "UnLearning from Experience to Avoid Spurious
-       Correlations".
+    .. [1] Mitchell, Martinez del Rincon and McLaughlin, "UnLearning from Experience to Avoid
+       Spurious Correlations".
 
     Examples
     --------
@@ -129,7 +136,10 @@ default="auto"
         "norm": [StrOptions({"max", "l2"})],
         "distance": [StrOptions({"mse", "l1"})],
         "scale": [StrOptions({"auto", "ratio"}), *NON_NEGATIVE],
-        "student_warmup": [StrOptions({"auto"}), Interval(numbers.Integral, 0, None, closed="left")],
+        "student_warmup": [
+            StrOptions({"auto"}),
+            Interval(numbers.Integral, 0, None, closed="left"),
+        ],
         "similarity": [StrOptions({"saliency", "gram"})],
         "student_module": MODULE,
         "student_lr": [*POSITIVE, None],
@@ -137,7 +147,13 @@ default="auto"
 
     @fit_method
     def fit(
-        self, X: Any, y: Any, *, bias_labels: Any = None, validation_data: Any = None, X_student: Any = None
+        self,
+        X: Any,
+        y: Any,
+        *,
+        bias_labels: Any = None,
+        validation_data: Any = None,
+        X_student: Any = None,
     ) -> Any:
         """Fit the classifier.
 
@@ -145,15 +161,17 @@ default="auto"
         ----------
         {shared_arguments}
         X_student : array-like of n rows, default=None
-            The same samples as the student sees them, e.g. embeddings by another backbone. Rows of another
-            shape need ``similarity="gram"``.
+            The same samples as the student sees them, e.g. embeddings by another backbone. Rows of
+            another shape need ``similarity="gram"``.
 
         Returns
         -------
         self
         """
         others = {} if X_student is None else {"student": X_student}
-        return self._fit(X, y, bias_labels=bias_labels, validation_data=validation_data, others=others)
+        return self._fit(
+            X, y, bias_labels=bias_labels, validation_data=validation_data, others=others
+        )
 
     @property
     def student_module_(self) -> nn.Module:
@@ -165,12 +183,14 @@ default="auto"
         gram = self.similarity == "gram"
         if gram and self.batch_size == 1:
             raise ValueError(
-                "`batch_size` must be at least 2 with `similarity`='gram', which compares samples of one batch, got 1."
+                "`batch_size` must be at least 2 with `similarity`='gram', which compares samples "
+                "of one batch, got 1."
             )
         if self.where == ("input" if gram else "output"):
             raise ValueError(
                 f"`where`={self.where!r} does not go with `similarity`={self.similarity!r}: the "
-                f"{'input' if gram else 'logits'} cannot be unlearned. Use 'auto', 'features' or a layer's name."
+                f"{'input' if gram else 'logits'} cannot be unlearned. Use 'auto', 'features' or a "
+                "layer's name."
             )
 
     def _objective(self) -> ULE:
@@ -191,7 +211,9 @@ default="auto"
             scale=PIXEL_SCALE if isinstance(self.scale, str) else float(self.scale),
             scaling=scaling,
             where=where,
-            saliency=("label_log_prob" if inside else "logit") if self.saliency == "auto" else self.saliency,
+            saliency=("label_log_prob" if inside else "logit")
+            if self.saliency == "auto"
+            else self.saliency,
             magnitude=inside if self.magnitude == "auto" else bool(self.magnitude),
             normalize_by=self.normalize_by,
             norm=self.norm,
@@ -222,8 +244,8 @@ default="auto"
             return options
         if "optimizer__param_groups" in (self.net_params or {}):
             raise ValueError(
-                "`student_lr` must not be given beside optimizer__param_groups in `net_params`, which sets it, too. "
-                "Keep one of them."
+                "`student_lr` must not be given beside optimizer__param_groups in `net_params`, "
+                "which sets it, too. Keep one of them."
             )
         return {**options, "optimizer__param_groups": [("student.*", {"lr": self.student_lr})]}
 
@@ -232,30 +254,43 @@ default="auto"
         gram = objective.similarity == "gram"
         seen = {}
         for role in objective.roles:
-            net, x = Net(roles[role]), example(role)
+            net = Net(roles[role])
+            x = example(role)
             what = f"`where`={self.where!r}"
-            if objective.where == "features" and not isinstance(getattr(net.module, "body", None), nn.Module):
+            if objective.where == "features" and not isinstance(
+                getattr(net.module, "body", None), nn.Module
+            ):
                 raise TypeError(
                     f"`module` must have a body and a head where `where` is 'features', got a "
                     f"{type(net.module).__name__} that cannot be split. Wrap it: "
-                    f"sklearn_debias.core.SplitModule(body, head), or let `where` name a layer, or 'input'."
+                    "sklearn_debias.core.SplitModule(body, head), or let `where` name a layer, or "
+                    "'input'."
                 )
-            with blamed("where", "It must name a layer whose output is one tensor, 'features', 'input' or 'auto'."):
+            with blamed(
+                "where",
+                "It must name a layer whose output is one tensor, 'features', 'input' or 'auto'.",
+            ):
                 a = _activation(net, x, objective.where)
                 if not isinstance(a, Tensor):
                     raise TypeError(f"its output is a {type(a).__name__}")
             if gram and role == "model" and not a.requires_grad:
-                raise ValueError(f"{what} gives activations that cannot learn: all below is frozen. Use 'output'.")
+                raise ValueError(
+                    f"{what} gives activations that cannot learn: all below is frozen. Use "
+                    "'output'."
+                )
             seen[role] = tuple(a.shape[1:])
         if not gram and seen["student"] != seen["model"]:
             raise ValueError(
-                f"`similarity`='saliency' compares maps of one shape, but those of student and teacher are "
-                f"{seen['student']} and {seen['model']}. Use similarity='gram', or another `student_module`."
+                "`similarity`='saliency' compares maps of one shape, but those of student and "
+                f"teacher are {seen['student']} and {seen['model']}. Use similarity='gram', or "
+                "another `student_module`."
             )
 
     def _finish(self, states: dict, rows: Any) -> None:
         objective = self._objective()
-        self.where_, self.saliency_, self.magnitude_ = objective.where, objective.saliency, objective.magnitude
+        self.where_ = objective.where
+        self.saliency_ = objective.saliency
+        self.magnitude_ = objective.magnitude
         self.student_warmup_ = self._head_start(objective)
         first = states["train"].get("scale")
         chosen = float(first) if first is not None and first > 0 else float("nan")

@@ -64,8 +64,11 @@ class RowCache:
     """
 
     def __init__(self, root: Path, network: str, width: int, dtype: str, limit: int) -> None:
-        self.root, self.folder, self.limit = root, root / network, limit
-        self.width, self.dtype = width, np.dtype(dtype)
+        self.root = root
+        self.folder = root / network
+        self.limit = limit
+        self.width = width
+        self.dtype = np.dtype(dtype)
         self.n_damaged = 0
         self.failure: OSError | None = None
         self.pending: dict[bytes, np.ndarray] = {}
@@ -79,11 +82,13 @@ class RowCache:
 
     def get(self, digests: list[bytes]) -> tuple[np.ndarray, np.ndarray]:
         """Which of the rows are known, a boolean mask, and their embeddings."""
-        values, known = np.empty((len(digests), self.width), self.dtype), np.zeros(len(digests), dtype=bool)
+        values = np.empty((len(digests), self.width), self.dtype)
+        known = np.zeros(len(digests), dtype=bool)
         wanted: dict[int, list[tuple[int, int]]] = defaultdict(list)
         for i, digest in enumerate(digests):
             if digest in self.pending:
-                values[i], known[i] = self.pending[digest], True
+                values[i] = self.pending[digest]
+                known[i] = True
             elif digest in self.where:
                 number, j = self.where[digest]
                 wanted[number].append((i, j))
@@ -120,15 +125,17 @@ class RowCache:
         """What the user is told after ``n`` rows."""
         if self.n_damaged:
             yield (
-                f"{self.n_damaged} damaged files in the cache {str(self.folder)!r} were dropped; what they held is "
-                f"computed again."
+                f"{self.n_damaged} damaged files in the cache {str(self.folder)!r} were dropped; "
+                f"what they held is computed again."
             )
         if self.failure is not None:
-            yield f"Embeddings could not be stored in the cache {str(self.folder)!r}: {self.failure}."
+            yield (
+                f"Embeddings could not be stored in the cache {str(self.folder)!r}: {self.failure}."
+            )
         if self.written and n * self.width * self.dtype.itemsize > self.limit:
             yield (
-                f"The embeddings of {n} rows take more than `cache_size`={self.limit} bytes, so that some are "
-                f"computed in every call. Raise `cache_size`."
+                f"The embeddings of {n} rows take more than `cache_size`={self.limit} bytes, so "
+                f"that some are computed in every call. Raise `cache_size`."
             )
 
     def _paths(self) -> list[Path]:
@@ -145,7 +152,9 @@ class RowCache:
     def _show(self, path: Path) -> None:
         segment = self._open(path)
         if segment is not None:
-            self.where |= {digest: (len(self.segments), j) for j, digest in enumerate(segment.digests())}
+            self.where |= {
+                digest: (len(self.segments), j) for j, digest in enumerate(segment.digests())
+            }
             self.segments.append(segment)
 
     def _salvage(self, segment: Segment) -> None:
@@ -160,7 +169,9 @@ class RowCache:
     def _flush(self) -> None:
         if self.pending and self.failure is None:
             try:
-                path = write_segment(self.folder, list(self.pending), np.stack(list(self.pending.values())))
+                path = write_segment(
+                    self.folder, list(self.pending), np.stack(list(self.pending.values()))
+                )
             except OSError as error:
                 self.failure = error
             else:

@@ -9,7 +9,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin, _fit_context
+from sklearn.base import (
+    BaseEstimator,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    _fit_context,
+)
 from sklearn.utils import Tags
 from sklearn.utils._param_validation import HasMethods, Interval, Options, StrOptions
 from sklearn.utils.validation import check_is_fitted
@@ -36,36 +41,42 @@ SIZE = [Interval(Integral, 1, None, closed="left"), str]
 class Embedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     """Embed images or rows of features by a network that is not trained.
 
-    The embedding of a row is what the network's last linear layer takes in, or the output of any layer. It does not
-    depend on the other rows, and it is computed once: a cache on disk keeps it by the content of the row and of the
-    network, for other folds, candidates of a search, processes and sessions.
+    The embedding of a row is what the network's last linear layer takes in, or the output of any
+    layer. It does not depend on the other rows, and it is computed once: a cache on disk keeps it
+    by the content of the row and of the network, for other folds, candidates of a search, processes
+    and sessions.
 
     Parameters
     ----------
     module : str, callable, nn.Module or None, default=None
-        The network. A name: "linear", "mlp", "simple_cnn", "cifar_resnet18" or any classifier of torchvision. A
-        class or factory: called with ``n_features``, ``in_channels`` and ``n_classes`` where its signature has
-        them. An instance: copied, never changed. None: for 2-D X the features as they are; for images
-        "simple_cnn" up to 16 pixels, "cifar_resnet18" up to 64, "resnet18" above.
+        The network. A name: "linear", "mlp", "simple_cnn", "cifar_resnet18" or any classifier of
+        torchvision. A class or factory: called with ``n_features``, ``in_channels`` and
+        ``n_classes`` where its signature has them. An instance: copied, never changed. None: for
+        2-D X the features as they are; for images "simple_cnn" up to 16 pixels, "cifar_resnet18" up
+        to 64, "resnet18" above.
     weights : str, path-like or None, default=None
-        None keeps those of an instance, and draws those of a name, class or factory from ``random_state``: the
-        features of an untrained network. "DEFAULT" or another name of torchvision's weights for ``module``,
-        downloaded once. Or a file with a state_dict; the head may be that of another task.
+        None keeps those of an instance, and draws those of a name, class or factory from
+        ``random_state``: the features of an untrained network. "DEFAULT" or another name of
+        torchvision's weights for ``module``, downloaded once. Or a file with a state_dict; the head
+        may be that of another task.
     layer : str or None, default=None
-        Name of the layer whose output is taken (where it runs more than once, its last), "" for the output of the
-        network. None takes what the body of a module with ``.body`` and ``.head`` gives, what the last linear
-        layer takes in where the network ends in one, and else the output of the network.
+        Name of the layer whose output is taken (where it runs more than once, its last), "" for the
+        output of the network. None takes what the body of a module with ``.body`` and ``.head``
+        gives, what the last linear layer takes in where the network ends in one, and else the
+        output of the network.
     pool : {"avg", "flatten"}, default="avg"
-        How activations become vectors: (b, c, h, w) by their average over all places, (b, tokens, d) by their
-        average over the tokens; or flattened.
+        How activations become vectors: (b, c, h, w) by their average over all places, (b, tokens,
+        d) by their average over the tokens; or flattened.
     normalize : "auto", "imagenet", (mean, std) or None, default="auto"
-        Standardise the channels inside of the network. "auto" does so for torchvision's weights, with their own
-        mean and std, and for none else. Images are expected in [0, 1]; uint8 is scaled to it.
+        Standardise the channels inside of the network. "auto" does so for torchvision's weights,
+        with their own mean and std, and for none else. Images are expected in [0, 1]; uint8 is
+        scaled to it.
     image_size : int or (height, width), default=None
-        Resize images to this. None leaves them as they are: weights trained at 224 pixels see small images as
-        they come.
+        Resize images to this. None leaves them as they are: weights trained at 224 pixels see small
+        images as they come.
     batch_size : int or None, default=None
-        Rows that go through the network together; None takes 32, or 8 where they are large, on CUDA 256.
+        Rows that go through the network together; None takes 32, or 8 where they are large, on CUDA
+        256.
     device : str or torch.device, default="auto"
         "auto" takes CUDA where there is one.
     dtype : {"float32", "float64"}, default="float32"
@@ -76,13 +87,13 @@ class Embedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
     cache_size : int or str, default="2GB"
         Bytes that the cache may take. What was not used for longest goes first.
     max_memory : int or str, default="1GB"
-        Embeddings that take more bytes are returned as a memory map of a temporary file, which is removed with
-        the array.
+        Embeddings that take more bytes are returned as a memory map of a temporary file, which is
+        removed with the array.
     verbose : int, default=0
         1 prints the progress every second, and a summary.
     random_state : int, RandomState instance or None, default=0
-        Seed of random weights. With None each fit has other ones, so that the cache never knows a row. The global
-        generators are never touched.
+        Seed of random weights. With None each fit has other ones, so that the cache never knows a
+        row. The global generators are never touched.
 
     Attributes
     ----------
@@ -97,9 +108,10 @@ class Embedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
 
     Notes
     -----
-    The network counts by its architecture, tensors, plain attributes and the code of your classes and functions;
-    also the versions of torch and of installed packages, and ``layer``, ``pool``, ``normalize``, ``image_size``,
-    ``batch_size``, ``dtype`` and the kind of device. Image files count by their bytes.
+    The network counts by its architecture, tensors, plain attributes and the code of your classes
+    and functions; also the versions of torch and of installed packages, and ``layer``, ``pool``,
+    ``normalize``, ``image_size``, ``batch_size``, ``dtype`` and the kind of device. Image files
+    count by their bytes.
 
     Examples
     --------
@@ -151,8 +163,8 @@ class Embedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         Parameters
         ----------
         X : array-like of shape (n, features) or (n, channels, height, width), or n image paths
-            Features, or images: floats in [0, 1] by custom, or uint8. Frames, tensors, memory maps and torch
-            Datasets are accepted too.
+            Features, or images: floats in [0, 1] by custom, or uint8. Frames, tensors, memory maps
+            and torch Datasets are accepted too.
         y : ignored
 
         Returns
@@ -174,16 +186,27 @@ class Embedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         self._fitted = params = self.get_params(deep=False)
         device = pick_device(self.device)
         inputs = open_inputs(self, X, reset=True)
-        self.input_shape_, self._input_high = inputs.shape, inputs.high
+        self.input_shape_ = inputs.shape
+        self._input_high = inputs.high
         rows = inputs.source.take(np.array([0, min(1, len(inputs.source) - 1)]))
         noise = Streams(self.random_state).noise("initialisation", "model")
-        self.module_ = build_features(params, inputs.shape, make_prepare(self, torch.device("cpu"))(rows), noise)
+        self.module_ = build_features(
+            params, inputs.shape, make_prepare(self, torch.device("cpu"))(rows), noise
+        )
         before = outer_values(self.module_)
         with torch.inference_mode():
-            self._n_features_out = run(self._network(device), make_prepare(self, device)(rows)).shape[1]
+            self._n_features_out = run(
+                self._network(device), make_prepare(self, device)(rows)
+            ).shape[1]
         self._name = None
         if cache_folder(self.cache_dir, strict=True) is not None:
-            self._name = name_of(self.module_, params["dtype"], params["image_size"], self.input_shape_, before=before)
+            self._name = name_of(
+                self.module_,
+                params["dtype"],
+                params["image_size"],
+                self.input_shape_,
+                before=before,
+            )
 
     def transform(self, X: Any) -> np.ndarray:
         """Embed the rows of X.
@@ -200,12 +223,14 @@ class Embedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         """
         check_is_fitted(self)
         source = open_inputs(self, X, reset=False).source
-        params, device = self._fitted, pick_device(self._fitted["device"])
+        params = self._fitted
+        device = pick_device(self._fitted["device"])
         rows = params["batch_size"] or batch_rows(device, self.input_shape_)
         name = self._name and fingerprint(self._name, device.type, rows)
         small = len(self.input_shape_) == 1
         memory, disk = (n_bytes(params[size], size) for size in ("max_memory", "cache_size"))
-        shape, dtype = (len(source), self._n_features_out), params["dtype"]
+        shape = (len(source), self._n_features_out)
+        dtype = params["dtype"]
         cached = open_cache(params["cache_dir"], name, shape, dtype, disk)
         bar = tqdm(total=len(source), desc="Embedder", unit="row", disable=not params["verbose"])
         with self._terms(small=small, batch_size=rows), cached as cache, bar:
@@ -218,18 +243,23 @@ class Embedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
                 cache,
                 shape=self.input_shape_ if params["image_size"] is None else None,
                 row_bytes=4 * math.prod(self.input_shape_),
-                report=lambda done, computed: bar.set_postfix_str(f"{computed} new") or bar.update(done - bar.n),
+                report=lambda done, computed: (
+                    bar.set_postfix_str(f"{computed} new") or bar.update(done - bar.n)
+                ),
             ).fill(out)
         if is_constant(out) and differ(source):
             warn(
-                f"The embeddings of all {len(out)} rows of X are equal: they tell nothing apart. Check `module`, "
-                f"`weights` and `layer`, and the range of X."
+                f"The embeddings of all {len(out)} rows of X are equal: they tell nothing apart. "
+                f"Check `module`, `weights` and `layer`, and the range of X."
             )
         return out
 
     @contextmanager
     def _terms(self, *, small: bool, batch_size: int | None = None) -> Iterator[None]:
-        with on_own_terms(small=small), readable_errors(self, batch_size=batch_size, advice="Lower `batch_size`"):
+        with (
+            on_own_terms(small=small),
+            readable_errors(self, batch_size=batch_size, advice="Lower `batch_size`"),
+        ):
             yield
 
     def _network(self, device: torch.device) -> nn.Module:

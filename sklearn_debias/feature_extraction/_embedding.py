@@ -27,7 +27,9 @@ class Waiting:
 
     def __add__(self, other: "Waiting") -> "Waiting":
         return Waiting(
-            np.concatenate([self.at, other.at]), torch.cat([self.raw, other.raw]), self.digests + other.digests
+            np.concatenate([self.at, other.at]),
+            torch.cat([self.raw, other.raw]),
+            self.digests + other.digests,
         )
 
     def split(self, n: int) -> tuple["Waiting", "Waiting"]:
@@ -99,7 +101,9 @@ class Embedding:
         if known.all():
             return None
         new = np.flatnonzero(~known)
-        return Waiting(at[new], self._take(at[new]) if raw is None else raw[new], [digests[i] for i in new])
+        return Waiting(
+            at[new], self._take(at[new]) if raw is None else raw[new], [digests[i] for i in new]
+        )
 
     def _take(self, at: np.ndarray) -> Tensor:
         raw = self.source.take(at)
@@ -123,7 +127,11 @@ class Embedding:
             except OSError:
                 self.source.take(np.array([i]))  # which says what is wrong with the file
                 raise
-            digests.append(hashlib.blake2b(content, digest_size=16, person=f"pil{version}".encode()[:16]).digest())
+            digests.append(
+                hashlib.blake2b(
+                    content, digest_size=16, person=f"pil{version}".encode()[:16]
+                ).digest()
+            )
         return digests
 
     def _compute(self, waiting: Waiting, out: np.ndarray) -> None:
@@ -132,13 +140,19 @@ class Embedding:
             return
         start = 0
         source = ArraySource(waiting.raw.numpy())
-        for values in padded(lambda x, i: self._forward(x, waiting.at[i]), source, self.prepare, self.batch_size):
+        for values in padded(
+            lambda x, i: self._forward(x, waiting.at[i]), source, self.prepare, self.batch_size
+        ):
             part = slice(start, start + len(values))
             array = values.numpy()
             out[waiting.at[part]] = array
             if self.cache is not None:
                 self.cache.put(waiting.digests[part], array)
-            start, self.done, self.computed = part.stop, self.done + len(values), self.computed + len(values)
+            start, self.done, self.computed = (
+                part.stop,
+                self.done + len(values),
+                self.computed + len(values),
+            )
             self.report(self.done, self.computed)
 
     @torch.inference_mode()
@@ -148,8 +162,8 @@ class Embedding:
         if not finite.all():
             first = numbers[int((~finite).nonzero()[0])]
             raise ValueError(
-                f"`module` gives embeddings that are not finite, `X[{first}]` being the first. Check its weights and "
-                f"the range of X, or use dtype='float64'."
+                f"`module` gives embeddings that are not finite, `X[{first}]` being the first. "
+                f"Check its weights and the range of X, or use dtype='float64'."
             )
         return values
 

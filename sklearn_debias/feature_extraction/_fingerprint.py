@@ -19,16 +19,22 @@ FORMAT = 2  # of the cache, and of what decides an embedding
 PLAIN = (type(None), bool, int, float, complex, str, bytes, torch.dtype, torch.device)
 LEAVES = (*PLAIN, Tensor, np.ndarray, np.generic)
 READS = ("LOAD_GLOBAL", "LOAD_NAME")
-SKIPPED = {"training", "_parameters", "_buffers", "_modules"}  # walked by name, or equal in all embedders
+SKIPPED = {
+    "training",
+    "_parameters",
+    "_buffers",
+    "_modules",
+}  # walked by name, or equal in all embedders
 
 
 def fingerprint(*values: Any, ignored: Collection[str] = ()) -> str:
     """Name of ``values`` by content, 32 hexadecimal digits.
 
-    A network counts with its architecture, tensors, plain attributes, and the code of classes and functions that
-    are not from an installed package; installed packages count by name and version. Code counts with all that it
-    refers to outside of itself by a name that is written in it, except plain values in ``ignored``.
-    A value that has no content to name it by, such as an open file, is an error.
+    A network counts with its architecture, tensors, plain attributes, and the code of classes and
+    functions that are not from an installed package; installed packages count by name and version.
+    Code counts with all that it refers to outside of itself by a name that is written in it, except
+    plain values in ``ignored``. A value that has no content to name it by, such as an open file, is
+    an error.
     """
     walk = _Walk(ignored)
     walk.all(values)
@@ -57,8 +63,8 @@ def name_of(network: nn.Module, *settings: Any, before: dict[str, str]) -> str |
         return fingerprint(FORMAT, torch.__version__, network, *settings, ignored=ignored)
     except Exception as error:
         warn(
-            f"Embeddings are not cached: `module` holds what cannot be told apart by content ({error}). Remove such "
-            f"attributes from it, or set cache_dir=None."
+            "Embeddings are not cached: `module` holds what cannot be told apart by content "
+            f"({error}). Remove such attributes from it, or set cache_dir=None."
         )
         return None
 
@@ -68,7 +74,8 @@ class _Walk:
 
     def __init__(self, ignored: Collection[str] = (), *, tensors: bool = True) -> None:
         self.digest = hashlib.blake2b(digest_size=16)
-        self.ignored, self.tensors = ignored, tensors
+        self.ignored = ignored
+        self.tensors = tensors
         self.outer: dict[str, str] = {}
         self.seen: dict[int, int] = {}
         self.alive: list[Any] = []
@@ -146,7 +153,11 @@ class _Walk:
                 self.version(getattr(value, "__module__", type(value).__module__), value)
 
     def array(self, value: Tensor | np.ndarray) -> None:
-        array = value.detach().cpu().contiguous() if isinstance(value, Tensor) else np.ascontiguousarray(value)
+        array = (
+            value.detach().cpu().contiguous()
+            if isinstance(value, Tensor)
+            else np.ascontiguousarray(value)
+        )
         self.note(str(array.dtype), tuple(array.shape))
         if not self.tensors:
             return
@@ -160,7 +171,9 @@ class _Walk:
         self.add(type(value))
         for name, part in vars(value).items():
             if name not in SKIPPED:
-                hooks = isinstance(part, dict) and "hooks" in name  # by numbers that count up in a process
+                hooks = (
+                    isinstance(part, dict) and "hooks" in name
+                )  # by numbers that count up in a process
                 self.all((name, list(part.values()) if hooks else part))
         for group in (value._parameters, value._buffers, value._modules):
             self.all(item for pair in group.items() for item in pair)
@@ -201,7 +214,9 @@ class _Walk:
     def code(self, code: types.CodeType, function: Any, names: Collection[str]) -> None:
         self.note(code.co_code, code.co_names, code.co_varnames, code.co_freevars)
         for i, constant in enumerate(code.co_consts):
-            if not isinstance(constant, types.CodeType) and (i or constant != function.__doc__):  # it does nothing
+            if not isinstance(constant, types.CodeType) and (
+                i or constant != function.__doc__
+            ):  # it does nothing
                 self.add(constant)
         scope = function.__globals__
         for operation in dis.get_instructions(code):
@@ -214,7 +229,9 @@ class _Walk:
 
     def outside(self, owner: Any, name: str, value: Any, names: Collection[str] = ()) -> None:
         """Note a value that code refers to; of a module of the user's those parts that are in ``names``."""
-        key = f"{getattr(owner, '__module__', '')}.{getattr(owner, '__qualname__', owner.__name__)}.{name}"
+        module = getattr(owner, "__module__", "")
+        qualified = getattr(owner, "__qualname__", owner.__name__)
+        key = f"{module}.{qualified}.{name}"
         if isinstance(value, types.ModuleType) and installed(value.__name__) is None:
             if (visit := (value.__name__, frozenset(names))) not in self.entered:
                 self.entered.add(visit)

@@ -28,25 +28,36 @@ class Features(nn.Module):
     pool : {"avg", "flatten"}
     """
 
-    def __init__(self, front: nn.Module, network: nn.Module, layer: str, side: str, pool: str) -> None:
+    def __init__(
+        self, front: nn.Module, network: nn.Module, layer: str, side: str, pool: str
+    ) -> None:
         super().__init__()
-        self.front, self.network = front, network
-        self.layer, self.side, self.pool = layer, side, pool
+        self.front = front
+        self.network = network
+        self.layer = layer
+        self.side = side
+        self.pool = pool
 
     def forward(self, x: Tensor) -> Tensor:
         """Embeddings of ``x``, shape (b, d)."""
         taken: list[Tensor] = []
 
         def keep(module: nn.Module, args: tuple, kwargs: dict, output: Any) -> None:
-            taken[:] = [self._flat((*args, *kwargs.values())[0] if self.side == "input" else output, len(x))]
+            taken[:] = [
+                self._flat((*args, *kwargs.values())[0] if self.side == "input" else output, len(x))
+            ]
 
-        handle = self.network.get_submodule(self.layer).register_forward_hook(keep, with_kwargs=True)
+        handle = self.network.get_submodule(self.layer).register_forward_hook(
+            keep, with_kwargs=True
+        )
         try:
             self.network(self.front(x))
         finally:
             handle.remove()
         if not taken:
-            raise ValueError(f"`layer`={self.layer!r} does not run when `module` is called. Choose another one.")
+            raise ValueError(
+                f"`layer`={self.layer!r} does not run when `module` is called. Choose another one."
+            )
         return taken[0]
 
     def _flat(self, z: Any, n: int) -> Tensor:
@@ -54,17 +65,20 @@ class Features(nn.Module):
         if not isinstance(z, Tensor) or z.ndim < 2 or len(z) != n or not z.is_floating_point():
             where = f"`layer`={self.layer!r} of `module`" if self.layer else "`module`"
             raise ValueError(
-                f"{where} must give a floating tensor with one row for each of {n} inputs, got {found}. Choose "
-                f"another `layer`."
+                f"{where} must give a floating tensor with one row for each of {n} inputs, got "
+                f"{found}. Choose another `layer`."
             )
         if self.pool == "avg" and z.ndim > 2:
             z = z.mean(1) if z.ndim == 3 else z.flatten(2).mean(2)
         return z.flatten(1).clone()  # a later layer may write in place
 
 
-def build_features(params: dict[str, Any], shape: tuple[int, ...], x: Tensor, noise: Noise) -> Features:
+def build_features(
+    params: dict[str, Any], shape: tuple[int, ...], x: Tensor, noise: Noise
+) -> Features:
     """Network for rows of ``shape``, with its weights; ``x`` (b, ...) are rows to try it on, on the CPU."""
-    module, (weights, file) = params["module"], _which_weights(params["weights"], params["module"])
+    module = params["module"]
+    (weights, file) = _which_weights(params["weights"], params["module"])
     blame = ("module", "It must allow copy.deepcopy.")
     if weights is not None:
         blame = ("weights", "Pass a file instead: the state_dict of torchvision's download.")
@@ -72,15 +86,26 @@ def build_features(params: dict[str, Any], shape: tuple[int, ...], x: Tensor, no
         ours = () if isinstance(module, nn.Module) else (ValueError, TypeError)
         with blamed(*blame, passing=ours):
             network = bare_module(module, shape, weights=weights)
-        named = isinstance(module, str | None) and type(network).__module__.startswith("torchvision.")
+        named = isinstance(module, str | None) and type(network).__module__.startswith(
+            "torchvision."
+        )
         front = _front(params["normalize"], shape, weights, rgb=named and shape[0] != 3)
-        front, network = front.to(x.dtype).eval(), network.to("cpu", x.dtype).eval()
+        front = front.to(x.dtype).eval()
+        network = network.to("cpu", x.dtype).eval()
         layer, side = _locate(front, network, params["layer"], x, noise)
-    unused = layer if side == "input" else "head" if params["layer"] is None and layer == "body" else None
+    unused = (
+        layer
+        if side == "input"
+        else "head"
+        if params["layer"] is None and layer == "body"
+        else None
+    )
     if file is not None:
         load_weights(network, file, optional=unused)
     if unused is not None and not isinstance(module, nn.Module):
-        for parameter in network.get_submodule(unused).parameters():  # random, and nothing may depend on it
+        for parameter in network.get_submodule(
+            unused
+        ).parameters():  # random, and nothing may depend on it
             parameter.detach().zero_()
     return Features(front, network, layer, side, params["pool"]).requires_grad_(False)
 
@@ -98,8 +123,8 @@ def run(features: nn.Module, x: Tensor) -> Tensor:
         if isinstance(error, RuntimeError) and "memory" in str(error):
             raise
         raise ValueError(
-            f"`module` cannot process a batch of shape {shape}: {error}. Check its input layer against X; some "
-            f"networks need images of one size, set by `image_size`."
+            f"`module` cannot process a batch of shape {shape}: {error}. Check its input layer "
+            f"against X; some networks need images of one size, set by `image_size`."
         ) from error
 
 
@@ -119,9 +144,11 @@ def _which_weights(weights: Any, module: Any) -> tuple[Any, str | os.PathLike | 
             if weights in known.__members__:
                 return known[str(weights)], None
             names = list(known.__members__)
+    known_names = (
+        f", or one of {names}" if names else " (names need a `module` of torchvision by name)"
+    )
     raise ValueError(
-        f"`weights` must be None, an existing file with a state_dict"
-        f"{f', or one of {names}' if names else ' (names need a `module` of torchvision by name)'}, got {weights!r}."
+        f"`weights` must be None, an existing file with a state_dict{known_names}, got {weights!r}."
     )
 
 
@@ -138,13 +165,21 @@ def _front(normalize: Any, shape: tuple[int, ...], weights: Any, *, rgb: bool) -
     return nn.Sequential(*layers)
 
 
-def _locate(front: nn.Module, network: nn.Module, layer: str | None, x: Tensor, noise: Noise) -> tuple[str, str]:
+def _locate(
+    front: nn.Module, network: nn.Module, layer: str | None, x: Tensor, noise: Noise
+) -> tuple[str, str]:
     """Name of the layer that gives the embeddings, and which end of it."""
     names = [name for name, _ in network.named_modules()]
     if layer is not None and layer not in names:
         shown = names if len(names) <= LISTED else [name for name in names if name.count(".") < 2]
-        deeper = f" and {len(names) - len(shown)} layers inside of these" if len(shown) < len(names) else ""
-        raise ValueError(f"`layer` must be one of {shown}{deeper} ('' is the output of `module`), got {layer!r}.")
+        deeper = (
+            f" and {len(names) - len(shown)} layers inside of these"
+            if len(shown) < len(names)
+            else ""
+        )
+        raise ValueError(
+            f"`layer` must be one of {shown}{deeper} ('' is the output of `module`), got {layer!r}."
+        )
     last: list[tuple[str, Any]] = []
     handles = [
         module.register_forward_hook(lambda _, args, output, name=name: last.append((name, output)))
@@ -155,10 +190,13 @@ def _locate(front: nn.Module, network: nn.Module, layer: str | None, x: Tensor, 
     output = run(nn.Sequential(front, network), x)
     for handle in handles:
         handle.remove()
-    if not all(torch.equal(a, g.get_state()) for a, g in zip(before, noise.generators(), strict=True)):
+    if not all(
+        torch.equal(a, g.get_state()) for a, g in zip(before, noise.generators(), strict=True)
+    ):
         raise ValueError(
-            "`module` draws random numbers in eval mode, so that a row would have another embedding in each call. "
-            "Remove what draws, such as F.dropout without training=self.training."
+            "`module` draws random numbers in eval mode, so that a row would have another "
+            "embedding in each call. Remove what draws, such as F.dropout without "
+            "training=self.training."
         )
     if layer is not None:
         return layer, "output"

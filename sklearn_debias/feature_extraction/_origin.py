@@ -16,7 +16,9 @@ def codes(code: types.CodeType) -> Iterator[types.CodeType]:
 
 def imported(name: str, package: str) -> list[types.ModuleType]:
     """Modules that ``import name`` within ``package`` may mean, relative ones included."""
-    roots = [package.rsplit(".", i)[0] + "." for i in range(package.count(".") + 1)] if package else []
+    roots = (
+        [package.rsplit(".", i)[0] + "." for i in range(package.count(".") + 1)] if package else []
+    )
     found = (sys.modules.get((root + name).rstrip(".")) for root in ["", *roots])
     return [module for module in found if module is not None]
 

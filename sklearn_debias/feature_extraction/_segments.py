@@ -1,7 +1,8 @@
 """Files of the cache: a matrix of embeddings, and per row the digest of its content and a checksum.
 
-Segments are never changed, only added (the keys last, by a rename) and removed (the keys first), so that there is
-nothing to lock: a process that dies leaves no half segment, and two that compute the same rows store them twice.
+Segments are never changed, only added (the keys last, by a rename) and removed (the keys first), so
+that there is nothing to lock: a process that dies leaves no half segment, and two that compute the
+same rows store them twice.
 """
 
 import contextlib
@@ -49,7 +50,9 @@ class Segment:
 def open_segment(path: Path, width: int, dtype: np.dtype) -> Segment | None:
     """Segment with the keys ``path``, or None where it is gone; ValueError where it is damaged."""
     try:
-        segment = Segment(path, np.array(np.load(path, mmap_mode="r")), np.load(_rows(path), mmap_mode="r"))
+        segment = Segment(
+            path, np.array(np.load(path, mmap_mode="r")), np.load(_rows(path), mmap_mode="r")
+        )
     except FileNotFoundError:
         if path.exists() and not _rows(path).exists():
             raise ValueError(f"{path} has no rows") from None
@@ -58,7 +61,11 @@ def open_segment(path: Path, width: int, dtype: np.dtype) -> Segment | None:
         return None
     except Exception as error:  # a damaged header may look like anything
         raise ValueError(str(error)) from error
-    if segment.keys.dtype != KEYS or segment.rows.dtype != dtype or segment.rows.shape != (len(segment.keys), width):
+    if (
+        segment.keys.dtype != KEYS
+        or segment.rows.dtype != dtype
+        or segment.rows.shape != (len(segment.keys), width)
+    ):
         raise ValueError(f"{path} holds another type or shape")
     return segment
 
@@ -94,7 +101,8 @@ def trim(root: Path, limit: int) -> None:
 
     Files of others are neither counted nor touched.
     """
-    segments, total = [], 0
+    segments = []
+    total = 0
     for folder in root.iterdir():
         for file in folder.iterdir() if FOLDER.fullmatch(folder.name) and folder.is_dir() else ():
             if not OURS.fullmatch(file.name):
@@ -103,7 +111,9 @@ def trim(root: Path, limit: int) -> None:
                 stat = file.stat()
                 total += stat.st_size
                 if file.name.endswith(".keys.npy"):
-                    segments.append((stat.st_mtime, file, stat.st_size + _rows(file).stat().st_size))
+                    segments.append(
+                        (stat.st_mtime, file, stat.st_size + _rows(file).stat().st_size)
+                    )
                 elif time.time() - stat.st_mtime > ABANDONED and not _belongs(file):
                     _unlink(file)
                     total -= stat.st_size
@@ -132,7 +142,9 @@ def are_sound(keys: np.ndarray, rows: np.ndarray) -> np.ndarray:
 def _checks(keys: np.ndarray, rows: np.ndarray) -> np.ndarray:
     pairs = zip(_digests(keys), rows, strict=True)
     return np.fromiter(
-        (zlib.crc32(np.ascontiguousarray(row).data, zlib.crc32(d)) for d, row in pairs), "<u4", len(keys)
+        (zlib.crc32(np.ascontiguousarray(row).data, zlib.crc32(d)) for d, row in pairs),
+        "<u4",
+        len(keys),
     )
 
 
@@ -146,7 +158,10 @@ def _rows(keys: Path) -> Path:
 
 
 def _belongs(file: Path) -> bool:
-    return file.name.endswith(".rows.npy") and file.with_name(file.name.replace(".rows.", ".keys.")).exists()
+    return (
+        file.name.endswith(".rows.npy")
+        and file.with_name(file.name.replace(".rows.", ".keys.")).exists()
+    )
 
 
 def _unlink(path: Path) -> None:

@@ -41,8 +41,8 @@ def cache_folder(cache_dir: Any, *, strict: bool) -> Path | None:
     ----------
     cache_dir : "auto", None or path-like
     strict : bool
-        Whether a folder that the user named and that cannot be written to is an error. One that was not named is a
-        warning.
+        Whether a folder that the user named and that cannot be written to is an error. One that was
+        not named is a warning.
     """
     if cache_dir is None:
         return None
@@ -53,8 +53,13 @@ def cache_folder(cache_dir: Any, *, strict: bool) -> Path | None:
     except OSError as error:
         advice = "Choose another folder, or cache_dir=None for no cache."
         if named and strict:
-            raise ValueError(f"`cache_dir`={str(cache_dir)!r} cannot be written to: {error}. {advice}") from error
-        warn(f"Embeddings are not cached: `cache_dir`={str(folder)!r} cannot be written to: {error}. {advice}")
+            raise ValueError(
+                f"`cache_dir`={str(cache_dir)!r} cannot be written to: {error}. {advice}"
+            ) from error
+        warn(
+            f"Embeddings are not cached: `cache_dir`={str(folder)!r} cannot be written to: "
+            f"{error}. {advice}"
+        )
         return None
     return folder
 

@@ -13,7 +13,9 @@ def pyplot() -> Any:
     try:
         import matplotlib.pyplot as plt
     except ImportError as error:
-        raise ImportError("Drawing needs matplotlib. Install it: pip install 'sklearn-debias[plot]'.") from error
+        raise ImportError(
+            "Drawing needs matplotlib. Install it: pip install 'sklearn-debias[plot]'."
+        ) from error
     return plt
 
 
@@ -25,9 +27,12 @@ def as_pictures(images: Any) -> np.ndarray:
     images = np.asarray(images)
     if images.ndim != 4 or images.shape[1] not in (1, 3, 4) or 0 in images.shape:
         raise ValueError(
-            f"The images to draw must have shape (n, 1, 3 or 4 channels, height, width), got {images.shape}."
+            "The images to draw must have shape (n, 1, 3 or 4 channels, height, width), got "
+            f"{images.shape}."
         )
-    pictures = images[:, :3].transpose(0, 2, 3, 1).astype(float) / (255 if images.dtype == np.uint8 else 1)
+    pictures = images[:, :3].transpose(0, 2, 3, 1).astype(float) / (
+        255 if images.dtype == np.uint8 else 1
+    )
     low, high = pictures.min(), pictures.max()
     if low < 0 or high > 1:
         pictures = (pictures - low) / (high - low if high > low else 1)
@@ -44,19 +49,23 @@ def grid_of_axes(ax: Any, n_rows: int, n_columns: int, panel: tuple[float, float
     plt = pyplot()
     if ax is None:
         size = (n_columns * panel[0] + 0.3, n_rows * (panel[1] + 0.25) + 0.2)
-        axes = plt.figure(figsize=size, layout="constrained").subplots(n_rows, n_columns, squeeze=False)
+        axes = plt.figure(figsize=size, layout="constrained").subplots(
+            n_rows, n_columns, squeeze=False
+        )
     elif isinstance(ax, plt.Axes):
         ax.set_axis_off()
         cells = _cells(ax, n_rows, n_columns)
-        axes = np.array([[ax.figure.add_subplot(cells[i, j]) for j in range(n_columns)] for i in range(n_rows)])
+        axes = np.array(
+            [[ax.figure.add_subplot(cells[i, j]) for j in range(n_columns)] for i in range(n_rows)]
+        )
     else:
         axes = np.asarray(ax, dtype=object)
         if axes.shape != (n_rows, n_columns) and axes.size == n_rows * n_columns and axes.ndim == 1:
             axes = axes.reshape(n_rows, n_columns)  # as plt.subplots squeezes a single row
         if axes.shape != (n_rows, n_columns):
             raise ValueError(
-                f"`ax` must be one Axes, or an array of them of shape {(n_rows, n_columns)}: a row per image, the "
-                f"image and a column per model. Got shape {axes.shape}."
+                f"`ax` must be one Axes, or an array of them of shape {(n_rows, n_columns)}: a row "
+                f"per image, the image and a column per model. Got shape {axes.shape}."
             )
     for axis in axes.flat:
         axis.set(xticks=[], yticks=[])
@@ -85,4 +94,6 @@ def outline(axis: Any, mask: np.ndarray, extent: tuple[float, float, float, floa
     edges = np.concatenate([above[:, None] + [[0, 0], [0, 1]], beside[:, None] + [[0, 0], [1, 0]]])
     scale = np.array([(right - left) / mask.shape[1], (bottom - top) / mask.shape[0]])
     lines = edges[..., ::-1] * scale + [left, top]
-    axis.add_collection(LineCollection(list(lines), colors=OUTLINE, linewidths=1.2, capstyle="round", clip_on=False))
+    axis.add_collection(
+        LineCollection(list(lines), colors=OUTLINE, linewidths=1.2, capstyle="round", clip_on=False)
+    )

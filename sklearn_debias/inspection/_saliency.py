@@ -15,8 +15,8 @@ INCHES = 1.5  # of a panel
 class SaliencyDisplay:
     """Images beside the attention maps of one or several models.
 
-    A row per image: the image, then its map laid over it for each model; the outline of the mask in all of them. It is
-    recommended to use `from_estimator`.
+    A row per image: the image, then its map laid over it for each model; the outline of the mask in
+    all of them. It is recommended to use `from_estimator`.
 
     Parameters
     ----------
@@ -32,7 +32,8 @@ class SaliencyDisplay:
     Attributes
     ----------
     shares_ : dict of str to ndarray of shape (n,)
-        Share of saliency inside the mask, as `sklearn_debias.attribution.saliency_share` has it; empty without a mask.
+        Share of saliency inside the mask, as `sklearn_debias.attribution.saliency_share` has it;
+        empty without a mask.
     axes_ : ndarray of Axes of shape (n, 1 + models)
         Set by `plot`.
     figure_ : Figure
@@ -52,11 +53,20 @@ class SaliencyDisplay:
     ((1, 3), array([0.]))
     """
 
-    def __init__(self, images: Any, maps: Mapping[str, Any], *, mask: Any = None, labels: Any = None) -> None:
-        self.images, self.maps, self.mask, self.labels = images, maps, mask, labels
-        self.shares_ = {} if mask is None else {name: saliency_share(m, mask) for name, m in maps.items()}
+    def __init__(
+        self, images: Any, maps: Mapping[str, Any], *, mask: Any = None, labels: Any = None
+    ) -> None:
+        self.images = images
+        self.maps = maps
+        self.mask = mask
+        self.labels = labels
+        self.shares_ = (
+            {} if mask is None else {name: saliency_share(m, mask) for name, m in maps.items()}
+        )
 
-    def plot(self, ax: Any = None, *, cmap: Any = "inferno", alpha: float = 0.6) -> "SaliencyDisplay":
+    def plot(
+        self, ax: Any = None, *, cmap: Any = "inferno", alpha: float = 0.6
+    ) -> "SaliencyDisplay":
         """Draw.
 
         Parameters
@@ -82,7 +92,9 @@ class SaliencyDisplay:
         pictures = as_pictures(self.images)
         self._check(len(pictures), pictures.shape[1:3])
         height, width = pictures.shape[1:3]
-        self.axes_ = grid_of_axes(ax, len(pictures), 1 + len(self.maps), (INCHES * width / height, INCHES))
+        self.axes_ = grid_of_axes(
+            ax, len(pictures), 1 + len(self.maps), (INCHES * width / height, INCHES)
+        )
         self.figure_ = self.axes_[0, 0].figure
         extent = (-0.5, width - 0.5, height - 0.5, -0.5)
         for i, (row, picture) in enumerate(zip(self.axes_, pictures, strict=True)):
@@ -91,7 +103,9 @@ class SaliencyDisplay:
                 row[0].set_ylabel(str(self.labels[i]))
             for axis, (name, maps) in zip(row[1:], self.maps.items(), strict=True):
                 axis.imshow(greys(picture))
-                axis.imshow(np.asarray(maps)[i], cmap=cmap, alpha=alpha, vmin=0, vmax=1, extent=extent)
+                axis.imshow(
+                    np.asarray(maps)[i], cmap=cmap, alpha=alpha, vmin=0, vmax=1, extent=extent
+                )
                 axis.set_title(self._title(name, i), fontsize="medium")
             for axis in row:
                 self._outline(axis, i, extent)
@@ -100,12 +114,20 @@ class SaliencyDisplay:
     def _check(self, n: int, size: tuple[int, ...]) -> None:
         """Raise unless there is a map, and a label, for each image."""
         if not isinstance(self.maps, Mapping) or not self.maps:
-            raise ValueError(f"`maps` must be a dict of arrays (n, h, w) by model, got {type(self.maps).__name__}.")
+            raise ValueError(
+                "`maps` must be a dict of arrays (n, h, w) by model, got "
+                f"{type(self.maps).__name__}."
+            )
         for name, maps in self.maps.items():
             if np.shape(maps) != (n, *size):
-                raise ValueError(f"`maps[{name!r}]` must have shape {(n, *size)}, as the images, got {np.shape(maps)}.")
+                raise ValueError(
+                    f"`maps[{name!r}]` must have shape {(n, *size)}, as the images, got "
+                    f"{np.shape(maps)}."
+                )
         if self.labels is not None and len(self.labels) != n:
-            raise ValueError(f"`labels` must hold one label for each of the {n} images, got {len(self.labels)}.")
+            raise ValueError(
+                f"`labels` must hold one label for each of the {n} images, got {len(self.labels)}."
+            )
 
     @classmethod
     def from_estimator(
@@ -131,9 +153,11 @@ class SaliencyDisplay:
         estimator : fitted classifier, nn.Module, or dict of str to these
             A dict names the columns.
         X : array-like
-            The images to show, a few: as in the classifier's ``fit``. They are drawn as the last model sees them.
+            The images to show, a few: as in the classifier's ``fit``. They are drawn as the last
+            model sees them.
         y : array-like of shape (n,), default=None
-            The classes explained, and written beside the images. None takes each model's predictions.
+            The classes explained, and written beside the images. None takes each model's
+            predictions.
         method, layer, n_steps, baseline, scalar
             As in `sklearn_debias.attribution.attribute`.
         mask : array-like of bool of shape (h, w) or (n, h, w), default=None
@@ -148,25 +172,36 @@ class SaliencyDisplay:
         Raises
         ------
         ValueError, TypeError
-            As `attribute`, `saliency_share` and `plot` do, and if X holds no images or no model is given.
+            As `attribute`, `saliency_share` and `plot` do, and if X holds no images or no model is
+            given.
 
         Warns
         -----
         DebiasWarning
             Where maps are constant.
         """
-        models = dict(estimator) if isinstance(estimator, Mapping) else {type(estimator).__name__: estimator}
+        models = (
+            dict(estimator)
+            if isinstance(estimator, Mapping)
+            else {type(estimator).__name__: estimator}
+        )
         if not models:
-            raise ValueError("`estimator` must be a fitted classifier, a module, or a dict with at least one of them.")
+            raise ValueError(
+                "`estimator` must be a fitted classifier, a module, or a dict with at least one of "
+                "them."
+            )
         options = {"layer": layer, "n_steps": n_steps, "baseline": baseline, "scalar": scalar}
         maps = {}
-        for name, model in models.items():  # a comprehension would be a frame of its own to warnings
+        for (
+            name,
+            model,
+        ) in models.items():  # a comprehension would be a frame of its own to warnings
             maps[name], seen = attend(model, X, y, method, options, stacklevel=3)
         sizes = {name: np.shape(m)[1:] for name, m in maps.items()}
         if len(set(sizes.values())) > 1:
             raise ValueError(
-                f"`estimator` must hold models that see X at one size, got maps of {sizes}. Resize X first, and fit "
-                f"without `image_size`; or draw them apart."
+                f"`estimator` must hold models that see X at one size, got maps of {sizes}. Resize "
+                f"X first, and fit without `image_size`; or draw them apart."
             )
         images = seen.prepare(seen.source.take(np.arange(len(seen)))).cpu().numpy()
         labels = None if y is None else list(np.asarray(y))

@@ -27,7 +27,8 @@ def boosted_cross_entropy(logits: Tensor, y: Tensor) -> Tensor:
 
     References
     ----------
-    .. [1] Wang et al., "Improving Adversarial Robustness Requires Revisiting Misclassified Examples", ICLR 2020.
+    .. [1] Wang et al., "Improving Adversarial Robustness Requires Revisiting Misclassified
+       Examples", ICLR 2020.
 
     Examples
     --------
@@ -44,8 +45,8 @@ def boosted_cross_entropy(logits: Tensor, y: Tensor) -> Tensor:
 def background_residual(logits: Tensor, background: Tensor) -> Tensor:
     """Norm of what is left of logits (b, k) without their projection on the background's, per sample; shape (b,).
 
-    The paper's reading of DHAT's foreground logit orthogonal enhancement [1]_: each sample's logits are projected
-    on the direction of its own background logits.
+    The paper's reading of DHAT's foreground logit orthogonal enhancement [1]_: each sample's logits
+    are projected on the direction of its own background logits.
 
     References
     ----------
@@ -57,7 +58,8 @@ def background_residual(logits: Tensor, background: Tensor) -> Tensor:
     >>> background_residual(torch.tensor([[3.0, 4.0]]), torch.tensor([[2.0, 0.0]]))
     tensor([4.])
     """
-    logits, background = _full(logits), _full(background)
+    logits = _full(logits)
+    background = _full(background)
     squared = background.square().sum(-1, keepdim=True)
     along = (logits * background).sum(-1, keepdim=True) / (squared + TINY)
     return (logits - along * background).norm(dim=-1)
@@ -66,8 +68,8 @@ def background_residual(logits: Tensor, background: Tensor) -> Tensor:
 def batch_background_residual(logits: Tensor, background: Tensor) -> Tensor:
     """Frobenius norm of what is left of the batch's logits (b, k), divided by b. A scalar.
 
-    As DHAT's authors code it: ``||Z - (Z B^T / ||B B^T||_F) B||_F / b`` with the background's logits B. For a
-    batch of one it is `background_residual`.
+    As DHAT's authors code it: ``||Z - (Z B^T / ||B B^T||_F) B||_F / b`` with the background's
+    logits B. For a batch of one it is `background_residual`.
 
     Examples
     --------
@@ -75,7 +77,8 @@ def batch_background_residual(logits: Tensor, background: Tensor) -> Tensor:
     >>> batch_background_residual(torch.tensor([[3.0, 4.0]]), torch.tensor([[2.0, 0.0]]))
     tensor(4.)
     """
-    logits, background = _full(logits), _full(background)
+    logits = _full(logits)
+    background = _full(background)
     with torch.autocast(logits.device.type, enabled=False):
         size = (background @ background.T).norm()
         share = logits @ background.T / size.clamp(min=TINY)

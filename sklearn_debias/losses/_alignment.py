@@ -16,8 +16,8 @@ def saliency_cotangent(logits: Tensor, y: Tensor, kind: str) -> Tensor:
     y : Tensor of shape (b,), int64
         True classes, for the kinds that begin with "label".
     kind : {"logit", "label_logit", "log_prob", "label_log_prob", "prob", "sum_log_softmax"}
-        The scalar: a logit, log-probability or probability of the arg-max class or of the label; or the sum
-        of all log-probabilities.
+        The scalar: a logit, log-probability or probability of the arg-max class or of the label; or
+        the sum of all log-probabilities.
 
     Examples
     --------
@@ -26,7 +26,9 @@ def saliency_cotangent(logits: Tensor, y: Tensor, kind: str) -> Tensor:
     tensor([[0., 1.]])
     """
     chosen = y if kind.startswith("label") else logits.detach().argmax(-1)
-    one_hot = (chosen[:, None] == torch.arange(logits.shape[-1], device=logits.device)).to(logits.dtype)
+    one_hot = (chosen[:, None] == torch.arange(logits.shape[-1], device=logits.device)).to(
+        logits.dtype
+    )
     if kind.endswith("logit"):
         return one_hot
     probability = logits.softmax(-1)
@@ -79,7 +81,9 @@ def opposition(student: Tensor, teacher: Tensor, distance: str = "mse") -> Tenso
     return gap.abs().mean() if distance == "l1" else gap.square().mean()
 
 
-def class_opposition(student: Tensor, teacher: Tensor, share: Tensor, distance: str = "mse") -> Tensor:
+def class_opposition(
+    student: Tensor, teacher: Tensor, share: Tensor, distance: str = "mse"
+) -> Tensor:
     """`opposition` of samples whose maps are rows of two matrices. A scalar.
 
     Parameters

@@ -21,12 +21,14 @@ def true_probability(logits: Tensor, y: Tensor) -> Tensor:
     return logits.softmax(-1).gather(-1, y[:, None]).squeeze(-1)
 
 
-def generalized_cross_entropy(logits: Tensor, y: Tensor, q: float | Tensor, *, factor: bool = True) -> Tensor:
+def generalized_cross_entropy(
+    logits: Tensor, y: Tensor, q: float | Tensor, *, factor: bool = True
+) -> Tensor:
     """Cross entropy weighted by the detached ``p_y^q``: the gradient of GCE, shape (b,).
 
-    The generalised cross entropy ``(1 - p^q) / q`` [1]_ has the gradient ``p^q`` times that of the cross
-    entropy. LfF's authors code ``q p^q CE`` with the weight detached [2]_, which is ``factor=True``; the
-    gradient is then ``q`` times that of [1]_.
+    The generalised cross entropy ``(1 - p^q) / q`` [1]_ has the gradient ``p^q`` times that of the
+    cross entropy. LfF's authors code ``q p^q CE`` with the weight detached [2]_, which is
+    ``factor=True``; the gradient is then ``q`` times that of [1]_.
 
     Parameters
     ----------
@@ -39,10 +41,10 @@ def generalized_cross_entropy(logits: Tensor, y: Tensor, q: float | Tensor, *, f
 
     References
     ----------
-    .. [1] Zhang and Sabuncu, "Generalized Cross Entropy Loss for Training Deep Neural Networks with Noisy
-       Labels", NeurIPS 2018.
-    .. [2] Nam et al., "Learning from Failure: Training Debiased Classifier from Biased Classifier", NeurIPS
-       2020.
+    .. [1] Zhang and Sabuncu, "Generalized Cross Entropy Loss for Training Deep Neural Networks with
+       Noisy Labels", NeurIPS 2018.
+    .. [2] Nam et al., "Learning from Failure: Training Debiased Classifier from Biased Classifier",
+       NeurIPS 2020.
 
     Examples
     --------

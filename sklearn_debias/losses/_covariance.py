@@ -1,7 +1,7 @@
 """Statistics of each class's features, and how far a head spreads them.
 
-Wang et al., "Implicit Semantic Data Augmentation for Deep Networks", NeurIPS 2019 (ISDA). A covariance is full,
-(k, d, d), or diagonal, (k, d); the functions tell which by its shape.
+Wang et al., "Implicit Semantic Data Augmentation for Deep Networks", NeurIPS 2019 (ISDA). A
+covariance is full, (k, d, d), or diagonal, (k, d); the functions tell which by its shape.
 """
 
 import torch
@@ -36,7 +36,9 @@ def update_statistics(statistics: Statistics, features: Tensor, y: Tensor) -> St
     --------
     >>> import torch
     >>> x, y = torch.tensor([[1.0], [3.0]]), torch.tensor([0, 0])
-    >>> counts, means, covariances = update_statistics(no_statistics(2, 1, diagonal=False, like=x), x, y)
+    >>> counts, means, covariances = update_statistics(
+    ...     no_statistics(2, 1, diagonal=False, like=x), x, y
+    ... )
     >>> counts.tolist(), means[0].tolist(), covariances[0].tolist()
     ([2.0, 0.0], [2.0], [[1.0]])
     """
@@ -47,12 +49,15 @@ def update_statistics(statistics: Statistics, features: Tensor, y: Tensor) -> St
     centred = features - batch_mean[y]
     share = size / (count + size).clamp(min=1)
     moved = batch_mean - mean
-    within, between = share / size.clamp(min=1), share * (1 - share)
+    within = share / size.clamp(min=1)
+    between = share * (1 - share)
     if covariance.ndim == 2:
         added = member.T @ centred.square() * within[:, None] + moved.square() * between[:, None]
         new = covariance * (1 - share)[:, None] + added
     else:  # the shift of the mean counts as one more row of the batch: few passes over (k, d, d)
-        weighted = torch.cat([(member * within).T[:, :, None] * centred, (between[:, None] * moved)[:, None]], 1)
+        weighted = torch.cat(
+            [(member * within).T[:, :, None] * centred, (between[:, None] * moved)[:, None]], 1
+        )
         rows = torch.cat([centred.expand(len(count), -1, -1), moved[:, None]], 1)
         new = torch.baddbmm(covariance * (1 - share)[:, None, None], weighted.mT, rows)
     return count + size, mean + share[:, None] * moved, new
@@ -70,11 +75,13 @@ def spread(weight: Tensor, covariance: Tensor) -> Tensor:
     """
     if covariance.ndim == 2:
         own = covariance * weight
-        squares, crossed = covariance @ weight.square().T, own @ weight.T
+        squares = covariance @ weight.square().T
+        crossed = own @ weight.T
     else:
         seen = covariance @ weight.T  # (k, d, k): Sigma_c w_j
         squares = (seen * weight.T).sum(1)
         crossed = (weight[:, None, :] @ seen).squeeze(1)
-    # Expanded, so that no (k, k, d) tensor of differences is made; the diagonal would be rounding only.
+    # Expanded, so that no (k, k, d) tensor of differences is made; the diagonal would be rounding
+    # only.
     whole = 0.5 * (squares - 2 * crossed + crossed.diagonal()[:, None])
     return whole * (1 - torch.eye(len(weight), dtype=whole.dtype, device=whole.device))

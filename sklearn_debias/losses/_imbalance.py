@@ -9,8 +9,8 @@ from sklearn_debias.losses._classification import cross_entropy
 def class_balanced_weights(count: Tensor, beta: float) -> Tensor:
     """Weights of the classes by their effective numbers of samples; float64, shape (k,).
 
-    ``(1 - beta) / (1 - beta^n_y)``, scaled to sum to k, as in [1]_. At 0 every weight is 1; towards 1, and at 1,
-    they are proportional to ``1 / n_y``.
+    ``(1 - beta) / (1 - beta^n_y)``, scaled to sum to k, as in [1]_. At 0 every weight is 1; towards
+    1, and at 1, they are proportional to ``1 / n_y``.
 
     Parameters
     ----------
@@ -21,7 +21,8 @@ def class_balanced_weights(count: Tensor, beta: float) -> Tensor:
 
     References
     ----------
-    .. [1] Cui et al., "Class-Balanced Loss Based on Effective Number of Samples", CVPR 2019; Sec. 4.
+    .. [1] Cui et al., "Class-Balanced Loss Based on Effective Number of Samples", CVPR 2019; Sec.
+       4.
 
     Examples
     --------
@@ -38,7 +39,8 @@ def class_balanced_weights(count: Tensor, beta: float) -> Tensor:
 def focal_loss(logits: Tensor, y: Tensor, gamma: float | Tensor) -> Tensor:
     """Cross entropy times ``(1 - p_y)^gamma``; shape (b,).
 
-    Well-fitted samples count less. At ``gamma=0`` it is the cross entropy. Of [1]_, in its form for a softmax.
+    Well-fitted samples count less. At ``gamma=0`` it is the cross entropy. Of [1]_, in its form for
+    a softmax.
 
     Parameters
     ----------
@@ -54,7 +56,9 @@ def focal_loss(logits: Tensor, y: Tensor, gamma: float | Tensor) -> Tensor:
     Examples
     --------
     >>> import torch
-    >>> focal_loss(torch.zeros(1, 2), torch.tensor([0]), 1.0) / cross_entropy(torch.zeros(1, 2), torch.tensor([0]))
+    >>> focal_loss(
+    ...     torch.zeros(1, 2), torch.tensor([0]), 1.0
+    ... ) / cross_entropy(torch.zeros(1, 2), torch.tensor([0]))
     tensor([0.5000])
     """
     loss = cross_entropy(logits, y)
@@ -77,7 +81,8 @@ def ldam_margins(count: Tensor, max_margin: float | Tensor) -> Tensor:
 
     References
     ----------
-    .. [1] Cao et al., "Learning Imbalanced Datasets with Label-Distribution-Aware Margin Loss", NeurIPS 2019.
+    .. [1] Cao et al., "Learning Imbalanced Datasets with Label-Distribution-Aware Margin Loss",
+       NeurIPS 2019.
 
     Examples
     --------
@@ -91,8 +96,9 @@ def ldam_margins(count: Tensor, max_margin: float | Tensor) -> Tensor:
 def ldam_loss(logits: Tensor, y: Tensor, margins: Tensor, scale: float | Tensor) -> Tensor:
     """Cross entropy where the true class has its margin to make up first; shape (b,).
 
-    LDAM [1]_, for ``logits = scale * cosines``: the loss is ``CE(scale * (cosine - margin at y))``. Logits
-    that are no cosines are taken as they are, and the margin is ``scale * margin_y`` in their units.
+    LDAM [1]_, for ``logits = scale * cosines``: the loss is ``CE(scale * (cosine - margin at y))``.
+    Logits that are no cosines are taken as they are, and the margin is ``scale * margin_y`` in
+    their units.
 
     Parameters
     ----------
@@ -104,13 +110,17 @@ def ldam_loss(logits: Tensor, y: Tensor, margins: Tensor, scale: float | Tensor)
 
     References
     ----------
-    .. [1] Cao et al., "Learning Imbalanced Datasets with Label-Distribution-Aware Margin Loss", NeurIPS 2019.
+    .. [1] Cao et al., "Learning Imbalanced Datasets with Label-Distribution-Aware Margin Loss",
+       NeurIPS 2019.
 
     Examples
     --------
     >>> import torch
     >>> logits, y = torch.tensor([[15.0, 0.0]]), torch.tensor([0])
-    >>> bool(ldam_loss(logits, y, torch.tensor([0.5, 0.5]), 30.0) == cross_entropy(torch.zeros(1, 2), y))
+    >>> bool(
+    ...     ldam_loss(logits, y, torch.tensor([0.5, 0.5]), 30.0)
+    ...     == cross_entropy(torch.zeros(1, 2), y)
+    ... )
     True
     """
     at_y = y[:, None] == torch.arange(logits.shape[-1], device=y.device)
@@ -138,7 +148,9 @@ def logit_adjusted_loss(logits: Tensor, y: Tensor, count: Tensor, tau: float | T
     Examples
     --------
     >>> import torch
-    >>> logit_adjusted_loss(torch.zeros(2, 2), torch.tensor([0, 1]), torch.tensor([30.0, 10.0]), 1.0).neg().exp()
+    >>> logit_adjusted_loss(
+    ...     torch.zeros(2, 2), torch.tensor([0, 1]), torch.tensor([30.0, 10.0]), 1.0
+    ... ).neg().exp()
     tensor([0.7500, 0.2500])
     """
     return cross_entropy(logits + tau * (count / count.sum()).log(), y)
@@ -147,8 +159,8 @@ def logit_adjusted_loss(logits: Tensor, y: Tensor, count: Tensor, tau: float | T
 def balanced_softmax_loss(logits: Tensor, y: Tensor, count: Tensor) -> Tensor:
     """Cross entropy of ``n_j exp(z_j) / sum_i n_i exp(z_i)``; shape (b,).
 
-    Theorem 1 of [1]_; equal to the logit-adjusted loss at ``tau=1``, for ``log n`` and ``log pi`` differ by a
-    constant.
+    Theorem 1 of [1]_; equal to the logit-adjusted loss at ``tau=1``, for ``log n`` and ``log pi``
+    differ by a constant.
 
     Parameters
     ----------
@@ -164,7 +176,9 @@ def balanced_softmax_loss(logits: Tensor, y: Tensor, count: Tensor) -> Tensor:
     Examples
     --------
     >>> import torch
-    >>> balanced_softmax_loss(torch.zeros(2, 2), torch.tensor([0, 1]), torch.tensor([30.0, 10.0])).neg().exp()
+    >>> balanced_softmax_loss(
+    ...     torch.zeros(2, 2), torch.tensor([0, 1]), torch.tensor([30.0, 10.0])
+    ... ).neg().exp()
     tensor([0.7500, 0.2500])
     """
     return cross_entropy(logits + count.log(), y)

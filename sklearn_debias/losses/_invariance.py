@@ -1,7 +1,8 @@
 """What differs between environments: penalties on risks, gradients and features.
 
-An environment is given by its column of a membership matrix ``member`` (b, environments), 1 where a row belongs
-to it. One that a batch does not hold counts for nothing, in the value and in the gradient.
+An environment is given by its column of a membership matrix ``member`` (b, environments), 1 where a
+row belongs to it. One that a batch does not hold counts for nothing, in the value and in the
+gradient.
 """
 
 import torch
@@ -24,8 +25,9 @@ def mean_over_present(values: Tensor, member: Tensor, rows: int = 1) -> Tensor:
 def irm_penalty(logits: Tensor, y: Tensor, member: Tensor) -> Tensor:
     """Squared gradient of each environment's risk in a multiplier of the logits at 1, IRMv1 [1]_. A scalar.
 
-    The gradient of the cross entropy is the mean of ``sum_k p_k z_k - z_y``: nothing is differentiated twice.
-    The paper sums over the environments; here, as in its code, it is the mean.
+    The gradient of the cross entropy is the mean of ``sum_k p_k z_k - z_y``: nothing is
+    differentiated twice. The paper sums over the environments; here, as in its code, it is the
+    mean.
 
     Parameters
     ----------
@@ -53,7 +55,8 @@ def risk_variance(loss: Tensor, member: Tensor) -> Tensor:
 
     References
     ----------
-    .. [1] Krueger et al., "Out-of-Distribution Generalization via Risk Extrapolation (REx)", ICML 2021.
+    .. [1] Krueger et al., "Out-of-Distribution Generalization via Risk Extrapolation (REx)", ICML
+       2021.
 
     Examples
     --------
@@ -82,8 +85,9 @@ def feature_variance(features: Tensor, member: Tensor) -> Tensor:
 def coral_distance(features: Tensor, member: Tensor) -> Tensor:
     """Mean squared difference of the environments' feature means, plus that of their covariances. A scalar.
 
-    Deep CORAL [1]_ compares the covariances of two domains; DomainBed adds the means and averages over all
-    pairs of environments [2]_. An environment with a single row has no covariance to compare.
+    Deep CORAL [1]_ compares the covariances of two domains; DomainBed adds the means and averages
+    over all pairs of environments [2]_. An environment with a single row has no covariance to
+    compare.
 
     Parameters
     ----------
@@ -92,31 +96,36 @@ def coral_distance(features: Tensor, member: Tensor) -> Tensor:
 
     References
     ----------
-    .. [1] Sun and Saenko, "Deep CORAL: Correlation Alignment for Deep Domain Adaptation", ECCV 2016 Workshops.
+    .. [1] Sun and Saenko, "Deep CORAL: Correlation Alignment for Deep Domain Adaptation", ECCV 2016
+       Workshops.
     .. [2] Gulrajani and Lopez-Paz, "In Search of Lost Domain Generalization", ICLR 2021.
     """
     centred = _centred(features, member)
     weighted = (member / _freedom(member)).T[:, :, None] * centred
     covariance = weighted.transpose(1, 2) @ centred
-    return _mean_over_pairs(environment_means(features, member), _present(member, 1)) + _mean_over_pairs(
-        covariance.flatten(1), _present(member, 2)
-    )
+    return _mean_over_pairs(
+        environment_means(features, member), _present(member, 1)
+    ) + _mean_over_pairs(covariance.flatten(1), _present(member, 2))
 
 
 def mmd_distance(features: Tensor, member: Tensor, gammas: tuple[float, ...] = GAMMAS) -> Tensor:
     """Squared maximum mean discrepancy of the features (b, d), a mean over pairs of environments [1]_. A scalar.
 
-    The kernel is ``sum_g exp(-g |u - v|^2)``, with the bandwidths of DomainBed; rows meet themselves, too.
+    The kernel is ``sum_g exp(-g |u - v|^2)``, with the bandwidths of DomainBed; rows meet
+    themselves, too.
 
     References
     ----------
     .. [1] Li et al., "Domain Generalization with Adversarial Feature Learning", CVPR 2018.
     """
-    at = features - features.detach().mean(0)  # distances do not change, and their rounding errors shrink
+    at = features - features.detach().mean(
+        0
+    )  # distances do not change, and their rounding errors shrink
     norm = at.square().sum(-1)
     distance = (norm[:, None] + norm - 2 * at @ at.T).clamp(min=0)
     kernel = torch.stack([(-gamma * distance).exp() for gamma in gammas]).sum(0)
-    share, present = _shares(member), _present(member, 1)
+    share = _shares(member)
+    present = _present(member, 1)
     met = share.T @ kernel @ share
     own = met.diagonal()
     pair = present[:, None] * present * (own[:, None] + own - 2 * met)

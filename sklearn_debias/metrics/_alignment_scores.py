@@ -25,8 +25,8 @@ def aligned_accuracy_score(
     y_pred : array-like of shape (n_samples,)
         Predicted class labels; scores and probabilities are refused.
     aligned : dict
-        Class label -> aligned bias value, as :func:`aligned_map` computes it from the TRAINING data.
-        Required.
+        Class label -> aligned bias value, as :func:`aligned_map` computes it from the TRAINING
+        data. Required.
     bias_labels : array-like of shape (n_samples,) or (n_samples, n_attributes)
         Bias attribute of each sample. Required.
     membership : None
@@ -88,8 +88,8 @@ def conflicting_accuracy_score(
     y_pred : array-like of shape (n_samples,)
         Predicted class labels; scores and probabilities are refused.
     aligned : dict
-        Class label -> aligned bias value, as :func:`aligned_map` computes it from the TRAINING data.
-        Required.
+        Class label -> aligned bias value, as :func:`aligned_map` computes it from the TRAINING
+        data. Required.
     bias_labels : array-like of shape (n_samples,) or (n_samples, n_attributes)
         Bias attribute of each sample. Required.
     membership : None
@@ -144,8 +144,8 @@ def bias_gap_score(
 ):
     """Accuracy on the aligned samples minus accuracy on the conflicting ones; lower is better.
 
-    A model that relies on the bias has a gap near 1, a fair one near 0; below 0 it fares better where the
-    shortcut misleads.
+    A model that relies on the bias has a gap near 1, a fair one near 0; below 0 it fares better
+    where the shortcut misleads.
 
     Parameters
     ----------
@@ -154,8 +154,8 @@ def bias_gap_score(
     y_pred : array-like of shape (n_samples,)
         Predicted class labels; scores and probabilities are refused.
     aligned : dict
-        Class label -> aligned bias value, as :func:`aligned_map` computes it from the TRAINING data.
-        Required.
+        Class label -> aligned bias value, as :func:`aligned_map` computes it from the TRAINING
+        data. Required.
     bias_labels : array-like of shape (n_samples,) or (n_samples, n_attributes)
         Bias attribute of each sample. Required.
     membership : None

@@ -12,8 +12,8 @@ def encode_bias(bias_labels, n_samples, *, name="bias_labels"):
     Parameters
     ----------
     bias_labels : array-like of shape (n_samples,) or (n_samples, n_attributes)
-        Value of the bias attribute of each sample, of any dtype. With several columns a sample's value is the
-        tuple of its attributes; a single column counts as 1-D.
+        Value of the bias attribute of each sample, of any dtype. With several columns a sample's
+        value is the tuple of its attributes; a single column counts as 1-D.
     n_samples : int
         The number of samples that the labels must describe.
     name : str, default="bias_labels"
@@ -41,8 +41,8 @@ def encode_bias(bias_labels, n_samples, *, name="bias_labels"):
     columns = [_as_column(column, name) for column in _columns(bias_labels, name)]
     if len(columns[0]) != n_samples:
         raise ValueError(
-            f"`{name}` must have one value per sample: expected {n_samples}, got {len(columns[0])}. "
-            "Slice it with the same rows as X and y."
+            f"`{name}` must have one value per sample: expected {n_samples}, got "
+            f"{len(columns[0])}. Slice it with the same rows as X and y."
         )
     encoded = [_factorize(column, name) for column in columns]
     for _, values in encoded:
@@ -60,8 +60,9 @@ def encode_labels(y, name):
     codes, values = _factorize(column, name)
     if not all(_is_whole(value) for value in values):
         raise ValueError(
-            f"`{name}` must hold class labels, got continuous values such as {_first_fraction(values)!r}. "
-            "Pass the labels from `predict`, not scores or probabilities."
+            f"`{name}` must hold class labels, got continuous values such as "
+            f"{_first_fraction(values)!r}. Pass the labels from `predict`, not scores or "
+            "probabilities."
         )
     return codes, values
 
@@ -71,7 +72,8 @@ def correctness(y_codes, classes, y_pred):
     pred_codes, pred_values = encode_labels(y_pred, "y_pred")
     if len(pred_codes) != len(y_codes):
         raise ValueError(
-            f"`y_pred` must have one label per sample of `y_true`: expected {len(y_codes)}, got {len(pred_codes)}."
+            f"`y_pred` must have one label per sample of `y_true`: expected {len(y_codes)}, got "
+            f"{len(pred_codes)}."
         )
     if _share_no_kind(classes, pred_values):
         raise ValueError(
@@ -92,24 +94,34 @@ def check_weights(sample_weight, n_samples):
         raise ValueError(f"`sample_weight` must be numeric: {error}.") from error
     if weight.shape != (n_samples,):
         raise ValueError(
-            f"`sample_weight` must be 1-D with one weight per sample: expected shape ({n_samples},), "
-            f"got {weight.shape}."
+            "`sample_weight` must be 1-D with one weight per sample: expected shape "
+            f"({n_samples},), got {weight.shape}."
         )
     if not np.isfinite(weight).all() or (weight < 0).any():
-        raise ValueError("`sample_weight` must be finite and >= 0, got NaN, inf or a negative weight.")
+        raise ValueError(
+            "`sample_weight` must be finite and >= 0, got NaN, inf or a negative weight."
+        )
     if not weight.any():
-        raise ValueError("`sample_weight` must have a positive weight, got only zeros: nothing is left to score.")
+        raise ValueError(
+            "`sample_weight` must have a positive weight, got only zeros: nothing is left to score."
+        )
     return weight
 
 
 def _columns(bias_labels, name):
     """The attributes as a list of columns, at least one."""
     if bias_labels is None:
-        raise ValueError(f"`{name}` must be given, got None. Pass the bias attribute of each sample.")
-    if isinstance(bias_labels, list | tuple) and any(isinstance(row, list | tuple) for row in bias_labels):
+        raise ValueError(
+            f"`{name}` must be given, got None. Pass the bias attribute of each sample."
+        )
+    if isinstance(bias_labels, list | tuple) and any(
+        isinstance(row, list | tuple) for row in bias_labels
+    ):
         sizes = {len(row) if isinstance(row, list | tuple) else 0 for row in bias_labels}
         if len(sizes) > 1 or 0 in sizes:
-            raise ValueError(f"`{name}` must have the same number of attributes, at least one, in every row.")
+            raise ValueError(
+                f"`{name}` must have the same number of attributes, at least one, in every row."
+            )
         return [list(column) for column in zip(*bias_labels, strict=True)]
     if getattr(bias_labels, "ndim", 1) == 2 and 0 in bias_labels.shape[1:]:
         raise ValueError(f"`{name}` must have at least one column, got shape {bias_labels.shape}.")
@@ -121,7 +133,9 @@ def _columns(bias_labels, name):
 
 def _as_column(values, name):
     """One 1-D pandas or numpy column; a list keeps the type of each of its elements."""
-    if isinstance(values, str | bytes | dict | set) or not (hasattr(values, "__len__") or hasattr(values, "shape")):
+    if isinstance(values, str | bytes | dict | set) or not (
+        hasattr(values, "__len__") or hasattr(values, "shape")
+    ):
         raise ValueError(
             f"`{name}` must be an array-like with one value per sample, got {values!s:.60} of type "
             f"{type(values).__name__}."
@@ -153,7 +167,9 @@ def _factorize(column, name):
     try:
         codes, unique = pd.factorize(column, use_na_sentinel=True)
     except TypeError as error:
-        raise ValueError(f"`{name}` must hold plain labels (numbers, strings, tuples): {error}.") from error
+        raise ValueError(
+            f"`{name}` must hold plain labels (numbers, strings, tuples): {error}."
+        ) from error
     if (codes < 0).any():
         row = int(np.argmax(codes < 0))
         raise ValueError(
@@ -188,12 +204,18 @@ def _refuse_continuous(values, n_samples, name):
     """Raise if the values look like measurements or identifiers rather than groups."""
     fraction = not all(_is_whole(value) for value in values)
     n_values = len(values)
-    crowded = (n_values > 20 and n_samples < 2 * n_values) or (n_values > 100 and n_samples < 5 * n_values)
+    crowded = (n_values > 20 and n_samples < 2 * n_values) or (
+        n_values > 100 and n_samples < 5 * n_values
+    )
     if fraction or crowded:
-        found = f"the value {_first_fraction(values)!r}" if fraction else f"{n_values} values in {n_samples} samples"
+        found = (
+            f"the value {_first_fraction(values)!r}"
+            if fraction
+            else f"{n_values} values in {n_samples} samples"
+        )
         raise ValueError(
-            f"`{name}` must be categorical, but looks continuous (or like an identifier): got {found}. "
-            "Bin it first, e.g. with pandas.cut or pandas.qcut."
+            f"`{name}` must be categorical, but looks continuous (or like an identifier): got "
+            f"{found}. Bin it first, e.g. with pandas.cut or pandas.qcut."
         )
 
 

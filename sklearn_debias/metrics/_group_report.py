@@ -39,7 +39,8 @@ class GroupReport:
     absent : tuple
         Groups without a sample.
     alignment : dict
-        "aligned_accuracy", "conflicting_accuracy", "bias_gap", as far as defined; empty without `aligned`.
+        "aligned_accuracy", "conflicting_accuracy", "bias_gap", as far as defined; empty without
+        `aligned`.
     exact : bool
         Whether the intervals are exact (equal weights) or approximate.
     """
@@ -61,8 +62,8 @@ class GroupReport:
         Returns
         -------
         frame : pandas.DataFrame
-            Columns "class" and "bias" (only "class" without bias labels, "group" with a membership matrix),
-            "n", "accuracy", "lower", "upper", and "aligned" if `aligned` was given.
+            Columns "class" and "bias" (only "class" without bias labels, "group" with a membership
+            matrix), "n", "accuracy", "lower", "upper", and "aligned" if `aligned` was given.
         """
         return self.frame.copy()
 
@@ -96,10 +97,13 @@ class GroupReport:
         low, high = self.worst_group_interval
         notes = [
             f"worst group     {self.worst_group_accuracy:.3f}  {self.worst_group!r}",
-            f"                the smallest true accuracy of a group lies in [{low:.3f}, {high:.3f}] "
-            f"({100 * self.confidence:g} %, all groups at once)",
+            f"                the smallest true accuracy of a group lies in [{low:.3f}, "
+            f"{high:.3f}] ({100 * self.confidence:g} %, all groups at once)",
         ]
-        notes += [f"average         {value:.3f}  {_AVERAGES[name]}" for name, value in self.averages.items()]
+        notes += [
+            f"average         {value:.3f}  {_AVERAGES[name]}"
+            for name, value in self.averages.items()
+        ]
         notes += [
             f"{name.replace('_accuracy', '').replace('_', ' '):<15} {value:.3f}"
             for name, value in self.alignment.items()

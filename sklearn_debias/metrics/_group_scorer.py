@@ -18,8 +18,9 @@ _METADATA = ("bias_labels", "membership", "sample_weight")
 class GroupScorer(_Scorer):
     """Callable ``scorer(estimator, X, y, bias_labels=...)``; build it with :func:`make_group_scorer`.
 
-    It requests `bias_labels` by metadata routing, fills `aligned` and `group_shares` from the fitted
-    estimator, and refuses to score without bias labels or with values that training never saw.
+    It requests `bias_labels` by metadata routing, fills `aligned` and `group_shares` from the
+    fitted estimator, and refuses to score without bias labels or with values that training never
+    saw.
     """
 
     def __init__(self, score_func, sign, kwargs, response_method="predict", lookup=None):
@@ -49,8 +50,8 @@ class GroupScorer(_Scorer):
         y_true : array-like of shape (n_samples,)
             True class labels.
         **metadata : dict
-            `bias_labels`, `membership` and `sample_weight`, where the metric takes them; works with metadata
-            routing enabled or not.
+            `bias_labels`, `membership` and `sample_weight`, where the metric takes them; works with
+            metadata routing enabled or not.
 
         Returns
         -------
@@ -78,7 +79,9 @@ class GroupScorer(_Scorer):
         requests = self._get_metadata_request()
         for name, alias in kwargs.items():
             if name not in self._metadata_names():
-                raise TypeError(f"{self!r} takes the metadata {self._metadata_names()}, got {name!r}.")
+                raise TypeError(
+                    f"{self!r} takes the metadata {self._metadata_names()}, got {name!r}."
+                )
             requests.score.add_request(param=name, alias=alias)
         self._metadata_request = requests
         return self
@@ -92,7 +95,8 @@ class GroupScorer(_Scorer):
             return get_routing_for_object(self._metadata_request)
         requests = MetadataRequest(owner=self)
         for name in self._metadata_names():
-            # A bound scorer leaves routed labels to fit; anything else is requested only when the user says so.
+            # A bound scorer leaves routed labels to fit; anything else is requested only when the
+            # user says so.
             alias = self._lookup is None if name == "bias_labels" else None
             requests.score.add_request(param=name, alias=alias)
         return requests
@@ -112,16 +116,18 @@ class GroupScorer(_Scorer):
         """The metadata with bias labels that are there and known to the estimator."""
         if self._lookup is not None:
             if "bias_labels" in metadata:
-                raise ValueError("`bias_labels` must not be passed to a scorer that is bound to some already.")
+                raise ValueError(
+                    "`bias_labels` must not be passed to a scorer that is bound to some already."
+                )
             metadata = {**metadata, "bias_labels": self._lookup.find(X, y_true)}
         if "bias_labels" not in metadata:
             if "membership" in {**self._kwargs, **metadata}:
                 return metadata
             raise ValueError(
                 f"`bias_labels` did not reach {self!r}. Call "
-                "sklearn.set_config(enable_metadata_routing=True) and pass `bias_labels=` to fit, score "
-                "or, inside `params=`, to cross_validate; without routing, bind a pandas Series: "
-                "make_group_scorer(metric, bias_labels=series)."
+                "sklearn.set_config(enable_metadata_routing=True) and pass `bias_labels=` to fit, "
+                "score or, inside `params=`, to cross_validate; without routing, bind a pandas "
+                "Series: make_group_scorer(metric, bias_labels=series)."
             )
         known = find_fitted(estimator, "bias_classes_")
         if known is not None:

@@ -16,8 +16,8 @@ __all__ = ["Groups", "Tally", "encode_bias", "find_groups", "group_cells", "shor
 class Groups:
     """The groups of some samples, those present only.
 
-    Every sample lies in one stratum. Without overlap a stratum is a group; with a membership matrix it is a
-    pattern of memberships, so that counting and resampling need no second code path.
+    Every sample lies in one stratum. Without overlap a stratum is a group; with a membership matrix
+    it is a pattern of memberships, so that counting and resampling need no second code path.
     """
 
     kind: str  # "cell" (class, bias value), "class", or "membership"
@@ -54,16 +54,31 @@ class Tally:
         return self.hits / self.weight
 
 
-def tally(y_true, y_pred, *, bias_labels=None, membership=None, sample_weight=None, universe=None, absent="raise"):
+def tally(
+    y_true,
+    y_pred,
+    *,
+    bias_labels=None,
+    membership=None,
+    sample_weight=None,
+    universe=None,
+    absent="raise",
+):
     """Validate the arguments that all group metrics share, and count."""
     y_codes, classes = encode_labels(y_true, "y_true")
     correct = correctness(y_codes, classes, y_pred)
     weight = check_weights(sample_weight, len(correct))
     keep = weight > 0
     groups = find_groups(
-        (y_codes, classes), keep=keep, bias_labels=bias_labels, membership=membership, universe=universe, absent=absent
+        (y_codes, classes),
+        keep=keep,
+        bias_labels=bias_labels,
+        membership=membership,
+        universe=universe,
+        absent=absent,
     )
-    weight, correct = weight[keep], correct[keep]
+    weight = weight[keep]
+    correct = correct[keep]
     return Tally(
         groups=groups,
         n=groups.total(np.ones(len(weight))).astype(np.intp),
@@ -75,12 +90,17 @@ def tally(y_true, y_pred, *, bias_labels=None, membership=None, sample_weight=No
     )
 
 
-def find_groups(encoded_y, *, keep, bias_labels=None, membership=None, universe=None, absent="raise"):
+def find_groups(
+    encoded_y, *, keep, bias_labels=None, membership=None, universe=None, absent="raise"
+):
     """Groups of the samples in the mask `keep`; `encoded_y` is (codes, classes)."""
     if absent not in ("raise", "warn", "ignore"):
         raise ValueError(f"`absent` must be 'raise', 'warn' or 'ignore', got {absent!r}.")
     if bias_labels is not None and membership is not None:
-        raise ValueError("`bias_labels` and `membership` must not both be given: keep the one that defines the groups.")
+        raise ValueError(
+            "`bias_labels` and `membership` must not both be given: keep the one that defines the "
+            "groups."
+        )
     if membership is not None:
         groups = _from_membership(membership, keep)
     elif bias_labels is not None:
@@ -123,25 +143,37 @@ def group_cells(y, bias_labels):
     """
     encoded = encode_labels(y, "y")
     n_samples = len(encoded[0])
-    groups = _from_cells(encoded, encode_bias(bias_labels, n_samples), np.ones(n_samples, dtype=bool))
+    groups = _from_cells(
+        encoded, encode_bias(bias_labels, n_samples), np.ones(n_samples, dtype=bool)
+    )
     return groups.strata, list(groups.names)
 
 
 def _from_cells(encoded_y, encoded_bias, keep):
     """Observed cells; the other cells of observed classes x observed bias values are absent."""
-    (y_codes, classes), (bias_codes, values) = encoded_y, encoded_bias
+    (y_codes, classes) = encoded_y
+    (bias_codes, values) = encoded_bias
     joint = y_codes * len(values) + bias_codes
     seen, strata = np.unique(joint[keep], return_inverse=True)
     empty = np.setdiff1d(np.arange(len(classes) * len(values)), seen, assume_unique=True)
     name = [(label, value) for label in classes for value in values]
-    return Groups("cell", tuple(name[i] for i in seen), tuple(name[i] for i in empty), strata, len(seen), None)
+    return Groups(
+        "cell", tuple(name[i] for i in seen), tuple(name[i] for i in empty), strata, len(seen), None
+    )
 
 
 def _from_classes(encoded_y, keep):
     codes, classes = encoded_y
     seen, strata = np.unique(codes[keep], return_inverse=True)
     empty = np.setdiff1d(np.arange(len(classes)), seen, assume_unique=True)
-    return Groups("class", tuple(classes[i] for i in seen), tuple(classes[i] for i in empty), strata, len(seen), None)
+    return Groups(
+        "class",
+        tuple(classes[i] for i in seen),
+        tuple(classes[i] for i in empty),
+        strata,
+        len(seen),
+        None,
+    )
 
 
 def _from_membership(membership, keep):
@@ -149,22 +181,28 @@ def _from_membership(membership, keep):
     matrix = np.asarray(membership)
     if matrix.ndim != 2 or len(matrix) != len(keep) or matrix.shape[1] == 0:
         raise ValueError(
-            f"`membership` must be a matrix of shape ({len(keep)}, n_groups): one row per sample, one "
-            f"column per group, got shape {matrix.shape}."
+            f"`membership` must be a matrix of shape ({len(keep)}, n_groups): one row per sample, "
+            f"one column per group, got shape {matrix.shape}."
         )
     if matrix.dtype != bool:
         raise ValueError(
-            f"`membership` must be boolean, got dtype {matrix.dtype}. Use `membership.astype(bool)` if its "
-            "entries are 0 and 1."
+            f"`membership` must be boolean, got dtype {matrix.dtype}. Use "
+            "`membership.astype(bool)` if its entries are 0 and 1."
         )
-    names = list(membership.columns if isinstance(membership, pd.DataFrame) else range(matrix.shape[1]))
+    names = list(
+        membership.columns if isinstance(membership, pd.DataFrame) else range(matrix.shape[1])
+    )
     if len(set(names)) < len(names):
         raise ValueError(f"`membership` must have distinct column names, got {names}.")
-    bits, first, strata = np.unique(np.packbits(matrix[keep], axis=1), axis=0, return_index=True, return_inverse=True)
+    bits, first, strata = np.unique(
+        np.packbits(matrix[keep], axis=1), axis=0, return_index=True, return_inverse=True
+    )
     member = matrix[keep][first]
     present = member.any(axis=0)
     if not present.any():
-        raise ValueError("`membership` must put at least one sample in a group, got no True at all.")
+        raise ValueError(
+            "`membership` must put at least one sample in a group, got no True at all."
+        )
     return Groups(
         "membership",
         tuple(name for name, is_in in zip(names, present, strict=True) if is_in),
@@ -181,13 +219,16 @@ def _within(groups, universe, absent):
     outside = [name for name in groups.names if name not in expected]
     if outside:
         raise ValueError(
-            f"`universe` must contain every observed group, but these are outside of it: {shorten(outside)}. "
-            "Add them, or check the spelling and type of the labels."
+            "`universe` must contain every observed group, but these are outside of it: "
+            f"{shorten(outside)}. Add them, or check the spelling and type of the labels."
         )
     observed = set(groups.names)
     empty = tuple(name for name in expected if name not in observed)
     if empty and absent != "ignore":
-        message = f"{len(empty)} of the {len(expected)} groups in `universe` have no sample: {shorten(empty)}."
+        message = (
+            f"{len(empty)} of the {len(expected)} groups in `universe` have no sample: "
+            f"{shorten(empty)}."
+        )
         if absent == "raise":
             raise ValueError(f"{message} Pass absent='ignore' to score the observed ones only.")
         warnings.warn(f"{message} The observed ones are scored.", DebiasWarning, stacklevel=6)
@@ -196,7 +237,11 @@ def _within(groups, universe, absent):
 
 def _check_universe(universe, kind):
     """The universe as a dict of distinct names, in the caller's order."""
-    form = {"cell": "(class, bias value) pairs", "class": "class labels", "membership": "column names"}[kind]
+    form = {
+        "cell": "(class, bias value) pairs",
+        "class": "class labels",
+        "membership": "column names",
+    }[kind]
     if isinstance(universe, str) or not hasattr(universe, "__iter__"):
         raise ValueError(f"`universe` must be a list of {form}, got {universe!r}.")
     names = list(universe)
@@ -206,7 +251,9 @@ def _check_universe(universe, kind):
     except TypeError as error:
         raise ValueError(f"`universe` must be a list of {form}, and hashable: {error}.") from error
     if not names or (kind == "cell" and not pairs) or len(expected) < len(names):
-        raise ValueError(f"`universe` must be a non-empty list of distinct {form}, got {shorten(names)}.")
+        raise ValueError(
+            f"`universe` must be a non-empty list of distinct {form}, got {shorten(names)}."
+        )
     return expected
 
 

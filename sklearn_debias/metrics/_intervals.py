@@ -23,8 +23,8 @@ def binomial_bounds(hits, n, alpha_low, alpha_high):
 
     References
     ----------
-    .. [1] C. Clopper and E. Pearson, "The Use of Confidence or Fiducial Limits Illustrated in the Case of the
-       Binomial", Biometrika 26, 1934.
+    .. [1] C. Clopper and E. Pearson, "The Use of Confidence or Fiducial Limits Illustrated in the
+       Case of the Binomial", Biometrika 26, 1934.
     """
     hits, n = np.broadcast_arrays(np.asarray(hits, dtype=float), np.asarray(n, dtype=float))
     misses = n - hits
@@ -36,11 +36,12 @@ def binomial_bounds(hits, n, alpha_low, alpha_high):
 def worst_group_bounds(hits, n, confidence, *, independent=True):
     """Bounds for the smallest true accuracy among the groups.
 
-    With alpha = 1 - confidence, each side may err with probability alpha / 2. The smallest of the groups'
-    lower bounds lies above the smallest true accuracy only if the lower bound of that very group errs, so
-    every lower bound is taken at level alpha / 2 without correction. The smallest upper bound lies below it
-    as soon as ANY upper bound errs, so these share alpha / 2: 1 - (1 - alpha / 2)**(1 / n_groups) each when
-    the groups are disjoint (Sidak), alpha / (2 n_groups) when they overlap (Bonferroni).
+    With alpha = 1 - confidence, each side may err with probability alpha / 2. The smallest of the
+    groups' lower bounds lies above the smallest true accuracy only if the lower bound of that very
+    group errs, so every lower bound is taken at level alpha / 2 without correction. The smallest
+    upper bound lies below it as soon as ANY upper bound errs, so these share alpha / 2: 1 - (1 -
+    alpha / 2)**(1 / n_groups) each when the groups are disjoint (Sidak), alpha / (2 n_groups) when
+    they overlap (Bonferroni).
 
     Parameters
     ----------
@@ -56,7 +57,8 @@ def worst_group_bounds(hits, n, confidence, *, independent=True):
     lower, upper : ndarray of shape (...)
         The bounds, in [0, 1].
     """
-    half, n_groups = (1 - confidence) / 2, np.shape(n)[-1]
+    half = (1 - confidence) / 2
+    n_groups = np.shape(n)[-1]
     shared = 1 - (1 - half) ** (1 / n_groups) if independent else half / n_groups
     lower, upper = binomial_bounds(hits, n, half, shared)
     return lower.min(axis=-1), upper.min(axis=-1)
@@ -65,8 +67,8 @@ def worst_group_bounds(hits, n, confidence, *, independent=True):
 def effective_counts(accuracy, weight, weight_squares):
     """(hits, n) that carry as much information as the weighted samples: Kish's n = (sum w)^2 / sum w^2.
 
-    Equal weights give the plain counts, so that the bounds are exact; otherwise they are approximate (Korn
-    and Graubard, Survey Methodology 24, 1998).
+    Equal weights give the plain counts, so that the bounds are exact; otherwise they are
+    approximate (Korn and Graubard, Survey Methodology 24, 1998).
     """
     n = weight**2 / weight_squares
     return accuracy * n, n
@@ -74,6 +76,12 @@ def effective_counts(accuracy, weight, weight_squares):
 
 def check_confidence(confidence):
     """Return it as a float; ValueError unless it is a number in (0, 1)."""
-    if isinstance(confidence, bool) or not isinstance(confidence, int | float) or not 0 < confidence < 1:
-        raise ValueError(f"`confidence` must be a number in (0, 1), such as 0.95, got {confidence!r}.")
+    if (
+        isinstance(confidence, bool)
+        or not isinstance(confidence, int | float)
+        or not 0 < confidence < 1
+    ):
+        raise ValueError(
+            f"`confidence` must be a number in (0, 1), such as 0.95, got {confidence!r}."
+        )
     return float(confidence)

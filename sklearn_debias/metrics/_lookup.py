@@ -13,14 +13,14 @@ class BiasLookup:
     def __init__(self, bias_labels):
         if not isinstance(bias_labels, pd.Series | pd.DataFrame):
             raise TypeError(
-                "`bias_labels` must be a pandas Series or DataFrame to bind it to a scorer, whose index "
-                f"says which sample each label belongs to, got {type(bias_labels).__name__}."
+                "`bias_labels` must be a pandas Series or DataFrame to bind it to a scorer, whose "
+                f"index says which sample each label belongs to, got {type(bias_labels).__name__}."
             )
         twice = bias_labels.index[bias_labels.index.duplicated()].unique()
         if len(twice):
             raise ValueError(
-                f"`bias_labels` must have a unique index, but these occur more than once: {shorten(twice)}. "
-                "Give every sample an index value of its own."
+                "`bias_labels` must have a unique index, but these occur more than once: "
+                f"{shorten(twice)}. Give every sample an index value of its own."
             )
         self._bias_labels = bias_labels.copy()
 
@@ -35,8 +35,8 @@ class BiasLookup:
             lacking = index[positions < 0]
             raise ValueError(
                 "`bias_labels` must have a label for every scored sample, but its index lacks "
-                f"{len(lacking)} of them: {shorten(lacking)}. Bind the labels of all samples, with the "
-                "index of y."
+                f"{len(lacking)} of them: {shorten(lacking)}. Bind the labels of all samples, with "
+                "the index of y."
             )
         return self._bias_labels.iloc[positions]
 
@@ -45,10 +45,12 @@ def _index_of(X, y):
     indexes = [part.index for part in (y, X) if isinstance(part, pd.Series | pd.DataFrame)]
     if not indexes:
         raise ValueError(
-            "`bias_labels` bound to a scorer need a pandas y or X, whose index tells which samples are "
-            f"scored, got {type(y).__name__} and {type(X).__name__}. Pass y as a Series, or use metadata "
-            "routing: sklearn.set_config(enable_metadata_routing=True)."
+            "`bias_labels` bound to a scorer need a pandas y or X, whose index tells which samples "
+            f"are scored, got {type(y).__name__} and {type(X).__name__}. Pass y as a Series, or "
+            "use metadata routing: sklearn.set_config(enable_metadata_routing=True)."
         )
     if len(indexes) == 2 and not indexes[0].equals(indexes[1]):
-        raise ValueError("`y` and `X` must have the same index for a scorer bound to bias labels, got two.")
+        raise ValueError(
+            "`y` and `X` must have the same index for a scorer bound to bias labels, got two."
+        )
     return indexes[0]

@@ -45,8 +45,9 @@ class PairedDifference:
         low, high = self.interval
         verdict = "0 is inside" if low <= 0 <= high else "0 is outside"
         return (
-            f"{self.metric}: a {self.score_a:.3f}, b {self.score_b:.3f}, a - b = {self.difference:+.3f}, "
-            f"{100 * self.confidence:g} % interval [{low:+.3f}, {high:+.3f}] ({verdict})"
+            f"{self.metric}: a {self.score_a:.3f}, b {self.score_b:.3f}, a - b = "
+            f"{self.difference:+.3f}, {100 * self.confidence:g} % interval [{low:+.3f}, "
+            f"{high:+.3f}] ({verdict})"
         )
 
 
@@ -68,9 +69,10 @@ def paired_difference(
 ):
     """Difference of two models in a group metric, with a paired bootstrap interval.
 
-    Samples are drawn with replacement within each group, so that group sizes stay as they are (from all samples
-    when groups overlap), and both models are scored on the same draw. Only the counts of (a right or wrong, b
-    right or wrong) matter, which are multinomial: the cost does not grow with the number of samples.
+    Samples are drawn with replacement within each group, so that group sizes stay as they are (from
+    all samples when groups overlap), and both models are scored on the same draw. Only the counts
+    of (a right or wrong, b right or wrong) matter, which are multinomial: the cost does not grow
+    with the number of samples.
 
     Parameters
     ----------
@@ -85,9 +87,11 @@ def paired_difference(
     membership : array-like of bool of shape (n_samples, n_groups), default=None
         Overlapping groups, instead of `bias_labels`.
     aligned : dict, default=None
-        Class label -> aligned bias value; required by the metrics of alignment. See :func:`aligned_map`.
+        Class label -> aligned bias value; required by the metrics of alignment. See
+        :func:`aligned_map`.
     group_shares : dict, default=None
-        Group -> share in the training data; required by "adjusted_accuracy". See :func:`group_shares_map`.
+        Group -> share in the training data; required by "adjusted_accuracy". See
+        :func:`group_shares_map`.
     universe, absent
         As in :func:`worst_group_accuracy_score`.
     n_resamples : int, default=2000
@@ -114,11 +118,11 @@ def paired_difference(
 
     Notes
     -----
-    The interval is the basic one, the percentile interval mirrored at the observed difference, because a
-    minimum over groups is biased downwards, more so in a replicate: where one model has ten equal groups of
-    50 and the other a clear worst one, percentiles cover the difference 72 % of the time, the mirrored ones
-    about 91 %. It need not be centred, and is too narrow when a decisive group has few samples (below about
-    30) or no error.
+    The interval is the basic one, the percentile interval mirrored at the observed difference,
+    because a minimum over groups is biased downwards, more so in a replicate: where one model has
+    ten equal groups of 50 and the other a clear worst one, percentiles cover the difference 72 % of
+    the time, the mirrored ones about 91 %. It need not be centred, and is too narrow when a
+    decisive group has few samples (below about 30) or no error.
 
     References
     ----------
@@ -134,9 +138,14 @@ def paired_difference(
     """
     if metric not in COEFFICIENTS:
         raise ValueError(f"`metric` must be one of {sorted(COEFFICIENTS)}, got {metric!r}.")
-    if isinstance(n_resamples, bool) or not isinstance(n_resamples, int | np.integer) or n_resamples < 100:
+    if (
+        isinstance(n_resamples, bool)
+        or not isinstance(n_resamples, int | np.integer)
+        or n_resamples < 100
+    ):
         raise ValueError(f"`n_resamples` must be an int >= 100, got {n_resamples!r}.")
-    confidence, rng = check_confidence(confidence), check_rng(random_state)
+    confidence = check_confidence(confidence)
+    rng = check_rng(random_state)
     y_codes, classes = encode_labels(y_true, "y_true")
     right_a, right_b = (correctness(y_codes, classes, y_pred) for y_pred in (y_pred_a, y_pred_b))
     groups = find_groups(
@@ -149,19 +158,28 @@ def paired_difference(
     )
     counts = _outcome_counts(groups, right_a, right_b)
     n = groups.merge(counts.sum(axis=-1))
-    coefficients = COEFFICIENTS[metric](groups, n, {"aligned": aligned, "group_shares": group_shares})
+    coefficients = COEFFICIENTS[metric](
+        groups, n, {"aligned": aligned, "group_shares": group_shares}
+    )
     warn_of_classes(groups)
     observed = _accuracies(groups, counts)
     score_a, score_b = (float(summarise(accuracy, coefficients)) for accuracy in observed)
     difference = score_a - score_b
     replicates = [
-        np.subtract(*(summarise(accuracy, coefficients) for accuracy in _accuracies(groups, draws, observed)))
+        np.subtract(
+            *(
+                summarise(accuracy, coefficients)
+                for accuracy in _accuracies(groups, draws, observed)
+            )
+        )
         for draws in _resamples(groups, counts, n_resamples, rng)
     ]
     interval = _basic_interval(difference, np.concatenate(replicates), confidence)
     widest = 2.0 if metric == "bias_gap" else 1.0  # a gap lies in [-1, 1], an accuracy in [0, 1]
     low, high = np.clip(interval, -widest, widest).tolist()
-    return PairedDifference(metric, score_a, score_b, difference, (low, high), confidence, int(n_resamples))
+    return PairedDifference(
+        metric, score_a, score_b, difference, (low, high), confidence, int(n_resamples)
+    )
 
 
 def _outcome_counts(groups, right_a, right_b):
@@ -186,10 +204,15 @@ def _resamples(groups, counts, n_resamples, rng):
     for start in range(0, n_resamples, block):
         size = min(block, n_resamples - start)
         if groups.member is None:
-            yield np.stack([rng.multinomial(row.sum(), row / row.sum(), size=size) for row in counts], axis=1)
-        else:  # a pattern of memberships may hold one sample: as strata they would leave no variation
+            yield np.stack(
+                [rng.multinomial(row.sum(), row / row.sum(), size=size) for row in counts], axis=1
+            )
+        # a pattern of memberships may hold one sample: as strata they would leave no variation
+        else:
             cells = counts.ravel()
-            yield rng.multinomial(cells.sum(), cells / cells.sum(), size=size).reshape(size, *counts.shape)
+            yield rng.multinomial(cells.sum(), cells / cells.sum(), size=size).reshape(
+                size, *counts.shape
+            )
 
 
 def _basic_interval(observed, replicates, confidence):

@@ -12,6 +12,7 @@ def check_rng(random_state):
     is_seed = isinstance(random_state, int | np.integer) and not isinstance(random_state, bool)
     if random_state is not None and (not is_seed or random_state < 0):
         raise ValueError(
-            f"`random_state` must be None, an int >= 0, a numpy Generator or a RandomState, got {random_state!r}."
+            "`random_state` must be None, an int >= 0, a numpy Generator or a RandomState, got "
+            f"{random_state!r}."
         )
     return np.random.default_rng(random_state)

@@ -43,18 +43,20 @@ def group_report(
     membership : array-like of bool of shape (n_samples, n_groups), default=None
         Overlapping groups, instead of `bias_labels`.
     sample_weight : array-like of shape (n_samples,), default=None
-        Weights, finite and >= 0. Unless they are equal within each group, the intervals are approximate: they
-        use the effective number of samples.
+        Weights, finite and >= 0. Unless they are equal within each group, the intervals are
+        approximate: they use the effective number of samples.
     aligned : dict, default=None
-        Class label -> aligned bias value, from :func:`aligned_map` on the TRAINING data; adds the aligned and
-        conflicting accuracies and their gap.
+        Class label -> aligned bias value, from :func:`aligned_map` on the TRAINING data; adds the
+        aligned and conflicting accuracies and their gap.
     group_shares : dict, default=None
-        Group -> share in the TRAINING data, from :func:`group_shares_map`; adds the adjusted average.
+        Group -> share in the TRAINING data, from :func:`group_shares_map`; adds the adjusted
+        average.
     universe : list, default=None
-        The groups that should exist; None expects every observed class with every observed bias value.
+        The groups that should exist; None expects every observed class with every observed bias
+        value.
     absent : {"ignore", "warn", "raise"}, default="ignore"
-        What to do when a group of an explicit `universe` has no sample. The report names absent groups
-        anyway.
+        What to do when a group of an explicit `universe` has no sample. The report names absent
+        groups anyway.
     confidence : float, default=0.95
         Coverage of the intervals, in (0, 1).
 
@@ -75,10 +77,10 @@ def group_report(
 
     Notes
     -----
-    The group that looks worst is partly the unluckiest one, so its own interval covers too rarely, and so
-    does a percentile bootstrap of the minimum (about 71 % of the time with four equal groups of 100). The
-    bounds for the worst group combine exact one-sided bounds of all groups and hold whatever the true
-    accuracies are.
+    The group that looks worst is partly the unluckiest one, so its own interval covers too rarely,
+    and so does a percentile bootstrap of the minimum (about 71 % of the time with four equal groups
+    of 100). The bounds for the worst group combine exact one-sided bounds of all groups and hold
+    whatever the true accuracies are.
 
     Examples
     --------
@@ -99,7 +101,8 @@ def group_report(
         absent=absent,
     )
     facts = {"aligned": aligned, "group_shares": group_shares}
-    averages, alignment = _averages(counts, facts), _alignment(counts, facts)
+    averages = _averages(counts, facts)
+    alignment = _alignment(counts, facts)
     warn_of_classes(counts.groups)
     hits, n = effective_counts(counts.accuracy, counts.weight, counts.weight_squares)
     disjoint = counts.groups.kind != "membership"
@@ -138,7 +141,9 @@ def _alignment(counts, facts):
         "bias_gap": mask.any() and not mask.all(),
     }
     return {
-        name: float(summarise(counts.accuracy, COEFFICIENTS[name](counts.groups, counts.weight, facts)))
+        name: float(
+            summarise(counts.accuracy, COEFFICIENTS[name](counts.groups, counts.weight, facts))
+        )
         for name, has_samples in defined.items()
         if has_samples
     }

@@ -31,24 +31,27 @@ __all__ = [
 ]
 
 
-def make_group_scorer(score_func, *, response_method="predict", greater_is_better=True, bias_labels=None, **kwargs):
+def make_group_scorer(
+    score_func, *, response_method="predict", greater_is_better=True, bias_labels=None, **kwargs
+):
     """Make a scorer from a metric that takes `bias_labels`.
 
     Parameters
     ----------
     score_func : callable
-        Metric with signature ``score_func(y_true, y_pred, *, bias_labels=None, ...)``. Its parameters
-        `aligned` and `group_shares` are filled from the fitted estimator's `aligned_bias_` and
-        `group_shares_` unless given here.
+        Metric with signature ``score_func(y_true, y_pred, *, bias_labels=None, ...)``. Its
+        parameters `aligned` and `group_shares` are filled from the fitted estimator's
+        `aligned_bias_` and `group_shares_` unless given here.
     response_method : str, default="predict"
-        The estimator's method whose result is `y_pred`; a binary `predict_proba` gives the second class's
-        column.
+        The estimator's method whose result is `y_pred`; a binary `predict_proba` gives the second
+        class's column.
     greater_is_better : bool, default=True
         False flips the sign of the score.
     bias_labels : pandas.Series or pandas.DataFrame, default=None
-        Bias labels of ALL samples, looked up by the index of the y (or else the X) that is scored: for use
-        without metadata routing. The index must not have duplicates, and must still identify the samples:
-        after `reset_index` the lookup finds other samples' labels. None expects them by routing.
+        Bias labels of ALL samples, looked up by the index of the y (or else the X) that is scored:
+        for use without metadata routing. The index must not have duplicates, and must still
+        identify the samples: after `reset_index` the lookup finds other samples' labels. None
+        expects them by routing.
     **kwargs : dict
         Further arguments of the metric, such as `universe`, `absent`, `aligned`.
 
@@ -60,8 +63,8 @@ def make_group_scorer(score_func, *, response_method="predict", greater_is_bette
     Raises
     ------
     TypeError, ValueError
-        If `score_func` does not take `bias_labels` or an argument in `kwargs`, or `bias_labels` is no Series
-        with a unique index.
+        If `score_func` does not take `bias_labels` or an argument in `kwargs`, or `bias_labels` is
+        no Series with a unique index.
 
     Examples
     --------
@@ -70,7 +73,9 @@ def make_group_scorer(score_func, *, response_method="predict", greater_is_bette
     make_group_scorer(conflicting_accuracy_score, aligned={0: 'a', 1: 'b'})
     """
     if not callable(score_func) or "bias_labels" not in inspect.signature(score_func).parameters:
-        raise TypeError(f"`score_func` must be a callable that takes `bias_labels`, got {score_func!r}.")
+        raise TypeError(
+            f"`score_func` must be a callable that takes `bias_labels`, got {score_func!r}."
+        )
     unknown = sorted(set(kwargs) - set(inspect.signature(score_func).parameters))
     if unknown:
         raise TypeError(f"`kwargs` must be arguments of {score_func.__name__}, got {unknown}.")
@@ -143,5 +148,6 @@ def get_scorer(scoring):
     if isinstance(scoring, str) and scoring in sklearn.metrics.get_scorer_names():
         return sklearn.metrics.get_scorer(scoring)
     raise ValueError(
-        f"`scoring` must be one of {get_scorer_names()} or of sklearn.metrics.get_scorer_names(), got {scoring!r}."
+        f"`scoring` must be one of {get_scorer_names()} or of sklearn.metrics.get_scorer_names(), "
+        f"got {scoring!r}."
     )

@@ -6,12 +6,20 @@ __all__ = ["adjusted_accuracy_score", "group_mean_accuracy_score", "worst_group_
 
 
 def worst_group_accuracy_score(
-    y_true, y_pred, *, bias_labels=None, membership=None, sample_weight=None, universe=None, absent="raise"
+    y_true,
+    y_pred,
+    *,
+    bias_labels=None,
+    membership=None,
+    sample_weight=None,
+    universe=None,
+    absent="raise",
 ):
     """Accuracy of the group that fares worst.
 
-    A group is a pair (class, bias value). As a minimum over noisy accuracies the score is biased downwards,
-    the more so the smaller the groups are: read it with the interval of :func:`group_report`.
+    A group is a pair (class, bias value). As a minimum over noisy accuracies the score is biased
+    downwards, the more so the smaller the groups are: read it with the interval of
+    :func:`group_report`.
 
     Parameters
     ----------
@@ -20,18 +28,21 @@ def worst_group_accuracy_score(
     y_pred : array-like of shape (n_samples,)
         Predicted class labels; scores and probabilities are refused.
     bias_labels : array-like of shape (n_samples,) or (n_samples, n_attributes), default=None
-        Bias attribute of each sample. With several attributes a bias value is the tuple of them. None scores
-        the classes instead and warns.
+        Bias attribute of each sample. With several attributes a bias value is the tuple of them.
+        None scores the classes instead and warns.
     membership : array-like of bool of shape (n_samples, n_groups), default=None
-        Overlapping groups, instead of `bias_labels`: entry (i, g) tells whether sample i is in group g.
-        Columns of a DataFrame name the groups. Samples in no group are left out.
+        Overlapping groups, instead of `bias_labels`: entry (i, g) tells whether sample i is in
+        group g. Columns of a DataFrame name the groups. Samples in no group are left out.
     sample_weight : array-like of shape (n_samples,), default=None
-        Weights, finite and >= 0. Weight 0 removes a sample, and a group without positive weight is absent.
+        Weights, finite and >= 0. Weight 0 removes a sample, and a group without positive weight is
+        absent.
     universe : list, default=None
-        The groups that should exist, as (class, bias value) pairs (column names with `membership`, classes
-        when both are None). None takes those observed. An observed group outside of it is an error.
+        The groups that should exist, as (class, bias value) pairs (column names with `membership`,
+        classes when both are None). None takes those observed. An observed group outside of it is
+        an error.
     absent : {"raise", "warn", "ignore"}, default="raise"
-        What to do when a group of an explicit `universe` has no sample. Has no effect without `universe`.
+        What to do when a group of an explicit `universe` has no sample. Has no effect without
+        `universe`.
 
     Returns
     -------
@@ -73,12 +84,19 @@ def worst_group_accuracy_score(
 
 
 def group_mean_accuracy_score(
-    y_true, y_pred, *, bias_labels=None, membership=None, sample_weight=None, universe=None, absent="raise"
+    y_true,
+    y_pred,
+    *,
+    bias_labels=None,
+    membership=None,
+    sample_weight=None,
+    universe=None,
+    absent="raise",
 ):
     """Unweighted mean of the groups' accuracies.
 
-    Every group counts the same, however few samples it has. This is the "average accuracy" of papers that
-    report the mean over (class, bias value) cells.
+    Every group counts the same, however few samples it has. This is the "average accuracy" of
+    papers that report the mean over (class, bias value) cells.
 
     Parameters
     ----------
@@ -144,8 +162,8 @@ def adjusted_accuracy_score(
 ):
     """Mean of the groups' accuracies, weighted by the groups' shares in the TRAINING data.
 
-    It estimates the accuracy on data distributed like the training data from a test set whose groups have
-    other proportions, as Waterbirds' test set has.
+    It estimates the accuracy on data distributed like the training data from a test set whose
+    groups have other proportions, as Waterbirds' test set has.
 
     Parameters
     ----------
@@ -154,9 +172,9 @@ def adjusted_accuracy_score(
     y_pred : array-like of shape (n_samples,)
         Predicted class labels; scores and probabilities are refused.
     group_shares : dict or pandas.Series
-        Group -> its share (or count) in the training data, as :func:`group_shares_map` returns it. Required.
-        Shares are normalised over the observed groups. A cell without an entry has share 0 if its class and
-        its bias value occur in other entries, and is an error otherwise.
+        Group -> its share (or count) in the training data, as :func:`group_shares_map` returns it.
+        Required. Shares are normalised over the observed groups. A cell without an entry has share
+        0 if its class and its bias value occur in other entries, and is an error otherwise.
     bias_labels : array-like of shape (n_samples,) or (n_samples, n_attributes), default=None
         Bias attribute of each sample. None takes the classes as groups and warns.
     membership : array-like of bool of shape (n_samples, n_groups), default=None
@@ -185,13 +203,16 @@ def adjusted_accuracy_score(
 
     References
     ----------
-    .. [1] S. Sagawa et al., "Distributionally Robust Neural Networks for Group Shifts", ICLR 2020, Section 3.
+    .. [1] S. Sagawa et al., "Distributionally Robust Neural Networks for Group Shifts", ICLR 2020,
+       Section 3.
 
     Examples
     --------
     >>> from sklearn_debias.metrics import adjusted_accuracy_score
     >>> shares = {(0, "a"): 0.9, (1, "b"): 0.1}
-    >>> adjusted_accuracy_score([0, 0, 1], [0, 0, 0], group_shares=shares, bias_labels=["a", "a", "b"])
+    >>> adjusted_accuracy_score(
+    ...     [0, 0, 1], [0, 0, 0], group_shares=shares, bias_labels=["a", "a", "b"]
+    ... )
     0.9
     """
     return score(

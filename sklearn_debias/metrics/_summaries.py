@@ -1,6 +1,7 @@
 """Every group metric as a function of the groups' accuracies: the smallest one, or a linear combination.
 
-One definition serves the metric, the report and the bootstrap, which needs it for thousands of replicates.
+One definition serves the metric, the report and the bootstrap, which needs it for thousands of
+replicates.
 """
 
 import warnings
@@ -26,9 +27,8 @@ def warn_of_classes(groups, stacklevel=3):
     """Say so, once, when the classes stand in for the groups."""
     if groups.kind == "class":
         warnings.warn(
-            "`bias_labels` is missing, so the classes are taken as groups and the worst group is the "
-            "worst CLASS. Pass "
-            "`bias_labels` to score the (class, bias value) groups.",
+            "`bias_labels` is missing, so the classes are taken as groups and the worst group is "
+            "the worst CLASS. Pass `bias_labels` to score the (class, bias value) groups.",
             DebiasWarning,
             stacklevel=stacklevel,
         )
@@ -66,7 +66,10 @@ def _gap(groups, weight, facts):
 def _pooled(weight, mask, name):
     """Coefficients of the accuracy over all samples of the groups in the mask."""
     if not mask.any():
-        raise ValueError(f"`bias_labels` must hold a bias-{name} sample, got none: the {name} accuracy is undefined.")
+        raise ValueError(
+            f"`bias_labels` must hold a bias-{name} sample, got none: the {name} accuracy is "
+            "undefined."
+        )
     inside = weight * mask
     return inside / inside.sum()
 

@@ -14,19 +14,19 @@ __all__ = ["aligned_map", "aligned_mask", "group_shares_map", "share_weights"]
 def aligned_map(y, bias_labels, *, ties="raise"):
     """Bias value that each class goes with most often in the training data.
 
-    A sample is *bias-aligned* when it carries this value and *bias-conflicting* otherwise. Always compute the
-    map on training data: in an unbiased test set the most frequent value is noise.
+    A sample is *bias-aligned* when it carries this value and *bias-conflicting* otherwise. Always
+    compute the map on training data: in an unbiased test set the most frequent value is noise.
 
     Parameters
     ----------
     y : array-like of shape (n_samples,)
         Class labels of the training data.
     bias_labels : array-like of shape (n_samples,) or (n_samples, n_attributes)
-        Bias attribute of each training sample, of any dtype. With several attributes the aligned value is the
-        most frequent joint value, a tuple.
+        Bias attribute of each training sample, of any dtype. With several attributes the aligned
+        value is the most frequent joint value, a tuple.
     ties : {"raise", "omit"}, default="raise"
-        What to do with a class whose two most frequent values are equally frequent: raise an error, or leave
-        the class out of the map.
+        What to do with a class whose two most frequent values are equally frequent: raise an error,
+        or leave the class out of the map.
 
     Returns
     -------
@@ -40,8 +40,9 @@ def aligned_map(y, bias_labels, *, ties="raise"):
 
     Notes
     -----
-    The map counts within each class, as the field does. Where one bias value is the majority in every class,
-    it is the aligned value of every class; if alignment is meant in another sense, write the dict by hand.
+    The map counts within each class, as the field does. Where one bias value is the majority in
+    every class, it is the aligned value of every class; if alignment is meant in another sense,
+    write the dict by hand.
 
     Examples
     --------
@@ -63,8 +64,9 @@ def aligned_map(y, bias_labels, *, ties="raise"):
     if tied and ties == "raise":
         label, values = next(iter(tied.items()))
         raise ValueError(
-            f"`bias_labels` must have one most frequent value per class, but in class {label!r} the values "
-            f"{shorten(values)} are equally frequent. Pass a dict of your own as `aligned` instead."
+            f"`bias_labels` must have one most frequent value per class, but in class {label!r} "
+            f"the values {shorten(values)} are equally frequent. Pass a dict of your own as "
+            "`aligned` instead."
         )
     return {label: value for label, (value, _) in best.items() if label not in tied}
 
@@ -84,8 +86,8 @@ def group_shares_map(y, bias_labels, *, sample_weight=None):
     Returns
     -------
     shares : dict
-        (class label, bias value) -> share in (0, 1], for the groups with positive weight. The shares sum to
-        1.
+        (class label, bias value) -> share in (0, 1], for the groups with positive weight. The
+        shares sum to 1.
 
     Raises
     ------
@@ -108,8 +110,8 @@ def aligned_mask(groups, aligned):
     """Boolean array of shape (n_groups,): whether each (class, bias value) cell is aligned."""
     if groups.kind != "cell":
         raise ValueError(
-            "`bias_labels` must be given to tell aligned from conflicting samples; `membership` or the "
-            "classes alone cannot."
+            "`bias_labels` must be given to tell aligned from conflicting samples; `membership` or "
+            "the classes alone cannot."
         )
     if not isinstance(aligned, Mapping) or not aligned:
         raise ValueError(
@@ -119,16 +121,16 @@ def aligned_mask(groups, aligned):
     unknown = {label: None for label, _ in groups.names if label not in aligned}
     if unknown:
         raise ValueError(
-            f"`aligned` must have an entry for every class in `y_true`, but lacks {shorten(unknown)} (a "
-            "class absent from the training data, or one whose most frequent bias values tied). Add it "
-            "by hand."
+            "`aligned` must have an entry for every class in `y_true`, but lacks "
+            f"{shorten(unknown)} (a class absent from the training data, or one whose most "
+            "frequent bias values tied). Add it by hand."
         )
     observed = {value for _, value in (*groups.names, *groups.absent)}
     if observed.isdisjoint(aligned.values()):
         raise ValueError(
             "`aligned` must map to values of `bias_labels`, but none of "
-            f"{shorten(set(aligned.values()))} is among {shorten(observed)}. Check the spelling and type "
-            "of the values."
+            f"{shorten(set(aligned.values()))} is among {shorten(observed)}. Check the spelling "
+            "and type of the values."
         )
     return np.array([aligned[label] == value for label, value in groups.names])
 
@@ -139,8 +141,8 @@ def share_weights(groups, group_shares):
         group_shares = group_shares.to_dict()
     if not isinstance(group_shares, Mapping) or not group_shares:
         raise ValueError(
-            "`group_shares` must be a non-empty dict from group to its share in the TRAINING data, such as "
-            f"`group_shares_map(y_train, bias_train)`, got {group_shares!r}."
+            "`group_shares` must be a non-empty dict from group to its share in the TRAINING data, "
+            f"such as `group_shares_map(y_train, bias_train)`, got {group_shares!r}."
         )
     _refuse_unseen(groups, group_shares)
     try:
@@ -152,14 +154,17 @@ def share_weights(groups, group_shares):
     shares = np.array([float(group_shares.get(name, 0.0)) for name in groups.names])
     if not shares.any():
         raise ValueError(
-            f"`group_shares` must be positive for an observed group, but is 0 for all of {shorten(groups.names)}."
+            "`group_shares` must be positive for an observed group, but is 0 for all of "
+            f"{shorten(groups.names)}."
         )
     return shares / shares.sum()
 
 
 def _refuse_unseen(groups, group_shares):
     """A cell without a share had none in training; a class or bias value without any is an error."""
-    if groups.kind == "cell" and all(isinstance(key, tuple) and len(key) == 2 for key in group_shares):
+    if groups.kind == "cell" and all(
+        isinstance(key, tuple) and len(key) == 2 for key in group_shares
+    ):
         classes, values = ({key[i] for key in group_shares} for i in (0, 1))
         unseen = [(c, v) for c, v in groups.names if c not in classes or v not in values]
     else:

@@ -18,12 +18,13 @@ __all__ = ["BatchedGridSearchCV"]
 class BatchedGridSearchCV(GridSearchCV):
     """Exhaustive search over parameters in which the candidates are trained together.
 
-    A drop-in :class:`~sklearn.model_selection.GridSearchCV` for the torch classifiers of this package on 2-D X, and
-    for pipelines that end in one, be it in a pipeline of their own. Candidates that differ in numbers only (``lr``,
-    ``weight_decay``, ``lam``, ``q``, ``epsilon``, seeds ...) share one vmapped run; those that differ in structure
-    (``max_epochs``, ``module__hidden``, switches ...) make separate runs, and so do the seeds of AFRClassifier,
-    which set how it splits the rows. Scoring, routing, ``cv_results_`` and refit are scikit-learn's own. With an
-    int `random_state` the results are those of GridSearchCV up to rounding.
+    A drop-in :class:`~sklearn.model_selection.GridSearchCV` for the torch classifiers of this
+    package on 2-D X, and for pipelines that end in one, be it in a pipeline of their own.
+    Candidates that differ in numbers only (``lr``, ``weight_decay``, ``lam``, ``q``, ``epsilon``,
+    seeds ...) share one vmapped run; those that differ in structure (``max_epochs``,
+    ``module__hidden``, switches ...) make separate runs, and so do the seeds of AFRClassifier,
+    which set how it splits the rows. Scoring, routing, ``cv_results_`` and refit are scikit-learn's
+    own. With an int `random_state` the results are those of GridSearchCV up to rounding.
 
     Parameters
     ----------
@@ -49,16 +50,17 @@ class BatchedGridSearchCV(GridSearchCV):
     return_train_score : bool, default=False
         As for GridSearchCV.
     n_seeds : int, default=1
-        Fits of every candidate on every fold, with the seeds ``random_state``, ``random_state + 1`` and so on.
-        ``split{i}_test_score`` belongs to fold ``i // n_seeds`` and seed ``i % n_seeds``; mean and std run over
-        all of them.
+        Fits of every candidate on every fold, with the seeds ``random_state``, ``random_state + 1``
+        and so on. ``split{i}_test_score`` belongs to fold ``i // n_seeds`` and seed ``i %
+        n_seeds``; mean and std run over all of them.
     memory : int or str, default="1GB"
-        Bytes (1GB is 10**9) that a run may take beside the data: parameters, gradients, slots of the optimiser,
-        states and activations. More candidates make more runs.
+        Bytes (1GB is 10**9) that a run may take beside the data: parameters, gradients, slots of
+        the optimiser, states and activations. More candidates make more runs.
 
     Attributes
     ----------
-    cv_results_, best_estimator_, best_params_, best_score_, best_index_, scorer_, refit_time_, multimetric_, \
+    cv_results_, best_estimator_, best_params_, best_score_, best_index_, scorer_, refit_time_,
+    multimetric_, \
 classes_, n_features_in_, feature_names_in_
         As for GridSearchCV. ``mean_fit_time`` is a candidate's share of the time of its run.
     n_splits_ : int
@@ -67,11 +69,12 @@ classes_, n_features_in_, feature_names_in_
     Raises
     ------
     TypeError
-        If the estimator, or what the grid puts in its place, is not a torch classifier of this package. The
-        message names the parameter of the grid.
+        If the estimator, or what the grid puts in its place, is not a torch classifier of this
+        package. The message names the parameter of the grid.
     ValueError
-        If a candidate cannot be trained in a stack: images, modules with buffers (BatchNorm), ``augment``,
-        ``monitor``, callbacks and others. The message names the parameter or the module.
+        If a candidate cannot be trained in a stack: images, modules with buffers (BatchNorm),
+        ``augment``, ``monitor``, callbacks and others. The message names the parameter or the
+        module.
 
     Examples
     --------
@@ -131,7 +134,8 @@ classes_, n_features_in_, feature_names_in_
         X : array-like of shape (n, features)
         y : array-like of shape (n,)
         **params : dict
-            As for GridSearchCV: ``bias_labels`` and others, for the estimator, the scorer and the splitter.
+            As for GridSearchCV: ``bias_labels`` and others, for the estimator, the scorer and the
+            splitter.
 
         Returns
         -------

@@ -46,7 +46,9 @@ class Candidate:
     error: Exception | None = None
     seconds: float = 0.0
 
-    def open(self, X: Any, y: Any, fit_params: dict[str, Any], prepared: dict[Hashable, Prepared]) -> None:
+    def open(
+        self, X: Any, y: Any, fit_params: dict[str, Any], prepared: dict[Hashable, Prepared]
+    ) -> None:
         """Begin the fit; what goes wrong is kept, as a search goes on."""
         start = perf_counter()
         try:
@@ -63,7 +65,9 @@ class Candidate:
             self.error = error
         self.seconds += perf_counter() - start
 
-    def _prepare(self, X: Any, y: Any, fit_params: dict[str, Any], prepared: dict[Hashable, Prepared]) -> Prepared:
+    def _prepare(
+        self, X: Any, y: Any, fit_params: dict[str, Any], prepared: dict[Hashable, Prepared]
+    ) -> Prepared:
         """Run the earlier steps, or take what equal ones have made of this fold."""
         around = pipelines(self.estimator)
         if not around:
@@ -86,7 +90,8 @@ class Candidate:
     def close(self) -> None:
         """End the fit."""
         assert self.trial is not None
-        trial, self.trial = self.trial, None
+        trial = self.trial
+        self.trial = None
         start = perf_counter()
         try:
             trial.close()
@@ -112,11 +117,16 @@ def last_step(estimator: Any, setting: Iterable[str] = ()) -> BaseDebiasClassifi
     if isinstance(last, BaseDebiasClassifier):
         return last
     path = "__".join(pipeline.steps[-1][0] for pipeline in around)
-    placed = max((key for key in setting if path == key or path.startswith(f"{key}__")), key=len, default=None)
+    placed = max(
+        (key for key in setting if path == key or path.startswith(f"{key}__")),
+        key=len,
+        default=None,
+    )
     found = repr(last) if isinstance(last, str) else type(last).__name__
     raise TypeError(
-        f"{f'`{placed}` in `param_grid`' if placed else '`estimator`'} must be a torch classifier of sklearn_debias, "
-        f"or a Pipeline that ends in one, got {found}. Use sklearn.model_selection.GridSearchCV for it."
+        f"{f'`{placed}` in `param_grid`' if placed else '`estimator`'} must be a torch classifier "
+        f"of sklearn_debias, or a Pipeline that ends in one, got {found}. Use "
+        "sklearn.model_selection.GridSearchCV for it."
     )
 
 
@@ -142,7 +152,8 @@ def _train_group(group: list[Candidate], budget: int, bar: tqdm) -> None:
         closing.append(candidate.seconds)
 
     closing: list[float] = []
-    start, before = perf_counter(), sum(candidate.seconds for candidate in group)
+    start = perf_counter()
+    before = sum(candidate.seconds for candidate in group)
     exact = trials[0].exact
     try:
         with on_own_terms(small=trials[0].fit.small):
@@ -156,8 +167,8 @@ def _train_group(group: list[Candidate], budget: int, bar: tqdm) -> None:
         ) from None
     except RuntimeError as error:
         raise NotStackableError(
-            f"`module` cannot be run for several candidates at once (torch.vmap): {str(error).splitlines()[0]} Use "
-            f"sklearn.model_selection.GridSearchCV."
+            "`module` cannot be run for several candidates at once (torch.vmap): "
+            f"{str(error).splitlines()[0]} Use sklearn.model_selection.GridSearchCV."
         ) from error
     shared = perf_counter() - start - (sum(closing) - before)
     for candidate in group:

@@ -17,10 +17,10 @@ __all__ = ["BiasStratifiedKFold"]
 class BiasStratifiedKFold(BaseCrossValidator):
     """K folds stratified on the pair (y, bias_labels).
 
-    Stratification on y alone leaves rare groups out of whole folds: with 5 % bias-conflicting samples the
-    worst-group accuracy of such a fold is that of another group. Here every group with at least `n_splits`
-    samples has some in every fold, and the counts of a group, a class, and all samples differ by at most one
-    between folds.
+    Stratification on y alone leaves rare groups out of whole folds: with 5 % bias-conflicting
+    samples the worst-group accuracy of such a fold is that of another group. Here every group with
+    at least `n_splits` samples has some in every fold, and the counts of a group, a class, and all
+    samples differ by at most one between folds.
 
     `bias_labels` is requested by default: with metadata routing enabled,
     ``GridSearchCV(..., cv=BiasStratifiedKFold()).fit(X, y, bias_labels=...)`` passes it on.
@@ -30,8 +30,8 @@ class BiasStratifiedKFold(BaseCrossValidator):
     n_splits : int, default=5
         Number of folds, at least 2.
     shuffle : bool, default=False
-        Whether to shuffle the samples of each group first. Otherwise each group is cut into consecutive
-        blocks.
+        Whether to shuffle the samples of each group first. Otherwise each group is cut into
+        consecutive blocks.
     random_state : int, numpy Generator, RandomState or None, default=None
         Seed of the shuffling; only with ``shuffle=True``.
 
@@ -58,7 +58,10 @@ class BiasStratifiedKFold(BaseCrossValidator):
         if not isinstance(shuffle, bool):
             raise ValueError(f"`shuffle` must be True or False, got {shuffle!r}.")
         if random_state is not None and not shuffle:
-            raise ValueError(f"`random_state` has no effect without shuffle=True, got {random_state!r}. Set either.")
+            raise ValueError(
+                f"`random_state` has no effect without shuffle=True, got {random_state!r}. Set "
+                "either."
+            )
         check_rng(random_state)
         self.n_splits = n_splits
         self.shuffle = shuffle
@@ -121,10 +124,15 @@ class BiasStratifiedKFold(BaseCrossValidator):
         n_samples = len(codes)
         if n_samples < self.n_splits:
             raise ValueError(
-                f"`n_splits` must be at most the number of samples, got {self.n_splits} for {n_samples} samples."
+                f"`n_splits` must be at most the number of samples, got {self.n_splits} for "
+                f"{n_samples} samples."
             )
         self._warn_of_small(names, np.bincount(codes))
-        rank = check_rng(self.random_state).permutation(n_samples) if self.shuffle else np.arange(n_samples)
+        rank = (
+            check_rng(self.random_state).permutation(n_samples)
+            if self.shuffle
+            else np.arange(n_samples)
+        )
         deck: np.ndarray = np.lexsort((rank, codes))
         dealt = np.arange(n_samples) % self.n_splits
         if not self.shuffle:
@@ -138,7 +146,8 @@ class BiasStratifiedKFold(BaseCrossValidator):
         if small:
             warnings.warn(
                 f"{len(small)} (class, bias value) groups have fewer samples than "
-                f"n_splits={self.n_splits}, and are missing from some folds: {shorten(small)}. Use fewer splits.",
+                f"n_splits={self.n_splits}, and are missing from some folds: {shorten(small)}. Use "
+                "fewer splits.",
                 DebiasWarning,
                 stacklevel=4,
             )
@@ -146,12 +155,14 @@ class BiasStratifiedKFold(BaseCrossValidator):
 
 def _check_given(y, groups, bias_labels):
     if groups is not None:
-        raise ValueError("`groups` must be None: pass the bias attribute as `bias_labels=`, by keyword.")
+        raise ValueError(
+            "`groups` must be None: pass the bias attribute as `bias_labels=`, by keyword."
+        )
     if y is None:
         raise ValueError("`y` must be given to stratify on (y, bias_labels), got None.")
     if bias_labels is None:
         raise ValueError(
-            "`bias_labels` did not reach BiasStratifiedKFold. Pass it to `split`; inside a search or "
-            "cross_validate call sklearn.set_config(enable_metadata_routing=True) and pass "
+            "`bias_labels` did not reach BiasStratifiedKFold. Pass it to `split`; inside a search "
+            "or cross_validate call sklearn.set_config(enable_metadata_routing=True) and pass "
             "`bias_labels=` to fit (or in `params=`)."
         )

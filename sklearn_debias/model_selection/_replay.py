@@ -22,8 +22,8 @@ MANY = 8  # candidates with which one fold at a time makes large enough stacks
 class Replay(GridSearchCV):
     """One run of scikit-learn's search, in which every `fit` but the last takes what a stack has trained.
 
-    scikit-learn clones the estimator once for each candidate and fold, in a known order. Here these clones come
-    from `_next_clone`, and their `fit` hands over the outcome that belongs to them.
+    scikit-learn clones the estimator once for each candidate and fold, in a known order. Here these
+    clones come from `_next_clone`, and their `fit` hands over the outcome that belongs to them.
 
     Parameters
     ----------
@@ -36,7 +36,11 @@ class Replay(GridSearchCV):
 
     def __init__(self, owner: Any, X: Any, y: Any, budget: int) -> None:
         self.__dict__.update({k: v for k, v in vars(owner).items() if not _is_fitted(k)})
-        self.own, self.X, self.y, self.budget, self.n_jobs = owner.estimator, X, y, budget, 1
+        self.own = owner.estimator
+        self.X = X
+        self.y = y
+        self.budget = budget
+        self.n_jobs = 1
         self.estimator = copy.copy(owner.estimator)
         self.outcomes: deque[Candidate] = deque()
         self.seconds: list[float] = []

@@ -16,7 +16,8 @@ __all__ = ["bias_train_test_split"]
 def bias_train_test_split(X, y, bias_labels, *arrays, test_size=0.25, random_state=None):
     """Split data into train and test sets, shuffled and stratified on the pair (y, bias_labels).
 
-    Every group with at least two samples is in both sets; a group of one sample goes to the training set.
+    Every group with at least two samples is in both sets; a group of one sample goes to the
+    training set.
 
     Parameters
     ----------
@@ -36,8 +37,8 @@ def bias_train_test_split(X, y, bias_labels, *arrays, test_size=0.25, random_sta
     Returns
     -------
     splits : list
-        Train and test part of each array, in the order given: ``X_train, X_test, y_train, y_test, bias_train,
-        bias_test, ...``. Lists, arrays and pandas objects keep their type.
+        Train and test part of each array, in the order given: ``X_train, X_test, y_train, y_test,
+        bias_train, bias_test, ...``. Lists, arrays and pandas objects keep their type.
 
     Raises
     ------
@@ -54,7 +55,9 @@ def bias_train_test_split(X, y, bias_labels, *arrays, test_size=0.25, random_sta
     >>> import numpy as np
     >>> from sklearn_debias.model_selection import bias_train_test_split
     >>> X, y, bias = np.arange(16), np.repeat([0, 1], 8), np.tile(["a", "b"], 8)
-    >>> X_train, X_test, y_train, y_test, b_train, b_test = bias_train_test_split(X, y, bias, random_state=0)
+    >>> X_train, X_test, y_train, y_test, b_train, b_test = bias_train_test_split(
+    ...     X, y, bias, random_state=0
+    ... )
     >>> sorted(zip(y_test.tolist(), b_test.tolist()))
     [(0, 'a'), (0, 'b'), (1, 'a'), (1, 'b')]
     """
@@ -66,13 +69,15 @@ def bias_train_test_split(X, y, bias_labels, *arrays, test_size=0.25, random_sta
     single = [name for name, count in zip(names, counts, strict=True) if count == 1]
     if single:
         warnings.warn(
-            f"{len(single)} (class, bias value) groups have a single sample, which goes to the training set: "
-            f"{shorten(single)}.",
+            f"{len(single)} (class, bias value) groups have a single sample, which goes to the "
+            f"training set: {shorten(single)}.",
             DebiasWarning,
             stacklevel=2,
         )
     deck = np.lexsort((rng.permutation(len(codes)), codes))
-    rank = np.arange(len(codes)) - np.repeat(np.cumsum(counts) - counts, counts)  # within the group, in deck order
+    rank = np.arange(len(codes)) - np.repeat(
+        np.cumsum(counts) - counts, counts
+    )  # within the group, in deck order
     is_test = rank < _allot(counts, n_test)[codes[deck]]
     train, test = rng.permutation(deck[~is_test]), rng.permutation(deck[is_test])
     return [_safe_indexing(array, rows) for array in arrays for rows in (train, test)]
@@ -85,19 +90,20 @@ def _check_test_size(test_size, n_samples):
     is_count = isinstance(test_size, int | np.integer)
     if not 0 < test_size < (n_samples if is_count else 1):
         raise ValueError(
-            f"`test_size` must be a float in (0, 1), or an int from 1 to {n_samples - 1} for {n_samples} "
-            f"samples, got {test_size!r}."
+            f"`test_size` must be a float in (0, 1), or an int from 1 to {n_samples - 1} for "
+            f"{n_samples} samples, got {test_size!r}."
         )
     return int(test_size) if is_count else int(np.ceil(test_size * n_samples))
 
 
 def _allot(counts, n_test):
     """Test samples per group: proportional, `n_test` in all; a group of two or more is in both sets."""
-    least, most = (counts > 1).astype(int), counts - 1
+    least = (counts > 1).astype(int)
+    most = counts - 1
     if not least.sum() <= n_test <= most.sum():
         raise ValueError(
-            f"`test_size` must leave a sample of each of the {least.sum()} larger groups in both sets: from "
-            f"{least.sum()} to {most.sum()} test samples, got {n_test}."
+            f"`test_size` must leave a sample of each of the {least.sum()} larger groups in both "
+            f"sets: from {least.sum()} to {most.sum()} test samples, got {n_test}."
         )
     quota = counts * n_test / counts.sum()
     allotted = np.clip(np.floor(quota).astype(int), least, most)

@@ -57,7 +57,8 @@ def build_module(
         Arguments for the name's, class's or factory's call.
     normalize : None, "imagenet" or (mean, std)
     auxiliary : bool, default=False
-        For a second net: the head of a copied instance is initialised anew, so that the two nets differ.
+        For a second net: the head of a copied instance is initialised anew, so that the two nets
+        differ.
     parameter : str, default="module"
         What the user calls it; for messages.
     """
@@ -65,8 +66,8 @@ def build_module(
     if isinstance(module, nn.Module):
         if options:
             raise ValueError(
-                f"`net_params` must not hold module__* when `module` is an instance, got {sorted(options)}. "
-                f"Pass the class instead."
+                "`net_params` must not hold module__* when `module` is an instance, got "
+                f"{sorted(options)}. Pass the class instead."
             )
         built = split(copy.deepcopy(module))
         if auxiliary:
@@ -78,7 +79,9 @@ def build_module(
     return built if normalize is None else _normalized(built, normalize)
 
 
-def bare_module(module: Any, shape: tuple[int, ...], *, weights: Any = None, parameter: str = "module") -> nn.Module:
+def bare_module(
+    module: Any, shape: tuple[int, ...], *, weights: Any = None, parameter: str = "module"
+) -> nn.Module:
     """Build a module as it is known outside: with its own head, and for the channels it was made for.
 
     Parameters
@@ -109,13 +112,21 @@ def is_same_network(one: Any, other: Any) -> bool:
     """Whether two values of a module parameter make one network: copies of an instance do, too."""
     if isinstance(one, nn.Module) and isinstance(other, nn.Module) and one is not other:
         a, b = one.state_dict(), other.state_dict()
-        alike = type(one) is type(other) and a.keys() == b.keys() and not any(map(is_lazy, (*a.values(), *b.values())))
+        alike = (
+            type(one) is type(other)
+            and a.keys() == b.keys()
+            and not any(map(is_lazy, (*a.values(), *b.values())))
+        )
         return alike and all(torch.equal(a[k], b[k]) for k in a)
     return one is other or (isinstance(one, str) and one == other)
 
 
 def _call(
-    factory: Callable, shape: tuple[int, ...], n_classes: int, options: dict[str, Any], parameter: str
+    factory: Callable,
+    shape: tuple[int, ...],
+    n_classes: int,
+    options: dict[str, Any],
+    parameter: str,
 ) -> nn.Module:
     known = {"n_features": _size(shape), "in_channels": shape[0], "n_classes": n_classes}
     try:
@@ -126,15 +137,20 @@ def _call(
         built = factory(**{k: v for k, v in known.items() if k in names} | options)
     except TypeError as error:
         raise TypeError(
-            f"`{parameter}` could not be built by {factory!r} with {options}: {error}. Its call is given "
-            f"module__* of `net_params`, and n_features, in_channels and n_classes where it accepts them."
+            f"`{parameter}` could not be built by {factory!r} with {options}: {error}. Its call is "
+            "given module__* of `net_params`, and n_features, in_channels and n_classes where it "
+            "accepts them."
         ) from error
     if not isinstance(built, nn.Module):
-        raise TypeError(f"`{parameter}` must make an nn.Module, but {factory!r} made a {type(built).__name__}.")
+        raise TypeError(
+            f"`{parameter}` must make an nn.Module, but {factory!r} made a {type(built).__name__}."
+        )
     return built
 
 
-def _by_name(name: str, shape: tuple[int, ...], n_classes: int, options: dict[str, Any], parameter: str) -> nn.Module:
+def _by_name(
+    name: str, shape: tuple[int, ...], n_classes: int, options: dict[str, Any], parameter: str
+) -> nn.Module:
     _check_name(name, shape, parameter)
     if name in OWN:
         return _own(name, shape, n_classes, options, parameter)
@@ -147,14 +163,19 @@ def _check_name(name: str, shape: tuple[int, ...], parameter: str) -> None:
 
         if name not in models.list_models(module=models):
             raise ValueError(
-                f"`{parameter}` must be one of {sorted(OWN)}, a classifier of torchvision.models, an nn.Module or a "
-                f"factory of one, got {name!r}."
+                f"`{parameter}` must be one of {sorted(OWN)}, a classifier of torchvision.models, "
+                f"an nn.Module or a factory of one, got {name!r}."
             )
     if len(shape) == 1 and name not in ("linear", "mlp"):
-        raise ValueError(f"`{parameter}`={name!r} needs 4-D images (n, c, h, w), got 2-D X. Use 'linear' or 'mlp'.")
+        raise ValueError(
+            f"`{parameter}`={name!r} needs 4-D images (n, c, h, w), got 2-D X. Use 'linear' or "
+            "'mlp'."
+        )
 
 
-def _own(name: str, shape: tuple[int, ...], n_classes: int, options: dict[str, Any], parameter: str) -> nn.Module:
+def _own(
+    name: str, shape: tuple[int, ...], n_classes: int, options: dict[str, Any], parameter: str
+) -> nn.Module:
     if len(shape) == 3 and name == "linear":
         return SplitModule(nn.Flatten(), nn.Linear(_size(shape), n_classes))
     return split(_call(OWN[name], shape, n_classes, options, parameter))
@@ -172,7 +193,9 @@ def _torchvision(name: str, channels: int, n_classes: int, options: dict[str, An
         known = set(whole.state_dict())
         module = split(whole)
         if not isinstance(module, SplitModule):
-            raise ValueError(f"`module__weights` needs a last linear layer to replace, which {name!r} has not.")
+            raise ValueError(
+                f"`module__weights` needs a last linear layer to replace, which {name!r} has not."
+            )
         if path:
             load_weights(module.body, path, known=known, parameter="module__weights")
         module.head = nn.Linear(module.head.in_features, n_classes)
@@ -181,7 +204,8 @@ def _torchvision(name: str, channels: int, n_classes: int, options: dict[str, An
 
 def _before(layer: nn.Module, module: nn.Module) -> nn.Module:
     """``module`` with ``layer`` in front of it."""
-    body, head = getattr(module, "body", None), getattr(module, "head", None)
+    body = getattr(module, "body", None)
+    head = getattr(module, "head", None)
     if isinstance(body, nn.Module) and isinstance(head, nn.Module):
         return SplitModule(nn.Sequential(layer, body), head)
     return nn.Sequential(layer, module)
@@ -207,8 +231,9 @@ def _reset_head(module: nn.Module) -> None:
     resets = [m.reset_parameters for m in module.modules() if hasattr(m, "reset_parameters")]
     if not resets:
         raise ValueError(
-            "`module` is an instance without a layer that can be initialised anew, so that the biased net "
-            "would start equal to the model. Pass a class or factory, or another `biased_module`."
+            "`module` is an instance without a layer that can be initialised anew, so that the "
+            "biased net would start equal to the model. Pass a class or factory, or another "
+            "`biased_module`."
         )
     reset: Any = resets[-1]
     reset()

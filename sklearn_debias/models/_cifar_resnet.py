@@ -29,7 +29,11 @@ class Block(nn.Module):
 
 def cifar_resnet32(in_channels: int, n_classes: int) -> SplitModule:
     """ResNet-32: three stages of five blocks, 16, 32 and 64 wide, .46 million parameters; for 32 pixels or so."""
-    layers: list[nn.Module] = [nn.Conv2d(in_channels, 16, 3, 1, 1, bias=False), nn.BatchNorm2d(16), nn.ReLU()]
+    layers: list[nn.Module] = [
+        nn.Conv2d(in_channels, 16, 3, 1, 1, bias=False),
+        nn.BatchNorm2d(16),
+        nn.ReLU(),
+    ]
     before = 16
     for width in (16, 32, 64):
         for _ in range(5):

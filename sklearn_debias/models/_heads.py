@@ -30,7 +30,9 @@ class NormalizedLinear(nn.Module):
 
     def __init__(self, in_features: int, out_features: int, scale: float = 30.0) -> None:
         super().__init__()
-        self.in_features, self.out_features, self.scale = in_features, out_features, scale
+        self.in_features = in_features
+        self.out_features = out_features
+        self.scale = scale
         self.weight = nn.Parameter(torch.empty(out_features, in_features))
         self.reset_parameters()
 
@@ -45,7 +47,9 @@ class NormalizedLinear(nn.Module):
 
     def extra_repr(self) -> str:
         """What the head prints of itself."""
-        return f"in_features={self.in_features}, out_features={self.out_features}, scale={self.scale}"
+        return (
+            f"in_features={self.in_features}, out_features={self.out_features}, scale={self.scale}"
+        )
 
 
 def with_normalized_head(
@@ -71,7 +75,8 @@ def with_normalized_head(
     NormalizedLinear(in_features=5, out_features=3, scale=30.0)
     """
     built = build_module(module, shape, n_classes, options=options)
-    body, head = getattr(built, "body", None), getattr(built, "head", None)
+    body = getattr(built, "body", None)
+    head = getattr(built, "head", None)
     if not isinstance(body, nn.Module) or type(head) is not nn.Linear:
         return built
     return SplitModule(body, NormalizedLinear(head.in_features, head.out_features, scale))

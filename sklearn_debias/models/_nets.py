@@ -12,8 +12,8 @@ from sklearn_debias.core import SplitModule, split
 def linear(n_features: int, n_classes: int, std: float | None = 0.01) -> SplitModule:
     """Logistic regression: the features are the input.
 
-    The weights start near zero, N(0, ``std``), so that a short fit ends where the data point, not where it
-    began. ``std=None`` starts as torch does, uniformly up to 1/sqrt(n_features).
+    The weights start near zero, N(0, ``std``), so that a short fit ends where the data point, not
+    where it began. ``std=None`` starts as torch does, uniformly up to 1/sqrt(n_features).
     """
     head = nn.Linear(n_features, n_classes)
     if std is not None:
@@ -22,12 +22,18 @@ def linear(n_features: int, n_classes: int, std: float | None = 0.01) -> SplitMo
     return SplitModule(nn.Identity(), head)
 
 
-def mlp(n_features: int, n_classes: int, hidden: int | Sequence[int] = 100, dropout: float = 0.0) -> SplitModule:
+def mlp(
+    n_features: int, n_classes: int, hidden: int | Sequence[int] = 100, dropout: float = 0.0
+) -> SplitModule:
     """Perceptron with ReLU layers of the given widths; images are flattened."""
     widths = [n_features, *([hidden] if isinstance(hidden, int) else hidden)]
     layers: list[nn.Module] = [nn.Flatten()]
     for width, following in pairwise(widths):
-        layers += [nn.Linear(width, following), nn.ReLU(), *([nn.Dropout(dropout)] if dropout else [])]
+        layers += [
+            nn.Linear(width, following),
+            nn.ReLU(),
+            *([nn.Dropout(dropout)] if dropout else []),
+        ]
     return SplitModule(nn.Sequential(*layers), nn.Linear(widths[-1], n_classes))
 
 

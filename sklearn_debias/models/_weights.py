@@ -37,19 +37,26 @@ def load_weights(
     ValueError
         If the file cannot be read, is damaged, or is that of another architecture.
     """
-    state, own = _read(path, parameter), module.state_dict()
+    state = _read(path, parameter)
+    own = module.state_dict()
     wanted = {k: v for k, v in own.items() if optional is None or not k.startswith(f"{optional}.")}
     counters = {k for k in wanted if k.endswith("num_batches_tracked")}  # old files lack them
     problems = {
         "lacks": [k for k in wanted if k not in state and k not in counters],
         "has unknown": [k for k in state if k not in own and k not in known],
-        "has differently shaped": [k for k in wanted if k in state and state[k].shape != wanted[k].shape],
+        "has differently shaped": [
+            k for k in wanted if k in state and state[k].shape != wanted[k].shape
+        ],
     }
-    found = [f"{verb} {len(names)} entries, such as {names[:3]}" for verb, names in problems.items() if names]
+    found = [
+        f"{verb} {len(names)} entries, such as {names[:3]}"
+        for verb, names in problems.items()
+        if names
+    ]
     if found:
         raise ValueError(
-            f"`{parameter}`={os.fspath(path)!r} is a file for another architecture than {type(module).__name__}: it "
-            f"{', and '.join(found)}."
+            f"`{parameter}`={os.fspath(path)!r} is a file for another architecture than "
+            f"{type(module).__name__}: it {', and '.join(found)}."
         )
     module.load_state_dict({k: state[k] for k in wanted if k in state}, strict=False)
 
@@ -63,15 +70,33 @@ def _read(path: str | os.PathLike, parameter: str) -> Mapping[str, Tensor]:
             if damaged is not None:
                 raise ValueError(f"its part {damaged!r} is damaged")
         state: Any = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, EOFError, RuntimeError, ValueError, KeyError, pickle.UnpicklingError, zipfile.BadZipFile) as error:
+    except (
+        OSError,
+        EOFError,
+        RuntimeError,
+        ValueError,
+        KeyError,
+        pickle.UnpicklingError,
+        zipfile.BadZipFile,
+    ) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         if isinstance(error, (KeyError, pickle.UnpicklingError)):
             reason = "it is no file of tensors: a pickled module, or not of torch"
-        raise ValueError(f"`{parameter}`={os.fspath(path)!r} cannot be read: {reason}. {advice}") from error
+        raise ValueError(
+            f"`{parameter}`={os.fspath(path)!r} cannot be read: {reason}. {advice}"
+        ) from error
     state = _unwrapped(state)
-    if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
-        found = f"a mapping with {list(state)[:4]}" if isinstance(state, Mapping) else type(state).__name__
-        raise ValueError(f"`{parameter}`={os.fspath(path)!r} must hold a state_dict, got {found}. {advice}")
+    if not isinstance(state, Mapping) or not all(
+        isinstance(value, Tensor) for value in state.values()
+    ):
+        found = (
+            f"a mapping with {list(state)[:4]}"
+            if isinstance(state, Mapping)
+            else type(state).__name__
+        )
+        raise ValueError(
+            f"`{parameter}`={os.fspath(path)!r} must hold a state_dict, got {found}. {advice}"
+        )
     return state
 
 
@@ -81,6 +106,10 @@ def _unwrapped(state: Any) -> Any:
         if isinstance(state, Mapping) and isinstance(state.get(key), Mapping):
             state = state[key]
     for prefix in ("module.", "model."):
-        if isinstance(state, Mapping) and state and all(str(name).startswith(prefix) for name in state):
+        if (
+            isinstance(state, Mapping)
+            and state
+            and all(str(name).startswith(prefix) for name in state)
+        ):
             state = {name.removeprefix(prefix): value for name, value in state.items()}
     return state

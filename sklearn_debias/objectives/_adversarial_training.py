@@ -1,8 +1,9 @@
 """Adversarial training: PGD-AT, TRADES, MART.
 
 Madry et al., "Towards Deep Learning Models Resistant to Adversarial Attacks", ICLR 2018 ("ce").
-Zhang et al., "Theoretically Principled Trade-off between Robustness and Accuracy", ICML 2019 ("trades").
-Wang et al., "Improving Adversarial Robustness Requires Revisiting Misclassified Examples", ICLR 2020 ("mart").
+Zhang et al., "Theoretically Principled Trade-off between Robustness and Accuracy", ICML 2019
+("trades"). Wang et al., "Improving Adversarial Robustness Requires Revisiting Misclassified
+Examples", ICLR 2020 ("mart").
 
 ===========  =====================================================================
 paper        here
@@ -20,7 +21,12 @@ from torch import Tensor
 
 from sklearn_debias.core import Batch, Net, static
 from sklearn_debias.core._objective import Nets
-from sklearn_debias.losses import boosted_cross_entropy, cross_entropy, kl_divergence, true_probability
+from sklearn_debias.losses import (
+    boosted_cross_entropy,
+    cross_entropy,
+    kl_divergence,
+    true_probability,
+)
 from sklearn_debias.objectives._inner_attack import InnerAttack, Views, accuracy, is_live
 
 START = 1e-3  # standard deviation of the start of TRADES and MART
@@ -57,7 +63,8 @@ class AdversarialTraining(InnerAttack):
 
     def views(self, nets: Nets, batch: Batch) -> Views:
         """Adversarial inputs, and the clean ones where the loss compares the two."""
-        net, live = self.attacked(nets), is_live(nets)
+        net = self.attacked(nets)
+        live = is_live(nets)
         if self.kind == "ce":
             return {"adversarial": self.adversary(net, batch, live=live)}
         start = START * torch.empty_like(batch.x).normal_(generator=batch.generator)
@@ -66,7 +73,11 @@ class AdversarialTraining(InnerAttack):
         else:
             clean = net(batch.x).detach()
             found = self.search(
-                lambda x: kl_divergence(clean, net(x)), batch, radius=self.epsilon, start=start, live=live
+                lambda x: kl_divergence(clean, net(x)),
+                batch,
+                radius=self.epsilon,
+                start=start,
+                live=live,
             )
         return {"adversarial": found, "clean": batch.x}
 
@@ -75,7 +86,8 @@ class AdversarialTraining(InnerAttack):
         if self.kind == "ce":
             logits = net(views["adversarial"])
             return cross_entropy(logits, y).mean(), {"adversarial_accuracy": accuracy(logits, y)}
-        clean, logits = net(views["clean"]), net(views["adversarial"])
+        clean = net(views["clean"])
+        logits = net(views["adversarial"])
         each = trades_loss if self.kind == "trades" else mart_loss
         return each(clean, logits, y, self.beta).mean(), {
             "accuracy": accuracy(clean, y),

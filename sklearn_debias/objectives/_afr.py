@@ -14,8 +14,8 @@ mu              `example_weights`, Eq. 1           (m,), sums to 1
 lambda          ``lam``
 ==============  =================================  ==============================
 
-The first stage is ERM on D_ERM. The second computes the features of D_RW once, in eval mode, and takes one
-step of the head per epoch on all of them, as the paper does.
+The first stage is ERM on D_ERM. The second computes the features of D_RW once, in eval mode, and
+takes one step of the head per epoch on all of them, as the paper does.
 """
 
 from collections.abc import Iterator
@@ -82,7 +82,8 @@ class ReweightHead(Objective):
     Parameters
     ----------
     gamma : float, default=4.0
-        At least 0: how fast the weight falls with the probability of the true class; 0 weighs all alike.
+        At least 0: how fast the weight falls with the probability of the true class; 0 weighs all
+        alike.
     lam : float, default=0.3
         Weight of the squared distance from the first stage's head, at least 0.
     share : float, default=0.2
@@ -106,7 +107,9 @@ class ReweightHead(Objective):
             features = torch.cat(list(self._features(frozen, data, second)))
             p = true_probability(frozen.head(features), y)
         beta = 1 / y.bincount().to(p.dtype)[y]
-        erm = {name: w.clone() for name, w in _head(frozen).items()}  # the frozen net shares the live storage
+        erm = {
+            name: w.clone() for name, w in _head(frozen).items()
+        }  # the frozen net shares the live storage
         return {"features": features, "y": y, "p": p, "beta": beta, **erm}
 
     def rows(self, data: Data, state: State, generator: torch.Generator) -> Tensor | None:

@@ -13,8 +13,8 @@ lambda             ``lam``
 beta               ``beta``
 =================  ===================================================
 
-No code was released. The paper leaves the norm, the step size, the random start and the clipping open: see
-`sklearn_debias.BiasAdvClassifier` for the defaults and why.
+No code was released. The paper leaves the norm, the step size, the random start and the clipping
+open: see `sklearn_debias.BiasAdvClassifier` for the defaults and why.
 """
 
 from dataclasses import dataclass, field
@@ -29,7 +29,9 @@ from sklearn_debias.losses import cross_entropy, generalized_cross_entropy
 from sklearn_debias.objectives._erm import ERM
 
 
-def bias_adversarial_loss(model: Net, biased: Net, x: Tensor, y: Tensor, lam: float | Tensor) -> Tensor:
+def bias_adversarial_loss(
+    model: Net, biased: Net, x: Tensor, y: Tensor, lam: float | Tensor
+) -> Tensor:
     """What the attack maximises, Eq. 4: L(x, y; phi) - lambda L(x, y; theta), shape (b,)."""
     return cross_entropy(biased(x), y) - lam * cross_entropy(model(x), y)
 
@@ -83,7 +85,8 @@ class BiasAdv(Objective):
 
     def attack(self, nets: Nets, x: Tensor, y: Tensor, start: Tensor | None = None) -> Tensor:
         """Bias-adversarial inputs at the current theta and phi (both frozen, in eval mode), detached."""
-        model, biased = nets["model"].frozen(), nets["biased"].frozen()
+        model = nets["model"].frozen()
+        biased = nets["biased"].frozen()
         return ascend(
             lambda x: bias_adversarial_loss(model, biased, x, y, self.lam),
             x,
@@ -95,16 +98,23 @@ class BiasAdv(Objective):
 
     def step(self, nets: Nets, batch: Batch, state: State) -> Step:
         """Losses of the base, plus beta times the weighted loss of the adversarial samples."""
-        idle = isinstance(self.beta, (int, float)) and self.beta == 0  # a discarded forward moves BatchNorm
-        start = self.ball.random(batch.x, batch.generator) if self.random_start and not idle else None
+        idle = (
+            isinstance(self.beta, (int, float)) and self.beta == 0
+        )  # a discarded forward moves BatchNorm
+        start = (
+            self.ball.random(batch.x, batch.generator) if self.random_start and not idle else None
+        )
         x_adv = None if idle else self.attack(nets, batch.x, batch.y, start)
         out = self.base.step(nets, batch, state)
-        losses, log = dict(out.losses), {**out.log, "base": out.losses["model"]}
+        losses = dict(out.losses)
+        log = {**out.log, "base": out.losses["model"]}
         if x_adv is not None:
             loss = cross_entropy(nets["model"](x_adv), batch.y)
             weighted = loss if out.adversary_weight is None else out.adversary_weight * loss
             log["adversarial"] = weighted.mean()
             losses["model"] = losses["model"] + self.beta * log["adversarial"]
         if "biased" not in self.base.roles:
-            losses["biased"] = generalized_cross_entropy(nets["biased"](batch.x), batch.y, self.q).mean()
+            losses["biased"] = generalized_cross_entropy(
+                nets["biased"](batch.x), batch.y, self.q
+            ).mean()
         return Step(losses, out.state, log)

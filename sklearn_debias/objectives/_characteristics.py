@@ -1,7 +1,8 @@
 """What is known of each training sample, from which Meta-IADA's perturbation network makes its strategy.
 
-The paper names two of its fifteen characteristics, "sample loss and margin"; its list is not public. The default
-here is the union of what the same authors' related methods use per sample, exactly fifteen.
+The paper names two of its fifteen characteristics, "sample loss and margin"; its list is not
+public. The default here is the union of what the same authors' related methods use per sample,
+exactly fifteen.
 """
 
 from collections.abc import Mapping
@@ -32,7 +33,8 @@ class Samples:
     prior : Tensor of shape (k,)
         Class proportions of the training rows.
     class_loss, class_margin : Tensor of shape (k,)
-        Means over the training samples of each class in the last epoch; at first, of a pass in eval mode.
+        Means over the training samples of each class in the last epoch; at first, of a pass in eval
+        mode.
     epsilon, epsilon_before : Tensor of shape (b,)
         Strategies at the last visit and at the one before; 0 at first.
     """
@@ -55,25 +57,41 @@ def members(y: Tensor, logits: Tensor) -> Tensor:
 
 def margin(logits: Tensor, y: Tensor) -> Tensor:
     """``p_y - max_{j != y} p_j``, shape (b,)."""
-    p, own = logits.softmax(1), members(y, logits)
-    return (p * own).sum(1) - (p - own).amax(1)  # the own class is at most 0 there, the others at least
+    p = logits.softmax(1)
+    own = members(y, logits)
+    return (p * own).sum(1) - (p - own).amax(
+        1
+    )  # the own class is at most 0 there, the others at least
 
 
 def fifteen(s: Samples) -> Tensor:
     """The default characteristics, shape (b, 15).
 
-    In order: loss; margin; ``||1_y - p||``; entropy; class proportion; the class's mean loss in the last epoch;
-    cosine of features and the class's weights; norm of these weights; loss and margin minus the class's means;
-    the last strategy, the one before and their difference; logit and probability of the class.
+    In order: loss; margin; ``||1_y - p||``; entropy; class proportion; the class's mean loss in the
+    last epoch; cosine of features and the class's weights; norm of these weights; loss and margin
+    minus the class's means; the last strategy, the one before and their difference; logit and
+    probability of the class.
     """
     log_p = s.logits.log_softmax(1)
-    p, at = log_p.exp(), s.y[:, None]
-    loss, gap, own = cross_entropy(s.logits, s.y), margin(s.logits, s.y), s.weight[s.y]
+    p = log_p.exp()
+    at = s.y[:, None]
+    loss = cross_entropy(s.logits, s.y)
+    gap = margin(s.logits, s.y)
+    own = s.weight[s.y]
     p_y = p.gather(1, at).squeeze(1)
     miss = (p.square().sum(1) - 2 * p_y + 1).clamp(min=0).sqrt()
     entropy = -(p * log_p.clamp(min=torch.finfo(p.dtype).min)).sum(1)
-    class_loss, class_margin = s.class_loss[s.y], s.class_margin[s.y]
-    columns = [loss, gap, miss, entropy, s.prior[s.y], class_loss, F.cosine_similarity(s.features, own)]
+    class_loss = s.class_loss[s.y]
+    class_margin = s.class_margin[s.y]
+    columns = [
+        loss,
+        gap,
+        miss,
+        entropy,
+        s.prior[s.y],
+        class_loss,
+        F.cosine_similarity(s.features, own),
+    ]
     columns += [own.norm(dim=1), loss - class_loss, gap - class_margin, s.epsilon, s.epsilon_before]
     columns += [s.epsilon - s.epsilon_before, s.logits.gather(1, at).squeeze(1), p_y]
     return torch.stack(columns, 1)
@@ -82,8 +100,8 @@ def fifteen(s: Samples) -> Tensor:
 def standardized(f: Tensor, state: Mapping[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
     """Columns of ``f`` (b, K) with mean 0 and variance 1 over the batch, and the running statistics after it.
 
-    BatchNorm without its affine map, kept in the state. A batch of one sample is standardised by the running
-    statistics.
+    BatchNorm without its affine map, kept in the state. A batch of one sample is standardised by
+    the running statistics.
     """
     mean, variance = state["f_mean"], state["f_variance"]
     if len(f) > 1:

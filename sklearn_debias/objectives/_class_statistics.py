@@ -1,7 +1,7 @@
 """The classes' streaming feature covariances in an objective's state, and what is made of them.
 
-Shared by ISDA, MetaSAug and Meta-IADA. State: ``count`` (k,), ``mean`` (k, d), ``covariance`` (k, d, d) or (k, d);
-``visits`` and ``n`` count samples seen and samples of an epoch.
+Shared by ISDA, MetaSAug and Meta-IADA. State: ``count`` (k,), ``mean`` (k, d), ``covariance`` (k,
+d, d) or (k, d); ``visits`` and ``n`` count samples seen and samples of an epoch.
 """
 
 from collections.abc import Callable
@@ -40,7 +40,13 @@ def begin_statistics(net: Net, diagonal: bool | None) -> State:
     weight = head_weight(net)
     diagonal = weight.shape[1] > FULL_UP_TO if diagonal is None else diagonal
     names = ("count", "mean", "covariance")
-    return dict(zip(names, no_statistics(*weight.shape, diagonal=diagonal, like=weight.detach()), strict=True))
+    return dict(
+        zip(
+            names,
+            no_statistics(*weight.shape, diagonal=diagonal, like=weight.detach()),
+            strict=True,
+        )
+    )
 
 
 @in_full
@@ -69,11 +75,14 @@ def descended(covariance: Tensor, gradient: Tensor, lr: float | Tensor) -> Tenso
 def draws(covariance: Tensor, y: Tensor, copies: int, generator: torch.Generator | None) -> Tensor:
     """``copies`` draws from N(0, covariance of the class) for each sample, (copies, b, d)."""
     d = covariance.shape[1]
-    noise = torch.randn(copies, len(y), d, dtype=covariance.dtype, device=covariance.device, generator=generator)
+    noise = torch.randn(
+        copies, len(y), d, dtype=covariance.dtype, device=covariance.device, generator=generator
+    )
     if covariance.ndim == 2:
         return noise * covariance.clamp(min=0).sqrt()[y]
     value, vector = torch.linalg.eigh(covariance)
-    # The symmetric root does not depend on the choice of eigenvectors; what is rounding is 0, not its root.
+    # The symmetric root does not depend on the choice of eigenvectors; what is rounding is 0, not
+    # its root.
     least = d * torch.finfo(value.dtype).eps * value.abs().amax(1, keepdim=True)
     value = torch.where(value > least, value, 0)
     root = (vector * value.sqrt()[:, None, :]) @ vector.mT

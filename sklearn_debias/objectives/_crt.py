@@ -1,11 +1,13 @@
 """Classifier re-training, second stage.
 
-Kang et al., "Decoupling Representation and Classifier for Long-Tailed Recognition", ICLR 2020; Sec. 4. The first
-stage is ERM of the whole network on rows as they come ("instance-balanced sampling"); then the head starts anew.
+Kang et al., "Decoupling Representation and Classifier for Long-Tailed Recognition", ICLR 2020; Sec.
+4. The first stage is ERM of the whole network on rows as they come ("instance-balanced sampling");
+then the head starts anew.
 
-The body is fixed and sees the rows in eval mode, augmented as in the first stage. (The released code leaves
-BatchNorm in train mode, so that its statistics go on moving.) Classes are drawn with equal probability, Eq. 1 with
-q = 0, n rows per epoch with replacement; the released sampler takes the classes in turn.
+The body is fixed and sees the rows in eval mode, augmented as in the first stage. (The released
+code leaves BatchNorm in train mode, so that its statistics go on moving.) Classes are drawn with
+equal probability, Eq. 1 with q = 0, n rows per epoch with replacement; the released sampler takes
+the classes in turn.
 """
 
 from dataclasses import dataclass

@@ -27,7 +27,12 @@ from sklearn_debias.attribution._maps import (
 )
 from sklearn_debias.core import Batch, Net, static
 from sklearn_debias.core._objective import Nets
-from sklearn_debias.losses import background_residual, batch_background_residual, cross_entropy, kl_divergence
+from sklearn_debias.losses import (
+    background_residual,
+    batch_background_residual,
+    cross_entropy,
+    kl_divergence,
+)
 from sklearn_debias.objectives._inner_attack import Views, accuracy, is_live, is_off
 from sklearn_debias.objectives._uiat import InverseAttack
 
@@ -45,8 +50,8 @@ def debiased_high_confidence_loss(adversarial: Tensor, debiased: Tensor, reading
 def foreground_orthogonal_loss(inverse: Tensor, background: Tensor, reading: str) -> Tensor:
     """FLOE of logits (b, k); a scalar.
 
-    "code": the residual of the batch matrix, which the loss lowers. "paper": minus the mean of the samples'
-    residuals, which it raises without bound.
+    "code": the residual of the batch matrix, which the loss lowers. "paper": minus the mean of the
+    samples' residuals, which it raises without bound.
     """
     if reading == "code":
         return batch_background_residual(inverse, background)
@@ -71,7 +76,8 @@ class DHAT(InverseAttack):
         Attention above is foreground.
     dhlr, floe : {"code", "paper"}, default="code"
     attention : {"gradcam", "integrated_gradients", "gradient_x_input", "given"}, default="gradcam"
-        Of the net "attention", for the true label; "given": the maps in ``batch.inputs["attention_maps"]``.
+        Of the net "attention", for the true label; "given": the maps in
+        ``batch.inputs["attention_maps"]``.
     layer : str, default=""
         Where Grad-CAM looks, a name of ``named_modules``.
     inverse_epsilon, epsilon, step_size, n_steps, norm, clip, attack_mode, awp
@@ -89,7 +95,11 @@ class DHAT(InverseAttack):
     @property
     def roles(self) -> tuple[str, ...]:  # type: ignore[override]
         """The model, and the attention net where the maps are its."""
-        return ("model", "attention") if self.attention != "given" and not self.is_pgd_at else ("model",)
+        return (
+            ("model", "attention")
+            if self.attention != "given" and not self.is_pgd_at
+            else ("model",)
+        )
 
     @property
     def is_pgd_at(self) -> bool:
@@ -115,13 +125,19 @@ class DHAT(InverseAttack):
 
     def views(self, nets: Nets, batch: Batch) -> Views:
         """Adversaries, inverse adversaries, and the background of these."""
-        net, live = self.attacked(nets), is_live(nets)
+        net = self.attacked(nets)
+        live = is_live(nets)
         found = self.adversary(net, batch, live=live)
         if self.is_pgd_at:
             return {"adversarial": found}
         inverse = self.inverse(net, batch, found, live=live)
         mask = self.attend(nets, batch) <= self.omega
-        return {"adversarial": found, "inverse": inverse, "background": background_of(inverse, mask), "mask": mask}
+        return {
+            "adversarial": found,
+            "inverse": inverse,
+            "background": background_of(inverse, mask),
+            "mask": mask,
+        }
 
     def loss(self, net: Net, views: Views, y: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """L_AT + lam1 DHLR + lam2 FLOE."""
@@ -129,7 +145,8 @@ class DHAT(InverseAttack):
         total = cross_entropy(adversarial, y).mean()
         terms = {"adversarial_accuracy": accuracy(adversarial, y), "adversarial": total}
         if "inverse" in views:
-            inverse, background = net(views["inverse"]), net(views["background"])
+            inverse = net(views["inverse"])
+            background = net(views["background"])
             debiased = inverse - background
             terms["dhlr"] = debiased_high_confidence_loss(adversarial, debiased, self.dhlr).mean()
             terms["floe"] = foreground_orthogonal_loss(inverse, background, self.floe)

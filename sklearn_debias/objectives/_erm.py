@@ -22,8 +22,8 @@ class ERM(Objective):
     balanced : bool, default=False
         Draw each epoch so that every group comes equally often, instead of each sample once.
     replace : bool, default=True
-        Where balanced, draw n rows with replacement; otherwise as many of each group as the smallest has,
-        without.
+        Where balanced, draw n rows with replacement; otherwise as many of each group as the
+        smallest has, without.
     """
 
     role: str = static("model")
@@ -40,7 +40,11 @@ class ERM(Objective):
         if not self.balanced:
             return None
         group = data.y if data.group is None else data.group
-        return balanced_rows(group, generator) if self.replace else smallest_from_each(group, generator)
+        return (
+            balanced_rows(group, generator)
+            if self.replace
+            else smallest_from_each(group, generator)
+        )
 
     def step(self, nets: Nets, batch: Batch, state: State) -> Step:
         """Cross entropy of one batch."""

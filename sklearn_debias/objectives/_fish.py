@@ -13,15 +13,16 @@ epsilon              learning rate / ``inner_lr``, see below
     theta~ = theta;  for e in a random order:  theta~ <- theta~ - alpha grad L_e(theta~)
     theta <- theta + (epsilon / S) (theta~ - theta),     S environments in the batch
 
-with epsilon divided by S as in the authors' code. An objective does not move parameters: it returns a loss whose
-gradient is ``(theta - theta~) / (alpha S)``, the mean of the environments' gradients along the inner path. SGD
-with the learning rate ``epsilon alpha`` then makes the step above; any other optimiser gets a gradient of the usual
-size. In expectation over the orders the gradient is that of the mean risk plus, to first order in alpha, one that
-raises the inner products of the environments' gradients.
+with epsilon divided by S as in the authors' code. An objective does not move parameters: it returns
+a loss whose gradient is ``(theta - theta~) / (alpha S)``, the mean of the environments' gradients
+along the inner path. SGD with the learning rate ``epsilon alpha`` then makes the step above; any
+other optimiser gets a gradient of the usual size. In expectation over the orders the gradient is
+that of the mean risk plus, to first order in alpha, one that raises the inner products of the
+environments' gradients.
 
-The inner steps are plain SGD without weight decay (the authors also run Adam there). Shapes must not depend on the
-data: each inner step sees the whole batch, its rows weighted by their membership, so that the cost is one pass per
-environment, and BatchNorm normalises by the whole batch.
+The inner steps are plain SGD without weight decay (the authors also run Adam there). Shapes must
+not depend on the data: each inner step sees the whole batch, its rows weighted by their membership,
+so that the cost is one pass per environment, and BatchNorm normalises by the whole batch.
 """
 
 from dataclasses import dataclass, replace
@@ -53,13 +54,18 @@ class Fish(Objective):
 
     def init(self, nets: Nets, data: Data) -> State:
         """Codes of the environments."""
-        return {} if data.group is None else {"environments": torch.arange(data.n_groups, device=data.y.device)}
+        return (
+            {}
+            if data.group is None
+            else {"environments": torch.arange(data.n_groups, device=data.y.device)}
+        )
 
     def step(self, nets: Nets, batch: Batch, state: State) -> Step:
         """Inner steps in a random order of the environments; the loss is the risk before them."""
         if batch.group is None:
             return ERM().step(nets, batch, state)
-        net, x = nets["model"], batch.of("model")
+        net = nets["model"]
+        x = batch.of("model")
         with torch.no_grad():  # as it stands, so that BatchNorm keeps its running statistics
             loss = cross_entropy(net(x), batch.y)
         member = membership(batch.group, state["environments"], loss)

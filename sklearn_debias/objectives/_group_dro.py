@@ -1,7 +1,7 @@
 """Group distributionally robust optimisation.
 
-Sagawa et al., "Distributionally Robust Neural Networks for Group Shifts: On the Importance of Regularization
-for Worst-Case Generalization", ICLR 2020; Algorithm 1.
+Sagawa et al., "Distributionally Robust Neural Networks for Group Shifts: On the Importance of
+Regularization for Worst-Case Generalization", ICLR 2020; Algorithm 1.
 
 ===============  ================================  ==========================
 paper            here                              shape
@@ -14,10 +14,10 @@ C                ``adjustment``                    scalar
 n_g              ``state["size"]``                 (n_groups,)
 ===============  ================================  ==========================
 
-A group that a batch does not hold has no loss there: it adds nothing to the batch's loss, and its q moves only
-by the normalisation. So it is in Algorithm 1, which updates the group it has drawn, and in the authors' code,
-which gives such a group the loss 0. With an adjustment the code adds C / sqrt(n_g) to absent groups as well;
-here it waits for the group, as in the algorithm.
+A group that a batch does not hold has no loss there: it adds nothing to the batch's loss, and its q
+moves only by the normalisation. So it is in Algorithm 1, which updates the group it has drawn, and
+in the authors' code, which gives such a group the loss 0. With an adjustment the code adds C /
+sqrt(n_g) to absent groups as well; here it waits for the group, as in the algorithm.
 """
 
 from dataclasses import dataclass
@@ -71,7 +71,11 @@ class GroupDRO(Objective):
 
     def rows(self, data: Data, state: State, generator: torch.Generator) -> Tensor | None:
         """Rows of one epoch: n draws, each group with the same probability, if ``balanced``."""
-        return balanced_rows(data.y if data.group is None else data.group, generator) if self.balanced else None
+        return (
+            balanced_rows(data.y if data.group is None else data.group, generator)
+            if self.balanced
+            else None
+        )
 
     def step(self, nets: Nets, batch: Batch, state: State) -> Step:
         """Ascend in q, then weigh the groups' losses by it."""

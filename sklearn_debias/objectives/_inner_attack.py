@@ -1,7 +1,7 @@
 """What the methods of adversarial training share: the attack inside of a step, and adversarial weights.
 
-Madry et al., "Towards Deep Learning Models Resistant to Adversarial Attacks", ICLR 2018; Wu et al., "Adversarial
-Weight Perturbation Helps Robust Generalization", NeurIPS 2020.
+Madry et al., "Towards Deep Learning Models Resistant to Adversarial Attacks", ICLR 2018; Wu et al.,
+"Adversarial Weight Perturbation Helps Robust Generalization", NeurIPS 2020.
 """
 
 from collections.abc import Callable, Mapping
@@ -34,8 +34,8 @@ class InnerAttack(Objective):
     clip : (low, high) or None, default=(0, 1)
         Valid range of the input.
     attack_mode : {"train", "eval"}, default="train"
-        Mode of the model under attack: "train" normalises by the statistics of the attacked batch. Its running
-        statistics are left alone either way.
+        Mode of the model under attack: "train" normalises by the statistics of the attacked batch.
+        Its running statistics are left alone either way.
     awp : float, default=0
         Size of the adversarial weight perturbation, relative to each layer's norm; 0 is none.
     """
@@ -58,7 +58,8 @@ class InnerAttack(Objective):
 
     def step(self, nets: Nets, batch: Batch, state: State) -> Step:
         """Attack the model as it is, then its loss on what was found, at the worst weights nearby with AWP."""
-        net, views = nets["model"], self.views(nets, batch)
+        net = nets["model"]
+        views = self.views(nets, batch)
         if not is_off(self.awp):
             delta = worst_weights(net, lambda at: self.loss(at, views, batch.y)[0], self.awp)
             net = replace(net.moved(delta), statistics=net.params is None)
@@ -88,11 +89,21 @@ class InnerAttack(Objective):
         """
         ball = self.ball(radius)
         start = ball.random(batch.x, batch.generator) if start is None else start
-        return ascend(loss, batch.x, ball=ball, n_steps=self.n_steps, start=start, clip=self.clip, live=live)
+        return ascend(
+            loss, batch.x, ball=ball, n_steps=self.n_steps, start=start, clip=self.clip, live=live
+        )
 
-    def adversary(self, net: Net, batch: Batch, *, start: Tensor | None = None, live: bool = False) -> Tensor:
+    def adversary(
+        self, net: Net, batch: Batch, *, start: Tensor | None = None, live: bool = False
+    ) -> Tensor:
         """PGD on the cross entropy."""
-        return self.search(lambda x: cross_entropy(net(x), batch.y), batch, radius=self.epsilon, start=start, live=live)
+        return self.search(
+            lambda x: cross_entropy(net(x), batch.y),
+            batch,
+            radius=self.epsilon,
+            start=start,
+            live=live,
+        )
 
 
 def is_live(nets: Nets) -> bool:
@@ -105,11 +116,13 @@ def is_off(weight: float | Tensor) -> bool:
     return isinstance(weight, (int, float)) and weight == 0
 
 
-def worst_weights(net: Net, loss: Callable[[Net], Tensor], gamma: float | Tensor) -> dict[str, Tensor]:
+def worst_weights(
+    net: Net, loss: Callable[[Net], Tensor], gamma: float | Tensor
+) -> dict[str, Tensor]:
     """What to take off the weights of each layer to go ``gamma`` times their norm up the loss (AWP, Eqs. 8-10).
 
-    Vectors (biases, the scales of norms) stay. The paper's one step of a proxy optimiser is this, since the
-    direction is rescaled to the weights' norm.
+    Vectors (biases, the scales of norms) stay. The paper's one step of a proxy optimiser is this,
+    since the direction is rescaled to the weights' norm.
 
     Returns
     -------
@@ -123,9 +136,16 @@ def worst_weights(net: Net, loss: Callable[[Net], Tensor], gamma: float | Tensor
         return loss(replace(net, params={**fixed, **own}))
 
     ascent = grad(at)(weights)
-    return {n: -gamma * w.norm() * (ascent[n] / (ascent[n].norm() + TINY)).detach() for n, w in weights.items()}
+    return {
+        n: -gamma * w.norm() * (ascent[n] / (ascent[n].norm() + TINY)).detach()
+        for n, w in weights.items()
+    }
 
 
 def accuracy(logits: Tensor, y: Tensor) -> Tensor:
     """Share of rows whose largest logit is that of ``y``, detached; a scalar."""
-    return (logits.detach().argmax(-1) == y).to(torch.promote_types(logits.dtype, torch.float32)).mean()
+    return (
+        (logits.detach().argmax(-1) == y)
+        .to(torch.promote_types(logits.dtype, torch.float32))
+        .mean()
+    )

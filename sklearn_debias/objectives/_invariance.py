@@ -1,8 +1,8 @@
 """Invariance across environments: a penalty on what differs between them.
 
-IRMv1 (Arjovsky et al. 2019), IB-IRM (Ahuja et al., NeurIPS 2021), V-REx (Krueger et al., ICML 2021), CORAL (Sun and
-Saenko 2016) and MMD (Li et al., CVPR 2018), the last two between all pairs of environments as in DomainBed
-(Gulrajani and Lopez-Paz, ICLR 2021).
+IRMv1 (Arjovsky et al. 2019), IB-IRM (Ahuja et al., NeurIPS 2021), V-REx (Krueger et al., ICML
+2021), CORAL (Sun and Saenko 2016) and MMD (Li et al., CVPR 2018), the last two between all pairs of
+environments as in DomainBed (Gulrajani and Lopez-Paz, ICLR 2021).
 
 =================  ================================================  =========
 papers             here                                              shape
@@ -15,8 +15,8 @@ gamma of IB-IRM    ``bottleneck_weight``                             scalar
 
     L = (mean_e R^e + lambda penalty + gamma Var(Phi)) / max(lambda, 1)
 
-The mean is over the environments that a batch holds. The division keeps the gradients in a range that one
-learning rate serves, as in the public code of IRM and of V-REx.
+The mean is over the environments that a batch holds. The division keeps the gradients in a range
+that one learning rate serves, as in the public code of IRM and of V-REx.
 """
 
 from dataclasses import dataclass
@@ -66,7 +66,11 @@ class Invariance(Objective):
 
     def init(self, nets: Nets, data: Data) -> State:
         """Codes of the environments."""
-        return {} if data.group is None else {"environments": torch.arange(data.n_groups, device=data.y.device)}
+        return (
+            {}
+            if data.group is None
+            else {"environments": torch.arange(data.n_groups, device=data.y.device)}
+        )
 
     def rows(self, data: Data, state: State, generator: torch.Generator) -> Tensor | None:
         """Rows of one epoch: n draws, each environment with the same probability, if ``balanced``."""
@@ -79,11 +83,15 @@ class Invariance(Objective):
         x = batch.of("model")
         logits, features = self._look(nets, x)
         member = membership(batch.group, state["environments"], x)
-        with torch.autocast(x.device.type, enabled=False):  # sums over environments want all the digits
+        with torch.autocast(
+            x.device.type, enabled=False
+        ):  # sums over environments want all the digits
             loss, log = self._compare(logits.to(x.dtype), features.to(x.dtype), batch.y, member)
         return Step({"model": loss}, state, log)
 
-    def _compare(self, logits: Tensor, features: Tensor, y: Tensor, member: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+    def _compare(
+        self, logits: Tensor, features: Tensor, y: Tensor, member: Tensor
+    ) -> tuple[Tensor, dict[str, Tensor]]:
         loss = cross_entropy(logits, y)
         risk = mean_over_present(environment_means(loss, member), member)
         penalty = self._penalty(logits, features, loss, y, member)
@@ -103,7 +111,9 @@ class Invariance(Objective):
         pooled = features if features.ndim == 2 else features.flatten(2).mean(-1)
         return nets["model"].head(features), pooled
 
-    def _penalty(self, logits: Tensor, features: Tensor, loss: Tensor, y: Tensor, member: Tensor) -> Tensor:
+    def _penalty(
+        self, logits: Tensor, features: Tensor, loss: Tensor, y: Tensor, member: Tensor
+    ) -> Tensor:
         if self.penalty == "vrex":
             return risk_variance(loss, member)
         if self.penalty == "coral":

@@ -1,7 +1,7 @@
 """Implicit semantic data augmentation.
 
-Wang et al., "Implicit Semantic Data Augmentation for Deep Networks", NeurIPS 2019; "Regularizing Deep Networks with
-Semantic Data Augmentation", TPAMI 2021.
+Wang et al., "Implicit Semantic Data Augmentation for Deep Networks", NeurIPS 2019; "Regularizing
+Deep Networks with Semantic Data Augmentation", TPAMI 2021.
 
 ==========  =======================================  =====================
 paper       here                                     shape
@@ -11,8 +11,8 @@ lambda_0    ``strength``                             scalar
 t / T       epochs done, of ``epochs``               in [0, 1)
 ==========  =======================================  =====================
 
-Cross entropy of ``z_j + lambda_t / 2 (w_j - w_y) Sigma_y (w_j - w_y)^T`` with ``lambda_t = lambda_0 t / T``: an upper
-bound of the expected cross entropy of features drawn from N(h, lambda_t Sigma_y).
+Cross entropy of ``z_j + lambda_t / 2 (w_j - w_y) Sigma_y (w_j - w_y)^T`` with ``lambda_t = lambda_0
+t / T``: an upper bound of the expected cross entropy of features drawn from N(h, lambda_t Sigma_y).
 """
 
 from dataclasses import dataclass
@@ -42,7 +42,8 @@ class ISDA(Objective):
     strength : float, default=0.5
         lambda_0, at least 0.
     balance : float, default=0.0
-        Weigh the classes by their effective numbers of samples, see `class_balanced_weights`; 0 weighs them alike.
+        Weigh the classes by their effective numbers of samples, see `class_balanced_weights`; 0
+        weighs them alike.
     epochs, done : int
         T, and how many of these lie before this phase.
     diagonal : bool or None, default=None
@@ -62,7 +63,9 @@ class ISDA(Objective):
         """No batch seen."""
         if not self.starts:
             return {}
-        weight = class_balanced_weights(data.y.bincount(minlength=data.n_classes).clamp(min=1), self.balance)
+        weight = class_balanced_weights(
+            data.y.bincount(minlength=data.n_classes).clamp(min=1), self.balance
+        )
         return {
             **begin_statistics(nets["model"], self.diagonal),
             "class_weight": weight.to(head_weight(nets["model"]).dtype),
@@ -86,4 +89,6 @@ class ISDA(Objective):
         weight = head_weight(net)
         raised = floored(spread(weight, covariance))[y]
         strength = self.strength * share_done(state, weight, self.done, self.epochs)
-        return state["class_weight"][y] * cross_entropy(net.head(h.to(weight.dtype)) + strength * raised, y)
+        return state["class_weight"][y] * cross_entropy(
+            net.head(h.to(weight.dtype)) + strength * raised, y
+        )

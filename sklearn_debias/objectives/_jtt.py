@@ -1,7 +1,7 @@
 """Just Train Twice, second stage.
 
-Liu et al., "Just Train Twice: Improving Group Robustness without Training Group Information", ICML 2021.
-The first stage is plain ERM of the "biased" net for T epochs.
+Liu et al., "Just Train Twice: Improving Group Robustness without Training Group Information", ICML
+2021. The first stage is plain ERM of the "biased" net for T epochs.
 
 =============  ==========================================
 paper          here
@@ -11,9 +11,9 @@ E (Eq. 2)      `error_set`: what f_id gets wrong
 lambda_up      ``upweight``
 =============  ==========================================
 
-The paper's upsampled set holds each error ``lambda_up`` times in all; the released code has one copy more.
-Here it is the paper's. The error set comes from a pass in eval mode after the first stage (the released
-code logs the predictions made while training).
+The paper's upsampled set holds each error ``lambda_up`` times in all; the released code has one
+copy more. Here it is the paper's. The error set comes from a pass in eval mode after the first
+stage (the released code logs the predictions made while training).
 """
 
 from dataclasses import dataclass

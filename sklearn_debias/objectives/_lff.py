@@ -1,6 +1,7 @@
 """Learning from Failure.
 
-Nam et al., "Learning from Failure: Training Debiased Classifier from Biased Classifier", NeurIPS 2020.
+Nam et al., "Learning from Failure: Training Debiased Classifier from Biased Classifier", NeurIPS
+2020.
 
 ======  ==========================================  =========================
 paper   here                                        shape
@@ -13,10 +14,11 @@ q       ``q``                                       scalar
 
 Four variants carry the name; the switches reach each of them:
 
-* the authors' code (default): moving average of each sample's loss, divided by its class's maximum over
-  the training set, GCE with the factor q;
+* the authors' code (default): moving average of each sample's loss, divided by its class's maximum
+  over the training set, GCE with the factor q;
 * SpuCo: ``gce_factor=False``;
-* SubpopBench, and Algorithm 3 of BiasAdv: ``ema=0, class_normalize=False`` (the ratio of raw losses).
+* SubpopBench, and Algorithm 3 of BiasAdv: ``ema=0, class_normalize=False`` (the ratio of raw
+  losses).
 """
 
 from dataclasses import dataclass
@@ -74,7 +76,12 @@ class LfF(Objective):
         dtype = next(iter(nets["model"].parameters.values())).dtype
         unseen = torch.full(data.y.shape, UNSEEN, dtype=dtype, device=data.y.device)
         n_classes = torch.zeros(data.n_classes, dtype=dtype, device=data.y.device)
-        return {"loss_biased": unseen, "loss_model": unseen.clone(), "y": data.y, "classes": n_classes}
+        return {
+            "loss_biased": unseen,
+            "loss_model": unseen.clone(),
+            "y": data.y,
+            "classes": n_classes,
+        }
 
     def step(self, nets: Nets, batch: Batch, state: State) -> Step:
         """Weighted cross entropy of the model, GCE of the biased net."""
@@ -87,7 +94,10 @@ class LfF(Objective):
             new[key] = state[key].index_copy(0, batch.index, average)
         weight = self.difficulty(new, batch.index)
         easy = gce_weight(logits["biased"], batch.y, self.q, factor=self.gce_factor)
-        losses = {"model": (weight * loss["model"]).mean(), "biased": (easy * loss["biased"]).mean()}
+        losses = {
+            "model": (weight * loss["model"]).mean(),
+            "biased": (easy * loss["biased"]).mean(),
+        }
         return Step(losses, new, {"difficulty": weight.mean()}, adversary_weight=1 - weight)
 
     def difficulty(self, state: State, index: Tensor) -> Tensor:

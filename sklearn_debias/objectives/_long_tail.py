@@ -1,25 +1,28 @@
 """Losses for long-tailed classes, alike but for one formula.
 
-====================  ==========================================================  =======================
-``loss``              paper                                                       function
-====================  ==========================================================  =======================
-"focal"               Lin et al., "Focal Loss for Dense Object Detection",        `focal_loss`
-                      ICCV 2017
-"ldam"                Cao et al., "Learning Imbalanced Datasets with              `ldam_loss`
-                      Label-Distribution-Aware Margin Loss", NeurIPS 2019
-"logit_adjustment"    Menon et al., "Long-Tail Learning via Logit Adjustment",    `logit_adjusted_loss`
-                      ICLR 2021
-"balanced_softmax"    Ren et al., "Balanced Meta-Softmax for Long-Tailed Visual   `balanced_softmax_loss`
-                      Recognition", NeurIPS 2020
-====================  ==========================================================  =======================
+==================  ===================================================  =======================
+``loss``            paper                                                function
+==================  ===================================================  =======================
+"focal"             Lin et al., "Focal Loss for Dense Object             `focal_loss`
+                    Detection", ICCV 2017
+"ldam"              Cao et al., "Learning Imbalanced Datasets with       `ldam_loss`
+                    Label-Distribution-Aware Margin Loss",
+                    NeurIPS 2019
+"logit_adjustment"  Menon et al., "Long-Tail Learning via Logit          `logit_adjusted_loss`
+                    Adjustment", ICLR 2021
+"balanced_softmax"  Ren et al., "Balanced Meta-Softmax for Long-Tailed   `balanced_softmax_loss`
+                    Visual Recognition", NeurIPS 2020
+==================  ===================================================  =======================
 
-n_y, the samples of each class, are ``state["class_count"]``. Any of the losses may be weighted by class, after
-Cui et al., "Class-Balanced Loss Based on Effective Number of Samples", CVPR 2019: ``state["class_weight"]``.
+n_y, the samples of each class, are ``state["class_count"]``. Any of the losses may be weighted by
+class, after Cui et al., "Class-Balanced Loss Based on Effective Number of Samples", CVPR 2019:
+``state["class_weight"]``.
 
-Cui et al. scale the weights to sum to the number of classes; over the samples of a long tail their mean is then far
-below 1, and with SGD they slow the training down as well. The code of LDAM-DRW divides each batch's loss by the
-sum of its weights instead. Here the weights have mean 1 over the training rows, like all weights of this package:
-the size of a step is kept, and batches without a rare class do not gain by it.
+Cui et al. scale the weights to sum to the number of classes; over the samples of a long tail their
+mean is then far below 1, and with SGD they slow the training down as well. The code of LDAM-DRW
+divides each batch's loss by the sum of its weights instead. Here the weights have mean 1 over the
+training rows, like all weights of this package: the size of a step is kept, and batches without a
+rare class do not gain by it.
 """
 
 from dataclasses import dataclass
@@ -47,8 +50,8 @@ class LongTail(Objective):
 
     Parameters
     ----------
-    loss : {"cross_entropy", "focal", "ldam", "logit_adjustment", "balanced_softmax"}, default="balanced_softmax"
-    beta : float, default=0.0
+    loss : {"cross_entropy", "focal", "ldam", "logit_adjustment", "balanced_softmax"},
+    default="balanced_softmax" beta : float, default=0.0
         In [0, 1]. 0 weighs all samples alike, 1 the classes.
     gamma : float, default=2.0
         Of the focal loss, at least 0.

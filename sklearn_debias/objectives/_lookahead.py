@@ -1,9 +1,10 @@
 """What a virtual step of the model would do to the loss on a meta set.
 
-Ren et al., "Learning to Reweight Examples for Robust Deep Learning", ICML 2018; Shu et al., "Meta-Weight-Net",
-NeurIPS 2019. With Phi' = Phi - lr grad_Phi L(Phi, a), the gradient of the meta loss M(Phi') by the arguments a
-is ``-lr d<grad_Phi L(Phi, a), v>/da`` with v = grad M(Phi'): no second-order graph of the network that makes
-the arguments is needed, only its last output's gradient (`chained`).
+Ren et al., "Learning to Reweight Examples for Robust Deep Learning", ICML 2018; Shu et al.,
+"Meta-Weight-Net", NeurIPS 2019. With Phi' = Phi - lr grad_Phi L(Phi, a), the gradient of the meta
+loss M(Phi') by the arguments a is ``-lr d<grad_Phi L(Phi, a), v>/da`` with v = grad M(Phi'): no
+second-order graph of the network that makes the arguments is needed, only its last output's
+gradient (`chained`).
 """
 
 from collections.abc import Callable
@@ -29,7 +30,9 @@ def view(net: Net, x: Tensor, part: str) -> tuple[Net, Tensor]:
     with torch.no_grad():
         features = fixed.body(x)
     head = {name: p for name, p in net.parameters.items() if name.startswith("head.")}
-    return Net(SplitModule(nn.Identity(), net.module.get_submodule("head")), head, net.noise), features
+    return Net(
+        SplitModule(nn.Identity(), net.module.get_submodule("head")), head, net.noise
+    ), features
 
 
 def look_ahead(
@@ -57,7 +60,8 @@ def look_ahead(
     lr : float or scalar Tensor
         Size of the step.
     live : bool, default=False
-        Whether the tensors are plain ones, not those of a vmapped run: autograd then costs less than transforms.
+        Whether the tensors are plain ones, not those of a vmapped run: autograd then costs less
+        than transforms.
 
     Returns
     -------
@@ -73,9 +77,12 @@ def look_ahead(
         return loss(replace(net, params={**every, **dict(zip(names, phi, strict=True))}), *given)
 
     def meta_loss(phi: tuple[Tensor, ...]) -> Tensor:
-        return cross_entropy(replace(net, params={**every, **dict(zip(names, phi, strict=True))})(x), y).mean()
+        return cross_entropy(
+            replace(net, params={**every, **dict(zip(names, phi, strict=True))})(x), y
+        ).mean()
 
-    own, given = tuple(every[name] for name in names), tuple(argument.detach() for argument in arguments)
+    own = tuple(every[name] for name in names)
+    given = tuple(argument.detach() for argument in arguments)
     solve = _by_autograd if live else _by_transforms
     return solve(training_loss, meta_loss, own, given, lr)
 
@@ -84,20 +91,33 @@ Solution = tuple[Tensor, tuple[Tensor, ...]]
 
 
 def _by_transforms(
-    training_loss: Callable, meta_loss: Callable, phi: tuple[Tensor, ...], given: tuple[Tensor, ...], lr: Any
+    training_loss: Callable,
+    meta_loss: Callable,
+    phi: tuple[Tensor, ...],
+    given: tuple[Tensor, ...],
+    lr: Any,
 ) -> Solution:
     step, pull = vjp(lambda *arguments: grad(training_loss)(phi, *arguments), *given)  # type: ignore[misc]
-    direction, value = grad_and_value(meta_loss)(tuple(p - lr * g.detach() for p, g in zip(phi, step, strict=True)))
+    direction, value = grad_and_value(meta_loss)(
+        tuple(p - lr * g.detach() for p, g in zip(phi, step, strict=True))
+    )
     found = pull(tuple(-lr * v for v in direction))
     return value.detach(), tuple(g.detach() for g in found)
 
 
 @torch.enable_grad()
 def _by_autograd(
-    training_loss: Callable, meta_loss: Callable, phi: tuple[Tensor, ...], given: tuple[Tensor, ...], lr: Any
+    training_loss: Callable,
+    meta_loss: Callable,
+    phi: tuple[Tensor, ...],
+    given: tuple[Tensor, ...],
+    lr: Any,
 ) -> Solution:
     phi, given = (tuple(t.requires_grad_() for t in tensors) for tensors in (phi, given))
-    unused: dict[str, Any] = {"allow_unused": True, "materialize_grads": True}  # of layers that the loss does not reach
+    unused: dict[str, Any] = {
+        "allow_unused": True,
+        "materialize_grads": True,
+    }  # of layers that the loss does not reach
     step = torch.autograd.grad(training_loss(phi, *given), phi, create_graph=True, **unused)
     moved = tuple((p - lr * g).detach().requires_grad_() for p, g in zip(phi, step, strict=True))
     value = meta_loss(moved)

@@ -16,9 +16,9 @@ Eqs. 7, 8, 9      `LearnStrategy`: virtual step, Omega, Sigma
 Eq. 10            `IADA.step`
 ================  ==============================================  ========================
 
-Eq. 6 bounds the expected cross entropy of features drawn from N(h + delta, alpha Sigma_y), with 1/pi_y times as many
-copies for a class (Eqs. 1 to 5). Its three terms act for robustness (delta), generalisation (rho) and fairness
-among classes (log pi).
+Eq. 6 bounds the expected cross entropy of features drawn from N(h + delta, alpha Sigma_y), with
+1/pi_y times as many copies for a class (Eqs. 1 to 5). Its three terms act for robustness (delta),
+generalisation (rho) and fairness among classes (log pi).
 """
 
 from collections.abc import Callable
@@ -49,7 +49,9 @@ def perturbation(logits: Tensor, y: Tensor, weight: Tensor, epsilon: Tensor | fl
     """``delta = epsilon sign(grad_h CE)`` with ``grad_h CE = W^T (p - 1_y)``; no gradient but epsilon's, (b, d)."""
     miss = logits.detach().softmax(1)
     direction = ((miss - members(y, miss)) @ weight.detach()).sign()
-    return direction * (epsilon[:, None] if isinstance(epsilon, Tensor) and epsilon.ndim else epsilon)
+    return direction * (
+        epsilon[:, None] if isinstance(epsilon, Tensor) and epsilon.ndim else epsilon
+    )
 
 
 @dataclass(frozen=True)
@@ -63,13 +65,15 @@ class IADA(Objective):
     beta : float, default=1.0
         Weight of the log class proportions, at least 0 (F); 0 leaves them out.
     epsilon : float or None, default=None
-        None asks the perturbation network; a number is the strategy of all samples (R), and 0. leaves it out.
+        None asks the perturbation network; a number is the strategy of all samples (R), and 0.
+        leaves it out.
     diagonal : bool or None, default=None
         Keep the covariances' diagonals only; None does so above 512 features.
     ramp : bool, default=False
         Let alpha grow in proportion to the epochs done, as ISDA does.
     copies : int, default=0
-        Draw so many copies of each feature instead of bounding their expected loss: slow, for comparison.
+        Draw so many copies of each feature instead of bounding their expected loss: slow, for
+        comparison.
     epochs, done : int
         T of the whole fit, and how many of these lie before this phase.
     characteristics : callable, default=fifteen
@@ -109,7 +113,8 @@ class IADA(Objective):
 
     def step(self, nets: Nets, batch: Batch, state: State) -> Step:
         """Cross entropy of the augmented features; the strategy and the covariances count as given."""
-        net, y = nets["model"], batch.y
+        net = nets["model"]
+        y = batch.y
         h, logits = _outputs(net, batch.x)
         if "covariance" not in batch.carry:
             state = with_batch(state, h, y)
@@ -134,15 +139,18 @@ class IADA(Objective):
         assert perturber is not None
         f = batch.carry.get("characteristics")
         if f is None:
-            at, fields = batch.index, ("prior", "class_loss", "class_margin")
+            at = batch.index
+            fields = ("prior", "class_loss", "class_margin")
             weight = head_weight(net).detach()
-            known = [state[name] for name in fields] + [state[name][at] for name in ("epsilon", "epsilon_before")]
+            known = [state[name] for name in fields] + [
+                state[name][at] for name in ("epsilon", "epsilon_before")
+            ]
             f = self.characteristics(Samples(logits.detach(), h.detach(), batch.y, weight, *known))
             expected = len(h), len(state["f_mean"])
             if f.shape != expected:
                 raise ValueError(
-                    f"`characteristics` must return (b, K), here {expected}, got {tuple(f.shape)}: a row for each of "
-                    f"the samples it is given."
+                    f"`characteristics` must return (b, K), here {expected}, got {tuple(f.shape)}: "
+                    f"a row for each of the samples it is given."
                 )
             f, running = standardized(f.to(h.dtype), state)
             state = {**state, **running}
@@ -161,11 +169,17 @@ class IADA(Objective):
     ) -> Tensor:
         """L^IADA of each sample, Eq. 6, shape (b,)."""
         weight = head_weight(net)
-        alpha = self.alpha * share_done(state, weight, self.done, self.epochs) if self.ramp else self.alpha
+        alpha = (
+            self.alpha * share_done(state, weight, self.done, self.epochs)
+            if self.ramp
+            else self.alpha
+        )
         if _is_on(self.epsilon):
             logits = logits + perturbation(logits, y, weight, epsilon) @ weight.T
         if _is_on(self.beta):
-            logits = logits + self.beta * state["prior"].clamp(min=torch.finfo(weight.dtype).tiny).log()
+            logits = (
+                logits + self.beta * state["prior"].clamp(min=torch.finfo(weight.dtype).tiny).log()
+            )
         if not _is_on(self.alpha):
             return cross_entropy(logits, y)
         if self.copies:
@@ -217,18 +231,30 @@ class LearnStrategy(Objective):
         epsilon, f, new = self.iada.strategy(perturber, net, h, logits, batch, state)
 
         def loss(phi: Net, covariance: Tensor, given: Tensor) -> Tensor:
-            return self.iada.loss(phi, _outputs(phi, x)[1], batch.y, given, covariance, state, batch.generator).mean()
+            return self.iada.loss(
+                phi, _outputs(phi, x)[1], batch.y, given, covariance, state, batch.generator
+            ).mean()
 
         meta = view(nets["model"], batch.meta.x, self.virtual)[1], batch.meta.y
         value, (by_covariance, by_epsilon) = look_ahead(
-            net, loss, (state["covariance"], epsilon), meta, batch.lr, live=nets["model"].params is None
+            net,
+            loss,
+            (state["covariance"], epsilon),
+            meta,
+            batch.lr,
+            live=nets["model"].params is None,
         )
         carry = {"covariance": descended(state["covariance"], by_covariance, self.sigma_lr)}
         if f is None:
             return Step({}, new, {"meta": value}, carry=carry)
         carry["characteristics"] = f
         # In the log, so that an error of the epoch names what was not finite first.
-        return Step({"perturber": chained(value, by_epsilon, epsilon)}, new, {"characteristics": f.mean()}, carry=carry)
+        return Step(
+            {"perturber": chained(value, by_epsilon, epsilon)},
+            new,
+            {"characteristics": f.mean()},
+            carry=carry,
+        )
 
 
 def _outputs(net: Net, x: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,8 +1,9 @@
 """MixUp, DomainMix and LISA: train on convex combinations of two samples.
 
-Zhang et al., "mixup: Beyond Empirical Risk Minimization", ICLR 2018; Xu et al., "Adversarial Domain Adaptation with
-Domain Mixup", AAAI 2020 (DomainMix: partners from other environments); Yao et al., "Improving Out-of-Distribution
-Robustness via Selective Augmentation", ICML 2022 (LISA), Algorithm 1.
+Zhang et al., "mixup: Beyond Empirical Risk Minimization", ICLR 2018; Xu et al., "Adversarial Domain
+Adaptation with Domain Mixup", AAAI 2020 (DomainMix: partners from other environments); Yao et al.,
+"Improving Out-of-Distribution Robustness via Selective Augmentation", ICML 2022 (LISA), Algorithm
+1.
 
 ==============  =====================================================
 papers          here
@@ -15,8 +16,9 @@ d               ``batch.group``, the environment
 
     x~ = lambda x_i + (1 - lambda) x_j,    L = lambda CE(f(x~), y_i) + (1 - lambda) CE(f(x~), y_j)
 
-Every row has one partner j, drawn uniformly from the rows of the batch that qualify; a row with none stays as it
-is. The authors of LISA draw both sides of a pair from loaders of one group each: ``balanced`` comes close.
+Every row has one partner j, drawn uniformly from the rows of the batch that qualify; a row with
+none stays as it is. The authors of LISA draw both sides of a pair from loaders of one group each:
+``balanced`` comes close.
 """
 
 from dataclasses import dataclass
@@ -35,13 +37,15 @@ WITHOUT_GROUPS = {"domain": "any", "lisa": "label"}
 def symmetric_beta(uniform: Tensor, alpha: float | Tensor) -> Tensor:
     """Draws of Beta(alpha, alpha) from ``uniform`` (2, ...) in [0, 1); shape (...).
 
-    Exact, with two uniforms a draw: ``T = sqrt(2a (u^(-1/a) - 1)) cos(2 pi v)`` has Student's t distribution with 2a
-    degrees of freedom (Bailey 1994), and ``(1 + T / sqrt(2a + T^2)) / 2`` is Beta(a, a). Written with
-    ``r = u^(1/a)``, so that nothing overflows for small a. ``alpha=0`` gives 1: no mixing.
+    Exact, with two uniforms a draw: ``T = sqrt(2a (u^(-1/a) - 1)) cos(2 pi v)`` has Student's t
+    distribution with 2a degrees of freedom (Bailey 1994), and ``(1 + T / sqrt(2a + T^2)) / 2`` is
+    Beta(a, a). Written with ``r = u^(1/a)``, so that nothing overflows for small a. ``alpha=0``
+    gives 1: no mixing.
     """
     if isinstance(alpha, (int, float)) and alpha == 0:
         return torch.ones_like(uniform[0])
-    r, cosine = uniform[0] ** (1 / alpha), (2 * torch.pi * uniform[1]).cos()
+    r = uniform[0] ** (1 / alpha)
+    cosine = (2 * torch.pi * uniform[1]).cos()
     scaled = cosine * ((1 - r) / (r + cosine.square() * (1 - r))).sqrt()
     drawn = (1 + scaled.clamp(-1, 1)) / 2  # rounding leads a little further
     return torch.where(alpha > 0, drawn, 1.0) if isinstance(alpha, Tensor) else drawn
@@ -50,7 +54,8 @@ def symmetric_beta(uniform: Tensor, alpha: float | Tensor) -> Tensor:
 def choose_partners(allowed: Tensor, uniform: Tensor) -> tuple[Tensor, Tensor]:
     """For each row a column drawn from those that ``allowed`` (b, b) has; itself where it has none.
 
-    ``uniform`` (b, b) holds draws from [0, 1). Returns the columns, int64, and whether there was any; (b,).
+    ``uniform`` (b, b) holds draws from [0, 1). Returns the columns, int64, and whether there was
+    any; (b,).
     """
     found = allowed.any(1)
     drawn = torch.where(allowed, uniform, -1.0).argmax(1)
@@ -64,15 +69,17 @@ class MixUp(Objective):
     Parameters
     ----------
     partners : {"any", "label", "domain", "lisa"}, default="any"
-        Any row; another row of the same label; a row of another environment; or those of LISA: by a coin per
-        batch the same label in another environment, or another label in the same environment. The environments
-        are the batch's ``group``; without any, "domain" is "any" and "lisa" is "label".
+        Any row; another row of the same label; a row of another environment; or those of LISA: by a
+        coin per batch the same label in another environment, or another label in the same
+        environment. The environments are the batch's ``group``; without any, "domain" is "any" and
+        "lisa" is "label".
     alpha : float, default=0.2
         Of Beta(alpha, alpha), at least 0; 0 is ERM, and draws as many random numbers as any other.
     p_sel : float, default=0.5
         Chance of the same label in "lisa", in [0, 1].
     balanced : bool, default=False
-        Draw each epoch so that every (class, environment) comes equally often (n draws with replacement).
+        Draw each epoch so that every (class, environment) comes equally often (n draws with
+        replacement).
     """
 
     partners: str = static("any")
@@ -84,12 +91,20 @@ class MixUp(Objective):
         """Rows of one epoch: n draws, each (class, environment) with the same probability, if ``balanced``."""
         if not self.balanced:
             return None
-        return balanced_rows(data.y if data.group is None else data.y * data.n_groups + data.group, generator)
+        return balanced_rows(
+            data.y if data.group is None else data.y * data.n_groups + data.group, generator
+        )
 
     def step(self, nets: Nets, batch: Batch, state: State) -> Step:
         """Mix each row with its partner."""
-        x, y, b = batch.of("model"), batch.y, len(batch.y)
-        kind = self.partners if batch.group is not None else WITHOUT_GROUPS.get(self.partners, self.partners)
+        x = batch.of("model")
+        y = batch.y
+        b = len(batch.y)
+        kind = (
+            self.partners
+            if batch.group is not None
+            else WITHOUT_GROUPS.get(self.partners, self.partners)
+        )
         each = 1 if kind != "lisa" else b
 
         def draw(*shape: int) -> Tensor:
@@ -101,9 +116,11 @@ class MixUp(Objective):
         lam = torch.where(found, lam, 1.0)
         wide = lam.view(-1, *[1] * (x.ndim - 1))
         logits = nets["model"](wide * x + (1 - wide) * x[partner])
-        first, second = lam * cross_entropy(logits, y), (1 - lam) * cross_entropy(logits, y[partner])
+        first = lam * cross_entropy(logits, y)
+        second = (1 - lam) * cross_entropy(logits, y[partner])
         if batch.weight is not None:
-            first, second = batch.weight * first, batch.weight[partner] * second
+            first = batch.weight * first
+            second = batch.weight[partner] * second
         loss = first + second
         return Step({"model": loss.mean()}, state, {"mixed": found.to(loss.dtype).mean()})
 

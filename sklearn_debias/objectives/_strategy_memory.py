@@ -21,9 +21,12 @@ def begin_memory(logits: Tensor, y: Tensor, epochs: int) -> State:
     epochs : int
         Rows of the table of adversarial samples.
     """
-    member, n = members(y, logits), len(y)
+    member = members(y, logits)
+    n = len(y)
     size = member.sum(0)
-    loss, gap = ((member.T @ v) / size.clamp(min=1) for v in (cross_entropy(logits, y), margin(logits, y)))
+    loss, gap = (
+        (member.T @ v) / size.clamp(min=1) for v in (cross_entropy(logits, y), margin(logits, y))
+    )
     return {
         "prior": size / n,
         "class_loss": loss,
@@ -40,10 +43,15 @@ def begin_memory(logits: Tensor, y: Tensor, epochs: int) -> State:
 @in_full
 def remembered(state: State, logits: Tensor, epsilon: Tensor, batch: Batch) -> dict[str, Tensor]:
     """The state after a visit of the batch: strategies, class means where an epoch ends, adversarial samples."""
-    y, at, before = batch.y, batch.index, state["epsilon"]
+    y = batch.y
+    at = batch.index
+    before = state["epsilon"]
     member = members(y, logits)
-    values = torch.stack([cross_entropy(logits, y), margin(logits, y), torch.ones_like(logits[:, 0])])
-    sums, visits = state["sums"] + values @ member, state["visits"] + len(y)
+    values = torch.stack(
+        [cross_entropy(logits, y), margin(logits, y), torch.ones_like(logits[:, 0])]
+    )
+    sums = state["sums"] + values @ member
+    visits = state["visits"] + len(y)
     epoch = state["visits"] // state["n"]
     finished = visits // state["n"] > epoch
     seen = finished & (sums[2] > 0)

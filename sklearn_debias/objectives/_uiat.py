@@ -1,7 +1,8 @@
 """UIAT: adversarial training towards inverse adversaries.
 
-Dong et al., "The Enemy of My Enemy is My Friend: Exploring Inverse Adversaries for Improving Adversarial
-Training", CVPR 2023. An inverse adversary is an input nearby that is easier than the sample itself.
+Dong et al., "The Enemy of My Enemy is My Friend: Exploring Inverse Adversaries for Improving
+Adversarial Training", CVPR 2023. An inverse adversary is an input nearby that is easier than the
+sample itself.
 
 ===========  =====================================================================
 paper        here
@@ -23,7 +24,9 @@ from sklearn_debias.losses import cross_entropy, kl_divergence
 from sklearn_debias.objectives._inner_attack import InnerAttack, Views, accuracy, is_live, is_off
 
 
-def inverse_loss(net: Net, clean: Tensor, adversarial: Tensor, y: Tensor) -> Callable[[Tensor], Tensor]:
+def inverse_loss(
+    net: Net, clean: Tensor, adversarial: Tensor, y: Tensor
+) -> Callable[[Tensor], Tensor]:
     """What the inverse adversary minimises, (b,): CE(x~) + KL(p(x) || p(x~)) - KL(p(x^) || p(x~)).
 
     ``clean`` and ``adversarial`` are the logits of x and of x^, which count as given.
@@ -31,7 +34,11 @@ def inverse_loss(net: Net, clean: Tensor, adversarial: Tensor, y: Tensor) -> Cal
 
     def loss(x: Tensor) -> Tensor:
         logits = net(x)
-        return cross_entropy(logits, y) + kl_divergence(clean, logits) - kl_divergence(adversarial, logits)
+        return (
+            cross_entropy(logits, y)
+            + kl_divergence(clean, logits)
+            - kl_divergence(adversarial, logits)
+        )
 
     return loss
 
@@ -72,7 +79,8 @@ class UIAT(InverseAttack):
 
     def views(self, nets: Nets, batch: Batch) -> Views:
         """Adversaries and inverse adversaries."""
-        net, live = self.attacked(nets), is_live(nets)
+        net = self.attacked(nets)
+        live = is_live(nets)
         found = self.adversary(net, batch, live=live)
         if is_off(self.lam):
             return {"adversarial": found}
@@ -81,7 +89,8 @@ class UIAT(InverseAttack):
     def loss(self, net: Net, views: Views, y: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """CE(x^) + lam KL(p(x~) || p(x^)), means over the batch."""
         logits = net(views["adversarial"])
-        total, terms = cross_entropy(logits, y).mean(), {"adversarial_accuracy": accuracy(logits, y)}
+        total = cross_entropy(logits, y).mean()
+        terms = {"adversarial_accuracy": accuracy(logits, y)}
         if "inverse" in views:
             terms["divergence"] = kl_divergence(net(views["inverse"]), logits).mean()
             total = total + self.lam * terms["divergence"]

@@ -19,7 +19,8 @@ from sklearn_debias.metrics._intervals import binomial_bounds, check_confidence
 from sklearn_debias.metrics._training_facts import aligned_mask
 from sklearn_debias.robustness._corruption_table import CorruptionReport
 
-CLEAN, MEAN = "clean", "mean"
+CLEAN = "clean"
+MEAN = "mean"
 Task = tuple[str, int | None]
 
 
@@ -41,7 +42,8 @@ def corruption_report(
     Parameters
     ----------
     estimator : fitted classifier
-        Anything with ``predict`` that takes such images. The corruption comes before the first step of a Pipeline.
+        Anything with ``predict`` that takes such images. The corruption comes before the first step
+        of a Pipeline.
     X : ndarray or Tensor of shape (n, c, h, w)
         uint8 in 0..255, or floats in [0, 1]. They are not changed.
     y : array-like of shape (n,)
@@ -49,17 +51,20 @@ def corruption_report(
     bias_labels : array-like of shape (n,) or (n, n_attributes), default=None
         Bias attribute of each sample; adds the accuracy on the bias-conflicting ones.
     aligned : dict, default=None
-        Class label -> aligned bias value. None takes what the estimator learned, where its ``fit`` was given bias
-        labels; else compute it by :func:`sklearn_debias.metrics.aligned_map` on the TRAINING data.
+        Class label -> aligned bias value. None takes what the estimator learned, where its ``fit``
+        was given bias labels; else compute it by :func:`sklearn_debias.metrics.aligned_map` on the
+        TRAINING data.
     corruptions : {"biasadv", "classic"} or list, default="biasadv"
-        The eight of BiasAdv's supplement, the nineteen classic ones [2]_, or names and (name, severity) pairs.
-        "classic" leaves out what the number of channels does not allow, with a warning.
+        The eight of BiasAdv's supplement, the nineteen classic ones [2]_, or names and (name,
+        severity) pairs. "classic" leaves out what the number of channels does not allow, with a
+        warning.
     severities : int or array-like of int, default=None
-        Of the corruptions that are not given as pairs, in 1..5. None: all five, except that each image draws its own
-        where the corruption is one of BiasAdv's eight.
+        Of the corruptions that are not given as pairs, in 1..5. None: all five, except that each
+        image draws its own where the corruption is one of BiasAdv's eight.
     confidence : float, default=0.95
-        Coverage of each interval, in (0, 1). They are exact (Clopper-Pearson) for a new sample of images, with the
-        model as it is. That of the mean is as wide as if an image were right under all corruptions, or under none.
+        Coverage of each interval, in (0, 1). They are exact (Clopper-Pearson) for a new sample of
+        images, with the model as it is. That of the mean is as wide as if an image were right under
+        all corruptions, or under none.
     random_state : None, int, RandomState or Generator, default=0
         Of the corruptions; with an int every model meets the same images.
     verbose : int, default=0
@@ -75,7 +80,8 @@ def corruption_report(
     TypeError
         If X is neither an array nor a tensor, or the estimator has no ``predict``.
     ValueError
-        If X or the labels have another shape or range, a corruption does not exist, or nobody knows the aligned values.
+        If X or the labels have another shape or range, a corruption does not exist, or nobody knows
+        the aligned values.
 
     Warns
     -----
@@ -85,8 +91,8 @@ def corruption_report(
     References
     ----------
     .. [1] J. Lim et al., "BiasAdv: Bias-Adversarial Augmentation for Model Debiasing", CVPR 2023.
-    .. [2] D. Hendrycks and T. Dietterich, "Benchmarking Neural Network Robustness to Common Corruptions and
-       Perturbations", ICLR 2019.
+    .. [2] D. Hendrycks and T. Dietterich, "Benchmarking Neural Network Robustness to Common
+       Corruptions and Perturbations", ICLR 2019.
 
     Examples
     --------
@@ -94,22 +100,35 @@ def corruption_report(
     >>> from sklearn_debias.datasets import load_biased_digits
     >>> from sklearn_debias.robustness import corruption_report
     >>> train, test = (load_biased_digits(random_state=0)[part] for part in ("train", "test"))
-    >>> clf = ERMClassifier(module="mlp", max_epochs=5, random_state=0).fit(train.data, train.target)
-    >>> list(corruption_report(clf, test.data, test.target, corruptions=["rotation"]).table["corruption"])
+    >>> clf = ERMClassifier(
+    ...     module="mlp", max_epochs=5, random_state=0
+    ... ).fit(train.data, train.target)
+    >>> report = corruption_report(clf, test.data, test.target, corruptions=["rotation"])
+    >>> list(report.table["corruption"])
     ['clean', 'rotation', 'mean']
     """
     if not hasattr(estimator, "predict"):
         raise TypeError(f"`estimator` must have `predict`, got {type(estimator).__name__}.")
-    confidence, seed = check_confidence(confidence), read_seed(random_state)
+    confidence = check_confidence(confidence)
+    seed = read_seed(random_state)
     n_channels = check_images(X, "X").shape[1]
     tasks = _tasks(corruptions, severities, n_channels)
     labels = encode_labels(y, "y")
     if len(labels[0]) != len(X):
-        raise ValueError(f"`y` must have one label per image of X: expected {len(X)}, got {len(labels[0])}.")
+        raise ValueError(
+            f"`y` must have one label per image of X: expected {len(X)}, got {len(labels[0])}."
+        )
     if aligned is not None and bias_labels is None:
-        raise ValueError("`aligned` says which `bias_labels` go with which class: pass these too, or leave it None.")
-    conflicting = None if bias_labels is None else _conflicting(estimator, labels, bias_labels, aligned)
-    bar = tqdm([(CLEAN, None), *tasks], desc="corruption_report", unit="corruption", disable=not verbose)
+        raise ValueError(
+            "`aligned` says which `bias_labels` go with which class: pass these too, or leave it "
+            "None."
+        )
+    conflicting = (
+        None if bias_labels is None else _conflicting(estimator, labels, bias_labels, aligned)
+    )
+    bar = tqdm(
+        [(CLEAN, None), *tasks], desc="corruption_report", unit="corruption", disable=not verbose
+    )
     right = []
     for name, severity in bar:
         bar.set_postfix_str(name)
@@ -118,12 +137,18 @@ def corruption_report(
     right.append(np.mean(right[1:], axis=0))
     rows = [(CLEAN, None), *tasks, (MEAN, None)]
     table = pd.DataFrame(rows, columns=["corruption", "severity"]).astype({"severity": "Int64"})
-    parts = {"average": np.ones(len(X), dtype=bool)} | ({} if conflicting is None else {"conflicting": conflicting})
+    parts = {"average": np.ones(len(X), dtype=bool)} | (
+        {} if conflicting is None else {"conflicting": conflicting}
+    )
     for part, chosen in parts.items():
-        hits, n, half = np.sum(np.stack(right)[:, chosen], axis=1), int(chosen.sum()), (1 - confidence) / 2
+        hits = np.sum(np.stack(right)[:, chosen], axis=1)
+        n = int(chosen.sum())
+        half = (1 - confidence) / 2
         lower, upper = binomial_bounds(hits, n, half, half)
         table = table.assign(**{part: hits / n, f"{part}_lower": lower, f"{part}_upper": upper})
-    return CorruptionReport(table, len(X), None if conflicting is None else int(conflicting.sum()), confidence)
+    return CorruptionReport(
+        table, len(X), None if conflicting is None else int(conflicting.sum()), confidence
+    )
 
 
 def _tasks(corruptions: Any, severities: Any, n_channels: int) -> list[Task]:
@@ -136,7 +161,8 @@ def _tasks(corruptions: Any, severities: Any, n_channels: int) -> list[Task]:
         names = list(corruptions)
     else:
         raise ValueError(
-            f"`corruptions` must be 'biasadv', 'classic', or a list of names and (name, severity), got {corruptions!r}."
+            "`corruptions` must be 'biasadv', 'classic', or a list of names and (name, severity), "
+            f"got {corruptions!r}."
         )
     if isinstance(severities, np.ndarray):
         severities = np.atleast_1d(severities).tolist()
@@ -157,8 +183,13 @@ def _tasks(corruptions: Any, severities: Any, n_channels: int) -> list[Task]:
     if not isinstance(corruptions, str):
         name, severity = next(task for task in tasks if task[0] in unfit)
         allowed = " or ".join(map(str, find(name, severity)[0].channels or ()))
-        raise ValueError(f"`X` must have {allowed} channels for {name!r} of `corruptions`, got {n_channels}.")
-    message = f"Images with {n_channels} channels cannot have {', '.join(unfit)}: left out of {corruptions!r}."
+        raise ValueError(
+            f"`X` must have {allowed} channels for {name!r} of `corruptions`, got {n_channels}."
+        )
+    message = (
+        f"Images with {n_channels} channels cannot have {', '.join(unfit)}: left out of "
+        f"{corruptions!r}."
+    )
     warnings.warn(message, DebiasWarning, stacklevel=3)
     return [task for task in tasks if task[0] not in unfit]
 
@@ -169,10 +200,13 @@ def _conflicting(estimator: Any, labels: tuple, bias_labels: Any, aligned: Any) 
     aligned = find_fitted(estimator, "aligned_bias_") if aligned is None else aligned
     if not aligned:
         raise ValueError(
-            "`aligned` must be given with `bias_labels` where the estimator was fitted without bias labels: pass "
-            "aligned_map(y_train, bias_train), or a dict from class label to aligned bias value."
+            "`aligned` must be given with `bias_labels` where the estimator was fitted without "
+            "bias labels: pass aligned_map(y_train, bias_train), or a dict from class label to "
+            "aligned bias value."
         )
     conflicting = ~aligned_mask(groups, aligned)[groups.strata]
     if not conflicting.any():
-        raise ValueError("`bias_labels` must hold at least one conflicting sample, but all go with their class.")
+        raise ValueError(
+            "`bias_labels` must hold at least one conflicting sample, but all go with their class."
+        )
     return conflicting

@@ -15,12 +15,14 @@ class CorruptionReport:
     Attributes
     ----------
     table : pandas.DataFrame
-        One row for the clean images, one per corruption and severity, and their mean. Columns "corruption",
-        "severity" (missing where each image draws its own), "average", "average_lower", "average_upper", and with
-        bias labels "conflicting", "conflicting_lower", "conflicting_upper"; all accuracies in [0, 1].
+        One row for the clean images, one per corruption and severity, and their mean. Columns
+        "corruption", "severity" (missing where each image draws its own), "average",
+        "average_lower", "average_upper", and with bias labels "conflicting", "conflicting_lower",
+        "conflicting_upper"; all accuracies in [0, 1].
     n_samples : int
     n_conflicting : int or None
-        Samples whose bias value is not the one their class mostly had in training; None without bias labels.
+        Samples whose bias value is not the one their class mostly had in training; None without
+        bias labels.
     confidence : float
         Coverage of each interval.
     """
@@ -34,8 +36,13 @@ class CorruptionReport:
         shown = self.table.assign(
             severity=self.table["severity"].astype(object).where(self.table["severity"].notna(), "")
         )
-        conflicting = "" if self.n_conflicting is None else f", {self.n_conflicting} of them conflicting"
-        note = f"{self.n_samples} images{conflicting}; lower and upper: exact {100 * self.confidence:g} % intervals"
+        conflicting = (
+            "" if self.n_conflicting is None else f", {self.n_conflicting} of them conflicting"
+        )
+        note = (
+            f"{self.n_samples} images{conflicting}; lower and upper: exact "
+            f"{100 * self.confidence:g} % intervals"
+        )
         return f"{shown.to_string(index=False, float_format='{:.3f}'.format)}\n{note}"
 
     def plot(self, ax: Any = None) -> Any:
@@ -71,7 +78,9 @@ class CorruptionReport:
         return ax
 
 
-def _dots(ax: Any, table: pd.DataFrame, names: list, kind: str, shift: float, color: str, several: bool) -> None:
+def _dots(
+    ax: Any, table: pd.DataFrame, names: list, kind: str, shift: float, color: str, several: bool
+) -> None:
     """One accuracy of all rows, darker at a higher severity."""
     places = table["corruption"].map(names.index) + shift
     values = table[kind]
@@ -88,5 +97,7 @@ def _pyplot() -> Any:
     try:
         import matplotlib.pyplot as plt
     except ImportError as error:
-        raise ImportError("Drawing needs matplotlib. Install it: pip install 'sklearn-debias[plot]'.") from error
+        raise ImportError(
+            "Drawing needs matplotlib. Install it: pip install 'sklearn-debias[plot]'."
+        ) from error
     return plt

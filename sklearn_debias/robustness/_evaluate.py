@@ -87,7 +87,9 @@ class Evaluation:
         self.streams = Streams(self.random_state)
         self.clean = self._clean()
 
-    def run(self, attack: Attack, threat: Threat, *, keep: bool = False, rows: np.ndarray | None = None) -> Outcome:
+    def run(
+        self, attack: Attack, threat: Threat, *, keep: bool = False, rows: np.ndarray | None = None
+    ) -> Outcome:
         """Attack the rows, or those of a mask (n,): with judge="any" only the ones that are classified right."""
         attack.check(threat, self.n_classes, row_shape(self.opened))
         out = copy.deepcopy(self.clean)
@@ -125,7 +127,8 @@ class Evaluation:
 
     def _clean(self) -> Outcome:
         """Outcome without an attack; raises and warns of outputs that cannot be attacked."""
-        likely, ends = [], []
+        likely = []
+        ends = []
 
         def forward(x: Tensor, _: Any, index: np.ndarray) -> Tensor:
             channels = x.transpose(0, 1).flatten(1)
@@ -133,7 +136,9 @@ class Evaluation:
             with torch.no_grad():
                 logits = self.opened.net(x)
             if not torch.isfinite(logits).all():
-                raise DivergedError("The outputs of the network are not finite for some rows of `X`. Scale X.")
+                raise DivergedError(
+                    "The outputs of the network are not finite for some rows of `X`. Scale X."
+                )
             likely.append(like_probabilities(logits))
             return logits.double().cpu()
 
@@ -141,15 +146,23 @@ class Evaluation:
             logits = torch.cat(list(self.opened.batches(forward)))
         low, high = torch.stack(ends).double().unbind(1)
         self.low, self.high = low.amin(0).numpy(), high.amax(0).numpy()
-        self.opened = replace(self.opened, low=float(low.min()), high=float(high.max()))  # lazy inputs know it now
+        self.opened = replace(
+            self.opened, low=float(low.min()), high=float(high.max())
+        )  # lazy inputs know it now
         self.n_classes = logits.shape[1]
         if self.n_classes < 2:
-            raise ValueError("`estimator` must have at least two outputs, one per class, to be attacked, got one.")
-        self.classes = np.arange(self.n_classes) if self.classes is None else np.asarray(self.classes)
+            raise ValueError(
+                "`estimator` must have at least two outputs, one per class, to be attacked, got "
+                "one."
+            )
+        self.classes = (
+            np.arange(self.n_classes) if self.classes is None else np.asarray(self.classes)
+        )
         if all(likely) and not self.quiet:
             warn(
-                "The outputs of the network look like probabilities. An attack needs logits: where a softmax "
-                "saturates, its gradient vanishes, and the network looks robust. Remove the softmax."
+                "The outputs of the network look like probabilities. An attack needs logits: where "
+                "a softmax saturates, its gradient vanishes, and the network looks robust. Remove "
+                "the softmax."
             )
         codes = logits.argmax(1).numpy()
         return Outcome(self.y, codes, np.zeros(len(codes), dtype=bool))
@@ -158,9 +171,13 @@ class Evaluation:
         with self._working():
             return torch.cat(list(self.opened.batches(lambda x, y, index: x.cpu())))
 
-    def _stepwise(self, attack: StepwiseAttack, threat: Threat, rows: np.ndarray, out: Outcome) -> None:
+    def _stepwise(
+        self, attack: StepwiseAttack, threat: Threat, rows: np.ndarray, out: Outcome
+    ) -> None:
         tried = rows
-        with tqdm(total=len(rows), disable=not self.verbose, desc=type(attack).__name__, unit="row") as bar:
+        with tqdm(
+            total=len(rows), disable=not self.verbose, desc=type(attack).__name__, unit="row"
+        ) as bar:
 
             def done(index: np.ndarray, look: Look, at: Tensor, flat: Tensor) -> None:
                 fools = look.fools[at].cpu().numpy()
@@ -186,7 +203,8 @@ class Evaluation:
         x = self._originals()[torch.from_numpy(rows)]
         order = np.argsort(row_keys(x, 0).numpy(), kind="stable")
         prepare = self.opened.prepare
-        rows, x = rows[order], x[torch.from_numpy(order)].to(prepare.device, prepare.dtype)
+        rows = rows[order]
+        x = x[torch.from_numpy(order)].to(prepare.device, prepare.dtype)
         y = self.opened.y[rows].to(x.device)  # type: ignore[index]
         points = attack.attack(self.opened.net, x, y, threat, seed=self.streams.seed("attack", "0"))
         everywhere = self._originals()
@@ -205,15 +223,22 @@ def open_rows(model: Any, X: Any, y: Any, name: str = "estimator") -> Opened:
 
 def check_seed(random_state: Any) -> None:
     """Raise unless it is an int >= 0, a RandomState or None."""
-    number = isinstance(random_state, int | np.integer) and not isinstance(random_state, bool) and random_state >= 0
+    number = (
+        isinstance(random_state, int | np.integer)
+        and not isinstance(random_state, bool)
+        and random_state >= 0
+    )
     if not number and not isinstance(random_state, np.random.RandomState | None):
-        raise ValueError(f"`random_state` must be an int >= 0, a RandomState or None, got {random_state!r}.")
+        raise ValueError(
+            f"`random_state` must be an int >= 0, a RandomState or None, got {random_state!r}."
+        )
 
 
 def warn_of_flat(flat: np.ndarray, attack: Attack) -> None:
     """Warn where the gradient was zero on many of the rows (b,)."""
     if len(flat) and flat.mean() > FLAT:
         warn(
-            f"The gradient of {flat.sum()} of {len(flat)} attacked rows is exactly zero on the way of "
-            f"{attack!r}: it cannot move them, and they count as robust. Try attack='random-search'."
+            f"The gradient of {flat.sum()} of {len(flat)} attacked rows is exactly zero on the way "
+            f"of {attack!r}: it cannot move them, and they count as robust. Try "
+            "attack='random-search'."
         )

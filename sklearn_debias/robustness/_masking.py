@@ -10,7 +10,10 @@ from sklearn_debias.robustness._evaluate import Evaluation
 from sklearn_debias.robustness._threats import reach
 
 ROWS = 100  # that are looked at
-STEPS, RESTARTS, TRIES, FAR_STEPS = 10, 5, 100, 40
+STEPS = 10
+RESTARTS = 5
+TRIES = 100
+FAR_STEPS = 40
 CHANCE = 0.02  # of the rows, and at least two of them: less is no sign
 LUCK = 0.1  # of the rows: what restarts may gain
 
@@ -18,23 +21,31 @@ LUCK = 0.1  # of the rows: what restarts may gain
 def masking_signs(evaluation: Evaluation, threat: Threat, robust: np.ndarray) -> list[str]:
     """Sentences on what looks wrong; ``robust`` (n,) tells which rows no attack of the report fooled.
 
-    The signs are those of Athalye, Carlini and Wagner, "Obfuscated Gradients Give a False Sense of Security", ICML
-    2018, Sec. 3.1: steps that do not help, chance that does, a black box that beats the gradient, and a ball that
-    holds everything and still does not fool.
+    The signs are those of Athalye, Carlini and Wagner, "Obfuscated Gradients Give a False Sense of
+    Security", ICML 2018, Sec. 3.1: steps that do not help, chance that does, a black box that beats
+    the gradient, and a ball that holds everything and still does not fool.
     """
     look = _Look(evaluation)
     if threat.epsilon == 0 or len(look.rows) == 0:
         return []
-    one, many = look.fooled(FGSM(), threat), look.fooled(PGD(STEPS), threat)
+    one = look.fooled(FGSM(), threat)
+    many = look.fooled(PGD(STEPS), threat)
     again = look.fooled(PGD(STEPS, restarts=RESTARTS), threat)
     blind = look.fooled(RandomSearch(TRIES), threat, among=robust)
     signs = []
     if look.many(one.sum() - many.sum()):
-        signs.append(f"one step fools {one.sum()} of {look.n} rows, {STEPS} steps only {many.sum()}")
+        signs.append(
+            f"one step fools {one.sum()} of {look.n} rows, {STEPS} steps only {many.sum()}"
+        )
     if again.sum() - many.sum() > max(LUCK * look.n, 2):
-        signs.append(f"{RESTARTS} random restarts fool {again.sum()} of {look.n} rows, one start only {many.sum()}")
+        signs.append(
+            f"{RESTARTS} random restarts fool {again.sum()} of {look.n} rows, one start only "
+            f"{many.sum()}"
+        )
     if look.many(blind.sum()):
-        signs.append(f"a search without gradients fools {blind.sum()} of {look.n} rows that no gradient did")
+        signs.append(
+            f"a search without gradients fools {blind.sum()} of {look.n} rows that no gradient did"
+        )
     return signs + _far(look, threat)
 
 
@@ -45,7 +56,9 @@ def _far(look: "_Look", threat: Threat) -> list[str]:
         return []
     far = replace(threat, epsilon=reach(look.evaluation.opened, threat))
     left = look.n - look.fooled(PGD(FAR_STEPS), far).sum()
-    return [f"a ball that holds all inputs leaves {left} of {look.n} rows"] if look.many(left) else []
+    return (
+        [f"a ball that holds all inputs leaves {left} of {look.n} rows"] if look.many(left) else []
+    )
 
 
 class _Look:
@@ -53,12 +66,20 @@ class _Look:
 
     def __init__(self, evaluation: Evaluation) -> None:
         self.evaluation = copy.copy(evaluation)
-        self.evaluation.judge, self.evaluation.verbose, self.evaluation.quiet = "any", 0, True
+        self.evaluation.judge = "any"
+        self.evaluation.verbose = 0
+        self.evaluation.quiet = True
         right = np.flatnonzero(evaluation.clean.robust)
-        self.rows = right[np.unique(np.linspace(0, len(right) - 1, ROWS, dtype=int))] if len(right) else right
+        self.rows = (
+            right[np.unique(np.linspace(0, len(right) - 1, ROWS, dtype=int))]
+            if len(right)
+            else right
+        )
         self.n = len(self.rows)
 
-    def fooled(self, attack: PGD | RandomSearch, threat: Threat, among: np.ndarray | None = None) -> np.ndarray:
+    def fooled(
+        self, attack: PGD | RandomSearch, threat: Threat, among: np.ndarray | None = None
+    ) -> np.ndarray:
         """Which of the rows (n,) the attack fools."""
         mask = np.zeros(len(self.evaluation.y), dtype=bool)
         mask[self.rows] = True

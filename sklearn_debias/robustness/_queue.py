@@ -19,9 +19,9 @@ ROWS = {"cpu": 32, "cuda": 256}  # one shape for every batch
 class Queue:
     """Rows on their way through an attack.
 
-    A batch has one shape from the first step to the last, since kernels sum in an order that depends on it: a
-    row's result then depends neither on its neighbours nor on the order. A row that is done gives its place to the
-    next; when none is left, the places idle.
+    A batch has one shape from the first step to the last, since kernels sum in an order that
+    depends on it: a row's result then depends neither on its neighbours nor on the order. A row
+    that is done gives its place to the next; when none is left, the places idle.
 
     Parameters
     ----------
@@ -33,8 +33,8 @@ class Queue:
     early : bool
         Whether a row is done as soon as it is fooled.
     done : callable
-        ``done(row numbers, look, places, flat)`` with the places of the batch where these rows are, and whether each
-        of them met a gradient of zero.
+        ``done(row numbers, look, places, flat)`` with the places of the batch where these rows are,
+        and whether each of them met a gradient of zero.
     """
 
     attack: StepwiseAttack
@@ -50,13 +50,16 @@ class Queue:
         device = self.opened.prepare.device
         places = self.opened.rows or ROWS.get(device.type, ROWS["cpu"])
         self.waiting.extend(rows.tolist())
-        index = np.resize(self._next(places), places)  # places without a row repeat one, and are never read
+        index = np.resize(
+            self._next(places), places
+        )  # places without a row repeat one, and are never read
         busy = np.arange(places) < len(rows)
         x, y, state = self._load(index)
         flat = torch.zeros(places, dtype=torch.bool, device=device)
         while busy.any():
             look = self.attack.step(self.opened.net, x, y, self.threat, state)
-            state, flat = dict(look.state), flat | look.flat
+            state = dict(look.state)
+            flat = flat | look.flat
             over = look.over | look.fools if self.early else look.over
             leaving = np.flatnonzero(busy & over.cpu().numpy())
             if len(leaving) == 0:
@@ -69,18 +72,31 @@ class Queue:
                 self._fill(leaving[: len(fresh)], fresh, index, x, y, state, flat)
 
     def _next(self, n: int) -> np.ndarray:
-        return np.array([self.waiting.popleft() for _ in range(min(n, len(self.waiting)))], dtype=int)
+        return np.array(
+            [self.waiting.popleft() for _ in range(min(n, len(self.waiting)))], dtype=int
+        )
 
     def _load(self, rows: np.ndarray) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
         x = self.opened.prepare(self.opened.source.take(rows))
         y = self.opened.y[rows].to(x.device)  # type: ignore[index]
         return x, y, dict(self.attack.begin(x, self.threat, row_keys(x, self.seed)))
 
-    def _fill(self, places: np.ndarray, rows: np.ndarray, index: np.ndarray, x: Any, y: Any, state: Any, flat: Any):
+    def _fill(
+        self,
+        places: np.ndarray,
+        rows: np.ndarray,
+        index: np.ndarray,
+        x: Any,
+        y: Any,
+        state: Any,
+        flat: Any,
+    ):
         """Put rows into places, in place: the tensors are this queue's own."""
         at = torch.from_numpy(places).to(x.device)
         x_new, y_new, state_new = self._load(rows)
         index[places] = rows
-        x[at], y[at], flat[at] = x_new, y_new, False
+        x[at] = x_new
+        y[at] = y_new
+        flat[at] = False
         for name, value in state_new.items():
             state[name] = state[name].index_copy(0, at, value)

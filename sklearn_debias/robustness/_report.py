@@ -54,9 +54,10 @@ def robust_report(
     confidence : float, default=0.95
         Coverage of the exact intervals, in (0, 1).
     check_masking : bool, default=True
-        Whether to look for signs of gradient masking on up to 100 rows: that one step fools more than ten, that
-        random restarts change much, that a search without gradients (or a transfer) fools what no gradient did,
-        or that a ball which holds all inputs does not fool them all [1]_.
+        Whether to look for signs of gradient masking on up to 100 rows: that one step fools more
+        than ten, that random restarts change much, that a search without gradients (or a transfer)
+        fools what no gradient did, or that a ball which holds all inputs does not fool them all
+        [1]_.
 
     Returns
     -------
@@ -74,7 +75,8 @@ def robust_report(
 
     References
     ----------
-    .. [1] Athalye, Carlini and Wagner, "Obfuscated Gradients Give a False Sense of Security", ICML 2018.
+    .. [1] Athalye, Carlini and Wagner, "Obfuscated Gradients Give a False Sense of Security", ICML
+       2018.
 
     Examples
     --------
@@ -89,27 +91,40 @@ def robust_report(
     confidence = check_confidence(confidence)
     sources = _named(transfer_from, "transfer_from", "source")
     named = _named_attacks(attacks, {f"transfer from {name}" for name in sources})
-    options = {"epsilon": epsilon, "norm": norm, "clip": clip, "random_state": random_state, "verbose": verbose}
+    options = {
+        "epsilon": epsilon,
+        "norm": norm,
+        "clip": clip,
+        "random_state": random_state,
+        "verbose": verbose,
+    }
     evaluation, threat = open_evaluation(estimator, X, y, judge=judge, **options)
     _check_before(evaluation, threat, named, sources, X, y)
     outcomes = {CLEAN: evaluation.clean}
     if bias_labels is not None:
-        _groups(evaluation, outcomes, bias_labels, confidence)  # raises before hours of attacks and not after
+        _groups(
+            evaluation, outcomes, bias_labels, confidence
+        )  # raises before hours of attacks and not after
     for name, attack in named.items():
         outcomes[name] = evaluation.run(attack, threat)
     white = np.logical_and.reduce([outcome.robust for outcome in outcomes.values()])
     for name, source in sources.items():
         codes = transfer_codes(source, estimator, X, y, **options).clean.codes
-        codes = np.where(evaluation.clean.robust, codes, evaluation.clean.codes)  # what is missed as it is stays so
-        outcomes[f"transfer from {name}"] = Outcome(evaluation.y, codes, np.zeros(len(codes), dtype=bool))
+        codes = np.where(
+            evaluation.clean.robust, codes, evaluation.clean.codes
+        )  # what is missed as it is stays so
+        outcomes[f"transfer from {name}"] = Outcome(
+            evaluation.y, codes, np.zeros(len(codes), dtype=bool)
+        )
     outcomes[WORST] = _worst(list(outcomes.values()))
     signs = masking_signs(evaluation, threat, white) if check_masking else []
     if check_masking and sources:
         signs += _transfer_signs(white & ~outcomes[WORST].robust)
     if signs:
         warn(
-            f"Signs of gradient masking: {'; '.join(signs)}. The robust accuracy is overstated. Remove what hides the "
-            f"gradient, attack with more restarts, 'autoattack' or 'random-search', and read the worst case."
+            f"Signs of gradient masking: {'; '.join(signs)}. The robust accuracy is overstated. "
+            "Remove what hides the gradient, attack with more restarts, 'autoattack' or "
+            "'random-search', and read the worst case."
         )
     groups = {} if bias_labels is None else _groups(evaluation, outcomes, bias_labels, confidence)
     right = pd.DataFrame({name: outcome.robust for name, outcome in outcomes.items()})
@@ -137,14 +152,19 @@ def _groups(
     classes = evaluation.classes
     return {
         name: group_report(
-            classes[evaluation.y], classes[outcome.codes], bias_labels=bias_labels, confidence=confidence
+            classes[evaluation.y],
+            classes[outcome.codes],
+            bias_labels=bias_labels,
+            confidence=confidence,
         )
         for name, outcome in outcomes.items()
     }
 
 
 def _frame(right: pd.DataFrame, groups: dict[str, GroupReport], confidence: float) -> pd.DataFrame:
-    half, hits, n = (1 - confidence) / 2, right.sum().to_numpy(), len(right)
+    half = (1 - confidence) / 2
+    hits = right.sum().to_numpy()
+    n = len(right)
     lower, upper = binomial_bounds(hits, n, half, half)
     columns = {"attack": list(right), "accuracy": hits / n, "lower": lower, "upper": upper}
     if groups:
@@ -157,14 +177,19 @@ def _named_attacks(attacks: Any, transfers: set[str]) -> dict[str, StepwiseAttac
     taken = sorted({*TAKEN, *transfers}.intersection(found))
     if taken or not found:
         raise ValueError(
-            f"`attacks` must hold at least one attack, by names that the report has no other column for, got "
-            f"{attacks!r}{', which takes ' + repr(taken) if taken else ''}."
+            "`attacks` must hold at least one attack, by names that the report has no other "
+            f"column for, got {attacks!r}{', which takes ' + repr(taken) if taken else ''}."
         )
     return found
 
 
 def _check_before(
-    evaluation: Evaluation, threat: Threat, attacks: dict[str, Any], sources: dict[str, Any], X: Any, y: Any
+    evaluation: Evaluation,
+    threat: Threat,
+    attacks: dict[str, Any],
+    sources: dict[str, Any],
+    X: Any,
+    y: Any,
 ) -> None:
     """Raise what an attack or a source would raise when its turn comes, perhaps after hours."""
     for attack in attacks.values():
@@ -177,11 +202,16 @@ def _named(things: Any, parameter: str, prefix: str) -> dict[str, Any]:
     """Things by name: a dict as it is; of a sequence the text, or else the number or the repr."""
     if isinstance(things, Mapping):
         if len({str(name) for name in things}) < len(things):
-            raise ValueError(f"`{parameter}` must not repeat a name, got {[str(name) for name in things]}.")
+            raise ValueError(
+                f"`{parameter}` must not repeat a name, got {[str(name) for name in things]}."
+            )
         return {str(name): thing for name, thing in things.items()}
     if isinstance(things, str) or not isinstance(things, list | tuple):
         raise TypeError(f"`{parameter}` must be a sequence, or a dict by name, got {things!r}.")
-    names = [f"{prefix} {i}" if prefix else t if isinstance(t, str) else repr(t) for i, t in enumerate(things)]
+    names = [
+        f"{prefix} {i}" if prefix else t if isinstance(t, str) else repr(t)
+        for i, t in enumerate(things)
+    ]
     if len(set(names)) < len(names):
         raise ValueError(f"`{parameter}` must not repeat a name, got {names}.")
     return dict(zip(names, things, strict=True))

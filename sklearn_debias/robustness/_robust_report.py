@@ -8,7 +8,8 @@ from sklearn_debias.metrics import GroupReport
 
 __all__ = ["RobustReport"]
 
-CLEAN, WORST = "clean", "worst case"
+CLEAN = "clean"
+WORST = "worst case"
 
 
 @dataclass(frozen=True, eq=False)
@@ -18,8 +19,8 @@ class RobustReport:
     Attributes
     ----------
     frame : pandas.DataFrame
-        A row for "clean", each attack and "worst case": "attack", "accuracy", "lower", "upper" (exact interval);
-        with bias labels also "worst_group_accuracy".
+        A row for "clean", each attack and "worst case": "attack", "accuracy", "lower", "upper"
+        (exact interval); with bias labels also "worst_group_accuracy".
     right : pandas.DataFrame of bool
         A row for each sample, a column for each row of ``frame``: classified right, and not fooled.
     group_reports : dict of str to GroupReport
@@ -78,8 +79,13 @@ class RobustReport:
             "class", "bias", "n", the accuracies, "lower" and "upper".
         """
         worst = self._groups().to_frame()
-        accuracies = {name: report.to_frame()["accuracy"] for name, report in self.group_reports.items()}
-        return pd.concat([worst[["class", "bias", "n"]], pd.DataFrame(accuracies), worst[["lower", "upper"]]], axis=1)
+        accuracies = {
+            name: report.to_frame()["accuracy"] for name, report in self.group_reports.items()
+        }
+        return pd.concat(
+            [worst[["class", "bias", "n"]], pd.DataFrame(accuracies), worst[["lower", "upper"]]],
+            axis=1,
+        )
 
     def to_text(self) -> str:
         """Return the report as plain text: the table, the groups, and the signs of gradient masking."""
@@ -88,8 +94,8 @@ class RobustReport:
             low, high = self.worst_group_interval
             parts += [
                 _table(self.groups_to_frame()),
-                f"worst group, worst case  {self.worst_group_accuracy:.3f}  {self.worst_group!r}, the smallest true "
-                f"accuracy of a group in [{low:.3f}, {high:.3f}]",
+                f"worst group, worst case  {self.worst_group_accuracy:.3f}  {self.worst_group!r}, "
+                f"the smallest true accuracy of a group in [{low:.3f}, {high:.3f}]",
             ]
         parts += [f"sign of gradient masking: {sign}" for sign in self.signs]
         return "\n\n".join(parts)
@@ -99,13 +105,17 @@ class RobustReport:
 
     def _repr_html_(self) -> str:
         frames = [self.frame, self.groups_to_frame()] if self.group_reports else [self.frame]
-        tables = "".join(frame.to_html(index=False, float_format="{:.3f}".format) for frame in frames)
-        return f"<p><b>{self._title()}</b></p>{tables}" + "".join(f"<p>{sign}</p>" for sign in self.signs)
+        tables = "".join(
+            frame.to_html(index=False, float_format="{:.3f}".format) for frame in frames
+        )
+        return f"<p><b>{self._title()}</b></p>{tables}" + "".join(
+            f"<p>{sign}</p>" for sign in self.signs
+        )
 
     def _title(self) -> str:
         return (
-            f"{len(self.right)} samples, {self.norm} ball of radius {self.epsilon:.4g}; lower and upper: exact "
-            f"{100 * self.confidence:g} % interval"
+            f"{len(self.right)} samples, {self.norm} ball of radius {self.epsilon:.4g}; lower and "
+            f"upper: exact {100 * self.confidence:g} % interval"
         )
 
 

@@ -36,27 +36,41 @@ class RobustAccuracy:
             raise ValueError(f"`worst_group` must be a bool, got {self.worst_group!r}.")
         if not isinstance(self.epsilon, str):
             object.__setattr__(self, "epsilon", radius)
-        object.__setattr__(self, "clip", plain_clip(self.clip))  # arrays could be neither compared nor hashed
+        object.__setattr__(
+            self, "clip", plain_clip(self.clip)
+        )  # arrays could be neither compared nor hashed
 
     def __call__(self, estimator: Any, X: Any, y: Any, bias_labels: Any = None) -> float:
         """Score a fitted estimator: greater is better."""
-        how = {name: value for name, value in vars(self).items() if name not in ("attack", "worst_group")}
+        how = {
+            name: value
+            for name, value in vars(self).items()
+            if name not in ("attack", "worst_group")
+        }
         if not self.worst_group:
             return robust_accuracy_score(estimator, X, y, attack=self.attack, **how)
         if bias_labels is None:
             raise ValueError(
-                f"`bias_labels` did not reach {self!r}. Call sklearn.set_config(enable_metadata_routing=True) and "
-                f"pass `bias_labels=` to fit, or inside `params=` to cross_validate."
+                f"`bias_labels` did not reach {self!r}. Call "
+                "sklearn.set_config(enable_metadata_routing=True) and pass `bias_labels=` to fit, "
+                "or inside `params=` to cross_validate."
             )
         evaluation, threat = open_evaluation(estimator, X, y, verbose=0, **how)
-        worst_group_accuracy_score(evaluation.y, evaluation.clean.codes, bias_labels=bias_labels)  # raises in time
+        worst_group_accuracy_score(
+            evaluation.y, evaluation.clean.codes, bias_labels=bias_labels
+        )  # raises in time
         codes = evaluation.run(get_attack(self.attack), threat).codes
         return worst_group_accuracy_score(evaluation.y, codes, bias_labels=bias_labels)
 
     def __repr__(self) -> str:
         default = type(self)()
-        said = {name: v for name, v in vars(self).items() if name != "attack" and v != getattr(default, name)}
-        return f"robust_accuracy({', '.join([repr(self.attack), *(f'{name}={v!r}' for name, v in said.items())])})"
+        said = {
+            name: v
+            for name, v in vars(self).items()
+            if name != "attack" and v != getattr(default, name)
+        }
+        arguments = [repr(self.attack), *(f"{name}={value!r}" for name, value in said.items())]
+        return f"robust_accuracy({', '.join(arguments)})"
 
     def get_metadata_routing(self) -> MetadataRequest:
         """Ask for bias labels, where they are needed."""
@@ -80,16 +94,16 @@ def robust_accuracy(
 ) -> RobustAccuracy:
     """Make a scorer of the robust accuracy.
 
-    For ``GridSearchCV(scoring=...)``, ``cross_val_score`` and the ``monitor`` of the estimators, which then keep the
-    epoch with the best robust accuracy on validation rows.
+    For ``GridSearchCV(scoring=...)``, ``cross_val_score`` and the ``monitor`` of the estimators,
+    which then keep the epoch with the best robust accuracy on validation rows.
 
     Parameters
     ----------
     attack, epsilon, norm, clip, judge, random_state
         As in `robust_accuracy_score`; by default the attack makes ten steps only.
     worst_group : bool, default=False
-        Score the group that fares worst, and not all rows: the scorer then asks for ``bias_labels``, by metadata
-        routing, as those of `sklearn_debias.metrics` do.
+        Score the group that fares worst, and not all rows: the scorer then asks for
+        ``bias_labels``, by metadata routing, as those of `sklearn_debias.metrics` do.
 
     Returns
     -------

@@ -27,7 +27,9 @@ def open_evaluation(
     check_judge(judge)
     opened = open_rows(estimator, X, y, name)
     read_threat(opened, epsilon, norm, clip)
-    evaluation = Evaluation(opened, random_state, judge, verbose, classes=getattr(estimator, "classes_", None))
+    evaluation = Evaluation(
+        opened, random_state, judge, verbose, classes=getattr(estimator, "classes_", None)
+    )
     threat = read_threat(evaluation.opened, epsilon, norm, clip)  # of all rows now
     if threat.clip is not None:
         bounds = tuple(bound.double().cpu().reshape(-1).numpy() for bound in threat.clip)
@@ -50,32 +52,37 @@ def robust_accuracy_score(
 ) -> float:
     """Accuracy when each row may be changed inside a ball, to the attack's best.
 
-    A row counts where it is classified right as it is, and no point that the attack tries is missed. This is an
-    upper bound: a stronger attack may find more. See `robust_report` for several attacks at once.
+    A row counts where it is classified right as it is, and no point that the attack tries is
+    missed. This is an upper bound: a stronger attack may find more. See `robust_report` for several
+    attacks at once.
 
     Parameters
     ----------
     estimator : fitted classifier of this package, or nn.Module
-        A module maps inputs to logits, and ``y`` are its codes. It is left as it is, and attacked in eval mode.
+        A module maps inputs to logits, and ``y`` are its codes. It is left as it is, and attacked
+        in eval mode.
     X : array-like of shape (n, ...)
         As the estimator takes it; uint8 images are scaled to [0, 1].
     y : array-like of shape (n,)
     attack : str or attack, default="pgd-20"
-        "fgsm"; "pgd-10" (any number of steps); "cw", the margin loss by PGD, as in tables under Linf; "cw-l2", the
-        optimisation attack; "random-search"; "autoattack"; or an attack such as ``PGD(n_steps=50, restarts=5)``.
+        "fgsm"; "pgd-10" (any number of steps); "cw", the margin loss by PGD, as in tables under
+        Linf; "cw-l2", the optimisation attack; "random-search"; "autoattack"; or an attack such as
+        ``PGD(n_steps=50, restarts=5)``.
     epsilon : float or "auto", default="auto"
-        Radius, at least 0, in the units of X. "auto" is 8/255 for images, or 0.5 in the L2 norm; for other X it
-        must be given. 0 gives the accuracy without an attack.
+        Radius, at least 0, in the units of X. "auto" is 8/255 for images, or 0.5 in the L2 norm;
+        for other X it must be given. 0 gives the accuracy without an attack.
     norm : {"linf", "l2"}, default="linf"
     clip : (low, high), None or "auto", default="auto"
-        Range of valid inputs, numbers or one per channel. "auto" is (0, 1) for images, and None for other X.
+        Range of valid inputs, numbers or one per channel. "auto" is (0, 1) for images, and None for
+        other X.
     judge : {"any", "last"}, default="any"
-        "any": each point that the attack visits counts, and a row that is fooled leaves the batch; several times
-        faster on a network that is not robust. "last": all rows make all steps, and the last point counts, as in
-        the code of most papers. By either rule a row that is missed on the clean input stays wrong, even where its
-        last point is classified right.
+        "any": each point that the attack visits counts, and a row that is fooled leaves the batch;
+        several times faster on a network that is not robust. "last": all rows make all steps, and
+        the last point counts, as in the code of most papers. By either rule a row that is missed on
+        the clean input stays wrong, even where its last point is classified right.
     random_state : int, RandomState or None, default=0
-        Seeds the random starts, with each row's content: order and company of the rows do not matter.
+        Seeds the random starts, with each row's content: order and company of the rows do not
+        matter.
     verbose : int, default=0
         Above 0 shows a progress bar.
 
@@ -89,8 +96,8 @@ def robust_accuracy_score(
     TypeError
         Where no gradient reaches X by construction: pipelines, estimators of other packages.
     ValueError
-        For a module without a gradient; ``epsilon`` beyond the range of the data; X outside of ``clip``; labels
-        not seen in ``fit``.
+        For a module without a gradient; ``epsilon`` beyond the range of the data; X outside of
+        ``clip``; labels not seen in ``fit``.
     ImportError
         For "autoattack" without the package that it needs.
 
@@ -102,8 +109,8 @@ def robust_accuracy_score(
     References
     ----------
     .. [1] Madry et al., "Towards Deep Learning Models Resistant to Adversarial Attacks", ICLR 2018.
-    .. [2] Croce and Hein, "Reliable Evaluation of Adversarial Robustness with an Ensemble of Diverse
-       Parameter-Free Attacks", ICML 2020.
+    .. [2] Croce and Hein, "Reliable Evaluation of Adversarial Robustness with an Ensemble of
+       Diverse Parameter-Free Attacks", ICML 2020.
 
     Examples
     --------
@@ -117,7 +124,13 @@ def robust_accuracy_score(
     True
     """
     chosen = get_attack(attack)
-    options = {"epsilon": epsilon, "norm": norm, "clip": clip, "random_state": random_state, "verbose": verbose}
+    options = {
+        "epsilon": epsilon,
+        "norm": norm,
+        "clip": clip,
+        "random_state": random_state,
+        "verbose": verbose,
+    }
     evaluation, threat = open_evaluation(estimator, X, y, judge=judge, **options)
     return float(evaluation.run(chosen, threat).robust.mean())
 
@@ -140,8 +153,9 @@ def adversarial_examples(
     Parameters
     ----------
     estimator, X, y, attack, epsilon, norm, clip, judge, random_state, verbose
-        As in `robust_accuracy_score`. With ``judge="any"`` a row is the first point that fools, or the last that was
-        tried; rows that are misclassified anyway stay as they are. With "last" it is the last point of each row.
+        As in `robust_accuracy_score`. With ``judge="any"`` a row is the first point that fools, or
+        the last that was tried; rows that are misclassified anyway stay as they are. With "last" it
+        is the last point of each row.
 
     Returns
     -------
@@ -159,18 +173,28 @@ def adversarial_examples(
     >>> import torch
     >>> from sklearn_debias.robustness import adversarial_examples
     >>> X, y = np.full((2, 3), 0.5), np.array([0, 1])
-    >>> moved = adversarial_examples(torch.nn.Linear(3, 2).double(), X, y, epsilon=0.1, judge="last")
+    >>> moved = adversarial_examples(
+    ...     torch.nn.Linear(3, 2).double(), X, y, epsilon=0.1, judge="last"
+    ... )
     >>> float(np.abs(moved - X).max().round(6))
     0.1
     """
     chosen = get_attack(attack)
-    options = {"epsilon": epsilon, "norm": norm, "clip": clip, "random_state": random_state, "verbose": verbose}
+    options = {
+        "epsilon": epsilon,
+        "norm": norm,
+        "clip": clip,
+        "random_state": random_state,
+        "verbose": verbose,
+    }
     evaluation, threat = open_evaluation(estimator, X, y, judge=judge, **options)
     points = evaluation.run(chosen, threat, keep=True).points
     return points.numpy()  # type: ignore[union-attr]
 
 
-def robust_generalization_gap_score(estimator: Any, X_train: Any, y_train: Any, X_test: Any, y_test: Any, **options):
+def robust_generalization_gap_score(
+    estimator: Any, X_train: Any, y_train: Any, X_test: Any, y_test: Any, **options
+):
     """Robust accuracy on the training rows minus that on test rows.
 
     Parameters

@@ -26,9 +26,14 @@ def read_threat(opened: Opened, epsilon: Any, norm: Any, clip: Any) -> Threat:
     if clip == "auto":
         clip = (0.0, 1.0) if images else None
     epsilon = read_epsilon(epsilon, norm, images)
-    check_ball({"clip": clip, "epsilon": epsilon, "norm": norm}, Inputs(opened.source, shape, opened.low, opened.high))
+    check_ball(
+        {"clip": clip, "epsilon": epsilon, "norm": norm},
+        Inputs(opened.source, shape, opened.low, opened.high),
+    )
     bounds = clip_tensors(clip, shape, opened.prepare.dtype)
-    return Threat(epsilon, norm, bounds and tuple(bound.to(opened.prepare.device) for bound in bounds))
+    return Threat(
+        epsilon, norm, bounds and tuple(bound.to(opened.prepare.device) for bound in bounds)
+    )
 
 
 def plain_clip(clip: Any) -> Any:
@@ -46,11 +51,15 @@ def read_epsilon(epsilon: Any, norm: str, images: bool) -> float:
     if isinstance(epsilon, str) and epsilon == "auto":
         if not images:
             raise ValueError(
-                "`epsilon` must be given for X that are no images, in the units of X: there is no usual radius."
+                "`epsilon` must be given for X that are no images, in the units of X: there is no "
+                "usual radius."
             )
         return RADIUS[norm]
     if not is_real(epsilon) or not 0 <= epsilon < np.inf:
-        raise ValueError(f"`epsilon` must be a finite number >= 0, in the units of X, or 'auto', got {epsilon!r}.")
+        raise ValueError(
+            "`epsilon` must be a finite number >= 0, in the units of X, or 'auto', got "
+            f"{epsilon!r}."
+        )
     return float(epsilon)
 
 
@@ -70,5 +79,6 @@ def check_judge(judge: Any) -> None:
     """Raise unless it is a rule."""
     if judge not in RULES:
         raise ValueError(
-            f"`judge` must be 'any' (each point that an attack visits counts) or 'last' (its last), got {judge!r}."
+            "`judge` must be 'any' (each point that an attack visits counts) or 'last' (its "
+            f"last), got {judge!r}."
         )

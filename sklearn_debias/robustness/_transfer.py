@@ -50,8 +50,9 @@ def transfer_accuracy_score(
     source : fitted classifier of this package, or nn.Module
         The model that is attacked. All rows make all steps, and the last point counts.
     target : fitted classifier, or nn.Module
-        The model that is judged, on the same kind of X. It needs no gradient: any classifier with ``predict`` will do,
-        a pipeline or a forest among them. It is handed floats, images in the range that the source's network sees.
+        The model that is judged, on the same kind of X. It needs no gradient: any classifier with
+        ``predict`` will do, a pipeline or a forest among them. It is handed floats, images in the
+        range that the source's network sees.
     X, y, attack, epsilon, norm, clip, random_state, verbose
         As in `robust_accuracy_score`.
 
@@ -71,7 +72,9 @@ def transfer_accuracy_score(
     >>> import torch
     >>> from sklearn_debias.robustness import transfer_accuracy_score
     >>> X, y = np.full((2, 3), 0.5, dtype="f4"), np.array([0, 1])
-    >>> 0 <= transfer_accuracy_score(torch.nn.Linear(3, 2), torch.nn.Linear(3, 2), X, y, epsilon=0.1) <= 1
+    >>> 0 <= transfer_accuracy_score(
+    ...     torch.nn.Linear(3, 2), torch.nn.Linear(3, 2), X, y, epsilon=0.1
+    ... ) <= 1
     True
     """
     options = {"attack": attack, "epsilon": epsilon, "norm": norm, "clip": clip}
@@ -81,7 +84,9 @@ def transfer_accuracy_score(
     check_is_fitted(target)
     unseen = np.setdiff1d(np.asarray(y), target.classes_)
     if len(unseen):
-        raise ValueError(f"`y` must hold labels that `target` knows, got also {unseen[:5].tolist()}.")
+        raise ValueError(
+            f"`y` must hold labels that `target` knows, got also {unseen[:5].tolist()}."
+        )
     return float(np.mean(target.predict(transferred(source, X, y, **options)) == np.asarray(y)))
 
 
@@ -100,16 +105,17 @@ def epsilon_sweep(
 ) -> pd.DataFrame:
     """Robust accuracy over a range of radii.
 
-    What fools a row in a small ball lies in the larger ones too: radii are tried from the smallest on, each on the
-    rows that are left. So the accuracy never rises, and at 0 it is that without an attack.
+    What fools a row in a small ball lies in the larger ones too: radii are tried from the smallest
+    on, each on the rows that are left. So the accuracy never rises, and at 0 it is that without an
+    attack.
 
     Parameters
     ----------
     estimator, X, y, attack, norm, clip, random_state, verbose
         As in `robust_accuracy_score`.
     epsilons : sequence of float, default=None
-        Radii, each at least 0. None takes 0, 1/4, 1/2, 1, 3/2 and 2 times the usual one of images (8/255, or 0.5 in
-        L2); for other X they must be given.
+        Radii, each at least 0. None takes 0, 1/4, 1/2, 1, 3/2 and 2 times the usual one of images
+        (8/255, or 0.5 in L2); for other X they must be given.
     confidence : float, default=0.95
         Coverage of the exact (Clopper-Pearson) interval of each accuracy, in (0, 1).
 
@@ -135,7 +141,8 @@ def epsilon_sweep(
     >>> epsilon_sweep(net, X, y, epsilons=[0, 1]).accuracy.tolist()
     [0.5, 0.0]
     """
-    confidence, chosen = check_confidence(confidence), get_attack(attack)
+    confidence = check_confidence(confidence)
+    chosen = get_attack(attack)
     options = {"norm": norm, "clip": clip, "random_state": random_state, "verbose": verbose}
     evaluation, _ = open_evaluation(estimator, X, y, epsilon=0.0, judge="any", **options)
     threats = _threats(evaluation, epsilons, norm, clip)
@@ -144,23 +151,32 @@ def epsilon_sweep(
     for threat in threats:
         left = left & evaluation.run(chosen, threat, rows=left).robust
         hits.append(left.sum())
-    half, n = (1 - confidence) / 2, len(left)
+    half = (1 - confidence) / 2
+    n = len(left)
     lower, upper = binomial_bounds(hits, n, half, half)
     radii = [threat.epsilon for threat in threats]
-    return pd.DataFrame({"epsilon": radii, "accuracy": np.array(hits) / n, "lower": lower, "upper": upper})
+    return pd.DataFrame(
+        {"epsilon": radii, "accuracy": np.array(hits) / n, "lower": lower, "upper": upper}
+    )
 
 
 def _threats(evaluation: Evaluation, epsilons: Any, norm: str, clip: Any) -> list[Threat]:
     if epsilons is None and len(row_shape(evaluation.opened)) == 3:
         epsilons = [RADIUS[norm] * multiple for multiple in MULTIPLES]
     if epsilons is None:
-        raise ValueError("`epsilons` must be given, in the units of X, for rows that are no images.")
+        raise ValueError(
+            "`epsilons` must be given, in the units of X, for rows that are no images."
+        )
     try:
         radii = sorted(epsilons)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"`epsilons` must be a sequence of radii in the units of X, got {epsilons!r}.") from error
+        raise ValueError(
+            f"`epsilons` must be a sequence of radii in the units of X, got {epsilons!r}."
+        ) from error
     if not all(isinstance(radius, numbers.Real) for radius in radii):
-        raise ValueError(f"`epsilons` must be a sequence of radii in the units of X, got {epsilons!r}.")
+        raise ValueError(
+            f"`epsilons` must be a sequence of radii in the units of X, got {epsilons!r}."
+        )
     if not radii:
         raise ValueError("`epsilons` must hold at least one radius, got none.")
     return [read_threat(evaluation.opened, radius, norm, clip) for radius in radii]

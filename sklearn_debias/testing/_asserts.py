@@ -31,11 +31,15 @@ def _generators() -> dict[str, Any]:
 def assert_close(actual: Any, expected: Any, tolerance: float, what: str) -> None:
     """Assert that two tensors, or nested mappings of them, have the same keys and differ by at most ``tolerance``."""
     if isinstance(expected, Mapping):
-        assert set(actual) == set(expected), f"{what}: {sorted(actual)} instead of {sorted(expected)}."
+        assert set(actual) == set(expected), (
+            f"{what}: {sorted(actual)} instead of {sorted(expected)}."
+        )
         for name, value in expected.items():
             assert_close(actual[name], value, tolerance, f"{what}[{name!r}]")
         return
-    assert actual.shape == expected.shape, f"{what} has the shape {actual.shape} instead of {expected.shape}."
+    assert actual.shape == expected.shape, (
+        f"{what} has the shape {actual.shape} instead of {expected.shape}."
+    )
     gap = (actual.detach().double() - expected.detach().double()).abs()
     difference = float(gap.max()) if gap.numel() else 0.0
     assert difference <= tolerance, f"{what} differs by {difference:.1e}, more than {tolerance:g}."
@@ -49,6 +53,9 @@ def assert_finite(tensors: Mapping[str, Tensor], what: str) -> None:
 
 def assert_equal_bits(actual: Any, expected: Any, what: str) -> None:
     """Assert that two arrays have the same type, shape and values."""
-    actual, expected = np.asarray(actual), np.asarray(expected)
-    assert actual.dtype == expected.dtype, f"{what} has the type {actual.dtype} instead of {expected.dtype}."
+    actual = np.asarray(actual)
+    expected = np.asarray(expected)
+    assert actual.dtype == expected.dtype, (
+        f"{what} has the type {actual.dtype} instead of {expected.dtype}."
+    )
     assert np.array_equal(actual, expected), f"{what} is not the same to the last bit."

@@ -10,7 +10,8 @@ from sklearn_debias.core import Net, Phase
 from sklearn_debias.testing._problem import LR, Problem
 from sklearn_debias.training import Engine
 
-MOMENTUM, WEIGHT_DECAY = 0.9, 0.01
+MOMENTUM = 0.9
+WEIGHT_DECAY = 0.01
 
 Parameters = dict[str, dict[str, Tensor]]
 
@@ -29,7 +30,9 @@ def train_by_skorch(problem: Problem) -> Parameters:
         verbose=0,
     ).initialize()
     state = problem.state()
-    engine.run_phase(Phase("check", (problem.objective,), 1), problem.nets, state, problem.epochs(state))
+    engine.run_phase(
+        Phase("check", (problem.objective,), 1), problem.nets, state, problem.epochs(state)
+    )
     return problem.parameters()
 
 
@@ -74,10 +77,17 @@ def train_functionally(problem: Problem) -> Parameters:
         gradients, (losses, state) = grad(total, has_aux=True)(parameters)
         for role in losses:
             own = parameters[role]
-            decayed = {name: gradients[role][name] + WEIGHT_DECAY * own[name] for name in reached[role]}
+            decayed = {
+                name: gradients[role][name] + WEIGHT_DECAY * own[name] for name in reached[role]
+            }
             last = velocity.get(role)
-            velocity[role] = decayed if last is None else {n: MOMENTUM * last[n] + g for n, g in decayed.items()}
-            parameters[role] = {**own, **{name: own[name] - LR * v for name, v in velocity[role].items()}}
+            velocity[role] = (
+                decayed if last is None else {n: MOMENTUM * last[n] + g for n, g in decayed.items()}
+            )
+            parameters[role] = {
+                **own,
+                **{name: own[name] - LR * v for name, v in velocity[role].items()},
+            }
     return parameters
 
 

@@ -15,13 +15,21 @@ from torch import nn
 from sklearn_debias.core import SplitModule
 from sklearn_debias.exceptions import DivergedError
 from sklearn_debias.testing._asserts import assert_equal_bits, generators_untouched
-from sklearn_debias.testing._estimator_data import LABELS, fitted, fitted_names, needs, toy_rows, weights
+from sklearn_debias.testing._estimator_data import (
+    LABELS,
+    fitted,
+    fitted_names,
+    needs,
+    toy_rows,
+    weights,
+)
 
 
 def check_classifier_global_state_untouched(estimator) -> None:
     """Fit and predict leave the global generators, the thread count and the gradient mode as they were."""
     X, y, bias = toy_rows()
-    threads, mode = torch.get_num_threads(), torch.is_grad_enabled()
+    threads = torch.get_num_threads()
+    mode = torch.is_grad_enabled()
     with generators_untouched():
         model = clone(estimator).fit(X, y, bias_labels=bias)
         model.predict(X)
@@ -33,14 +41,19 @@ def check_classifier_global_state_untouched(estimator) -> None:
 def check_classifier_module_untouched(estimator) -> None:
     """A module passed as an instance is copied: never trained, moved or switched."""
     needs(estimator, "module")
-    own = SplitModule(nn.Sequential(nn.Linear(4, 5), nn.BatchNorm1d(5), nn.Dropout(0.2)), nn.Linear(5, 3))
-    before, flags = copy.deepcopy(own.state_dict()), [m.training for m in own.modules()]
+    own = SplitModule(
+        nn.Sequential(nn.Linear(4, 5), nn.BatchNorm1d(5), nn.Dropout(0.2)), nn.Linear(5, 3)
+    )
+    before = copy.deepcopy(own.state_dict())
+    flags = [m.training for m in own.modules()]
     model = fitted(clone(estimator).set_params(module=own, net_params=None))
     assert model.module_ is not own
     assert_equal_bits(model.predict(toy_rows()[0]).shape, (60,), "The shape of the predictions")
     for name, value in own.state_dict().items():
         assert torch.equal(value, before[name]), f"The user's module was trained: {name} changed."
-    assert flags == [m.training for m in own.modules()], "The user's module changed its training mode."
+    assert flags == [m.training for m in own.modules()], (
+        "The user's module changed its training mode."
+    )
     assert all(p.grad is None and p.requires_grad for p in own.parameters())
 
 
@@ -57,7 +70,8 @@ def check_classifier_inputs_untouched(estimator) -> None:
 def check_classifier_labels_come_back(estimator) -> None:
     """Labels may be strings; codes or strings give the same networks, and `predict` the caller's labels."""
     X, y, bias = toy_rows()
-    coded, named = fitted(estimator, X, y, bias), fitted(estimator, X, LABELS[y], bias)
+    coded = fitted(estimator, X, y, bias)
+    named = fitted(estimator, X, LABELS[y], bias)
     assert_equal_bits(named.classes_, LABELS, "`classes_`")
     assert_equal_bits(named.predict(X), LABELS[coded.predict(X)], "The prediction")
     assert_equal_bits(named.predict_proba(X), coded.predict_proba(X), "The probability")
@@ -66,7 +80,8 @@ def check_classifier_labels_come_back(estimator) -> None:
 def check_classifier_bias_names_do_not_matter(estimator) -> None:
     """Other names for the bias values, in the same order, give the same networks."""
     X, y, bias = toy_rows()
-    first, second = fitted(estimator, X, y, bias), fitted(estimator, X, y, np.array(["grass", "sand"])[bias])
+    first = fitted(estimator, X, y, bias)
+    second = fitted(estimator, X, y, np.array(["grass", "sand"])[bias])
     for name, value in weights(second).items():
         assert_equal_bits(value, weights(first)[name], name)
 
@@ -78,8 +93,14 @@ def check_classifier_pickles(estimator) -> None:
         X, *labels = toy_rows(n)
         model = fitted(estimator, X, *labels)
         stored = pickle.dumps(model)
-        assert_equal_bits(pickle.loads(stored).predict_proba(X), model.predict_proba(X), "The probability")
-        documented = [v for k, v in vars(model).items() if isinstance(v, np.ndarray) and k in str(type(model).__doc__)]
+        assert_equal_bits(
+            pickle.loads(stored).predict_proba(X), model.predict_proba(X), "The probability"
+        )
+        documented = [
+            v
+            for k, v in vars(model).items()
+            if isinstance(v, np.ndarray) and k in str(type(model).__doc__)
+        ]
         sizes[n] = len(stored) - sum(array.nbytes for array in documented if array.ndim == 1)
     assert sizes[600] - sizes[60] < 1000, f"The file grows with the training data: {sizes} bytes."
 
@@ -110,7 +131,11 @@ def check_classifier_quiet(estimator) -> None:
     printed = []
     for verbose in (0, 1):
         stream = io.StringIO()
-        with contextlib.redirect_stdout(stream), contextlib.redirect_stderr(stream), warnings.catch_warnings():
+        with (
+            contextlib.redirect_stdout(stream),
+            contextlib.redirect_stderr(stream),
+            warnings.catch_warnings(),
+        ):
             warnings.simplefilter("ignore")  # a fit this short may warn that it learned little
             model = fitted(clone(estimator).set_params(verbose=verbose))
         printed.append(stream.getvalue())
@@ -127,8 +152,12 @@ def check_classifier_history(estimator) -> None:
     assert list(history.index) == list(range(len(history)))
     for phase, rows in history.groupby("phase", sort=False):
         recorded = rows.dropna(axis=1, how="all").select_dtypes("number")
-        assert list(rows["epoch"]) == list(range(1, len(rows) + 1)), f"The epochs of {phase!r}: {list(rows['epoch'])}."
-        assert np.isfinite(recorded.to_numpy()).all(), f"{phase!r} recorded a number that is not finite."
+        assert list(rows["epoch"]) == list(range(1, len(rows) + 1)), (
+            f"The epochs of {phase!r}: {list(rows['epoch'])}."
+        )
+        assert np.isfinite(recorded.to_numpy()).all(), (
+            f"{phase!r} recorded a number that is not finite."
+        )
 
 
 def check_classifier_neighbours_do_not_matter(estimator) -> None:
@@ -142,4 +171,6 @@ def check_classifier_neighbours_do_not_matter(estimator) -> None:
             whole = method(X)
             parts = [method(X[rows]) for rows in (order[:1], order[1:34], order[34:])]
             gap = np.abs(np.concatenate(parts) - whole[order]).max()
-            assert gap <= allowed, f"{method.__name__} of rows of {shape} depends on their neighbours: {gap:.1e}."
+            assert gap <= allowed, (
+                f"{method.__name__} of rows of {shape} depends on their neighbours: {gap:.1e}."
+            )

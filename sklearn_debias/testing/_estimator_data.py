@@ -8,10 +8,13 @@ from sklearn.base import clone
 LABELS = np.array(["ant", "bee", "cat"])
 
 
-def toy_rows(n: int = 60, shape: tuple[int, ...] = (4,)) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def toy_rows(
+    n: int = 60, shape: tuple[int, ...] = (4,)
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return X (n, *shape) in [0, 1], three classes, two bias values.
 
-    Each class raises one feature, or one channel; every tenth label is wrong, so that no short fit is perfect.
+    Each class raises one feature, or one channel; every tenth label is wrong, so that no short fit
+    is perfect.
     """
     rng = np.random.default_rng(0)
     X = 0.4 * rng.random((n, *shape), dtype=np.float32)
@@ -41,8 +44,13 @@ def weights(estimator) -> dict[str, np.ndarray]:
     if not hasattr(estimator, "net_"):
         values = {name: getattr(estimator, name) for name in fitted_names(estimator)}
         inner = weights(values["estimator_"]) if "estimator_" in values else {}
-        return {**inner, **{name: value for name, value in values.items() if isinstance(value, np.ndarray)}}
-    return {name: value.cpu().numpy() for name, value in estimator.net_.module_.state_dict().items()}
+        return {
+            **inner,
+            **{name: value for name, value in values.items() if isinstance(value, np.ndarray)},
+        }
+    return {
+        name: value.cpu().numpy() for name, value in estimator.net_.module_.state_dict().items()
+    }
 
 
 def fitted_names(estimator) -> list[str]:

@@ -12,12 +12,26 @@ from torch.func import grad, vmap
 
 from sklearn_debias.core import Batch, Net, Objective
 from sklearn_debias.testing._asserts import assert_close, assert_finite, generators_untouched
-from sklearn_debias.testing._engines import summed, train_by_loop, train_by_skorch, train_functionally
-from sklearn_debias.testing._problem import N_SAMPLES, ModuleFactory, Problem, steeper, toy_module, with_batch_norm
+from sklearn_debias.testing._engines import (
+    summed,
+    train_by_loop,
+    train_by_skorch,
+    train_functionally,
+)
+from sklearn_debias.testing._problem import (
+    N_SAMPLES,
+    ModuleFactory,
+    Problem,
+    steeper,
+    toy_module,
+    with_batch_norm,
+)
 from sklearn_debias.training import Streams
 
 
-def check_objective_declares_itself(objective: Objective, module: ModuleFactory = toy_module) -> None:
+def check_objective_declares_itself(
+    objective: Objective, module: ModuleFactory = toy_module
+) -> None:
     """A frozen dataclass that names its roles, pickles, and returns scalar losses of its roles only.
 
     A step without a loss must leave something for the phase's next step.
@@ -27,7 +41,9 @@ def check_objective_declares_itself(objective: Objective, module: ModuleFactory 
     assert objective.roles, "`roles` must name at least one net."
     assert pickle.loads(pickle.dumps(objective)) == objective, "An objective must survive pickling."
     out = Problem(objective, module).step()
-    assert set(out.losses) <= set(objective.roles), f"Losses of {sorted(out.losses)}, roles {objective.roles}."
+    assert set(out.losses) <= set(objective.roles), (
+        f"Losses of {sorted(out.losses)}, roles {objective.roles}."
+    )
     assert out.losses or out.carry, "A step must return at least one loss."
     for name, value in {**out.losses, **out.log}.items():
         assert value.shape == (), f"{name!r} must be a scalar, got the shape {tuple(value.shape)}."
@@ -37,42 +53,59 @@ def check_objective_step_is_pure(objective: Objective, module: ModuleFactory = t
     """The same inputs give the same outputs, and nothing that a step was given has changed."""
     problem = Problem(objective, with_batch_norm(module))
     problem.modules.eval()  # in train mode a forward moves BatchNorm's statistics, as it should
-    batch, state = problem.batch(), problem.state()
+    batch = problem.batch()
+    state = problem.state()
     before = _contents(problem, batch, state)
     flags = [m.training for m in problem.modules.modules()]
     with generators_untouched():
         first = objective.step(problem.nets, batch, state)
     assert_close(_contents(problem, batch, state), before, 0.0, "What the step was given")
-    assert flags == [m.training for m in problem.modules.modules()], "A step must not change the training mode."
+    assert flags == [m.training for m in problem.modules.modules()], (
+        "A step must not change the training mode."
+    )
     again = objective.step(problem.nets, problem.batch(), state)
     for name in ("losses", "state", "log", "carry"):
         assert_close(getattr(again, name), getattr(first, name), 0.0, f"The second step's {name}")
 
 
-def check_objective_training_mode_kept(objective: Objective, module: ModuleFactory = toy_module) -> None:
+def check_objective_training_mode_kept(
+    objective: Objective, module: ModuleFactory = toy_module
+) -> None:
     """A step on nets in train mode leaves them there, without `.grad`."""
     problem = Problem(objective, with_batch_norm(module))
     problem.modules.train()
     problem.step()
-    assert all(m.training for m in problem.modules.modules()), "A step must not change the training mode."
-    assert all(p.grad is None for p in problem.modules.parameters()), "A step must not write `.grad`."
+    assert all(m.training for m in problem.modules.modules()), (
+        "A step must not change the training mode."
+    )
+    assert all(p.grad is None for p in problem.modules.parameters()), (
+        "A step must not write `.grad`."
+    )
 
 
-def check_objective_no_leak_between_roles(objective: Objective, module: ModuleFactory = toy_module) -> None:
+def check_objective_no_leak_between_roles(
+    objective: Objective, module: ModuleFactory = toy_module
+) -> None:
     """Each role's loss has a gradient in that role's parameters and in no other; what is kept has none."""
     problem = Problem(objective, module)
     out = problem.step()
     for role, loss in out.losses.items():
         for other, net in problem.modules.items():
-            gradients = torch.autograd.grad(loss, list(net.parameters()), retain_graph=True, allow_unused=True)
+            gradients = torch.autograd.grad(
+                loss, list(net.parameters()), retain_graph=True, allow_unused=True
+            )
             reached = any(g is not None for g in gradients)
-            assert reached == (role == other), f"The loss of {role!r} and the parameters of {other!r}: {reached}."
+            assert reached == (role == other), (
+                f"The loss of {role!r} and the parameters of {other!r}: {reached}."
+            )
     attached = [name for name, value in {**out.state, **out.carry}.items() if value.requires_grad]
     assert not attached, f"What a step leaves must be detached: {attached}."
     assert out.adversary_weight is None or not out.adversary_weight.requires_grad
 
 
-def check_objective_eager_equals_vmapped(objective: Objective, module: ModuleFactory = toy_module) -> None:
+def check_objective_eager_equals_vmapped(
+    objective: Objective, module: ModuleFactory = toy_module
+) -> None:
     """One vmapped run over parameters and float fields gives what a run for each setting gives."""
     problem = Problem(objective, module)
     scales = torch.tensor([1.0, 0.9, 0.7], dtype=torch.float64)
@@ -88,7 +121,11 @@ def check_objective_eager_equals_vmapped(objective: Objective, module: ModuleFac
             def total(parameters: Mapping) -> tuple:
                 nets = {role: Net(problem.modules[role], own) for role, own in parameters.items()}
                 out = replace(objective, **settings).step(nets, batch, state)  # type: ignore[type-var]
-                outputs = {"losses": dict(out.losses), "state": dict(out.state), "carry": dict(out.carry)}
+                outputs = {
+                    "losses": dict(out.losses),
+                    "state": dict(out.state),
+                    "carry": dict(out.carry),
+                }
                 return summed(out.losses), outputs
 
             gradients, outputs = grad(total, has_aux=True)(parameters)
@@ -96,40 +133,55 @@ def check_objective_eager_equals_vmapped(objective: Objective, module: ModuleFac
 
         return one
 
-    together = vmap(run(problem.batch()), in_dims=(0, 0 if settings else None), randomness="same")(stacked, settings)
+    together = vmap(run(problem.batch()), in_dims=(0, 0 if settings else None), randomness="same")(
+        stacked, settings
+    )
     for i in range(len(scales)):
-        alone = run(problem.batch())(_pick(stacked, i), {name: float(value[i]) for name, value in settings.items()})
+        alone = run(problem.batch())(
+            _pick(stacked, i), {name: float(value[i]) for name, value in settings.items()}
+        )
         assert_close(_pick(together, i), alone, 1e-10, f"Setting {i} of a vmapped run")
 
 
 def check_objective_order_of_rows(objective: Objective, module: ModuleFactory = toy_module) -> None:
     """The order of the rows in a batch does not matter, where a step draws no random numbers."""
     problem = Problem(objective, module)
-    batch, state = problem.batch(), problem.state()
+    batch = problem.batch()
+    state = problem.state()
     expected = objective.step(problem.nets, batch, state)
     if not torch.equal(_position(batch), _position(problem.batch())):
         raise SkipTest("The step draws random numbers row by row.")
     order = torch.randperm(len(batch.y), generator=Streams(0).generator("permutation"))
     columns = {f.name: getattr(batch, f.name) for f in fields(batch)}
-    permuted: dict[str, Any] = {name: v[order] for name, v in columns.items() if isinstance(v, Tensor)}
+    permuted: dict[str, Any] = {
+        name: v[order] for name, v in columns.items() if isinstance(v, Tensor)
+    }
     shuffled = replace(batch, **permuted)
     actual = objective.step(problem.nets, shuffled, state)
     for name in ("losses", "state", "log"):
-        assert_close(getattr(actual, name), getattr(expected, name), 1e-12, f"{name} of permuted rows")
+        assert_close(
+            getattr(actual, name), getattr(expected, name), 1e-12, f"{name} of permuted rows"
+        )
 
 
-def check_objective_precision_kept(objective: Objective, module: ModuleFactory = toy_module) -> None:
+def check_objective_precision_kept(
+    objective: Objective, module: ModuleFactory = toy_module
+) -> None:
     """Losses, gradients and state have the precision of the nets, float32 or float64."""
     for dtype in (torch.float32, torch.float64):
         problem = Problem(objective, module, dtype)
         state = problem.state()
         out = problem.step(state=state)
         values = {**out.losses, **out.log, **state, **out.state, **out.carry}
-        wrong = {n: v.dtype for n, v in values.items() if v.is_floating_point() and v.dtype != dtype}
+        wrong = {
+            n: v.dtype for n, v in values.items() if v.is_floating_point() and v.dtype != dtype
+        }
         assert not wrong, f"With nets of {dtype}: {wrong}."
 
 
-def check_objective_finite_at_large_logits(objective: Objective, module: ModuleFactory = toy_module) -> None:
+def check_objective_finite_at_large_logits(
+    objective: Objective, module: ModuleFactory = toy_module
+) -> None:
     """Losses, gradients and state stay finite in float32 when the logits are a thousand times larger."""
     problem = Problem(objective, steeper(module, 1e3), torch.float32)
     out = problem.step()
@@ -140,21 +192,28 @@ def check_objective_finite_at_large_logits(objective: Objective, module: ModuleF
     assert_finite(gradients, "Gradients at logits times 1000")
 
 
-def check_objective_idle_roles_do_not_move(objective: Objective, module: ModuleFactory = toy_module) -> None:
+def check_objective_idle_roles_do_not_move(
+    objective: Objective, module: ModuleFactory = toy_module
+) -> None:
     """A role without a loss keeps its parameters to the last bit, whatever momentum and weight decay."""
     problem = Problem(objective, module)
-    start, losing = problem.parameters(), set(problem.step().losses)
+    start = problem.parameters()
+    losing = set(problem.step().losses)
     end = train_by_skorch(problem)
     for role in objective.roles:
         moved = any(not torch.equal(start[role][name], p) for name, p in end[role].items())
-        assert moved == (role in losing), f"{role!r} moved: {moved}; it has a loss: {role in losing}."
+        assert moved == (role in losing), (
+            f"{role!r} moved: {moved}; it has a loss: {role in losing}."
+        )
 
 
 def check_objective_engines_agree(objective: Objective, module: ModuleFactory = toy_module) -> None:
     """The skorch net, a plain loop and a functional one reach the same parameters in 5 steps or more."""
     reached = train_by_skorch(Problem(objective, module))
     assert_close(train_by_loop(Problem(objective, module)), reached, 1e-10, "A plain loop")
-    assert_close(train_functionally(Problem(objective, module)), reached, 1e-10, "A functional loop")
+    assert_close(
+        train_functionally(Problem(objective, module)), reached, 1e-10, "A functional loop"
+    )
 
 
 def check_objective_rows(objective: Objective, module: ModuleFactory = toy_module) -> None:
@@ -162,7 +221,9 @@ def check_objective_rows(objective: Objective, module: ModuleFactory = toy_modul
     problem = Problem(objective, module)
     state = problem.state()
     with generators_untouched():
-        first, again = (objective.rows(problem.data, state, Streams(0).generator("rows")) for _ in range(2))
+        first, again = (
+            objective.rows(problem.data, state, Streams(0).generator("rows")) for _ in range(2)
+        )
     if first is None or again is None:
         assert first is again, "An objective must ask for rows each time, or never."
         return
@@ -173,7 +234,8 @@ def check_objective_rows(objective: Objective, module: ModuleFactory = toy_modul
 
 
 def _dynamic_fields(objective: Objective) -> dict[str, float]:
-    values = {f.name: getattr(objective, f.name) for f in fields(objective) if not f.metadata.get("static")}  # type: ignore[arg-type]
+    own = fields(objective)  # type: ignore[arg-type]
+    values = {f.name: getattr(objective, f.name) for f in own if not f.metadata.get("static")}
     return {name: value for name, value in values.items() if isinstance(value, float)}
 
 
@@ -188,7 +250,11 @@ def _position(batch: Batch) -> Tensor:
 
 def _contents(problem: Problem, batch: Batch, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     tensors = {f"module {k}": v for k, v in problem.modules.state_dict().items()}
-    tensors |= {f"gradient of {k}": p.grad for k, p in problem.modules.named_parameters() if p.grad is not None}
+    tensors |= {
+        f"gradient of {k}": p.grad
+        for k, p in problem.modules.named_parameters()
+        if p.grad is not None
+    }
     tensors |= {f"batch.{f.name}": getattr(batch, f.name) for f in fields(batch)}
     tensors |= {f"state[{k!r}]": v for k, v in state.items()}
     return {k: v.detach().clone() for k, v in tensors.items() if isinstance(v, Tensor)}

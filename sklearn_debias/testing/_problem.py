@@ -9,9 +9,16 @@ from torch import Tensor, nn
 from sklearn_debias.core import Batch, Data, Net, Objective, SplitModule, Step
 from sklearn_debias.training import ArraySource, Feed, Prepare, Roles, Streams
 
-N_SAMPLES, N_FEATURES, N_CLASSES, BATCH_SIZE, N_META = 40, 6, 3, 8, 18
+N_SAMPLES = 40
+N_FEATURES = 6
+N_CLASSES = 3
+BATCH_SIZE = 8
+N_META = 18
 LR = 0.05
-HELPERS = {"perturber": 15, "weigher": 1}  # inputs of the networks that do not look at the rows, one output
+HELPERS = {
+    "perturber": 15,
+    "weigher": 1,
+}  # inputs of the networks that do not look at the rows, one output
 
 ModuleFactory = Callable[[str], nn.Module]
 
@@ -19,12 +26,17 @@ ModuleFactory = Callable[[str], nn.Module]
 def toy_module(role: str) -> nn.Module:
     """Return a smooth network from 6 features to 3 logits, float64, its start fixed by the name of the role.
 
-    The roles "perturber" and "weigher" have networks from 15 inputs, or from one, to a single output.
+    The roles "perturber" and "weigher" have networks from 15 inputs, or from one, to a single
+    output.
     """
     if role in HELPERS:
-        module: nn.Module = nn.Sequential(nn.Linear(HELPERS[role], 5), nn.Tanh(), nn.Linear(5, 1)).double()
+        module: nn.Module = nn.Sequential(
+            nn.Linear(HELPERS[role], 5), nn.Tanh(), nn.Linear(5, 1)
+        ).double()
     else:
-        module = SplitModule(nn.Sequential(nn.Linear(N_FEATURES, 5), nn.Tanh()), nn.Linear(5, N_CLASSES)).double()
+        module = SplitModule(
+            nn.Sequential(nn.Linear(N_FEATURES, 5), nn.Tanh()), nn.Linear(5, N_CLASSES)
+        ).double()
     generator = Streams(0).generator("toy module", role)
     for parameter in module.parameters():
         nn.init.normal_(parameter, std=0.5, generator=generator)
@@ -75,7 +87,9 @@ class Problem:
     modules: Roles = field(init=False)
 
     def __post_init__(self) -> None:
-        self.modules = Roles({role: self.module(role) for role in self.objective.roles}).to(self.dtype)
+        self.modules = Roles({role: self.module(role) for role in self.objective.roles}).to(
+            self.dtype
+        )
         self.nets = {role: Net(module) for role, module in self.modules.items()}
         generator = Streams(0).generator("toy rows")
         x = torch.randn(N_SAMPLES, N_FEATURES, generator=generator, dtype=torch.float64)
@@ -85,10 +99,18 @@ class Problem:
         columns = {"y": y, "group": 2 * y + bias, "weight": (weight / weight.mean()).to(self.dtype)}
         prepare = Prepare(torch.device("cpu"), self.dtype)
         ahead = torch.randn(N_META, N_FEATURES, generator=generator, dtype=torch.float64)
-        meta = Feed(ArraySource(ahead.numpy()), {"y": torch.arange(N_META) % N_CLASSES}, prepare, BATCH_SIZE)
+        meta = Feed(
+            ArraySource(ahead.numpy()), {"y": torch.arange(N_META) % N_CLASSES}, prepare, BATCH_SIZE
+        )
         maps = torch.rand(N_SAMPLES, N_FEATURES, generator=generator, dtype=torch.float64)
-        others = {"attention_maps": ArraySource(maps.numpy())} if "attention_maps" in self.objective.requires else {}
-        self.feed = Feed(ArraySource(x.numpy()), columns, prepare, BATCH_SIZE, others=others, meta=meta)
+        others = (
+            {"attention_maps": ArraySource(maps.numpy())}
+            if "attention_maps" in self.objective.requires
+            else {}
+        )
+        self.feed = Feed(
+            ArraySource(x.numpy()), columns, prepare, BATCH_SIZE, others=others, meta=meta
+        )
 
     @property
     def data(self) -> Data:
@@ -109,7 +131,9 @@ class Problem:
         meta = None
         if "meta" in self.objective.requires:
             meta = streams.generator("meta"), streams.generator("meta augmentation")
-        return self.feed.batches(order, streams.generator("augmentation"), streams.generator("attack"), meta)
+        return self.feed.batches(
+            order, streams.generator("augmentation"), streams.generator("attack"), meta
+        )
 
     def batches(self, state: Mapping[str, Tensor]) -> Iterable[Batch]:
         """The batches of `epochs`, which know the learning rate."""
@@ -120,11 +144,16 @@ class Problem:
         return next(iter(self.batches(self.state())))
 
     def step(
-        self, nets: Mapping[str, Net] | None = None, state: Mapping[str, Tensor] | None = None, **settings: object
+        self,
+        nets: Mapping[str, Net] | None = None,
+        state: Mapping[str, Tensor] | None = None,
+        **settings: object,
     ) -> Step:
         """One step on the first batch, with fields of the objective replaced by ``settings``."""
         objective = replace(self.objective, **settings)  # type: ignore[type-var]
-        return objective.step(nets or self.nets, self.batch(), self.state() if state is None else state)
+        return objective.step(
+            nets or self.nets, self.batch(), self.state() if state is None else state
+        )
 
     def parameters(self) -> dict[str, dict[str, Tensor]]:
         """Parameters by role and name, detached copies."""

@@ -20,8 +20,12 @@ def check_classifier_seed_reproduces_refits(estimator) -> None:
 
 def check_classifier_seed_matters(estimator) -> None:
     """Two seeds give two models."""
-    first, second = (weights(fitted(clone(estimator).set_params(random_state=seed))) for seed in (0, 1))
-    assert any(not np.array_equal(first[name], second[name]) for name in first), "The seed changes nothing."
+    first, second = (
+        weights(fitted(clone(estimator).set_params(random_state=seed))) for seed in (0, 1)
+    )
+    assert any(not np.array_equal(first[name], second[name]) for name in first), (
+        "The seed changes nothing."
+    )
 
 
 def check_classifier_seed_reproduces_in_threads(estimator) -> None:

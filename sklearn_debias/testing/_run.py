@@ -24,15 +24,16 @@ def estimator_checks() -> Iterator[Callable]:
 def check_objective(objective: Objective, module: ModuleFactory = toy_module) -> None:
     """Check that an objective keeps the rules of `sklearn_debias.core.Objective`.
 
-    Among them: its step is pure, each role's loss reaches its own parameters only, one vmapped run over
-    several settings equals a run for each, and skorch, a plain loop and pure functions train alike.
+    Among them: its step is pure, each role's loss reaches its own parameters only, one vmapped run
+    over several settings equals a run for each, and skorch, a plain loop and pure functions train
+    alike.
 
     Parameters
     ----------
     objective : Objective
     module : callable, default=toy_module
-        ``module(role)`` returns a fresh float64 module for inputs (b, 6) and 3 classes. The same role gives
-        the same start each time.
+        ``module(role)`` returns a fresh float64 module for inputs (b, 6) and 3 classes. The same
+        role gives the same start each time.
 
     Raises
     ------
@@ -51,8 +52,9 @@ def check_objective(objective: Objective, module: ModuleFactory = toy_module) ->
 def check_estimator(estimator: Any) -> None:
     """Check what a classifier of this package promises beyond scikit-learn's own `check_estimator`.
 
-    Among them: global generators and the user's module are untouched, an int seed gives the same bits in
-    refits, threads and processes, model files hold no training data, a failed fit leaves nothing.
+    Among them: global generators and the user's module are untouched, an int seed gives the same
+    bits in refits, threads and processes, model files hold no training data, a failed fit leaves
+    nothing.
 
     Parameters
     ----------
@@ -134,7 +136,9 @@ def _parametrize(names: str, subjects: Iterable[Any], checks: list[Callable]) ->
     import pytest
 
     cases = [
-        pytest.param(subject, check, id=f"{type(subject).__name__}{i}-{check.__name__.split('_', 2)[2]}")
+        pytest.param(
+            subject, check, id=f"{type(subject).__name__}{i}-{check.__name__.split('_', 2)[2]}"
+        )
         for i, subject in enumerate(subjects)
         for check in checks
     ]

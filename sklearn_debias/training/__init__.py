@@ -7,7 +7,14 @@ from sklearn_debias.training._feed import Feed, Prepare, padded
 from sklearn_debias.training._members import Member
 from sklearn_debias.training._opened import Opened, open_model, unwrapped
 from sklearn_debias.training._sizes import n_bytes
-from sklearn_debias.training._sources import ArraySource, DatasetSource, ImageSource, JoinedSource, Source, as_given
+from sklearn_debias.training._sources import (
+    ArraySource,
+    DatasetSource,
+    ImageSource,
+    JoinedSource,
+    Source,
+    as_given,
+)
 from sklearn_debias.training._stacked_optimizers import optimizer_settings
 from sklearn_debias.training._streams import Noise, Streams
 from sklearn_debias.training._structure import fingerprint, structure

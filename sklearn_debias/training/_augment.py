@@ -8,8 +8,8 @@ from torch import Tensor
 def crop_flip(x: Tensor, generator: torch.Generator | None = None) -> Tensor:
     """Random crop after zero padding, and random horizontal flip, drawn per image.
 
-    Padding is 4 pixels on each side (the field's choice at 32 pixels), less on images under 32 pixels:
-    an eighth of the shorter side, at least 1.
+    Padding is 4 pixels on each side (the field's choice at 32 pixels), less on images under 32
+    pixels: an eighth of the shorter side, at least 1.
 
     Parameters
     ----------

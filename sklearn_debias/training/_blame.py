@@ -9,10 +9,13 @@ from sklearn_debias.exceptions import DivergedError
 
 
 @contextmanager
-def blamed(parameter: str, advice: str, *, passing: tuple[type[BaseException], ...] = ()) -> Iterator[None]:
+def blamed(
+    parameter: str, advice: str, *, passing: tuple[type[BaseException], ...] = ()
+) -> Iterator[None]:
     """Raise an error inside as a TypeError or ValueError that names ``parameter`` and says what to do.
 
-    Errors in ``passing`` pass through, and so does running out of memory, which is no one parameter's fault.
+    Errors in ``passing`` pass through, and so does running out of memory, which is no one
+    parameter's fault.
     """
     try:
         yield
@@ -27,6 +30,6 @@ def blamed(parameter: str, advice: str, *, passing: tuple[type[BaseException], .
 def diverged(wrong: list[str], epoch: int, phase: str, lr: float) -> DivergedError:
     """Error of a fit in which the terms ``wrong``, or else a parameter, are no longer finite."""
     return DivergedError(
-        f"Training diverged: {', '.join(wrong) or 'a parameter'} is not finite in epoch {epoch} of phase {phase!r}. "
-        f"Lower `lr` ({lr}), or scale the inputs."
+        f"Training diverged: {', '.join(wrong) or 'a parameter'} is not finite in epoch {epoch} of "
+        f"phase {phase!r}. Lower `lr` ({lr}), or scale the inputs."
     )

@@ -20,7 +20,9 @@ class ByRole(optim.Optimizer):
     def __init__(self, parts: Mapping[str, optim.Optimizer]) -> None:
         self.parts = dict(parts)
         groups = [group for part in self.parts.values() for group in part.param_groups]
-        super().__init__([{"params": group["params"]} for group in groups], dict(self.parts[""].defaults))
+        super().__init__(
+            [{"params": group["params"]} for group in groups], dict(self.parts[""].defaults)
+        )
         self.param_groups = groups  # shared with the parts
 
     def __getstate__(self) -> dict[str, Any]:
@@ -43,7 +45,9 @@ class ByRole(optim.Optimizer):
             part.step()
 
 
-def split_off(whole: optim.Optimizer, modules: nn.ModuleDict, own: Mapping[str, MakeOptimizer]) -> optim.Optimizer:
+def split_off(
+    whole: optim.Optimizer, modules: nn.ModuleDict, own: Mapping[str, MakeOptimizer]
+) -> optim.Optimizer:
     """Give the roles in ``own`` the optimisers made there, and leave the other roles to ``whole``."""
     if not own:
         return whole
@@ -52,11 +56,13 @@ def split_off(whole: optim.Optimizer, modules: nn.ModuleDict, own: Mapping[str, 
         group["params"] = [p for p in group["params"] if id(p) not in taken]
     if not all(group["params"] for group in whole.param_groups[:-1]):
         raise ValueError(
-            f"`net_params` must not set optimizer__param_groups of {' and '.join(map(repr, own))}, whose optimiser "
-            f"is its own. Use the learning rate that the estimator has for it."
+            f"`net_params` must not set optimizer__param_groups of {' and '.join(map(repr, own))}, "
+            f"whose optimiser is its own. Use the learning rate that the estimator has for it."
         )
     whole.param_groups = [group for group in whole.param_groups if group["params"]]
-    return ByRole({**{role: make(modules[role].parameters()) for role, make in own.items()}, "": whole})
+    return ByRole(
+        {**{role: make(modules[role].parameters()) for role, make in own.items()}, "": whole}
+    )
 
 
 def parts_of(optimizer: optim.Optimizer) -> dict[str, optim.Optimizer]:

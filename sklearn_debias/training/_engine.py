@@ -46,8 +46,8 @@ class Observer:
 class Engine(NeuralNet):
     """Runs phases: losses by the objective, one backward per step, one update of the roles with a loss.
 
-    skorch's own loop, callbacks and history do the rest. A phase begins with a fresh optimiser and a fresh
-    learning-rate schedule, unless it continues the one before.
+    skorch's own loop, callbacks and history do the rest. A phase begins with a fresh optimiser and
+    a fresh learning-rate schedule, unless it continues the one before.
     """
 
     observers: tuple[Observer, ...] = ()
@@ -56,7 +56,9 @@ class Engine(NeuralNet):
 
     @property
     def _default_callbacks(self) -> list[tuple[str, Callback]]:
-        printing = [("print_log", PrintLog(keys_ignored=["phase"]))] if self.verbose else []  # it formats when silent
+        printing = (
+            [("print_log", PrintLog(keys_ignored=["phase"]))] if self.verbose else []
+        )  # it formats when silent
         return [("epoch_timer", EpochTimer()), *printing]
 
     def run_phase(
@@ -77,7 +79,11 @@ class Engine(NeuralNet):
         DivergedError
             Where a loss, a parameter or a buffer is no longer finite at the end of an epoch.
         """
-        self.phase, self.nets, self.state, self.amp, self._batches = phase, nets, state, amp, 0
+        self.phase = phase
+        self.nets = nets
+        self.state = state
+        self.amp = amp
+        self._batches = 0
         self.observers = observers
         self.initialize_history()
         if not phase.continues:
@@ -99,7 +105,8 @@ class Engine(NeuralNet):
             print(f"Phase {phase.name!r}: {phase.max_epochs} epochs")
             for _, callback in self.callbacks_:
                 if isinstance(callback, PrintLog):
-                    callback.initialize()  # it prints the columns' names again: each phase has its own
+                    # it prints the columns' names again: each phase has its own
+                    callback.initialize()
         try:
             self.notify("on_train_begin", X=epochs, y=None)
             self.fit_loop(epochs, epochs=phase.max_epochs)
@@ -107,7 +114,9 @@ class Engine(NeuralNet):
             pass
         finally:
             state = self.state
-            self.nets, self.state, self.observers = {}, {}, ()
+            self.nets = {}
+            self.state = {}
+            self.observers = ()
             # Or they would be pickled a second time, where skorch does not see them.
             del self.phase, self._parameters, self._fixed, self._watched
         self.notify("on_train_end", X=None, y=None)
@@ -125,16 +134,23 @@ class Engine(NeuralNet):
 
     def initialize_optimizer(self, *args: Any, **kwargs: Any) -> Any:
         """Build the optimiser; what goes wrong is `optimizer`'s."""
-        advice = "It is called with the parameters, lr, weight_decay and optimizer__* of `net_params`."
+        advice = (
+            "It is called with the parameters, lr, weight_decay and optimizer__* of `net_params`."
+        )
         with blamed("optimizer", advice):
             super().initialize_optimizer(*args, **kwargs)
             if not isinstance(self.optimizer_, torch.optim.Optimizer):
-                raise TypeError(f"it made a {type(self.optimizer_).__name__}, not a torch optimizer")
+                raise TypeError(
+                    f"it made a {type(self.optimizer_).__name__}, not a torch optimizer"
+                )
         self.optimizer_ = split_off(self.optimizer_, self.module_, self.own_optimizers)
         return self
 
     def _scheduled(self, lr_schedule: Callable) -> Any:
-        advice = "Pass a torch scheduler class or a partial of one, such as partial(StepLR, step_size=10)."
+        advice = (
+            "Pass a torch scheduler class or a partial of one, such as partial(StepLR, "
+            "step_size=10)."
+        )
         with blamed("lr_schedule", advice):
             schedule = lr_schedule(parts_of(self.optimizer_)[""])  # helpers keep their rate
             if not callable(getattr(schedule, "step", None)):
@@ -149,7 +165,9 @@ class Engine(NeuralNet):
         """Return the batches as they are: they iterate once per epoch."""
         return dataset if training else super().get_iterator(dataset, training)
 
-    def run_single_epoch(self, iterator: Any, training: bool, prefix: str, step_fn: Any, **_: Any) -> None:
+    def run_single_epoch(
+        self, iterator: Any, training: bool, prefix: str, step_fn: Any, **_: Any
+    ) -> None:
         """One epoch, with one transfer from the device at its end."""
         if iterator is None:
             return
@@ -172,16 +190,22 @@ class Engine(NeuralNet):
     def train_step(self, batch: Batch, **_: Any) -> dict[str, Any]:
         """Ordered steps of the phase on one batch."""
         terms: dict[str, Tensor] = {}
-        autocast = torch.autocast(batch.x.device.type, torch.bfloat16) if self.amp else nullcontext()
+        autocast = (
+            torch.autocast(batch.x.device.type, torch.bfloat16) if self.amp else nullcontext()
+        )
         carry: Mapping[str, Tensor] = {}
         loss = None
-        number, self._batches = self._batches, self._batches + 1
+        number = self._batches
+        self._batches = self._batches + 1
         for objective in self.phase.steps:
             if number % objective.every:
                 continue
             with autocast:
-                out = objective.step(self.nets, replace(batch, lr=self.model_lr(), carry=carry), self.state)
-            carry, self.state = out.carry, out.state
+                out = objective.step(
+                    self.nets, replace(batch, lr=self.model_lr(), carry=carry), self.state
+                )
+            carry = out.carry
+            self.state = out.state
             if out.losses:
                 loss = reduce(torch.add, out.losses.values())
                 self._descend(loss, batch)
@@ -210,7 +234,9 @@ class Engine(NeuralNet):
         self.history.record("lr", self.model_lr())
         for name, mean in zip(names, means, strict=True):
             self.history.record(name, mean)
-        self.history.record("train_loss", sum(m for n, m in zip(names, means, strict=True) if n.endswith("_loss")))
+        self.history.record(
+            "train_loss", sum(m for n, m in zip(names, means, strict=True) if n.endswith("_loss"))
+        )
         self._check_finite(dict(zip(names, means, strict=True)))
 
     def _check_finite(self, means: Mapping[str, float]) -> None:
@@ -270,4 +296,7 @@ def _raised_in_code(error: BaseException) -> bool:
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
-    return trace is not None and trace.tb_frame.f_code.co_code[trace.tb_lasti] == dis.opmap["RAISE_VARARGS"]
+    return (
+        trace is not None
+        and trace.tb_frame.f_code.co_code[trace.tb_lasti] == dis.opmap["RAISE_VARARGS"]
+    )

@@ -146,7 +146,9 @@ class Feed:
         return {role: self._resident(source) for role, source in self.others.items()}
 
     def _resident(self, source: Source) -> Tensor | None:
-        return source.take(np.arange(len(self))).to(self.prepare.device) if source.resident() else None
+        return (
+            source.take(np.arange(len(self))).to(self.prepare.device) if source.resident() else None
+        )
 
     def order(self, rows: Callable[[], Tensor], generator: torch.Generator) -> Order:
         """Order of one phase's batches."""
@@ -174,18 +176,32 @@ class Feed:
         """Batches without end, all of one size: what does not fill one is left out until the next shuffle."""
         size = min(self.batch_size, len(self))
         while True:
-            for rows in torch.randperm(len(self), generator=order)[: len(self) // size * size].split(size):
+            for rows in torch.randperm(len(self), generator=order)[
+                : len(self) // size * size
+            ].split(size):
                 batch = self.take(rows.to(self.prepare.device, non_blocking=True))
-                yield batch if self.augment is None else replace(batch, x=self.augment(batch.x, augment))
+                yield (
+                    batch
+                    if self.augment is None
+                    else replace(batch, x=self.augment(batch.x, augment))
+                )
 
     def data(self, n_classes: int, n_groups: int) -> Data:
         """The training set as objectives see it."""
-        return Data(self.on_device["y"], n_classes, self.inputs, group=self.on_device.get("group"), n_groups=n_groups)
+        return Data(
+            self.on_device["y"],
+            n_classes,
+            self.inputs,
+            group=self.on_device.get("group"),
+            n_groups=n_groups,
+        )
 
     def inputs(self, role: str) -> Iterator[Tensor]:
         """Prepared inputs of a role in row order, not augmented."""
         own = role in self.others
-        source, resident = (self.others[role], self.others_resident[role]) if own else (self.source, self.resident)
+        source, resident = (
+            (self.others[role], self.others_resident[role]) if own else (self.source, self.resident)
+        )
         for rows in torch.arange(len(self)).split(max(self.batch_size, INFERENCE_ROWS["cuda"])):
             yield self._fetch(source, resident, rows.to(self.prepare.device))
 
@@ -195,12 +211,22 @@ class Feed:
 
     def views(self, rows: Tensor) -> dict[str, Tensor]:
         """Prepared inputs of the roles in ``others``; the row numbers lie on the device."""
-        return {role: self._fetch(source, self.others_resident[role], rows) for role, source in self.others.items()}
+        return {
+            role: self._fetch(source, self.others_resident[role], rows)
+            for role, source in self.others.items()
+        }
 
     def take(self, rows: Tensor) -> Batch:
         """Prepared rows by number, which lie on the device; not augmented."""
-        columns: dict[str, Any] = {name: column.index_select(0, rows) for name, column in self.on_device.items()}
-        return Batch(self._fetch(self.source, self.resident, rows), index=rows, inputs=self.views(rows), **columns)
+        columns: dict[str, Any] = {
+            name: column.index_select(0, rows) for name, column in self.on_device.items()
+        }
+        return Batch(
+            self._fetch(self.source, self.resident, rows),
+            index=rows,
+            inputs=self.views(rows),
+            **columns,
+        )
 
     def augmented(
         self, x: Tensor, views: dict[str, Tensor], generator: torch.Generator
@@ -211,14 +237,24 @@ class Feed:
         together = {name: view for name, view in views.items() if name in self.aligned}
         whole = torch.cat([x, *together.values()], dim=1) if together else x
         whole = self.augment(whole, generator)
-        own, *rest = whole.split([x.shape[1], *(view.shape[1] for view in together.values())], dim=1)
+        own, *rest = whole.split(
+            [x.shape[1], *(view.shape[1] for view in together.values())], dim=1
+        )
         if together:
-            last = x.ndim == 4 and x.is_contiguous(memory_format=torch.channels_last) and not x.is_contiguous()
-            own = own.contiguous(memory_format=torch.channels_last if last else torch.contiguous_format)
+            last = (
+                x.ndim == 4
+                and x.is_contiguous(memory_format=torch.channels_last)
+                and not x.is_contiguous()
+            )
+            own = own.contiguous(
+                memory_format=torch.channels_last if last else torch.contiguous_format
+            )
         return own, {**views, **dict(zip(together, rest, strict=True))}
 
     def _fetch(self, source: Source, resident: Tensor | None, rows: Tensor) -> Tensor:
-        return self.prepare(source.take(rows.cpu().numpy()) if resident is None else resident.index_select(0, rows))
+        return self.prepare(
+            source.take(rows.cpu().numpy()) if resident is None else resident.index_select(0, rows)
+        )
 
 
 class Epochs:
@@ -232,13 +268,25 @@ class Epochs:
         attack: torch.Generator,
         meta: Iterator[Batch] | None = None,
     ) -> None:
-        self.feed, self.order, self.augment, self.attack, self.meta = feed, order, augment, attack, meta
-        self.batches: list[Tensor] = []  # of one epoch, drawn once: a loader with workers asks its sampler twice
+        self.feed = feed
+        self.order = order
+        self.augment = augment
+        self.attack = attack
+        self.meta = meta
+        self.batches: list[
+            Tensor
+        ] = []  # of one epoch, drawn once: a loader with workers asks its sampler twice
         self.loader: DataLoader | None = None
         if feed.loader:
-            options: dict[str, Any] = {k: v for k, v in feed.loader.items() if k not in ("shuffle", "drop_last")}
+            options: dict[str, Any] = {
+                k: v for k, v in feed.loader.items() if k not in ("shuffle", "drop_last")
+            }
             generator = torch.Generator().manual_seed(order.generator.initial_seed())
-            fixed: dict[str, Any] = {"batch_sampler": self.batches, "collate_fn": _as_fetched, "generator": generator}
+            fixed: dict[str, Any] = {
+                "batch_sampler": self.batches,
+                "collate_fn": _as_fetched,
+                "generator": generator,
+            }
             with blamed("net_params", "Its iterator_train__* are arguments of torch's DataLoader."):
                 self.loader = DataLoader(_Raw(feed.source), **fixed, **options)
 
@@ -252,15 +300,27 @@ class Epochs:
             for index, raw in self.loader:
                 yield index.to(self.feed.prepare.device, non_blocking=True), raw
             return
-        resident, device = self.feed.resident, self.feed.prepare.device
-        on_device = torch.cat(self.batches).to(device, non_blocking=True).split([len(b) for b in self.batches])
+        resident = self.feed.resident
+        device = self.feed.prepare.device
+        on_device = (
+            torch.cat(self.batches)
+            .to(device, non_blocking=True)
+            .split([len(b) for b in self.batches])
+        )
         for index, rows in zip(self.batches, on_device, strict=True):
-            yield rows, self.feed.source.take(index.numpy()) if resident is None else resident.index_select(0, rows)
+            yield (
+                rows,
+                self.feed.source.take(index.numpy())
+                if resident is None
+                else resident.index_select(0, rows),
+            )
 
     def __iter__(self) -> Iterator[Batch]:
         columns = self.feed.on_device
         for index, raw in self._raw():
-            x, inputs = self.feed.augmented(self.feed.prepare(raw), self.feed.views(index), self.augment)
+            x, inputs = self.feed.augmented(
+                self.feed.prepare(raw), self.feed.views(index), self.augment
+            )
             yield Batch(
                 x,
                 index=index,
@@ -276,12 +336,15 @@ class Epochs:
 
 
 def padded(
-    forward: Callable[[Tensor, np.ndarray], Tensor], source: Source, prepare: Prepare, rows: int | None = None
+    forward: Callable[[Tensor, np.ndarray], Tensor],
+    source: Source,
+    prepare: Prepare,
+    rows: int | None = None,
 ) -> Iterator[Tensor]:
     """Outputs of ``forward(x, row_numbers)`` in row order, every batch padded to one shape.
 
-    Kernels sum in an order that depends on the shape of the batch; with one shape a sample's output does not
-    depend on its neighbours.
+    Kernels sum in an order that depends on the shape of the batch; with one shape a sample's output
+    does not depend on its neighbours.
     """
     rows = rows or INFERENCE_ROWS.get(prepare.device.type, INFERENCE_ROWS["cpu"])
     for start in range(0, len(source), rows):

@@ -11,10 +11,10 @@ from torch.overrides import TorchFunctionMode
 class ClassesFirst(TorchFunctionMode):
     """Within it, linear layers multiply from the left and softmaxes run over the first axis: (k, b), not (b, k).
 
-    Under vmap a batch shared by all members then meets their weights in ONE matrix product, (S k, d) by (d, b);
-    the usual order would copy the batch per member and multiply S times. A softmax over a few classes is
-    vectorised over samples, and rows are looked up by the kernel that copies whole ones. The results are the same
-    up to rounding.
+    Under vmap a batch shared by all members then meets their weights in ONE matrix product, (S k,
+    d) by (d, b); the usual order would copy the batch per member and multiply S times. A softmax
+    over a few classes is vectorised over samples, and rows are looked up by the kernel that copies
+    whole ones. The results are the same up to rounding.
     """
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -31,9 +31,22 @@ def _linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     return (out if bias is None else out + bias[:, None]).mT
 
 
-def _cross_entropy(logits: Tensor, y: Tensor, weight: Tensor | None = None, **others: Any) -> Tensor:
-    default = {"size_average": None, "ignore_index": -100, "reduce": None, "label_smoothing": 0.0, "reduction": "none"}
-    if logits.ndim != 2 or y.ndim != 1 or weight is not None or {**default, "reduction": "mean", **others} != default:
+def _cross_entropy(
+    logits: Tensor, y: Tensor, weight: Tensor | None = None, **others: Any
+) -> Tensor:
+    default = {
+        "size_average": None,
+        "ignore_index": -100,
+        "reduce": None,
+        "label_smoothing": 0.0,
+        "reduction": "none",
+    }
+    if (
+        logits.ndim != 2
+        or y.ndim != 1
+        or weight is not None
+        or {**default, "reduction": "mean", **others} != default
+    ):
         return NotImplemented
     return -F.log_softmax(logits.mT, 0).gather(0, y[None])[0]
 
@@ -43,7 +56,9 @@ def _argmax(x: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
 
 
 def _item(x: Tensor, index: Any) -> Tensor:
-    by_number = isinstance(index, Tensor) and index.dtype == torch.int64 and index.ndim == 1 and x.ndim == 1
+    by_number = (
+        isinstance(index, Tensor) and index.dtype == torch.int64 and index.ndim == 1 and x.ndim == 1
+    )
     return x.index_select(0, index) if by_number else NotImplemented
 
 

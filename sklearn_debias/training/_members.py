@@ -18,7 +18,9 @@ from sklearn_debias.training._structure import settings_of
 State = Mapping[str, Tensor]
 
 FEW = 8  # members of a lane below which several lanes go into one stack on the CPU
-WORKING_SET = 2**26  # bytes that one step of a stack may write on the CPU: more would leave its caches
+WORKING_SET = (
+    2**26
+)  # bytes that one step of a stack may write on the CPU: more would leave its caches
 
 
 @dataclass
@@ -40,7 +42,8 @@ class Member:
     inspect : callable
         ``inspect(phase, state)`` looks at the state a phase begins with.
     lane : hashable
-        Equal for members that see the same rows in the same order, unless their states ask for rows.
+        Equal for members that see the same rows in the same order, unless their states ask for
+        rows.
     schedule : callable
         ``schedule(phase)`` gives what makes a phase's learning-rate schedule, or None.
     states : dict
@@ -95,16 +98,22 @@ def cost_of_all(members: Iterable[Member]) -> Cost:
     alike: dict[Hashable, Member] = {}
     for member in members:
         steps = [settings_of(step) for phase in member.phases for step in phase.steps]
-        alike.setdefault(tuple(v if v in (0, 1) else None for step in steps for v in step.values()), member)
+        alike.setdefault(
+            tuple(v if v in (0, 1) else None for step in steps for v in step.values()), member
+        )
     costs = [cost_of(member) for member in alike.values()]
-    return Cost(max(c.lasting for c in costs), max(c.written for c in costs), any(c.draws for c in costs))
+    return Cost(
+        max(c.lasting for c in costs), max(c.written for c in costs), any(c.draws for c in costs)
+    )
 
 
 def cost_of(member: Member) -> Cost:
     """Measure one step of each phase."""
     parameters = [p for p in member.engine.module_.parameters() if p.requires_grad]
     size = sum(p.numel() * p.element_size() for p in parameters)
-    lasting, written, draws = 5 * size, 0, False  # parameters, gradients, up to three slots
+    lasting = 5 * size
+    written = 0
+    draws = False  # parameters, gradients, up to three slots
     for phase in member.phases:
         state: Mapping[str, Tensor] = member.begin(phase)
         nets = member.nets(phase)
@@ -114,28 +123,31 @@ def cost_of(member: Member) -> Cost:
         first = torch.arange(min(member.feed.batch_size, len(member.feed)), device=device)
         meta = None
         if member.feed.meta is not None:
-            meta, draws = next(member.feed.meta.endless(torch.Generator().manual_seed(0), generator)), True
+            meta = next(member.feed.meta.endless(torch.Generator().manual_seed(0), generator))
+            draws = True
         batch = replace(member.feed.take(first), generator=generator, meta=meta)
         with Noise(0, device), _Written() as counter:
             quiet = {role: replace(net, noise=None) for role, net in nets.items()}
             for objective in phase.steps:
                 step = objective.step(quiet, batch, state)
-                state, batch = step.state, replace(batch, carry=step.carry)
+                state = step.state
+                batch = replace(batch, carry=step.carry)
                 if step.losses:
                     loss = sum(step.losses.values())
                     torch.autograd.grad(loss, parameters, allow_unused=True)  # type: ignore[arg-type]
         fresh = torch.Generator(device).manual_seed(0)
         draws |= not torch.equal(generator.get_state(), fresh.get_state())
         held = sum(t.numel() * t.element_size() for t in state.values())
-        lasting, written = max(lasting, 5 * size + 2 * held), max(written, counter.bytes)
+        lasting = max(lasting, 5 * size + 2 * held)
+        written = max(written, counter.bytes)
     return Cost(lasting, written, draws)
 
 
 def chunks(members: Iterable[Member], cost: Cost, budget: int) -> Iterator[list[Member]]:
     """Divide the members of one structure into stacks that fit into ``budget`` bytes.
 
-    A stack holds one lane, whose members share each batch. Small lanes of equally many rows go together, where
-    no step draws random numbers; on CUDA all do.
+    A stack holds one lane, whose members share each batch. Small lanes of equally many rows go
+    together, where no step draws random numbers; on CUDA all do.
     """
     lanes: dict[Hashable, list[Member]] = defaultdict(list)
     for member in members:
@@ -168,5 +180,7 @@ class _Written(TorchDispatchMode):
         out = func(*args, **(kwargs or {}))
         if not func.is_view:
             tensors = out if isinstance(out, (tuple, list)) else (out,)
-            self.bytes += sum(t.numel() * t.element_size() for t in tensors if isinstance(t, Tensor))
+            self.bytes += sum(
+                t.numel() * t.element_size() for t in tensors if isinstance(t, Tensor)
+            )
         return out

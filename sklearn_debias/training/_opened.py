@@ -60,7 +60,9 @@ class Opened:
 
         def prepared(x: Tensor, index: np.ndarray) -> Tensor:
             out = function(x, None if self.y is None else self.y[index].to(x.device), index)
-            return out.float() if out.dtype in (torch.bfloat16, torch.float16) else out  # NumPy knows no bfloat16
+            return (
+                out.float() if out.dtype in (torch.bfloat16, torch.float16) else out
+            )  # NumPy knows no bfloat16
 
         return padded(prepared, self.source, self.prepare, self.rows)
 
@@ -77,7 +79,8 @@ def open_model(model: Any, X: Any, y: Any = None, *, name: str = "estimator") ->
     Parameters
     ----------
     model : fitted classifier, also in a FrozenEstimator, or nn.Module
-        A module maps inputs to logits; its labels are the codes 0 to classes - 1. It is left as it is.
+        A module maps inputs to logits; its labels are the codes 0 to classes - 1. It is left as it
+        is.
     X : array-like
         For a module: a float array or tensor (n, ...); uint8 images are scaled to [0, 1].
     y : array-like of shape (n,), default=None
@@ -98,8 +101,8 @@ def open_model(model: Any, X: Any, y: Any = None, *, name: str = "estimator") ->
     advice = " Pass its last step, and X as that step sees it." if hasattr(model, "steps") else ""
     advice = " Pass its best_estimator_." if hasattr(model, "best_estimator_") else advice
     raise TypeError(
-        f"`{name}` must be a fitted classifier of sklearn_debias or a torch module, got a {type(model).__name__}: no "
-        f"gradient reaches its input.{advice}"
+        f"`{name}` must be a fitted classifier of sklearn_debias or a torch module, got a "
+        f"{type(model).__name__}: no gradient reaches its input.{advice}"
     )
 
 
@@ -120,27 +123,48 @@ def _open_module(module: nn.Module, X: Any, y: Any, name: str) -> Opened:
             raise ValueError(f"it is empty: shape {rows.shape}")
         if not np.isfinite(rows).all():
             raise ValueError("it contains NaN or infinity")
-        rows = rows.astype(rows.dtype.newbyteorder("="), copy=False)  # torch knows this machine's byte order only
+        rows = rows.astype(
+            rows.dtype.newbyteorder("="), copy=False
+        )  # torch knows this machine's byte order only
     parameter = next(module.parameters(), torch.zeros(0))
     scaled = 255.0 if rows.dtype == np.uint8 and rows.ndim == 4 else 1.0
     codes = None
     if y is not None:
-        with blamed("y", "For a module it must hold class codes 0 to classes - 1, one per row of X."):
+        with blamed(
+            "y", "For a module it must hold class codes 0 to classes - 1, one per row of X."
+        ):
             labels = np.asarray(y.cpu() if isinstance(y, Tensor) else y)
-            if labels.dtype.kind in "OSU" and any(isinstance(label, str | bytes) for label in labels.flat):
+            if labels.dtype.kind in "OSU" and any(
+                isinstance(label, str | bytes) for label in labels.flat
+            ):
                 raise ValueError("it holds string labels, pass codes")
             codes = torch.tensor(labels.astype(labels.dtype.newbyteorder("=")))
             if codes.shape != rows.shape[:1] or codes.is_floating_point() or codes.is_complex():
-                raise ValueError(f"it has dtype {codes.dtype} and shape {tuple(codes.shape)} for {len(rows)} rows")
+                raise ValueError(
+                    f"it has dtype {codes.dtype} and shape {tuple(codes.shape)} for {len(rows)} "
+                    "rows"
+                )
             codes = codes.long()
     prepare = Prepare(parameter.device, parameter.dtype)
-    with blamed(name, "It is copied: set to None what it keeps of earlier calls, such as outputs with a gradient."):
+    with blamed(
+        name,
+        "It is copied: set to None what it keeps of earlier calls, such as outputs with a "
+        "gradient.",
+    ):
         net = Net(split(copy.deepcopy(module))).frozen()
     source = ArraySource(rows)
-    with torch.no_grad(), blamed(name, "It must map rows like X, images as (n, c, h, w), to logits (n, classes)."):
+    with (
+        torch.no_grad(),
+        blamed(name, "It must map rows like X, images as (n, c, h, w), to logits (n, classes)."),
+    ):
         logits = net(prepare(source.take(np.arange(1))))
     if not isinstance(logits, Tensor) or logits.ndim != 2:
         raise ValueError(f"`{name}` must map rows to logits of shape (n, classes).")
     if codes is not None and (codes.min() < 0 or codes.max() >= logits.shape[1]):
-        raise ValueError(f"`y` must hold class codes 0 to {logits.shape[1] - 1}, got {codes.min()} to {codes.max()}.")
-    return Opened(net, source, prepare, codes, float(rows.min()) / scaled, float(rows.max()) / scaled)
+        raise ValueError(
+            f"`y` must hold class codes 0 to {logits.shape[1] - 1}, got {codes.min()} to "
+            f"{codes.max()}."
+        )
+    return Opened(
+        net, source, prepare, codes, float(rows.min()) / scaled, float(rows.max()) / scaled
+    )

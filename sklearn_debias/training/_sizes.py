@@ -14,5 +14,8 @@ def n_bytes(value: Any, name: str) -> int:
     else:
         size = int(value)
     if size < 1:
-        raise ValueError(f"`{name}` must be an int >= 1 (bytes) or a text such as '500MB' or '2GB', got {value!r}.")
+        raise ValueError(
+            f"`{name}` must be an int >= 1 (bytes) or a text such as '500MB' or '2GB', got "
+            f"{value!r}."
+        )
     return size

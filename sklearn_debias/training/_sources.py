@@ -81,8 +81,8 @@ class ImageSource(Source):
             if image.shape != images[0].shape:
                 raise ValueError(
                     f"`image_size` must be given where image files differ in size: `X[{i}]` "
-                    f"({self.rows[i]}) has (h, w) = {image.shape[1:]}, another has {images[0].shape[1:]}. "
-                    f"Pass image_size=(height, width)."
+                    f"({self.rows[i]}) has (h, w) = {image.shape[1:]}, another has "
+                    f"{images[0].shape[1:]}. Pass image_size=(height, width)."
                 )
         return torch.from_numpy(np.stack(images))
 
@@ -101,7 +101,10 @@ class DatasetSource(Source):
         return torch.stack(items)
 
     def _input(self, index: int) -> Tensor:
-        with blamed(f"X[{index}]", "A dataset must hold numeric arrays or tensors, or (input, target) pairs."):
+        with blamed(
+            f"X[{index}]",
+            "A dataset must hold numeric arrays or tensors, or (input, target) pairs.",
+        ):
             item = self.rows[index]
             x = item[0] if isinstance(item, (tuple, list)) else item
             x = x.detach().cpu() if isinstance(x, Tensor) else torch.tensor(np.asarray(x))
@@ -119,13 +122,16 @@ class JoinedSource(Source):
     Parameters
     ----------
     rows : tuple of Source
-        Whose rows have one shape. Where some are uint8 images and others floats, the former are scaled to [0, 1].
+        Whose rows have one shape. Where some are uint8 images and others floats, the former are
+        scaled to [0, 1].
     """
 
     def __init__(self, rows: tuple[Source, ...]) -> None:
         super().__init__(rows)
         self.first = np.cumsum([0, *map(len, rows)])
-        self.mixed = len({source.take(np.zeros(1, dtype=int)).is_floating_point() for source in rows}) > 1
+        self.mixed = (
+            len({source.take(np.zeros(1, dtype=int)).is_floating_point() for source in rows}) > 1
+        )
 
     def __len__(self) -> int:
         return int(self.first[-1]) if self.index is None else len(self.index)
@@ -142,7 +148,11 @@ class JoinedSource(Source):
 
     def _of(self, number: int, index: np.ndarray) -> Tensor:
         rows = self.rows[number].take(index)
-        return rows.float() / 255 if self.mixed and rows.dtype == torch.uint8 and rows.ndim == 4 else rows
+        return (
+            rows.float() / 255
+            if self.mixed and rows.dtype == torch.uint8 and rows.ndim == 4
+            else rows
+        )
 
 
 def as_given(source: Source) -> Any:
@@ -172,9 +182,13 @@ def read_image(path: str | PathLike, index: int, size: tuple[int, int] | None) -
         with Image.open(path) as file:
             image: Image.Image = file
             if image.mode not in IMAGE_MODES:
-                raise ValueError(f"mode {image.mode!r} is not one of {sorted(IMAGE_MODES)}; convert the file")
+                raise ValueError(
+                    f"mode {image.mode!r} is not one of {sorted(IMAGE_MODES)}; convert the file"
+                )
             if image.mode.startswith("I;16"):
-                image = Image.fromarray((np.asarray(image).astype(np.uint16) // 257).astype(np.uint8))
+                image = Image.fromarray(
+                    (np.asarray(image).astype(np.uint16) // 257).astype(np.uint8)
+                )
             image = image.convert("RGB")
             if size is not None and image.size != size[::-1]:
                 image = image.resize(size[::-1], Image.Resampling.BILINEAR)

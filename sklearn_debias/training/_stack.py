@@ -35,7 +35,9 @@ class Stack:
         Leave 0 and 1 as they are in the objectives, see `settings_of`.
     """
 
-    def __init__(self, members: Sequence[Member], phase: int, states: Sequence[dict], *, exact: bool) -> None:
+    def __init__(
+        self, members: Sequence[Member], phase: int, states: Sequence[dict], *, exact: bool
+    ) -> None:
         self.members = members
         self.steps = [member.phases[phase].steps for member in members]
         self.modules = members[0].engine.module_
@@ -47,11 +49,16 @@ class Stack:
                 self._stack_parameter((role, name), own.requires_grad)
         self.shared, self.state = _stacked_states(states)
         self.settings = [self._settings(i, exact) for i in range(len(self.steps[0]))]
-        groups = [_by_parameter(member.engine.optimizer_, member.engine.module_) for member in members]
+        groups = [
+            _by_parameter(member.engine.optimizer_, member.engine.module_) for member in members
+        ]
         self.optimizer = stack_optimizer(
             members[0].engine.optimizer_,
             {key: self.parameters[key] for key in self.trainable},
-            {key: self._column([group[key]["weight_decay"] for group in groups]) for key in self.trainable},
+            {
+                key: self._column([group[key]["weight_decay"] for group in groups])
+                for key in self.trainable
+            },
         )
 
         self.lr = self._column([member.engine.model_lr() for member in members])
@@ -73,7 +80,9 @@ class Stack:
     def _column(self, values: Sequence[float]) -> Tensor:
         """One number per member, as the parameters have them."""
         dtype = self.parameters[self.trainable[0]].dtype
-        return torch.tensor(values, dtype=torch.float64).to(dtype).to(self.device, non_blocking=True)
+        return (
+            torch.tensor(values, dtype=torch.float64).to(dtype).to(self.device, non_blocking=True)
+        )
 
     def _settings(self, step: int, exact: bool) -> dict[tuple[str, ...], Tensor]:
         each = [settings_of(steps[step], exact=exact) for steps in self.steps]
@@ -81,24 +90,34 @@ class Stack:
 
     def read_lr(self) -> list[float]:
         """Take the learning rates over from the members' own optimisers; return those for the history."""
-        groups = [_by_parameter(member.engine.optimizer_, member.engine.module_) for member in self.members]
-        self.optimizer.set_lr({key: self._column([g[key]["lr"] for g in groups]) for key in self.trainable})
+        groups = [
+            _by_parameter(member.engine.optimizer_, member.engine.module_)
+            for member in self.members
+        ]
+        self.optimizer.set_lr(
+            {key: self._column([g[key]["lr"] for g in groups]) for key in self.trainable}
+        )
         rates = [member.engine.model_lr() for member in self.members]
         self.lr = self._column(rates)
         return rates
 
-    def train(self, rows: Rows, lanes: int, batch: Batch, nets: Mapping[str, Net]) -> dict[str, Tensor]:
+    def train(
+        self, rows: Rows, lanes: int, batch: Batch, nets: Mapping[str, Net]
+    ) -> dict[str, Tensor]:
         """One step of the members ``rows``, which are ``lanes`` times equally many; return the terms (members,).
 
         ``batch`` is one batch for a single lane, else it holds a batch per lane, (lanes, b, ...).
         """
         terms: dict[str, Tensor] = {}
         carry: dict[str, Tensor] = {}
-        number, self.batches = self.batches, self.batches + 1
+        number = self.batches
+        self.batches = self.batches + 1
         for i, objective in enumerate(self.steps[0]):
             if number % objective.every:
                 continue
-            losses, state, log, carry, gradients = self._step(i, objective, rows, lanes, batch, nets, carry)
+            losses, state, log, carry, gradients = self._step(
+                i, objective, rows, lanes, batch, nets, carry
+            )
             self.optimizer.step(rows, gradients)
             self._keep(rows, state)
             terms |= {f"{role}_loss": value.detach() for role, value in losses.items()}
@@ -106,9 +125,18 @@ class Stack:
         return terms
 
     def _step(
-        self, i: int, objective: Objective, rows: Rows, lanes: int, batch: Batch, nets: Mapping[str, Net], carry: dict
+        self,
+        i: int,
+        objective: Objective,
+        rows: Rows,
+        lanes: int,
+        batch: Batch,
+        nets: Mapping[str, Net],
+        carry: dict,
     ) -> tuple[dict, dict, dict, dict, dict[Key, Tensor]]:
-        leaves = {key: self.parameters[key][rows].detach().requires_grad_() for key in self.trainable}
+        leaves = {
+            key: self.parameters[key][rows].detach().requires_grad_() for key in self.trainable
+        }
         given = {**{key: value[rows] for key, value in self.parameters.items()}, **leaves}
         names: list[str] = []
 
@@ -118,23 +146,35 @@ class Stack:
             own = {role: replace(net, params=parameters[role]) for role, net in nets.items()}
             before = {**self.shared, **state}
             numbers = {path: settings[str(j)] for j, path in enumerate(self.settings[i])}
-            out = with_settings(objective, numbers).step(own, replace(batch, **own_batch, **columns), before)
+            out = with_settings(objective, numbers).step(
+                own, replace(batch, **own_batch, **columns), before
+            )
             names[:] = out.state
-            changed = {name: value for name, value in out.state.items() if value is not before.get(name)}
+            changed = {
+                name: value for name, value in out.state.items() if value is not before.get(name)
+            }
             return dict(out.losses), changed, dict(out.log), dict(out.carry)
 
         settings = {str(j): value[rows] for j, value in enumerate(self.settings[i].values())}
         state = {name: value[rows] for name, value in self.state.items()}
         with ClassesFirst():
             own_batch = {"lr": self.lr[rows], "carry": carry}
-            losses, changed, log, left = _mapped(one, lanes, (_nested(given), settings, state, own_batch), batch)
+            losses, changed, log, left = _mapped(
+                one, lanes, (_nested(given), settings, state, own_batch), batch
+            )
             wanted = [key for key in self.trainable if key[0] in losses]
             total = reduce(torch.add, [loss.sum() for loss in losses.values()], torch.zeros(()))
-            found = torch.autograd.grad(total, [leaves[key] for key in wanted], allow_unused=True) if wanted else ()
+            found = (
+                torch.autograd.grad(total, [leaves[key] for key in wanted], allow_unused=True)
+                if wanted
+                else ()
+            )
         for name in [name for name in self.state if name not in names]:
             del self.state[name]
         gradients = {key: g for key, g in zip(wanted, found, strict=True) if g is not None}
-        changed, left = ({name: value.detach() for name, value in part.items()} for part in (changed, left))
+        changed, left = (
+            {name: value.detach() for name, value in part.items()} for part in (changed, left)
+        )
         return losses, changed, log, left, gradients
 
     def _keep(self, rows: Rows, changed: Mapping[str, Tensor]) -> None:
@@ -163,7 +203,11 @@ def _mapped(one: Any, lanes: int, stacked: tuple, batch: Batch) -> tuple:
     if lanes == 1:
         return vmap(lambda *values: one(*values, {}), randomness="same")(*stacked)
     columns: dict[str, Any] = {f.name: getattr(batch, f.name) for f in fields(batch)}
-    columns = {name: value for name, value in columns.items() if isinstance(value, Tensor) or name == "inputs"}
+    columns = {
+        name: value
+        for name, value in columns.items()
+        if isinstance(value, Tensor) or name == "inputs"
+    }
     first = next(iter(next(iter(stacked[0].values())).values()))
     if len(first) == lanes:
         return vmap(one, randomness="same")(*stacked, columns)
@@ -190,10 +234,14 @@ def _nested(flat: Mapping[Key, Tensor]) -> Nested:
 
 def _stacked_states(states: Sequence[dict]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """Entries that are the same for all members, and the others stacked."""
-    shared, stacked = {}, {}
+    shared = {}
+    stacked = {}
     for name, first in states[0].items():
         values = [state[name] for state in states]
-        if all(value is first or (value.shape == first.shape and torch.equal(value, first)) for value in values):
+        if all(
+            value is first or (value.shape == first.shape and torch.equal(value, first))
+            for value in values
+        ):
             shared[name] = first
         else:
             stacked[name] = torch.stack(values)

@@ -12,7 +12,15 @@ Rows = slice | Tensor  # which members of a stack
 Key = tuple[str, str]  # role and name of a parameter
 
 PER_MEMBER = ("lr", "weight_decay", "initial_lr")
-IRRELEVANT = ("params", "foreach", "fused", "capturable", "differentiable", "param_names", *PER_MEMBER)
+IRRELEVANT = (
+    "params",
+    "foreach",
+    "fused",
+    "capturable",
+    "differentiable",
+    "param_names",
+    *PER_MEMBER,
+)
 
 
 def optimizer_settings(optimizer: optim.Optimizer) -> tuple:
@@ -30,11 +38,16 @@ def optimizer_settings(optimizer: optim.Optimizer) -> tuple:
             f"`optimizer`={type(optimizer).__name__} cannot train a stack of candidates, only "
             f"{', '.join(kind.__name__ for kind in _KINDS)} can. Use GridSearchCV."
         )
-    groups = [{k: v for k, v in group.items() if k not in IRRELEVANT} for group in optimizer.param_groups]
+    groups = [
+        {k: v for k, v in group.items() if k not in IRRELEVANT} for group in optimizer.param_groups
+    ]
     others = {name: value for group in groups for name, value in group.items()}
-    if any(group != others for group in groups) or any(isinstance(v, Tensor) for v in others.values()):
+    if any(group != others for group in groups) or any(
+        isinstance(v, Tensor) for v in others.values()
+    ):
         raise ValueError(
-            "`optimizer__param_groups` of a stack of candidates may set lr and weight_decay only. Use GridSearchCV."
+            "`optimizer__param_groups` of a stack of candidates may set lr and weight_decay only. "
+            "Use GridSearchCV."
         )
     return type(optimizer).__name__, tuple(sorted((k, repr(v)) for k, v in others.items()))
 
@@ -59,11 +72,16 @@ class StackedOptimizer:
     n_slots = 0
 
     def __init__(
-        self, like: optim.Optimizer, parameters: Mapping[Key, Tensor], weight_decay: Mapping[Key, Tensor]
+        self,
+        like: optim.Optimizer,
+        parameters: Mapping[Key, Tensor],
+        weight_decay: Mapping[Key, Tensor],
     ) -> None:
         self.group: Mapping[str, Any] = like.param_groups[0]
         self.parameters = parameters
-        self.weight_decay = {key: _column(v, parameters[key]) for key, v in weight_decay.items() if v.any()}
+        self.weight_decay = {
+            key: _column(v, parameters[key]) for key, v in weight_decay.items() if v.any()
+        }
         self.rates: dict[Key, Tensor] = {}
         self.steps: dict[Key, Tensor] = {}
         self.slots: dict[Key, list[Tensor]] = {}
@@ -96,7 +114,9 @@ class StackedOptimizer:
             self.slots[key] = [torch.zeros_like(whole) for _ in range(self._n_slots())]
         self.steps[key][rows] += 1
         kept = [whole, *self.slots[key]]
-        parameter, *slots = (tensor[rows] for tensor in kept)  # views for a slice, copies for row numbers
+        parameter, *slots = (
+            tensor[rows] for tensor in kept
+        )  # views for a slice, copies for row numbers
         decay = self.weight_decay.get(key)
         self._update(
             parameter,
@@ -114,7 +134,13 @@ class StackedOptimizer:
         raise NotImplementedError
 
     def _update(
-        self, p: Tensor, g: Tensor, slots: list[Tensor], steps: Tensor, lr: Tensor, decay: Tensor | None
+        self,
+        p: Tensor,
+        g: Tensor,
+        slots: list[Tensor],
+        steps: Tensor,
+        lr: Tensor,
+        decay: Tensor | None,
     ) -> None:
         raise NotImplementedError
 
@@ -124,12 +150,19 @@ class _SGD(StackedOptimizer):
         return 1 if self.group["momentum"] else 0
 
     def _update(
-        self, p: Tensor, g: Tensor, slots: list[Tensor], steps: Tensor, lr: Tensor, decay: Tensor | None
+        self,
+        p: Tensor,
+        g: Tensor,
+        slots: list[Tensor],
+        steps: Tensor,
+        lr: Tensor,
+        decay: Tensor | None,
     ) -> None:
         if decay is not None:
             g.addcmul_(p, decay)
         for velocity in slots:
-            momentum, dampening = self.group["momentum"], self.group["dampening"]
+            momentum = self.group["momentum"]
+            dampening = self.group["dampening"]
             velocity.mul_(momentum)
             if dampening:  # the first gradient counts in full
                 velocity.addcmul_(g, 1 - dampening * (steps > 1).to(g.dtype))
@@ -144,7 +177,13 @@ class _Adam(StackedOptimizer):
         return 3 if self.group["amsgrad"] else 2
 
     def _update(
-        self, p: Tensor, g: Tensor, slots: list[Tensor], steps: Tensor, lr: Tensor, decay: Tensor | None
+        self,
+        p: Tensor,
+        g: Tensor,
+        slots: list[Tensor],
+        steps: Tensor,
+        lr: Tensor,
+        decay: Tensor | None,
     ) -> None:
         beta1, beta2 = self.group["betas"]
         mean, square, *largest = slots
@@ -186,7 +225,9 @@ class StackedByRole:
     def step(self, rows: Rows, gradients: Mapping[Key, Tensor]) -> None:
         """Update the members ``rows`` by their gradients, which are used up."""
         for part in self.parts.values():
-            part.step(rows, {key: value for key, value in gradients.items() if self._part(key) is part})
+            part.step(
+                rows, {key: value for key, value in gradients.items() if self._part(key) is part}
+            )
 
     def adopt(self, other: "StackedByRole", rows: Sequence[int]) -> None:
         """Go on from the members ``rows`` of another stack."""
@@ -194,7 +235,9 @@ class StackedByRole:
             part.adopt(other.parts[role], rows)
 
 
-def stack_optimizer(like: optim.Optimizer, parameters: Mapping[Key, Tensor], weight_decay: Mapping[Key, Tensor]) -> Any:
+def stack_optimizer(
+    like: optim.Optimizer, parameters: Mapping[Key, Tensor], weight_decay: Mapping[Key, Tensor]
+) -> Any:
     """Optimiser of a stack, of the kind of ``like``."""
     if not isinstance(like, ByRole):
         return _KINDS[type(like)](like, parameters, weight_decay)
@@ -211,4 +254,8 @@ def _column(values: Tensor, like: Tensor) -> Tensor:
     return values.view(-1, *[1] * (like.ndim - 1))
 
 
-_KINDS: dict[type, type[StackedOptimizer]] = {optim.SGD: _SGD, optim.Adam: _Adam, optim.AdamW: _Adam}
+_KINDS: dict[type, type[StackedOptimizer]] = {
+    optim.SGD: _SGD,
+    optim.Adam: _Adam,
+    optim.AdamW: _Adam,
+}

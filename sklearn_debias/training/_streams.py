@@ -22,7 +22,9 @@ class Streams:
     def __init__(self, random_state: Any) -> None:
         if isinstance(random_state, np.random.RandomState):
             random_state = int(random_state.randint(np.iinfo(np.int32).max))
-        self.entropy = np.random.SeedSequence(None if random_state is None else int(random_state)).entropy
+        self.entropy = np.random.SeedSequence(
+            None if random_state is None else int(random_state)
+        ).entropy
 
     def seed(self, *names: str) -> int:
         """Seed of the stream ``names``, 0 to 2**63 - 1."""
@@ -44,8 +46,8 @@ class Streams:
 class Noise:
     """Lend torch's global random generators a private stream; the caller's state comes back after.
 
-    Layers such as dropout draw from the global generators and cannot be told to do otherwise. A lock keeps
-    fits in other threads out meanwhile.
+    Layers such as dropout draw from the global generators and cannot be told to do otherwise. A
+    lock keeps fits in other threads out meanwhile.
     """
 
     def __init__(self, seed: int, device: torch.device) -> None:

@@ -24,8 +24,8 @@ OF_EVERY_MODULE = vars(nn.Module()).keys() - {"training"}
 def settings_of(objective: Objective, *, exact: bool = False) -> dict[Path, float]:
     """Numbers of an objective, and of those inside it, that a stack may vary: its fields that are not static.
 
-    With ``exact``, 0 and 1 are left out: an objective may skip what they switch off, and with it some of the
-    random numbers that are drawn.
+    With ``exact``, 0 and 1 are left out: an objective may skip what they switch off, and with it
+    some of the random numbers that are drawn.
     """
     found: dict[Path, float] = {}
     for name, value in _dynamic(objective).items():
@@ -49,7 +49,12 @@ def with_settings(objective: Objective, settings: Mapping[Path, Any]) -> Objecti
 def structure(phases: tuple[Phase, ...], *, exact: bool) -> Hashable:
     """Equal for phases that differ in the numbers of `settings_of` only."""
     return tuple(
-        (phase.name, phase.max_epochs, phase.continues, tuple(_of_objective(step, exact) for step in phase.steps))
+        (
+            phase.name,
+            phase.max_epochs,
+            phase.continues,
+            tuple(_of_objective(step, exact) for step in phase.steps),
+        )
         for phase in phases
     )
 
@@ -67,7 +72,11 @@ def _of_objective(objective: Objective, exact: bool) -> Hashable:
 def _dynamic(objective: Objective) -> dict[str, Any]:
     if not is_dataclass(objective):
         return {}
-    return {f.name: getattr(objective, f.name) for f in fields(objective) if not f.metadata.get("static")}
+    return {
+        f.name: getattr(objective, f.name)
+        for f in fields(objective)
+        if not f.metadata.get("static")
+    }
 
 
 def _is_number(value: Any) -> bool:
@@ -80,7 +89,10 @@ def fingerprint(value: Any) -> Hashable:
         return _of_tensor(value)
     if isinstance(value, nn.Module):
         return _of_module(value)
-    if isinstance(value, BaseEstimator) and type(value).__sklearn_clone__ is BaseEstimator.__sklearn_clone__:
+    if (
+        isinstance(value, BaseEstimator)
+        and type(value).__sklearn_clone__ is BaseEstimator.__sklearn_clone__
+    ):
         settings = {name: vars(value).get(name) for name in KEPT_BY_CLONE}
         return type(value), fingerprint(value.get_params(deep=False)), fingerprint(settings)
     if isinstance(value, partial):
@@ -101,7 +113,10 @@ def _of_module(module: nn.Module) -> Hashable:
     """Equal for modules of one class with the same tensors and the same plain attributes."""
     tensors = {**dict(module.named_parameters()), **dict(module.named_buffers())}
     own = {
-        name: (type(part), _of_attribute({k: v for k, v in vars(part).items() if k not in OF_EVERY_MODULE}))
+        name: (
+            type(part),
+            _of_attribute({k: v for k, v in vars(part).items() if k not in OF_EVERY_MODULE}),
+        )
         for name, part in module.named_modules()
     }
     return type(module), repr(module), fingerprint(tensors), tuple(own.items())
@@ -121,7 +136,9 @@ def _of_attribute(value: Any) -> Hashable:
 def _of_tensor(tensor: Tensor) -> Hashable:
     if is_lazy(tensor):
         return type(tensor)
-    if tensor.layout != torch.strided or tensor.is_quantized or tensor.is_meta:  # equals itself only
+    if (
+        tensor.layout != torch.strided or tensor.is_quantized or tensor.is_meta
+    ):  # equals itself only
         return id(tensor)
     content = tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy()
     return str(tensor.dtype), tuple(tensor.shape), tensor.requires_grad, joblib.hash(content)

@@ -32,8 +32,8 @@ def sweep(
 ) -> None:
     """Train members of one structure, in stacks of at most ``budget`` bytes.
 
-    Every member ends as a fit of its own would: its modules trained, ``states`` and ``history`` set, or
-    ``error``. One that diverges does not touch the others.
+    Every member ends as a fit of its own would: its modules trained, ``states`` and ``history``
+    set, or ``error``. One that diverges does not touch the others.
 
     Parameters
     ----------
@@ -75,9 +75,12 @@ class _Lane:
 class _Run:
     """One phase of one chunk."""
 
-    def __init__(self, members: Sequence[Member], phase: int, cost: Cost, exact: bool, before: "_Run | None") -> None:
+    def __init__(
+        self, members: Sequence[Member], phase: int, cost: Cost, exact: bool, before: "_Run | None"
+    ) -> None:
         self.cost = cost
-        kept, states = [], []
+        kept = []
+        states = []
         for member in members:
             try:
                 state = member.begin(member.phases[phase])
@@ -89,18 +92,24 @@ class _Run:
             else:
                 kept.append(member)
                 states.append(state)
-        self.members, self.phase = kept, phase
+        self.members = kept
+        self.phase = phase
         if kept:
             self.stack = Stack(kept, phase, states, exact=exact)
             if before is not None:
                 places = {id(member): i for i, member in enumerate(before.members)}
-                self.stack.optimizer.adopt(before.stack.optimizer, [places[id(member)] for member in kept])
+                self.stack.optimizer.adopt(
+                    before.stack.optimizer, [places[id(member)] for member in kept]
+                )
             self.own_rows = self._asks_for_rows(kept[0], states[0])
             self.lanes = self._lanes(states)
 
     def _asks_for_rows(self, member: Member, state: dict) -> bool:
         generator = torch.Generator().manual_seed(0)
-        return any(o.rows(member.data, state, generator) is not None for o in member.phases[self.phase].steps)
+        return any(
+            o.rows(member.data, state, generator) is not None
+            for o in member.phases[self.phase].steps
+        )
 
     def _lanes(self, states: Sequence[dict]) -> list[_Lane]:
         groups: dict[Any, list[int]] = defaultdict(list)
@@ -139,14 +148,19 @@ class _Run:
         sums: dict[str, Tensor] = {}
         counts: dict[str, Tensor] = {}
         for rows, lanes, batch, nets in self._steps():
-            size, where = batch.y.shape[-1], rows if isinstance(rows, slice) else rows.cpu()
+            size = batch.y.shape[-1]
+            where = rows if isinstance(rows, slice) else rows.cpu()
             for name, values in self.stack.train(rows, lanes, batch, nets).items():
                 if name not in sums:
-                    sums[name] = torch.zeros(len(self.stack), dtype=torch.float64, device=values.device)
+                    sums[name] = torch.zeros(
+                        len(self.stack), dtype=torch.float64, device=values.device
+                    )
                     counts[name] = torch.zeros(len(self.stack), dtype=torch.float64)
                 sums[name][rows] += values.double() * size
                 counts[name][where] += size
-        means = [sums[name] / counts[name].to(sums[name].device, non_blocking=True) for name in sums]
+        means = [
+            sums[name] / counts[name].to(sums[name].device, non_blocking=True) for name in sums
+        ]
         return list(sums), torch.stack([*means, self.stack.finite().double()]).cpu().numpy()
 
     def _steps(self) -> Iterator[tuple[Rows, int, Batch, Mapping[str, Net]]]:
@@ -158,7 +172,9 @@ class _Run:
             alike: dict[Any, list[_Lane]] = defaultdict(list)
             for j, lane in enumerate(lanes):
                 if t < len(lane.batches):
-                    alike[len(lane.batches[t]), len(lane.rows), j if self.cost.draws else None].append(lane)
+                    alike[
+                        len(lane.batches[t]), len(lane.rows), j if self.cost.draws else None
+                    ].append(lane)
             for group in alike.values():
                 rows = self._rows([i for lane in group for i in lane.rows])
                 yield rows, len(group), self._batch(group, t), group[0].nets
@@ -193,10 +209,14 @@ class _Run:
         for key, feed in feeds.items():
             index = torch.stack([lane.batches[t] for lane in group if id(lane.epochs.feed) == key])
             taken = feed.take(index.flatten().to(device, non_blocking=True))
-            parts.append(_by_field(lambda value, like=index: value.unflatten(0, like.shape), [taken]))
+            parts.append(
+                _by_field(lambda value, like=index: value.unflatten(0, like.shape), [taken])
+            )
         return parts[0] if len(parts) == 1 else _by_field(lambda *values: torch.cat(values), parts)
 
-    def _record(self, epoch: int, rates: list[float], names: list[str], means: np.ndarray, seconds: float) -> None:
+    def _record(
+        self, epoch: int, rates: list[float], names: list[str], means: np.ndarray, seconds: float
+    ) -> None:
         phase = self.members[0].phases[self.phase].name
         good = np.isfinite(means).all(0) & (means[-1] > 0)
         for i, member in enumerate(self.members):
@@ -204,7 +224,9 @@ class _Run:
                 continue
             values = dict(zip(names, means[:-1, i].tolist(), strict=True))
             share = seconds / len(self.members)
-            member.history.append({"epoch": epoch, "phase": phase, "lr": rates[i], **values, "dur": share})
+            member.history.append(
+                {"epoch": epoch, "phase": phase, "lr": rates[i], **values, "dur": share}
+            )
             if not good[i]:
                 wrong = [name for name, value in values.items() if not abs(value) < float("inf")]
                 member.error = diverged(wrong, epoch, phase, member.engine.lr)
@@ -214,12 +236,13 @@ class _Run:
             schedule = member.engine.schedule
             if schedule is not None:
                 before = [_fixed(group) for group in member.engine.optimizer_.param_groups]
-                member.engine.optimizer_.step()  # without gradients: it does nothing, and the schedule asks for it
+                # without gradients: it does nothing, and the schedule asks for it
+                member.engine.optimizer_.step()
                 schedule.step()
                 if before != [_fixed(group) for group in member.engine.optimizer_.param_groups]:
                     raise ValueError(
-                        f"`lr_schedule`={type(schedule).__name__} changes more than the learning rate, and so cannot "
-                        f"train a stack of candidates. Use GridSearchCV."
+                        f"`lr_schedule`={type(schedule).__name__} changes more than the learning "
+                        f"rate, and so cannot train a stack of candidates. Use GridSearchCV."
                     )
 
 
@@ -227,13 +250,15 @@ def check_schedule(schedule: Any) -> None:
     """Raise where a schedule cannot run beside others."""
     if isinstance(schedule, ReduceLROnPlateau):
         raise ValueError(
-            "`lr_schedule`=ReduceLROnPlateau looks at the losses of a single fit, and so cannot train a stack of "
-            "candidates. Use GridSearchCV, or a schedule by epochs."
+            "`lr_schedule`=ReduceLROnPlateau looks at the losses of a single fit, and so cannot "
+            "train a stack of candidates. Use GridSearchCV, or a schedule by epochs."
         )
 
 
 def _fixed(group: dict) -> dict:
-    return {name: value for name, value in group.items() if name != "params" and name not in PER_MEMBER}
+    return {
+        name: value for name, value in group.items() if name != "params" and name not in PER_MEMBER
+    }
 
 
 def _by_field(change: Callable[..., Tensor], batches: Sequence[Batch]) -> Batch:

@@ -17,9 +17,9 @@ _own = threading.local()
 def cpu_threads(*, small: bool) -> Iterator[None]:
     """Use one thread for small problems, and in forked children of a process that used several.
 
-    A head of a few thousand weights loses far more to the hand-over between threads than it gains; a forked
-    child would wait for threads that only its parent has. The caller's number comes back after the outermost of
-    nested uses.
+    A head of a few thousand weights loses far more to the hand-over between threads than it gains;
+    a forked child would wait for threads that only its parent has. The caller's number comes back
+    after the outermost of nested uses.
     """
     if getattr(_own, "inside", False) or (not small and os.getpid() == _PROCESS):
         yield

@@ -42,8 +42,17 @@ def transcription(norm, radius, step, n_steps, clip=None, sign=1.0):
 @pytest.mark.parametrize("sign", [1.0, -1.0])
 @pytest.mark.parametrize("n_steps", [1, 2, 7])
 def test_equals_a_transcription(norm, clip, sign, n_steps):
-    actual = ascend(quadratic, torch.from_numpy(X), ball=NORMS[norm](0.4, 0.15), n_steps=n_steps, clip=clip, sign=sign)
-    np.testing.assert_allclose(actual.numpy(), transcription(norm, 0.4, 0.15, n_steps, clip, sign), atol=1e-12)
+    actual = ascend(
+        quadratic,
+        torch.from_numpy(X),
+        ball=NORMS[norm](0.4, 0.15),
+        n_steps=n_steps,
+        clip=clip,
+        sign=sign,
+    )
+    np.testing.assert_allclose(
+        actual.numpy(), transcription(norm, 0.4, 0.15, n_steps, clip, sign), atol=1e-12
+    )
 
 
 @given(
@@ -73,8 +82,12 @@ def test_stays_in_the_ball(norm, radius, step, n_steps, random_start, seed):
 def test_clip_is_honoured_per_channel(low, width, norm):
     low = torch.tensor(low, dtype=torch.float64).view(3, 1, 1)
     high = low + torch.tensor(width, dtype=torch.float64).view(3, 1, 1)
-    x = low + (high - low) * torch.rand(4, 3, 2, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    moved = ascend(lambda x: (x**2).sum((1, 2, 3)), x, ball=NORMS[norm](5.0, 1.0), n_steps=4, clip=(low, high))
+    x = low + (high - low) * torch.rand(
+        4, 3, 2, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64
+    )
+    moved = ascend(
+        lambda x: (x**2).sum((1, 2, 3)), x, ball=NORMS[norm](5.0, 1.0), n_steps=4, clip=(low, high)
+    )
     assert ((low - 1e-12 <= moved) & (moved <= high + 1e-12)).all()
     assert (moved - x).abs().max() > 0
 
@@ -95,7 +108,10 @@ def test_a_loss_without_a_gradient_moves_nothing():
 @pytest.mark.parametrize("norm", NORMS)
 def test_a_longer_attack_does_not_lower_a_convex_loss(norm):
     x = torch.from_numpy(X)
-    values = [quadratic(ascend(quadratic, x, ball=NORMS[norm](1.0, 0.2), n_steps=n)).sum() for n in (1, 2, 4, 8)]
+    values = [
+        quadratic(ascend(quadratic, x, ball=NORMS[norm](1.0, 0.2), n_steps=n)).sum()
+        for n in (1, 2, 4, 8)
+    ]
     assert all(a <= b for a, b in pairwise(values))
 
 

@@ -40,12 +40,28 @@ def test_a_net_without_a_gradient_is_no_robust_net(attack):
 BAD = {
     "threat": ((X, Y, 0.1), TypeError, "`threat` must be a Threat"),
     "NumPy": ((X.numpy(), Y, THREAT), TypeError, "`x` must be a tensor of floats"),
-    "uint8": (((255 * X).byte(), Y, THREAT), TypeError, "`x` must be a tensor of floats.* divide by 255"),
+    "uint8": (
+        ((255 * X).byte(), Y, THREAT),
+        TypeError,
+        "`x` must be a tensor of floats.* divide by 255",
+    ),
     "one axis": ((X[:, 0, 0, 0], Y, THREAT), TypeError, "`x` must be a tensor of floats of shape"),
-    "labels of another length": ((X, Y[:3], THREAT), TypeError, "`y` must be an int64 tensor of class codes"),
+    "labels of another length": (
+        (X, Y[:3], THREAT),
+        TypeError,
+        "`y` must be an int64 tensor of class codes",
+    ),
     "labels as floats": ((X, Y.float(), THREAT), TypeError, "`y` must be an int64 tensor"),
-    "unknown class": ((X, Y + 1, THREAT), ValueError, "`y` must hold class codes 0 to 1, got 1 to 2"),
-    "negative class": ((X, Y - 1, THREAT), ValueError, "`y` must hold class codes 0 to 1, got -1 to 0"),
+    "unknown class": (
+        (X, Y + 1, THREAT),
+        ValueError,
+        "`y` must hold class codes 0 to 1, got 1 to 2",
+    ),
+    "negative class": (
+        (X, Y - 1, THREAT),
+        ValueError,
+        "`y` must hold class codes 0 to 1, got -1 to 0",
+    ),
     "outside of clip": ((3 * X, Y, THREAT), ValueError, "`clip`=.* of the threat must hold x"),
 }
 
@@ -66,7 +82,9 @@ def test_steps_and_radii_are_checked():
 
 def test_square_needs_no_gradient():
     pytest.importorskip("pyautoattack")
-    found = AutoAttack(parts=("square",)).attack(detached, X, torch.ones_like(Y), Threat(0.01, clip=(0, 1)))
+    found = AutoAttack(parts=("square",)).attack(
+        detached, X, torch.ones_like(Y), Threat(0.01, clip=(0, 1))
+    )
     assert found.shape == X.shape
 
 
@@ -78,7 +96,9 @@ def test_cw_tells_where_the_margin_is_flat():
 
 @pytest.mark.parametrize("attack", [PGD(2), RandomSearch(3), QUICK])
 def test_bfloat16_and_layers_in_place(attack):
-    net = nn.Sequential(nn.ReLU(inplace=True), nn.Flatten(), nn.Linear(192, 2)).requires_grad_(False)
+    net = nn.Sequential(nn.ReLU(inplace=True), nn.Flatten(), nn.Linear(192, 2)).requires_grad_(
+        False
+    )
     for dtype in (torch.bfloat16, torch.float32):
         x = X.to(dtype)
         moved = attack.attack(net.to(dtype), x, Y, THREAT)
@@ -95,7 +115,10 @@ def test_keys_are_those_of_the_bytes():
 def test_numpy_scalars_are_numbers():
     assert PGD(n_steps=np.int64(5), step_size=np.float32(0.5)) == PGD(5, 0.5)
     assert Threat(np.float32(0.5)).epsilon == 0.5
-    assert repr(AutoAttack(batch_size=np.int64(7), parts=["square"])) == "AutoAttack(parts=('square',), batch_size=7)"
+    assert (
+        repr(AutoAttack(batch_size=np.int64(7), parts=["square"]))
+        == "AutoAttack(parts=('square',), batch_size=7)"
+    )
     assert CarliniWagner(confidence=np.float64(1)) == CarliniWagner(confidence=1)
 
 

@@ -70,8 +70,17 @@ def test_pgd_equals_a_naive_transcription(norm, radius, loss, clip):
         y, step, radius = NET(X).argmax(1), step / 20, radius / 20
     attack = PGD(7, step_size=step, loss=loss, random_start=False)
     actual = attack.attack(NET, X, y, Threat(radius, norm, clip))
-    options = {"norm": norm, "radius": radius, "step": step, "n_steps": 7, "loss": loss, "clip": clip}
-    expected = [naive_pgd(x, int(t), torch.zeros_like(x), **options) for x, t in zip(X, y, strict=True)]
+    options = {
+        "norm": norm,
+        "radius": radius,
+        "step": step,
+        "n_steps": 7,
+        "loss": loss,
+        "clip": clip,
+    }
+    expected = [
+        naive_pgd(x, int(t), torch.zeros_like(x), **options) for x, t in zip(X, y, strict=True)
+    ]
     torch.testing.assert_close(actual, torch.stack(expected), atol=1e-10, rtol=0)
 
 
@@ -92,17 +101,23 @@ def test_random_starts_are_where_pgd_begins():
 def test_fgsm_is_one_step_of_the_whole_radius(norm):
     actual = FGSM().attack(NET, X, Y, Threat(0.3, norm, CLIP))
     options = {"norm": norm, "radius": 0.3, "step": 0.3, "n_steps": 1, "loss": "ce", "clip": CLIP}
-    expected = [naive_pgd(x, int(y), torch.zeros_like(x), **options) for x, y in zip(X, Y, strict=True)]
+    expected = [
+        naive_pgd(x, int(y), torch.zeros_like(x), **options) for x, y in zip(X, Y, strict=True)
+    ]
     torch.testing.assert_close(actual, torch.stack(expected), atol=1e-10, rtol=0)
 
 
 @pytest.mark.parametrize("loss", ["ce", "margin", "dlr"])
 def test_the_losses_are_those_of_the_papers(loss):
-    logits = torch.randn(6, CLASSES, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    logits = torch.randn(
+        6, CLASSES, generator=torch.Generator().manual_seed(1), dtype=torch.float64
+    )
     y = torch.tensor([0, 1, 2, 3, 4, 0])
     expected = torch.stack([naive_loss(loss, z, int(t)) for z, t in zip(logits, y, strict=True)])
     actual = {"ce": confidence_loss, "margin": margin_loss, "dlr": dlr_loss}[loss](logits, y)
-    torch.testing.assert_close(F.softplus(actual) if loss == "ce" else actual, expected, atol=1e-10, rtol=0)
+    torch.testing.assert_close(
+        F.softplus(actual) if loss == "ce" else actual, expected, atol=1e-10, rtol=0
+    )
 
 
 def test_the_gradient_of_the_confidence_loss_outlives_that_of_the_cross_entropy():
@@ -123,7 +138,13 @@ def test_saturated_logits_are_attacked_like_others():
     torch.testing.assert_close(scaled, margin)  # the cross entropy of such logits is the margin
 
 
-ATTACKS = [FGSM(), PGD(4), PGD(3, step_size=5.0, loss="margin"), RandomSearch(6), CarliniWagner(15, 2, lr=0.1, c=1.0)]
+ATTACKS = [
+    FGSM(),
+    PGD(4),
+    PGD(3, step_size=5.0, loss="margin"),
+    RandomSearch(6),
+    CarliniWagner(15, 2, lr=0.1, c=1.0),
+]
 
 
 @given(
@@ -149,7 +170,9 @@ def test_the_range_may_differ_between_channels():
     low = torch.tensor([0.0, -0.2, 0.0], dtype=torch.float64).view(3, 1, 1)
     high = torch.tensor([1.0, 1.0, 1.3], dtype=torch.float64).view(3, 1, 1)
     for attack in ATTACKS:
-        moved = attack.attack(NET, X, Y, Threat(0.6, "l2", (low, high)), generator=torch.Generator().manual_seed(0))
+        moved = attack.attack(
+            NET, X, Y, Threat(0.6, "l2", (low, high)), generator=torch.Generator().manual_seed(0)
+        )
         assert ((low - 1e-12 <= moved) & (moved <= high + 1e-12)).all()
 
 
@@ -157,7 +180,9 @@ def boundary(net, x, label):
     """Distance of a linear network's nearest other class, and whether x is of the class."""
     W, b = net.weight, net.bias
     z = x @ W.T + b
-    return min(float((z[label] - z[k]) / (W[label] - W[k]).norm()) for k in range(len(b)) if k != label)
+    return min(
+        float((z[label] - z[k]) / (W[label] - W[k]).norm()) for k in range(len(b)) if k != label
+    )
 
 
 def test_carlini_wagner_finds_the_nearest_boundary_of_a_linear_network():
@@ -168,14 +193,19 @@ def test_carlini_wagner_finds_the_nearest_boundary_of_a_linear_network():
     moved = attack.attack(net, x, y, Threat(float("inf"), "l2"))
     assert (net(moved).argmax(1) != y).all()
     found = (moved - x).norm(dim=1)
-    nearest = torch.tensor([boundary(net, row, int(label)) for row, label in zip(x, y, strict=True)])
+    nearest = torch.tensor(
+        [boundary(net, row, int(label)) for row, label in zip(x, y, strict=True)]
+    )
     assert (found >= nearest - 1e-9).all()
     torch.testing.assert_close(found, nearest.to(found), rtol=0.1, atol=0.02)
 
 
 def test_carlini_wagner_takes_adam_steps_on_the_papers_loss():
     """Three steps by torch's Adam, of the tanh variable, at one constant."""
-    attack, threat = CarliniWagner(n_steps=50, c=2.0, lr=0.05, confidence=0.5), Threat(1.0, "l2", CLIP)
+    attack, threat = (
+        CarliniWagner(n_steps=50, c=2.0, lr=0.05, confidence=0.5),
+        Threat(1.0, "l2", CLIP),
+    )
     state = attack.begin(X, threat, torch.zeros(9, dtype=torch.int64))
     w = torch.atanh((2 * X - 1) * 0.999999).requires_grad_()
     optimizer = torch.optim.Adam([w], lr=0.05)
@@ -183,7 +213,9 @@ def test_carlini_wagner_takes_adam_steps_on_the_papers_loss():
         state = attack.step(NET, X, Y, threat, state).state
         point = (torch.tanh(w) + 1) / 2
         logits = NET(point)
-        margins = torch.stack([naive_loss("margin", z, int(t)) for z, t in zip(logits, Y, strict=True)])
+        margins = torch.stack(
+            [naive_loss("margin", z, int(t)) for z, t in zip(logits, Y, strict=True)]
+        )
         loss = (point - X).square().flatten(1).sum(1) + 2.0 * (0.5 - margins).clamp(min=0)
         optimizer.zero_grad()
         loss.sum().backward()
@@ -248,14 +280,20 @@ BAD = {
     "half a step": (lambda: PGD(2.5), "`n_steps` of PGD"),
     "true": (lambda: PGD(True), "`n_steps` of PGD"),
     "no restarts": (lambda: PGD(restarts=0), "`restarts` of PGD"),
-    "the same again": (lambda: PGD(restarts=2, random_start=False), "`restarts` of PGD above 1 need random_start"),
+    "the same again": (
+        lambda: PGD(restarts=2, random_start=False),
+        "`restarts` of PGD above 1 need random_start",
+    ),
     "no step size": (lambda: PGD(step_size=0.0), "`step_size` of PGD must be a finite number > 0"),
     "unknown loss": (lambda: FGSM(loss="l2"), "`loss` of FGSM must be one of"),
     "search of no steps": (lambda: RandomSearch(0), "`n_steps` of RandomSearch"),
     "no constants": (lambda: CarliniWagner(search_steps=0), "`search_steps` of CarliniWagner"),
     "no lr": (lambda: CarliniWagner(lr=-1), "`lr` of CarliniWagner"),
     "no c": (lambda: CarliniWagner(c=float("inf")), "`c` of CarliniWagner"),
-    "negative confidence": (lambda: CarliniWagner(confidence=-1.0), "`confidence` of CarliniWagner"),
+    "negative confidence": (
+        lambda: CarliniWagner(confidence=-1.0),
+        "`confidence` of CarliniWagner",
+    ),
     "unknown part": (lambda: AutoAttack(parts=("apgd",)), "`parts` of AutoAttack must be some of"),
     "no part": (lambda: AutoAttack(parts=()), "`parts` of AutoAttack"),
     "no rows": (lambda: AutoAttack(batch_size=0), "`batch_size` of AutoAttack"),

@@ -48,8 +48,17 @@ def residual(*, inplace, seed=0):
     torch.manual_seed(seed)
     blocks = [Residual(5, inplace=inplace) for _ in range(2)]
     tail = [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(5, 3)]
-    return nn.Sequential(nn.Conv2d(1, 5, 3), nn.ReLU(inplace=inplace), *blocks, *tail).double().eval()
+    return (
+        nn.Sequential(nn.Conv2d(1, 5, 3), nn.ReLU(inplace=inplace), *blocks, *tail).double().eval()
+    )
 
 
 def images(n=5, channels=3, height=8, width=10, seed=1):
-    return torch.rand(n, channels, height, width, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    return torch.rand(
+        n,
+        channels,
+        height,
+        width,
+        generator=torch.Generator().manual_seed(seed),
+        dtype=torch.float64,
+    )

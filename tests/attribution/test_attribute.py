@@ -12,7 +12,13 @@ from networks import cnn, images
 from torch import nn
 
 from sklearn_debias import ERMClassifier
-from sklearn_debias.attribution import _maps, attribute, grad_cam, input_gradients, integrated_gradients
+from sklearn_debias.attribution import (
+    _maps,
+    attribute,
+    grad_cam,
+    input_gradients,
+    integrated_gradients,
+)
 from sklearn_debias.core import Net
 from sklearn_debias.exceptions import DebiasWarning
 
@@ -52,10 +58,16 @@ def test_raw_maps_are_those_of_the_net():
     module, x, y = cnn(), images(40), torch.arange(40) % 4
     pairs = [
         (input_gradients(module, x, y), _maps.input_gradient(Net(module), x, y)),
-        (integrated_gradients(module, x, y, baseline=0.5), _maps.integrated_gradients(Net(module), x, y, baseline=0.5)),
+        (
+            integrated_gradients(module, x, y, baseline=0.5),
+            _maps.integrated_gradients(Net(module), x, y, baseline=0.5),
+        ),
         (grad_cam(module, x, y), _maps.grad_cam(Net(module), x, y, "5")),
         (grad_cam(module, x, y, layer="2"), _maps.grad_cam(Net(module), x, y, "2")),
-        (input_gradients(module, x, scalar="log_prob"), _maps.input_gradient(Net(module), x, scalar="log_prob")),
+        (
+            input_gradients(module, x, scalar="log_prob"),
+            _maps.input_gradient(Net(module), x, scalar="log_prob"),
+        ),
     ]
     for found, expected in pairs:
         np.testing.assert_allclose(found, expected.numpy(), rtol=0, atol=1e-12)
@@ -67,10 +79,16 @@ def test_the_caller_s_labels_are_explained_and_by_default_the_predictions(method
     predicted = on_images.predict(IMAGES)
     by_default = attribute(on_images, IMAGES, method=method)
     assert by_default.shape == (45, 8, 10)
-    np.testing.assert_array_equal(attribute(on_images, IMAGES, predicted, method=method), by_default)
-    np.testing.assert_array_equal(attribute(on_images, IMAGES, pd.Series(predicted), method=method), by_default)
+    np.testing.assert_array_equal(
+        attribute(on_images, IMAGES, predicted, method=method), by_default
+    )
+    np.testing.assert_array_equal(
+        attribute(on_images, IMAGES, pd.Series(predicted), method=method), by_default
+    )
     other = NAMES[(np.searchsorted(NAMES, predicted) + 1) % 3]
-    assert (attribute(on_images, IMAGES, other, method=method) != by_default).any((1, 2)).mean() > 0.5
+    assert (attribute(on_images, IMAGES, other, method=method) != by_default).any(
+        (1, 2)
+    ).mean() > 0.5
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -78,8 +96,12 @@ def test_a_row_s_map_depends_on_no_other_row(method, on_images):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DebiasWarning)
         whole, order = attribute(on_images, IMAGES, LABELS, method=method), rng.permutation(45)
-        np.testing.assert_array_equal(attribute(on_images, IMAGES[order], LABELS[order], method=method), whole[order])
-        np.testing.assert_array_equal(attribute(on_images, IMAGES[7:9], LABELS[7:9], method=method), whole[7:9])
+        np.testing.assert_array_equal(
+            attribute(on_images, IMAGES[order], LABELS[order], method=method), whole[order]
+        )
+        np.testing.assert_array_equal(
+            attribute(on_images, IMAGES[7:9], LABELS[7:9], method=method), whole[7:9]
+        )
 
 
 @pytest.mark.filterwarnings("ignore:.*maps are constant")
@@ -97,16 +119,22 @@ def test_a_linear_head_shares_out_its_logit_exactly():
     bias = clf.module_.head.bias.detach().numpy()[CODES]
     logits = clf.decision_function(ROWS)[np.arange(45), CODES]
     np.testing.assert_allclose(contributions.sum(1) + bias, logits, rtol=1e-6)
-    np.testing.assert_allclose(integrated_gradients(clf, ROWS, LABELS), contributions, rtol=1e-5)  # X is float32
+    np.testing.assert_allclose(
+        integrated_gradients(clf, ROWS, LABELS), contributions, rtol=1e-5
+    )  # X is float32
 
 
 def test_whole_numbers_are_scaled_like_the_network_s_images(on_images):
     whole = (IMAGES * 255).astype(np.uint8)
     clf = copy.deepcopy(on_images)
     expected = attribute(clf, whole / np.float32(255), LABELS, method="input_gradient")
-    np.testing.assert_allclose(attribute(clf, whole, LABELS, method="input_gradient"), expected, atol=1e-5)
+    np.testing.assert_allclose(
+        attribute(clf, whole, LABELS, method="input_gradient"), expected, atol=1e-5
+    )
     module = cnn(1)
-    np.testing.assert_allclose(input_gradients(module, whole), input_gradients(module, whole / 255), atol=1e-12)
+    np.testing.assert_allclose(
+        input_gradients(module, whole), input_gradients(module, whole / 255), atol=1e-12
+    )
 
 
 @pytest.mark.filterwarnings("ignore:.*maps are constant")
@@ -116,7 +144,10 @@ def test_the_fitted_model_is_left_as_it_is(method, on_images):
     clf.module_.train()
     clf.module_.head.weight.requires_grad_(False)
     module, given = clf.module_, IMAGES.copy()
-    state, flags = copy.deepcopy(module.state_dict()), [(m.training, len(m._forward_hooks)) for m in module.modules()]
+    state, flags = (
+        copy.deepcopy(module.state_dict()),
+        [(m.training, len(m._forward_hooks)) for m in module.modules()],
+    )
     torch_state, numpy_state = torch.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
     threads = torch.get_num_threads()
     expected = attribute(on_images, IMAGES, LABELS, method=method)
@@ -139,7 +170,9 @@ def test_captum_s_attributions_fit_in():
         return Saliency(module).attribute(x.requires_grad_(), target=y).amax(1)
 
     found = attribute(module, x, y, method=saliency)
-    np.testing.assert_allclose(found, attribute(module, x, y, method="input_gradient"), rtol=0, atol=1e-12)
+    np.testing.assert_allclose(
+        found, attribute(module, x, y, method="input_gradient"), rtol=0, atol=1e-12
+    )
     predicted = module(x).argmax(1)
     np.testing.assert_array_equal(
         attribute(module, x, method=saliency), attribute(module, x, predicted, method=saliency)
@@ -148,7 +181,9 @@ def test_captum_s_attributions_fit_in():
 
 def test_a_callable_may_give_arrays_and_other_sizes():
     module, x = cnn(), images(3)
-    found = attribute(module, x, method=lambda module, x, y: np.arange(len(x) * 12.0).reshape(-1, 3, 4))
+    found = attribute(
+        module, x, method=lambda module, x, y: np.arange(len(x) * 12.0).reshape(-1, 3, 4)
+    )
     assert found.shape == (3, 8, 10)
     np.testing.assert_allclose([found.min(), found.max()], [0, 1])
 
@@ -159,7 +194,9 @@ def test_constant_maps_are_zero_and_said_so_once():
         module[9].weight[1] = 0
     y = torch.tensor([0, 1, 1, 2, 3])
     for method in METHODS[1:]:
-        with pytest.warns(DebiasWarning, match="2 of 5 maps are constant, and returned as zeros") as said:
+        with pytest.warns(
+            DebiasWarning, match="2 of 5 maps are constant, and returned as zeros"
+        ) as said:
             found = attribute(module, images(), y, method=method)
         assert len(said) == 1
         assert said[0].filename == __file__

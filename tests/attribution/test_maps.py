@@ -49,7 +49,9 @@ def test_a_network_done_by_hand():
     torch.testing.assert_close(input_gradient(net, x), gradient)  # the predicted class is 0
     assert not input_gradient(net, x, torch.tensor([1])).any()
     torch.testing.assert_close(gradient_x_input(net, x), x * gradient)
-    whole = torch.tensor([[[[5.5, 0.75], [0.0, 2.25]]]], dtype=torch.float64)  # the integral of 2a is a^2
+    whole = torch.tensor(
+        [[[[5.5, 0.75], [0.0, 2.25]]]], dtype=torch.float64
+    )  # the integral of 2a is a^2
     torch.testing.assert_close(integrated_gradients(net, x, n_steps=2), whole)
     cam = torch.tensor([[[1.5, 0.75], [0.0, 2.25]]], dtype=torch.float64)  # alpha = 3/4
     torch.testing.assert_close(grad_cam(net, x, None, "relu"), cam)
@@ -66,7 +68,9 @@ def test_the_scalar_is_the_label_s_and_its_gradient_that_of_finite_differences(s
         return out.gather(1, Y[:, None])[:, 0]
 
     slope = (value(x + h * direction) - value(x - h * direction)) / (2 * h)
-    torch.testing.assert_close((found * direction).sum((1, 2, 3)), slope.detach(), rtol=1e-6, atol=1e-8)
+    torch.testing.assert_close(
+        (found * direction).sum((1, 2, 3)), slope.detach(), rtol=1e-6, atol=1e-8
+    )
 
 
 @pytest.mark.parametrize(("channels", "height", "width"), [(3, 8, 10), (1, 8, 8), (1, 13, 9)])
@@ -77,7 +81,9 @@ def test_captum_finds_the_same(channels, height, width, labels):
     target = Y if labels else module(x).argmax(1)
     with_gradient = x.clone().requires_grad_()
     expected = Saliency(module).attribute(with_gradient, target=target)
-    torch.testing.assert_close(input_gradient(net, x, y).abs(), expected.detach(), rtol=1e-12, atol=1e-14)
+    torch.testing.assert_close(
+        input_gradient(net, x, y).abs(), expected.detach(), rtol=1e-12, atol=1e-14
+    )
     for baseline in (0.0, 0.5):
         expected = IntegratedGradients(module).attribute(x, baseline, target=target, n_steps=50)
         found = integrated_gradients(net, x, y, n_steps=50, baseline=baseline)
@@ -89,7 +95,9 @@ def test_captum_finds_the_same(channels, height, width, labels):
         torch.testing.assert_close(found, expected[:, 0].detach(), rtol=1e-12, atol=1e-14)
 
 
-@pytest.mark.parametrize("make", [lambda inplace: cnn(1, inplace=inplace), lambda inplace: residual(inplace=inplace)])
+@pytest.mark.parametrize(
+    "make", [lambda inplace: cnn(1, inplace=inplace), lambda inplace: residual(inplace=inplace)]
+)
 def test_layers_that_write_in_place_change_no_map(make):
     twin, written, x = Net(make(inplace=False)), Net(make(inplace=True)), images(3, 1, 9, 9)
     before, y = x.clone(), torch.tensor([0, 2, 1])
@@ -98,7 +106,9 @@ def test_layers_that_write_in_place_change_no_map(make):
             found = grad_cam(written, x, y, name)
             torch.testing.assert_close(found, grad_cam(twin, x, y, name), rtol=1e-12, atol=0)
             assert found.any() or isinstance(layer, nn.BatchNorm2d), name
-    torch.testing.assert_close(input_gradient(written, x, y), input_gradient(twin, x, y), rtol=1e-12, atol=1e-15)
+    torch.testing.assert_close(
+        input_gradient(written, x, y), input_gradient(twin, x, y), rtol=1e-12, atol=1e-15
+    )
     assert torch.equal(x, before)
 
 
@@ -108,20 +118,26 @@ def test_a_first_layer_in_place_leaves_the_images_alone():
     x = images() - 0.5
     before = x.clone()
     for find in (input_gradient, integrated_gradients, lambda net, x, y: grad_cam(net, x, y, "0")):
-        torch.testing.assert_close(find(Net(module), x, Y), find(Net(twin), x, Y), rtol=1e-12, atol=1e-15)
+        torch.testing.assert_close(
+            find(Net(module), x, Y), find(Net(twin), x, Y), rtol=1e-12, atol=1e-15
+        )
     assert torch.equal(x, before)
 
 
 def test_the_last_call_of_a_layer_used_twice_counts():
     module = residual(inplace=False)
-    at_layer, at_block = (grad_cam(Net(module), images(2, 1), None, name) for name in ("3.relu", "3"))
+    at_layer, at_block = (
+        grad_cam(Net(module), images(2, 1), None, name) for name in ("3.relu", "3")
+    )
     torch.testing.assert_close(at_layer, at_block)
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 10, 50, 200])
 def test_the_quadrature_is_numpy_s(n):
     nodes, weights = np.polynomial.legendre.leggauss(n)
-    np.testing.assert_allclose(gauss_legendre(n), [(1 + nodes) / 2, weights / 2], rtol=0, atol=3e-15)
+    np.testing.assert_allclose(
+        gauss_legendre(n), [(1 + nodes) / 2, weights / 2], rtol=0, atol=3e-15
+    )
 
 
 def test_integrated_gradients_sum_to_the_difference_of_the_scalars():
@@ -139,7 +155,9 @@ def test_the_size_of_a_chunk_changes_nothing(monkeypatch):
     module, x = cnn(), images()
     whole = integrated_gradients(Net(module), x, Y, n_steps=7)
     monkeypatch.setattr(_maps, "STEP_ROWS", 11)
-    torch.testing.assert_close(integrated_gradients(Net(module), x, Y, n_steps=7), whole, rtol=1e-12, atol=1e-15)
+    torch.testing.assert_close(
+        integrated_gradients(Net(module), x, Y, n_steps=7), whole, rtol=1e-12, atol=1e-15
+    )
 
 
 def test_gradient_x_input_shares_out_the_logit_of_a_linear_network():
@@ -216,7 +234,9 @@ def test_nothing_waits_for_the_device(name):
 @pytest.mark.parametrize("name", ATTENTION)
 def test_given_parameters_are_used(name):
     module, other = cnn(), cnn(seed=3)
-    other.load_state_dict({k: v for k, v in module.state_dict().items() if "running" in k}, strict=False)
+    other.load_state_dict(
+        {k: v for k, v in module.state_dict().items() if "running" in k}, strict=False
+    )
     given = {n: p.detach() for n, p in other.named_parameters()}
     torch.testing.assert_close(
         ATTENTION[name](Net(module, given), images(), Y), ATTENTION[name](Net(other), images(), Y)
@@ -236,7 +256,9 @@ def test_maps_of_features_can_be_vmapped_over_networks(find):
 
 
 def test_constant_maps_become_zeros_whatever_their_value_and_rounding():
-    maps = torch.tensor([[5.0, 5.0], [0.1 + 0.2, 0.3], [0.0, 0.0], [1e300, 1e300]], dtype=torch.float64)
+    maps = torch.tensor(
+        [[5.0, 5.0], [0.1 + 0.2, 0.3], [0.0, 0.0], [1e300, 1e300]], dtype=torch.float64
+    )
     assert not min_max(maps).any()
     tiny = torch.tensor([[0.0, 1e-300, 2e-300]], dtype=torch.float64)
     assert min_max(tiny).tolist() == [[0.0, 0.5, 1.0]]
@@ -261,7 +283,11 @@ def test_resized_maps_stay_in_range():
 
 def pooled_then_dropped():
     return nn.Sequential(
-        nn.Conv2d(1, 2, 3), nn.ReLU(), nn.Sequential(nn.MaxPool2d(2), nn.Dropout2d()), nn.Flatten(), nn.LazyLinear(2)
+        nn.Conv2d(1, 2, 3),
+        nn.ReLU(),
+        nn.Sequential(nn.MaxPool2d(2), nn.Dropout2d()),
+        nn.Flatten(),
+        nn.LazyLinear(2),
     )
 
 
@@ -302,7 +328,9 @@ def test_the_last_convolutional_layer_of_torchvision_s_networks(name, size, expe
 
 @pytest.mark.parametrize("module", [mlp(192, 2), nn.Sequential(nn.Conv2d(3, 2, 8), nn.Flatten())])
 def test_a_module_without_positions_is_told_what_to_use(module):
-    with pytest.raises(ValueError, match='Use "integrated_gradients" or "input_gradient", or name a `layer`'):
+    with pytest.raises(
+        ValueError, match='Use "integrated_gradients" or "input_gradient", or name a `layer`'
+    ):
         last_conv_layer(module, torch.zeros(1, 3, 8, 8))
     assert not any(m._forward_hooks for m in module.modules())
 

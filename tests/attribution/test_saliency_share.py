@@ -57,7 +57,9 @@ def test_the_interval_covers_the_mean(n, confidence):
     n_trials, hits = 2000, 0
     shares = np.random.default_rng(1).beta(1, 4, size=(n_trials, n))
     for row in shares:
-        found = mean_saliency_share(np.stack([row, 1 - row], axis=1), [True, False], confidence=confidence)
+        found = mean_saliency_share(
+            np.stack([row, 1 - row], axis=1), [True, False], confidence=confidence
+        )
         hits += found.low <= 0.2 <= found.high
         assert 0 <= found.low <= found.mean <= found.high <= 1
     spread = np.sqrt(confidence * (1 - confidence) / n_trials)
@@ -69,8 +71,16 @@ REFUSED = {
     "text": (np.full((2, 4, 6), "a"), MASK, "`maps` must be numbers"),
     "negative": (MAPS - 0.5, MASK, "np.abs"),
     "NaN": (np.where(MAPS > 0.5, np.nan, MAPS), MASK, "must be finite"),
-    "whole numbers as mask": (MAPS, MASK.astype(int), "`mask` must be bool, got int64. Use mask > 0.5"),
-    "another size": (MAPS, MASK.T, r"`mask` must have shape \(4, 6\) or \(50, 4, 6\), like the maps, got \(6, 4\)"),
+    "whole numbers as mask": (
+        MAPS,
+        MASK.astype(int),
+        "`mask` must be bool, got int64. Use mask > 0.5",
+    ),
+    "another size": (
+        MAPS,
+        MASK.T,
+        r"`mask` must have shape \(4, 6\) or \(50, 4, 6\), like the maps, got \(6, 4\)",
+    ),
     "one mask too few": (MAPS, np.stack([MASK] * 49), "like the maps"),
     "nothing": (MAPS, MASK & False, "got 0% True"),
     "everything": (MAPS, MASK | True, "got 100% True"),

@@ -31,15 +31,18 @@ def compare(benchmark):
 
         ours(), reference()  # imports, caches, allocators
         benchmark.pedantic(
-            lambda: timed("ours", ours), setup=lambda: timed("reference", reference), rounds=rounds, iterations=1
+            lambda: timed("ours", ours),
+            setup=lambda: timed("reference", reference),
+            rounds=rounds,
+            iterations=1,
         )
         middle = {name: median(values) for name, values in seconds.items()}
         # each round runs the two one after the other, under the same load of the machine
         ratio = median(a / b for a, b in zip(seconds["ours"], seconds["reference"], strict=True))
         benchmark.extra_info.update(ratio=ratio, limit=limit, reference_seconds=middle["reference"])
         print(
-            f"\n{benchmark.name}: ours {middle['ours']:.3f} s, reference {middle['reference']:.3f} s, "
-            f"ratio {ratio:.2f} (at most {limit:.2f})"
+            f"\n{benchmark.name}: ours {middle['ours']:.3f} s, reference {middle['reference']:.3f} "
+            f"s, ratio {ratio:.2f} (at most {limit:.2f})"
         )
         assert ratio <= limit
 

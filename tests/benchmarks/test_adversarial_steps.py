@@ -23,7 +23,9 @@ def network():
     layers = []
     for a, b, stride in ((3, 16, 1), (16, 32, 2), (32, 64, 2)):
         layers += [nn.Conv2d(a, b, 3, stride, 1, bias=False), nn.BatchNorm2d(b), nn.ReLU()]
-    return SplitModule(nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten()), nn.Linear(64, C))
+    return SplitModule(
+        nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten()), nn.Linear(64, C)
+    )
 
 
 def divergence(p, q):
@@ -89,7 +91,11 @@ def dhat_by_hand():
 
             def easier(v):
                 z = net(v)
-                return F.cross_entropy(z, t, reduction="none") + divergence(clean, z) - divergence(adversarial, z)
+                return (
+                    F.cross_entropy(z, t, reduction="none")
+                    + divergence(clean, z)
+                    - divergence(adversarial, z)
+                )
 
             return hard, search(x, easier, INVERSE, -1)
 

@@ -44,11 +44,16 @@ def lff_by_hand(q=0.7, ema=0.7):
         for i in torch.randperm(N).split(BATCH):
             xb, tb = x[i], t[i]
             z_d, z_b = model(xb), biased(xb)
-            loss = {"d": F.cross_entropy(z_d, tb, reduction="none"), "b": F.cross_entropy(z_b, tb, reduction="none")}
+            loss = {
+                "d": F.cross_entropy(z_d, tb, reduction="none"),
+                "b": F.cross_entropy(z_b, tb, reduction="none"),
+            }
             scaled = {}
             for k, value in loss.items():
                 old = average[k][i]
-                average[k][i] = torch.where(old < 0, value.detach(), ema * old + (1 - ema) * value.detach())
+                average[k][i] = torch.where(
+                    old < 0, value.detach(), ema * old + (1 - ema) * value.detach()
+                )
                 top = torch.zeros(C).scatter_reduce(0, t, average[k], "amax")
                 scaled[k] = average[k][i] / torch.where(top > 0, top, 1.0)[tb]
             w = scaled["b"] / (scaled["b"] + scaled["d"] + 1e-8)
@@ -86,4 +91,6 @@ def test_erm_against_skorch_as_it_comes(compare):
         train_split=None,
         verbose=0,
     )
-    compare(lambda: ERMClassifier(**SETTINGS).fit(X, y), lambda: net.fit(X, y), rounds=3, limit=1 / 2.5)
+    compare(
+        lambda: ERMClassifier(**SETTINGS).fit(X, y), lambda: net.fit(X, y), rounds=3, limit=1 / 2.5
+    )

@@ -36,7 +36,9 @@ def biasadv_by_hand(epochs=EPOCHS):
     """Algorithm 3 with raw losses."""
     x, t = torch.from_numpy(X), torch.from_numpy(y)
     model, biased = resnet18(num_classes=C), resnet18(num_classes=C)
-    optimizers = [torch.optim.Adam(m.parameters(), lr=1e-3, weight_decay=1e-4) for m in (model, biased)]
+    optimizers = [
+        torch.optim.Adam(m.parameters(), lr=1e-3, weight_decay=1e-4) for m in (model, biased)
+    ]
     for _ in range(epochs):
         for i in torch.randperm(N).split(BATCH):
             xb, tb = x[i], t[i]
@@ -56,5 +58,7 @@ def biasadv_by_hand(epochs=EPOCHS):
 
 def test_image_biasadv_against_a_loop_by_hand(compare):
     base = LfFClassifier(ema=0.0, class_normalize=False)
-    clf = BiasAdvClassifier("resnet18", base=base, max_epochs=EPOCHS, batch_size=BATCH, device="cpu", random_state=0)
+    clf = BiasAdvClassifier(
+        "resnet18", base=base, max_epochs=EPOCHS, batch_size=BATCH, device="cpu", random_state=0
+    )
     compare(lambda: clf.fit(X, y), biasadv_by_hand, rounds=3, limit=1.1)

@@ -22,7 +22,9 @@ class ByHand:
         self.x, self.y, self.mx, self.my = (torch.from_numpy(a) for a in (X, y, X_meta, y_meta))
         self.batch, self.diagonal, self.lr = batch, diagonal, lr
         d = self.head.in_features
-        self.net = nn.Sequential(nn.BatchNorm1d(15, affine=False), nn.Linear(15, 100), nn.ReLU(), nn.Linear(100, 1))
+        self.net = nn.Sequential(
+            nn.BatchNorm1d(15, affine=False), nn.Linear(15, 100), nn.ReLU(), nn.Linear(100, 1)
+        )
         parameters = [*self.body.parameters(), *self.head.parameters()]
         self.sgd = torch.optim.SGD(parameters, lr, momentum=0.9, weight_decay=1e-4, fused=True)
         self.adam = torch.optim.Adam(self.net.parameters(), 1e-3, weight_decay=1e-4, fused=True)
@@ -53,12 +55,21 @@ class ByHand:
     def characteristics(self, h, z, t, i):
         log_p, at = z.log_softmax(1), t[:, None]
         p = log_p.exp()
-        loss, p_y, own = -log_p.gather(1, at)[:, 0], p.gather(1, at)[:, 0], self.head.weight.detach()[t]
+        loss, p_y, own = (
+            -log_p.gather(1, at)[:, 0],
+            p.gather(1, at)[:, 0],
+            self.head.weight.detach()[t],
+        )
         margin = p_y - p.scatter(1, at, -1.0).amax(1)
         miss = (p - F.one_hot(t, C)).norm(dim=1)
         parts = [loss, margin, miss, -(p * log_p).sum(1), self.prior[t], self.class_loss[t]]
         parts += [F.cosine_similarity(h, own), own.norm(dim=1), loss - self.class_loss[t]]
-        parts += [margin - self.class_margin[t], self.eps[i], self.before[i], self.eps[i] - self.before[i]]
+        parts += [
+            margin - self.class_margin[t],
+            self.eps[i],
+            self.before[i],
+            self.eps[i] - self.before[i],
+        ]
         return torch.stack([*parts, z.gather(1, at)[:, 0], p_y], 1)
 
     def loss(self, h, weight, bias, t, eps, sigma):
@@ -69,8 +80,12 @@ class ByHand:
         else:
             seen = weight @ sigma
             squares, crossed = (seen * weight).sum(-1), (seen @ weight[:, :, None])[:, :, 0]
-        rho = (0.5 * (squares - 2 * crossed + crossed.diagonal()[:, None])).clamp(min=0) * (1 - torch.eye(C))
-        return F.cross_entropy(z + eps[:, None] * sign @ weight.T + ALPHA * rho[t] + self.prior.log(), t)
+        rho = (0.5 * (squares - 2 * crossed + crossed.diagonal()[:, None])).clamp(min=0) * (
+            1 - torch.eye(C)
+        )
+        return F.cross_entropy(
+            z + eps[:, None] * sign @ weight.T + ALPHA * rho[t] + self.prior.log(), t
+        )
 
     def epoch(self):
         terms = []
@@ -83,7 +98,9 @@ class ByHand:
             self.observe(h, t)
             eps = self.net(f)[:, 0].tanh()
             sigma = self.sigma.requires_grad_()
-            gw, gb = torch.autograd.grad(self.loss(h, w, b, t, eps, sigma), (w, b), create_graph=True)
+            gw, gb = torch.autograd.grad(
+                self.loss(h, w, b, t, eps, sigma), (w, b), create_graph=True
+            )
             meta = F.cross_entropy(F.linear(hm, w - self.lr * gw, b - self.lr * gb), self.my[m])
             found = torch.autograd.grad(meta, [sigma, *self.net.parameters()])
             self.sigma = sigma.detach()
@@ -99,7 +116,10 @@ class ByHand:
             self.sgd.step()
             self.before = self.before.index_copy(0, i, self.eps[i])
             self.eps = self.eps.index_copy(0, i, eps)
-            self.sums = self.sums + torch.stack([f[:, 0], f[:, 1], torch.ones(len(t))]) @ F.one_hot(t, C).float()
+            self.sums = (
+                self.sums
+                + torch.stack([f[:, 0], f[:, 1], torch.ones(len(t))]) @ F.one_hot(t, C).float()
+            )
             terms.append(torch.stack([meta.detach(), real.detach()]))
         self.class_loss, self.class_margin = self.sums[:2] / self.sums[2].clamp(min=1)
         self.sums = torch.zeros(3, C)
@@ -115,8 +135,9 @@ def embeddings(n=4000, d=512):
     return rng.standard_normal((n, d), dtype=np.float32) + np.eye(C, d, dtype=np.float32)[y], y
 
 
-# Wanted is 1.2. With diagonals 1.4 was measured: steps of some milliseconds, and what the loop leaves out (the table of
-# adversarial samples, the share of floored terms, calls through nets) counts there; full covariances hide it.
+# Wanted is 1.2. With diagonals 1.4 was measured: steps of some milliseconds, and what the loop
+# leaves out (the table of adversarial samples, the share of floored terms, calls through nets)
+# counts there; full covariances hide it.
 @pytest.mark.parametrize(("covariance", "limit"), [("full", 1.2), ("diagonal", 1.5)])
 def test_head_against_a_loop_by_hand(compare, covariance, limit):
     (X, y), (X_meta, y_meta) = embeddings(), embeddings(META)
@@ -134,7 +155,12 @@ def test_head_against_erm(compare, covariance):
     options = {"max_epochs": 5, "batch_size": 128, "device": "cpu", "random_state": 0}
     ours = MetaIADAClassifier(covariance=covariance, warmup=0, **options)
     erm = ERMClassifier(lr=1e-2, optimizer="sgd", **options)
-    compare(lambda: ours.fit(X, y, X_meta=X_meta, y_meta=y_meta), lambda: erm.fit(X, y), rounds=5, limit=150)
+    compare(
+        lambda: ours.fit(X, y, X_meta=X_meta, y_meta=y_meta),
+        lambda: erm.fit(X, y),
+        rounds=5,
+        limit=150,
+    )
 
 
 def images(n):
@@ -158,4 +184,9 @@ def test_image_resnet32_against_erm(compare):
     options = {"max_epochs": 4, "batch_size": 100, "device": "cpu", "random_state": 0}
     ours = MetaIADAClassifier("cifar_resnet32", warmup=0, **options)
     erm = ERMClassifier("cifar_resnet32", lr=1e-2, optimizer="sgd", **options)
-    compare(lambda: ours.fit(X, y, X_meta=X_meta, y_meta=y_meta), lambda: erm.fit(X, y), rounds=3, limit=2.0)
+    compare(
+        lambda: ours.fit(X, y, X_meta=X_meta, y_meta=y_meta),
+        lambda: erm.fit(X, y),
+        rounds=3,
+        limit=2.0,
+    )

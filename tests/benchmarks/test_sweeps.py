@@ -1,7 +1,8 @@
 """The paper's grid as one sweep: 11 lam x 5 lr x 2 weight decays, 3 folds of 4795 rows, d=512, on the CPU.
 
-Few epochs stand for the paper's 300: what a search does once per fit (checks, scoring) weighs more here, so the
-ratios are pessimistic. The reference trains a tenth of the settings; its limit is scaled by ten.
+Few epochs stand for the paper's 300: what a search does once per fit (checks, scoring) weighs more
+here, so the ratios are pessimistic. The reference trains a tenth of the settings; its limit is
+scaled by ten.
 """
 
 import numpy as np
@@ -19,9 +20,15 @@ y = (X[:, 0] + rng.standard_normal(N) > 0).astype(int)
 LR, DECAY = np.logspace(-4, -2, 5), [0.0, 1e-4]
 GRIDS = {
     "ule": (ULEClassifier(), {"lam": np.linspace(0, 1, 11), "lr": LR, "weight_decay": DECAY}),
-    "erm": (ERMClassifier(), {"lr": np.logspace(-4, -2, 11), "weight_decay": np.logspace(-5, -1, 10)}),
+    "erm": (
+        ERMClassifier(),
+        {"lr": np.logspace(-4, -2, 11), "weight_decay": np.logspace(-5, -1, 10)},
+    ),
     "lff": (LfFClassifier(), {"q": np.linspace(0.1, 0.9, 11), "lr": LR, "weight_decay": DECAY}),
-    "biasadv": (BiasAdvClassifier(n_steps=2), {"lam": np.linspace(0, 1, 11), "lr": LR, "weight_decay": DECAY}),
+    "biasadv": (
+        BiasAdvClassifier(n_steps=2),
+        {"lam": np.linspace(0, 1, 11), "lr": LR, "weight_decay": DECAY},
+    ),
 }
 
 
@@ -31,11 +38,15 @@ def searches(method):
     first = next(iter(grid))
     tenth = {name: values if name == first else values[:1] for name, values in grid.items()}
     options = {"cv": FOLDS, "refit": False}
-    return BatchedGridSearchCV(model, grid, **options), GridSearchCV(model, tenth, n_jobs=2, **options)
+    return BatchedGridSearchCV(model, grid, **options), GridSearchCV(
+        model, tenth, n_jobs=2, **options
+    )
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize(("method", "faster"), [("ule", 5), ("erm", 3), ("lff", 3), ("biasadv", 0.8)])
+@pytest.mark.parametrize(
+    ("method", "faster"), [("ule", 5), ("erm", 3), ("lff", 3), ("biasadv", 0.8)]
+)
 def test_sweep_against_grid_search_in_two_processes(compare, method, faster):
     ours, tenth = searches(method)
     compare(lambda: ours.fit(X, y), lambda: tenth.fit(X, y), rounds=2, limit=10 / faster)
@@ -55,5 +66,6 @@ def products(settings=110, classes=2):
 @pytest.mark.filterwarnings("ignore")
 def test_sweep_against_its_matrix_products_alone(compare):
     ours, _ = searches("ule")
-    # Wanted is 5; 11 was measured, a quarter of it what each of the 330 fits costs besides its steps.
+    # Wanted is 5; 11 was measured, a quarter of it what each of the 330 fits costs besides its
+    # steps.
     compare(lambda: ours.fit(X, y), products, rounds=2, limit=13)

@@ -13,14 +13,25 @@ N, D, C, BATCH, EPOCHS, LAM, SCALE = 4795, 512, 2, 128, 10, 0.5, 10.0
 rng = np.random.default_rng(0)
 X = rng.standard_normal((N, D), dtype=np.float32)
 y = rng.integers(0, C, N)
-SETTINGS = {"lam": LAM, "scale": SCALE, "max_epochs": EPOCHS, "batch_size": BATCH, "device": "cpu", "random_state": 0}
+SETTINGS = {
+    "lam": LAM,
+    "scale": SCALE,
+    "max_epochs": EPOCHS,
+    "batch_size": BATCH,
+    "device": "cpu",
+    "random_state": 0,
+}
 
 
 def train_by_hand(opposition, epochs=EPOCHS):
     x, t = torch.from_numpy(X), torch.from_numpy(y)
     student, teacher = nn.Linear(D, C), nn.Linear(D, C)
     optimizer = torch.optim.SGD(
-        [*student.parameters(), *teacher.parameters()], 1e-2, momentum=0.9, weight_decay=1e-4, fused=True
+        [*student.parameters(), *teacher.parameters()],
+        1e-2,
+        momentum=0.9,
+        weight_decay=1e-4,
+        fused=True,
     )
     for _ in range(epochs):
         total = torch.zeros(3)
@@ -57,18 +68,28 @@ def closed_form(student, teacher, x):
 
 
 def test_ule_against_double_backward(compare):
-    # Two forwards, two cross entropies, their backward and the update are some .9 ms of each step of either; the
-    # maps add 1.7 ms differentiated twice, .3 ms in closed form. So one fit cannot be six times faster, a stack can.
+    # Two forwards, two cross entropies, their backward and the update are some .9 ms of each step
+    # of either; the maps add 1.7 ms differentiated twice, .3 ms in closed form. So one fit cannot
+    # be six times faster, a stack can.
     reference = lambda: train_by_hand(double_backward)  # noqa: E731
     compare(lambda: ULEClassifier(**SETTINGS).fit(X, y), reference, rounds=7, limit=1 / 1.5)
 
 
 def test_ule_in_a_stack_against_double_backward(compare):
     fold = PredefinedSplit(np.where(np.arange(2 * N) < N, -1, 0))
-    search = BatchedGridSearchCV(ULEClassifier(**SETTINGS), {"lr": np.logspace(-4, -1, 22)}, cv=fold, refit=False)
+    search = BatchedGridSearchCV(
+        ULEClassifier(**SETTINGS), {"lr": np.logspace(-4, -1, 22)}, cv=fold, refit=False
+    )
     twice = np.concatenate([X, X]), np.concatenate([y, y])
-    compare(lambda: search.fit(*twice), lambda: train_by_hand(double_backward), rounds=5, limit=22 / 6)
+    compare(
+        lambda: search.fit(*twice), lambda: train_by_hand(double_backward), rounds=5, limit=22 / 6
+    )
 
 
 def test_ule_against_a_closed_form_by_hand(compare):
-    compare(lambda: ULEClassifier(**SETTINGS).fit(X, y), lambda: train_by_hand(closed_form), rounds=7, limit=1.3)
+    compare(
+        lambda: ULEClassifier(**SETTINGS).fit(X, y),
+        lambda: train_by_hand(closed_form),
+        rounds=7,
+        limit=1.3,
+    )

@@ -68,9 +68,13 @@ def test_a_gradient_reaches_the_input_of_a_frozen_net_and_nothing_else(module, x
 
 def test_moved_subtracts_and_stays_differentiable_in_both(module, x):
     module.eval()
-    delta = {name: torch.full_like(p, 0.1, requires_grad=True) for name, p in module.named_parameters()}
+    delta = {
+        name: torch.full_like(p, 0.1, requires_grad=True) for name, p in module.named_parameters()
+    }
     net = Net(module).moved(delta)
-    expected = functional_call(module, {n: p - delta[n] for n, p in module.named_parameters()}, (x,))
+    expected = functional_call(
+        module, {n: p - delta[n] for n, p in module.named_parameters()}, (x,)
+    )
     assert torch.equal(net(x), expected)
     net(x).sum().backward()
     assert all(torch.equal(p.grad, -delta[n].grad) for n, p in module.named_parameters())

@@ -18,7 +18,11 @@ class Own(nn.Module):
 
 @pytest.mark.parametrize(
     "make",
-    [lambda: nn.Linear(4, 2), lambda: nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 2)), Own],
+    [
+        lambda: nn.Linear(4, 2),
+        lambda: nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 2)),
+        Own,
+    ],
     ids=["linear", "sequential", "own"],
 )
 def test_the_parts_compose_to_the_whole(make):
@@ -39,14 +43,20 @@ def test_what_has_body_and_head_is_returned_itself():
 
 @pytest.mark.parametrize(
     "module",
-    [nn.Sequential(nn.Linear(4, 2), nn.LogSoftmax(1)), nn.Sequential(nn.Linear(4, 2)), nn.Bilinear(2, 2, 2)],
+    [
+        nn.Sequential(nn.Linear(4, 2), nn.LogSoftmax(1)),
+        nn.Sequential(nn.Linear(4, 2)),
+        nn.Bilinear(2, 2, 2),
+    ],
     ids=["ends in softmax", "one layer", "unknown"],
 )
 def test_what_cannot_be_split_safely_is_left_alone(module):
     assert split(module) is module
 
 
-@pytest.mark.parametrize("name", ["resnet18", "squeezenet1_0", "mobilenet_v3_small", "vit_b_16", "densenet121"])
+@pytest.mark.parametrize(
+    "name", ["resnet18", "squeezenet1_0", "mobilenet_v3_small", "vit_b_16", "densenet121"]
+)
 @pytest.mark.slow
 def test_torchvision_classifiers(name):
     from torchvision import models

@@ -24,5 +24,7 @@ def photographs():
         for top in range(0, 150, 50):
             for left in range(0, 360, 72):
                 crop = Image.fromarray(picture[top : top + 250, left : left + 250])
-                crops.append(np.asarray(crop.resize((32, 32), Image.Resampling.LANCZOS)).transpose(2, 0, 1))
+                crops.append(
+                    np.asarray(crop.resize((32, 32), Image.Resampling.LANCZOS)).transpose(2, 0, 1)
+                )
     return np.stack(crops)

@@ -63,9 +63,14 @@ def test_coarse_dropout_blackens_up_to_5_percent_in_rectangles():
     assert ((out[:, 0] == GREY[:, 0]) | dropped).all()
     assert dropped.mean() == pytest.approx(0.025, abs=0.008)  # the mean of U(0, .05)
     sizes = np.concatenate(
-        [ndimage.sum(mask, *ndimage.label(mask)[:1], range(1, ndimage.label(mask)[1] + 1)) for mask in dropped]
+        [
+            ndimage.sum(mask, *ndimage.label(mask)[:1], range(1, ndimage.label(mask)[1] + 1))
+            for mask in dropped
+        ]
     )
-    assert sizes.min() >= 9  # cells of at most 8 x 8 on 32 x 32: 4 pixels a side, none of single pixels
+    assert (
+        sizes.min() >= 9
+    )  # cells of at most 8 x 8 on 32 x 32: 4 pixels a side, none of single pixels
 
 
 def test_the_share_that_is_dropped_is_uniform():
@@ -105,9 +110,15 @@ def test_rotation_turns_by_uniform_angles_up_to_30_degrees():
 def test_rotation_equals_scipys_with_mirrored_edges(monkeypatch):
     images = rng.random((3, 2, 17, 23))
     for degrees in (-30.0, 12.5):
-        monkeypatch.setattr(_biasadv, "_turn", partial(lambda d, _: (np.cos(d), np.sin(d)), np.deg2rad(degrees)))
-        expected = ndimage.rotate(images, degrees, axes=(2, 3), reshape=False, order=1, mode="reflect")
-        alternative = ndimage.rotate(images, -degrees, axes=(2, 3), reshape=False, order=1, mode="reflect")
+        monkeypatch.setattr(
+            _biasadv, "_turn", partial(lambda d, _: (np.cos(d), np.sin(d)), np.deg2rad(degrees))
+        )
+        expected = ndimage.rotate(
+            images, degrees, axes=(2, 3), reshape=False, order=1, mode="reflect"
+        )
+        alternative = ndimage.rotate(
+            images, -degrees, axes=(2, 3), reshape=False, order=1, mode="reflect"
+        )
         out = corrupt(images, "rotation")
         assert min(np.abs(out - expected).max(), np.abs(out - alternative).max()) < 1e-9
 
@@ -135,7 +146,9 @@ def encoded(image, q):
     """PIL's own encoder and decoder."""
     stream = io.BytesIO()
     pixels = image.transpose(1, 2, 0)
-    Image.fromarray(pixels if pixels.shape[2] == 3 else pixels[..., 0]).save(stream, "JPEG", quality=q)
+    Image.fromarray(pixels if pixels.shape[2] == 3 else pixels[..., 0]).save(
+        stream, "JPEG", quality=q
+    )
     found = np.asarray(Image.open(stream))
     return found.transpose(2, 0, 1) if found.ndim == 3 else found[None]
 
@@ -174,7 +187,12 @@ def test_blur_has_a_standard_deviation_of_1_to_3_pixels():
 def test_high_frequencies_are_lost(name, photographs):
     def high(images):
         inner = images.astype(float)[..., 3:-3, 3:-3]
-        return (np.diff(inner, n=2, axis=2) ** 2).mean((1, 2, 3)) + (np.diff(inner, n=2, axis=3) ** 2).mean((1, 2, 3))
+        return (np.diff(inner, n=2, axis=2) ** 2).mean((1, 2, 3)) + (
+            np.diff(inner, n=2, axis=3) ** 2
+        ).mean((1, 2, 3))
 
     out = corrupt(photographs, name)
-    assert np.median(high(out) / high(photographs)) < {"gaussian_blur": 0.02, "jpeg": 0.7, "perspective": 0.9}[name]
+    assert (
+        np.median(high(out) / high(photographs))
+        < {"gaussian_blur": 0.02, "jpeg": 0.7, "perspective": 0.9}[name]
+    )

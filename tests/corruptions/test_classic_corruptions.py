@@ -17,14 +17,18 @@ from sklearn_debias.corruptions._textures import clouds, ice
 rng = np.random.default_rng(0)
 GREY = 0.5 + 0.01 * rng.random((60, 3, 32, 32))
 each_severity = pytest.mark.parametrize("severity", [1, 2, 3, 4, 5])
-# Of the others the benchmark itself moves pixels less at some higher severity: its frost and elastic maps
-# get weaker in one constant while the other grows, spatter and saturate change their kind.
+# Of the others the benchmark itself moves pixels less at some higher severity: its frost and
+# elastic maps get weaker in one constant while the other grows, spatter and saturate change their
+# kind.
 MONOTONE = sorted(set(CLASSIC) - {"glass_blur", "frost", "elastic", "spatter", "saturate"})
 
 
 @pytest.mark.parametrize("name", MONOTONE)
 def test_distance_grows_with_severity(name, photographs):
-    distances = [np.abs(corrupt(photographs, name, s).astype(float) - photographs).mean() for s in range(1, 6)]
+    distances = [
+        np.abs(corrupt(photographs, name, s).astype(float) - photographs).mean()
+        for s in range(1, 6)
+    ]
     assert (
         np.diff(distances) > -0.04 * np.array(distances[:-1])
     ).all()  # the benchmark's snow is as strong at 3 as at 2
@@ -43,7 +47,9 @@ def test_noise_variances(severity):
     std = (0.04, 0.06, 0.08, 0.09, 0.10)[severity - 1]
     assert (corrupt(GREY, "gaussian_noise", severity) - GREY).std() == pytest.approx(std, rel=0.01)
     std = (0.06, 0.1, 0.12, 0.16, 0.2)[severity - 1]
-    assert ((corrupt(GREY, "speckle_noise", severity) - GREY) / GREY).std() == pytest.approx(std, rel=0.01)
+    assert ((corrupt(GREY, "speckle_noise", severity) - GREY) / GREY).std() == pytest.approx(
+        std, rel=0.01
+    )
     photons = (500, 250, 100, 75, 50)[severity - 1]
     shot = corrupt(GREY, "shot_noise", severity) * photons
     np.testing.assert_allclose(shot, np.rint(shot), atol=1e-6)
@@ -79,7 +85,9 @@ def sharpness(images):
 
 @pytest.mark.parametrize("name", ["gaussian_blur", "defocus_blur", "motion_blur", "zoom_blur"])
 def test_blurs_lower_high_frequencies_and_keep_the_mean(name, photographs):
-    shares = [sharpness(corrupt(photographs, name, s)) / sharpness(photographs) for s in range(1, 6)]
+    shares = [
+        sharpness(corrupt(photographs, name, s)) / sharpness(photographs) for s in range(1, 6)
+    ]
     assert (np.diff(shares) < 0.01).all()
     assert shares[4] < 0.35
     flat = np.full((2, 1, 16, 16), 0.3)
@@ -100,7 +108,9 @@ def test_defocus_spreads_a_dot_over_a_soft_disc():
 def test_glass_blur_moves_pixels_but_makes_none(severity):
     images = (np.arange(4 * 24 * 24) % 251).reshape(4, 1, 24, 24) / 255
     out = corrupt(images, "glass_blur", 1)  # its blur of .05 pixels is none
-    np.testing.assert_allclose(np.sort(out.reshape(4, -1)), np.sort(images.reshape(4, -1)), atol=1e-12)
+    np.testing.assert_allclose(
+        np.sort(out.reshape(4, -1)), np.sort(images.reshape(4, -1)), atol=1e-12
+    )
     assert (out != images).mean() > 0.5
     assert not np.allclose(corrupt(images, "glass_blur", severity), images)
 
@@ -130,7 +140,9 @@ def test_contrast_and_brightness_equal_their_formulas(severity):
     images = rng.random((4, 3, 12, 15))
     factor = (0.75, 0.5, 0.4, 0.3, 0.15)[severity - 1]
     mean = images.mean((2, 3), keepdims=True)
-    np.testing.assert_allclose(corrupt(images, "contrast", severity), (images - mean) * factor + mean, atol=1e-6)
+    np.testing.assert_allclose(
+        corrupt(images, "contrast", severity), (images - mean) * factor + mean, atol=1e-6
+    )
     more = (0.05, 0.1, 0.15, 0.2, 0.3)[severity - 1]
     _compare_hsv(images, "brightness", severity, lambda h, s, v: (h, s, min(1, v + more)))
 
@@ -147,14 +159,18 @@ def test_saturate_equals_its_formula(severity):
 def _compare_hsv(images, name, severity, change):
     out = corrupt(images, name, severity).transpose(0, 2, 3, 1).reshape(-1, 3)
     for pixel, found in zip(images.transpose(0, 2, 3, 1).reshape(-1, 3), out, strict=True):
-        np.testing.assert_allclose(found, colorsys.hsv_to_rgb(*change(*colorsys.rgb_to_hsv(*pixel))), atol=1e-9)
+        np.testing.assert_allclose(
+            found, colorsys.hsv_to_rgb(*change(*colorsys.rgb_to_hsv(*pixel))), atol=1e-9
+        )
 
 
 @each_severity
 def test_jpeg_equals_pils(severity, photographs):
     for image in photographs[::20]:
         stream = io.BytesIO()
-        Image.fromarray(image.transpose(1, 2, 0)).save(stream, "JPEG", quality=(80, 65, 58, 50, 40)[severity - 1])
+        Image.fromarray(image.transpose(1, 2, 0)).save(
+            stream, "JPEG", quality=(80, 65, 58, 50, 40)[severity - 1]
+        )
         expected = np.asarray(Image.open(stream)).transpose(2, 0, 1)
         np.testing.assert_array_equal(corrupt(image[None], "jpeg", severity)[0], expected)
 
@@ -165,7 +181,9 @@ def test_pixelate_equals_pils_boxes(severity, photographs):
     for image in photographs[::20]:
         small = Image.fromarray(image.transpose(1, 2, 0)).resize((size, size), Image.Resampling.BOX)
         expected = np.asarray(small.resize((32, 32), Image.Resampling.BOX)).transpose(2, 0, 1)
-        assert np.abs(corrupt(image[None], "pixelate", severity)[0].astype(int) - expected).max() <= 1
+        assert (
+            np.abs(corrupt(image[None], "pixelate", severity)[0].astype(int) - expected).max() <= 1
+        )
 
 
 @each_severity
@@ -173,7 +191,9 @@ def test_elastic_moves_places_by_its_shares_of_the_side(severity):
     ramp = np.linspace(0.2, 0.8, 64)
     images = np.repeat(np.tile(ramp, (64, 1))[None, None], 20, axis=0)
     images[:, 0, 0, 0] = np.linspace(0, 1, 20)
-    shift = (corrupt(images, "elastic", severity) - images)[:, 0, 24:40, 24:40] / (ramp[1] - ramp[0])
+    shift = (corrupt(images, "elastic", severity) - images)[:, 0, 24:40, 24:40] / (
+        ramp[1] - ramp[0]
+    )
     reach = (0.08, 0.07, 0.06, 0.05, 0.03)[severity - 1] * 64
     assert 0.2 * reach < np.abs(shift).mean() < 1.2 * reach
     assert np.abs(shift.mean((1, 2))).max() < 2 * reach
@@ -237,4 +257,8 @@ def test_spatter_covers_a_part_with_water_or_mud(severity, photographs):
         assert (out >= unit - 1e-9).all()
     else:
         mud = np.broadcast_to(np.array([63, 42, 20])[:, None, None] / 255, unit.shape)
-        assert np.abs(out - mud).max(1)[covered].mean() < 0.2 < np.abs(unit - mud).max(1)[covered].mean()
+        assert (
+            np.abs(out - mud).max(1)[covered].mean()
+            < 0.2
+            < np.abs(unit - mud).max(1)[covered].mean()
+        )

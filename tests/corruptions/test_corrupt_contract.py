@@ -7,7 +7,9 @@ from joblib import Parallel, delayed
 
 from sklearn_debias.corruptions import corrupt, corruption_names
 
-ALL = [(name, None) for name in corruption_names("biasadv")] + [(name, 5) for name in corruption_names("classic")]
+ALL = [(name, None) for name in corruption_names("biasadv")] + [
+    (name, 5) for name in corruption_names("classic")
+]
 ALL.append(("original", None))
 IDS = [name if severity is None else f"{name}-{severity}" for name, severity in ALL]
 each = pytest.mark.parametrize(("name", "severity"), ALL, ids=IDS)
@@ -61,9 +63,13 @@ def test_bit_identical_in_any_order_batch_and_worker(name, severity, photographs
 
 @each
 def test_floats_are_bit_identical_in_any_batch_too(name, severity, photographs):
-    images = np.random.default_rng(1).random((9, 3, 33, 29), dtype=np.float32)  # odd sizes: rows end inside of a vector
+    images = np.random.default_rng(1).random(
+        (9, 3, 33, 29), dtype=np.float32
+    )  # odd sizes: rows end inside of a vector
     out = corrupt(images, name, severity)
-    np.testing.assert_array_equal(np.concatenate([corrupt(images[i : i + 1], name, severity) for i in range(9)]), out)
+    np.testing.assert_array_equal(
+        np.concatenate([corrupt(images[i : i + 1], name, severity) for i in range(9)]), out
+    )
     np.testing.assert_array_equal(corrupt(images[::-1], name, severity), out[::-1])
 
 
@@ -78,13 +84,24 @@ def test_large_inputs_are_worked_on_in_parts(name, severity, photographs, monkey
 def test_an_image_in_0_1_and_its_twin_in_0_255_are_corrupted_alike(name, severity, photographs):
     levels = corrupt(photographs[:8], name, severity)
     unit = corrupt((photographs[:8] / 255).astype(np.float32), name, severity)
-    assert np.abs(np.rint(unit * 255) - levels).max() <= 1  # half a level may be rounded to either side
+    assert (
+        np.abs(np.rint(unit * 255) - levels).max() <= 1
+    )  # half a level may be rounded to either side
 
 
 RANDOM = [
     (name, severity)
     for name, severity in ALL
-    if name not in {"original", "brightness", "contrast", "pixelate", "saturate", "defocus_blur", "zoom_blur"}
+    if name
+    not in {
+        "original",
+        "brightness",
+        "contrast",
+        "pixelate",
+        "saturate",
+        "defocus_blur",
+        "zoom_blur",
+    }
     and (name, severity) not in {("gaussian_blur", 5), ("jpeg", 5)}
 ]
 
@@ -97,14 +114,20 @@ def test_seeds(name, severity, photographs):
     assert (one != corrupt(images, name, severity, random_state=2)).any()
     fresh = [corrupt(images, name, severity, random_state=None) for _ in range(2)]
     assert (fresh[0] != fresh[1]).any()
-    drawn = [corrupt(images, name, severity, random_state=np.random.RandomState(3)) for _ in range(2)]
+    drawn = [
+        corrupt(images, name, severity, random_state=np.random.RandomState(3)) for _ in range(2)
+    ]
     np.testing.assert_array_equal(*drawn)
     generator = np.random.default_rng(3)
-    assert (corrupt(images, name, severity, generator) != corrupt(images, name, severity, generator)).any()
+    assert (
+        corrupt(images, name, severity, generator) != corrupt(images, name, severity, generator)
+    ).any()
 
 
 @each
-@pytest.mark.parametrize("shape", [(2, 3, 8, 8), (2, 3, 9, 21), (3, 1, 28, 28), (2, 1, 8, 40), (0, 3, 32, 32)])
+@pytest.mark.parametrize(
+    "shape", [(2, 3, 8, 8), (2, 3, 9, 21), (3, 1, 28, 28), (2, 1, 8, 40), (0, 3, 32, 32)]
+)
 def test_small_grey_long_and_no_images(name, severity, shape):
     images = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
     if name == "saturate" and shape[1] == 1:
@@ -129,7 +152,9 @@ def test_strange_strides_and_read_only_memory(name, severity, photographs):
     np.testing.assert_array_equal(corrupt(sealed, name, severity), expected)
     last = np.ascontiguousarray(photographs[:4].transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
     np.testing.assert_array_equal(corrupt(last, name, severity), expected)
-    channels_last = torch.from_numpy(photographs[:4].copy()).contiguous(memory_format=torch.channels_last)
+    channels_last = torch.from_numpy(photographs[:4].copy()).contiguous(
+        memory_format=torch.channels_last
+    )
     np.testing.assert_array_equal(corrupt(channels_last, name, severity).numpy(), expected)
 
 
@@ -157,4 +182,6 @@ def test_images_stay_on_their_device(photographs):
     for name, severity in ALL:
         out = corrupt(images, name, severity)
         assert out.device == images.device
-        assert (out.cpu().int() - torch.from_numpy(corrupt(photographs[:8], name, severity)).int()).abs().max() <= 1
+        assert (
+            out.cpu().int() - torch.from_numpy(corrupt(photographs[:8], name, severity)).int()
+        ).abs().max() <= 1

@@ -31,7 +31,9 @@ def fitted():
 
 
 def test_table_equals_the_figures_by_hand(fitted):
-    report = corruption_report(fitted, test.data, test.target, bias_labels=test.bias_labels, random_state=7)
+    report = corruption_report(
+        fitted, test.data, test.target, bias_labels=test.bias_labels, random_state=7
+    )
     table = report.table.set_index("corruption")
     assert list(table.index) == ["clean", *corruption_names("biasadv"), "mean"]
     assert table["severity"].isna().all()
@@ -39,22 +41,31 @@ def test_table_equals_the_figures_by_hand(fitted):
     for name in corruption_names("biasadv"):
         predicted = fitted.predict(corrupt(test.data, name, random_state=7))
         assert table.loc[name, "average"] == pytest.approx((predicted == test.target).mean())
-        conflicting = conflicting_accuracy_score(test.target, predicted, aligned=aligned, bias_labels=test.bias_labels)
+        conflicting = conflicting_accuracy_score(
+            test.target, predicted, aligned=aligned, bias_labels=test.bias_labels
+        )
         assert table.loc[name, "conflicting"] == pytest.approx(conflicting)
         hits = round(table.loc[name, "average"] * report.n_samples)
         exact = binomtest(hits, report.n_samples).proportion_ci(0.95, "exact")
-        assert table.loc[name, ["average_lower", "average_upper"]].tolist() == pytest.approx([exact.low, exact.high])
+        assert table.loc[name, ["average_lower", "average_upper"]].tolist() == pytest.approx(
+            [exact.low, exact.high]
+        )
     assert table.loc["clean", "average"] == pytest.approx(fitted.score(test.data, test.target))
     for column in ("average", "conflicting"):
         assert table.loc["mean", column] == pytest.approx(table[column].iloc[1:-1].mean())
-    assert (report.n_samples, report.n_conflicting) == (len(test.target), int((test.bias_labels != test.target).sum()))
+    assert (report.n_samples, report.n_conflicting) == (
+        len(test.target),
+        int((test.bias_labels != test.target).sum()),
+    )
 
 
 def test_uint8_and_floats_are_scored_alike(fitted):
     levels = np.rint(test.data[:80] * 255).astype(np.uint8)
     asked = {"corruptions": ["cutout", ("snow", 3), "original"]}
     one = corruption_report(fitted, levels, test.target[:80], **asked).table
-    two = corruption_report(fitted, (levels / 255).astype(np.float32), test.target[:80], **asked).table
+    two = corruption_report(
+        fitted, (levels / 255).astype(np.float32), test.target[:80], **asked
+    ).table
     pd.testing.assert_frame_equal(one, two)
     assert one.loc[3, "average"] == one.loc[0, "average"]  # "original"
 
@@ -66,15 +77,25 @@ def test_a_pipeline_is_corrupted_before_its_first_step():
         seen.append(X.shape)
         return X.reshape(len(X), -1)
 
-    pipe = make_pipeline(FunctionTransformer(flat), LogisticRegression(max_iter=1000)).fit(train.data, train.target)
+    pipe = make_pipeline(FunctionTransformer(flat), LogisticRegression(max_iter=1000)).fit(
+        train.data, train.target
+    )
     aligned = aligned_map(train.target, train.bias_labels)
     report = corruption_report(
-        pipe, test.data, test.target, bias_labels=test.bias_labels, aligned=aligned, corruptions=["gaussian_blur"]
+        pipe,
+        test.data,
+        test.target,
+        bias_labels=test.bias_labels,
+        aligned=aligned,
+        corruptions=["gaussian_blur"],
     )
     assert set(seen) == {train.data.shape, test.data.shape}
     assert report.table["average"].iloc[1] < report.table["average"].iloc[0]
     behind = make_pipeline(Corruption("gaussian_blur"), pipe)
-    assert behind.predict(test.data).tolist() == pipe.predict(corrupt(test.data, "gaussian_blur")).tolist()
+    assert (
+        behind.predict(test.data).tolist()
+        == pipe.predict(corrupt(test.data, "gaussian_blur")).tolist()
+    )
 
 
 class Brightness(ClassifierMixin, BaseEstimator):
@@ -89,7 +110,11 @@ class Brightness(ClassifierMixin, BaseEstimator):
 
 
 def test_severities_strings_and_no_bias_labels():
-    X = np.random.default_rng(0).random((40, 3, 8, 8)) * np.linspace(0.2, 2, 40)[:, None, None, None] / 2
+    X = (
+        np.random.default_rng(0).random((40, 3, 8, 8))
+        * np.linspace(0.2, 2, 40)[:, None, None, None]
+        / 2
+    )
     y = np.where(X.mean((1, 2, 3)) > 0.5, "bright", "dark")
     model = Brightness().fit(X, y)
     report = corruption_report(model, X, y, corruptions=["brightness", "cutout"], severities=None)
@@ -109,7 +134,9 @@ def test_classic_leaves_out_what_grey_images_cannot_have():
     X = np.random.default_rng(0).random((6, 1, 8, 8))
     model = Brightness().fit(X, ["bright", "dark"] * 3)
     with pytest.warns(DebiasWarning, match="Images with 1 channels cannot have saturate") as found:
-        report = corruption_report(model, X, ["bright", "dark"] * 3, corruptions="classic", severities=1)
+        report = corruption_report(
+            model, X, ["bright", "dark"] * 3, corruptions="classic", severities=1
+        )
     assert found[0].filename == __file__
     assert len(report.table) == 18 + 2
     with pytest.raises(ValueError, match="3 channels for 'saturate'"):
@@ -120,7 +147,10 @@ def test_one_seed_for_all_models_and_fresh_ones_without(fitted):
     asked = {"X": test.data, "y": test.target, "corruptions": ["rotation"]}
     same = [corruption_report(fitted, **asked, random_state=1).table for _ in range(2)]
     pd.testing.assert_frame_equal(*same)
-    fresh = [corruption_report(fitted, **asked, random_state=None).table["average"].tolist() for _ in range(4)]
+    fresh = [
+        corruption_report(fitted, **asked, random_state=None).table["average"].tolist()
+        for _ in range(4)
+    ]
     assert len({tuple(v) for v in fresh}) > 1
 
 
@@ -132,8 +162,16 @@ def test_text_progress_and_plot(fitted, capsys):
     assert "<NA>" not in str(report)
     with mpl.rc_context({"backend": "agg"}):
         ax = report.plot()
-        assert [label.get_text() for label in ax.get_yticklabels()] == ["clean", "cutout", "rotation", "mean"]
-        assert {text.get_text() for text in ax.get_legend().get_texts()} == {"average", "conflicting"}
+        assert [label.get_text() for label in ax.get_yticklabels()] == [
+            "clean",
+            "cutout",
+            "rotation",
+            "mean",
+        ]
+        assert {text.get_text() for text in ax.get_legend().get_texts()} == {
+            "average",
+            "conflicting",
+        }
         several = corruption_report(fitted, test.data, test.target, corruptions=["snow"])
         assert several.plot(ax=ax) is ax
         mpl.pyplot.close(ax.figure)
@@ -165,5 +203,8 @@ def test_errors_come_before_the_first_prediction():
 def test_severities_of_numpy(fitted):
     given = {"corruptions": ["contrast"], "random_state": 0}
     few, labels = test.data[:20], test.target[:20]
-    tables = [corruption_report(fitted, few, labels, severities=s, **given).table for s in (np.array([1, 2]), [1, 2])]
+    tables = [
+        corruption_report(fitted, few, labels, severities=s, **given).table
+        for s in (np.array([1, 2]), [1, 2])
+    ]
     pd.testing.assert_frame_equal(*tables)

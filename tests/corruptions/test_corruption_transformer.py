@@ -65,7 +65,9 @@ def test_tensors_lists_and_every_dtype_that_the_tags_name():
     for dtype in tags.transformer_tags.preserves_dtype:
         given = (images * 255).astype(dtype) if dtype == "uint8" else images.astype(dtype)
         assert Corruption("contrast", 3).fit_transform(given).dtype == dtype
-    assert isinstance(Corruption("contrast", 3).fit_transform(torch.from_numpy(images)), torch.Tensor)
+    assert isinstance(
+        Corruption("contrast", 3).fit_transform(torch.from_numpy(images)), torch.Tensor
+    )
     out = Corruption("contrast", 3).fit_transform(images.tolist())
     np.testing.assert_array_equal(out, corrupt(images, "contrast", 3))
 
@@ -73,7 +75,9 @@ def test_tensors_lists_and_every_dtype_that_the_tags_name():
 def test_other_channels_than_in_fit():
     step = Corruption("contrast", 3).fit(images)
     assert step.n_features_in_ == 3
-    with pytest.raises(ValueError, match="X has 1 features .* but Corruption is expecting 3 features"):
+    with pytest.raises(
+        ValueError, match="X has 1 features .* but Corruption is expecting 3 features"
+    ):
         step.transform(images[:, :1])
 
 
@@ -92,7 +96,10 @@ def test_in_a_pipeline_and_a_search():
 
 @pytest.mark.parametrize(
     ("params", "message"),
-    [({"name": "rain"}, "`name` must be one of gaussian_noise"), ({"name": "snow", "severity": 6}, "`severity`")],
+    [
+        ({"name": "rain"}, "`name` must be one of gaussian_noise"),
+        ({"name": "snow", "severity": 6}, "`severity`"),
+    ],
 )
 def test_fit_checks_the_parameters(params, message):
     with pytest.raises(ValueError, match=message):

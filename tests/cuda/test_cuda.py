@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from sklearn_debias import BiasAdvClassifier, DHATClassifier, ERMClassifier, JTTClassifier, LfFClassifier
+from sklearn_debias import (
+    BiasAdvClassifier,
+    DHATClassifier,
+    ERMClassifier,
+    JTTClassifier,
+    LfFClassifier,
+)
 from sklearn_debias.attribution import attribute
 from sklearn_debias.datasets import make_spurious_embeddings
 from sklearn_debias.robustness import robust_accuracy_score
@@ -23,7 +29,9 @@ METHODS = [
 
 @pytest.fixture(scope="module")
 def head_data():
-    return make_spurious_embeddings(400, n_validation=20, n_test=200, conflict_ratio=0.1, random_state=0)
+    return make_spurious_embeddings(
+        400, n_validation=20, n_test=200, conflict_ratio=0.1, random_state=0
+    )
 
 
 @pytest.fixture(scope="module")
@@ -47,16 +55,23 @@ def test_heads_agree_with_the_cpu(clf, head_data):
 @pytest.mark.parametrize("amp", [False, True])
 @pytest.mark.parametrize("augment", [None, "crop-flip"])
 def test_images_train_resident_and_repeat(images, amp, augment):
-    clf = BiasAdvClassifier("simple_cnn", device="cuda", max_epochs=2, batch_size=32, amp=amp, random_state=0)
+    clf = BiasAdvClassifier(
+        "simple_cnn", device="cuda", max_epochs=2, batch_size=32, amp=amp, random_state=0
+    )
     clf.set_params(augment=augment, net_params={"module__width": 8})
-    first, again = clf.fit(*images).decision_function(images[0]), clf.fit(*images).decision_function(images[0])
+    first, again = (
+        clf.fit(*images).decision_function(images[0]),
+        clf.fit(*images).decision_function(images[0]),
+    )
     assert next(clf.module_.parameters()).is_cuda
     assert np.isfinite(first).all()
     np.testing.assert_allclose(first, again, atol=1e-3)
 
 
 @pytest.mark.parametrize("norm", ["l2", "linf"])
-@pytest.mark.parametrize("base", ["erm", "lff", JTTClassifier(identification_epochs=2, upweight_by="weight")], ids=str)
+@pytest.mark.parametrize(
+    "base", ["erm", "lff", JTTClassifier(identification_epochs=2, upweight_by="weight")], ids=str
+)
 def test_no_synchronisation_within_an_epoch(head_data, norm, base):
     """Torch raises where a step waits for the device; the end of an epoch may."""
     from sklearn_debias.training import Engine
@@ -72,7 +87,9 @@ def test_no_synchronisation_within_an_epoch(head_data, norm, base):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Engine, "train_step", strict)
-        clf = BiasAdvClassifier(device="cuda", base=base, norm=norm, clip=(-50, 50), max_epochs=2, random_state=0)
+        clf = BiasAdvClassifier(
+            device="cuda", base=base, norm=norm, clip=(-50, 50), max_epochs=2, random_state=0
+        )
         clf.fit(head_data.train.data, head_data.train.target)
     assert len(clf.history_) == clf.n_iter_ >= 2
 
@@ -87,16 +104,23 @@ def test_pickle_moves_to_the_cpu(head_data, monkeypatch):
     loaded = pickle.loads(stored)
     assert not next(loaded.module_.parameters()).is_cuda
     np.testing.assert_allclose(loaded.predict_proba(head_data.test.data), expected, atol=1e-6)
-    assert loaded.adversarial_examples(head_data.test.data[:4], head_data.test.target[:4]).shape[0] == 4
+    assert (
+        loaded.adversarial_examples(head_data.test.data[:4], head_data.test.target[:4]).shape[0]
+        == 4
+    )
 
 
-@pytest.mark.filterwarnings("ignore::sklearn_debias.exceptions.DebiasWarning")  # two epochs teach little
+@pytest.mark.filterwarnings(
+    "ignore::sklearn_debias.exceptions.DebiasWarning"
+)  # two epochs teach little
 @pytest.mark.parametrize("amp", [False, True])
 @pytest.mark.parametrize("attention", ["gradcam", "integrated_gradients", "given"])
 def test_adversarial_training_and_its_evaluation(images, amp, attention):
     X, y = images
     maps = {"attention_maps": (X[:, 0] > 100).astype(np.float32)} if attention == "given" else {}
-    clf = DHATClassifier("simple_cnn", device="cuda", max_epochs=2, batch_size=32, n_steps=2, amp=amp, random_state=0)
+    clf = DHATClassifier(
+        "simple_cnn", device="cuda", max_epochs=2, batch_size=32, n_steps=2, amp=amp, random_state=0
+    )
     clf.set_params(augment="crop-flip", awp=0.01, net_params={"module__width": 8})
     clf.set_params(attention="gradcam" if attention == "given" else attention).fit(X, y, **maps)
     assert next(clf.module_.parameters()).is_cuda

@@ -34,7 +34,9 @@ def test_conflicting_samples_are_counted_exactly_and_spread_evenly(target, n_val
 @no_deadline
 @given(targets, st.floats(0, 1), st.floats(0, 1), seeds)
 def test_a_larger_ratio_only_adds_conflicting_samples(target, one, other, seed):
-    fewer, more = (biased_values(target, 5, r, np.random.default_rng(seed)) for r in sorted((one, other)))
+    fewer, more = (
+        biased_values(target, 5, r, np.random.default_rng(seed)) for r in sorted((one, other))
+    )
     was_conflicting = fewer != target
     np.testing.assert_array_equal(more[was_conflicting], fewer[was_conflicting])
 
@@ -45,7 +47,10 @@ def test_even_values_fill_every_combination_alike(strata, sizes, seed):
     values = even_values(strata, sizes, np.random.default_rng(seed))
     assert values.shape == (len(strata), len(sizes))
     for rows in [np.full(len(strata), True), *(strata == s for s in np.unique(strata))]:
-        cells = [(values[rows] == cell).all(axis=1).sum() for cell in itertools.product(*map(range, sizes))]
+        cells = [
+            (values[rows] == cell).all(axis=1).sum()
+            for cell in itertools.product(*map(range, sizes))
+        ]
         assert sum(cells) == rows.sum()
         assert max(cells) - min(cells) <= 1
 

@@ -15,7 +15,9 @@ def cells(part):
 
 
 def same(one, other):
-    return all(one[name][key].tobytes() == other[name][key].tobytes() for name in SETS for key in one[name])
+    return all(
+        one[name][key].tobytes() == other[name][key].tobytes() for name in SETS for key in one[name]
+    )
 
 
 @pytest.mark.parametrize("bias", SHAPES)
@@ -85,7 +87,10 @@ def test_images_are_scikit_learns_times_one_colour():
 
 def test_without_noise_the_colour_is_the_bias_label():
     part = load_biased_digits().test
-    colours = part.data.max(axis=(2, 3)) / (load_digits().images[part.index] / 16).max(axis=(1, 2))[:, None]
+    colours = (
+        part.data.max(axis=(2, 3))
+        / (load_digits().images[part.index] / 16).max(axis=(1, 2))[:, None]
+    )
     means = np.array([colours[part.bias_labels == k].mean(axis=0) for k in range(10)])
     np.testing.assert_allclose(colours, means[part.bias_labels], atol=1e-6)
     gaps = np.linalg.norm(means[:, None] - means, axis=2) + np.eye(10)
@@ -144,7 +149,10 @@ def test_a_sweep_over_the_ratio_changes_only_the_samples_that_turn_conflicting()
     [
         ({"bias": "color"}, "`bias` must be one of 'colour', 'patch', got 'color'"),
         ({"target": "odd"}, "`target` must be one of 'digit', 'low_high'"),
-        ({"conflict_ratio": 0.91}, r"`conflict_ratio` must be a finite number in \[0, 0.9\], got 0.91"),
+        (
+            {"conflict_ratio": 0.91},
+            r"`conflict_ratio` must be a finite number in \[0, 0.9\], got 0.91",
+        ),
         ({"conflict_ratio": 0.6, "target": "low_high"}, r"`conflict_ratio` .* in \[0, 0.5\]"),
         ({"conflict_ratio": -0.1}, "`conflict_ratio`"),
         ({"conflict_ratio": float("nan")}, "`conflict_ratio`"),
@@ -152,12 +160,18 @@ def test_a_sweep_over_the_ratio_changes_only_the_samples_that_turn_conflicting()
         ({"classes": [3]}, "`classes` must be None or two or more different digits"),
         ({"classes": [3, 3]}, "`classes`"),
         ({"classes": [3, 10]}, "`classes`"),
-        ({"classes": [0, 1], "target": "low_high"}, r"`classes` must hold digits in 0\.\.4 and in 5\.\.9"),
+        (
+            {"classes": [0, 1], "target": "low_high"},
+            r"`classes` must hold digits in 0\.\.4 and in 5\.\.9",
+        ),
         ({"validation_size": 0}, "`validation_size` must be an int >= 1, got 0"),
         ({"validation_size": 3}, r"`validation_size` .* in 10\.\.1777"),
         ({"test_size": 1.0}, "`test_size` must leave 10 or more"),
         ({"test_size": True}, "`test_size`"),
-        ({"validation_size": 0.5, "test_size": 0.5}, "`validation_size` and `test_size` must leave 10"),
+        (
+            {"validation_size": 0.5, "test_size": 0.5},
+            "`validation_size` and `test_size` must leave 10",
+        ),
         ({"bias_noise": -1}, r"`bias_noise` must be a finite number in \[0, 1\], got -1"),
         ({"image_noise": None}, "`image_noise`"),
         ({"random_state": -1}, "`random_state`"),

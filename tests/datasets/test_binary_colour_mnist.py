@@ -22,7 +22,9 @@ def test_layout(grey):
         assert part.data.dtype == np.uint8
         assert part.target.dtype == part.bias_labels.dtype == part.digits.dtype == np.int64
         np.testing.assert_array_equal(part.digits, digits[start : start + n])
-        for image, shown, colour in zip(images[start : start + n], part.data, part.bias_labels, strict=True):
+        for image, shown, colour in zip(
+            images[start : start + n], part.data, part.bias_labels, strict=True
+        ):
             np.testing.assert_array_equal(shown[colour], image)
             assert not shown[1 - colour].any()
             assert not shown[2].any()
@@ -43,7 +45,9 @@ def test_shares_are_those_of_lisa(grey):
 
 def test_noise_and_colour_are_independent_given_the_label():
     digits = np.tile(np.arange(10), 6000)
-    part = binary_colour_mnist(np.zeros((60_000, 1, 1), dtype=np.uint8), digits, random_state=0).train
+    part = binary_colour_mnist(
+        np.zeros((60_000, 1, 1), dtype=np.uint8), digits, random_state=0
+    ).train
     wrong = (part.digits >= 5) != part.target
     conflicting = part.bias_labels != part.target
     assert abs(conflicting[wrong].mean() - 0.2) < 4.5 * np.sqrt(0.16 / wrong.sum())
@@ -85,11 +89,20 @@ def test_real_mnist_has_the_published_sizes(real_data):
         ({"images": np.zeros((12, 5, 4))}, "`images` must be uint8"),
         ({"target": np.arange(12)}, r"`target` must lie in 0\.\.9"),
         ({"target": [0, 5]}, r"`target` must have the shape \(12,\)"),
-        ({"target": np.repeat([0, 5], 6)}, r"`target` must have digits .* the train set \(6 of 12 rows.* Shuffle"),
-        ({"images": np.zeros((4, 5, 4), dtype=np.uint8), "target": [0, 5, 0, 5]}, "the validation set .0 of 4"),
+        (
+            {"target": np.repeat([0, 5], 6)},
+            r"`target` must have digits .* the train set \(6 of 12 rows.* Shuffle",
+        ),
+        (
+            {"images": np.zeros((4, 5, 4), dtype=np.uint8), "target": [0, 5, 0, 5]},
+            "the validation set .0 of 4",
+        ),
         ({"conflict_ratio": 0.2}, "`conflict_ratio` must be a sequence of 3 numbers, for train"),
         ({"conflict_ratio": (0.2, 0.5)}, "`conflict_ratio`"),
-        ({"conflict_ratio": (0.2, 0.5, 1.5)}, r"`conflict_ratio` must be a finite number in \[0, 1\], got 1.5"),
+        (
+            {"conflict_ratio": (0.2, 0.5, 1.5)},
+            r"`conflict_ratio` must be a finite number in \[0, 1\], got 1.5",
+        ),
         ({"conflict_ratio": "abc"}, "`conflict_ratio`"),
         ({"label_noise": -0.1}, "`label_noise`"),
         ({"random_state": 1.5}, "`random_state`"),

@@ -24,7 +24,9 @@ def test_colours_equal_a_naive_transcription(grey):
                 assert abs(shown - colour * pixel) <= 1.001
 
 
-@pytest.mark.parametrize(("severity", "std"), [(1, 0.05), (2, 0.02), (3, 0.01), (4, 0.005), (5, 0.002)])
+@pytest.mark.parametrize(
+    ("severity", "std"), [(1, 0.05), (2, 0.02), (3, 0.01), (4, 0.005), (5, 0.002)]
+)
 def test_severity_sets_the_spread_of_the_colours(severity, std):
     white = np.full((20_000, 1, 1), 255, dtype=np.uint8)
     target = np.full(len(white), 4)
@@ -93,7 +95,10 @@ def test_inputs_are_untouched_and_may_be_read_only(make, grey):
         ),
         ({"images": np.zeros((3, 3, 12, 12), dtype=np.uint8)}, r"got the shape \(3, 3, 12, 12\)"),
         ({"images": np.zeros((0, 12, 12), dtype=np.uint8)}, "n >= 1"),
-        ({"images": np.zeros((3, 12, 12))}, r"`images` must be uint8 in 0\.\.255, got the dtype float64"),
+        (
+            {"images": np.zeros((3, 12, 12))},
+            r"`images` must be uint8 in 0\.\.255, got the dtype float64",
+        ),
         ({"target": [0, 1]}, r"`target` must have the shape \(3,\), one per image; got \(2,\)"),
         ({"target": [0, 1, 10]}, r"`target` must lie in 0\.\.9"),
         ({"target": [0, 1, -1]}, "`target` must lie"),
@@ -108,7 +113,11 @@ def test_inputs_are_untouched_and_may_be_read_only(make, grey):
     ],
 )
 def test_bad_input(make, change, message):
-    settings = {"images": np.zeros((3, 12, 12), dtype=np.uint8), "target": [0, 1, 2], "conflict_ratio": 0.1}
+    settings = {
+        "images": np.zeros((3, 12, 12), dtype=np.uint8),
+        "target": [0, 1, 2],
+        "conflict_ratio": 0.1,
+    }
     with pytest.raises(ValueError, match=message):
         make(**(settings | change))
 

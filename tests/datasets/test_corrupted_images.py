@@ -88,7 +88,10 @@ def test_cifar(real_data):
         pytest.skip("needs cifar10_jpeg_12k.npz")
     with np.load(path, allow_pickle=False) as pack:
         content, off, y = pack["data"].tobytes(), pack["off"], pack["y"][:300]
-    pictures = [np.asarray(Image.open(io.BytesIO(content[off[i] : off[i + 1]])).convert("RGB")) for i in range(300)]
+    pictures = [
+        np.asarray(Image.open(io.BytesIO(content[off[i] : off[i + 1]])).convert("RGB"))
+        for i in range(300)
+    ]
     made = corrupted_images(np.stack(pictures).transpose(0, 3, 1, 2), y.astype(int), random_state=0)
     assert made.data.shape == (300, 3, 32, 32)
     assert made.data[made.bias_labels == 4].std((1, 2, 3)).mean() < 30  # contrast

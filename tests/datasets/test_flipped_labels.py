@@ -9,7 +9,11 @@ from hypothesis import strategies as st
 from sklearn_debias.datasets import flip_labels
 
 KINDS = ["uniform", "pair", "flip2"]
-labels = st.lists(st.integers(0, 4), min_size=6, max_size=80).filter(lambda y: len(set(y)) > 2).map(np.array)
+labels = (
+    st.lists(st.integers(0, 4), min_size=6, max_size=80)
+    .filter(lambda y: len(set(y)) > 2)
+    .map(np.array)
+)
 seeds = st.integers(0, 2**32)
 no_deadline = settings(deadline=None, max_examples=60)
 
@@ -26,9 +30,13 @@ def test_flip_matrices_on_round_numbers(rate):
     y = np.random.default_rng(0).permutation(np.repeat(np.arange(10), 180))
     eye = np.eye(10)
     uniform = (1 - rate) * eye + rate * (1 - eye) / 9
-    np.testing.assert_allclose(transitions(y, flip_labels(y, rate, random_state=0)), 180 * uniform, atol=1e-9)
+    np.testing.assert_allclose(
+        transitions(y, flip_labels(y, rate, random_state=0)), 180 * uniform, atol=1e-9
+    )
     pair = (1 - rate) * eye + rate * np.roll(eye, 1, axis=1)
-    np.testing.assert_allclose(transitions(y, flip_labels(y, rate, "pair", random_state=0)), 180 * pair, atol=1e-9)
+    np.testing.assert_allclose(
+        transitions(y, flip_labels(y, rate, "pair", random_state=0)), 180 * pair, atol=1e-9
+    )
     matrix = transitions(y, flip_labels(y, rate, "flip2", random_state=0))
     np.testing.assert_allclose(np.diag(matrix), 180 * (1 - rate), atol=1e-9)
     others = np.sort(matrix[~eye.astype(bool)].reshape(10, 9), axis=1)
@@ -100,8 +108,12 @@ def test_labels_keep_their_type_and_relabelling_changes_nothing(kind, names):
     noisy = flip_labels(y, 0.4, kind, random_state=0)
     assert noisy.dtype == y.dtype
     np.testing.assert_array_equal(noisy, names[flip_labels(codes, 0.4, kind, random_state=0)])
-    np.testing.assert_array_equal(noisy, flip_labels(pd.Series(y, index=codes), 0.4, kind, random_state=0))
-    np.testing.assert_array_equal(noisy, flip_labels(pd.Categorical(y.tolist()), 0.4, kind, random_state=0))
+    np.testing.assert_array_equal(
+        noisy, flip_labels(pd.Series(y, index=codes), 0.4, kind, random_state=0)
+    )
+    np.testing.assert_array_equal(
+        noisy, flip_labels(pd.Categorical(y.tolist()), 0.4, kind, random_state=0)
+    )
 
 
 def test_two_classes_of_booleans():
@@ -124,13 +136,19 @@ def test_a_seed_determines_the_labels():
         ({"noise_rate": 1.1}, r"`noise_rate` must be a finite number in \[0, 1\], got 1.1"),
         ({"noise_rate": 40}, "`noise_rate`"),
         ({"noise_rate": "0.4"}, "`noise_rate`"),
-        ({"kind": "symmetric"}, "`kind` must be one of 'uniform', 'pair', 'flip2', got 'symmetric'"),
+        (
+            {"kind": "symmetric"},
+            "`kind` must be one of 'uniform', 'pair', 'flip2', got 'symmetric'",
+        ),
         ({"kind": None}, "`kind`"),
         ({"kind": "flip2", "y": [0, 1]}, r"`y` must hold 3 or more different labels, got \[0, 1\]"),
         ({"y": [0, 0]}, "`y` must hold 2 or more"),
         ({"y": [0, 1, None]}, "`y` must have no missing value"),
         ({"include_true": 1}, "`include_true` must be a bool"),
-        ({"include_true": True, "kind": "pair"}, "`include_true` must be .* False unless `kind` is"),
+        (
+            {"include_true": True, "kind": "pair"},
+            "`include_true` must be .* False unless `kind` is",
+        ),
         ({"random_state": 0.5}, "`random_state`"),
     ],
 )

@@ -7,7 +7,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.sparse import csr_array
 
-from sklearn_debias.datasets import attribute_long_tail, balanced_indices, glt_split, long_tail_indices
+from sklearn_debias.datasets import (
+    attribute_long_tail,
+    balanced_indices,
+    glt_split,
+    long_tail_indices,
+)
 from sklearn_debias.datasets._glt import apportion
 
 PROTOCOLS = ["clt", "alt", "glt"]
@@ -34,7 +39,9 @@ def table(y, attributes, rows, shape):
 def test_clusters_are_ranked_by_size_and_joined_in_order(blobs):
     features, y, blob = blobs
     clusters = attribute_long_tail(features, y, n_attributes=6, random_state=0)
-    np.testing.assert_array_equal(clusters[y == 0], blob[y == 0])  # the blobs of class 0 are in this order
+    np.testing.assert_array_equal(
+        clusters[y == 0], blob[y == 0]
+    )  # the blobs of class 0 are in this order
     assert (clusters[y == 1] == 0).tolist() == (blob[y == 1] == 5).tolist()
     for members in (y == 0, y == 1):
         assert len(set(zip(clusters[members], blob[members], strict=True))) == 6
@@ -62,9 +69,15 @@ def test_attributes_depend_on_the_seed_and_the_order_of_labels_only():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"features": np.full((20, 2), np.nan)}, "`features` must be dense numbers of shape .*contains NaN"),
+        (
+            {"features": np.full((20, 2), np.nan)},
+            "`features` must be dense numbers of shape .*contains NaN",
+        ),
         ({"features": np.zeros(20)}, "Expected 2D array, got 1D array"),
-        ({"features": np.zeros((20, 2))}, r"`n_clusters` \(4\) needs as many different rows .*; class 0 has 1"),
+        (
+            {"features": np.zeros((20, 2))},
+            r"`n_clusters` \(4\) needs as many different rows .*; class 0 has 1",
+        ),
         ({"y": [0, 1]}, "`y` must have 20 entries, one per row; got 2"),
         ({"y": [0] * 17 + [1] * 3}, "class 1 has 3"),
         ({"n_clusters": 0}, "`n_clusters` must be an int >= 1"),
@@ -98,7 +111,8 @@ def test_apportioned_counts_add_up_and_stay_within_one_of_the_quota(totals, weig
 
 
 @pytest.mark.parametrize(
-    ("total", "expected"), [(60, [42, 12, 6]), (1, [1, 0, 0]), (3, [2, 1, 0]), (5, [4, 1, 0]), (145, [102, 29, 14])]
+    ("total", "expected"),
+    [(60, [42, 12, 6]), (1, [1, 0, 0]), (3, [2, 1, 0]), (5, [4, 1, 0]), (145, [102, 29, 14])],
 )
 def test_apportion_by_hand(total, expected):
     """60 rows: 42, 12 and 6, the Test-CBL of ImageNet-GLT; 145: 101.5, 29 and 14.5, the tie to the head."""
@@ -115,7 +129,10 @@ def cells():
 
 def test_counts_of_the_three_protocols(cells):
     y, attributes = cells
-    clt, alt, glt = (glt_split(y, attributes, name, imbalance_ratio=8, n_max=400, random_state=0) for name in PROTOCOLS)
+    clt, alt, glt = (
+        glt_split(y, attributes, name, imbalance_ratio=8, n_max=400, random_state=0)
+        for name in PROTOCOLS
+    )
     tail = apportion(np.array([400, 200, 100, 50]), np.array([0.7, 0.2, 0.1]))
     assert table(y, attributes, glt.train, (4, 3)).tolist() == tail.tolist()
     assert table(y, attributes, alt.train, (4, 3)).tolist() == [[280, 80, 40]] * 4
@@ -134,7 +151,9 @@ def test_counts_of_the_three_protocols(cells):
 def test_no_row_is_in_two_sets_and_the_rest_is_left_for_a_meta_set(cells, protocol):
     y, attributes = cells
     split = glt_split(y, attributes, protocol, imbalance_ratio=8, n_max=300, random_state=0)
-    other = glt_split(y, attributes, "alt" if protocol == "clt" else "clt", n_max=300, random_state=0).test
+    other = glt_split(
+        y, attributes, "alt" if protocol == "clt" else "clt", n_max=300, random_state=0
+    ).test
     parts = [split.train, split.test, split.rest]
     np.testing.assert_array_equal(np.sort(np.concatenate([*parts, other])), np.arange(len(y)))
     for rows in parts:
@@ -164,10 +183,14 @@ def test_the_largest_training_set_that_fits_is_drawn(cell, ratio, protocol, seed
 
 def test_attributes_are_ranked_within_each_class():
     y = np.repeat(["a", "b"], 60)
-    colour = np.concatenate([np.repeat(["red", "blue"], [40, 20]), np.repeat(["red", "blue"], [10, 50])])
+    colour = np.concatenate(
+        [np.repeat(["red", "blue"], [40, 20]), np.repeat(["red", "blue"], [10, 50])]
+    )
     split = glt_split(y, colour, proportions=(3, 1), imbalance_ratio=2, random_state=0)
     assert (split.attributes == (colour == "blue")).tolist() == (y == "a").tolist()
-    both = glt_split(y, np.stack([colour, colour], axis=1), proportions=[3, 1], imbalance_ratio=2, random_state=0)
+    both = glt_split(
+        y, np.stack([colour, colour], axis=1), proportions=[3, 1], imbalance_ratio=2, random_state=0
+    )
     np.testing.assert_array_equal(both.train, split.train)
 
 
@@ -205,7 +228,10 @@ def test_clusters_to_protocol(blobs):
     [
         ({"protocol": "lt"}, "`protocol` must be one of 'clt', 'alt', 'glt', got 'lt'"),
         ({"attributes": [0, 1]}, "`attributes` must have 120 entries"),
-        ({"attributes": np.zeros(120)}, "`proportions` must have one entry per attribute .* 3, and class 0 has 1"),
+        (
+            {"attributes": np.zeros(120)},
+            "`proportions` must have one entry per attribute .* 3, and class 0 has 1",
+        ),
         ({"proportions": (1, 1)}, "`proportions` .* it has 2, and class 0 has 3"),
         ({"proportions": (2, 1, 0)}, "`proportions` must be > 0, and a millionth"),
         ({"proportions": (1e308, 1e308, 1)}, "`proportions` must be > 0, and a millionth"),
@@ -215,10 +241,17 @@ def test_clusters_to_protocol(blobs):
         ({"proportions": "721"}, "`proportions`"),
         ({"proportions": None}, "`proportions`"),
         ({"per_cell": 0}, r"`per_cell` must be an int in 1\.\.20, got 0"),
-        ({"per_cell": 15}, r"`per_cell` \(15\) asks for 47 rows of class 0 with its attribute of rank 0, which has 20"),
+        (
+            {"per_cell": 15},
+            r"`per_cell` \(15\) asks for 47 rows of class 0 with its attribute of rank 0, which "
+            r"has 20",
+        ),
         ({"n_max": 0}, r"`n_max` must be an int in 1\.\.120, got 0"),
         ({"n_max": 10**400}, "`n_max` must be an int in"),
-        ({"n_max": 50, "per_cell": 1}, r"`n_max` \(50\) asks for 35 rows of class 0 .* has 17 to give. At most 24 fit"),
+        (
+            {"n_max": 50, "per_cell": 1},
+            r"`n_max` \(50\) asks for 35 rows of class 0 .* has 17 to give. At most 24 fit",
+        ),
         ({"imbalance_ratio": 0.5}, "`imbalance_ratio`"),
         ({"order": [0]}, "`order`"),
         ({"y": np.zeros(120)}, "`y` must hold 2 or more"),

@@ -10,7 +10,11 @@ from hypothesis import strategies as st
 
 from sklearn_debias.datasets import balanced_indices, long_tail_indices
 
-labels = st.lists(st.integers(0, 4), min_size=6, max_size=80).filter(lambda y: len(set(y)) > 1).map(np.array)
+labels = (
+    st.lists(st.integers(0, 4), min_size=6, max_size=80)
+    .filter(lambda y: len(set(y)) > 1)
+    .map(np.array)
+)
 seeds = st.integers(0, 2**32)
 no_deadline = settings(deadline=None, max_examples=60)
 BAD_LABELS = [
@@ -32,7 +36,9 @@ BAD_LABELS = [
 def naive_counts(n_max, ratio, n_classes):
     """LDAM's formula, with an imbalance factor, in exact enough arithmetic."""
     factor = 1 / ratio
-    return [max(1, math.floor(n_max * factor ** (c / (n_classes - 1)) + 1e-9)) for c in range(n_classes)]
+    return [
+        max(1, math.floor(n_max * factor ** (c / (n_classes - 1)) + 1e-9)) for c in range(n_classes)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -53,7 +59,11 @@ def test_counts_of_the_published_long_tailed_cifar(n_classes, size, ratio, total
 def test_the_largest_tail_that_fits_is_drawn(y, ratio, seed):
     rows = long_tail_indices(y, ratio, random_state=seed)
     classes, sizes = np.unique(y, return_counts=True)
-    fitting = [n for n in range(1, len(y) + 1) if (np.array(naive_counts(n, ratio, len(classes))) <= sizes).all()]
+    fitting = [
+        n
+        for n in range(1, len(y) + 1)
+        if (np.array(naive_counts(n, ratio, len(classes))) <= sizes).all()
+    ]
     kept = [(y[rows] == label).sum() for label in classes]
     assert kept == naive_counts(max(fitting), ratio, len(classes))
     assert rows.dtype == np.int64
@@ -117,7 +127,9 @@ def test_rows_depend_on_the_order_of_labels_only(draw, relabel):
 @pytest.mark.parametrize("draw", [long_tail_indices, balanced_indices])
 def test_a_seed_determines_the_rows(draw):
     y = np.arange(100) % 2
-    one, again, other, fresh, fresher = (draw(y, random_state=seed) for seed in (1, 1, 2, None, None))
+    one, again, other, fresh, fresher = (
+        draw(y, random_state=seed) for seed in (1, 1, 2, None, None)
+    )
     np.testing.assert_array_equal(one, again)
     assert one.tolist() != other.tolist()
     assert fresh.tolist() != fresher.tolist()
@@ -140,8 +152,13 @@ def test_balanced_rows_fill_each_class_alike(y, per_cell, seed):
 
 def test_balanced_rows_fill_each_class_and_combination_alike():
     rng = np.random.default_rng(0)
-    y, bias = rng.integers(3, size=600), np.stack([rng.integers(2, size=600), rng.integers(5, 8, size=600)], axis=1)
-    rows = balanced_indices(y, pd.DataFrame(bias, columns=["hair", "age"]), per_cell=4, random_state=0)
+    y, bias = (
+        rng.integers(3, size=600),
+        np.stack([rng.integers(2, size=600), rng.integers(5, 8, size=600)], axis=1),
+    )
+    rows = balanced_indices(
+        y, pd.DataFrame(bias, columns=["hair", "age"]), per_cell=4, random_state=0
+    )
     table = np.zeros((3, 2, 3), dtype=int)
     np.add.at(table, (y[rows], bias[rows, 0], bias[rows, 1] - 5), 1)
     assert (table == 4).all()
@@ -167,7 +184,10 @@ def test_bad_labels(bad, message):
     ("change", "message"),
     [
         ({"y": [1, 1]}, r"`y` must hold 2 or more different labels, got \[1\]"),
-        ({"imbalance_ratio": 0.01}, "`imbalance_ratio` must be a finite number in .*got 0.01. 100 means 100:1"),
+        (
+            {"imbalance_ratio": 0.01},
+            "`imbalance_ratio` must be a finite number in .*got 0.01. 100 means 100:1",
+        ),
         ({"imbalance_ratio": "100"}, "`imbalance_ratio`"),
         ({"imbalance_ratio": np.nan}, "`imbalance_ratio`"),
         ({"imbalance_ratio": 10**400}, "`imbalance_ratio`"),
@@ -197,10 +217,16 @@ def test_bad_long_tail(change, message):
     [
         ({"per_cell": 0}, r"`per_cell` must be an int in 1\.\.6, got 0"),
         ({"per_cell": 3}, "got 3: class 'a' with bias label 0 has 2. The smallest cell allows 1"),
-        ({"bias_labels": [0, 0, 0, 0, 1, 1]}, "class 'a' with bias label 1 has 0. .*cells without rows"),
+        (
+            {"bias_labels": [0, 0, 0, 0, 1, 1]},
+            "class 'a' with bias label 1 has 0. .*cells without rows",
+        ),
         ({"bias_labels": [0, 1]}, "`bias_labels` must have 6 entries, one per row; got 2"),
         ({"bias_labels": np.zeros((2, 2))}, "`bias_labels` must have 6 entries"),
-        ({"bias_labels": np.zeros((6, 0))}, r"`bias_labels` must have one or more rows and columns.*\(6, 0\)"),
+        (
+            {"bias_labels": np.zeros((6, 0))},
+            r"`bias_labels` must have one or more rows and columns.*\(6, 0\)",
+        ),
         ({"bias_labels": np.zeros((6, 1, 1))}, "`bias_labels` must have the shape"),
         ({"random_state": "x"}, "`random_state`"),
     ],

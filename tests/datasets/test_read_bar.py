@@ -48,7 +48,9 @@ def folder(tmp_path):
 
 def read(*args, **kwargs):
     """The small pack announces that it is not the published one."""
-    with pytest.warns(DebiasWarning, match="holds 15 bias-aligned and 60 bias-conflicting samples; the published"):
+    with pytest.warns(
+        DebiasWarning, match="holds 15 bias-aligned and 60 bias-conflicting samples; the published"
+    ):
         return read_bar(*args, **kwargs)
 
 
@@ -110,12 +112,16 @@ def test_bad_input(folder, settings, message):
 
 @pytest.mark.filterwarnings("ignore::sklearn_debias.exceptions.DebiasWarning")
 def test_moving_every_conflicting_sample(folder):
-    with pytest.raises(ValueError, match="`conflicting` must be less than the 60 conflicting samples, got 60"):
+    with pytest.raises(
+        ValueError, match="`conflicting` must be less than the 60 conflicting samples, got 60"
+    ):
         read_bar(folder, conflicting=60)
 
 
 def test_missing_pack(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r'`folder` must hold bar_64\.npz for kind="images"'):
+    with pytest.raises(
+        FileNotFoundError, match=r'`folder` must hold bar_64\.npz for kind="images"'
+    ):
         read_bar(tmp_path, kind="images")
 
 
@@ -153,7 +159,10 @@ def test_damaged_embeddings(tmp_path, changed, message):
         (b"nonsense", "image 1 cannot be read"),
         (bomb(), "image 1 cannot be read: Image size"),
         (picture([0, 0, 0], format="PNG"), "image 1 cannot be read"),
-        (picture([0, 0, 0], size=(64, 32)), r"image 1 must be 64x64 RGB, found \(\(64, 32\), 'RGB'\)"),
+        (
+            picture([0, 0, 0], size=(64, 32)),
+            r"image 1 must be 64x64 RGB, found \(\(64, 32\), 'RGB'\)",
+        ),
         (picture([0, 0, 0], mode="L"), "image 1 must be 64x64 RGB"),
     ],
 )
@@ -167,7 +176,9 @@ def test_damaged_images_are_named(tmp_path, second, message):
 
 
 @pytest.mark.filterwarnings("ignore::sklearn_debias.exceptions.DebiasWarning")
-@pytest.mark.parametrize("damage", [lambda off: off[1:], lambda off: off[::-1], lambda off: off + 1.0])
+@pytest.mark.parametrize(
+    "damage", [lambda off: off[1:], lambda off: off[::-1], lambda off: off + 1.0]
+)
 def test_damaged_offsets(tmp_path, damage):
     images = pack([picture(colour) for colour in COLOURS])
     images["off"] = damage(images["off"])

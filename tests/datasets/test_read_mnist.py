@@ -71,7 +71,11 @@ HUGE = struct.pack(">HBB3I", 0, 8, 3, 2**32 - 1, 2**16, 2**16)
 @pytest.mark.parametrize(
     ("key", "content", "message"),
     [
-        ("x_train", idx(ARRAYS["x_train"])[:-1], "must hold 140 bytes after its header.*found 139 bytes"),
+        (
+            "x_train",
+            idx(ARRAYS["x_train"])[:-1],
+            "must hold 140 bytes after its header.*found 139 bytes",
+        ),
         ("x_train", idx(ARRAYS["x_train"]) + b"\0", "must hold 140 bytes .*found more"),
         ("x_train", HUGE + bytes(10), "found 10 bytes"),
         ("x_train", idx(ARRAYS["x_train"])[:9], "must have a header of 16 bytes, found 9"),
@@ -86,7 +90,11 @@ HUGE = struct.pack(">HBB3I", 0, 8, 3, 2**32 - 1, 2**16, 2**16)
             idx(ARRAYS["x_test"]),
             r"labels, with the magic number 2049; found 2051 \(that of images\)",
         ),
-        ("y_test", idx(ARRAYS["y_test"][:2]), "one label per image; its test set has 3 images and 2 labels"),
+        (
+            "y_test",
+            idx(ARRAYS["y_test"][:2]),
+            "one label per image; its test set has 3 images and 2 labels",
+        ),
         ("x_train", idx(ARRAYS["x_train"][:0]), "n >= 1; its train images"),
         ("x_test", idx(ARRAYS["x_test"][:, :4]), r"one size, found \(5, 4\) and \(4, 4\)"),
     ],
@@ -97,11 +105,15 @@ def test_damaged_idx(tmp_path, end, key, content, message):
     assert str(tmp_path) in str(error.value)
 
 
-@pytest.mark.parametrize("damage", [lambda b: b[:-9], lambda b: b"nonsense", lambda b: b[:30] + b"\xff" + b[31:]])
+@pytest.mark.parametrize(
+    "damage", [lambda b: b[:-9], lambda b: b"nonsense", lambda b: b[:30] + b"\xff" + b[31:]]
+)
 def test_damaged_gzip(tmp_path, damage):
     path = write(tmp_path, ".gz") / "train-images-idx3-ubyte.gz"
     path.write_bytes(damage(path.read_bytes()))
-    with pytest.raises(ValueError, match=r"train-images-idx3-ubyte\.gz is not a complete gzip file"):
+    with pytest.raises(
+        ValueError, match=r"train-images-idx3-ubyte\.gz is not a complete gzip file"
+    ):
         read_mnist(tmp_path)
 
 
@@ -125,7 +137,9 @@ def test_a_gzip_bomb_is_not_inflated(tmp_path, monkeypatch):
 def test_missing_files_are_named(tmp_path):
     write(tmp_path)
     (tmp_path / "t10k-labels-idx1-ubyte").unlink()
-    with pytest.raises(FileNotFoundError, match=r"there is no mnist\.npz, and no t10k-labels-idx1-ubyte") as error:
+    with pytest.raises(
+        FileNotFoundError, match=r"there is no mnist\.npz, and no t10k-labels-idx1-ubyte"
+    ) as error:
         read_mnist(tmp_path)
     assert isinstance(error.value, ValueError)
 
@@ -204,7 +218,9 @@ def test_data_folder_without_the_variable(monkeypatch, unset):
     if unset:
         monkeypatch.delenv("SKLEARN_DEBIAS_DATA")
     assert data_folder(required=False) is None
-    with pytest.raises(ValueError, match=r"`SKLEARN_DEBIAS_DATA` is not set\. Set it to the folder"):
+    with pytest.raises(
+        ValueError, match=r"`SKLEARN_DEBIAS_DATA` is not set\. Set it to the folder"
+    ):
         data_folder()
 
 

@@ -5,7 +5,12 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 
-from sklearn_debias.datasets import colour_mnist, load_biased_digits, make_spurious_embeddings, read_mnist
+from sklearn_debias.datasets import (
+    colour_mnist,
+    load_biased_digits,
+    make_spurious_embeddings,
+    read_mnist,
+)
 
 
 def accuracies(train, test):
@@ -44,7 +49,9 @@ def test_noise_on_the_digit_makes_the_shortcut_more_tempting():
 
 
 def test_embeddings():
-    biased, unbiased = (make_spurious_embeddings(conflict_ratio=r, random_state=0) for r in (0.02, 0.5))
+    biased, unbiased = (
+        make_spurious_embeddings(conflict_ratio=r, random_state=0) for r in (0.02, 0.5)
+    )
     aligned, conflicting = accuracies(biased.train, biased.test)
     assert aligned > 0.95
     assert conflicting < 0.65
@@ -53,7 +60,9 @@ def test_embeddings():
 
 def test_real_coloured_mnist(real_data):
     mnist = read_mnist(real_data)
-    test = colour_mnist(mnist.test.data[:1000], mnist.test.target[:1000], conflict_ratio="unbiased", random_state=0)
+    test = colour_mnist(
+        mnist.test.data[:1000], mnist.test.target[:1000], conflict_ratio="unbiased", random_state=0
+    )
     images, target = mnist.train.data[:1000], mnist.train.target[:1000]
     train = colour_mnist(images, target, conflict_ratio=0.01, random_state=0)
     train.data, test.data = (np.float32(part.data[:, :, ::2, ::2]) / 255 for part in (train, test))

@@ -37,7 +37,9 @@ def test_several_shortcuts_each_keep_their_own_ratio_and_number_of_values():
 
 @pytest.mark.parametrize("name", ["validation", "test"])
 def test_shortcuts_are_independent_of_the_class_and_of_each_other_elsewhere(name):
-    part = make_spurious_embeddings(n_classes=3, n_attributes=2, n_values=(2, 3), random_state=0)[name]
+    part = make_spurious_embeddings(n_classes=3, n_attributes=2, n_values=(2, 3), random_state=0)[
+        name
+    ]
     table = np.zeros((3, 2, 3), dtype=int)
     np.add.at(table, (part.target, *part.bias_labels.T), 1)
     assert np.ptp(table.reshape(3, -1), axis=1).max() <= 1
@@ -59,7 +61,9 @@ def test_without_noise_a_sample_is_the_sum_of_its_centres():
     bunch = make_spurious_embeddings(50, n_attributes=2, noise=0, random_state=0)
     for part in map(bunch.get, SETS):
         expected = bunch.class_centres[part.target]
-        expected = expected + sum(c[v] for c, v in zip(bunch.bias_centres, part.bias_labels.T, strict=True))
+        expected = expected + sum(
+            c[v] for c, v in zip(bunch.bias_centres, part.bias_labels.T, strict=True)
+        )
         np.testing.assert_allclose(part.data, expected, atol=1e-6)
 
 
@@ -86,7 +90,10 @@ def test_a_seed_determines_every_byte():
         ({"n_classes": 1}, "`n_classes` must be an int >= 2"),
         ({"n_attributes": 0}, "`n_attributes` must be an int >= 1"),
         ({"n_values": 0}, "`n_values` must be an int >= 2"),
-        ({"n_values": [2, 2]}, r"`n_values` must be one number, or a sequence of 1 .*got 2 entries"),
+        (
+            {"n_values": [2, 2]},
+            r"`n_values` must be one number, or a sequence of 1 .*got 2 entries",
+        ),
         (
             {"n_attributes": 2, "conflict_ratio": [0.1]},
             "`conflict_ratio` must be one number, or a sequence of 2",

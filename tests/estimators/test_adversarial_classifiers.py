@@ -10,7 +10,12 @@ from sklearn.model_selection import GridSearchCV, KFold, cross_validate
 from torch import nn
 from torch.utils.data import Dataset
 
-from sklearn_debias import AdversarialTrainingClassifier, DHATClassifier, ERMClassifier, UIATClassifier
+from sklearn_debias import (
+    AdversarialTrainingClassifier,
+    DHATClassifier,
+    ERMClassifier,
+    UIATClassifier,
+)
 from sklearn_debias.attribution._maps import grad_cam_attention, last_conv_layer
 from sklearn_debias.core import Net
 from sklearn_debias.datasets import load_biased_digits
@@ -18,20 +23,36 @@ from sklearn_debias.estimators._params import drops
 from sklearn_debias.robustness import robust_accuracy
 from sklearn_debias.training import crop_flip
 
-pytestmark = pytest.mark.filterwarnings("ignore::sklearn_debias.exceptions.DebiasWarning")  # these fits are short
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::sklearn_debias.exceptions.DebiasWarning"
+)  # these fits are short
 
 N = 48
 ATTACK = {"epsilon": 0.1, "step_size": 0.05, "n_steps": 2}
 
 
 def tiny_cnn(in_channels, n_classes):
-    body = nn.Sequential(nn.Conv2d(in_channels, 4, 3, 2, 1), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten())
+    body = nn.Sequential(
+        nn.Conv2d(in_channels, 4, 3, 2, 1), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten()
+    )
     return nn.Sequential(*body, nn.Linear(4 * 16, n_classes))
 
 
-QUICK = {"module": tiny_cnn, "lr": 0.02, "max_epochs": 2, "batch_size": 16, "random_state": 0, **ATTACK}
+QUICK = {
+    "module": tiny_cnn,
+    "lr": 0.02,
+    "max_epochs": 2,
+    "batch_size": 16,
+    "random_state": 0,
+    **ATTACK,
+}
 LINEAR = {"attention_module": "linear", "attention": "integrated_gradients"}
-SGD = {"optimizer": "sgd", "weight_decay": 5e-4, "net_params": {"optimizer__momentum": 0.9}, "lr_schedule": "drops"}
+SGD = {
+    "optimizer": "sgd",
+    "weight_decay": 5e-4,
+    "net_params": {"optimizer__momentum": 0.9},
+    "lr_schedule": "drops",
+}
 
 
 @pytest.fixture(scope="module")
@@ -49,11 +70,14 @@ def assert_same(one, other):
         assert torch.equal(a, b), name
 
 
-# What one estimator is with parts of it switched off -----------------------------------------------------------
+# What one estimator is with parts of it switched off
+# -----------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    "switched_off", [UIATClassifier(**QUICK, lam=0), DHATClassifier(**QUICK, lam1=0, lam2=0)], ids=["uiat", "dhat"]
+    "switched_off",
+    [UIATClassifier(**QUICK, lam=0), DHATClassifier(**QUICK, lam1=0, lam2=0)],
+    ids=["uiat", "dhat"],
 )
 def test_it_is_pgd_at_to_the_last_bit(rows, switched_off):
     assert_same(switched_off.fit(*rows), AdversarialTrainingClassifier(**QUICK).fit(*rows))
@@ -83,7 +107,9 @@ def test_every_term_is_in_the_history_of_dhat(rows):
     clf = DHATClassifier(**QUICK, lam1=0.5, lam2=0.3).fit(*rows)
     last = clf.history_.iloc[-1]
     assert clf.history_["phase"].tolist() == ["attention"] * 2 + ["train"] * 2
-    assert last["model_loss"] == pytest.approx(last["adversarial"] + 0.5 * last["dhlr"] + 0.3 * last["floe"], rel=1e-5)
+    assert last["model_loss"] == pytest.approx(
+        last["adversarial"] + 0.5 * last["dhlr"] + 0.3 * last["floe"], rel=1e-5
+    )
 
 
 def test_the_attention_network_is_trained_plainly(rows):
@@ -113,7 +139,8 @@ def test_schedule_of_phases(rows):
     np.testing.assert_allclose(rates["train"], [0.02] * 8 + [0.002, 0.0002], rtol=1e-6)
 
 
-# Attention ------------------------------------------------------------------------------------------------------
+# Attention
+# --------------------------------------------------------------------------------------------------
 
 
 def left_half(images, labels):
@@ -159,7 +186,9 @@ def test_a_fitted_estimator_attends_by_grad_cam(rows):
     plain = ERMClassifier(**{k: v for k, v in QUICK.items() if k not in ATTACK}).fit(X, y)
     net, x = Net(plain.module_).frozen(), torch.from_numpy(X)
     layer = last_conv_layer(net, x)
-    maps = grad_cam_attention(net, x, torch.from_numpy(np.searchsorted(plain.classes_, y)), layer).numpy()
+    maps = grad_cam_attention(
+        net, x, torch.from_numpy(np.searchsorted(plain.classes_, y)), layer
+    ).numpy()
     by_estimator = DHATClassifier(**QUICK, attention=plain).fit(X, y)
     assert_same(by_estimator, DHATClassifier(**QUICK).fit(X, y, attention_maps=maps))
     assert_same(by_estimator, DHATClassifier(**QUICK, attention=FrozenEstimator(plain)).fit(X, y))
@@ -183,7 +212,9 @@ def test_maps_are_cropped_and_flipped_with_their_images(rows):
     batches = list(fit.epochs(fit.phases[-1], fit.data(), {}))
     moved = 0
     for batch in batches:
-        torch.testing.assert_close(batch.inputs["attention_maps"][:, 0], (batch.x[:, 0] > 0.5).float())
+        torch.testing.assert_close(
+            batch.inputs["attention_maps"][:, 0], (batch.x[:, 0] > 0.5).float()
+        )
         moved += int((batch.x != torch.from_numpy(X)[batch.index]).flatten(1).any(1).sum())
     assert moved > N / 2
 
@@ -208,24 +239,35 @@ def test_omega_decides_what_is_background(rows):
     terms = []
     for omega in (1.0, 0.5):
         clf = DHATClassifier(**{**QUICK, "max_epochs": 1, "lr": 1e-6}, omega=omega, floe="paper")
-        terms.append(-clf.fit(*rows, attention_maps=np.full((N, *rows[0].shape[2:]), 0.7)).history_["floe"].iloc[-1])
+        terms.append(
+            -clf.fit(*rows, attention_maps=np.full((N, *rows[0].shape[2:]), 0.7))
+            .history_["floe"]
+            .iloc[-1]
+        )
     assert terms[0] == pytest.approx(0, abs=1e-5)
     assert terms[1] > 0.01
 
 
-# Searches and routing -------------------------------------------------------------------------------------------
+# Searches and routing
+# -------------------------------------------------------------------------------------------
 
 
 def test_maps_and_extra_rows_through_a_search(rows):
     X, y = rows
     maps = left_half(X, y)
     maps[::2] = 0
-    search = GridSearchCV(DHATClassifier(**QUICK), {"lam1": [0.5]}, cv=KFold(2), refit=False, return_train_score=True)
+    search = GridSearchCV(
+        DHATClassifier(**QUICK), {"lam1": [0.5]}, cv=KFold(2), refit=False, return_train_score=True
+    )
     with config_context(enable_metadata_routing=True):
         search.fit(X, y, attention_maps=maps)
-        found = cross_validate(DHATClassifier(**QUICK, lam1=0.5), X, y, cv=KFold(2), params={"attention_maps": maps})
+        found = cross_validate(
+            DHATClassifier(**QUICK, lam1=0.5), X, y, cv=KFold(2), params={"attention_maps": maps}
+        )
     for fold, (train, test) in enumerate(KFold(2).split(X)):
-        alone = DHATClassifier(**QUICK, lam1=0.5).fit(X[train], y[train], attention_maps=maps[train])
+        alone = DHATClassifier(**QUICK, lam1=0.5).fit(
+            X[train], y[train], attention_maps=maps[train]
+        )
         assert search.cv_results_[f"split{fold}_test_score"][0] == alone.score(X[test], y[test])
         assert found["test_score"][fold] == alone.score(X[test], y[test])
 
@@ -233,14 +275,19 @@ def test_maps_and_extra_rows_through_a_search(rows):
 def test_robust_accuracy_chooses_the_epoch_and_the_candidate(rows):
     X, y = rows
     scorer = robust_accuracy(attack="pgd-2", epsilon=0.05)
-    clf = AdversarialTrainingClassifier(**{**QUICK, "max_epochs": 3}, validation=0.3, monitor=scorer).fit(X, y)
+    clf = AdversarialTrainingClassifier(
+        **{**QUICK, "max_epochs": 3}, validation=0.3, monitor=scorer
+    ).fit(X, y)
     score = next(name for name in clf.history_ if name.startswith("validation_"))
     assert clf.history_[score].between(0, 1).all()
-    search = GridSearchCV(AdversarialTrainingClassifier(**QUICK), {"epsilon": [0.0, 0.1]}, scoring=scorer, cv=2)
+    search = GridSearchCV(
+        AdversarialTrainingClassifier(**QUICK), {"epsilon": [0.0, 0.1]}, scoring=scorer, cv=2
+    )
     assert np.isfinite(search.fit(X, y).cv_results_["mean_test_score"]).all()
 
 
-# Extra rows -----------------------------------------------------------------------------------------------------
+# Extra rows
+# --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("kind", [AdversarialTrainingClassifier, UIATClassifier, DHATClassifier])
@@ -252,7 +299,9 @@ def test_extra_rows_are_training_rows(rows, kind):
 
 def test_extra_rows_of_another_kind(rows):
     X, y = rows
-    whole = AdversarialTrainingClassifier(**QUICK).fit(np.round(X * 255).astype(np.float32) / 255, y)
+    whole = AdversarialTrainingClassifier(**QUICK).fit(
+        np.round(X * 255).astype(np.float32) / 255, y
+    )
     raw = np.round(X[30:] * 255).astype(np.uint8)
     mixed = AdversarialTrainingClassifier(**QUICK).fit(
         np.round(X[:30] * 255).astype(np.float32) / 255, y[:30], X_extra=raw, y_extra=y[30:]
@@ -299,33 +348,42 @@ def test_extra_rows_never_validate(rows):
     X, y = rows
     given = {"X_extra": X[30:], "y_extra": y[30:]}
     held_out = AdversarialTrainingClassifier(**QUICK, validation=0.4).fit(X[:30], y[:30], **given)
-    assert held_out.history_["validation_accuracy"].mul(12).round(6).mod(1).eq(0).all()  # 12 of 30 rows
+    assert (
+        held_out.history_["validation_accuracy"].mul(12).round(6).mod(1).eq(0).all()
+    )  # 12 of 30 rows
 
 
 def test_attention_of_extra_rows_is_made_for_them_too(rows):
     X, y = rows
-    apart = DHATClassifier(**QUICK, attention=left_half).fit(X[:30], y[:30], X_extra=X[30:], y_extra=y[30:])
+    apart = DHATClassifier(**QUICK, attention=left_half).fit(
+        X[:30], y[:30], X_extra=X[30:], y_extra=y[30:]
+    )
     assert_same(apart, DHATClassifier(**QUICK, attention=left_half).fit(X, y))
 
 
-# Settings -------------------------------------------------------------------------------------------------------
+# Settings
+# --------------------------------------------------------------------------------------------------
 
 
 def test_clip_is_the_unit_range_of_images_only(rows):
     X, y = rows
     assert_same(
-        AdversarialTrainingClassifier(**QUICK).fit(X, y), AdversarialTrainingClassifier(**QUICK, clip=(0, 1)).fit(X, y)
+        AdversarialTrainingClassifier(**QUICK).fit(X, y),
+        AdversarialTrainingClassifier(**QUICK, clip=(0, 1)).fit(X, y),
     )
     flat = {**QUICK, "module": "linear"}
     X = X.reshape(N, -1)
     assert_same(
-        AdversarialTrainingClassifier(**flat).fit(X, y), AdversarialTrainingClassifier(**flat, clip=None).fit(X, y)
+        AdversarialTrainingClassifier(**flat).fit(X, y),
+        AdversarialTrainingClassifier(**flat, clip=None).fit(X, y),
     )
 
 
 def test_step_size_by_the_radius(rows):
     own = AdversarialTrainingClassifier(**{**QUICK, "step_size": None, "n_steps": 5}).fit(*rows)
-    assert_same(own, AdversarialTrainingClassifier(**{**QUICK, "step_size": 0.05, "n_steps": 5}).fit(*rows))
+    assert_same(
+        own, AdversarialTrainingClassifier(**{**QUICK, "step_size": 0.05, "n_steps": 5}).fit(*rows)
+    )
 
 
 def test_default_step_is_the_papers():
@@ -338,11 +396,20 @@ def test_presets(name):
     clf = DHATClassifier.from_preset(name, lam1=0.5)
     cifar = name != "imagenet"
     expected = (10, 100, 8, 2) if cifar else (2, 50, 4, 1)
-    assert (clf.n_steps, clf.max_epochs, round(255 * clf.epsilon), round(255 * clf._step())) == expected
+    assert (
+        clf.n_steps,
+        clf.max_epochs,
+        round(255 * clf.epsilon),
+        round(255 * clf._step()),
+    ) == expected
     assert (clf.lr, clf.optimizer, clf.weight_decay, clf.lr_schedule) == (0.1, "sgd", 5e-4, "drops")
     assert (clf.lam1, clf.lam2, clf.omega, clf.dhlr, clf.floe) == (0.5, 1.0, 0.1, "code", "code")
     inverse = 4 if cifar else 2
-    assert (round(255 * clf.inverse_epsilon), clf.batch_size, clf.augment) == (inverse, 128, "crop-flip")
+    assert (round(255 * clf.inverse_epsilon), clf.batch_size, clf.augment) == (
+        inverse,
+        128,
+        "crop-flip",
+    )
     assert clf.module == ("cifar_resnet18" if cifar else "resnet18")
     assert clf.normalize is not None
 
@@ -359,7 +426,10 @@ def test_dropout_in_attacks_is_drawn_from_the_fits_own_stream(rows):
 
     torch.manual_seed(1)
     before = torch.get_rng_state()
-    fits = [DHATClassifier(**{**QUICK, "module": dropping}, attention="integrated_gradients").fit(*rows) for _ in "ab"]
+    fits = [
+        DHATClassifier(**{**QUICK, "module": dropping}, attention="integrated_gradients").fit(*rows)
+        for _ in "ab"
+    ]
     assert_same(*fits)
     assert torch.equal(torch.get_rng_state(), before)
 
@@ -368,9 +438,17 @@ def test_dropout_in_attacks_is_drawn_from_the_fits_own_stream(rows):
 def test_adversarial_training_is_more_robust_than_plain_training():
     data = load_biased_digits(random_state=0)
     scorer = robust_accuracy(attack="pgd-10", epsilon=0.15)
-    shared = {"module": "simple_cnn", "max_epochs": 6, "batch_size": 64, "random_state": 0, "lr": 0.05}
+    shared = {
+        "module": "simple_cnn",
+        "max_epochs": 6,
+        "batch_size": 64,
+        "random_state": 0,
+        "lr": 0.05,
+    }
     attack = {"epsilon": 0.15, "step_size": 0.06, "n_steps": 5}
     plain = ERMClassifier(**shared, **SGD).fit(data.train.data, data.train.target)
-    robust = AdversarialTrainingClassifier(**shared, **attack).fit(data.train.data, data.train.target)
+    robust = AdversarialTrainingClassifier(**shared, **attack).fit(
+        data.train.data, data.train.target
+    )
     X, y = data.train.data[:200], data.train.target[:200]
     assert scorer(robust, X, y) > scorer(plain, X, y) + 0.2

@@ -42,18 +42,29 @@ def fitted(data):
 
 
 def scaled(estimator, part, **params):
-    return ClassScaling(estimator, **params).fit(part.data, part.target, bias_labels=part.bias_labels)
+    return ClassScaling(estimator, **params).fit(
+        part.data, part.target, bias_labels=part.bias_labels
+    )
 
 
 def test_the_curve_starts_at_one_and_holds_every_scale(data, fitted):
     part = data.validation
     clf = scaled(fitted, part)
-    assert list(clf.curve_) == ["scale_0", "scale_1", "average_accuracy", "worst_group_accuracy", "score"]
+    assert list(clf.curve_) == [
+        "scale_0",
+        "scale_1",
+        "average_accuracy",
+        "worst_group_accuracy",
+        "score",
+    ]
     assert clf.curve_.loc[0, ["scale_0", "scale_1"]].tolist() == [1, 1]
     assert clf.curve_.average_accuracy[0] == fitted.score(part.data, part.target)
     ratio = clf.curve_.scale_1 / clf.curve_.scale_0
     assert (ratio[1:].diff().dropna() > 0).all()
-    assert clf.curve_.average_accuracy[1:].iloc[[0, -1]].tolist() == [0.5, 0.5]  # all of one class, at both ends
+    assert clf.curve_.average_accuracy[1:].iloc[[0, -1]].tolist() == [
+        0.5,
+        0.5,
+    ]  # all of one class, at both ends
     for row in clf.curve_.iloc[[3, 50, 120]].itertuples():
         predicted = (fitted.predict_proba(part.data) * [row.scale_0, row.scale_1]).argmax(1)
         expected = worst_group_accuracy_score(part.target, predicted, bias_labels=part.bias_labels)
@@ -63,11 +74,17 @@ def test_the_curve_starts_at_one_and_holds_every_scale(data, fitted):
 def test_what_predicts_is_the_best_of_the_curve(data, fitted):
     part = data.validation
     clf = scaled(fitted, part)
-    found = worst_group_accuracy_score(part.target, clf.predict(part.data), bias_labels=part.bias_labels)
+    found = worst_group_accuracy_score(
+        part.target, clf.predict(part.data), bias_labels=part.bias_labels
+    )
     assert found == clf.curve_.score.max() >= clf.curve_.score[0]
     expected = fitted.predict_proba(part.data) * clf.scale_
-    np.testing.assert_allclose(clf.predict_proba(part.data), expected / expected.sum(1, keepdims=True))
-    np.testing.assert_allclose(clf.predict_log_proba(part.data), np.log(clf.predict_proba(part.data)))
+    np.testing.assert_allclose(
+        clf.predict_proba(part.data), expected / expected.sum(1, keepdims=True)
+    )
+    np.testing.assert_allclose(
+        clf.predict_log_proba(part.data), np.log(clf.predict_proba(part.data))
+    )
 
 
 def test_a_fitted_estimator_is_not_refitted(data, fitted):
@@ -76,7 +93,9 @@ def test_a_fitted_estimator_is_not_refitted(data, fitted):
     assert clf.estimator_ is fitted
     np.testing.assert_array_equal(fitted.coef_, before)
     frozen = clone(ClassScaling(FrozenEstimator(fitted)))
-    again = frozen.fit(data.validation.data, data.validation.target, bias_labels=data.validation.bias_labels)
+    again = frozen.fit(
+        data.validation.data, data.validation.target, bias_labels=data.validation.bias_labels
+    )
     np.testing.assert_array_equal(again.scale_, clf.scale_)
 
 
@@ -102,7 +121,9 @@ def test_bias_labels_reach_an_estimator_that_asks_for_them(data, routing):
         scaled(CalibratedClassifierCV(LogisticRegression()), data.train)
     assert worst_group_accuracy_scorer(
         clf, data.test.data, data.test.target, bias_labels=data.test.bias_labels
-    ) == worst_group_accuracy_score(data.test.target, clf.predict(data.test.data), bias_labels=data.test.bias_labels)
+    ) == worst_group_accuracy_score(
+        data.test.target, clf.predict(data.test.data), bias_labels=data.test.bias_labels
+    )
 
 
 def test_scorers_find_the_facts_of_the_inner_training(data):
@@ -111,12 +132,19 @@ def test_scorers_find_the_facts_of_the_inner_training(data):
     clf = scaled(inner, data.validation)
     assert not hasattr(clf, "aligned_bias_")
     scorer = get_scorer("conflicting_accuracy")
-    assert 0 <= scorer(clf, data.test.data, data.test.target, bias_labels=data.test.bias_labels) <= 1
+    assert (
+        0 <= scorer(clf, data.test.data, data.test.target, bias_labels=data.test.bias_labels) <= 1
+    )
 
 
 @pytest.mark.parametrize(
     "scoring",
-    ["balanced_accuracy", "group_mean_accuracy", "neg_log_loss", make_group_scorer(worst_group_accuracy_score)],
+    [
+        "balanced_accuracy",
+        "group_mean_accuracy",
+        "neg_log_loss",
+        make_group_scorer(worst_group_accuracy_score),
+    ],
     ids=str,
 )
 def test_other_scorers_choose(data, fitted, scoring):
@@ -125,18 +153,28 @@ def test_other_scorers_choose(data, fitted, scoring):
     assert clf.curve_.score.max() >= clf.curve_.score[0]
     if scoring == "balanced_accuracy":
         part = data.validation
-        assert clf.curve_.score.max() == balanced_accuracy_score(part.target, clf.predict(part.data))
+        assert clf.curve_.score.max() == balanced_accuracy_score(
+            part.target, clf.predict(part.data)
+        )
     if callable(scoring):
         np.testing.assert_array_equal(clf.curve_.score, clf.curve_.worst_group_accuracy)
 
 
 def test_several_attributes_and_three_classes():
     part = make_spurious_embeddings(
-        300, n_validation=300, n_test=20, n_classes=3, n_attributes=2, conflict_ratio=0.2, random_state=0
+        300,
+        n_validation=300,
+        n_test=20,
+        n_classes=3,
+        n_attributes=2,
+        conflict_ratio=0.2,
+        random_state=0,
     )
     inner = LogisticRegression().fit(part.train.data, np.array(list("abc"))[part.train.target])
     rows = part.validation
-    clf = ClassScaling(inner).fit(rows.data, np.array(list("abc"))[rows.target], bias_labels=rows.bias_labels)
+    clf = ClassScaling(inner).fit(
+        rows.data, np.array(list("abc"))[rows.target], bias_labels=rows.bias_labels
+    )
     assert clf.scale_.shape == (3,)
     assert list(clf.curve_)[:3] == ["scale_a", "scale_b", "scale_c"]
     assert clf.curve_.score.max() > clf.curve_.score[0]
@@ -144,7 +182,9 @@ def test_several_attributes_and_three_classes():
 
 def test_it_restores_a_class_that_was_rare_in_training():
     """Class 1 is rare in training and common at test: scaling is what prior shift asks for."""
-    full = make_spurious_embeddings(2000, n_validation=500, n_test=2000, spurious_strength=0.5, random_state=0)
+    full = make_spurious_embeddings(
+        2000, n_validation=500, n_test=2000, spurious_strength=0.5, random_state=0
+    )
     keep = (full.train.target == 0) | (np.arange(2000) % 10 == 0)
     inner = LogisticRegression().fit(full.train.data[keep], full.train.target[keep])
     clf = scaled(inner, full.validation)
@@ -158,7 +198,9 @@ def test_it_restores_a_class_that_was_rare_in_training():
 
 def test_without_bias_labels_the_classes_are_the_groups_with_one_warning(data, fitted):
     part = data.validation
-    with pytest.warns(DebiasWarning, match="no bias_labels: the classes are taken as groups") as caught:
+    with pytest.warns(
+        DebiasWarning, match="no bias_labels: the classes are taken as groups"
+    ) as caught:
         clf = ClassScaling(fitted).fit(part.data, part.target)
     assert len(caught) == 1
     assert caught[0].filename == __file__
@@ -172,7 +214,9 @@ def test_frames_sparse_matrices_lists_and_missing_values_are_the_estimators_affa
     for X in (sparse.coo_array(part.data), part.data.tolist()):
         assert ClassScaling(LogisticRegression()).fit(X, part.target, **given).n_features_in_ == 8
     missing = np.where(part.data > 3, np.nan, part.data)
-    ClassScaling(HistGradientBoostingClassifier(max_iter=3)).fit(missing, part.target, **given).predict(missing)
+    ClassScaling(HistGradientBoostingClassifier(max_iter=3)).fit(
+        missing, part.target, **given
+    ).predict(missing)
     with pytest.raises(ValueError, match="NaN"):
         ClassScaling(LogisticRegression()).fit(missing, part.target, **given)
 
@@ -187,7 +231,11 @@ def test_searches_and_cross_validation(data):
             cv=BiasStratifiedKFold(2),
         ).fit(part.data, part.target, bias_labels=part.bias_labels)
         result = cross_validate(
-            ClassScaling(LogisticRegression()), part.data, part.target, params={"bias_labels": part.bias_labels}, cv=2
+            ClassScaling(LogisticRegression()),
+            part.data,
+            part.target,
+            params={"bias_labels": part.bias_labels},
+            cv=2,
         )
     assert np.isfinite(search.cv_results_["mean_test_score"]).all()
     assert np.isfinite(result["test_score"]).all()
@@ -203,7 +251,9 @@ REFUSED = {
 }
 
 
-@pytest.mark.parametrize(("name", "value"), [(n, v) for n, values in REFUSED.items() for v in values])
+@pytest.mark.parametrize(
+    ("name", "value"), [(n, v) for n, values in REFUSED.items() for v in values]
+)
 def test_refused_parameters(data, name, value):
     part = data.train
     clf = ClassScaling(LogisticRegression()).set_params(**{name: value})
@@ -226,10 +276,16 @@ def test_what_cannot_be_scaled_is_refused_and_leaves_nothing(data, fitted):
         "`bias_labels` must have one value per sample": (fitted, part.target, {"bias_labels": [0]}),
         "at least 2 classes": (fitted, 0 * part.target, given),
         "inconsistent numbers of samples": (fitted, part.target[:9], given),
-        "`scoring`='group_mean_accuracy' needs bias labels|`scoring`=.* needs bias labels": (fitted, part.target, {}),
+        "`scoring`='group_mean_accuracy' needs bias labels|`scoring`=.* needs bias labels": (
+            fitted,
+            part.target,
+            {},
+        ),
     }
     for words, (inner, y, extra) in cases.items():
-        clf = ClassScaling(inner, scoring="worst_group_accuracy" if extra else "group_mean_accuracy")
+        clf = ClassScaling(
+            inner, scoring="worst_group_accuracy" if extra else "group_mean_accuracy"
+        )
         with pytest.raises(ValueError, match=words):
             clf.fit(part.data, y, **extra)
         assert not [name for name in vars(clf) if name.endswith("_")]

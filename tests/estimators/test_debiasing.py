@@ -23,9 +23,13 @@ SEEDS = range(3)
 
 def worst_group(clf, seed):
     data = make_spurious_embeddings(2000, n_test=1000, conflict_ratio=0.05, random_state=seed)
-    clf.set_params(module="mlp", max_epochs=15, random_state=seed).fit(data.train.data, data.train.target)
+    clf.set_params(module="mlp", max_epochs=15, random_state=seed).fit(
+        data.train.data, data.train.target
+    )
     test = data.test
-    return worst_group_accuracy_score(test.target, clf.predict(test.data), bias_labels=test.bias_labels)
+    return worst_group_accuracy_score(
+        test.target, clf.predict(test.data), bias_labels=test.bias_labels
+    )
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +40,12 @@ def plain():
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "clf",
-    [LfFClassifier(), JTTClassifier(identification_epochs=2), BiasAdvClassifier(base="lff"), AFRClassifier()],
+    [
+        LfFClassifier(),
+        JTTClassifier(identification_epochs=2),
+        BiasAdvClassifier(base="lff"),
+        AFRClassifier(),
+    ],
     ids=repr,
 )
 def test_worst_group_accuracy_rises_on_a_shortcut(clf, plain):
@@ -51,20 +60,31 @@ def test_group_balanced_training_closes_most_of_the_gap(plain):
         clf = ERMClassifier("mlp", balance="group", balance_by=by, max_epochs=15, random_state=0)
         clf.fit(data.train.data, data.train.target, bias_labels=data.train.bias_labels)
         test = data.test
-        scores[by] = worst_group_accuracy_score(test.target, clf.predict(test.data), bias_labels=test.bias_labels)
+        scores[by] = worst_group_accuracy_score(
+            test.target, clf.predict(test.data), bias_labels=test.bias_labels
+        )
     assert min(scores.values()) > plain + 0.1
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("clf", [GroupDROClassifier("mlp", max_epochs=15), DFRClassifier()], ids=repr)
+@pytest.mark.parametrize(
+    "clf", [GroupDROClassifier("mlp", max_epochs=15), DFRClassifier()], ids=repr
+)
 def test_with_bias_labels_most_of_the_gap_closes(clf, plain):
     """Group DRO by those of the training rows, DFR by those of 500 unbiased ones."""
     scores = []
     for seed in SEEDS:
         data = make_spurious_embeddings(2000, n_test=1000, conflict_ratio=0.05, random_state=seed)
-        rows, test = (data.train if isinstance(clf, GroupDROClassifier) else data.validation), data.test
+        rows, test = (
+            (data.train if isinstance(clf, GroupDROClassifier) else data.validation),
+            data.test,
+        )
         clf.set_params(random_state=seed).fit(rows.data, rows.target, bias_labels=rows.bias_labels)
-        scores.append(worst_group_accuracy_score(test.target, clf.predict(test.data), bias_labels=test.bias_labels))
+        scores.append(
+            worst_group_accuracy_score(
+                test.target, clf.predict(test.data), bias_labels=test.bias_labels
+            )
+        )
     assert np.mean(scores) > plain + 0.2
 
 
@@ -75,7 +95,9 @@ def test_class_scaling_helps_against_a_rare_class_and_not_against_a_shortcut():
     for name, strength, kept in (("shortcut", 4.0, 1), ("rare class", 0.5, 10)):
         before, after = [], []
         for seed in SEEDS:
-            data = make_spurious_embeddings(2000, n_test=1000, spurious_strength=strength, random_state=seed)
+            data = make_spurious_embeddings(
+                2000, n_test=1000, spurious_strength=strength, random_state=seed
+            )
             keep = (data.train.target == 0) | (np.arange(2000) % kept == 0)
             erm = ERMClassifier("mlp", max_epochs=15, random_state=seed)
             erm.fit(data.train.data[keep], data.train.target[keep])
@@ -83,7 +105,9 @@ def test_class_scaling_helps_against_a_rare_class_and_not_against_a_shortcut():
             scaled = ClassScaling(erm).fit(rows.data, rows.target, bias_labels=rows.bias_labels)
             for clf, scores in ((erm, before), (scaled, after)):
                 found = clf.predict(test.data)
-                scores.append(worst_group_accuracy_score(test.target, found, bias_labels=test.bias_labels))
+                scores.append(
+                    worst_group_accuracy_score(test.target, found, bias_labels=test.bias_labels)
+                )
         gain[name] = np.mean(after) - np.mean(before)
     assert gain["rare class"] > 0.1
     assert abs(gain["shortcut"]) < 0.05
@@ -92,7 +116,9 @@ def test_class_scaling_helps_against_a_rare_class_and_not_against_a_shortcut():
 def test_the_attack_moves_the_biased_net_more_than_the_model():
     """On x_adv the biased net's loss rises, and more than the model's."""
     data = make_spurious_embeddings(1000, n_test=10, conflict_ratio=0.05, random_state=0).train
-    clf = BiasAdvClassifier(base="erm", module="mlp", epsilon=2.0, lam=1.0, max_epochs=5, random_state=0)
+    clf = BiasAdvClassifier(
+        base="erm", module="mlp", epsilon=2.0, lam=1.0, max_epochs=5, random_state=0
+    )
     clf.fit(data.data, data.target)
     adversarial = clf.adversarial_examples(data.data, data.target)
     before, after = (losses(clf, x, data.target) for x in (data.data, adversarial))

@@ -15,13 +15,22 @@ from sklearn_debias import DFRClassifier
 from sklearn_debias.datasets import make_spurious_embeddings
 from sklearn_debias.estimators._halves import split_by
 from sklearn_debias.exceptions import DebiasWarning
-from sklearn_debias.metrics import get_scorer, worst_group_accuracy_score, worst_group_accuracy_scorer
+from sklearn_debias.metrics import (
+    get_scorer,
+    worst_group_accuracy_score,
+    worst_group_accuracy_scorer,
+)
 from sklearn_debias.model_selection import BiasStratifiedKFold
 from sklearn_debias.training import Streams
 
 
 def rows_of(n_classes=2, n_attributes=1, n=300):
-    options = {"n_classes": n_classes, "n_attributes": n_attributes, "conflict_ratio": 0.2, "random_state": 0}
+    options = {
+        "n_classes": n_classes,
+        "n_attributes": n_attributes,
+        "conflict_ratio": 0.2,
+        "random_state": 0,
+    }
     return make_spurious_embeddings(n, n_validation=20, n_test=20, **options).train
 
 
@@ -31,7 +40,9 @@ def rows():
 
 
 def fit(part, **params):
-    return DFRClassifier(**{"random_state": 0, **params}).fit(part.data, part.target, bias_labels=part.bias_labels)
+    return DFRClassifier(**{"random_state": 0, **params}).fit(
+        part.data, part.target, bias_labels=part.bias_labels
+    )
 
 
 def naive_fit(X, y, C, seed):
@@ -60,7 +71,10 @@ def naive_dfr(X, y, group, seed, n_resamples):
         coef, intercept = naive_fit((X[drawn] - mean) / std, y[drawn], C, streams.seed("solver"))
         z = (X[scored] - mean) / std @ coef.T + intercept
         right = (z[:, 0] > 0 if y.max() == 1 else z.argmax(1)) == y[scored]
-        worst[C] = min(np.mean([r for r, i in zip(right, scored, strict=True) if group[i] == g]) for g in set(group))
+        worst[C] = min(
+            np.mean([r for r, i in zip(right, scored, strict=True) if group[i] == g])
+            for g in set(group)
+        )
     C = max(worst, key=lambda c: (worst[c], c))
     rng = np.random.default_rng(streams.seed("resamples"))
     mean, std = X.mean(0), X.std(0)
@@ -89,19 +103,28 @@ def test_it_follows_a_naive_transcription(n_classes, n_attributes):
 
 def test_one_draw_from_groups_of_equal_size_is_an_l1_logistic_regression(rows):
     keep = np.concatenate(
-        [np.flatnonzero((rows.target == c) & (rows.bias_labels == v))[:20] for c, v in np.ndindex(2, 2)]
+        [
+            np.flatnonzero((rows.target == c) & (rows.bias_labels == v))[:20]
+            for c, v in np.ndindex(2, 2)
+        ]
     )
     X, y, bias = rows.data[keep].astype(float), rows.target[keep], rows.bias_labels[keep]
     clf = DFRClassifier(C=0.3, n_resamples=1, random_state=0).fit(X, y, bias_labels=bias)
-    plain = make_pipeline(StandardScaler(), LogisticRegression(C=0.3, l1_ratio=1, solver="liblinear", tol=1e-8))
-    np.testing.assert_allclose(clf.decision_function(X), plain.fit(X, y).decision_function(X), atol=0.02)
+    plain = make_pipeline(
+        StandardScaler(), LogisticRegression(C=0.3, l1_ratio=1, solver="liblinear", tol=1e-8)
+    )
+    np.testing.assert_allclose(
+        clf.decision_function(X), plain.fit(X, y).decision_function(X), atol=0.02
+    )
 
 
 def test_the_standardisation_is_folded_into_the_coefficients(rows):
     clf = fit(rows)
     expected = rows.data.astype(float) @ clf.coef_[0] + clf.intercept_[0]
     np.testing.assert_array_equal(clf.decision_function(rows.data), expected)
-    shifted = DFRClassifier(random_state=0).fit(100 + 7 * rows.data, rows.target, bias_labels=rows.bias_labels)
+    shifted = DFRClassifier(random_state=0).fit(
+        100 + 7 * rows.data, rows.target, bias_labels=rows.bias_labels
+    )
     np.testing.assert_allclose(shifted.decision_function(100 + 7 * rows.data), expected, atol=1e-3)
 
 
@@ -114,7 +137,9 @@ def test_a_given_c_needs_no_selection(rows):
 @pytest.mark.parametrize("n_classes", [2, 3])
 def test_predictions_probabilities_and_scores_agree(n_classes):
     part = rows_of(n_classes)
-    clf = DFRClassifier(random_state=0).fit(part.data, np.array(list("abc"))[part.target], bias_labels=part.bias_labels)
+    clf = DFRClassifier(random_state=0).fit(
+        part.data, np.array(list("abc"))[part.target], bias_labels=part.bias_labels
+    )
     probability = clf.predict_proba(part.data)
     assert probability.shape == (300, n_classes)
     np.testing.assert_allclose(probability.sum(1), 1)
@@ -135,7 +160,9 @@ def test_what_scorers_ask_for_is_there(rows):
 
 def test_an_empty_group_is_named_and_the_others_are_balanced(rows):
     bias = np.where(rows.target == 1, "sea", np.array(["sea", "land"])[rows.bias_labels])
-    with pytest.warns(DebiasWarning, match=r"\[\(1, 'land'\)\]: nothing can be learned of it") as caught:
+    with pytest.warns(
+        DebiasWarning, match=r"\[\(1, 'land'\)\]: nothing can be learned of it"
+    ) as caught:
         clf = DFRClassifier(random_state=0).fit(rows.data, rows.target, bias_labels=bias)
     assert len(caught) == 1
     assert caught[0].filename == __file__
@@ -143,7 +170,9 @@ def test_an_empty_group_is_named_and_the_others_are_balanced(rows):
 
 
 def test_without_bias_labels_the_classes_are_the_groups_with_one_warning(rows):
-    with pytest.warns(DebiasWarning, match="no bias_labels: the classes are taken as groups") as caught:
+    with pytest.warns(
+        DebiasWarning, match="no bias_labels: the classes are taken as groups"
+    ) as caught:
         clf = DFRClassifier(random_state=0).fit(rows.data, rows.target)
     assert len(caught) == 1
     assert clf.group_sizes_ == {0: 150, 1: 150}
@@ -153,7 +182,9 @@ def test_without_bias_labels_the_classes_are_the_groups_with_one_warning(rows):
 def test_a_group_of_one_row_trains(rows):
     keep = np.flatnonzero((rows.target != 1) | (rows.bias_labels == 1))
     keep = np.append(keep, np.flatnonzero((rows.target == 1) & (rows.bias_labels == 0))[:1])
-    clf = DFRClassifier(random_state=0).fit(rows.data[keep], rows.target[keep], bias_labels=rows.bias_labels[keep])
+    clf = DFRClassifier(random_state=0).fit(
+        rows.data[keep], rows.target[keep], bias_labels=rows.bias_labels[keep]
+    )
     assert min(clf.group_sizes_.values()) == 1
     assert np.isfinite(clf.coef_).all()
 
@@ -182,7 +213,11 @@ def test_searches_and_pipelines_pass_bias_labels_on(rows):
             cv=BiasStratifiedKFold(2),
         ).fit(rows.data, rows.target, bias_labels=rows.bias_labels)
         result = cross_validate(
-            DFRClassifier(random_state=0), rows.data, rows.target, params={"bias_labels": rows.bias_labels}, cv=2
+            DFRClassifier(random_state=0),
+            rows.data,
+            rows.target,
+            params={"bias_labels": rows.bias_labels},
+            cv=2,
         )
     assert search.best_estimator_[-1].aligned_bias_ == {0: 0, 1: 1}
     assert np.isfinite(search.cv_results_["mean_test_score"]).all()
@@ -198,7 +233,9 @@ REFUSED = {
 }
 
 
-@pytest.mark.parametrize(("name", "value"), [(n, v) for n, values in REFUSED.items() for v in values])
+@pytest.mark.parametrize(
+    ("name", "value"), [(n, v) for n, values in REFUSED.items() for v in values]
+)
 def test_refused_parameters(rows, name, value):
     clf = fit(rows).set_params(**{name: value})
     with pytest.raises((ValueError, TypeError), match=f"['`]{name}['`]"):
@@ -218,7 +255,9 @@ def test_the_worst_group_gains_over_the_same_head_on_all_rows(rows):
     test = data.test
     erm = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, l1_ratio=1, solver="liblinear"))
     scores = [
-        worst_group_accuracy_score(test.target, clf.predict(test.data), bias_labels=test.bias_labels)
+        worst_group_accuracy_score(
+            test.target, clf.predict(test.data), bias_labels=test.bias_labels
+        )
         for clf in (erm.fit(data.train.data, data.train.target), fit(data.validation))
     ]
     assert scores[1] > scores[0] + 0.1

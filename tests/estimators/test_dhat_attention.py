@@ -13,7 +13,14 @@ from sklearn_debias.core import Net, split
 from sklearn_debias.datasets import load_biased_digits
 from sklearn_debias.exceptions import DebiasWarning
 
-QUICK = {"lr": 0.02, "max_epochs": 2, "batch_size": 16, "random_state": 0, "epsilon": 0.1, "n_steps": 2}
+QUICK = {
+    "lr": 0.02,
+    "max_epochs": 2,
+    "batch_size": 16,
+    "random_state": 0,
+    "epsilon": 0.1,
+    "n_steps": 2,
+}
 
 
 @pytest.fixture(scope="module")
@@ -31,11 +38,15 @@ def tiny_cnn(in_channels, n_classes):
 def test_an_estimator_without_a_seed_takes_that_of_the_fit(rows):
     attention = ERMClassifier(tiny_cnn, lr=0.02, max_epochs=2)
     fits = [DHATClassifier(tiny_cnn, **QUICK, attention=attention).fit(*rows) for _ in range(2)]
-    np.testing.assert_array_equal(fits[0].decision_function(rows[0]), fits[1].decision_function(rows[0]))
+    np.testing.assert_array_equal(
+        fits[0].decision_function(rows[0]), fits[1].decision_function(rows[0])
+    )
     other = clone(fits[0]).set_params(random_state=1).fit(*rows)
     assert other.attention_.random_state != fits[0].attention_.random_state
     seeded = clone(attention).set_params(random_state=3)
-    assert DHATClassifier(tiny_cnn, **QUICK, attention=seeded).fit(*rows).attention_.random_state == 3
+    assert (
+        DHATClassifier(tiny_cnn, **QUICK, attention=seeded).fit(*rows).attention_.random_state == 3
+    )
     assert not hasattr(attention, "classes_")
 
 
@@ -67,17 +78,23 @@ def test_an_estimator_explains_the_label_not_its_prediction(rows):
     flat = {**QUICK, "module": "linear"}
     ours = DHATClassifier(**flat, attention=wrong).fit(X, y)
     given = DHATClassifier(**flat).fit(X, y, attention_maps=by_label)
-    np.testing.assert_allclose(ours.decision_function(X), given.decision_function(X), rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(
+        ours.decision_function(X), given.decision_function(X), rtol=1e-4, atol=1e-6
+    )
 
 
 def test_attention_without_a_foreground_is_warned_about(rows):
-    with pytest.warns(DebiasWarning, match="`attention` calls all of the image background in 100% of the maps, at"):
+    with pytest.warns(
+        DebiasWarning, match="`attention` calls all of the image background in 100% of the maps, at"
+    ):
         clf = DHATClassifier(tiny_cnn, **QUICK, omega=1.0).fit(*rows)
     assert clf.history_[["no_foreground", "no_background"]].iloc[-1].tolist() == [1, 0]
 
 
 def test_attention_of_a_dead_network_is_warned_about(rows):
-    with pytest.warns(DebiasWarning, match="`attention` calls all of the image background in 100% of the maps, at"):
+    with pytest.warns(
+        DebiasWarning, match="`attention` calls all of the image background in 100% of the maps, at"
+    ):
         DHATClassifier(tiny_cnn, **QUICK, attention_module=Dead()).fit(*rows)
 
 
@@ -96,4 +113,6 @@ def test_shares_of_one_sided_maps_are_those_of_the_batches(rows):
     maps = np.tile(np.linspace(0, 1, 8), (48, 8, 1))
     maps[:12], maps[12:18] = 0, 1
     clf = DHATClassifier("linear", **QUICK).fit(*rows, attention_maps=maps)
-    assert clf.history_[["no_foreground", "no_background"]].iloc[-1].tolist() == pytest.approx([0.25, 0.125])
+    assert clf.history_[["no_foreground", "no_background"]].iloc[-1].tolist() == pytest.approx(
+        [0.25, 0.125]
+    )

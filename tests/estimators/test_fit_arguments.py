@@ -20,7 +20,11 @@ from sklearn_debias.exceptions import DebiasWarning
 X = np.random.default_rng(0).normal(size=(40, 3))
 y = (X[:, 0] > 0).astype(int)
 FAST = {"max_epochs": 2, "lr": 0.1, "random_state": 0}
-TORCH = [c for c in vars(sklearn_debias).values() if inspect.isclass(c) and issubclass(c, BaseDebiasClassifier)]
+TORCH = [
+    c
+    for c in vars(sklearn_debias).values()
+    if inspect.isclass(c) and issubclass(c, BaseDebiasClassifier)
+]
 by_class = pytest.mark.parametrize("made", TORCH, ids=lambda made: made.__name__)
 
 
@@ -30,12 +34,25 @@ by_class = pytest.mark.parametrize("made", TORCH, ids=lambda made: made.__name__
         (
             LfFClassifier(),
             {"sample_weight": np.ones(40)},
-            "`sample_weight` is not an argument of LfFClassifier.fit, which takes X, y and, by name only, "
-            "bias_labels, validation_data. Leave it out, or use .*ERMClassifier.*, which can take it.",
+            "`sample_weight` is not an argument of LfFClassifier.fit, which takes X, y and, by "
+            "name only, bias_labels, validation_data. Leave it out, or use .*ERMClassifier.*, "
+            "which can take it.",
         ),
-        (JTTClassifier(), {"X_student": X}, "Leave it out, or use .*ULEClassifier.*, which can take it."),
-        (ERMClassifier(), {"groups": y}, "`groups` is not an argument of ERMClassifier.fit, .* Leave it out."),
-        (ULEClassifier(), {"groups": y}, "ULEClassifier.fit, .* bias_labels, validation_data, X_student. Leave it"),
+        (
+            JTTClassifier(),
+            {"X_student": X},
+            "Leave it out, or use .*ULEClassifier.*, which can take it.",
+        ),
+        (
+            ERMClassifier(),
+            {"groups": y},
+            "`groups` is not an argument of ERMClassifier.fit, .* Leave it out.",
+        ),
+        (
+            ULEClassifier(),
+            {"groups": y},
+            "ULEClassifier.fit, .* bias_labels, validation_data, X_student. Leave it",
+        ),
     ],
 )
 def test_an_argument_that_is_not_taken_is_told_by_the_class_of_the_user(clf, arguments, message):
@@ -45,9 +62,13 @@ def test_an_argument_that_is_not_taken_is_told_by_the_class_of_the_user(clf, arg
 
 
 def test_arguments_by_position_or_missing():
-    with pytest.raises(TypeError, match="JTTClassifier.fit takes X, y and, by name only, bias_labels, .*: too many"):
+    with pytest.raises(
+        TypeError, match="JTTClassifier.fit takes X, y and, by name only, bias_labels, .*: too many"
+    ):
         JTTClassifier().fit(X, y, y)
-    with pytest.raises(TypeError, match="JTTClassifier.fit takes X, y and.*: missing a required argument: 'y'"):
+    with pytest.raises(
+        TypeError, match="JTTClassifier.fit takes X, y and.*: missing a required argument: 'y'"
+    ):
         JTTClassifier().fit(X)
 
 
@@ -71,7 +92,9 @@ def test_fit_documents_each_argument_once(made):
     names = list(inspect.signature(made.fit).parameters)[1:]
     sections = doc.split("\n\n")
     assert sections[1].startswith("Parameters\n----------\n")
-    entries = [line.split(" : ")[0] for line in sections[1].splitlines()[2:] if not line.startswith(" ")]
+    entries = [
+        line.split(" : ")[0] for line in sections[1].splitlines()[2:] if not line.startswith(" ")
+    ]
     assert sorted(name for entry in entries for name in entry.split(", ")) == sorted(names)
     for text in (doc, made.__doc__):
         assert "{shared" not in text
@@ -82,15 +105,23 @@ def test_the_class_documents_each_parameter(made):
     doc = made.__doc__
     assert doc == inspect.cleandoc(doc)
     entries = doc.split("Parameters\n----------\n")[1].split("\nAttributes\n")[0].splitlines()
-    found = [name for line in entries if not line.startswith(" ") for name in line.split(" : ")[0].split(", ")]
+    found = [
+        name
+        for line in entries
+        if not line.startswith(" ")
+        for name in line.split(" : ")[0].split(", ")
+    ]
     assert set(found) - {""} == set(made._get_param_names())
 
 
 def test_a_docstring_without_its_margin_is_filled_alike():
     doc = (
-        "One line.\n\n        Parameters\n        ----------\n        {shared_arguments}\n        X_meta : array-like\n"
+        "One line.\n\n        Parameters\n        ----------\n        {shared_arguments}\n        "
+        "X_meta : array-like\n"
     )
-    assert fill(doc) == fill(inspect.cleandoc(doc))  # Python 3.13 removes the margin while it compiles
+    assert fill(doc) == fill(
+        inspect.cleandoc(doc)
+    )  # Python 3.13 removes the margin while it compiles
     assert "\nX : array-like" in fill(doc)
 
 
@@ -112,7 +143,10 @@ class Taking(BaseDebiasClassifier):
 
 def test_a_method_with_arguments_of_its_own():
     assert Taking().fit(X, y, X_meta=3).seen_ == 3
-    assert "validation_data : (X, y) or (X, y, bias_labels), default=None\n    Rows" in Taking.fit.__doc__
+    assert (
+        "validation_data : (X, y) or (X, y, bias_labels), default=None\n    Rows"
+        in Taking.fit.__doc__
+    )
     assert pickle.loads(pickle.dumps(Taking().fit(X, y, X_meta=3))).seen_ == 3
     with pytest.raises(ValueError, match="The 'lr' parameter of Taking must be"):
         Taking(lr=-1.0).fit(X, y)
@@ -120,9 +154,14 @@ def test_a_method_with_arguments_of_its_own():
 
 @pytest.mark.parametrize("by", ["sample", "subsample"])
 def test_balance_by_without_balance_warns_and_has_no_effect(by):
-    with pytest.warns(DebiasWarning, match=f"`balance_by`='{by}' has no effect with `balance`=None.* Set `balance`"):
+    with pytest.warns(
+        DebiasWarning,
+        match=f"`balance_by`='{by}' has no effect with `balance`=None.* Set `balance`",
+    ):
         clf = ERMClassifier(**FAST, balance_by=by).fit(X, y)
-    np.testing.assert_array_equal(clf.predict_proba(X), ERMClassifier(**FAST).fit(X, y).predict_proba(X))
+    np.testing.assert_array_equal(
+        clf.predict_proba(X), ERMClassifier(**FAST).fit(X, y).predict_proba(X)
+    )
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         ERMClassifier(**FAST, balance="class", balance_by=by).fit(X, y)

@@ -5,10 +5,18 @@ import pytest
 import torch
 from torch import nn
 
-from sklearn_debias import BiasAdvClassifier, ERMClassifier, JTTClassifier, LfFClassifier, ULEClassifier
+from sklearn_debias import (
+    BiasAdvClassifier,
+    ERMClassifier,
+    JTTClassifier,
+    LfFClassifier,
+    ULEClassifier,
+)
 from sklearn_debias.core import SplitModule
 
-pytestmark = pytest.mark.filterwarnings("ignore::sklearn_debias.exceptions.DebiasWarning")  # these fits are short
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::sklearn_debias.exceptions.DebiasWarning"
+)  # these fits are short
 
 rng = np.random.default_rng(0)
 X = rng.random((40, 3, 8, 8), dtype=np.float32)
@@ -46,8 +54,12 @@ def test_a_frozen_body_sees_each_row_once(method):
 @pytest.mark.parametrize("method", METHODS)
 def test_heads_equal_those_trained_through_the_body(method):
     once = method(counting(), **QUICK).fit(X, y)
-    every_epoch = method(counting(), augment=lambda x: x, **QUICK).fit(X, y)  # augmented rows have no fixed features
-    np.testing.assert_allclose(once.decision_function(X), every_epoch.decision_function(X), atol=1e-5)
+    every_epoch = method(counting(), augment=lambda x: x, **QUICK).fit(
+        X, y
+    )  # augmented rows have no fixed features
+    np.testing.assert_allclose(
+        once.decision_function(X), every_epoch.decision_function(X), atol=1e-5
+    )
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -63,7 +75,10 @@ def test_monitoring_equals_that_through_the_body():
     options = {**QUICK, "validation": 0.3, "monitor": "accuracy"}
     once = ERMClassifier(counting(), **options).fit(X, y)
     every_epoch = ERMClassifier(counting(), augment=lambda x: x, **options).fit(X, y)
-    assert once.history_["validation_accuracy"].tolist() == every_epoch.history_["validation_accuracy"].tolist()
+    assert (
+        once.history_["validation_accuracy"].tolist()
+        == every_epoch.history_["validation_accuracy"].tolist()
+    )
 
 
 def test_an_attack_goes_through_the_body():
@@ -80,7 +95,9 @@ def test_bodies_that_differ_have_features_of_their_own():
     once = LfFClassifier(seeded, **QUICK).fit(X, y)
     every_epoch = LfFClassifier(seeded, augment=lambda x: x, **QUICK).fit(X, y)
     assert not torch.equal(once.module_.body[1].weight, once.biased_module_.body[1].weight)
-    np.testing.assert_allclose(once.decision_function(X), every_epoch.decision_function(X), atol=1e-5)
+    np.testing.assert_allclose(
+        once.decision_function(X), every_epoch.decision_function(X), atol=1e-5
+    )
 
 
 def test_students_on_another_frozen_backbone():
@@ -107,7 +124,9 @@ class Power(nn.Module):
 def test_bodies_are_compared_by_what_they_do(exponents):
     teacher, student = (SplitModule(Power(k), nn.Linear(192, 2)) for k in exponents)
     once = ULEClassifier(teacher, student_module=student, **QUICK).fit(X, y)
-    every_epoch = ULEClassifier(teacher, student_module=student, augment=lambda x: x, **QUICK).fit(X, y)
+    every_epoch = ULEClassifier(teacher, student_module=student, augment=lambda x: x, **QUICK).fit(
+        X, y
+    )
     for name in ("module_", "student_module_"):
         ours, theirs = getattr(once, name).head.weight, getattr(every_epoch, name).head.weight
         torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=0)

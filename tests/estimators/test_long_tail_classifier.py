@@ -58,7 +58,9 @@ def test_each_loss_can_be_erm_to_the_last_bit(long, options, module):
 def test_towards_beta_one_the_weights_are_those_of_balanced_erm(long):
     balanced = ERMClassifier(**QUICK, dtype="float64", balance="class").fit(*long)
     for beta in (1, 1 - 1e-12):
-        clf = LongTailClassifier(**QUICK, dtype="float64", loss="cross_entropy", beta=beta).fit(*long)
+        clf = LongTailClassifier(**QUICK, dtype="float64", loss="cross_entropy", beta=beta).fit(
+            *long
+        )
         assert_same_model(balanced, clf, exact=False)
 
 
@@ -67,7 +69,11 @@ def test_equal_classes_make_it_erm(even, loss):
     X, y = even
     X, y = X[::10], y[::10]
     one = ERMClassifier(**QUICK, dtype="float64").fit(X, y)
-    assert_same_model(one, LongTailClassifier(**QUICK, dtype="float64", loss=loss, beta=0.9).fit(X, y), exact=False)
+    assert_same_model(
+        one,
+        LongTailClassifier(**QUICK, dtype="float64", loss=loss, beta=0.9).fit(X, y),
+        exact=False,
+    )
 
 
 def test_balanced_softmax_is_logit_adjustment_at_tau_one(long):
@@ -80,7 +86,14 @@ def test_balanced_softmax_is_logit_adjustment_at_tau_one(long):
 
 @pytest.mark.parametrize(
     ("deferred", "epochs", "expected"),
-    [(0.8, 200, (160, 40)), (0.8, 5, (4, 1)), (0.99, 5, (4, 1)), (0.5, 1, (1,)), (0.05, 5, (5,)), (0.0, 5, (5,))],
+    [
+        (0.8, 200, (160, 40)),
+        (0.8, 5, (4, 1)),
+        (0.99, 5, (4, 1)),
+        (0.5, 1, (1,)),
+        (0.05, 5, (5,)),
+        (0.0, 5, (5,)),
+    ],
 )
 def test_the_deferred_stage_is_the_last_share_of_the_epochs(deferred, epochs, expected):
     phases = LongTailClassifier(beta=0.9999, deferred=deferred, max_epochs=epochs)._phases()
@@ -110,7 +123,11 @@ def test_deferred_without_weights_warns_and_changes_nothing(long):
     "module", [None, "mlp", nn.Linear, nn.Sequential(nn.Linear(10, 6), nn.ReLU(), nn.Linear(6, 4))]
 )
 def test_ldam_has_a_normalised_head_and_other_losses_have_not(long, module):
-    options = {} if module is not nn.Linear else {"net_params": {"module__in_features": 10, "module__out_features": 4}}
+    options = (
+        {}
+        if module is not nn.Linear
+        else {"net_params": {"module__in_features": 10, "module__out_features": 4}}
+    )
     clf = LongTailClassifier(**QUICK, **options, module=module, loss="ldam", scale=12).fit(*long)
     assert isinstance(clf.module_.head, NormalizedLinear)
     assert np.abs(clf.decision_function(long[0])).max() <= 12 + 1e-9
@@ -132,7 +149,9 @@ def test_ldam_takes_options_of_the_module_and_leaves_a_given_one_alone(long):
 
 def test_ldam_of_a_module_that_cannot_be_built_names_it(long):
     with pytest.raises((TypeError, ValueError), match="`module`.*hiden"):
-        LongTailClassifier(**QUICK, module="mlp", loss="ldam", net_params={"module__hiden": 3}).fit(*long)
+        LongTailClassifier(**QUICK, module="mlp", loss="ldam", net_params={"module__hiden": 3}).fit(
+            *long
+        )
     with pytest.raises(ValueError, match="`module`.*'mpl'"):
         LongTailClassifier(**QUICK, module="mpl", loss="ldam").fit(*long)
 
@@ -140,8 +159,12 @@ def test_ldam_of_a_module_that_cannot_be_built_names_it(long):
 @pytest.mark.parametrize("freeze", [None, "body"])
 def test_ldam_on_images(freeze):
     y = np.arange(24) % 2
-    X = (np.random.default_rng(0).random((24, 1, 8, 8)) * 0.5 + 0.5 * y[:, None, None, None]).astype(np.float32)
-    clf = LongTailClassifier(**{**QUICK, "lr": 0.01}, loss="ldam", beta=0.99, deferred=0.6, freeze=freeze).fit(X, y)
+    X = (
+        np.random.default_rng(0).random((24, 1, 8, 8)) * 0.5 + 0.5 * y[:, None, None, None]
+    ).astype(np.float32)
+    clf = LongTailClassifier(
+        **{**QUICK, "lr": 0.01}, loss="ldam", beta=0.99, deferred=0.6, freeze=freeze
+    ).fit(X, y)
     assert isinstance(clf.module_.head, NormalizedLinear)
     assert clf.score(X, y) > 0.9
 
@@ -208,18 +231,31 @@ def test_crt_keeps_the_body_of_the_first_stage_and_starts_the_whole_head_anew(lo
 
 STAGES = {
     "deferred": (LongTailClassifier(beta=0.99, deferred=0.5), [0.04, 0.04, 0.02, 0.02]),
-    "retraining": (CRTClassifier(module="mlp", retraining_epochs=2), [0.04, 0.04, 0.02, 0.02, 0.04, 0.04]),
+    "retraining": (
+        CRTClassifier(module="mlp", retraining_epochs=2),
+        [0.04, 0.04, 0.02, 0.02, 0.04, 0.04],
+    ),
 }
 
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_the_schedule_goes_on_or_restarts_and_the_last_stage_is_scored(long, stage):
     clf, lr = STAGES[stage]
-    clf.set_params(**{**QUICK, "lr": 0.04, "max_epochs": 4, "lr_schedule": partial(StepLR, step_size=2, gamma=0.5)})
+    clf.set_params(
+        **{
+            **QUICK,
+            "lr": 0.04,
+            "max_epochs": 4,
+            "lr_schedule": partial(StepLR, step_size=2, gamma=0.5),
+        }
+    )
     history = clf.set_params(validation=0.2, monitor="balanced_accuracy").fit(*long).history_
     np.testing.assert_allclose(history["lr"], lr)
     assert history["phase"].unique().tolist() == ["train", stage]
-    assert history["validation_balanced_accuracy"].notna().tolist() == (history["phase"] == stage).tolist()
+    assert (
+        history["validation_balanced_accuracy"].notna().tolist()
+        == (history["phase"] == stage).tolist()
+    )
 
 
 def test_both_stages_of_crt_augment(long):
@@ -229,7 +265,9 @@ def test_both_stages_of_crt_augment(long):
         sizes.append(len(x))
         return x
 
-    CRTClassifier(**{**QUICK, "max_epochs": 1}, module="mlp", retraining_epochs=2, augment=augment).fit(*long)
+    CRTClassifier(
+        **{**QUICK, "max_epochs": 1}, module="mlp", retraining_epochs=2, augment=augment
+    ).fit(*long)
     assert sum(sizes) == 3 * len(long[0])
 
 

@@ -32,7 +32,11 @@ pytestmark = pytest.mark.filterwarnings("ignore:The fitted model predicts")  # t
 
 QUICK = {"max_epochs": 3, "batch_size": 16, "lr": 0.05, "random_state": 0, "device": "cpu"}
 META = [MetaSAugClassifier, MetaWeightNetClassifier, MetaIADAClassifier]
-SHORT = {MetaSAugClassifier: {"warmup": 1}, MetaWeightNetClassifier: {}, MetaIADAClassifier: {"warmup": 1}}
+SHORT = {
+    MetaSAugClassifier: {"warmup": 1},
+    MetaWeightNetClassifier: {},
+    MetaIADAClassifier: {"warmup": 1},
+}
 
 
 def quick(kind, **options):
@@ -63,7 +67,9 @@ def state_of(clf):
 
 def assert_same(one, other, **tolerance):
     for name, value in state_of(one).items():
-        torch.testing.assert_close(state_of(other)[name], value, **(tolerance or {"rtol": 0, "atol": 0}))
+        torch.testing.assert_close(
+            state_of(other)[name], value, **(tolerance or {"rtol": 0, "atol": 0})
+        )
 
 
 @pytest.mark.parametrize("size", [1, 3, 10, 1000])
@@ -82,7 +88,9 @@ def test_at_most_a_fifth_of_a_class_is_held_out_evenly_over_the_bias_values(size
         parts = [int((held & (group == g)).sum()) for g in np.unique(group[y == code])]
         rest = [int((~held & (group == g)).sum()) for g in np.unique(group[y == code])]
         least = int(np.argmin(parts))
-        assert all(kept >= gone for kept, gone in zip(rest, parts, strict=True))  # half of each group stays
+        assert all(
+            kept >= gone for kept, gone in zip(rest, parts, strict=True)
+        )  # half of each group stays
         assert max(parts) - min(parts) <= 1 or rest[least] - parts[least] <= 1
 
 
@@ -104,7 +112,9 @@ def test_the_meta_set_is_held_out_of_the_training_rows(kind, train):
     assert Counter((2 * y[out] + bias[out]).tolist()) == dict.fromkeys(range(6), 2)
     moved = X.copy()
     moved[out] += 100  # they are looked at
-    assert any(not torch.equal(v, state_of(clf)[k]) for k, v in state_of(clone(clf).fit(moved, y)).items())
+    assert any(
+        not torch.equal(v, state_of(clf)[k]) for k, v in state_of(clone(clf).fit(moved, y)).items()
+    )
     if kind is MetaIADAClassifier:
         np.testing.assert_array_equal(np.flatnonzero(np.isnan(clf.epsilon_)), np.sort(out))
 
@@ -121,7 +131,12 @@ def test_a_meta_set_that_is_given_is_used_and_nothing_is_held_out(kind, train, a
     other = quick(kind).fit(*train, X_meta=ahead["X_meta"][:, ::-1].copy(), y_meta=ahead["y_meta"])
     assert any(not torch.equal(v, state_of(clf)[k]) for k, v in state_of(other).items())
     assert_same(clf, quick(kind).fit(*train, **ahead))
-    assert_same(clf, quick(kind).fit(*train, X_meta=torch.from_numpy(ahead["X_meta"]), y_meta=list(ahead["y_meta"])))
+    assert_same(
+        clf,
+        quick(kind).fit(
+            *train, X_meta=torch.from_numpy(ahead["X_meta"]), y_meta=list(ahead["y_meta"])
+        ),
+    )
 
 
 def test_the_meta_set_and_the_validation_rows_are_apart(train):
@@ -143,7 +158,9 @@ def test_without_a_term_to_learn_no_row_is_held_out(train, ahead):
 
 @pytest.mark.parametrize("module", [None, "mlp"])
 def test_with_every_term_off_it_is_erm_to_the_last_bit(train, module):
-    off = MetaIADAClassifier(**QUICK, module=module, alpha=0, beta=0, epsilon=0.0, warmup=0).fit(*train)
+    off = MetaIADAClassifier(**QUICK, module=module, alpha=0, beta=0, epsilon=0.0, warmup=0).fit(
+        *train
+    )
     sgd = {"optimizer": "sgd", "net_params": {"optimizer__momentum": 0.9}}
     assert_same(ERMClassifier(**QUICK, module=module, **sgd).fit(*train), off)
     assert_same(off, ISDAClassifier(**QUICK, module=module, strength=0).fit(*train))
@@ -169,7 +186,10 @@ def test_a_pipeline_sends_the_meta_set_through_its_steps(train, ahead):
     X, y = train
     scaler = StandardScaler().fit(10 * X)
     expected = quick(MetaIADAClassifier).fit(
-        scaler.transform(10 * X), y, X_meta=scaler.transform(10 * ahead["X_meta"]), y_meta=ahead["y_meta"]
+        scaler.transform(10 * X),
+        y,
+        X_meta=scaler.transform(10 * ahead["X_meta"]),
+        y_meta=ahead["y_meta"],
     )
     steps = [("scale", StandardScaler()), ("clf", quick(MetaIADAClassifier))]
     given = {**ahead, "X_meta": 10 * ahead["X_meta"]}
@@ -185,7 +205,9 @@ def test_a_search_does_not_slice_the_meta_set(kind, train, ahead):
     X, y = train
     folds = [(np.arange(60), np.arange(60, 90)), (np.arange(30, 90), np.arange(30))]
     with config_context(enable_metadata_routing=True):
-        search = GridSearchCV(quick(kind), {"lr": [0.05]}, cv=folds, refit=False, error_score="raise")
+        search = GridSearchCV(
+            quick(kind), {"lr": [0.05]}, cv=folds, refit=False, error_score="raise"
+        )
         search.fit(X, y, **ahead)
     alone = [quick(kind).fit(X[a], y[a], **ahead).score(X[b], y[b]) for a, b in folds]
     assert [search.cv_results_[f"split{i}_test_score"][0] for i in range(2)] == alone
@@ -210,9 +232,13 @@ def test_fitted_attributes_of_meta_iada(train):
     np.testing.assert_allclose(shares.iloc[-1], last)
     history = clf.history_[clf.history_["phase"] == "train"]
     assert {"model_loss", "perturber_loss", "adversarial", "floored"} <= set(history.columns)
-    assert history[["model_loss", "perturber_loss", "adversarial", "floored"]].notna().all(axis=None)
+    assert (
+        history[["model_loss", "perturber_loss", "adversarial", "floored"]].notna().all(axis=None)
+    )
     sizes = np.array([(seen & (y == c)).sum() for c in range(3)])
-    np.testing.assert_allclose(history["adversarial"], shares.to_numpy() @ sizes / sizes.sum(), atol=1e-6)
+    np.testing.assert_allclose(
+        history["adversarial"], shares.to_numpy() @ sizes / sizes.sum(), atol=1e-6
+    )
     assert quick(MetaIADAClassifier, covariance="diagonal").fit(X, y).covariances_.shape == (3, 5)
 
 
@@ -240,7 +266,9 @@ def test_the_perturbation_module_makes_strategies_from_characteristics(train):
 
 def test_batches_of_one_row_have_no_statistics_to_standardise_by(train):
     X, y = train
-    clf = quick(MetaIADAClassifier, batch_size=1, warmup=0, max_epochs=1, characteristics=last_logits)
+    clf = quick(
+        MetaIADAClassifier, batch_size=1, warmup=0, max_epochs=1, characteristics=last_logits
+    )
     clf.fit(X[:12], y[:12], X_meta=X[60:66], y_meta=y[60:66])
     assert clf.net_.module_["perturber"][0].in_features == 4
     assert (clf.perturbation_module_[0].running_mean == 0).all()  # no batch to take statistics of
@@ -299,16 +327,22 @@ def test_images_with_augmentation(kind, virtual_step):
         return x + 0.01 * torch.randn_like(x)
 
     options = {"module": small_net(), "virtual_step": virtual_step}
-    clf = quick(kind, **options, augment=noisy).fit((255 * X).astype(np.uint8), y, X_meta=X[:3] * 0.9, y_meta=[0, 1, 2])
+    clf = quick(kind, **options, augment=noisy).fit(
+        (255 * X).astype(np.uint8), y, X_meta=X[:3] * 0.9, y_meta=[0, 1, 2]
+    )
     assert set(calls) == {16, 3}  # the training rows, and the meta rows
-    assert_same(clf, clone(clf).fit((255 * X).astype(np.uint8), y, X_meta=X[:3] * 0.9, y_meta=[0, 1, 2]))
+    assert_same(
+        clf, clone(clf).fit((255 * X).astype(np.uint8), y, X_meta=X[:3] * 0.9, y_meta=[0, 1, 2])
+    )
     quick(kind, **options, augment="crop-flip").fit(X, y)
 
 
 @pytest.mark.parametrize("kind", META)
 def test_the_dataloader_gives_the_same_fit(kind, train, ahead):
     one = quick(kind).fit(*train, **ahead)
-    assert_same(one, quick(kind, net_params={"iterator_train__num_workers": 0}).fit(*train, **ahead))
+    assert_same(
+        one, quick(kind, net_params={"iterator_train__num_workers": 0}).fit(*train, **ahead)
+    )
 
 
 @pytest.mark.parametrize("kind", META)
@@ -318,7 +352,9 @@ def test_in_float64_everything_is(kind, train, ahead):
     if hasattr(clf, "covariances_"):
         assert clf.covariances_.dtype == np.float64
     if kind is MetaIADAClassifier:
-        assert clf.perturbation_module_(torch.zeros(1, 15, dtype=torch.float64)).dtype == torch.float64
+        assert (
+            clf.perturbation_module_(torch.zeros(1, 15, dtype=torch.float64)).dtype == torch.float64
+        )
 
 
 @pytest.mark.parametrize("virtual_step", ["head", "all"])
@@ -349,9 +385,13 @@ def test_the_meta_interval_is_between_batches_that_look_ahead(interval, train, a
             seen.append("perturber_loss" in step["terms"])
 
     seen = []
-    clf = quick(MetaIADAClassifier, meta_interval=interval, warmup=0, callbacks=[Terms()]).fit(*train, **ahead)
+    clf = quick(MetaIADAClassifier, meta_interval=interval, warmup=0, callbacks=[Terms()]).fit(
+        *train, **ahead
+    )
     assert seen == [i % interval == 0 for i in range(18)]
-    assert clf.history_["perturber_loss"].notna().tolist() == [interval <= 6 or e == 0 for e in range(3)]
+    assert clf.history_["perturber_loss"].notna().tolist() == [
+        interval <= 6 or e == 0 for e in range(3)
+    ]
 
 
 def test_the_optimiser_survives_copies_and_files(train):
@@ -359,7 +399,10 @@ def test_the_optimiser_survives_copies_and_files(train):
     for other in (pickle.loads(pickle.dumps(clf)), copy.deepcopy(clf)):
         assert other.net_.optimizer_.parts.keys() == {"weigher", ""}
         np.testing.assert_array_equal(other.predict_proba(train[0]), clf.predict_proba(train[0]))
-        assert other.weight_module_(torch.tensor([[1.0]])).item() == clf.weight_module_(torch.tensor([[1.0]])).item()
+        assert (
+            other.weight_module_(torch.tensor([[1.0]])).item()
+            == clf.weight_module_(torch.tensor([[1.0]])).item()
+        )
 
 
 def test_the_weight_module_maps_losses_to_weights(train):
@@ -391,7 +434,9 @@ def test_noisy_samples_become_anti_adversarial(seed):
 def test_meta_weight_net_weighs_noisy_samples_less():
     X, _, y, flipped = noisy_toy(0)
     X_meta, clean, _, _ = noisy_toy(100, n=60)
-    clf = MetaWeightNetClassifier(max_epochs=30, batch_size=50, lr=0.05, weight_lr=0.01, random_state=0)
+    clf = MetaWeightNetClassifier(
+        max_epochs=30, batch_size=50, lr=0.05, weight_lr=0.01, random_state=0
+    )
     clf.fit(X, y, X_meta=X_meta, y_meta=clean)
     loss = -np.log(clf.predict_proba(X)[np.arange(len(y)), y].clip(1e-6))
     weight = clf.weight_module_(torch.from_numpy(loss)[:, None].float()).detach().numpy()[:, 0]
@@ -400,7 +445,9 @@ def test_meta_weight_net_weighs_noisy_samples_less():
 
 def test_a_class_of_a_single_row_is_told(train):
     X, y = train
-    with pytest.warns(DebiasWarning, match=r"no row of the classes \[3\].*Pass `X_meta` and `y_meta`"):
+    with pytest.warns(
+        DebiasWarning, match=r"no row of the classes \[3\].*Pass `X_meta` and `y_meta`"
+    ):
         clf = quick(MetaIADAClassifier).fit(X, np.r_[y[:-1], 3])
     assert not clf.covariances_[3].any()
     assert np.isfinite(clf.covariances_).all()
@@ -426,7 +473,8 @@ def test_a_plateau_of_the_warm_up_is_none_of_the_second_stage(kind, train):
     slower = partial(ReduceLROnPlateau, patience=2, factor=0.1)
     clf = quick(kind, max_epochs=14, warmup=6, lr_schedule=slower).fit(*train)
     second = clf.history_[clf.history_["phase"] == "train"]
-    # The losses of the two stages do not compare: at least patience epochs pass before the rate may fall.
+    # The losses of the two stages do not compare: at least patience epochs pass before the rate may
+    # fall.
     assert second["lr"].iloc[:3].nunique() == 1
 
 
@@ -459,7 +507,10 @@ def test_the_schedule_is_the_models_alone(kind, train):
             rates.append([group["lr"] for group in net.optimizer_.param_groups])
 
     rates = []
-    options = {"lr_schedule": partial(MultiStepLR, milestones=[1], gamma=0.1), "callbacks": [Rates()]}
+    options = {
+        "lr_schedule": partial(MultiStepLR, milestones=[1], gamma=0.1),
+        "callbacks": [Rates()],
+    }
     quick(kind, **options).fit(*train)
     np.testing.assert_allclose(rates, [[1e-3, 0.05], [1e-3, 0.005], [1e-3, 0.005]])
     quick(kind, lr_schedule=partial(OneCycleLR, max_lr=0.1, total_steps=4)).fit(*train)

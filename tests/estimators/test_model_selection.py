@@ -5,13 +5,23 @@ import pytest
 import sklearn
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
-from sklearn.model_selection import GridSearchCV, HalvingGridSearchCV, RandomizedSearchCV, cross_validate
+from sklearn.model_selection import (
+    GridSearchCV,
+    HalvingGridSearchCV,
+    RandomizedSearchCV,
+    cross_validate,
+)
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from sklearn_debias import BiasAdvClassifier, ERMClassifier, JTTClassifier, LfFClassifier
 from sklearn_debias.datasets import make_spurious_embeddings
-from sklearn_debias.metrics import get_scorer, get_scorer_names, worst_group_accuracy_score, worst_group_accuracy_scorer
+from sklearn_debias.metrics import (
+    get_scorer,
+    get_scorer_names,
+    worst_group_accuracy_score,
+    worst_group_accuracy_scorer,
+)
 from sklearn_debias.model_selection import BiasStratifiedKFold
 
 OURS = [name for name in get_scorer_names() if name not in sklearn.metrics.get_scorer_names()]
@@ -20,7 +30,9 @@ FAST = {"lr": 0.05, "max_epochs": 4, "random_state": 0}
 
 @pytest.fixture(scope="module")
 def train():
-    return make_spurious_embeddings(200, n_validation=20, n_test=20, conflict_ratio=0.1, random_state=0).train
+    return make_spurious_embeddings(
+        200, n_validation=20, n_test=20, conflict_ratio=0.1, random_state=0
+    ).train
 
 
 @pytest.fixture(autouse=True)
@@ -37,12 +49,15 @@ def test_searches_select_by_worst_group(train, search):
     found = {
         "grid": lambda: GridSearchCV(model, grid, **options),
         "random": lambda: RandomizedSearchCV(model, grid, n_iter=3, random_state=0, **options),
-        "halving": lambda: HalvingGridSearchCV(model, grid, random_state=0, min_resources=60, **options),
+        "halving": lambda: HalvingGridSearchCV(
+            model, grid, random_state=0, min_resources=60, **options
+        ),
     }[search]()
     found.fit(train.data, train.target, bias_labels=train.bias_labels)
     assert np.isfinite(found.cv_results_["mean_test_score"]).all()
     scores = [
-        found.cv_results_["mean_test_score"][i] for i in np.flatnonzero(found.cv_results_["rank_test_score"] == 1)
+        found.cv_results_["mean_test_score"][i]
+        for i in np.flatnonzero(found.cv_results_["rank_test_score"] == 1)
     ]
     assert found.best_score_ == scores[0]
 
@@ -51,9 +66,13 @@ def test_grid_over_the_attack_in_a_pipeline_in_two_processes(train):
     model = make_pipeline(StandardScaler(), BiasAdvClassifier(**FAST))
     grid = {"biasadvclassifier__epsilon": [0.1, 1.0], "biasadvclassifier__beta": [0.0, 1.0]}
     searches = [
-        GridSearchCV(model, grid, scoring=worst_group_accuracy_scorer, cv=BiasStratifiedKFold(2), n_jobs=n_jobs).fit(
-            train.data, train.target, bias_labels=train.bias_labels
-        )
+        GridSearchCV(
+            model,
+            grid,
+            scoring=worst_group_accuracy_scorer,
+            cv=BiasStratifiedKFold(2),
+            n_jobs=n_jobs,
+        ).fit(train.data, train.target, bias_labels=train.bias_labels)
         for n_jobs in (1, 2)
     ]
     one, two = (search.cv_results_["split0_test_score"] for search in searches)
@@ -63,7 +82,9 @@ def test_grid_over_the_attack_in_a_pipeline_in_two_processes(train):
 def test_nested_and_dunder_parameters_in_a_grid(train):
     model = BiasAdvClassifier(base=JTTClassifier(identification_epochs=1), module="mlp", **FAST)
     grid = {"base__upweight": [2, 4], "module__hidden": [3, 5], "optimizer__betas": [(0.5, 0.9)]}
-    search = GridSearchCV(model, grid, cv=BiasStratifiedKFold(2), scoring=worst_group_accuracy_scorer)
+    search = GridSearchCV(
+        model, grid, cv=BiasStratifiedKFold(2), scoring=worst_group_accuracy_scorer
+    )
     search.fit(train.data, train.target, bias_labels=train.bias_labels)
     best = search.best_estimator_
     assert best.module_.head.in_features == search.best_params_["module__hidden"]
@@ -88,14 +109,22 @@ def test_calibration_passes_bias_labels_on(train):
     clf.fit(train.data, train.target, bias_labels=train.bias_labels)
     inner = clf.calibrated_classifiers_[0].estimator
     assert inner.aligned_bias_ == {0: 0, 1: 1}
-    score = worst_group_accuracy_scorer(clf, train.data, train.target, bias_labels=train.bias_labels)
-    expected = worst_group_accuracy_score(train.target, clf.predict(train.data), bias_labels=train.bias_labels)
+    score = worst_group_accuracy_scorer(
+        clf, train.data, train.target, bias_labels=train.bias_labels
+    )
+    expected = worst_group_accuracy_score(
+        train.target, clf.predict(train.data), bias_labels=train.bias_labels
+    )
     assert score == expected
 
 
 def test_fit_tells_the_scorers_what_is_aligned(train):
     clf = ERMClassifier(**FAST).fit(train.data, train.target, bias_labels=train.bias_labels)
-    cells = {(c, b): np.mean((train.target == c) & (train.bias_labels == b)) for c in (0, 1) for b in (0, 1)}
+    cells = {
+        (c, b): np.mean((train.target == c) & (train.bias_labels == b))
+        for c in (0, 1)
+        for b in (0, 1)
+    }
     assert clf.group_shares_ == pytest.approx(cells)
     assert clf.aligned_bias_ == {0: 0, 1: 1}
     assert clf.bias_classes_ == [0, 1]

@@ -55,14 +55,18 @@ def test_the_biased_module_may_differ():
 
 
 def test_module_arguments_are_the_models_own():
-    clf = LfFClassifier("mlp", net_params={"module__hidden": 7}, biased_module="linear", **FAST).fit(X, y)
+    clf = LfFClassifier(
+        "mlp", net_params={"module__hidden": 7}, biased_module="linear", **FAST
+    ).fit(X, y)
     assert clf.module_.head.in_features == 7
 
 
 def test_parameter_groups_set_a_role_apart():
     """skorch's own syntax reaches one role: here the biased net stays where it began."""
     groups = [("biased.*", {"lr": 0.0, "weight_decay": 0.0})]
-    clf = LfFClassifier(biased_module=deep(), net_params={"optimizer__param_groups": groups}, **FAST)
+    clf = LfFClassifier(
+        biased_module=deep(), net_params={"optimizer__param_groups": groups}, **FAST
+    )
     clf.set_params(biased_module=(biased := nn.Linear(4, 3))).fit(X, y)
     assert torch.equal(clf.biased_module_.head.weight, biased.weight)
 
@@ -85,12 +89,16 @@ def test_a_module_that_cannot_be_split_trains_all_the_same():
 def test_a_clone_keeps_two_roles_of_one_instance_apart():
     """Cloning copies each parameter by itself; the second net must differ from the first all the same."""
     shared = nn.Linear(4, 3)
-    clf = clone(BiasAdvClassifier(shared, biased_module=shared, lr=1e-12, weight_decay=0, beta=0.0, **FAST)).fit(X, y)
+    clf = clone(
+        BiasAdvClassifier(shared, biased_module=shared, lr=1e-12, weight_decay=0, beta=0.0, **FAST)
+    ).fit(X, y)
     assert not torch.allclose(clf.module_.head.weight, clf.biased_module_.head.weight)
 
 
 def test_equal_names_are_one_network():
-    clf = LfFClassifier("mlp", biased_module="".join("mlp"), net_params={"module__hidden": 8}, **FAST).fit(X, y)
+    clf = LfFClassifier(
+        "mlp", biased_module="".join("mlp"), net_params={"module__hidden": 8}, **FAST
+    ).fit(X, y)
     assert clf.biased_module_.head.in_features == 8
 
 

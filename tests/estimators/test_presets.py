@@ -34,7 +34,12 @@ def test_preset_equals_the_table(row):
     clf = BiasAdvClassifier.from_preset(name, base)
     assert (clf.max_epochs, clf.batch_size, clf.lr, clf.weight_decay) == (epochs, batch, lr, decay)
     assert (clf.lam, clf.epsilon, clf.n_steps, clf.beta) == (lam, epsilon, n_steps, beta)
-    assert (clf.optimizer, clf.augment, clf.module, clf.norm) == ("adam", "crop-flip", "resnet18", "l2")
+    assert (clf.optimizer, clf.augment, clf.module, clf.norm) == (
+        "adam",
+        "crop-flip",
+        "resnet18",
+        "l2",
+    )
     if base == "jtt":
         assert (clf.base.identification_epochs, clf.base.upweight) == (first, up)
     else:
@@ -59,7 +64,9 @@ def test_overrides_win():
     assert (clf.epsilon, clf.module, clf.random_state, clf.n_steps) == (0.7, "linear", 3, 7)
 
 
-@pytest.mark.parametrize(("name", "base", "match"), [("cifar", "erm", "`name` must be"), ("bar", "dro", "`base` must")])
+@pytest.mark.parametrize(
+    ("name", "base", "match"), [("cifar", "erm", "`name` must be"), ("bar", "dro", "`base` must")]
+)
 def test_unknown_preset_lists_what_exists(name, base, match):
     with pytest.raises(ValueError, match=match):
         BiasAdvClassifier.from_preset(name, base)

@@ -19,7 +19,10 @@ def test_two_classes_reach_the_best_of_all_thresholds(p, seed):
     group = np.unique(group, return_inverse=True)[1]
     sweep = Sweep(np.log(np.column_stack([1 - p, p])), y, group, np.array([0, 1]), None)
     scale, curve = sweep.run(200, 1)
-    best = max(min(np.mean((y == (p > t))[group == g]) for g in set(group)) for t in [0, 1, *(p - 1e-9), *(p + 1e-9)])
+    best = max(
+        min(np.mean((y == (p > t))[group == g]) for g in set(group))
+        for t in [0, 1, *(p - 1e-9), *(p + 1e-9)]
+    )
     assert curve.score.max() == pytest.approx(best)
     assert np.prod(scale) == pytest.approx(1)
     predicted = scale[1] * p > scale[0] * (1 - p)
@@ -42,7 +45,9 @@ def test_more_classes_end_where_no_single_scale_helps(seed, k):
 
 def test_nothing_moves_where_nothing_is_gained():
     p = np.array([0.1, 0.2, 0.8, 0.9])
-    sweep = Sweep(np.log(np.column_stack([1 - p, p])), p > 0.5, np.arange(4) % 2, np.array([0, 1]), None)
+    sweep = Sweep(
+        np.log(np.column_stack([1 - p, p])), p > 0.5, np.arange(4) % 2, np.array([0, 1]), None
+    )
     scale, curve = sweep.run(200, 10)
     assert scale.tolist() == [1, 1]
     assert curve.loc[0].tolist() == [1, 1, 1, 1, 1]

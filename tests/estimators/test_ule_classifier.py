@@ -10,7 +10,9 @@ from sklearn_debias import ERMClassifier, ULEClassifier
 from sklearn_debias.core import SplitModule
 from sklearn_debias.datasets import data_folder, make_spurious_embeddings, patch_mnist, read_mnist
 
-pytestmark = pytest.mark.filterwarnings("ignore::sklearn_debias.exceptions.DebiasWarning")  # these fits are short
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::sklearn_debias.exceptions.DebiasWarning"
+)  # these fits are short
 
 DATA = make_spurious_embeddings(n_samples=120, random_state=0).train
 X, y = DATA.data, DATA.target
@@ -22,12 +24,17 @@ MOMENTUM = {"optimizer__momentum": 0.9}
 
 
 def small_cnn():
-    body = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.AdaptiveAvgPool2d(2), nn.Flatten())
+    body = nn.Sequential(
+        nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.AdaptiveAvgPool2d(2), nn.Flatten()
+    )
     return SplitModule(body, nn.Linear(16, 3))
 
 
 def equal(one, other):
-    return all(torch.equal(a, b) for a, b in zip(one.state_dict().values(), other.state_dict().values(), strict=True))
+    return all(
+        torch.equal(a, b)
+        for a, b in zip(one.state_dict().values(), other.state_dict().values(), strict=True)
+    )
 
 
 @pytest.mark.parametrize("module", [None, "mlp"])
@@ -39,11 +46,15 @@ def test_lambda_one_is_erm_to_the_last_bit(module):
 
 def test_lambda_one_is_erm_on_images_with_batch_norm():
     ours = ULEClassifier(small_cnn, lam=1, **QUICK).fit(IMAGES, LABELS)
-    plain = ERMClassifier(small_cnn, lr=1e-2, optimizer="sgd", net_params=MOMENTUM, **QUICK).fit(IMAGES, LABELS)
+    plain = ERMClassifier(small_cnn, lr=1e-2, optimizer="sgd", net_params=MOMENTUM, **QUICK).fit(
+        IMAGES, LABELS
+    )
     assert equal(ours.module_, plain.module_)
 
 
-@pytest.mark.parametrize(("data", "options"), [((X, y), {}), ((IMAGES, LABELS), {"module": small_cnn})])
+@pytest.mark.parametrize(
+    ("data", "options"), [((X, y), {}), ((IMAGES, LABELS), {"module": small_cnn})]
+)
 def test_lambda_does_not_move_the_student(data, options):
     fits = [ULEClassifier(lam=lam, **options, **QUICK).fit(*data) for lam in (0.2, 0.9)]
     assert equal(fits[0].student_module_, fits[1].student_module_)
@@ -56,7 +67,10 @@ def test_lambda_does_not_move_the_student(data, options):
         ({}, ("features", "logit", False, 0)),
         ({"module": "mlp"}, ("features", "logit", False, 0)),
         ({"module": "mlp", "where": "input"}, ("input", "label_log_prob", True, 5)),
-        ({"saliency": "prob", "magnitude": True, "student_warmup": 1}, ("features", "prob", True, 1)),
+        (
+            {"saliency": "prob", "magnitude": True, "student_warmup": 1},
+            ("features", "prob", True, 1),
+        ),
         ({"similarity": "gram"}, ("output", "logit", False, 0)),
         ({"similarity": "gram", "module": "mlp"}, ("features", "logit", False, 0)),
     ],
@@ -82,7 +96,8 @@ def test_what_auto_stands_for_on_images(options, where, head_start):
 
 
 @pytest.mark.parametrize(
-    ("scale", "options"), [(3.0, {"scale": 3.0}), (0.0, {"scale": 0.0}), (100.0, {"module": "mlp", "where": "input"})]
+    ("scale", "options"),
+    [(3.0, {"scale": 3.0}), (0.0, {"scale": 0.0}), (100.0, {"module": "mlp", "where": "input"})],
 )
 def test_a_fixed_scale(scale, options):
     assert ULEClassifier(**options, **QUICK).fit(X, y).scale_ == scale
@@ -123,7 +138,10 @@ def test_a_student_on_other_embeddings():
 
 
 def test_a_student_on_the_same_embeddings_changes_nothing():
-    assert equal(ULEClassifier(**QUICK).fit(X, y, X_student=X).module_, ULEClassifier(**QUICK).fit(X, y).module_)
+    assert equal(
+        ULEClassifier(**QUICK).fit(X, y, X_student=X).module_,
+        ULEClassifier(**QUICK).fit(X, y).module_,
+    )
 
 
 def test_a_student_on_other_embeddings_with_held_out_rows():
@@ -140,7 +158,9 @@ def test_the_embeddings_of_the_student_are_sliced_by_a_search():
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(data_folder(required=False) is None, reason="needs real data: SKLEARN_DEBIAS_DATA is not set")
+@pytest.mark.skipif(
+    data_folder(required=False) is None, reason="needs real data: SKLEARN_DEBIAS_DATA is not set"
+)
 def test_ule_unlearns_a_patch_that_erm_relies_on():
     """MNIST-SC: the label written into the first row of pixels, tested on images without it."""
     mnist = read_mnist(data_folder())
@@ -148,9 +168,17 @@ def test_ule_unlearns_a_patch_that_erm_relies_on():
     train = patch_mnist(mnist.train.data[rows], mnist.train.target[rows])
     clean, truth = mnist.test.data[:3000], mnist.test.target[:3000]
     hidden = {"module__hidden": [256, 128], "module__dropout": 0.3}
-    options = {"optimizer": "adam", "lr": 1e-3, "max_epochs": 15, "net_params": hidden, "random_state": 2}
+    options = {
+        "optimizer": "adam",
+        "lr": 1e-3,
+        "max_epochs": 15,
+        "net_params": hidden,
+        "random_state": 2,
+    }
     scores = {
-        lam: ULEClassifier("mlp", lam=lam, **options).fit(train.data, train.target).score(clean, truth)
+        lam: ULEClassifier("mlp", lam=lam, **options)
+        .fit(train.data, train.target)
+        .score(clean, truth)
         for lam in (1, 0.5)
     }
     assert scores[0.5] > scores[1] + 0.02, scores

@@ -15,7 +15,11 @@ from sklearn_debias import (
     LfFClassifier,
 )
 from sklearn_debias.datasets import make_spurious_embeddings
-from sklearn_debias.metrics import get_scorer, worst_group_accuracy_score, worst_group_accuracy_scorer
+from sklearn_debias.metrics import (
+    get_scorer,
+    worst_group_accuracy_score,
+    worst_group_accuracy_scorer,
+)
 
 METHODS = [
     ERMClassifier(),
@@ -31,11 +35,15 @@ FAST = {"lr": 0.05, "max_epochs": 6, "random_state": 0}
 
 @pytest.fixture(scope="module")
 def data():
-    return make_spurious_embeddings(300, n_validation=100, n_test=20, conflict_ratio=0.1, random_state=0)
+    return make_spurious_embeddings(
+        300, n_validation=100, n_test=20, conflict_ratio=0.1, random_state=0
+    )
 
 
 def fit(clf, part, **kwargs):
-    return clf.set_params(**FAST).fit(part.data, part.target, bias_labels=part.bias_labels, **kwargs)
+    return clf.set_params(**FAST).fit(
+        part.data, part.target, bias_labels=part.bias_labels, **kwargs
+    )
 
 
 @pytest.mark.parametrize("method", METHODS, ids=repr)
@@ -48,7 +56,9 @@ def test_monitor_keeps_the_best_epoch(method, data):
     assert kept == history.max()
 
 
-@pytest.mark.parametrize("monitor", [None, "accuracy", "neg_log_loss", get_scorer("balanced_accuracy")], ids=str)
+@pytest.mark.parametrize(
+    "monitor", [None, "accuracy", "neg_log_loss", get_scorer("balanced_accuracy")], ids=str
+)
 def test_monitors_of_all_kinds(monitor, data):
     clf = fit(ERMClassifier(validation=0.3, monitor=monitor), data.train)
     column = clf.history_.filter(like="validation_")
@@ -59,7 +69,10 @@ def test_monitors_of_all_kinds(monitor, data):
 def test_without_monitor_the_last_epoch_is_kept(data):
     valid = (data.validation.data, data.validation.target)
     clf = fit(ERMClassifier(), data.train, validation_data=valid)
-    assert accuracy_score(valid[1], clf.predict(valid[0])) == clf.history_["validation_accuracy"].iloc[-1]
+    assert (
+        accuracy_score(valid[1], clf.predict(valid[0]))
+        == clf.history_["validation_accuracy"].iloc[-1]
+    )
 
 
 def test_validation_rows_do_not_train(data):
@@ -76,8 +89,13 @@ def test_validation_rows_do_not_train(data):
 def test_validation_does_not_move_the_order_of_batches(data):
     """Scoring after each epoch changes nothing in the fit itself."""
     valid = (data.validation.data, data.validation.target)
-    plain, watched = fit(ERMClassifier(), data.train), fit(ERMClassifier(), data.train, validation_data=valid)
-    np.testing.assert_array_equal(plain.module_.head.weight.detach(), watched.module_.head.weight.detach())
+    plain, watched = (
+        fit(ERMClassifier(), data.train),
+        fit(ERMClassifier(), data.train, validation_data=valid),
+    )
+    np.testing.assert_array_equal(
+        plain.module_.head.weight.detach(), watched.module_.head.weight.detach()
+    )
 
 
 @pytest.mark.parametrize(
@@ -87,7 +105,10 @@ def test_validation_does_not_move_the_order_of_batches(data):
         (LfFClassifier(), {"model_loss", "biased_loss", "difficulty"}),
         (GroupDROClassifier(), {"model_loss", "largest_group_weight"}),
         (BiasAdvClassifier(base="erm"), {"model_loss", "biased_loss", "base", "adversarial"}),
-        (BiasAdvClassifier(base="lff"), {"model_loss", "biased_loss", "base", "adversarial", "difficulty"}),
+        (
+            BiasAdvClassifier(base="lff"),
+            {"model_loss", "biased_loss", "base", "adversarial", "difficulty"},
+        ),
     ],
     ids=["erm", "lff", "group dro", "biasadv of erm", "biasadv of lff"],
 )
@@ -96,7 +117,9 @@ def test_history_holds_every_term(clf, terms, data):
     assert set(history) == terms | {"phase", "epoch", "lr", "seconds"}
     assert np.isfinite(history[sorted(terms)]).to_numpy().all()
     if "adversarial" in terms:
-        np.testing.assert_allclose(history.model_loss, history.base + clf.beta * history.adversarial, rtol=1e-5)
+        np.testing.assert_allclose(
+            history.model_loss, history.base + clf.beta * history.adversarial, rtol=1e-5
+        )
 
 
 def test_history_of_two_phases(data):
@@ -111,7 +134,9 @@ def test_scikit_learn_callbacks_see_every_epoch(data, routing):
     with sklearn.config_context(enable_metadata_routing=routing):
         monitor = ScoringMonitor(scoring=scoring)
         clf = fit(ERMClassifier().set_callbacks(monitor, ProgressBar()), data.train)
-        last = get_scorer(scoring)(clf, data.train.data, data.train.target, **routed(data.train, routing))
+        last = get_scorer(scoring)(
+            clf, data.train.data, data.train.target, **routed(data.train, routing)
+        )
     log = monitor.get_logs().data_as_pandas
     scores = log.loc[log["task_name"] == "epoch", "score" if routing else "accuracy"]
     assert len(scores) == FAST["max_epochs"]

@@ -19,7 +19,9 @@ def run(tmp_path):
     def run(name):
         environment = {**os.environ, "MPLBACKEND": "agg"}
         command = [sys.executable, EXAMPLES / name]
-        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+        done = subprocess.run(
+            command, cwd=tmp_path, env=environment, capture_output=True, text=True
+        )
         assert done.returncode == 0, done.stderr
         return done.stdout.splitlines()
 
@@ -30,9 +32,15 @@ def run(tmp_path):
 @pytest.mark.skipif(data_folder(required=False) is None, reason="SKLEARN_DEBIAS_DATA is unset")
 def test_bar_prints_accuracies_between_the_reference_points(run, tmp_path):
     *_, saved = table = run("biasadv_on_bar.py")
-    scores = {row.split()[0]: [float(v) for v in row.split()[1:3]] for row in table if row.split()[0] in BAR_METHODS}
+    scores = {
+        row.split()[0]: [float(v) for v in row.split()[1:3]]
+        for row in table
+        if row.split()[0] in BAR_METHODS
+    }
     assert set(scores) == BAR_METHODS
-    assert all(68 < one < five < 93 for one, five in scores.values())  # no conflicting row: 68.7; trained on them: 93.4
+    assert all(
+        68 < one < five < 93 for one, five in scores.values()
+    )  # no conflicting row: 68.7; trained on them: 93.4
     assert (tmp_path / saved.split()[-1]).stat().st_size > 10_000
 
 
@@ -53,7 +61,14 @@ def test_example_is_short(path):
 def test_quickstart_prints_a_table_and_draws_a_figure(run, tmp_path):
     header, *rows, _ = run("quickstart.py")
     assert header.split() == ["average", "worst", "group", "conflicting", "seconds"]
-    assert [row.split()[0] for row in rows] == ["ERM", "LfF", "JTT", "BiasAdv-ERM", "BiasAdv-LfF", "BiasAdv-JTT"]
+    assert [row.split()[0] for row in rows] == [
+        "ERM",
+        "LfF",
+        "JTT",
+        "BiasAdv-ERM",
+        "BiasAdv-LfF",
+        "BiasAdv-JTT",
+    ]
     worst = {row.split()[0]: float(row.split()[4]) for row in rows}
     assert max(worst["JTT"], worst["BiasAdv-JTT"], worst["BiasAdv-LfF"]) > worst["ERM"] + 15
     assert 10_000 < (tmp_path / "quickstart.png").stat().st_size < 150_000
@@ -87,7 +102,10 @@ def test_heads_on_embeddings_are_compared_in_one_table(run, monkeypatch, tmp_pat
     monkeypatch.delenv("SKLEARN_DEBIAS_DATA", raising=False)
     _, *table, last = run("heads_on_embeddings.py")
     worst = {row[:20].strip(): float(row.split("[")[0].split()[-1]) for row in table}
-    assert set(worst) == {*["ERM", "LfF", "BiasAdv-LfF", "ULE", "AFR", "GroupDRO", "DFR"], "ERM, scaled classes"}
+    assert set(worst) == {
+        *["ERM", "LfF", "BiasAdv-LfF", "ULE", "AFR", "GroupDRO", "DFR"],
+        "ERM, scaled classes",
+    }
     assert worst["AFR"] > worst["ERM"] + 20
     assert min(worst["GroupDRO"], worst["DFR"]) > worst["ERM"] + 40
     assert "449 rows" in last

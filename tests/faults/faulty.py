@@ -60,19 +60,31 @@ LINEAR_HEAD = ("isda", "meta_saug", "meta_iada")
 def make(method, **params):
     """A quick estimator of ``method``."""
     own = {"identification_epochs": 1} if method == "jtt" else {}
-    if method == "ule" and params.get("where") is None and not isinstance(params.get("module", ""), str):
+    if (
+        method == "ule"
+        and params.get("where") is None
+        and not isinstance(params.get("module", ""), str)
+    ):
         own = {"where": "input", "student_warmup": 0}  # these modules have no body
     if method in ADVERSARIAL:
         own = {"n_steps": 2}
     if method == "dhat":
-        own |= {"attention": "integrated_gradients", "lam2": 0.1}  # of any module; FLOE holds two rows together
+        own |= {
+            "attention": "integrated_gradients",
+            "lam2": 0.1,
+        }  # of any module; FLOE holds two rows together
     if method == "fish":
         own = {"optimizer": "adam"}  # in so few steps
     if method in ("afr", "crt"):
         own = {"afr": {"reweighting_epochs": 2}, "crt": {"retraining_epochs": 10}}[method]
-        params = {name: with_head(value) if name == "module" else value for name, value in params.items()}
+        params = {
+            name: with_head(value) if name == "module" else value for name, value in params.items()
+        }
     if method in LINEAR_HEAD:
-        params = {name: with_linear_head(value) if name == "module" else value for name, value in params.items()}
+        params = {
+            name: with_linear_head(value) if name == "module" else value
+            for name, value in params.items()
+        }
     return METHODS[method](**{**QUICK, **own, **params})
 
 
@@ -88,7 +100,9 @@ def with_linear_head(module):
     """The module as the body of another, whose linear head hands on what it gets, where it has none of its own."""
     if isinstance(module, type) and issubclass(module, nn.Module):
         return wraps(module)(lambda **options: with_linear_head(module(**options)))
-    if not isinstance(module, nn.Module) or isinstance(getattr(split(module), "head", None), nn.Linear):
+    if not isinstance(module, nn.Module) or isinstance(
+        getattr(split(module), "head", None), nn.Linear
+    ):
         return module
     head = nn.Linear(2, 2)
     nn.init.eye_(head.weight)
@@ -148,7 +162,9 @@ class Late(nn.Module):
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
 
     def cpu_memory(self, out):
-        raise RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory: you tried")
+        raise RuntimeError(
+            "[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory: you tried"
+        )
 
     def numpy_memory(self, out):
         raise MemoryError

@@ -9,7 +9,12 @@ from sklearn.model_selection import GridSearchCV
 from torch import nn
 from torch.utils.data import Dataset
 
-from sklearn_debias import AdversarialTrainingClassifier, DHATClassifier, ERMClassifier, UIATClassifier
+from sklearn_debias import (
+    AdversarialTrainingClassifier,
+    DHATClassifier,
+    ERMClassifier,
+    UIATClassifier,
+)
 from sklearn_debias.exceptions import DebiasWarning
 
 ATTACK = {"epsilon": 0.1, "step_size": 0.05, "n_steps": 2}
@@ -17,11 +22,22 @@ ATTACK = {"epsilon": 0.1, "step_size": 0.05, "n_steps": 2}
 
 def convolutional(in_channels, n_classes):
     return nn.Sequential(
-        nn.Conv2d(in_channels, 4, 3, 1, 1), nn.ReLU(), nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(16, n_classes)
+        nn.Conv2d(in_channels, 4, 3, 1, 1),
+        nn.ReLU(),
+        nn.AdaptiveAvgPool2d(2),
+        nn.Flatten(),
+        nn.Linear(16, n_classes),
     )
 
 
-QUICK = {"module": convolutional, "lr": 0.02, "max_epochs": 1, "batch_size": 16, "random_state": 0, **ATTACK}
+QUICK = {
+    "module": convolutional,
+    "lr": 0.02,
+    "max_epochs": 1,
+    "batch_size": 16,
+    "random_state": 0,
+    **ATTACK,
+}
 X = np.random.default_rng(0).random((20, 3, 8, 8), dtype=np.float32)
 y = np.arange(20) % 2
 MAPS = np.random.default_rng(1).random((20, 8, 8), dtype=np.float32)
@@ -31,7 +47,9 @@ quiet = pytest.mark.filterwarnings("ignore::sklearn_debias.exceptions.DebiasWarn
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_radius_in_grey_levels(kind):
-    with pytest.raises(ValueError, match="`epsilon`=8 is larger than the whole range.*divide by 255"):
+    with pytest.raises(
+        ValueError, match="`epsilon`=8 is larger than the whole range.*divide by 255"
+    ):
         kind(**{**QUICK, "epsilon": 8}).fit(X, y)
 
 
@@ -43,7 +61,9 @@ def test_inverse_radius_in_grey_levels(kind):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_images_outside_of_the_unit_range(kind):
-    with pytest.raises(ValueError, match=r"`clip`=.*must hold X, which reaches from .* to .*normalize"):
+    with pytest.raises(
+        ValueError, match=r"`clip`=.*must hold X, which reaches from .* to .*normalize"
+    ):
         kind(**QUICK).fit(3 * X - 1, y)
 
 
@@ -55,7 +75,10 @@ def test_images_outside_of_the_unit_range_without_a_clip():
 @pytest.mark.parametrize(
     ("maps", "message"),
     [
-        (MAPS[:, :7], r"`attention_maps` must have the \(height, width\) of X, \(8, 8\), got \(7, 8\)"),
+        (
+            MAPS[:, :7],
+            r"`attention_maps` must have the \(height, width\) of X, \(8, 8\), got \(7, 8\)",
+        ),
         (MAPS[:5], "`attention_maps`.*it has 5 rows, and X 20"),
         (255 * MAPS, "`attention_maps`.*they reach from .* Divide masks of 0 and 255 by 255"),
         (MAPS - 0.5, "`attention_maps`.*they reach from"),
@@ -111,7 +134,10 @@ def dense(n_features, n_classes):
 
 
 def test_attention_without_a_convolution():
-    words = "`attention`='gradcam' needs a layer with positions.*integrated_gradients.*`attention_module`"
+    words = (
+        "`attention`='gradcam' needs a layer with "
+        "positions.*integrated_gradients.*`attention_module`"
+    )
     with pytest.raises(ValueError, match=words):
         DHATClassifier(**{**QUICK, "module": dense}).fit(X, y)
 
@@ -136,7 +162,10 @@ def test_omega(omega):
         (ERMClassifier, "`attention` must be an estimator, not its class"),
         (lambda images, labels: None, "`attention`"),
         (lambda images, labels: np.zeros((3, 8, 8)), "`attention`.*made 3 maps for 20 rows"),
-        (lambda images, labels: np.zeros((len(images), 4, 4)), r"`attention` must have the \(height, width\)"),
+        (
+            lambda images, labels: np.zeros((len(images), 4, 4)),
+            r"`attention` must have the \(height, width\)",
+        ),
         (lambda images, labels: 255 * images[:, 0], "`attention`.*they reach from"),
         (lambda images: images, "`attention`"),
     ],
@@ -150,10 +179,22 @@ def test_attention_of_a_wrong_kind(attention, message):
 @pytest.mark.parametrize(
     ("attention", "message"),
     [
-        (LogisticRegression(), "`attention` must be an estimator of sklearn_debias.*got a LogisticRegression"),
-        (FrozenEstimator(LogisticRegression()), "`attention` must be an estimator of sklearn_debias"),
-        (GridSearchCV(ERMClassifier(), {}), "`attention` must be an estimator of sklearn_debias.*GridSearchCV"),
-        (nn.Flatten(), "`attention` must be a name, an estimator or a function.*got a torch module"),
+        (
+            LogisticRegression(),
+            "`attention` must be an estimator of sklearn_debias.*got a LogisticRegression",
+        ),
+        (
+            FrozenEstimator(LogisticRegression()),
+            "`attention` must be an estimator of sklearn_debias",
+        ),
+        (
+            GridSearchCV(ERMClassifier(), {}),
+            "`attention` must be an estimator of sklearn_debias.*GridSearchCV",
+        ),
+        (
+            nn.Flatten(),
+            "`attention` must be a name, an estimator or a function.*got a torch module",
+        ),
     ],
 )
 def test_attention_that_has_no_gradients(attention, message):
@@ -163,22 +204,30 @@ def test_attention_that_has_no_gradients(attention, message):
 
 def test_attention_of_a_network_without_positions():
     plain = ERMClassifier(module=dense, max_epochs=20, lr=0.05, random_state=0).fit(X, y)
-    with pytest.raises(ValueError, match="`attention` failed.*Grad-CAM needs a layer.*`attention_maps`"):
+    with pytest.raises(
+        ValueError, match="`attention` failed.*Grad-CAM needs a layer.*`attention_maps`"
+    ):
         DHATClassifier(**QUICK, attention=plain).fit(X, y)
 
 
-@pytest.mark.parametrize(("maps", "side"), [(MAPS / 255, "background"), (np.ones_like(MAPS), "foreground")])
+@pytest.mark.parametrize(
+    ("maps", "side"), [(MAPS / 255, "background"), (np.ones_like(MAPS), "foreground")]
+)
 def test_maps_with_nothing_to_tell_apart(maps, side):
     with pytest.warns(DebiasWarning) as seen:
         DHATClassifier(**QUICK).fit(X, y, attention_maps=maps)
-    assert f"`attention_maps` calls all of the image {side} in 100% of the maps" in str(seen[0].message)
+    assert f"`attention_maps` calls all of the image {side} in 100% of the maps" in str(
+        seen[0].message
+    )
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_steps_that_do_not_reach_the_border(kind):
     with pytest.warns(DebiasWarning) as seen:
         kind(**{**QUICK, "step_size": 0.01}).fit(X, y)
-    assert "`step_size`=0.01 is too small for `epsilon`=0.1: 2 steps do not reach" in str(seen[0].message)
+    assert "`step_size`=0.01 is too small for `epsilon`=0.1: 2 steps do not reach" in str(
+        seen[0].message
+    )
 
 
 def test_a_dataset_that_leaves_the_unit_range_after_its_first_item():
@@ -195,20 +244,26 @@ def test_a_dataset_that_leaves_the_unit_range_after_its_first_item():
 
 def test_extra_rows_of_another_size_before_resizing():
     large = np.repeat(np.repeat(X[:5], 2, 2), 2, 3)
-    with pytest.raises(ValueError, match=r"`X_extra` must have rows of the shape of X before.*\(3, 8, 8\)"):
+    with pytest.raises(
+        ValueError, match=r"`X_extra` must have rows of the shape of X before.*\(3, 8, 8\)"
+    ):
         AdversarialTrainingClassifier(**QUICK, image_size=8).fit(X, y, X_extra=large, y_extra=y[:5])
 
 
 @quiet
 @pytest.mark.parametrize(("rows", "labels"), [(X[:, 0, 0], y), (X, y + 1), (X[:, :, :4], y)])
 def test_attention_of_an_estimator_of_other_data(rows, labels):
-    attention = ERMClassifier(max_epochs=1, random_state=0, module=None if rows.ndim == 2 else convolutional)
+    attention = ERMClassifier(
+        max_epochs=1, random_state=0, module=None if rows.ndim == 2 else convolutional
+    )
     with pytest.raises(ValueError, match="`attention`"):
         DHATClassifier(**QUICK, attention=attention.fit(rows, labels)).fit(X, y)
 
 
 def test_an_augmentation_that_cannot_move_maps():
-    with pytest.raises(ValueError, match="`augment` must be 'crop-flip' or None.*attention='gradcam'"):
+    with pytest.raises(
+        ValueError, match="`augment` must be 'crop-flip' or None.*attention='gradcam'"
+    ):
         DHATClassifier(**QUICK, augment=lambda x: x.flip(-1)).fit(X, y, attention_maps=MAPS)
 
 
@@ -225,7 +280,10 @@ def test_maps_that_serve_nothing():
         ({"X_extra": X[:5]}, "`y_extra` must be given with `X_extra`"),
         ({"y_extra": y[:5]}, "`X_extra` must be given with `y_extra`"),
         ({"X_extra": X, "y_extra": y}, "`X_extra` must not have as many rows as X, 20"),
-        ({"X_extra": X[:5, :, :4], "y_extra": y[:5]}, r"`X_extra`.*must have rows of shape \(3, 8, 8\)"),
+        (
+            {"X_extra": X[:5, :, :4], "y_extra": y[:5]},
+            r"`X_extra`.*must have rows of shape \(3, 8, 8\)",
+        ),
         ({"X_extra": X[:5], "y_extra": y[:5] + 7}, "`y_extra` must hold labels seen in fit"),
         ({"X_extra": X[:5], "y_extra": y[:4]}, "`y_extra` must have one label per row of X_extra"),
         ({"X_extra": 3 * X[:5], "y_extra": y[:5]}, "`clip`.*must hold X"),
@@ -243,7 +301,10 @@ def test_maps_beside_extra_rows():
 
 
 def test_an_unknown_preset():
-    with pytest.raises(ValueError, match=r"`name` must be one of \['cifar10', 'cifar100', 'imagenet'\], got 'mnist'"):
+    with pytest.raises(
+        ValueError,
+        match=r"`name` must be one of \['cifar10', 'cifar100', 'imagenet'\], got 'mnist'",
+    ):
         DHATClassifier.from_preset("mnist")
 
 

@@ -7,7 +7,20 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from faulty import IMAGES, METHODS, UINT8, Auxiliary, Detached, InPlace, NoGradient, X, b, fitted_names, is_finite, y
+from faulty import (
+    IMAGES,
+    METHODS,
+    UINT8,
+    Auxiliary,
+    Detached,
+    InPlace,
+    NoGradient,
+    X,
+    b,
+    fitted_names,
+    is_finite,
+    y,
+)
 from torch import nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau, StepLR
 
@@ -70,8 +83,15 @@ INNER_ATTACK = {
     "awp": [0.0, 0.01, 1.0, -1],
 }
 OWN = {
-    "erm": {"balance": [None, "class", "group", "x"], "balance_by": ["weight", "sample", "subsample", 3]},
-    "group_dro": {"step_size": [0.01, 0, 1e6, -1], "adjustment": [0.0, 1e6, np.nan], "balance": [None, "group", "x"]},
+    "erm": {
+        "balance": [None, "class", "group", "x"],
+        "balance_by": ["weight", "sample", "subsample", 3],
+    },
+    "group_dro": {
+        "step_size": [0.01, 0, 1e6, -1],
+        "adjustment": [0.0, 1e6, np.nan],
+        "balance": [None, "group", "x"],
+    },
     "afr": {
         "gamma": [4.0, 0, 1e6, -1],
         "lam": [0.3, 0, 1e6, np.inf],
@@ -99,7 +119,11 @@ OWN = {
         "scale": [30.0, 1e-6, 1e6, 0],
         "tau": [1.0, 0, 1e6, -1],
     },
-    "adversarial": {**INNER_ATTACK, "loss": ["ce", "trades", "mart", "x"], "beta": [6.0, 0, 1e6, -1]},
+    "adversarial": {
+        **INNER_ATTACK,
+        "loss": ["ce", "trades", "mart", "x"],
+        "beta": [6.0, 0, 1e6, -1],
+    },
     "uiat": {**INNER_ATTACK, "inverse_epsilon": [0.05, 0, 1e6], "lam": [1.0, 0, 1e6, np.nan]},
     "dhat": {
         **INNER_ATTACK,
@@ -109,7 +133,13 @@ OWN = {
         "omega": [0.1, 0, 1, 2],
         "dhlr": ["code", "paper", "x"],
         "floe": ["code", "paper", "x"],
-        "attention": ["gradcam", "integrated_gradients", METHODS["erm"](max_epochs=1), METHODS["erm"], "x"],
+        "attention": [
+            "gradcam",
+            "integrated_gradients",
+            METHODS["erm"](max_epochs=1),
+            METHODS["erm"],
+            "x",
+        ],
         "attention_epochs": [None, 1, 0],
     },
     "crt": {"retraining_epochs": [2, 1, 0]},
@@ -119,7 +149,15 @@ OWN = {
         "upweight_by": ["duplicate", "weight", "x"],
     },
     "biasadv": {
-        "base": ["lff", "erm", "jtt", METHODS["jtt"](upweight=2), METHODS["lff"](q=3), METHODS["erm"], "x"],
+        "base": [
+            "lff",
+            "erm",
+            "jtt",
+            METHODS["jtt"](upweight=2),
+            METHODS["lff"](q=3),
+            METHODS["erm"],
+            "x",
+        ],
         "lam": [0.5, 0, 1e6, -1],
         "epsilon": [0.3, 0, 1e-6, 1e6, np.inf],
         "beta": [0.5, 0, 1e6, np.nan],
@@ -127,7 +165,16 @@ OWN = {
         "norm": ["l2", "linf", "l1"],
         "step_size": [None, 1e-6, 10, 0],
         "random_start": [False, True, 3],
-        "clip": [None, (-9, 9), (0, 1), ([-9] * 4, 9), ([0] * 3, [1] * 3), (1, 0), (np.nan, 1), ("a", 1)],
+        "clip": [
+            None,
+            (-9, 9),
+            (0, 1),
+            ([-9] * 4, 9),
+            ([0] * 3, [1] * 3),
+            (1, 0),
+            (np.nan, 1),
+            ("a", 1),
+        ],
         "q": [0.7, 1, 0],
     },
     "invariance": {
@@ -166,7 +213,13 @@ OWN = {
         "beta": [1.0, 0, 1e6, np.inf],
         "epsilon": [None, 0.0, 1, -0.3, 2],
         "perturbation_lr": [1e-3, 1.0, 1e20, 0],
-        "characteristics": ["default", lambda s: s.logits, lambda s: s.y, lambda s: s.logits[0], "x"],
+        "characteristics": [
+            "default",
+            lambda s: s.logits,
+            lambda s: s.y,
+            lambda s: s.logits[0],
+            "x",
+        ],
         "alpha_ramp": [False, True, 3],
         "n_copies": [0, 1, 3, -1],
         "warmup": [0.8, 0, 1, 0.5, 2, -1],
@@ -179,7 +232,18 @@ OWN = {
 }
 spoiled = X.copy()
 spoiled[3, 1] = np.nan
-INPUTS = [X, X.astype(np.float32), pd.DataFrame(X), X.tolist(), torch.tensor(X), X[:, :1], X[:2], X[:1], X[:0], X[0]]
+INPUTS = [
+    X,
+    X.astype(np.float32),
+    pd.DataFrame(X),
+    X.tolist(),
+    torch.tensor(X),
+    X[:, :1],
+    X[:2],
+    X[:1],
+    X[:0],
+    X[0],
+]
 INPUTS += [
     1e6 * X,
     1e30 * X,
@@ -194,10 +258,45 @@ INPUTS += [
     "a",
     [[1]],
 ]
-INPUTS += [IMAGES, UINT8, IMAGES[:, :1, :2, :2], IMAGES.transpose(0, 2, 3, 1), IMAGES[0], IMAGES[:, :, :0]]
-LABELS = [y, 5 * y - 100, np.array(["a", "b"])[y], y == 1, pd.Series(y, dtype="Int64"), np.arange(40) % 3, 0 * y]
-LABELS += [np.arange(40), X[:, 0] + 0.3, np.eye(2)[y], y[:7], y[:2], None, [None] * 40, np.where(y, np.nan, 1.0), "a"]
-BIAS = [None, b, np.column_stack([b, y]), np.array(["sea", "land"])[b], 0 * b, b[:7], X[:, 0] + 0.3, [None] * 40, "a"]
+INPUTS += [
+    IMAGES,
+    UINT8,
+    IMAGES[:, :1, :2, :2],
+    IMAGES.transpose(0, 2, 3, 1),
+    IMAGES[0],
+    IMAGES[:, :, :0],
+]
+LABELS = [
+    y,
+    5 * y - 100,
+    np.array(["a", "b"])[y],
+    y == 1,
+    pd.Series(y, dtype="Int64"),
+    np.arange(40) % 3,
+    0 * y,
+]
+LABELS += [
+    np.arange(40),
+    X[:, 0] + 0.3,
+    np.eye(2)[y],
+    y[:7],
+    y[:2],
+    None,
+    [None] * 40,
+    np.where(y, np.nan, 1.0),
+    "a",
+]
+BIAS = [
+    None,
+    b,
+    np.column_stack([b, y]),
+    np.array(["sea", "land"])[b],
+    0 * b,
+    b[:7],
+    X[:, 0] + 0.3,
+    [None] * 40,
+    "a",
+]
 WEIGHTS = [None, np.ones(40), np.arange(40), 1.0 * y, 0 * X[:, 0], -X[:, 0], X, "a"]
 
 
@@ -229,15 +328,18 @@ def draw(seed):
         m = rng.integers(40)
         given |= {"X_meta": few(pick(rng, INPUTS), m), "y_meta": few(pick(rng, LABELS), m)}
     if rng.random() < 0.1:
-        given["validation_data"] = (X, y) if rng.random() < 0.5 else (X, y, given["bias_labels"], 3)[: rng.integers(5)]
+        given["validation_data"] = (
+            (X, y) if rng.random() < 0.5 else (X, y, given["bias_labels"], 3)[: rng.integers(5)]
+        )
     return METHODS[method](**params), X, y, given
 
 
 # Words of scikit-learn, numpy and pandas on data that are no data; all else names its parameter.
 STANDARD = (
-    r"Found array with|Found input variables|Expected 2D array|Expected 2-?D|contains (NaN|infinity)|Complex data|"
-    r"could not convert|y should be a 1d array|inconsistent|inhomogeneous|Unknown label type|requires y to be passed|"
-    r"[Ss]ample.weight|must be 1-?D|must be a real number, not|label type"
+    r"Found array with|Found input variables|Expected 2D array|Expected 2-?D|contains "
+    "(NaN|infinity)|Complex data|could not convert|y should be a 1d "
+    "array|inconsistent|inhomogeneous|Unknown label type|requires y to be "
+    "passed|[Ss]ample.weight|must be 1-?D|must be a real number, not|label type"
 )
 NAMED = re.compile(rf"['`]\w+(__\*|\[\d\])?['`=]|{STANDARD}")
 

@@ -22,20 +22,28 @@ IN_GREY_LEVELS = {
 @pytest.mark.parametrize("row", IN_GREY_LEVELS)
 def test_a_radius_in_grey_levels_is_refused(row):
     given, params = IN_GREY_LEVELS[row]
-    with pytest.raises(ValueError, match="`epsilon`=.* is larger than the whole range .* divide by 255"):
+    with pytest.raises(
+        ValueError, match="`epsilon`=.* is larger than the whole range .* divide by 255"
+    ):
         biasadv(module="linear", **params).fit(given, y)
 
 
-@pytest.mark.parametrize("module", [NoGradient, nn.Sequential(nn.Linear(4, 2)).requires_grad_(False)])
+@pytest.mark.parametrize(
+    "module", [NoGradient, nn.Sequential(nn.Linear(4, 2)).requires_grad_(False)]
+)
 def test_a_module_without_gradient_is_refused(module):
     with pytest.raises(ValueError, match="`module`.*gradient"):
         biasadv(module=module).fit(X, y)
 
 
-@pytest.mark.filterwarnings("ignore:`module` seems to end in a softmax", "ignore:The fitted model predicts")
+@pytest.mark.filterwarnings(
+    "ignore:`module` seems to end in a softmax", "ignore:The fitted model predicts"
+)
 @pytest.mark.parametrize("module", [Rounded, Saturated])
 def test_an_attack_that_moves_nothing_is_warned_about(module):
-    with pytest.warns(DebiasWarning, match="The attack moves .* samples by less than 1% of `epsilon`"):
+    with pytest.warns(
+        DebiasWarning, match="The attack moves .* samples by less than 1% of `epsilon`"
+    ):
         clf = biasadv(module=module).fit(X, y)
     with pytest.warns(DebiasWarning, match="The attack moves"):
         clf.adversarial_examples(X, y)
@@ -58,7 +66,9 @@ def test_softmax_outputs_still_move():
     assert (np.abs(clf.adversarial_examples(X, y) - X).max(1) > 0).all()
 
 
-NOISY = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.ReLU(inplace=True), nn.Dropout(0.5), nn.Linear(8, 2))
+NOISY = nn.Sequential(
+    nn.Linear(4, 8), nn.BatchNorm1d(8), nn.ReLU(inplace=True), nn.Dropout(0.5), nn.Linear(8, 2)
+)
 
 
 @pytest.fixture(scope="module")
@@ -72,25 +82,34 @@ def test_the_attack_leaves_nets_and_generators_as_they_were(noisy):
         net.train()
         net[0] if isinstance(net, nn.Sequential) else net.body[0].requires_grad_(False)
     before = [copy.deepcopy(net.state_dict()) for net in nets]
-    flags = [[(m.training, [p.requires_grad for p in m.parameters()]) for m in net.modules()] for net in nets]
+    flags = [
+        [(m.training, [p.requires_grad for p in m.parameters()]) for m in net.modules()]
+        for net in nets
+    ]
     torch_state, numpy_state = torch.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
     first = noisy.adversarial_examples(X, y)
     noisy.predict(X)
     for net, state, flag in zip(nets, before, flags, strict=True):
         assert all(torch.equal(state[name], value) for name, value in net.state_dict().items())
         assert all(p.grad is None for p in net.parameters())
-        assert [(m.training, [p.requires_grad for p in m.parameters()]) for m in net.modules()] == flag
+        assert [
+            (m.training, [p.requires_grad for p in m.parameters()]) for m in net.modules()
+        ] == flag
         net.eval()
     assert torch.equal(torch.get_rng_state(), torch_state)
     np.testing.assert_array_equal(np.random.get_state()[1], numpy_state)  # noqa: NPY002
-    np.testing.assert_array_equal(noisy.adversarial_examples(X, y), first)  # in eval mode, whatever the flags
+    np.testing.assert_array_equal(
+        noisy.adversarial_examples(X, y), first
+    )  # in eval mode, whatever the flags
 
 
 @pytest.mark.parametrize("random_start", [False, True])
 @pytest.mark.parametrize("random_state", [0, None])
 @pytest.mark.parametrize("norm", ["l2", "linf"])
 def test_samples_are_attacked_alike_in_any_order_and_batch(random_start, random_state, norm):
-    clf = biasadv(module="mlp", norm=norm, random_start=random_start, random_state=random_state).fit(X, y)
+    clf = biasadv(
+        module="mlp", norm=norm, random_start=random_start, random_state=random_state
+    ).fit(X, y)
     whole, order = clf.adversarial_examples(X, y), rng.permutation(40)
     np.testing.assert_array_equal(clf.adversarial_examples(X[order], y[order]), whole[order])
     parts = [clf.adversarial_examples(X[i : i + 7], y[i : i + 7]) for i in range(0, 40, 7)]
@@ -100,7 +119,9 @@ def test_samples_are_attacked_alike_in_any_order_and_batch(random_start, random_
 
 
 def test_images_are_attacked_alike_too():
-    clf = biasadv(module="simple_cnn", lr=1e-3, max_epochs=10, clip=(0, 1), random_start=True).fit(UINT8, y)
+    clf = biasadv(module="simple_cnn", lr=1e-3, max_epochs=10, clip=(0, 1), random_start=True).fit(
+        UINT8, y
+    )
     whole = clf.adversarial_examples(UINT8, y)
     assert whole.min() >= 0
     assert whole.max() <= 1

@@ -31,14 +31,17 @@ def on_rows():
 @pytest.mark.parametrize("method", ["gradcam", "saliency", None, 3])
 def test_an_unknown_method_is_told_which_there_are(function, method, on_images):
     with pytest.raises(
-        ValueError, match="`method` must be one of 'grad_cam', 'integrated_gradients', .* or a callable"
+        ValueError,
+        match="`method` must be one of 'grad_cam', 'integrated_gradients', .* or a callable",
     ):
         function(on_images, UINT8, method=method)
 
 
 @pytest.mark.parametrize("function", [attribute, grad_cam])
 def test_a_network_without_positions_is_told_what_to_use(function, on_rows):
-    with pytest.raises(ValueError, match='Use "integrated_gradients" or "input_gradient", or name a `layer`'):
+    with pytest.raises(
+        ValueError, match='Use "integrated_gradients" or "input_gradient", or name a `layer`'
+    ):
         function(on_rows, X)
     flat = erm(module="mlp", lr=1e-3, max_epochs=10).fit(UINT8, y)
     with pytest.raises(ValueError, match='Use "integrated_gradients" or "input_gradient"'):
@@ -49,7 +52,10 @@ def test_a_network_without_positions_is_told_what_to_use(function, on_rows):
 def test_layers_that_do_not_serve(function, on_images):
     with pytest.raises(ValueError, match="there is no layer 'conv9'; the layers are"):
         function(on_images, UINT8, layer="conv9")
-    with pytest.raises(ValueError, match=r"`layer`='head' must give outputs of shape \(n, channels, height, width\)"):
+    with pytest.raises(
+        ValueError,
+        match=r"`layer`='head' must give outputs of shape \(n, channels, height, width\)",
+    ):
         function(on_images, UINT8, layer="head")
 
 
@@ -64,9 +70,14 @@ def test_bad_n_steps(n_steps, on_rows):
         integrated_gradients(on_rows, X, n_steps=n_steps)
 
 
-@pytest.mark.parametrize("baseline", [np.zeros(3), np.zeros((40, 4)), np.nan, np.inf, "black", None, [[0] * 4] * 2])
+@pytest.mark.parametrize(
+    "baseline", [np.zeros(3), np.zeros((40, 4)), np.nan, np.inf, "black", None, [[0] * 4] * 2]
+)
 def test_bad_baselines(baseline, on_rows):
-    with pytest.raises(ValueError, match=r"`baseline` must be a finite number, or an array that broadcasts .* \(4,\)"):
+    with pytest.raises(
+        ValueError,
+        match=r"`baseline` must be a finite number, or an array that broadcasts .* \(4,\)",
+    ):
         integrated_gradients(on_rows, X, baseline=baseline)
 
 
@@ -87,7 +98,13 @@ BAD_Y = {
 @pytest.mark.parametrize("row", BAD_Y)
 def test_bad_labels(row, on_images):
     bad, words = BAD_Y[row]
-    for function in (attribute, grad_cam, integrated_gradients, input_gradients, SaliencyDisplay.from_estimator):
+    for function in (
+        attribute,
+        grad_cam,
+        integrated_gradients,
+        input_gradients,
+        SaliencyDisplay.from_estimator,
+    ):
         with pytest.raises(ValueError, match=words):
             function(on_images, UINT8, bad)
 
@@ -104,7 +121,10 @@ def test_bad_inputs(on_images):
 
 def test_what_is_no_model():
     pipeline = make_pipeline(StandardScaler(), erm()).fit(X, y)
-    for model, words in ((pipeline, "Pass its last step"), (LogisticRegression().fit(X, y), "no gradient reaches")):
+    for model, words in (
+        (pipeline, "Pass its last step"),
+        (LogisticRegression().fit(X, y), "no gradient reaches"),
+    ):
         with pytest.raises(TypeError, match=words):
             attribute(model, X, method="input_gradient")
     with pytest.raises(NotFittedError):
@@ -117,7 +137,11 @@ def test_small_grey_and_oblong_images(method, shape):
     images = rng.random((6, *shape)).astype(np.float32)
     torch.manual_seed(0)
     module = nn.Sequential(
-        nn.Conv2d(shape[0], 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(16, 2)
+        nn.Conv2d(shape[0], 4, 3),
+        nn.ReLU(),
+        nn.AdaptiveAvgPool2d(2),
+        nn.Flatten(),
+        nn.Linear(16, 2),
     )
     nn.init.ones_(module[4].weight)
     found = attribute(module, images, method=method)
@@ -142,7 +166,9 @@ def test_a_relu_in_place_changes_nothing(method):
 
 @pytest.mark.parametrize("images", [np.zeros((3, 1, 8, 8)), np.ones((3, 1, 8, 8))])
 def test_constant_images_have_a_zero_map_and_one_warning(images):
-    module = nn.Sequential(nn.Conv2d(1, 2, 1), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(2, 2))
+    module = nn.Sequential(
+        nn.Conv2d(1, 2, 1), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(2, 2)
+    )
     for method in METHODS:
         with pytest.warns(DebiasWarning, match="3 of 3 maps are constant") as said:
             found = attribute(module, images.astype(np.float32), [0, 1, 0], method=method)

@@ -63,8 +63,14 @@ IMAGES = {
     "no channel": (LEVELS[:, :0], "pixels or more"),
     "grey levels as floats": (LEVELS.astype(float), "floats in [0, 1], got values from 0 to 255"),
     "standardised": ((UNIT - 0.5) * 2, "undo a normalisation"),
-    "a bit above": (UNIT + 1e-6 * (UNIT.max() == UNIT) + (1 - UNIT.max()), "must be floats in [0, 1]"),
-    "NaN": (np.where(UNIT > 0.9, np.nan, UNIT), "must be floats in [0, 1], got values from nan to nan"),
+    "a bit above": (
+        UNIT + 1e-6 * (UNIT.max() == UNIT) + (1 - UNIT.max()),
+        "must be floats in [0, 1]",
+    ),
+    "NaN": (
+        np.where(UNIT > 0.9, np.nan, UNIT),
+        "must be floats in [0, 1], got values from nan to nan",
+    ),
     "infinity": (np.where(UNIT > 0.9, np.inf, UNIT), "to inf"),
     "int64": (LEVELS.astype(np.int64), "got the dtype int64. Images in 0..255 of another dtype"),
     "bool": (LEVELS > 99, "got the dtype bool"),
@@ -86,7 +92,9 @@ def test_images_of_another_shape_dtype_or_range(case):
         corruption_report(DummyClassifier().fit(UNIT, y), images, y)
 
 
-@pytest.mark.parametrize("images", [None, "images", 3, LEVELS.tolist(), pd.DataFrame(UNIT.reshape(6, -1))])
+@pytest.mark.parametrize(
+    "images", [None, "images", 3, LEVELS.tolist(), pd.DataFrame(UNIT.reshape(6, -1))]
+)
 def test_things_that_are_no_images(images):
     with pytest.raises(TypeError, match="`images` must be an ndarray or a Tensor"):
         corrupt(images, "cutout")
@@ -95,8 +103,17 @@ def test_things_that_are_no_images(images):
 @pytest.mark.parametrize("channels", [2, 4])
 def test_channels_that_a_corruption_cannot_take(channels):
     images = np.concatenate([LEVELS, LEVELS], axis=1)[:, :channels]
-    for name, severity in (("jpeg", None), ("snow", 1), ("frost", 1), ("spatter", 1), ("brightness", 1), ("jpeg", 2)):
-        with pytest.raises(ValueError, match=rf"must have 1 or 3 channels for '{name}', got {channels}"):
+    for name, severity in (
+        ("jpeg", None),
+        ("snow", 1),
+        ("frost", 1),
+        ("spatter", 1),
+        ("brightness", 1),
+        ("jpeg", 2),
+    ):
+        with pytest.raises(
+            ValueError, match=rf"must have 1 or 3 channels for '{name}', got {channels}"
+        ):
             corrupt(images, name, severity)
     assert corrupt(images, "rotation").shape == images.shape
 
@@ -119,13 +136,22 @@ def test_a_subclass_of_ndarray_and_a_memory_map(tmp_path):
 
 
 REPORT = {
-    "unknown family": ({"corruptions": "hard"}, "`corruptions` must be 'biasadv', 'classic', or a list"),
+    "unknown family": (
+        {"corruptions": "hard"},
+        "`corruptions` must be 'biasadv', 'classic', or a list",
+    ),
     "no corruption": ({"corruptions": []}, "`corruptions` must be"),
     "None": ({"corruptions": None}, "`corruptions` must be"),
     "unknown name": ({"corruptions": ["rain"]}, "`name` must be one of"),
     "unknown in a pair": ({"corruptions": [("rain", 2)]}, "`name` must be one of"),
-    "severity 6": ({"corruptions": ["snow"], "severities": [1, 6]}, "`severity` must be an int in 1..5"),
-    "no severity": ({"corruptions": ["snow"], "severities": []}, "`severities` must hold at least one"),
+    "severity 6": (
+        {"corruptions": ["snow"], "severities": [1, 6]},
+        "`severity` must be an int in 1..5",
+    ),
+    "no severity": (
+        {"corruptions": ["snow"], "severities": []},
+        "`severities` must hold at least one",
+    ),
     "severity of cutout": ({"severities": 3}, "`severity` must be None for 'salt_and_pepper'"),
     "confidence": ({"confidence": 95}, "`confidence` must be a number in (0, 1)"),
     "random_state": ({"random_state": -1}, "`random_state`"),
@@ -133,9 +159,18 @@ REPORT = {
     "y continuous": ({"y": y + 0.5}, "`y` must hold class labels"),
     "bias too short": ({"bias_labels": y[:5]}, "`bias_labels` must have one value per sample"),
     "nobody knows": ({"bias_labels": y}, "`aligned` must be given with `bias_labels`"),
-    "nothing conflicts": ({"bias_labels": y, "aligned": {0: 0, 1: 1}}, "at least one conflicting sample"),
-    "a class is missing": ({"bias_labels": 1 - y, "aligned": {0: 0}}, "`aligned` must have an entry for every class"),
-    "other values": ({"bias_labels": y, "aligned": {0: "a", 1: "b"}}, "`aligned` must map to values of"),
+    "nothing conflicts": (
+        {"bias_labels": y, "aligned": {0: 0, 1: 1}},
+        "at least one conflicting sample",
+    ),
+    "a class is missing": (
+        {"bias_labels": 1 - y, "aligned": {0: 0}},
+        "`aligned` must have an entry for every class",
+    ),
+    "other values": (
+        {"bias_labels": y, "aligned": {0: "a", 1: "b"}},
+        "`aligned` must map to values of",
+    ),
 }
 
 

@@ -47,11 +47,27 @@ def test_a_subset_is_a_dataset():
 
 
 DATASETS_REFUSED = {
-    "NaN": (lambda x, i: x / 0 * 0 if i == 5 else x, ValueError, "X contains NaN or infinity: item 5"),
+    "NaN": (
+        lambda x, i: x / 0 * 0 if i == 5 else x,
+        ValueError,
+        "X contains NaN or infinity: item 5",
+    ),
     "overflow": (lambda x, i: x * 1e300, ValueError, "X contains NaN or infinity: item 0"),
-    "another shape": (lambda x, i: x[:3] if i == 5 else x, ValueError, "`X\\[5\\]`: the items .* must be alike"),
-    "another dtype": (lambda x, i: x.byte() if i == 5 else x, ValueError, "`X\\[5\\]`: the items .* must be alike"),
-    "raises": (lambda x, i: 1 / 0 if i == 5 else x, ValueError, "`X\\[5\\]` failed with ZeroDivisionError"),
+    "another shape": (
+        lambda x, i: x[:3] if i == 5 else x,
+        ValueError,
+        "`X\\[5\\]`: the items .* must be alike",
+    ),
+    "another dtype": (
+        lambda x, i: x.byte() if i == 5 else x,
+        ValueError,
+        "`X\\[5\\]`: the items .* must be alike",
+    ),
+    "raises": (
+        lambda x, i: 1 / 0 if i == 5 else x,
+        ValueError,
+        "`X\\[5\\]` failed with ZeroDivisionError",
+    ),
     "text": (lambda x, i: "a", TypeError, "`X\\[0\\]` failed"),
     "dictionary": (lambda x, i: {"x": x}, TypeError, "`X\\[0\\]` failed"),
     "empty tuple": (lambda x, i: (), ValueError, "`X\\[0\\]` failed"),

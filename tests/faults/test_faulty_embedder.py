@@ -40,17 +40,29 @@ REFUSED = {
     "NaN": (holes, ValueError, "X contains NaN"),
     "infinity": (np.where(np.isnan(holes), np.inf, holes), ValueError, "X contains infinity"),
     "overflow": (np.full((4, 3, 8, 8), 1e39), ValueError, "too large for dtype\\('float32'\\)"),
-    "NHWC": (IMAGES.transpose(0, 2, 3, 1), ValueError, "channel axis second.*Use X.transpose\\(0, 3, 1, 2\\)"),
+    "NHWC": (
+        IMAGES.transpose(0, 2, 3, 1),
+        ValueError,
+        "channel axis second.*Use X.transpose\\(0, 3, 1, 2\\)",
+    ),
     "a single image": (IMAGES[0], ValueError, "4-D images.* a single sample needs X\\[None\\]"),
     "no rows": (IMAGES[:0], ValueError, "Found array with 0 sample"),
     "no paths": ([], ValueError, "Expected 2D array|0 sample"),
-    "2-D": (X, ValueError, "`module`='simple_cnn' needs 4-D images .*got 2-D X|must have rows of shape"),
+    "2-D": (
+        X,
+        ValueError,
+        "`module`='simple_cnn' needs 4-D images .*got 2-D X|must have rows of shape",
+    ),
     "sparse": (sparse.csr_array(X), TypeError, "dense"),
     "sparse tensor": (torch.tensor(X).to_sparse(), TypeError, "dense"),
     "complex": (IMAGES + 1j, ValueError, "Complex data not supported"),
     "a path": ("image.png", TypeError, "`X` must be a list of image paths.* Pass \\[path\\]"),
     "text": (pd.DataFrame({"a": ["x", "y"]}), ValueError, "could not convert string to float"),
-    "an iterable dataset": (torch.utils.data.DataLoader([1]), TypeError, "`X` must be a Dataset with len"),
+    "an iterable dataset": (
+        torch.utils.data.DataLoader([1]),
+        TypeError,
+        "`X` must be a Dataset with len",
+    ),
 }
 
 
@@ -69,10 +81,13 @@ def test_another_size_and_range():
     fitted = embedder().fit(IMAGES)
     for other in (IMAGES[:, :, :6], IMAGES[:, :1]):
         with pytest.raises(
-            ValueError, match="`X` must have rows of shape \\(3, 8, 8\\), as in fit, got .*`image_size`"
+            ValueError,
+            match="`X` must have rows of shape \\(3, 8, 8\\), as in fit, got .*`image_size`",
         ):
             fitted.transform(other)
-    with pytest.warns(DebiasWarning, match="`X` holds images with values up to .* another range") as caught:
+    with pytest.warns(
+        DebiasWarning, match="`X` holds images with values up to .* another range"
+    ) as caught:
         fitted.transform(255 * IMAGES)
     assert [w.filename for w in caught] == [__file__]
 
@@ -92,7 +107,9 @@ KINDS = {
 def test_other_kinds_of_numbers(row):
     images = np.round(IMAGES * 64) / 64  # what all kinds can hold
     given = (
-        KINDS[row](images) if callable(KINDS[row]) and row not in ("float64", "float16") else images.astype(KINDS[row])
+        KINDS[row](images)
+        if callable(KINDS[row]) and row not in ("float64", "float16")
+        else images.astype(KINDS[row])
     )
     given = images.tolist() if row == "list" else given
     np.testing.assert_array_equal(embedder().fit_transform(given), embedder().fit_transform(images))
@@ -137,13 +154,21 @@ PARAMETERS = {
     "layer": ("body.99", ValueError, "`layer` must be one of .*'body.0'.*'head'.* got 'body.99'"),
     "pool": ("max", ValueError, "'pool' parameter"),
     "normalize": (([0.5], [0.0]), ValueError, "`normalize` must hold .*positive stds"),
-    "normalize ": (([0.5, 0.5], [1.0, 1.0]), ValueError, "`normalize` must have one number for each of the 3 channels"),
+    "normalize ": (
+        ([0.5, 0.5], [1.0, 1.0]),
+        ValueError,
+        "`normalize` must have one number for each of the 3 channels",
+    ),
     "image_size": ((8, 8, 8), ValueError, "`image_size` must be a positive int or"),
     "batch_size": (0, ValueError, "'batch_size' parameter"),
     "batch_size ": (2.5, ValueError, "'batch_size' parameter"),
     "dtype": ("float16", ValueError, "'dtype' parameter"),
     "device": ("no such device", ValueError, "`device` must be 'auto' or a torch device"),
-    "cache_size": ("2 apples", ValueError, "`cache_size` must be an int >= 1 .*'500MB'.*got '2 apples'"),
+    "cache_size": (
+        "2 apples",
+        ValueError,
+        "`cache_size` must be an int >= 1 .*'500MB'.*got '2 apples'",
+    ),
     "cache_size ": (0, ValueError, "'cache_size' parameter"),
     "max_memory": ("0GB", ValueError, "`max_memory` must be an int >= 1"),
     "weights": (3, ValueError, "'weights' parameter"),
@@ -162,12 +187,17 @@ def test_refused_parameters(row):
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="CUDA is here")
 def test_cuda_where_there_is_none():
-    with pytest.raises(ValueError, match="`device`='cuda' was asked for, but this torch finds no CUDA device"):
+    with pytest.raises(
+        ValueError, match="`device`='cuda' was asked for, but this torch finds no CUDA device"
+    ):
         embedder(device="cuda").fit(IMAGES)
 
 
 def test_layers_of_a_deep_network_are_listed_by_their_first_names():
-    with pytest.raises(ValueError, match="`layer` must be one of .*'layer4.1'.* layers inside of these .*got 'layer5'"):
+    with pytest.raises(
+        ValueError,
+        match="`layer` must be one of .*'layer4.1'.* layers inside of these .*got 'layer5'",
+    ):
         embedder("resnet18", layer="layer5").fit(IMAGES)
 
 
@@ -176,7 +206,10 @@ class Broken(nn.Module):
 
     def __init__(self, how):
         super().__init__()
-        self.flat, self.idle = nn.Sequential(nn.Flatten(), nn.Linear(192, 4), nn.Tanh()), nn.Identity()
+        self.flat, self.idle = (
+            nn.Sequential(nn.Flatten(), nn.Linear(192, 4), nn.Tanh()),
+            nn.Identity(),
+        )
         self.how = how
 
     def forward(self, x):
@@ -211,7 +244,9 @@ class Broken(nn.Module):
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
 
     def cpu_memory(self, z, x):
-        raise RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory: you tried")
+        raise RuntimeError(
+            "[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory: you tried"
+        )
 
     def numpy_memory(self, z, x):
         raise MemoryError
@@ -220,7 +255,8 @@ class Broken(nn.Module):
 MODULES = {
     "dictionary": "`module` must give a floating tensor .*got dict",
     "integers": "`module` must give a floating tensor",
-    "one_number": "`module` must give a floating tensor with one row for each of 2 inputs, got \\(2,\\)",
+    "one_number": "`module` must give a floating tensor with one row for each of 2 inputs, got "
+    "\\(2,\\)",
     "fewer_rows": "`module` must give a floating tensor .*got \\(1, 4\\)",
     "draws": "`module` draws random numbers in eval mode",
 }
@@ -235,7 +271,9 @@ def test_modules_without_embeddings(how):
 
 
 def test_a_module_for_other_inputs():
-    with pytest.raises(ValueError, match="`module` cannot process a batch of shape \\(2, 3, 8, 8\\).*image_size"):
+    with pytest.raises(
+        ValueError, match="`module` cannot process a batch of shape \\(2, 3, 8, 8\\).*image_size"
+    ):
         embedder(nn.Conv2d(5, 2, 3)).fit(IMAGES)
 
 
@@ -248,7 +286,9 @@ def test_embeddings_that_are_not_finite(cache):
     high = np.flatnonzero(IMAGES.max((1, 2, 3)) > 0.8)
     assert 0 < len(high) < 38
     fitted = embedder(Broken("nan"), batch_size=4).fit(IMAGES)
-    with pytest.raises(ValueError, match=f"`module` gives embeddings that are not finite, `X\\[{high[0]}\\]`"):
+    with pytest.raises(
+        ValueError, match=f"`module` gives embeddings that are not finite, `X\\[{high[0]}\\]`"
+    ):
         fitted.transform(IMAGES)
     assert np.isfinite(fitted.transform(np.delete(IMAGES, high, axis=0))).all()
     with pytest.raises(ValueError, match="not finite"):
@@ -258,7 +298,9 @@ def test_embeddings_that_are_not_finite(cache):
 def test_constant_embeddings():
     fitted = embedder(Broken("constant")).fit(IMAGES)
     for _ in range(2):
-        with pytest.warns(DebiasWarning, match="embeddings of all 40 rows of X are equal") as caught:
+        with pytest.warns(
+            DebiasWarning, match="embeddings of all 40 rows of X are equal"
+        ) as caught:
             fitted.transform(IMAGES)
         assert [w.filename for w in caught] == [__file__]
     fitted.transform(IMAGES[:1])
@@ -282,7 +324,8 @@ def test_out_of_memory(how):
     fitted = embedder(Broken("in_place"), batch_size=16).fit(IMAGES)
     fitted.module_.network.how = how
     with pytest.raises(
-        OutOfMemoryError, match="Out of memory with `batch_size`=16: .* Lower `batch_size`, or pass X"
+        OutOfMemoryError,
+        match="Out of memory with `batch_size`=16: .* Lower `batch_size`, or pass X",
     ) as e:
         fitted.transform(IMAGES)
     assert "amp" not in str(e.value)
@@ -293,13 +336,19 @@ def test_out_of_memory(how):
 def test_a_cache_folder_that_cannot_be_written_to(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("not a folder")
     named = embedder(cache_dir=tmp_path / "file" / "cache")
-    with pytest.raises(ValueError, match="`cache_dir`='.*cache' cannot be written to: .*cache_dir=None"):
+    with pytest.raises(
+        ValueError, match="`cache_dir`='.*cache' cannot be written to: .*cache_dir=None"
+    ):
         named.fit(IMAGES)
     assert fitted_names(named) == []
     monkeypatch.setenv("SKLEARN_DEBIAS_CACHE", str(tmp_path / "file" / "cache"))
-    with pytest.warns(DebiasWarning, match="Embeddings are not cached: `cache_dir`=.*cannot be written to"):
+    with pytest.warns(
+        DebiasWarning, match="Embeddings are not cached: `cache_dir`=.*cannot be written to"
+    ):
         fitted = embedder().fit(IMAGES)
-    np.testing.assert_array_equal(fitted.transform(IMAGES), embedder(cache_dir=None).fit_transform(IMAGES))
+    np.testing.assert_array_equal(
+        fitted.transform(IMAGES), embedder(cache_dir=None).fit_transform(IMAGES)
+    )
 
 
 def test_a_cache_folder_that_goes_away(tmp_path):
@@ -317,7 +366,9 @@ def test_a_failed_fit_forgets_the_one_before():
     assert fitted_names(fitted) == []
 
 
-@pytest.mark.filterwarnings("ignore::sklearn.exceptions.FitFailedWarning", "ignore:One or more of the test scores")
+@pytest.mark.filterwarnings(
+    "ignore::sklearn.exceptions.FitFailedWarning", "ignore:One or more of the test scores"
+)
 def test_a_bad_candidate_does_not_stop_a_search():
     pipe = make_pipeline(embedder(), LogisticRegression())
     search = GridSearchCV(pipe, {"embedder__layer": [None, "no such layer"]}, cv=2).fit(IMAGES, y)
@@ -345,9 +396,14 @@ FORKED = """
 
 @pytest.mark.slow
 def test_forked_children_of_a_threaded_parent_neither_hang_nor_differ():
-    command, folder = [sys.executable, "-W", "ignore", "-c", textwrap.dedent(FORKED)], os.path.dirname(__file__)
+    command, folder = (
+        [sys.executable, "-W", "ignore", "-c", textwrap.dedent(FORKED)],
+        os.path.dirname(__file__),
+    )
     with tempfile.TemporaryFile() as log:
-        process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log, start_new_session=True)
+        process = subprocess.Popen(
+            command, cwd=folder, stdout=log, stderr=log, start_new_session=True
+        )
         try:
             process.wait(timeout=120)
         finally:

@@ -20,7 +20,9 @@ HEADS = {
     "dfr": DFRClassifier(n_resamples=2, random_state=0),
     "scaling": ClassScaling(DFRClassifier(n_resamples=2, random_state=0), random_state=0),
 }
-NAMED = re.compile(rf"['`]\w+(\[\d\])?['`=]|dense|unique column names|Feature names|np.matrix|1D array|{STANDARD}")
+NAMED = re.compile(
+    rf"['`]\w+(\[\d\])?['`=]|dense|unique column names|Feature names|np.matrix|1D array|{STANDARD}"
+)
 NOT_REFUSED = {"overflows float32"}  # these work in float64
 
 
@@ -66,7 +68,9 @@ def test_kinds_of_x_agree(head, row):
     given = SAME_VALUES[row]
     before = given.tobytes() if isinstance(given, np.ndarray) else None
     expected = head.fit(X.astype(np.float32), y, bias_labels=b).predict_proba(X.astype(np.float32))
-    np.testing.assert_allclose(head.fit(given, y, bias_labels=b).predict_proba(given), expected, atol=1e-4)
+    np.testing.assert_allclose(
+        head.fit(given, y, bias_labels=b).predict_proba(given), expected, atol=1e-4
+    )
     assert before is None or given.tobytes() == before
 
 
@@ -90,7 +94,13 @@ def test_global_state_is_left_alone(head):
 
 def test_a_fitted_estimator_with_fewer_classes_is_refused():
     inner = LogisticRegression().fit(X, y)
-    refused(ClassScaling(inner), X, np.arange(40) % 3, b, "`y` must hold labels seen in fit, \\[0, 1\\], got \\[2\\]")
+    refused(
+        ClassScaling(inner),
+        X,
+        np.arange(40) % 3,
+        b,
+        "`y` must hold labels seen in fit, \\[0, 1\\], got \\[2\\]",
+    )
 
 
 def test_constant_embeddings_are_warned_of():

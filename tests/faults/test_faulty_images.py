@@ -32,7 +32,9 @@ def test_uint8_equals_floats(method):
     floats = UINT8.astype(np.float32) / 255
     expected = linear(method).fit(floats, y).decision_function(floats)
     for same in (UINT8, torch.tensor(UINT8), UINT8[:, :, ::-1][:, :, ::-1]):
-        np.testing.assert_allclose(linear(method).fit(same, y).decision_function(same), expected, atol=1e-6)
+        np.testing.assert_allclose(
+            linear(method).fit(same, y).decision_function(same), expected, atol=1e-6
+        )
 
 
 OTHER_RANGES = {"255 after 1": (IMAGES, 255 * IMAGES), "1 after 255": (255 * IMAGES, IMAGES)}
@@ -43,7 +45,9 @@ def test_another_range_is_warned_about(row):
     train, test = OTHER_RANGES[row]
     clf = linear(lr=0.01 / train.max()).fit(train, y)
     clf.predict(train)
-    with pytest.warns(DebiasWarning, match="`X` holds images with values up to .* another range") as caught:
+    with pytest.warns(
+        DebiasWarning, match="`X` holds images with values up to .* another range"
+    ) as caught:
         clf.predict(test)
     assert [w.filename for w in caught] == [__file__]
 
@@ -65,9 +69,13 @@ def test_refused_images(row, fitted):
         fitted.predict(bad)
 
 
-@pytest.mark.parametrize("other", [IMAGES[:, :, :6], IMAGES[:, :1], np.zeros((2, 192))], ids=["size", "grey", "flat"])
+@pytest.mark.parametrize(
+    "other", [IMAGES[:, :, :6], IMAGES[:, :1], np.zeros((2, 192))], ids=["size", "grey", "flat"]
+)
 def test_another_size_is_refused(other, fitted):
-    with pytest.raises(ValueError, match="`X` must have rows of shape \\(3, 8, 8\\), as in fit, got .*`image_size`"):
+    with pytest.raises(
+        ValueError, match="`X` must have rows of shape \\(3, 8, 8\\), as in fit, got .*`image_size`"
+    ):
         fitted.predict(other)
 
 
@@ -77,7 +85,9 @@ def test_another_size_is_resized_where_asked_for():
     assert clf.predict(IMAGES[:, :, :6]).shape == (40,)
 
 
-@pytest.mark.parametrize("kind", [list, tuple, np.array, pd.Series, lambda p: [str(q) for q in p], lambda p: p[::1]])
+@pytest.mark.parametrize(
+    "kind", [list, tuple, np.array, pd.Series, lambda p: [str(q) for q in p], lambda p: p[::1]]
+)
 def test_paths_equal_arrays(kind, paths):
     given = kind(paths)
     expected = linear().fit(UINT8, y).decision_function(UINT8)
@@ -103,7 +113,11 @@ def test_a_file_that_cannot_be_read_is_named(row, call, paths):
     if row in content:
         bad = broken(paths, f"{row}.png", content[row])
     else:
-        bad = [*paths[:7], paths[0].parent / "missing.png" if row == "missing" else paths[0].parent, *paths[8:]]
+        bad = [
+            *paths[:7],
+            paths[0].parent / "missing.png" if row == "missing" else paths[0].parent,
+            *paths[8:],
+        ]
     clf = linear(max_epochs=1, lr=0.1)
     calls = {
         "fit": lambda: clf.fit(bad, y),
@@ -129,11 +143,14 @@ def test_files_of_another_size(paths):
     mixed = [*paths[:7], paths[0].parent / "large.png", *paths[8:]]
     for bad in (mixed, mixed[7:8] + paths[1:]):
         with pytest.raises(
-            ValueError, match="`image_size` must be given where image files differ in size: `X\\[\\d+\\]`"
+            ValueError,
+            match="`image_size` must be given where image files differ in size: `X\\[\\d+\\]`",
         ):
             linear().fit(bad, y)
     linear(image_size=8).fit(mixed, y)
-    with pytest.raises(ValueError, match="rows of shape \\(3, 8, 8\\), as in fit, got \\(3, 9, 9\\)"):
+    with pytest.raises(
+        ValueError, match="rows of shape \\(3, 8, 8\\), as in fit, got \\(3, 9, 9\\)"
+    ):
         linear().fit(paths, y).predict(mixed[7:8])
 
 
@@ -141,7 +158,10 @@ rgb = Image.fromarray(UINT8[0].transpose(1, 2, 0))
 grey16 = (UINT8[0, 0].astype(np.uint16)) * 257
 MODES = {
     "palette": (rgb.quantize(8), lambda image: np.asarray(image.convert("RGB")).transpose(2, 0, 1)),
-    "CMYK": (rgb.convert("CMYK"), lambda image: np.asarray(image.convert("RGB")).transpose(2, 0, 1)),
+    "CMYK": (
+        rgb.convert("CMYK"),
+        lambda image: np.asarray(image.convert("RGB")).transpose(2, 0, 1),
+    ),
     "alpha": (rgb.convert("RGBA"), lambda image: UINT8[0]),
     "grey": (rgb.convert("L"), lambda image: np.asarray(image)[None].repeat(3, 0)),
     "1 bit": (rgb.convert("1"), lambda image: 255 * np.asarray(image)[None].repeat(3, 0)),
@@ -155,7 +175,8 @@ def test_modes_are_scaled_right(row, paths, fitted):
     path = paths[0].parent / f"{row}.tif"
     image.save(path)
     np.testing.assert_array_equal(
-        fitted.decision_function([path]), fitted.decision_function(expected(image)[None].astype(np.uint8))
+        fitted.decision_function([path]),
+        fitted.decision_function(expected(image)[None].astype(np.uint8)),
     )
 
 
@@ -168,7 +189,9 @@ def test_modes_without_a_range_are_refused(mode, paths, fitted):
 
 
 def test_normalize_for_other_channels():
-    with pytest.raises(ValueError, match="`normalize` must have one number for each of the 1 channels"):
+    with pytest.raises(
+        ValueError, match="`normalize` must have one number for each of the 1 channels"
+    ):
         erm(normalize="imagenet").fit(IMAGES[:, :1], y)
 
 

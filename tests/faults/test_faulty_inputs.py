@@ -18,9 +18,17 @@ def holding(value):
 REFUSED = {
     "NaN": (holding(np.nan), ValueError, "X contains NaN"),
     "infinity": (holding(np.inf), ValueError, "contains infinity or a value too large"),
-    "overflows float32": (holding(1e300), ValueError, "infinity or a value too large for dtype\\('float32'\\)"),
+    "overflows float32": (
+        holding(1e300),
+        ValueError,
+        "infinity or a value too large for dtype\\('float32'\\)",
+    ),
     "None entries": (np.full((40, 4), None), ValueError, "X contains NaN"),
-    "missing in a nullable frame": (pd.DataFrame(X).astype("Float64").mask(X > 2), ValueError, "X contains NaN"),
+    "missing in a nullable frame": (
+        pd.DataFrame(X).astype("Float64").mask(X > 2),
+        ValueError,
+        "X contains NaN",
+    ),
     "masked array": (np.ma.array(X, mask=X > 2), ValueError, "`X` must have no masked entries"),
     "0 samples": (X[:0], ValueError, "0 sample\\(s\\)"),
     "0 features": (X[:, :0], ValueError, "0 feature\\(s\\)"),
@@ -42,8 +50,16 @@ REFUSED = {
     "meta tensor": (torch.empty(40, 4, device="meta"), TypeError, "`X` must hold plain numbers"),
     "complex tensor": (torch.tensor(X) + 1j, ValueError, "Complex data not supported"),
     "DataLoader": (DataLoader(TensorDataset(torch.tensor(X))), TypeError, "`X` must be a Dataset"),
-    "mixed column names": (pd.DataFrame(X, columns=[1, 2, "a", "b"]), TypeError, "Feature names are only supported"),
-    "duplicate column names": (pd.DataFrame(X, columns=list("aabc")), ValueError, "unique column names"),
+    "mixed column names": (
+        pd.DataFrame(X, columns=[1, 2, "a", "b"]),
+        TypeError,
+        "Feature names are only supported",
+    ),
+    "duplicate column names": (
+        pd.DataFrame(X, columns=list("aabc")),
+        ValueError,
+        "unique column names",
+    ),
 }
 
 
@@ -62,13 +78,26 @@ def fitted():
     return erm().fit(X, y)
 
 
-REFUSED_LATER = {row: REFUSED[row] for row in ("NaN", "infinity", "0 samples", "1-D", "3-D", "complex", "text", "csr")}
+REFUSED_LATER = {
+    row: REFUSED[row]
+    for row in ("NaN", "infinity", "0 samples", "1-D", "3-D", "complex", "text", "csr")
+}
 REFUSED_LATER["overflows float32"] = REFUSED["overflows float32"]
-REFUSED_LATER["fewer features"] = (X[:, :3], ValueError, "X has 3 features, but ERMClassifier is expecting 4 features")
-REFUSED_LATER["images after features"] = (np.zeros((2, 3, 8, 8)), ValueError, "rows of shape \\(4,\\), as in fit")
+REFUSED_LATER["fewer features"] = (
+    X[:, :3],
+    ValueError,
+    "X has 3 features, but ERMClassifier is expecting 4 features",
+)
+REFUSED_LATER["images after features"] = (
+    np.zeros((2, 3, 8, 8)),
+    ValueError,
+    "rows of shape \\(4,\\), as in fit",
+)
 
 
-@pytest.mark.parametrize("call", ["predict", "predict_proba", "predict_log_proba", "decision_function", "score"])
+@pytest.mark.parametrize(
+    "call", ["predict", "predict_proba", "predict_log_proba", "decision_function", "score"]
+)
 @pytest.mark.parametrize("row", REFUSED_LATER)
 def test_refused_after_fit(row, call, fitted):
     bad, error, words = REFUSED_LATER[row]
@@ -123,14 +152,18 @@ def test_kinds_of_x_agree_to_the_last_bit(row):
     before = given.tobytes() if isinstance(given, np.ndarray) else None
     with np.errstate(all="raise"):
         logits = erm().fit(given, y).decision_function(given)
-    np.testing.assert_array_equal(logits, erm().fit(X.astype(np.float32), y).decision_function(X.astype(np.float32)))
+    np.testing.assert_array_equal(
+        logits, erm().fit(X.astype(np.float32), y).decision_function(X.astype(np.float32))
+    )
     assert before is None or given.tobytes() == before
 
 
 @pytest.mark.parametrize("row", SAME_WHOLE_VALUES)
 def test_dtypes_of_x_agree(row):
     given = SAME_WHOLE_VALUES[row]
-    as_float = np.asarray(given.float() if isinstance(given, torch.Tensor) else given, dtype=np.float32)
+    as_float = np.asarray(
+        given.float() if isinstance(given, torch.Tensor) else given, dtype=np.float32
+    )
     logits = erm().fit(given, y).decision_function(given)
     np.testing.assert_array_equal(logits, erm().fit(as_float, y).decision_function(as_float))
 
@@ -151,7 +184,9 @@ def test_read_only_memory_map_is_left_as_it_was(tmp_path, method, dtype):
 @pytest.mark.parametrize("method", FRONT)
 def test_arrays_are_left_as_they_were(method):
     given = X.copy(), y.copy(), b.copy()
-    estimator = make(method, augment=lambda x: x.mul_(2)).fit(given[0], given[1], bias_labels=given[2])
+    estimator = make(method, augment=lambda x: x.mul_(2)).fit(
+        given[0], given[1], bias_labels=given[2]
+    )
     estimator.predict(given[0])
     for array, original in zip(given, (X, y, b), strict=True):
         np.testing.assert_array_equal(array, original)
@@ -185,7 +220,9 @@ def test_a_scale_whose_products_overflow_diverges():
         erm(optimizer="sgd").fit(X * 1e30, y)
 
 
-@pytest.mark.parametrize("call", ["predict", "decision_function", "adversarial_examples", "module_", "biased_module_"])
+@pytest.mark.parametrize(
+    "call", ["predict", "decision_function", "adversarial_examples", "module_", "biased_module_"]
+)
 def test_not_fitted(call):
     from sklearn.exceptions import NotFittedError
 

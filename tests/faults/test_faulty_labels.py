@@ -71,7 +71,9 @@ def test_labels_come_back_as_they_are(row):
     reference = erm().fit(X, y)
     assert clf.classes_.dtype.kind == clf.predict(X).dtype.kind == kind
     assert clf.classes_.tolist() == sorted(clf.classes_.tolist())
-    codes = reference.predict(X) if row != "-100" else 1 - reference.predict(X)  # -100 sorts before 3
+    codes = (
+        reference.predict(X) if row != "-100" else 1 - reference.predict(X)
+    )  # -100 sorts before 3
     expected = clf.classes_[codes]
     assert np.mean(clf.predict(X) == expected) > 0.9
 
@@ -85,10 +87,18 @@ def test_a_column_of_labels_is_flattened_with_scikit_learns_warning():
 
 
 BIAS_REFUSED = {
-    "too short": (b[:10], ValueError, "`bias_labels` must have one value per sample: expected 40, got 10"),
+    "too short": (
+        b[:10],
+        ValueError,
+        "`bias_labels` must have one value per sample: expected 40, got 10",
+    ),
     "NaN": (np.where(b, 1.0, np.nan), ValueError, "`bias_labels` must not contain NaN"),
     "None entries": ([None] * 40, ValueError, "`bias_labels` must not contain NaN or None"),
-    "missing Int64": (pd.Series([pd.NA, *b[1:]], dtype="Int64"), ValueError, "`bias_labels` must not contain NaN"),
+    "missing Int64": (
+        pd.Series([pd.NA, *b[1:]], dtype="Int64"),
+        ValueError,
+        "`bias_labels` must not contain NaN",
+    ),
     "continuous": (X[:, 0] + 0.123, ValueError, "`bias_labels` must be categorical"),
     "row numbers": (np.arange(40), ValueError, "`bias_labels` must be categorical"),
     "3-D": (b.reshape(-1, 1, 1), ValueError, "`bias_labels` must be 1-D"),
@@ -114,7 +124,10 @@ BIAS_KINDS = {
     "list": (b.tolist(), 4),
     "text": (np.array(["sea", "land"])[b], 4),
     "tensor": (torch.tensor(b), 4),
-    "float tensor that requires grad": (torch.tensor(b, dtype=torch.float32, requires_grad=True), 4),
+    "float tensor that requires grad": (
+        torch.tensor(b, dtype=torch.float32, requires_grad=True),
+        4,
+    ),
     "Int64": (pd.Series(b, dtype="Int64"), 4),
     "categories": (pd.Categorical(np.array(["sea", "land"])[b]), 4),
     "Series with an odd index": (pd.Series(b, index=[3] * 40), 4),
@@ -138,13 +151,17 @@ def test_the_fallback_without_bias_labels_warns_once():
     with pytest.warns(DebiasWarning) as caught:
         erm(balance="group").fit(X, y)
     assert len(caught) == 1
-    assert "`balance`='group' was given no bias_labels: the classes are balanced instead" in str(caught[0].message)
+    assert "`balance`='group' was given no bias_labels: the classes are balanced instead" in str(
+        caught[0].message
+    )
     assert caught[0].filename == __file__
 
 
 def test_an_empty_cell_has_no_weight_and_is_named():
     labels = np.where((y == 1) & (b == 1), 0, b)
-    with pytest.warns(DebiasWarning, match=r"No training row has \(class, bias value\) in \[\(1, 1\)\]"):
+    with pytest.warns(
+        DebiasWarning, match=r"No training row has \(class, bias value\) in \[\(1, 1\)\]"
+    ):
         clf = erm(balance="group").fit(X, y, bias_labels=labels)
     assert is_finite(clf)
 
@@ -181,7 +198,9 @@ def test_weights_remove_and_duplicate_rows():
     weight = np.arange(40) % 3
     weighted = erm(dtype="float64", batch_size=100).fit(X, y, sample_weight=weight)
     repeated = erm(dtype="float64", batch_size=100).fit(X.repeat(weight, 0), y.repeat(weight))
-    np.testing.assert_allclose(weighted.decision_function(X), repeated.decision_function(X), atol=1e-12)
+    np.testing.assert_allclose(
+        weighted.decision_function(X), repeated.decision_function(X), atol=1e-12
+    )
 
 
 def test_only_the_scale_free_part_of_weights_counts():

@@ -36,13 +36,29 @@ FRAME = pd.DataFrame(X, columns=list("abcd"))
 REFUSED = {  # X_meta, y_meta, words
     "no y_meta": (X_META, None, "`y_meta` must be given with `X_meta`"),
     "no X_meta": (None, Y_META, "`X_meta` must be given with `y_meta`"),
-    "a missing class": (X_META[::2], Y_META[::2], r"`y_meta` must hold every class, \[0, 1\], but misses \[1\]"),
-    "an unseen label": (X_META, np.r_[Y_META[:-1], 7], r"`y_meta` must hold labels seen in fit, \[0, 1\], got \[7\]"),
-    "labels of another type": (X_META, np.array(["a", "b"])[Y_META], "`y_meta` must hold labels seen in fit"),
+    "a missing class": (
+        X_META[::2],
+        Y_META[::2],
+        r"`y_meta` must hold every class, \[0, 1\], but misses \[1\]",
+    ),
+    "an unseen label": (
+        X_META,
+        np.r_[Y_META[:-1], 7],
+        r"`y_meta` must hold labels seen in fit, \[0, 1\], got \[7\]",
+    ),
+    "labels of another type": (
+        X_META,
+        np.array(["a", "b"])[Y_META],
+        "`y_meta` must hold labels seen in fit",
+    ),
     "NaN in y_meta": (X_META, np.where(Y_META, nan, 0.0), "`y_meta` must hold labels seen in fit"),
     "None in y_meta": (X_META, [None] * 10, "`y_meta`"),
     "one-hot y_meta": (X_META, np.eye(2)[Y_META], "y should be a 1d array"),
-    "fewer labels": (X_META, Y_META[:7], "`y_meta` must have one label per row of X_meta, 10, got 7"),
+    "fewer labels": (
+        X_META,
+        Y_META[:7],
+        "`y_meta` must have one label per row of X_meta, 10, got 7",
+    ),
     "no labels": (X_META, [], "`y_meta` must have one label per row"),
     "another width": (X_META[:, :3], Y_META, "`X_meta` failed with .* 3 features.* 4 features"),
     "images": (IMAGES[:10], Y_META, "`X_meta` failed with .*rows of shape"),
@@ -50,12 +66,20 @@ REFUSED = {  # X_meta, y_meta, words
     "infinity": (spoiled(np.inf), Y_META, "`X_meta` failed with .*infinity"),
     "overflows float32": (spoiled(1e300), Y_META, "`X_meta` failed with .*infinity"),
     "no rows": (X_META[:0], Y_META[:0], "`X_meta` failed with .*0 sample"),
-    "one dimension": (X_META[0], Y_META[:4], "`X_meta` failed with .*1D array|`X_meta` failed with .*2D array"),
+    "one dimension": (
+        X_META[0],
+        Y_META[:4],
+        "`X_meta` failed with .*1D array|`X_meta` failed with .*2D array",
+    ),
     "complex": (X_META + 1j, Y_META, "`X_meta` failed with .*Complex data"),
     "sparse": (sparse.csr_matrix(X_META), Y_META, "`X_meta` failed with .*dense"),
     "text": ([["a"] * 4] * 10, Y_META, "`X_meta` failed with"),
     "a number": (3, Y_META, "X_meta|sequence or array-like"),
-    "as many rows as X": (X_META.repeat(4, 0), Y_META.repeat(4), "`X_meta` must not have as many rows as X, 40"),
+    "as many rows as X": (
+        X_META.repeat(4, 0),
+        Y_META.repeat(4),
+        "`X_meta` must not have as many rows as X, 40",
+    ),
 }
 
 
@@ -75,7 +99,9 @@ def test_a_frame_with_other_columns_is_refused():
         given = pd.DataFrame(X_META, columns=columns)
         with pytest.raises(ValueError, match="`X_meta` failed with .*feature names"):
             make("meta_iada").fit(FRAME, y, X_meta=given, y_meta=Y_META)
-    clf = make("meta_iada").fit(FRAME, y, X_meta=pd.DataFrame(X_META, columns=list("abcd")), y_meta=Y_META)
+    clf = make("meta_iada").fit(
+        FRAME, y, X_meta=pd.DataFrame(X_META, columns=list("abcd")), y_meta=Y_META
+    )
     assert clf.feature_names_in_.tolist() == list("abcd")
 
 
@@ -111,7 +137,9 @@ def test_what_was_given_is_left_alone(method):
 @pytest.mark.parametrize("method", METHODS)
 def test_rows_of_the_training_data_in_the_meta_set_are_warned_about(method):
     given = np.concatenate([X_META, X[[3, 5, 5]]])
-    with pytest.warns(DebiasWarning, match="`X_meta` shares 3 of its 13 rows with X.*Take them out of X") as caught:
+    with pytest.warns(
+        DebiasWarning, match="`X_meta` shares 3 of its 13 rows with X.*Take them out of X"
+    ) as caught:
         make(method).fit(X, y, X_meta=given, y_meta=np.r_[Y_META, y[[3, 5, 5]]])
     assert len(caught) == 1
     assert caught[0].filename == __file__
@@ -155,7 +183,9 @@ def test_a_bias_group_of_one_row_stays_in_training(method):
 def test_a_first_stage_longer_than_the_fit(method):
     for warmup in (2, 50):
         clf = make(method, warmup=warmup)
-        with pytest.raises(ValueError, match=f"`warmup`={warmup} epochs leave none of `max_epochs`=2"):
+        with pytest.raises(
+            ValueError, match=f"`warmup`={warmup} epochs leave none of `max_epochs`=2"
+        ):
             clf.fit(X, y)
         assert fitted_names(clf) == []
     assert make(method, warmup=0.99, max_epochs=1).fit(X, y).n_iter_ == 1
@@ -194,7 +224,9 @@ def test_characteristics_of_another_precision_are_converted():
 
 def test_characteristics_that_turn_to_nan_end_the_fit_by_epoch_and_phase():
     clf = make("meta_iada", characteristics=lambda s: s.logits if len(s.y) == 3 else s.logits * nan)
-    with pytest.raises(DivergedError, match="perturber_loss.* is not finite in epoch 1 of phase 'train'"):
+    with pytest.raises(
+        DivergedError, match="perturber_loss.* is not finite in epoch 1 of phase 'train'"
+    ):
         clf.fit(X, y)
     assert fitted_names(clf) == []
 
@@ -202,7 +234,9 @@ def test_characteristics_that_turn_to_nan_end_the_fit_by_epoch_and_phase():
 @pytest.mark.parametrize("method", METHODS)
 def test_divergence_names_epoch_and_phase(method):
     clf = make(method, lr=1e30)
-    with pytest.raises(DivergedError, match="not finite in epoch 1 of phase '(warmup|train)'.*Lower `lr`"):
+    with pytest.raises(
+        DivergedError, match="not finite in epoch 1 of phase '(warmup|train)'.*Lower `lr`"
+    ):
         clf.fit(X, y)
     assert fitted_names(clf) == []
 
@@ -210,16 +244,24 @@ def test_divergence_names_epoch_and_phase(method):
 HEADS = {
     "two layers": nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 2), nn.Tanh()),
     "cosine": SplitModule(nn.Identity(), NormalizedLinear(4, 2)),
-    "weight norm": SplitModule(nn.Identity(), nn.utils.parametrizations.weight_norm(nn.Linear(4, 2))),
+    "weight norm": SplitModule(
+        nn.Identity(), nn.utils.parametrizations.weight_norm(nn.Linear(4, 2))
+    ),
 }
 
 
 @pytest.mark.parametrize("method", ["isda", "meta_saug", "meta_iada"])
 @pytest.mark.parametrize("row", HEADS)
 def test_a_head_that_is_not_linear_is_refused(row, method):
-    module = HEADS[row] if isinstance(HEADS[row], SplitModule) else SplitModule(nn.Identity(), HEADS[row])
+    module = (
+        HEADS[row]
+        if isinstance(HEADS[row], SplitModule)
+        else SplitModule(nn.Identity(), HEADS[row])
+    )
     clf = make(method).set_params(module=module)
-    with pytest.raises(TypeError, match=f"`module` must end in a plain linear layer for {type(clf).__name__}, got"):
+    with pytest.raises(
+        TypeError, match=f"`module` must end in a plain linear layer for {type(clf).__name__}, got"
+    ):
         clf.fit(X, y)
     assert fitted_names(clf) == []
 
@@ -242,7 +284,9 @@ def test_meta_weight_net_takes_any_module_unless_it_splits_it():
 def test_the_meta_set_is_not_an_argument_of_others(method):
     with pytest.raises(TypeError, match="`X_meta` is not an argument of ERMClassifier.fit"):
         make("erm").fit(X, y, X_meta=X_META, y_meta=Y_META)
-    with pytest.raises(TypeError, match=f"`X_met` is not an argument of {type(make(method)).__name__}.fit"):
+    with pytest.raises(
+        TypeError, match=f"`X_met` is not an argument of {type(make(method)).__name__}.fit"
+    ):
         make(method).fit(X, y, X_met=X_META)
 
 
@@ -252,7 +296,9 @@ def test_strategies_that_leave_their_range_are_refused():
             MetaIADAClassifier(epsilon=epsilon).fit(X, y)
 
 
-@pytest.mark.parametrize("params", [{"epsilon": 0.0, "alpha": 0.0}, {"epsilon": 0.2, "sigma_lr": 0.0}])
+@pytest.mark.parametrize(
+    "params", [{"epsilon": 0.0, "alpha": 0.0}, {"epsilon": 0.2, "sigma_lr": 0.0}]
+)
 def test_a_meta_set_that_serves_nothing_is_told(params):
     with pytest.warns(DebiasWarning, match="`X_meta` serves nothing here"):
         make("meta_iada", **params).fit(X, y, X_meta=X_META, y_meta=Y_META)
@@ -285,7 +331,9 @@ def test_image_files_in_both_sets_are_noticed(tmp_path):
 
 def test_characteristics_that_end_finite_are_named():
     def late(samples):  # finite for the samples it is tried on
-        return torch.stack([samples.epsilon, samples.logits[:, 0] / (samples.class_loss.sum() < 1.2)], 1)
+        return torch.stack(
+            [samples.epsilon, samples.logits[:, 0] / (samples.class_loss.sum() < 1.2)], 1
+        )
 
     with pytest.raises(DivergedError, match="characteristics"):
         make("meta_iada", characteristics=late, warmup=0).fit(X, y)

@@ -30,7 +30,11 @@ from sklearn_debias.exceptions import DebiasWarning
 REFUSED = {
     "fewer outputs": (nn.Linear(4, 1), ValueError, "one logit per class, .* got \\(2, 1\\)"),
     "more outputs": (nn.Linear(4, 5), ValueError, "one logit per class, .* got \\(2, 5\\)"),
-    "no class axis": (nn.Sequential(nn.Linear(4, 1), nn.Flatten(0)), ValueError, "one logit per class"),
+    "no class axis": (
+        nn.Sequential(nn.Linear(4, 1), nn.Flatten(0)),
+        ValueError,
+        "one logit per class",
+    ),
     "other inputs": (nn.Linear(5, 2), ValueError, "cannot process a batch of shape \\(2, 4\\)"),
     "image layers": (nn.Conv2d(3, 2, 1), ValueError, "cannot process a batch of shape \\(2, 4\\)"),
     "tuple in train mode": (Auxiliary, ValueError, "got tuple in train mode.* auxiliary outputs"),
@@ -85,19 +89,25 @@ def test_softmax_is_warned_about_once(method):
 
 WORK = {
     "batch norm": nn.Sequential(nn.BatchNorm1d(4), nn.Linear(4, 2)),
-    "dropout": nn.Sequential(nn.Linear(4, 8), nn.ReLU(inplace=True), nn.Dropout(0.5), nn.Linear(8, 2)),
+    "dropout": nn.Sequential(
+        nn.Linear(4, 8), nn.ReLU(inplace=True), nn.Dropout(0.5), nn.Linear(8, 2)
+    ),
     "lazy": nn.Sequential(nn.LazyLinear(8), nn.ReLU(), nn.LazyLinear(2)),
     "log softmax": nn.Sequential(nn.Linear(4, 2), nn.LogSoftmax(-1)),
     "class": Linear,
 }
 
 
-@pytest.mark.filterwarnings("ignore:The fitted model predicts")  # weights drawn at import, and four epochs
+@pytest.mark.filterwarnings(
+    "ignore:The fitted model predicts"
+)  # weights drawn at import, and four epochs
 @pytest.mark.parametrize("method", FRONT)
 @pytest.mark.parametrize("row", WORK)
 def test_modules_that_work(row, method):
     module = WORK[row]
-    before = None if isinstance(module, type) or row == "lazy" else copy.deepcopy(module.state_dict())
+    before = (
+        None if isinstance(module, type) or row == "lazy" else copy.deepcopy(module.state_dict())
+    )
     clf = make(method, module=module, max_epochs=4).fit(X, y)
     assert is_finite(clf)
     if before is not None:  # an instance is never trained itself
@@ -118,7 +128,9 @@ def test_detached_inputs_are_for_methods_without_attack(method):
 def test_auxiliary_outputs_of_torchvision():
     images = np.zeros((4, 3, 32, 32), np.uint8)
     with pytest.raises(ValueError, match="`module` .* in train mode.* GoogLeNetOutputs"):
-        erm(module="googlenet", net_params={"module__init_weights": False}).fit(images, [0, 1, 0, 1])
+        erm(module="googlenet", net_params={"module__init_weights": False}).fit(
+            images, [0, 1, 0, 1]
+        )
 
 
 def test_freezing_a_body_that_is_not_there():
@@ -137,7 +149,9 @@ def test_default_networks_take_odd_images(size):
 def test_layers_that_overwrite_each_other_are_named():
     class Twice(nn.Sequential):
         def __init__(self, n_classes):
-            super().__init__(nn.Linear(4, 8), nn.Sigmoid(), nn.ReLU(inplace=True), nn.Linear(8, n_classes))
+            super().__init__(
+                nn.Linear(4, 8), nn.Sigmoid(), nn.ReLU(inplace=True), nn.Linear(8, n_classes)
+            )
 
     with pytest.raises(ValueError, match="`module` changes activations in place .* inplace=False"):
         erm(module=Twice).fit(X, y)

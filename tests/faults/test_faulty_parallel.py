@@ -17,8 +17,12 @@ pytestmark = pytest.mark.slow
 
 
 def scores_and_weights(estimator, **parallel):
-    found = cross_validate(estimator, X, y, cv=2, return_estimator=True, error_score="raise", **parallel)
-    weights = [p.detach().numpy() for clf in found["estimator"] for p in clf.module_.state_dict().values()]
+    found = cross_validate(
+        estimator, X, y, cv=2, return_estimator=True, error_score="raise", **parallel
+    )
+    weights = [
+        p.detach().numpy() for clf in found["estimator"] for p in clf.module_.state_dict().values()
+    ]
     return [found["test_score"], *weights]
 
 
@@ -42,13 +46,16 @@ FORKED = """
     from faulty import IMAGES, FRONT, X, make, y
 
     large = torch.randn(1000, 1000)
-    (large @ large).sum(), torch.nn.functional.conv2d(torch.randn(8, 3, 64, 64), torch.randn(8, 3, 3, 3))
+    large @ large
+    torch.nn.functional.conv2d(torch.randn(8, 3, 64, 64), torch.randn(8, 3, 3, 3))
     estimators = [(make(method, module="mlp"), X) for method in FRONT]
     estimators.append((make("biasadv", module="simple_cnn", lr=1e-3, max_epochs=6), IMAGES))
+    options = {"cv": 2, "return_estimator": True, "error_score": "raise"}
     for estimator, given in estimators:
         def run():
-            found = cross_validate(estimator, given, y, cv=2, return_estimator=True, error_score="raise")
-            weights = [p for clf in found["estimator"] for p in clf.module_.state_dict().values()]
+            found = cross_validate(estimator, given, y, **options)
+            fitted = found["estimator"]
+            weights = [p for clf in fitted for p in clf.module_.state_dict().values()]
             return found["test_score"], weights
         torch.set_num_threads(1)
         expected = run()
@@ -66,7 +73,9 @@ def test_forked_children_of_a_threaded_parent_neither_hang_nor_differ():
     program = textwrap.dedent(FORKED)
     command, folder = [sys.executable, "-W", "ignore", "-c", program], __file__.rsplit("/", 1)[0]
     with tempfile.TemporaryFile() as log:  # not a pipe, which orphans of a hang would keep open
-        process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log, start_new_session=True)
+        process = subprocess.Popen(
+            command, cwd=folder, stdout=log, stderr=log, start_new_session=True
+        )
         try:
             process.wait(timeout=120)
         finally:

@@ -61,7 +61,11 @@ INNER_ATTACK = {
 }
 OWN = {
     "erm": {"balance": ["x", 3], "balance_by": ["x", None, "subsamples"]},
-    "group_dro": {"step_size": [-1, nan, inf, "a", None], "adjustment": [-1, nan, inf, None], "balance": ["class", 3]},
+    "group_dro": {
+        "step_size": [-1, nan, inf, "a", None],
+        "adjustment": [-1, nan, inf, None],
+        "balance": ["class", 3],
+    },
     "afr": {
         "gamma": [-1, nan, inf, "a", None],
         "lam": [-1, nan, inf, None],
@@ -100,7 +104,18 @@ OWN = {
         "norm": ["l1", 2],
         "step_size": [0, -1, nan, inf, "a"],
         "random_start": [2, "a"],
-        "clip": [3, (0,), (0, 1, 2), [], (1, 0), (0, 0), (nan, 1), (None, 1), ("a", "b"), ([[0, 0]], 1)],
+        "clip": [
+            3,
+            (0,),
+            (0, 1, 2),
+            [],
+            (1, 0),
+            (0, 0),
+            (nan, 1),
+            (None, 1),
+            ("a", "b"),
+            ([[0, 0]], 1),
+        ],
         "q": [0, 1.1, nan],
         "biased_module": [3],
     },
@@ -183,7 +198,12 @@ OWN = {
         "meta_interval": [0, -1, 2.5, None],
     },
 }
-ROWS = [(method, name, value) for method in METHODS for name, values in OWN[method].items() for value in values]
+ROWS = [
+    (method, name, value)
+    for method in METHODS
+    for name, values in OWN[method].items()
+    for value in values
+]
 ROWS += [("biasadv", name, value) for name, values in SHARED.items() for value in values]
 
 
@@ -216,7 +236,9 @@ def test_out_of_range(method, name, value):
     assert fitted_names(estimator) == []
 
 
-@pytest.mark.parametrize("base", [LfFClassifier(q=5), JTTClassifier(upweight=1.5), ERMClassifier(balance="x")])
+@pytest.mark.parametrize(
+    "base", [LfFClassifier(q=5), JTTClassifier(upweight=1.5), ERMClassifier(balance="x")]
+)
 def test_out_of_range_in_the_base(base):
     name = {LfFClassifier: "q", JTTClassifier: "upweight", ERMClassifier: "balance"}[type(base)]
     with pytest.raises(ValueError, match=f"['`]{name}['`]"):
@@ -256,7 +278,10 @@ UNSUITABLE = {  # what only shows when it meets the data or torch
     "augment, integers": ({"augment": lambda x: x.round().int()}, "augment"),
     "augment, two arguments": ({"augment": lambda x, generator: x}, "augment"),
     "augment, raises": ({"augment": raises}, "augment"),
-    "drop_last": ({"batch_size": 64, "net_params": {"iterator_train__drop_last": True}}, "batch_size"),
+    "drop_last": (
+        {"batch_size": 64, "net_params": {"iterator_train__drop_last": True}},
+        "batch_size",
+    ),
 }
 
 
@@ -301,8 +326,12 @@ def test_parameters_act_at_the_next_fit_only(method):
     features = make(method).fit(X, y)
     for clf, given in ((features, X), (images, IMAGES)):
         before = clf.predict_proba(given)
-        clf.set_params(dtype="float64", module="mlp", module__hidden=3, normalize=(1.0, 2.0), random_state=1)
-        clf.set_params(image_size=2 if clf is images else None, batch_size=7, lr=0.05, max_epochs=20)
+        clf.set_params(
+            dtype="float64", module="mlp", module__hidden=3, normalize=(1.0, 2.0), random_state=1
+        )
+        clf.set_params(
+            image_size=2 if clf is images else None, batch_size=7, lr=0.05, max_epochs=20
+        )
         np.testing.assert_array_equal(clf.predict_proba(given), before)
         assert clf.fit(given, y).module_.head.in_features == 3
 
@@ -311,7 +340,9 @@ def test_parameters_act_at_the_next_fit_only(method):
 def test_fit_twice_is_fit_once(method):
     clf = make(method, module="mlp", optimizer="adam")
     first = clf.fit(X, y).predict_proba(X)
-    other = make(method, module="mlp", optimizer="sgd").fit(X[:20], y[:20]).set_params(optimizer="adam")
+    other = (
+        make(method, module="mlp", optimizer="sgd").fit(X[:20], y[:20]).set_params(optimizer="adam")
+    )
     np.testing.assert_array_equal(clf.fit(X, y).predict_proba(X), first)
     np.testing.assert_array_equal(other.fit(X, y).predict_proba(X), first)
 

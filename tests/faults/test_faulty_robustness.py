@@ -48,13 +48,22 @@ GIVEN = {
         {"epsilon": 0.1, "clip": ([-9, -9], [9, 9])},
         "`clip` must hold numbers, or one",
     ),
-    "clip beside X": ({"epsilon": 0.1, "clip": (0, 1)}, "`clip`=(0.0, 1.0) must hold X, which reaches from"),
+    "clip beside X": (
+        {"epsilon": 0.1, "clip": (0, 1)},
+        "`clip`=(0.0, 1.0) must hold X, which reaches from",
+    ),
     "judge": ({"epsilon": 0.1, "judge": "first"}, "`judge` must be 'any'"),
     "seed": ({"epsilon": 0.1, "random_state": "0"}, "`random_state` must be an int >= 0"),
     "negative seed": ({"epsilon": 0.1, "random_state": -1}, "`random_state` must be an int >= 0"),
     "attack": ({"epsilon": 0.1, "attack": "pgd"}, "`attack` must be one of"),
-    "cw-l2 under linf": ({"epsilon": 0.1, "attack": "cw-l2"}, "`norm` must be 'l2' for CarliniWagner"),
-    "dlr of two": ({"epsilon": 0.1, "attack": PGD(loss="dlr")}, "`loss`='dlr' of PGD needs 3 classes, got 2"),
+    "cw-l2 under linf": (
+        {"epsilon": 0.1, "attack": "cw-l2"},
+        "`norm` must be 'l2' for CarliniWagner",
+    ),
+    "dlr of two": (
+        {"epsilon": 0.1, "attack": PGD(loss="dlr")},
+        "`loss`='dlr' of PGD needs 3 classes, got 2",
+    ),
     "autoattack": ({"epsilon": 0.1, "attack": "autoattack"}, "'autoattack' needs images in [0, 1]"),
 }
 
@@ -65,7 +74,9 @@ def test_bad_parameters(row, function, head):
     if row == "autoattack":
         pytest.importorskip("pyautoattack")
     params, words = GIVEN[row]
-    with pytest.raises(ValueError, match=words.replace("(", r"\(").replace(")", r"\)").replace("[", r"\[")):
+    with pytest.raises(
+        ValueError, match=words.replace("(", r"\(").replace(")", r"\)").replace("[", r"\[")
+    ):
         function(head, X, y, **params)
 
 
@@ -79,7 +90,9 @@ IN_GREY_LEVELS = {
 @pytest.mark.parametrize("row", IN_GREY_LEVELS)
 def test_a_radius_in_grey_levels_is_refused(row, images):
     given, params = IN_GREY_LEVELS[row]
-    with pytest.raises(ValueError, match="`epsilon`=.* is larger than the whole range .* divide by 255"):
+    with pytest.raises(
+        ValueError, match="`epsilon`=.* is larger than the whole range .* divide by 255"
+    ):
         robust_accuracy_score(images, given, y, **params)
 
 
@@ -165,13 +178,17 @@ def test_codes_of_a_module_must_be_known():
 def test_strangers_and_pipelines_are_refused(head):
     with pytest.raises(TypeError, match="Pass its last step, and X as that step sees it"):
         robust_accuracy_score(make_pipeline(StandardScaler(), erm()).fit(X, y), X, y, epsilon=0.1)
-    with pytest.raises(TypeError, match="`estimator` must be a fitted classifier of sklearn_debias"):
+    with pytest.raises(
+        TypeError, match="`estimator` must be a fitted classifier of sklearn_debias"
+    ):
         robust_accuracy_score(LogisticRegression().fit(X, y), X, y, epsilon=0.1)
     with pytest.raises(TypeError, match="`target` must be a fitted classifier of sklearn_debias"):
         transfer_accuracy_score(head, object(), X, y, epsilon=0.1)
     with pytest.raises(ValueError, match="not fitted yet"):
         transfer_accuracy_score(head, LogisticRegression(), X, y, epsilon=0.1)
-    with pytest.raises(ValueError, match=r"`y` must hold labels that `target` knows, got also \[0\]"):
+    with pytest.raises(
+        ValueError, match=r"`y` must hold labels that `target` knows, got also \[0\]"
+    ):
         transfer_accuracy_score(head, LogisticRegression().fit(X, y + 1), X, y, epsilon=0.1)
     with pytest.raises(ValueError, match="not fitted yet"):
         robust_accuracy_score(erm(), X, y, epsilon=0.1)
@@ -194,11 +211,19 @@ REPORTS = {
     "no attack": ({"attacks": ()}, ValueError, "`attacks` must hold at least one attack"),
     "one as text": ({"attacks": "fgsm"}, TypeError, "`attacks` must be a sequence"),
     "twice": ({"attacks": ["fgsm", "fgsm"]}, ValueError, "`attacks` must not repeat a name"),
-    "taken": ({"attacks": {"clean": "fgsm"}}, ValueError, "names that the report has no other column for"),
+    "taken": (
+        {"attacks": {"clean": "fgsm"}},
+        ValueError,
+        "names that the report has no other column for",
+    ),
     "unknown": ({"attacks": ["deepfool"]}, ValueError, "`attack` must be one of"),
     "one source": ({"transfer_from": Linear()}, TypeError, "`transfer_from` must be a sequence"),
     "confidence": ({"confidence": 95}, ValueError, "`confidence` must be a number in"),
-    "short bias labels": ({"attacks": ["fgsm"], "bias_labels": [0, 1]}, ValueError, "`bias_labels`"),
+    "short bias labels": (
+        {"attacks": ["fgsm"], "bias_labels": [0, 1]},
+        ValueError,
+        "`bias_labels`",
+    ),
 }
 
 

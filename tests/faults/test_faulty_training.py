@@ -21,7 +21,9 @@ STEPS = 3  # of one epoch: 40 rows in batches of 16
 
 
 def late(method, how, after=STEPS, **params):
-    return make(method, module=Late, net_params={"module__how": how, "module__after": after}, **params)
+    return make(
+        method, module=Late, net_params={"module__how": how, "module__after": after}, **params
+    )
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -42,7 +44,9 @@ def test_divergence_in_the_first_phase_of_jtt():
 @pytest.mark.parametrize("method", METHODS)
 def test_a_step_too_large_diverges(method):
     estimator = make(method, lr=1e38)
-    with pytest.raises(DivergedError, match="not finite in epoch 1 of phase .* Lower `lr` \\(1e\\+38\\)"):
+    with pytest.raises(
+        DivergedError, match="not finite in epoch 1 of phase .* Lower `lr` \\(1e\\+38\\)"
+    ):
         estimator.fit(X, y)
     assert fitted_names(estimator) == []
 
@@ -62,7 +66,9 @@ def test_an_augmentation_that_makes_nans_diverges():
 
 
 @pytest.mark.filterwarnings("ignore:One or more of the test scores are non-finite")
-@pytest.mark.parametrize(("how", "error"), [("nan", "DivergedError"), ("cuda_memory", "OutOfMemoryError")])
+@pytest.mark.parametrize(
+    ("how", "error"), [("nan", "DivergedError"), ("cuda_memory", "OutOfMemoryError")]
+)
 def test_a_search_goes_on_without_the_candidate(how, error):
     search = GridSearchCV(late("erm", how), {"module__after": [0, 1000]}, cv=2)
     with pytest.warns(FitFailedWarning, match=error):
@@ -77,7 +83,9 @@ def test_a_search_goes_on_without_the_candidate(how, error):
 @pytest.mark.parametrize("how", ["cuda_memory", "cpu_memory", "numpy_memory"])
 def test_out_of_memory(method, how):
     estimator = late(method, how)
-    with pytest.raises(OutOfMemoryError, match="Out of memory with `batch_size`=16: .* Lower `batch_size`"):
+    with pytest.raises(
+        OutOfMemoryError, match="Out of memory with `batch_size`=16: .* Lower `batch_size`"
+    ):
         estimator.fit(X, y)
     assert fitted_names(estimator) == []
     assert estimator.batch_size == 16
@@ -103,7 +111,9 @@ def test_out_of_memory_releases_what_the_fit_held():
 BATCH_NORM = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 2))
 
 
-@pytest.mark.filterwarnings("ignore:The fitted model predicts")  # weights drawn at import, and four epochs
+@pytest.mark.filterwarnings(
+    "ignore:The fitted model predicts"
+)  # weights drawn at import, and four epochs
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("loader", [None, {"iterator_train__num_workers": 0}])
 def test_a_last_batch_of_one_row_is_merged(method, loader):
@@ -114,13 +124,18 @@ def test_a_last_batch_of_one_row_is_merged(method, loader):
 
 
 def test_batches_of_one_row_cannot_train_batch_norm():
-    with pytest.raises(ValueError, match="`batch_size`=1 leaves a batch of one row, on which BatchNorm cannot train"):
+    with pytest.raises(
+        ValueError,
+        match="`batch_size`=1 leaves a batch of one row, on which BatchNorm cannot train",
+    ):
         erm(module=BATCH_NORM, batch_size=1).fit(X, y)
 
 
 def test_drop_last_with_fewer_rows_than_a_batch():
     loader = {"iterator_train__drop_last": True}
-    with pytest.raises(ValueError, match="leaves no training step: 40 rows are fewer than `batch_size`=41"):
+    with pytest.raises(
+        ValueError, match="leaves no training step: 40 rows are fewer than `batch_size`=41"
+    ):
         erm(batch_size=41, net_params=loader).fit(X, y)
     assert is_finite(erm(batch_size=39, net_params=loader, max_epochs=5).fit(X, y))
 
@@ -167,7 +182,9 @@ def test_errors_of_callbacks_are_their_own():
 
 
 def test_skorchs_way_to_stop_is_a_stop():
-    clf = erm(max_epochs=50, callbacks=[EarlyStopping(monitor="train_loss", patience=2, threshold=1.0)]).fit(X, y)
+    clf = erm(
+        max_epochs=50, callbacks=[EarlyStopping(monitor="train_loss", patience=2, threshold=1.0)]
+    ).fit(X, y)
     assert clf.n_iter_ < 50
 
 
@@ -187,9 +204,12 @@ class Constant(Linear):
 
 
 @pytest.mark.parametrize("method", METHODS)
-@pytest.mark.filterwarnings("ignore:The attack moves", "ignore:`attention` calls all of the image background")
+@pytest.mark.filterwarnings(
+    "ignore:The attack moves", "ignore:`attention` calls all of the image background"
+)
 def test_a_constant_predictor_is_warned_about(method):
-    words = "predicts '[ab]' for all of (32|40) training rows.*`lr`.*`max_epochs`"  # a meta set takes eight of them
+    # a meta set takes eight of them
+    words = "predicts '[ab]' for all of (32|40) training rows.*`lr`.*`max_epochs`"
     with pytest.warns(DebiasWarning, match=words) as caught:
         make(method, module=Constant).fit(X, np.array(["a", "b"])[y])
     assert ["The fitted model predicts" in str(w.message) for w in caught].count(True) == 1

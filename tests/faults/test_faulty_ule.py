@@ -19,7 +19,9 @@ def cnn(n_classes):
 
 
 def narrow(n_classes):
-    return SplitModule(nn.Sequential(nn.Conv2d(3, 2, 3), nn.ReLU(), nn.Flatten()), nn.Linear(72, n_classes))
+    return SplitModule(
+        nn.Sequential(nn.Conv2d(3, 2, 3), nn.ReLU(), nn.Flatten()), nn.Linear(72, n_classes)
+    )
 
 
 class Pair(nn.Module):
@@ -50,10 +52,25 @@ def two_outputs(n_classes):
 
 
 FAULTS = {
-    "a layer that does not exist": (IMAGES, {"module": cnn, "where": "layer9"}, {}, "`where`.*layers are '0', '1'"),
-    "a layer without one output": (IMAGES, {"module": two_outputs, "where": "1"}, {}, "`where`.*one tensor"),
+    "a layer that does not exist": (
+        IMAGES,
+        {"module": cnn, "where": "layer9"},
+        {},
+        "`where`.*layers are '0', '1'",
+    ),
+    "a layer without one output": (
+        IMAGES,
+        {"module": two_outputs, "where": "1"},
+        {},
+        "`where`.*one tensor",
+    ),
     "a layer of features": (X, {"where": "layer1"}, {}, "`where`.*no layer 'layer1'"),
-    "maps of other shapes": (IMAGES, {"module": cnn, "student_module": narrow, "where": "0"}, {}, "`similarity`.*gram"),
+    "maps of other shapes": (
+        IMAGES,
+        {"module": cnn, "student_module": narrow, "where": "0"},
+        {},
+        "`similarity`.*gram",
+    ),
     "features of other shapes": (X, {"student_module": "mlp"}, {}, "`similarity`.*'gram'"),
     "gram below a frozen body": (
         IMAGES,
@@ -61,15 +78,28 @@ FAULTS = {
         {},
         "`where`='features' .* frozen",
     ),
-    "gram with batch 1": (X, {"similarity": "gram", "batch_size": 1}, {}, "`batch_size` must be at least 2"),
+    "gram with batch 1": (
+        X,
+        {"similarity": "gram", "batch_size": 1},
+        {},
+        "`batch_size` must be at least 2",
+    ),
     "gram of the input": (X, {"similarity": "gram", "where": "input"}, {}, "`where`='input'"),
     "saliency of the output": (X, {"where": "output"}, {}, "`where`='output'"),
-    "a student of fewer rows": (X, {"similarity": "gram"}, {"X_student": X[:9]}, "`X_student`.*9 rows, and X 40"),
+    "a student of fewer rows": (
+        X,
+        {"similarity": "gram"},
+        {"X_student": X[:9]},
+        "`X_student`.*9 rows, and X 40",
+    ),
     "a student of NaN": (X, {"similarity": "gram"}, {"X_student": X * np.nan}, "`X_student`.*NaN"),
     "a student of another width": (X, {}, {"X_student": X[:, :2]}, "`similarity`.*'gram'"),
     "two learning rates of the student": (
         X,
-        {"student_lr": 0.1, "net_params": {"optimizer__param_groups": [("student.*", {"lr": 1.0})]}},
+        {
+            "student_lr": 0.1,
+            "net_params": {"optimizer__param_groups": [("student.*", {"lr": 1.0})]},
+        },
         {},
         "`student_lr`.*`net_params`",
     ),

@@ -8,13 +8,25 @@ VALIDATION_REFUSED = {
     "not a tuple": (3, "`validation_data` must be"),
     "one part": ((X,), "`validation_data` must be"),
     "four parts": ((X, y, b, b), "`validation_data` must be"),
-    "short labels": ((X, y[:3]), "`validation_data\\[1\\]` must have one label per row of X, 40, got 3"),
+    "short labels": (
+        (X, y[:3]),
+        "`validation_data\\[1\\]` must have one label per row of X, 40, got 3",
+    ),
     "unseen labels": ((X, y + 5), "`validation_data\\[1\\]` must hold labels seen in fit"),
-    "NaN labels": ((X, np.full(40, np.nan)), "`validation_data\\[1\\]` must hold labels seen in fit"),
+    "NaN labels": (
+        (X, np.full(40, np.nan)),
+        "`validation_data\\[1\\]` must hold labels seen in fit",
+    ),
     "no labels": ((X, None), "`validation_data` failed .*1d array"),
     "one-hot labels": ((X, np.eye(2)[y]), "`validation_data` failed .*1d array"),
-    "unseen bias value": ((X, y, b + 5), "`validation_data\\[2\\]` must hold bias values of the training data"),
-    "short bias labels": ((X, y, b[:3]), "`validation_data` failed .*`bias_labels` must have one value per sample"),
+    "unseen bias value": (
+        (X, y, b + 5),
+        "`validation_data\\[2\\]` must hold bias values of the training data",
+    ),
+    "short bias labels": (
+        (X, y, b[:3]),
+        "`validation_data` failed .*`bias_labels` must have one value per sample",
+    ),
     "features": ((X[:, :2], y), "`validation_data` failed .*X has 2 features"),
     "NaN": ((X * np.nan, y), "`validation_data` failed .*NaN"),
     "empty": ((X[:0], y[:0]), "`validation_data` failed .*0 sample"),
@@ -31,7 +43,9 @@ def test_refused_validation_data(row):
 
 
 def test_validation_twice_or_missing():
-    with pytest.raises(ValueError, match="`validation` and `validation_data` must not both be given"):
+    with pytest.raises(
+        ValueError, match="`validation` and `validation_data` must not both be given"
+    ):
         erm(validation=0.2).fit(X, y, validation_data=(X, y))
     with pytest.raises(ValueError, match="`monitor` needs validation rows"):
         erm(monitor="accuracy").fit(X, y)

@@ -30,7 +30,9 @@ PROBES = 4  # rows of the two looks that fit takes at a network
 
 
 def fitted(module=None, **params):
-    return Embedder(counting() if module is None else module, **{"batch_size": 1, **params}).fit(IMAGES)
+    return Embedder(counting() if module is None else module, **{"batch_size": 1, **params}).fit(
+        IMAGES
+    )
 
 
 def files(cache, kind="rows"):
@@ -111,7 +113,9 @@ def test_what_decides_an_embedding_is_told_apart(row):
     fitted(layer="conv").transform(IMAGES) if row == "pool" else None
     embedder = fitted(**OTHERS[row])
     assert rows_seen(lambda: embedder.transform(IMAGES)) == 40
-    np.testing.assert_array_equal(embedder.transform(IMAGES), fitted(**OTHERS[row], cache_dir=None).transform(IMAGES))
+    np.testing.assert_array_equal(
+        embedder.transform(IMAGES), fitted(**OTHERS[row], cache_dir=None).transform(IMAGES)
+    )
 
 
 def test_constants_that_code_refers_to_count(monkeypatch):
@@ -136,7 +140,9 @@ def hooked():
     return module
 
 
-@pytest.mark.parametrize("module", [same_weights(CountsInItsClass()), hooked()], ids=["class", "hook"])
+@pytest.mark.parametrize(
+    "module", [same_weights(CountsInItsClass()), hooked()], ids=["class", "hook"]
+)
 def test_what_a_forward_pass_changes_does_not_count(module):
     fitted(module).transform(IMAGES)
     assert rows_seen(lambda: fitted(module).transform(IMAGES)) == PROBES
@@ -237,7 +243,9 @@ def test_a_damaged_cache_is_noticed_and_repaired(kind, file, cache):
     expected = embedder.transform(IMAGES)
     (path,) = files(cache, file)
     damage(kind, path)
-    with pytest.warns(DebiasWarning, match="1 damaged files in the cache .* were dropped") as caught:
+    with pytest.warns(
+        DebiasWarning, match="1 damaged files in the cache .* were dropped"
+    ) as caught:
         found = embedder.transform(IMAGES)
     assert len(caught) == 1
     assert caught[0].filename == __file__
@@ -285,7 +293,9 @@ def size(cache):
 
 
 def test_the_cache_keeps_within_its_size_and_what_was_used_last(cache):
-    a, b = (fitted(counting(seed), cache_size=20_000, layer="conv", pool="flatten") for seed in (0, 1))
+    a, b = (
+        fitted(counting(seed), cache_size=20_000, layer="conv", pool="flatten") for seed in (0, 1)
+    )
     a.transform(IMAGES[:10])
     for file in files(cache, "keys"):
         os.utime(file, (time.time() - 100,) * 2)
@@ -388,7 +398,8 @@ def test_names_are_the_same_in_processes():
         hooked = counting()
         hooked.register_forward_hook(print)
         hooked.extra = {"a": {1, 2, "three"}, "f": torch.relu, "d": torch.float32}
-        print(fingerprint(counting()), fingerprint(hooked), fingerprint(nn.Sequential(nn.ReLU(), orthogonal)))
+        whole = nn.Sequential(nn.ReLU(), orthogonal)
+        print(fingerprint(counting()), fingerprint(hooked), fingerprint(whole))
     """
     command = [sys.executable, "-c", textwrap.dedent(program)]
     found = {
@@ -433,7 +444,9 @@ def test_in_processes_and_threads_that_share_a_cache(backend, cache):
 
     def work(i):
         rows = np.random.default_rng(i).permutation(40)
-        return rows, Embedder("simple_cnn", cache_dir=str(cache), cache_size="30KB").fit(IMAGES).transform(IMAGES[rows])
+        return rows, Embedder("simple_cnn", cache_dir=str(cache), cache_size="30KB").fit(
+            IMAGES
+        ).transform(IMAGES[rows])
 
     with parallel_config(backend, n_jobs=2):
         for rows, found in Parallel()(delayed(work)(i) for i in range(12)):

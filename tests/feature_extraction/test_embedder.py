@@ -73,7 +73,9 @@ def test_a_layer_by_name_is_not_changed_by_what_works_in_place_after_it():
     own = Own().eval()
     stem = reference(own.stem, IMAGES)
     np.testing.assert_allclose(embed(own, layer="stem"), stem.mean((2, 3)), atol=1e-6)
-    np.testing.assert_allclose(embed(own, layer="stem", pool="flatten"), stem.reshape(40, -1), atol=1e-6)
+    np.testing.assert_allclose(
+        embed(own, layer="stem", pool="flatten"), stem.reshape(40, -1), atol=1e-6
+    )
     np.testing.assert_allclose(embed(own, layer=""), reference(own, IMAGES), atol=1e-6)
 
 
@@ -100,7 +102,9 @@ def test_tokens_are_averaged_or_flattened():
 @pytest.mark.parametrize("normalize", [([0.4] * 3, [0.2] * 3), "imagenet"])
 def test_normalisation_happens_inside(normalize):
     module = counting()
-    mean, std = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)) if normalize == "imagenet" else normalize
+    mean, std = (
+        ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)) if normalize == "imagenet" else normalize
+    )
     expected = reference(nn.Sequential(Normalize(mean, std), module), IMAGES)
     np.testing.assert_allclose(embed(module, normalize=normalize), expected, atol=1e-6)
     assert not np.allclose(embed(module), expected, atol=1e-3)
@@ -133,7 +137,9 @@ def paths(tmp_path):
 @pytest.mark.parametrize("kind", [list, np.array, pd.Series, lambda p: [str(q) for q in p]])
 @pytest.mark.parametrize("cache_dir", ["auto", None])
 def test_paths_equal_arrays(kind, paths, cache_dir):
-    np.testing.assert_array_equal(embed("simple_cnn", kind(paths), cache_dir=cache_dir), embed("simple_cnn", UINT8))
+    np.testing.assert_array_equal(
+        embed("simple_cnn", kind(paths), cache_dir=cache_dir), embed("simple_cnn", UINT8)
+    )
 
 
 def test_palette_and_16_bit_files_are_scaled_right(paths, tmp_path):
@@ -157,11 +163,15 @@ def test_random_weights_are_those_of_the_seed():
     first = embed("simple_cnn")
     np.testing.assert_array_equal(embed("simple_cnn", cache_dir=None), first)
     assert not np.array_equal(embed("simple_cnn", random_state=1), first)
-    assert not np.array_equal(embed("simple_cnn", random_state=None), embed("simple_cnn", random_state=None))
+    assert not np.array_equal(
+        embed("simple_cnn", random_state=None), embed("simple_cnn", random_state=None)
+    )
 
 
 def test_nothing_global_and_nothing_of_the_user_changes():
-    module = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Dropout(0.5), nn.Flatten(), nn.Linear(144, 2))
+    module = nn.Sequential(
+        nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Dropout(0.5), nn.Flatten(), nn.Linear(144, 2)
+    )
     before, X = copy.deepcopy(module.state_dict()), IMAGES.copy()
     X.flags.writeable = False
     threads, mode = torch.get_num_threads(), torch.is_grad_enabled()
@@ -195,7 +205,9 @@ def test_clone_and_pickle():
 def test_parameters_count_at_the_next_fit():
     embedder = Embedder("simple_cnn").fit(IMAGES)
     expected = embedder.transform(IMAGES)
-    embedder.set_params(module="linear", layer="no such layer", dtype="float64", batch_size=3, cache_dir="/proc/no")
+    embedder.set_params(
+        module="linear", layer="no such layer", dtype="float64", batch_size=3, cache_dir="/proc/no"
+    )
     np.testing.assert_array_equal(embedder.transform(IMAGES), expected)
 
 

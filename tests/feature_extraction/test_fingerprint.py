@@ -95,4 +95,9 @@ def test_names_are_the_same_in_another_process(tmp_path, monkeypatch):
     here = name(tmp_path, monkeypatch, body)
     environment = os.environ | {"PYTHONPATH": str(tmp_path), "PYTHONHASHSEED": "1"}
     command = [sys.executable, "-c", PROGRAM]
-    assert subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout.strip() == here
+    assert (
+        subprocess.run(
+            command, capture_output=True, text=True, check=True, env=environment
+        ).stdout.strip()
+        == here
+    )

@@ -25,13 +25,21 @@ def test_number_of_checks(estimator):
 
 def test_the_only_tag_that_is_set_says_which_dtype_is_kept():
     for dtype in ("float32", "float64"):
-        tags, default = Embedder(dtype=dtype).__sklearn_tags__(), super(Embedder, Embedder()).__sklearn_tags__()
+        tags, default = (
+            Embedder(dtype=dtype).__sklearn_tags__(),
+            super(Embedder, Embedder()).__sklearn_tags__(),
+        )
         assert tags.transformer_tags.preserves_dtype == [dtype]
         tags.transformer_tags = default.transformer_tags
         assert tags == default
 
 
 def test_every_exported_estimator_is_checked():
-    exported = {getattr(sklearn_debias.feature_extraction, name) for name in sklearn_debias.feature_extraction.__all__}
-    estimators = {item for item in exported if inspect.isclass(item) and issubclass(item, BaseEstimator)}
+    exported = {
+        getattr(sklearn_debias.feature_extraction, name)
+        for name in sklearn_debias.feature_extraction.__all__
+    }
+    estimators = {
+        item for item in exported if inspect.isclass(item) and issubclass(item, BaseEstimator)
+    }
     assert estimators == {type(estimator) for estimator in TRANSFORMERS}

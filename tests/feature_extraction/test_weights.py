@@ -48,14 +48,20 @@ def test_the_head_may_be_that_of_another_task_or_missing(saved):
     donor = nn.Sequential(nn.Flatten(), nn.Linear(192, 4), nn.ReLU(), nn.Linear(4, 10))
     own = nn.Sequential(nn.Flatten(), nn.Linear(192, 4), nn.ReLU(), nn.Linear(4, 2))
     state, expected = donor.state_dict(), embed(donor)
-    np.testing.assert_array_equal(embed(own, weights=saved({k: v for k, v in state.items() if k[0] != "3"})), expected)
-    np.testing.assert_array_equal(embed(own, weights=saved({**state, **own[3].state_dict(prefix="3.")})), expected)
+    np.testing.assert_array_equal(
+        embed(own, weights=saved({k: v for k, v in state.items() if k[0] != "3"})), expected
+    )
+    np.testing.assert_array_equal(
+        embed(own, weights=saved({**state, **own[3].state_dict(prefix="3.")})), expected
+    )
     np.testing.assert_array_equal(embed(own, weights=saved(state)), expected)
 
 
 def test_the_head_of_a_named_network_does_not_count(saved):
     donor = simple_cnn(3, 7)
-    np.testing.assert_array_equal(embed("simple_cnn", weights=saved(donor.state_dict())), embed(donor))
+    np.testing.assert_array_equal(
+        embed("simple_cnn", weights=saved(donor.state_dict())), embed(donor)
+    )
     found = [Embedder("linear", random_state=seed).fit(IMAGES) for seed in (0, 1)]
     assert found[0]._name == found[1]._name  # nothing random is left
 
@@ -71,7 +77,9 @@ def test_torchvision_by_name_with_a_file_and_with_its_own_weights(saved, tmp_pat
     torch.save(donor.state_dict(), hub / file)
     monkeypatch.setattr(torch.hub, "_hub_dir", str(tmp_path / "hub"))
     by_file = embed(NAME, LARGE, weights=hub / file)
-    np.testing.assert_allclose(by_file, donor.eval()(torch.tensor(LARGE)).detach(), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(
+        by_file, donor.eval()(torch.tensor(LARGE)).detach(), rtol=1e-5, atol=1e-6
+    )
     mean, std = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
     expected = embed(NAME, LARGE, weights=hub / file, normalize=(mean, std))
     assert not np.allclose(expected, by_file, rtol=1e-3)
@@ -118,9 +126,18 @@ def test_unknown_weights(row):
 
 
 WRONG = {
-    "missing": (lambda s: {k: v for k, v in s.items() if k != "body.0.weight"}, "lacks 1 entries.*body.0.weight"),
-    "unknown": (lambda s: {**s, "body.9.weight": torch.ones(1)}, "has unknown 1 entries.*body.9.weight"),
-    "shapes": (lambda s: {**s, "body.0.weight": torch.ones(1)}, "has differently shaped 1 entries.*body.0.weight"),
+    "missing": (
+        lambda s: {k: v for k, v in s.items() if k != "body.0.weight"},
+        "lacks 1 entries.*body.0.weight",
+    ),
+    "unknown": (
+        lambda s: {**s, "body.9.weight": torch.ones(1)},
+        "has unknown 1 entries.*body.9.weight",
+    ),
+    "shapes": (
+        lambda s: {**s, "body.0.weight": torch.ones(1)},
+        "has differently shaped 1 entries.*body.0.weight",
+    ),
     "no tensors": (lambda s: {"a": 3}, "must hold a state_dict, got a mapping with \\['a'\\]"),
     "a tensor": (lambda s: torch.ones(3), "must hold a state_dict, got Tensor"),
 }
@@ -140,7 +157,9 @@ def test_a_larger_network_of_the_same_family_is_another_architecture(saved):
     from torchvision.models import resnet18, resnet34
 
     path = saved(resnet34().state_dict())
-    with pytest.raises(ValueError, match="another architecture than ResNet: it has unknown .* entries"):
+    with pytest.raises(
+        ValueError, match="another architecture than ResNet: it has unknown .* entries"
+    ):
         embed("resnet18", weights=path)
     embed("resnet18", weights=saved(resnet18(num_classes=7).state_dict()))
 
@@ -150,9 +169,14 @@ def test_a_damaged_file(kind, saved, tmp_path):
     path = saved(simple_cnn(3, 2).state_dict())
     content = path.read_bytes()
     if kind == "one bit":
-        at = content.index(simple_cnn(3, 2).state_dict()["body.0.weight"].numpy().tobytes()[:0]) + len(content) // 2
+        at = (
+            content.index(simple_cnn(3, 2).state_dict()["body.0.weight"].numpy().tobytes()[:0])
+            + len(content) // 2
+        )
         content = content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :]
-    path.write_bytes({"cut short": content[: len(content) // 2], "text": b"hello"}.get(kind, content))
+    path.write_bytes(
+        {"cut short": content[: len(content) // 2], "text": b"hello"}.get(kind, content)
+    )
     with pytest.raises(ValueError, match="`weights`"):
         embed("simple_cnn", weights=tmp_path if kind == "folder" else path)
 
@@ -177,7 +201,9 @@ class FromTensorFlow(nn.Module):
 
         super().__init__()
         net = mobilenet_v2(num_classes=1001)
-        net.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in _load(path).items()})
+        net.load_state_dict(
+            {k: v.float() if v.is_floating_point() else v for k, v in _load(path).items()}
+        )
         for block in list(net.features.modules()):
             for name, child in list(block.named_children()):
                 if isinstance(child, nn.Conv2d) and child.stride == (2, 2):
@@ -194,7 +220,9 @@ def _load(path):
 
 def jpegs(pack, rows, folder):
     for i in rows:
-        (folder / f"{i}.jpg").write_bytes(pack["data"].tobytes()[pack["off"][i] : pack["off"][i + 1]])
+        (folder / f"{i}.jpg").write_bytes(
+            pack["data"].tobytes()[pack["off"][i] : pack["off"][i + 1]]
+        )
     return [folder / f"{i}.jpg" for i in rows]
 
 
@@ -212,7 +240,9 @@ def test_real_image_files_through_a_real_network(tmp_path):
     module = FromTensorFlow(folder / "mobilenet_v2_imagenet_fp16.pt")
     Z = embed(module, paths, image_size=96)
     assert Z.shape == (120, 1280)
-    reference = np.load(folder / "bar_mobilenet_v2_embeddings.npz", allow_pickle=False)["x"][rows].astype(np.float32)
+    reference = np.load(folder / "bar_mobilenet_v2_embeddings.npz", allow_pickle=False)["x"][
+        rows
+    ].astype(np.float32)
     likeness = cosine(Z, reference)  # of the same pictures in full size
     assert np.median(likeness) > 0.5
     assert np.mean(likeness > cosine(Z, np.roll(reference, 1, axis=0))) > 0.95
@@ -232,5 +262,8 @@ def test_a_checkpoint_holds_the_weights_under_names_of_its_own(key, prefix, save
 
 
 def test_a_pickled_module_is_no_file_of_tensors(saved):
-    with pytest.raises(ValueError, match=r"cannot be read: it is no file of tensors.*torch\.save\(module\.state_dict"):
+    with pytest.raises(
+        ValueError,
+        match=r"cannot be read: it is no file of tensors.*torch\.save\(module\.state_dict",
+    ):
         embed("simple_cnn", weights=saved(simple_cnn(3, 2)))

@@ -126,7 +126,9 @@ def test_axes_may_be_given():
         assert inside.x0 <= box.x0 < box.x1 <= inside.x1 + 1e-9
         assert inside.y0 <= box.y0 + 1e-9 < box.y1 <= inside.y1 + 1e-9
     n_figures = len(plt.get_fignums())
-    with pytest.raises(ValueError, match=r"`ax` must be one Axes, or an array of them of shape \(3, 3\)"):
+    with pytest.raises(
+        ValueError, match=r"`ax` must be one Axes, or an array of them of shape \(3, 3\)"
+    ):
         display.plot(axes[:2])
     assert len(plt.get_fignums()) == n_figures
 
@@ -138,7 +140,9 @@ def test_models_of_several_sizes_are_refused():
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DebiasWarning)
             sizes[str(size)] = clf.fit(IMAGES, [0, 1, 0])
-    with pytest.raises(ValueError, match="`estimator` must hold models that see X at one size, got maps of"):
+    with pytest.raises(
+        ValueError, match="`estimator` must hold models that see X at one size, got maps of"
+    ):
         SaliencyDisplay.from_estimator(sizes, IMAGES)
 
 
@@ -164,7 +168,9 @@ def test_images_of_many_kinds(kind):
 
 def test_fitted_classifiers_with_labels_of_their_own():
     y = np.array(["cat", "dog"] * 20)
-    X = (0.5 * rng.random((40, 1, 8, 8)) + 0.4 * (y == "dog")[:, None, None, None]).astype(np.float32)
+    X = (0.5 * rng.random((40, 1, 8, 8)) + 0.4 * (y == "dog")[:, None, None, None]).astype(
+        np.float32
+    )
     clf = ERMClassifier("simple_cnn", lr=0.01, max_epochs=5, random_state=0).fit(X, y)
     shown = pd.Series(y[:2], index=[7, 9])
     display = SaliencyDisplay.from_estimator(clf, X[:2], shown, **BY_GRADIENT)
@@ -173,8 +179,12 @@ def test_fitted_classifiers_with_labels_of_their_own():
 
 
 def test_what_is_no_image_is_refused():
-    with pytest.raises(ValueError, match="must have shape .n, 1, 3 or 4 channels, height, width., got"):
-        SaliencyDisplay.from_estimator(nn.Linear(4, 2), np.ones((3, 4), np.float32) * [1, 2, 3, 4], **BY_GRADIENT)
+    with pytest.raises(
+        ValueError, match="must have shape .n, 1, 3 or 4 channels, height, width., got"
+    ):
+        SaliencyDisplay.from_estimator(
+            nn.Linear(4, 2), np.ones((3, 4), np.float32) * [1, 2, 3, 4], **BY_GRADIENT
+        )
     with pytest.raises(ValueError, match="dict with at least one"):
         SaliencyDisplay.from_estimator({}, IMAGES)
     with pytest.raises(ValueError, match=r"`mask` must have shape"):
@@ -203,7 +213,11 @@ except ImportError as error:
     [
         ({"first": np.zeros((2, 8, 10))}, None, r"`maps\['first'\]` must have shape \(3, 8, 10\)"),
         (np.zeros((3, 8, 10)), None, "`maps` must be a dict of arrays"),
-        ({"first": np.zeros((3, 8, 10))}, ["a"], "`labels` must hold one label for each of the 3 images, got 1"),
+        (
+            {"first": np.zeros((3, 8, 10))},
+            ["a"],
+            "`labels` must hold one label for each of the 3 images, got 1",
+        ),
     ],
 )
 def test_maps_and_labels_that_do_not_fit_the_images(maps, labels, message):

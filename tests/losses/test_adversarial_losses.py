@@ -16,7 +16,9 @@ from sklearn_debias.losses import (
 
 
 def logits(*shape, seed=0, scale=1.0):
-    return scale * torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    return scale * torch.randn(
+        *shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64
+    )
 
 
 def test_divergence_is_torchs():
@@ -31,7 +33,9 @@ def test_divergence_of_half_precision_is_taken_in_single():
     p, q = logits(6, 4, scale=5).bfloat16(), logits(6, 4, seed=1, scale=5).bfloat16()
     found = kl_divergence(p, q)
     assert found.dtype == torch.float32
-    torch.testing.assert_close(found.double(), kl_divergence(p.double(), q.double()), rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(
+        found.double(), kl_divergence(p.double(), q.double()), rtol=1e-5, atol=1e-5
+    )
 
 
 def test_boosted_cross_entropy_in_numpy():
@@ -56,19 +60,25 @@ def test_boosted_cross_entropy_is_finite_where_a_rival_is_certain():
 def test_residual_is_orthogonal_to_the_background():
     z, b = logits(7, 5), logits(7, 5, seed=1)
     residual = z - (z * b).sum(1, keepdim=True) / (b * b).sum(1, keepdim=True) * b
-    torch.testing.assert_close((residual * b).sum(1), torch.zeros(7, dtype=torch.float64), rtol=0, atol=1e-12)
+    torch.testing.assert_close(
+        (residual * b).sum(1), torch.zeros(7, dtype=torch.float64), rtol=0, atol=1e-12
+    )
     torch.testing.assert_close(background_residual(z, b), residual.norm(dim=1), rtol=1e-10, atol=0)
 
 
 def test_both_readings_agree_on_a_batch_of_one():
     z, b = logits(1, 5), logits(1, 5, seed=1)
-    torch.testing.assert_close(batch_background_residual(z, b), background_residual(z, b)[0], rtol=1e-10, atol=0)
+    torch.testing.assert_close(
+        batch_background_residual(z, b), background_residual(z, b)[0], rtol=1e-10, atol=0
+    )
 
 
 def test_batch_residual_in_numpy():
     z, b = logits(6, 3).numpy(), logits(6, 3, seed=1).numpy()
     expected = np.linalg.norm(z - (z @ b.T / np.linalg.norm(b @ b.T)) @ b) / 6
-    np.testing.assert_allclose(batch_background_residual(torch.tensor(z), torch.tensor(b)), expected, rtol=1e-12)
+    np.testing.assert_allclose(
+        batch_background_residual(torch.tensor(z), torch.tensor(b)), expected, rtol=1e-12
+    )
 
 
 @pytest.mark.parametrize("residual", [background_residual, batch_background_residual])

@@ -41,7 +41,11 @@ def test_the_cotangent_is_differentiable_as_the_gradient_is(kind):
     logits, y, direction = draw(5, 3).requires_grad_(True), torch.arange(5) % 3, draw(5, 3, seed=1)
     total = sum(explained(z, int(label), kind) for z, label in zip(logits, y, strict=True))
     first = torch.autograd.grad(total, logits, create_graph=True)[0]
-    second = torch.autograd.grad(first, logits, direction, allow_unused=True)[0] if first.requires_grad else None
+    second = (
+        torch.autograd.grad(first, logits, direction, allow_unused=True)[0]
+        if first.requires_grad
+        else None
+    )
     ours = saliency_cotangent(logits, y, kind)
     if second is None:
         assert not ours.requires_grad
@@ -54,7 +58,9 @@ def test_the_cotangent_is_differentiable_as_the_gradient_is(kind):
 @given(factor=st.floats(1e-3, 1e3))
 def test_n_does_not_see_the_scale_of_a_map(by, norm, factor):
     z = draw(4, 2, 3)
-    torch.testing.assert_close(scale_free(factor * z, by=by, norm=norm), scale_free(z, by=by, norm=norm))
+    torch.testing.assert_close(
+        scale_free(factor * z, by=by, norm=norm), scale_free(z, by=by, norm=norm)
+    )
 
 
 def test_n_in_numpy():
@@ -91,11 +97,15 @@ def test_opposite_maps_have_no_distance():
 def test_the_opposition_of_class_pairs_is_that_of_the_samples(distance):
     student, teacher = draw(3, 6), draw(3, 6, seed=1)
     i, j = torch.tensor([0, 0, 2, 1, 2]), torch.tensor([1, 1, 0, 2, 2])
-    share = torch.zeros(3, 3, dtype=torch.float64).index_put((i, j), torch.tensor(0.2, dtype=torch.float64), True)
+    share = torch.zeros(3, 3, dtype=torch.float64).index_put(
+        (i, j), torch.tensor(0.2, dtype=torch.float64), True
+    )
     expected = opposition(student[i], teacher[j], distance)
     torch.testing.assert_close(class_opposition(student, teacher, share, distance), expected)
 
 
 def test_similarities_are_inner_products_of_flattened_activations():
     a = draw(4, 2, 3)
-    np.testing.assert_allclose(similarity_matrix(a).numpy(), a.numpy().reshape(4, 6) @ a.numpy().reshape(4, 6).T)
+    np.testing.assert_allclose(
+        similarity_matrix(a).numpy(), a.numpy().reshape(4, 6) @ a.numpy().reshape(4, 6).T
+    )

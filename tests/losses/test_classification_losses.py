@@ -7,7 +7,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sklearn_debias.losses import cross_entropy, gce_weight, generalized_cross_entropy, true_probability
+from sklearn_debias.losses import (
+    cross_entropy,
+    gce_weight,
+    generalized_cross_entropy,
+    true_probability,
+)
 
 
 def some_logits(seed=0, scale=2.0):
@@ -26,7 +31,9 @@ def test_without_the_factor_the_gradient_is_that_of_the_published_loss(q, seed):
     logits, y = some_logits(seed)
     published = (1 - true_probability(logits, y) ** q) / q
     expected = gradient(published, logits)
-    torch.testing.assert_close(gradient(generalized_cross_entropy(logits, y, q, factor=False), logits), expected)
+    torch.testing.assert_close(
+        gradient(generalized_cross_entropy(logits, y, q, factor=False), logits), expected
+    )
 
 
 @pytest.mark.parametrize(("factor", "scale"), [(True, 0.7), (False, 1.0)])
@@ -34,7 +41,9 @@ def test_the_gradient_is_p_to_the_q_times_that_of_the_cross_entropy(factor, scal
     logits, y = some_logits()
     p = true_probability(logits, y).detach()[:, None]
     expected = scale * p**0.7 * gradient(cross_entropy(logits, y), logits)
-    torch.testing.assert_close(gradient(generalized_cross_entropy(logits, y, 0.7, factor=factor), logits), expected)
+    torch.testing.assert_close(
+        gradient(generalized_cross_entropy(logits, y, 0.7, factor=factor), logits), expected
+    )
 
 
 def test_the_weight_has_no_gradient():

@@ -22,14 +22,24 @@ def by_numpy(x, y, k, *, diagonal=False):
     found = []
     for c in range(k):
         own = x[y == c].numpy()
-        whole = np.cov(own.T, ddof=0).reshape(x.shape[1], -1) if len(own) else np.zeros((x.shape[1],) * 2)
+        whole = (
+            np.cov(own.T, ddof=0).reshape(x.shape[1], -1)
+            if len(own)
+            else np.zeros((x.shape[1],) * 2)
+        )
         found.append(np.diag(whole) if diagonal else whole)
     return np.array(found)
 
 
 @pytest.mark.parametrize("diagonal", [False, True])
 @settings(max_examples=40)
-@given(data=st.data(), seed=st.integers(0, 10**6), n=st.integers(1, 40), k=st.integers(1, 5), d=st.integers(1, 6))
+@given(
+    data=st.data(),
+    seed=st.integers(0, 10**6),
+    n=st.integers(1, 40),
+    k=st.integers(1, 5),
+    d=st.integers(1, 6),
+)
 def test_any_batches_in_any_order_give_numpys_covariance(diagonal, data, seed, n, k, d):
     generator = torch.Generator().manual_seed(seed)
     x = 3 + 5 * torch.randn(n, d, generator=generator, dtype=F64)
@@ -41,7 +51,9 @@ def test_any_batches_in_any_order_give_numpys_covariance(diagonal, data, seed, n
     assert count.tolist() == [int((y == c).sum()) for c in range(k)]
     expected = [x[y == c].mean(0) if (y == c).any() else x.new_zeros(d) for c in range(k)]
     torch.testing.assert_close(mean, torch.stack(expected), rtol=0, atol=1e-10)
-    np.testing.assert_allclose(covariance.numpy(), by_numpy(x, y, k, diagonal=diagonal), rtol=0, atol=1e-10)
+    np.testing.assert_allclose(
+        covariance.numpy(), by_numpy(x, y, k, diagonal=diagonal), rtol=0, atol=1e-10
+    )
 
 
 @pytest.mark.parametrize("diagonal", [False, True])
@@ -76,7 +88,9 @@ def test_covariances_far_from_zero_stay_close_in_float32(diagonal):
     generator = torch.Generator().manual_seed(0)
     x, y = 100 + torch.randn(400, 4, generator=generator), torch.arange(400) % 3
     covariance = streamed(x, y, 3, torch.arange(400).split(16), diagonal=diagonal)[2]
-    np.testing.assert_allclose(covariance.numpy(), by_numpy(x.double(), y, 3, diagonal=diagonal), atol=2e-3)
+    np.testing.assert_allclose(
+        covariance.numpy(), by_numpy(x.double(), y, 3, diagonal=diagonal), atol=2e-3
+    )
 
 
 def problem(k=4, d=5, diagonal=False):
@@ -96,7 +110,9 @@ def naive_spread(weight, covariance):
         for j in range(k):
             for a in range(d):
                 for b in range(d):
-                    step = (weight[j, a] - weight[c, a]) * whole[a, b] * (weight[j, b] - weight[c, b])
+                    step = (
+                        (weight[j, a] - weight[c, a]) * whole[a, b] * (weight[j, b] - weight[c, b])
+                    )
                     out[c, j] += step / 2
     return out
 
@@ -116,7 +132,9 @@ def test_the_spread_follows_naive_loops(diagonal):
 def test_the_two_forms_agree_and_offsets_of_the_head_do_not_matter():
     weight, covariance = problem(diagonal=True)
     whole = torch.diag_embed(covariance)
-    torch.testing.assert_close(spread(weight, covariance), spread(weight, whole), rtol=0, atol=1e-12)
+    torch.testing.assert_close(
+        spread(weight, covariance), spread(weight, whole), rtol=0, atol=1e-12
+    )
     torch.testing.assert_close(spread(weight + 3, whole), spread(weight, whole), rtol=0, atol=1e-10)
 
 

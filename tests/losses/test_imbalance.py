@@ -85,7 +85,9 @@ def test_ldam(max_margin, scale):
 
 def test_ldam_without_margins_is_the_cross_entropy_to_the_last_bit():
     logits, y = rows()
-    assert torch.equal(ldam_loss(logits, y, ldam_margins(COUNT, 0.0), 30.0), cross_entropy(logits, y))
+    assert torch.equal(
+        ldam_loss(logits, y, ldam_margins(COUNT, 0.0), 30.0), cross_entropy(logits, y)
+    )
 
 
 @given(count=counts)
@@ -101,7 +103,9 @@ def test_logit_adjustment(tau):
     share = [n / sum(COUNT.tolist()) for n in COUNT.tolist()]
 
     def formula(z, c):  # the pairwise form of Menon et al.
-        others = sum((p / share[c]) ** tau * math.exp(v - z[c]) for p, v in zip(share, z, strict=True))
+        others = sum(
+            (p / share[c]) ** tau * math.exp(v - z[c]) for p, v in zip(share, z, strict=True)
+        )
         return math.log(others)
 
     assert_same(logit_adjusted_loss(logits, y, COUNT, tau), by_row(formula, logits, y))
@@ -140,7 +144,9 @@ def test_equal_classes_need_no_adjustment():
 def test_class_balanced_weights(count, beta):
     weight = [(1 - beta) / (1 - beta**n) for n in count]
     expected = np.array(weight) / sum(weight) * len(count)
-    np.testing.assert_allclose(class_balanced_weights(torch.tensor(count), beta), expected, rtol=1e-9)
+    np.testing.assert_allclose(
+        class_balanced_weights(torch.tensor(count), beta), expected, rtol=1e-9
+    )
 
 
 @given(count=counts)
@@ -152,5 +158,9 @@ def test_without_beta_all_weights_are_one_to_the_last_bit(count):
 def test_towards_one_the_weights_are_inverse_frequencies(count):
     inverse = 1 / np.array(count)
     expected = inverse / inverse.sum() * len(count)
-    np.testing.assert_allclose(class_balanced_weights(torch.tensor(count), 1.0), expected, rtol=1e-12)
-    np.testing.assert_allclose(class_balanced_weights(torch.tensor(count), 1 - 1e-12), expected, rtol=1e-7)
+    np.testing.assert_allclose(
+        class_balanced_weights(torch.tensor(count), 1.0), expected, rtol=1e-12
+    )
+    np.testing.assert_allclose(
+        class_balanced_weights(torch.tensor(count), 1 - 1e-12), expected, rtol=1e-7
+    )

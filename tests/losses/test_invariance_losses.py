@@ -36,7 +36,10 @@ def member(group=GROUP, n=E, like=None):
 def parts(values, group=GROUP):
     """Rows of each environment that is present."""
     values, group = np.asarray(values), group.tolist()
-    return [np.stack([v for v, g in zip(values, group, strict=True) if g == e]) for e in sorted(set(group))]
+    return [
+        np.stack([v for v, g in zip(values, group, strict=True) if g == e])
+        for e in sorted(set(group))
+    ]
 
 
 def naive_irm(logits, y):
@@ -52,12 +55,16 @@ def naive_coral(features):
     groups = parts(features)
     means = [np.mean((a.mean(0) - b.mean(0)) ** 2) for a, b in itertools.combinations(groups, 2)]
     covariances = [np.cov(g, rowvar=False) for g in groups if len(g) > 1]
-    return np.mean(means) + np.mean([np.mean((a - b) ** 2) for a, b in itertools.combinations(covariances, 2)])
+    return np.mean(means) + np.mean(
+        [np.mean((a - b) ** 2) for a, b in itertools.combinations(covariances, 2)]
+    )
 
 
 def naive_mmd(features):
     def kernel(a, b):
-        return np.mean([sum(np.exp(-g * np.sum((u - v) ** 2)) for g in GAMMAS) for u in a for v in b])
+        return np.mean(
+            [sum(np.exp(-g * np.sum((u - v) ** 2)) for g in GAMMAS) for u in a for v in b]
+        )
 
     pairs = itertools.combinations(parts(features), 2)
     return np.mean([kernel(a, a) + kernel(b, b) - 2 * kernel(a, b) for a, b in pairs])
@@ -72,18 +79,26 @@ def test_membership_and_means():
     expected = np.insert([p.mean(0) for p in parts(values)], 3, 0, axis=0)
     np.testing.assert_allclose(environment_means(values, m), expected, atol=1e-14)
     np.testing.assert_allclose(environment_means(values[:, 0], m), expected[:, 0], atol=1e-14)
-    assert mean_over_present(torch.arange(5.0).double(), m).item() == pytest.approx((0 + 1 + 2 + 4) / 4)
-    assert mean_over_present(torch.arange(5.0).double(), m, rows=2).item() == pytest.approx((0 + 1 + 4) / 3)
+    assert mean_over_present(torch.arange(5.0).double(), m).item() == pytest.approx(
+        (0 + 1 + 2 + 4) / 4
+    )
+    assert mean_over_present(torch.arange(5.0).double(), m, rows=2).item() == pytest.approx(
+        (0 + 1 + 4) / 3
+    )
 
 
 def test_irm_in_closed_form_is_autograd():
-    assert irm_penalty(3 * draw(B, K), Y, member()).item() == pytest.approx(naive_irm(3 * draw(B, K), Y), abs=1e-12)
+    assert irm_penalty(3 * draw(B, K), Y, member()).item() == pytest.approx(
+        naive_irm(3 * draw(B, K), Y), abs=1e-12
+    )
 
 
 def test_irm_is_zero_where_the_multiplier_is_optimal():
     logits, y = torch.tensor([[0.0, 1.0]]).double().repeat(4, 1), torch.tensor([0, 1, 1, 1])
     scale = np.log(3)  # predicts the share of each label
-    assert irm_penalty(scale * logits, y, member(torch.zeros(4), 1)).item() == pytest.approx(0, abs=1e-15)
+    assert irm_penalty(scale * logits, y, member(torch.zeros(4), 1)).item() == pytest.approx(
+        0, abs=1e-15
+    )
     assert irm_penalty(logits, y, member(torch.zeros(4), 1)).item() > 1e-4
 
 
@@ -101,7 +116,9 @@ def test_feature_variance():
 
 def test_coral_distance():
     features = draw(B, D) * torch.arange(1, D + 1)
-    assert coral_distance(features, member()).item() == pytest.approx(naive_coral(features), abs=1e-10)
+    assert coral_distance(features, member()).item() == pytest.approx(
+        naive_coral(features), abs=1e-10
+    )
 
 
 @pytest.mark.parametrize("shift", [0.0, 100.0])
@@ -150,7 +167,9 @@ def test_a_batch_of_one_environment_or_row_is_finite(name, rows):
 @pytest.mark.parametrize("name", all_penalties(draw(B, D), member()))
 def test_gradients_and_what_vanishes_for_equal_environments(name):
     m = member()
-    assert torch.autograd.gradcheck(lambda f: all_penalties(f, m)[name], draw(B, D).requires_grad_())
+    assert torch.autograd.gradcheck(
+        lambda f: all_penalties(f, m)[name], draw(B, D).requires_grad_()
+    )
     twice = draw(4, D).repeat(2, 1)
     value = all_penalties(twice, member(torch.arange(2).repeat_interleave(4), 2))[name]
     if name in ("coral", "mmd"):

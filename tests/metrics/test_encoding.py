@@ -22,7 +22,10 @@ from sklearn_debias.metrics import encode_bias, group_cells, worst_group_accurac
         (pd.array([2, 1, 2], dtype="Int64"), [1, 2]),
         (np.array([["b"], ["a"], ["b"]]), ["a", "b"]),
         (["1", 1, "1"], [1, "1"]),
-        (pd.DataFrame({"place": ["x", "x", "y"], "hour": [1, 2, 1]}), [("x", 1), ("x", 2), ("y", 1)]),
+        (
+            pd.DataFrame({"place": ["x", "x", "y"], "hour": [1, 2, 1]}),
+            [("x", 1), ("x", 2), ("y", 1)],
+        ),
         ([("x", 1), ("x", 2), ("y", 1)], [("x", 1), ("x", 2), ("y", 1)]),
         (np.array([[0, 1], [0, 2], [1, 1]]), [(0, 1), (0, 2), (1, 1)]),
     ],
@@ -91,7 +94,11 @@ def test_cells_are_sorted_and_observed_only():
         ([0.1, 1, 1], [0, 1, 1], "`y_true` must hold class labels"),
         ([0, None, 1], [0, 1, 1], "`y_true` must not contain NaN"),
         ([0, 1, 1], np.array([[0.1, 0.9]] * 3), r"`y_pred` must be 1-D, got shape \(3, 2\)"),
-        (["0", "1", "1"], [0, 1, 1], "`y_true` and `y_pred` must hold labels of one type, got str and int"),
+        (
+            ["0", "1", "1"],
+            [0, 1, 1],
+            "`y_true` and `y_pred` must hold labels of one type, got str and int",
+        ),
         (None, [0, 1, 1], "`y_true` must be an array-like"),
     ],
 )
@@ -115,4 +122,6 @@ def test_bad_y_raises(y_true, y_pred, match):
 )
 def test_bad_weights_raise(weight, match):
     with pytest.raises(ValueError, match="`sample_weight`.*" + match):
-        worst_group_accuracy_score([0, 1, 1], [0, 1, 1], bias_labels=[0, 1, 0], sample_weight=weight)
+        worst_group_accuracy_score(
+            [0, 1, 1], [0, 1, 1], bias_labels=[0, 1, 0], sample_weight=weight
+        )

@@ -27,12 +27,19 @@ Y_TRUE = ["cow", "cow", "cow", "cow", "camel", "camel", "camel", "camel"]
 BIAS = ["grass", "grass", "grass", "sand", "sand", "sand", "grass", "grass"]
 Y_PRED = ["cow", "cow", "camel", "camel", "camel", "camel", "cow", "camel"]
 ALIGNED = {"cow": "grass", "camel": "sand"}
-SHARES = {("cow", "grass"): 0.6, ("cow", "sand"): 0.1, ("camel", "grass"): 0.1, ("camel", "sand"): 0.2}
+SHARES = {
+    ("cow", "grass"): 0.6,
+    ("cow", "sand"): 0.1,
+    ("camel", "grass"): 0.1,
+    ("camel", "sand"): 0.2,
+}
 
 
 def test_values_by_hand():
     assert worst_group_accuracy_score(Y_TRUE, Y_PRED, bias_labels=BIAS) == 0
-    assert group_mean_accuracy_score(Y_TRUE, Y_PRED, bias_labels=BIAS) == pytest.approx((2 / 3 + 0 + 1 / 2 + 1) / 4)
+    assert group_mean_accuracy_score(Y_TRUE, Y_PRED, bias_labels=BIAS) == pytest.approx(
+        (2 / 3 + 0 + 1 / 2 + 1) / 4
+    )
     adjusted = adjusted_accuracy_score(Y_TRUE, Y_PRED, group_shares=SHARES, bias_labels=BIAS)
     assert adjusted == pytest.approx(0.6 * 2 / 3 + 0 + 0.1 / 2 + 0.2)
     aligned = aligned_accuracy_score(Y_TRUE, Y_PRED, aligned=ALIGNED, bias_labels=BIAS)
@@ -69,7 +76,9 @@ def test_agrees_with_metric_frame(seed):
 
 def all_scores(y, pred, bias, weight=None, relabel=lambda value: value):
     aligned = {label: relabel(label % 2) for label in range(3)}
-    shares = {(label, relabel(value)): 1 + label + 2 * value for label in range(3) for value in range(3)}
+    shares = {
+        (label, relabel(value)): 1 + label + 2 * value for label in range(3) for value in range(3)
+    }
     kwargs = {"bias_labels": bias, "sample_weight": weight}
     scores = [
         worst_group_accuracy_score(y, pred, **kwargs),
@@ -103,11 +112,15 @@ def test_invariances(rows, shuffler):
 
     shuffled = shuffler.sample(range(len(y)), len(y))
     np.testing.assert_allclose(
-        all_scores(y[shuffled], pred[shuffled], bias[shuffled], weight[shuffled]), scores, atol=1e-12
+        all_scores(y[shuffled], pred[shuffled], bias[shuffled], weight[shuffled]),
+        scores,
+        atol=1e-12,
     )
 
     copies = np.repeat(np.arange(len(y)), weight)
-    np.testing.assert_allclose(all_scores(y[copies], pred[copies], bias[copies]), scores, atol=1e-12)
+    np.testing.assert_allclose(
+        all_scores(y[copies], pred[copies], bias[copies]), scores, atol=1e-12
+    )
 
 
 def test_weight_zero_removes_a_sample_and_a_group():
@@ -126,7 +139,9 @@ def test_weight_zero_removes_a_sample_and_a_group():
 def test_several_attributes_form_joint_cells():
     frame = pd.DataFrame({"place": BIAS, "night": [0, 1] * 4})
     report = group_report(Y_TRUE, Y_PRED, bias_labels=frame)
-    assert ("cow", ("grass", 1)) in set(zip(report.frame["class"], report.frame["bias"], strict=True))
+    assert ("cow", ("grass", 1)) in set(
+        zip(report.frame["class"], report.frame["bias"], strict=True)
+    )
     aligned = aligned_map(Y_TRUE[:3] + Y_TRUE[5:], frame.iloc[[0, 1, 2, 5, 6, 7]], ties="omit")
     assert aligned == {"cow": ("grass", 0)}
 
@@ -135,11 +150,15 @@ def test_membership_of_cells_equals_bias_labels_and_overlap_is_allowed():
     cells = [f"{label}/{value}" for label, value in zip(Y_TRUE, BIAS, strict=True)]
     member = pd.get_dummies(pd.Series(cells)).astype(bool)
     for metric in (worst_group_accuracy_score, group_mean_accuracy_score):
-        assert metric(Y_TRUE, Y_PRED, membership=member) == pytest.approx(metric(Y_TRUE, Y_PRED, bias_labels=BIAS))
+        assert metric(Y_TRUE, Y_PRED, membership=member) == pytest.approx(
+            metric(Y_TRUE, Y_PRED, bias_labels=BIAS)
+        )
     correct = np.array(Y_TRUE) == np.array(Y_PRED)
     overlapping = np.random.default_rng(0).random((8, 5)) < 0.5
     expected = [correct[column].mean() for column in overlapping.T]
-    assert worst_group_accuracy_score(Y_TRUE, Y_PRED, membership=overlapping) == pytest.approx(min(expected))
+    assert worst_group_accuracy_score(Y_TRUE, Y_PRED, membership=overlapping) == pytest.approx(
+        min(expected)
+    )
     shares = dict(enumerate([0.2] * 5))
     adjusted = adjusted_accuracy_score(Y_TRUE, Y_PRED, membership=overlapping, group_shares=shares)
     assert adjusted == pytest.approx(np.mean(expected))
@@ -149,13 +168,28 @@ def test_membership_of_cells_equals_bias_labels_and_overlap_is_allowed():
     ("arguments", "match"),
     [
         ({"membership": np.ones((8, 2))}, "`membership` must be boolean, got dtype float64"),
-        ({"membership": np.ones(8, dtype=bool)}, r"`membership` must be a matrix of shape \(8, n_groups\)"),
+        (
+            {"membership": np.ones(8, dtype=bool)},
+            r"`membership` must be a matrix of shape \(8, n_groups\)",
+        ),
         ({"membership": np.ones((7, 2), dtype=bool)}, r"got shape \(7, 2\)"),
         ({"membership": np.zeros((8, 2), dtype=bool)}, "no True"),
-        ({"membership": pd.DataFrame(np.ones((8, 2), dtype=bool), columns=["a", "a"])}, "distinct column"),
-        ({"membership": np.ones((8, 2), dtype=bool), "bias_labels": BIAS}, "must not both be given"),
-        ({"bias_labels": BIAS, "absent": "drop"}, "`absent` must be 'raise', 'warn' or 'ignore', got 'drop'"),
-        ({"bias_labels": BIAS, "universe": [("cow", "grass")]}, r"`universe`.*outside.*\('cow', 'sand'\)"),
+        (
+            {"membership": pd.DataFrame(np.ones((8, 2), dtype=bool), columns=["a", "a"])},
+            "distinct column",
+        ),
+        (
+            {"membership": np.ones((8, 2), dtype=bool), "bias_labels": BIAS},
+            "must not both be given",
+        ),
+        (
+            {"bias_labels": BIAS, "absent": "drop"},
+            "`absent` must be 'raise', 'warn' or 'ignore', got 'drop'",
+        ),
+        (
+            {"bias_labels": BIAS, "universe": [("cow", "grass")]},
+            r"`universe`.*outside.*\('cow', 'sand'\)",
+        ),
         ({"bias_labels": BIAS, "universe": ["cow"]}, r"\(class, bias value\) pairs"),
         ({"bias_labels": BIAS, "universe": "cow"}, "`universe` must be a list"),
         ({"bias_labels": BIAS, "universe": []}, "non-empty"),
@@ -170,11 +204,17 @@ def test_bad_group_arguments_raise(arguments, match):
 
 def test_an_absent_group_of_the_universe_raises_unless_ignored():
     universe = [*SHARES, ("cow", "sea")]
-    with pytest.raises(ValueError, match=r"1 of the 5 groups in `universe`.*\('cow', 'sea'\).*absent='ignore'"):
+    with pytest.raises(
+        ValueError, match=r"1 of the 5 groups in `universe`.*\('cow', 'sea'\).*absent='ignore'"
+    ):
         worst_group_accuracy_score(Y_TRUE, Y_PRED, bias_labels=BIAS, universe=universe)
-    ignored = worst_group_accuracy_score(Y_TRUE, Y_PRED, bias_labels=BIAS, universe=universe, absent="ignore")
+    ignored = worst_group_accuracy_score(
+        Y_TRUE, Y_PRED, bias_labels=BIAS, universe=universe, absent="ignore"
+    )
     with pytest.warns(DebiasWarning, match="sea"):
-        warned = worst_group_accuracy_score(Y_TRUE, Y_PRED, bias_labels=BIAS, universe=universe, absent="warn")
+        warned = worst_group_accuracy_score(
+            Y_TRUE, Y_PRED, bias_labels=BIAS, universe=universe, absent="warn"
+        )
     assert ignored == warned == worst_group_accuracy_score(Y_TRUE, Y_PRED, bias_labels=BIAS)
     report = group_report(Y_TRUE, Y_PRED, bias_labels=BIAS, universe=universe)
     assert report.absent == (("cow", "sea"),)
@@ -195,7 +235,9 @@ def test_adjusted_needs_shares_that_fit():
     def adjusted(shares):
         return adjusted_accuracy_score(Y_TRUE, Y_PRED, group_shares=shares, bias_labels=BIAS)
 
-    assert adjusted({cell: 10 * share for cell, share in SHARES.items()}) == pytest.approx(adjusted(SHARES))
+    assert adjusted({cell: 10 * share for cell, share in SHARES.items()}) == pytest.approx(
+        adjusted(SHARES)
+    )
     assert adjusted(pd.Series(SHARES)) == pytest.approx(adjusted(SHARES))
     never_together = {cell: share for cell, share in SHARES.items() if cell != ("cow", "sand")}
     assert adjusted(never_together) == pytest.approx((0.6 * 2 / 3 + 0.1 / 2 + 0.2) / 0.9)

@@ -29,7 +29,9 @@ def test_worst_group_bounds_cover_when_all_groups_are_equal(n_groups, n, accurac
     assert np.mean(upper - lower) < 1.6 * one_group
 
 
-@pytest.mark.parametrize("accuracies", [[0.6, 0.95, 0.95, 0.95], [0.85, 0.9, 0.9, 0.9], [0.8, 0.8, 0.95, 1.0]])
+@pytest.mark.parametrize(
+    "accuracies", [[0.6, 0.95, 0.95, 0.95], [0.85, 0.9, 0.9, 0.9], [0.8, 0.8, 0.95, 1.0]]
+)
 @pytest.mark.parametrize("independent", [True, False])
 def test_worst_group_bounds_cover_when_groups_differ(accuracies, independent):
     n = np.array([180, 40, 500, 100])
@@ -59,7 +61,9 @@ ALIGNED = {0: "land", 1: "sea"}
 def test_report_says_everything_by_name():
     report = group_report(Y, PRED, bias_labels=BIAS, aligned=ALIGNED, group_shares=SHARES)
     assert report.worst_group == (0, "sea")
-    assert report.worst_group_accuracy == worst_group_accuracy_score(Y, PRED, bias_labels=BIAS) == 0.5
+    assert (
+        report.worst_group_accuracy == worst_group_accuracy_score(Y, PRED, bias_labels=BIAS) == 0.5
+    )
     low, high = report.worst_group_interval
     row = report.to_frame().set_index(["class", "bias"]).loc[(0, "sea")]
     assert low <= row["lower"] < 0.5 < high < 0.86
@@ -87,7 +91,9 @@ def test_report_says_everything_by_name():
 
 
 def test_html_is_escaped():
-    page = group_report(Y, PRED, bias_labels=np.where(BIAS == "sea", "<b>sea</b>", "land"))._repr_html_()
+    page = group_report(
+        Y, PRED, bias_labels=np.where(BIAS == "sea", "<b>sea</b>", "land")
+    )._repr_html_()
     assert "<b>sea</b>" not in page
     assert "&lt;b&gt;sea" in page
 
@@ -123,7 +129,9 @@ def simulate(rng, accuracy_a, accuracy_b, n):
     """Two correlated models: 0/1 predictions of class 0 in groups of n."""
     shared, own = rng.random((2, len(accuracy_a), n))
     mixed = np.where(rng.random(own.shape) < 0.6, shared, own)
-    return (shared > np.c_[accuracy_a]).astype(int).ravel(), (mixed > np.c_[accuracy_b]).astype(int).ravel()
+    return (shared > np.c_[accuracy_a]).astype(int).ravel(), (mixed > np.c_[accuracy_b]).astype(
+        int
+    ).ravel()
 
 
 @pytest.mark.parametrize(
@@ -147,11 +155,15 @@ def test_paired_interval_of_the_mean_agrees_with_the_normal_one():
     rng = np.random.default_rng(0)
     pred_a, pred_b = simulate(rng, [0.9, 0.8], [0.8, 0.75], 2000)
     y, bias = np.zeros(4000, int), np.repeat([0, 1], 2000)
-    result = paired_difference(y, pred_a, pred_b, metric="group_mean_accuracy", bias_labels=bias, random_state=0)
+    result = paired_difference(
+        y, pred_a, pred_b, metric="group_mean_accuracy", bias_labels=bias, random_state=0
+    )
     change = (pred_b - pred_a).reshape(2, 2000)
     half = 1.96 * np.sqrt(change.var(axis=1).sum() / 2000) / 2
     assert result.difference == pytest.approx(change.mean())
-    np.testing.assert_allclose(result.interval, [change.mean() - half, change.mean() + half], atol=0.15 * half)
+    np.testing.assert_allclose(
+        result.interval, [change.mean() - half, change.mean() + half], atol=0.15 * half
+    )
 
 
 def test_paired_difference_is_fast_reproducible_and_leaves_the_global_generator_alone():
@@ -174,17 +186,28 @@ def test_paired_difference_takes_every_metric_and_membership():
     facts = {"aligned": ALIGNED, "group_shares": SHARES}
     for metric in ("adjusted_accuracy", "conflicting_accuracy", "aligned_accuracy", "bias_gap"):
         result = paired_difference(
-            y, PRED, other, metric=metric, bias_labels=bias, random_state=0, n_resamples=100, **facts
+            y,
+            PRED,
+            other,
+            metric=metric,
+            bias_labels=bias,
+            random_state=0,
+            n_resamples=100,
+            **facts,
         )
         assert result.interval[0] <= result.interval[1]
         assert result.difference == result.score_a - result.score_b
-    cells = pd.get_dummies(pd.Series([f"{a}{b}" for a, b in zip(y, bias, strict=True)])).astype(bool)
+    cells = pd.get_dummies(pd.Series([f"{a}{b}" for a, b in zip(y, bias, strict=True)])).astype(
+        bool
+    )
     by_member = paired_difference(y, PRED, other, membership=cells, random_state=0)
     by_bias = paired_difference(y, PRED, other, bias_labels=bias, random_state=0)
     assert by_member.difference == pytest.approx(by_bias.difference)
     np.testing.assert_allclose(by_member.interval, by_bias.interval, atol=0.1)
     every_row_alone = np.random.default_rng(0).random((100, 12)) < 0.5
-    low, high = paired_difference(y, PRED, other, membership=every_row_alone, random_state=0).interval
+    low, high = paired_difference(
+        y, PRED, other, membership=every_row_alone, random_state=0
+    ).interval
     assert high - low > 0.1
     for bad, match in [
         ({"metric": "accuracy"}, "`metric` must be one of"),

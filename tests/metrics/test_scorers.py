@@ -61,7 +61,10 @@ def value(name, estimator):
     score = getattr(metrics, f"{name}_score")
     sign = -1 if name == "bias_gap" else 1
     return sign * score(
-        Y, estimator.predict(X), bias_labels=BIAS, **facts.get(name, {"aligned": metrics.aligned_map(Y, BIAS)})
+        Y,
+        estimator.predict(X),
+        bias_labels=BIAS,
+        **facts.get(name, {"aligned": metrics.aligned_map(Y, BIAS)}),
     )
 
 
@@ -70,7 +73,9 @@ def value(name, estimator):
 def test_a_direct_call_gives_the_metric_with_routing_on_or_off(name, enabled, fitted):
     with config_context(enable_metadata_routing=enabled):
         assert get_scorer(name)(fitted, X, Y, bias_labels=BIAS) == value(name, fitted)
-        assert getattr(metrics, f"{name}_scorer")(fitted, X, Y, bias_labels=BIAS) == value(name, fitted)
+        assert getattr(metrics, f"{name}_scorer")(fitted, X, Y, bias_labels=BIAS) == value(
+            name, fitted
+        )
 
 
 def test_the_gap_scorer_is_negated(fitted):
@@ -78,7 +83,9 @@ def test_the_gap_scorer_is_negated(fitted):
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("copy", [lambda s: pickle.loads(pickle.dumps(s)), lambda s: clone(s, safe=False)])
+@pytest.mark.parametrize(
+    "copy", [lambda s: pickle.loads(pickle.dumps(s)), lambda s: clone(s, safe=False)]
+)
 def test_scorers_can_be_pickled_and_cloned(name, copy, fitted, routing):
     scorer = get_scorer(name)
     twin = copy(scorer.set_score_request(sample_weight=True))
@@ -88,11 +95,16 @@ def test_scorers_can_be_pickled_and_cloned(name, copy, fitted, routing):
 
 
 def test_repr_reads_like_the_call_that_made_it():
-    assert repr(get_scorer("worst_group_accuracy")) == "make_group_scorer(worst_group_accuracy_score)"
+    assert (
+        repr(get_scorer("worst_group_accuracy")) == "make_group_scorer(worst_group_accuracy_score)"
+    )
     series = pd.Series(BIAS)
-    scorer = make_group_scorer(bias_gap_score, greater_is_better=False, bias_labels=series, absent="ignore")
+    scorer = make_group_scorer(
+        bias_gap_score, greater_is_better=False, bias_labels=series, absent="ignore"
+    )
     assert repr(scorer) == (
-        "make_group_scorer(bias_gap_score, greater_is_better=False, bias_labels=<Series of 240>, absent='ignore')"
+        "make_group_scorer(bias_gap_score, greater_is_better=False, bias_labels=<Series of 240>, "
+        "absent='ignore')"
     )
 
 
@@ -116,7 +128,13 @@ def every_scorer():
 def test_cross_validate(scoring, routing):
     scoring = every_scorer() if scoring == "all" else get_scorer(scoring)
     result = cross_validate(
-        RoutedClassifier(), X, Y, scoring=scoring, cv=CV, params={"bias_labels": BIAS}, error_score="raise"
+        RoutedClassifier(),
+        X,
+        Y,
+        scoring=scoring,
+        cv=CV,
+        params={"bias_labels": BIAS},
+        error_score="raise",
     )
     keys = [key for key in result if key.startswith("test_")]
     assert len(keys) in (1, 6)
@@ -125,18 +143,27 @@ def test_cross_validate(scoring, routing):
 
 def test_cross_validate_equals_a_loop(routing):
     found = cross_validate(
-        RoutedClassifier(), X, Y, scoring=get_scorer("worst_group_accuracy"), cv=CV, params={"bias_labels": BIAS}
+        RoutedClassifier(),
+        X,
+        Y,
+        scoring=get_scorer("worst_group_accuracy"),
+        cv=CV,
+        params={"bias_labels": BIAS},
     )
     expected = []
     for train, test in CV.split(X, Y, bias_labels=BIAS):
         model = LogisticRegression().fit(X[train], Y[train])
-        expected.append(worst_group_accuracy_score(Y[test], model.predict(X[test]), bias_labels=BIAS[test]))
+        expected.append(
+            worst_group_accuracy_score(Y[test], model.predict(X[test]), bias_labels=BIAS[test])
+        )
     np.testing.assert_array_equal(found["test_score"], expected)
 
 
 SEARCHES = {
     "grid": lambda model, grid, **kwargs: GridSearchCV(model, grid, **kwargs),
-    "random": lambda model, grid, **kwargs: RandomizedSearchCV(model, grid, n_iter=2, random_state=0, **kwargs),
+    "random": lambda model, grid, **kwargs: RandomizedSearchCV(
+        model, grid, n_iter=2, random_state=0, **kwargs
+    ),
     "halving": lambda model, grid, **kwargs: HalvingGridSearchCV(
         model, grid, factor=2, min_resources=120, random_state=0, **kwargs
     ),
@@ -173,13 +200,17 @@ def test_grid_search_with_two_workers_and_several_metrics_agrees_with_one(routin
         for n_jobs in (1, 2)
     ]
     for name in NAMES:
-        np.testing.assert_array_equal(results[0][f"mean_test_{name}"], results[1][f"mean_test_{name}"])
+        np.testing.assert_array_equal(
+            results[0][f"mean_test_{name}"], results[1][f"mean_test_{name}"]
+        )
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_training_facts_are_found_inside_wrappers(name, fitted, routing):
     pipeline = make_pipeline(StandardScaler(), RoutedClassifier()).fit(X, Y, bias_labels=BIAS)
-    search = GridSearchCV(pipeline, {"routedclassifier__C": [1.0]}, cv=CV).fit(X, Y, bias_labels=BIAS)
+    search = GridSearchCV(pipeline, {"routedclassifier__C": [1.0]}, cv=CV).fit(
+        X, Y, bias_labels=BIAS
+    )
     calibrated = CalibratedClassifierCV(RoutedClassifier(), cv=3).fit(X, Y, bias_labels=BIAS)
     frozen = FrozenEstimator(fitted)
     on_frozen = CalibratedClassifierCV(frozen).fit(X, Y)
@@ -203,15 +234,21 @@ def test_calibration_inside_a_search(routing):
 def test_sample_weight_reaches_the_scorer_on_request(fitted, routing):
     weight = np.random.default_rng(0).random(len(Y))
     scorer = get_scorer("worst_group_accuracy").set_score_request(sample_weight=True)
-    search = GridSearchCV(RoutedClassifier().set_fit_request(sample_weight=False), {"C": [1.0]}, scoring=scorer, cv=CV)
+    search = GridSearchCV(
+        RoutedClassifier().set_fit_request(sample_weight=False), {"C": [1.0]}, scoring=scorer, cv=CV
+    )
     search.fit(X, Y, bias_labels=BIAS, sample_weight=weight)
-    expected = worst_group_accuracy_score(Y, search.predict(X), bias_labels=BIAS, sample_weight=weight)
+    expected = worst_group_accuracy_score(
+        Y, search.predict(X), bias_labels=BIAS, sample_weight=weight
+    )
     assert search.score(X, Y, bias_labels=BIAS, sample_weight=weight) == expected
     with pytest.raises(TypeError, match="takes the metadata"):
         scorer.set_score_request(groups=True)
 
 
-SWITCH = r"`bias_labels` did not reach.*sklearn\.set_config\(enable_metadata_routing=True\).*params="
+SWITCH = (
+    r"`bias_labels` did not reach.*sklearn\.set_config\(enable_metadata_routing=True\).*params="
+)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -223,7 +260,9 @@ def test_missing_bias_labels_name_the_switch(name, fitted):
 
 
 def test_a_search_without_routing_warns_instead_of_choosing_in_silence():
-    search = GridSearchCV(LogisticRegression(), {"C": [0.1, 1.0]}, scoring=get_scorer("worst_group_accuracy"), cv=2)
+    search = GridSearchCV(
+        LogisticRegression(), {"C": [0.1, 1.0]}, scoring=get_scorer("worst_group_accuracy"), cv=2
+    )
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         search.fit(X, Y)
@@ -235,7 +274,9 @@ def test_a_search_without_routing_warns_instead_of_choosing_in_silence():
 
 def test_bad_calls_raise(fitted):
     scorer = get_scorer("conflicting_accuracy")
-    with pytest.raises(ValueError, match=r"`bias_labels` must hold values seen in training.*got 'sea'"):
+    with pytest.raises(
+        ValueError, match=r"`bias_labels` must hold values seen in training.*got 'sea'"
+    ):
         scorer(fitted, X, Y, bias_labels=np.where(BIAS == "sand", "sea", BIAS))
     with pytest.raises(TypeError, match="takes the metadata"):
         scorer(fitted, X, Y, groups=BIAS)
@@ -243,7 +284,9 @@ def test_bad_calls_raise(fitted):
         scorer(fitted, X, None, bias_labels=BIAS)
     plain = LogisticRegression().fit(X, Y)
     for name, parameter in [("bias_gap", "aligned"), ("adjusted_accuracy", "group_shares")]:
-        with pytest.raises(ValueError, match=rf"`{parameter}`.*LogisticRegression has no.*make_group_scorer"):
+        with pytest.raises(
+            ValueError, match=rf"`{parameter}`.*LogisticRegression has no.*make_group_scorer"
+        ):
             get_scorer(name)(plain, X, Y, bias_labels=BIAS)
     given = make_group_scorer(conflicting_accuracy_score, aligned=fitted.aligned_bias_)
     assert given(plain, X, Y, bias_labels=BIAS) == scorer(fitted, X, Y, bias_labels=BIAS)
@@ -258,9 +301,13 @@ def test_make_group_scorer_takes_any_metric_of_that_signature(fitted):
     expected = -fitted.predict_proba(X)[BIAS == "sand", 1].mean()
     assert scorer(fitted, X, Y, bias_labels=BIAS) == pytest.approx(expected)
     for bad in (np.mean, "worst", None):
-        with pytest.raises(TypeError, match="`score_func` must be a callable that takes `bias_labels`"):
+        with pytest.raises(
+            TypeError, match="`score_func` must be a callable that takes `bias_labels`"
+        ):
             make_group_scorer(bad)
-    with pytest.raises(TypeError, match=r"`kwargs` must be arguments of worst_group_accuracy_score.*\['beta'\]"):
+    with pytest.raises(
+        TypeError, match=r"`kwargs` must be arguments of worst_group_accuracy_score.*\['beta'\]"
+    ):
         make_group_scorer(worst_group_accuracy_score, beta=2)
 
 
@@ -275,7 +322,9 @@ def test_a_bound_scorer_needs_no_routing(n_jobs, pandas_part):
     scorer = make_group_scorer(worst_group_accuracy_score, bias_labels=SERIES[::-1])
     X_in = X if pandas_part == "y" else FRAME
     y_in = Y if pandas_part == "X" else pd.Series(Y, index=INDEX)
-    found = cross_val_score(LogisticRegression(), X_in, y_in, scoring=scorer, cv=3, n_jobs=n_jobs, error_score="raise")
+    found = cross_val_score(
+        LogisticRegression(), X_in, y_in, scoring=scorer, cv=3, n_jobs=n_jobs, error_score="raise"
+    )
     with config_context(enable_metadata_routing=True):
         # The same folds: those of an integer cv.
         expected = cross_val_score(
@@ -291,7 +340,9 @@ def test_a_bound_scorer_needs_no_routing(n_jobs, pandas_part):
 
 def test_a_bound_scorer_leaves_routed_labels_to_fit(routing):
     scorer = make_group_scorer(conflicting_accuracy_score, bias_labels=SERIES)
-    search = GridSearchCV(RoutedClassifier(), {"C": [1.0]}, scoring=scorer, cv=CV, error_score="raise")
+    search = GridSearchCV(
+        RoutedClassifier(), {"C": [1.0]}, scoring=scorer, cv=CV, error_score="raise"
+    )
     search.fit(FRAME, Y, bias_labels=SERIES)
     assert np.isfinite(search.best_score_)
     with pytest.raises(ValueError, match="bound to some already"):

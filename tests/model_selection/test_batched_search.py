@@ -21,7 +21,14 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch.optim.lr_scheduler import CosineAnnealingLR, OneCycleLR, ReduceLROnPlateau, StepLR
 
-from sklearn_debias import AFRClassifier, BiasAdvClassifier, ERMClassifier, JTTClassifier, LfFClassifier, ULEClassifier
+from sklearn_debias import (
+    AFRClassifier,
+    BiasAdvClassifier,
+    ERMClassifier,
+    JTTClassifier,
+    LfFClassifier,
+    ULEClassifier,
+)
 from sklearn_debias.feature_extraction import Embedder
 from sklearn_debias.metrics import group_mean_accuracy_scorer, worst_group_accuracy_scorer
 from sklearn_debias.model_selection import BatchedGridSearchCV, BiasStratifiedKFold, _candidates
@@ -36,18 +43,24 @@ pytestmark = pytest.mark.filterwarnings(
 @pytest.mark.parametrize("method", METHODS)
 def test_every_fit_equals_that_of_grid_search(method):
     estimator, grid = METHODS[method]
-    (one, expected), (other, actual) = both(clone(estimator).set_params(**SHARED, dtype="float64"), grid)
+    (one, expected), (other, actual) = both(
+        clone(estimator).set_params(**SHARED, dtype="float64"), grid
+    )
     assert_equal_scores(one, other)
     assert_close_fits(expected, actual, 1e-9)
     for name, value in one.best_estimator_.module_.state_dict().items():
-        torch.testing.assert_close(other.best_estimator_.module_.state_dict()[name], value, rtol=0, atol=0)
+        torch.testing.assert_close(
+            other.best_estimator_.module_.state_dict()[name], value, rtol=0, atol=0
+        )
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_in_float32_results_stay_close_over_twenty_epochs(method):
     estimator, grid = METHODS[method]
     grid = {name: values[:1] for name, values in grid.items()} | {"lr": [1e-3, 1e-2]}
-    (_, expected), (_, actual) = both(clone(estimator).set_params(**{**SHARED, "max_epochs": 20}), grid)
+    (_, expected), (_, actual) = both(
+        clone(estimator).set_params(**{**SHARED, "max_epochs": 20}), grid
+    )
     assert_close_fits(expected, actual, 1e-5, flips=1)
 
 
@@ -57,11 +70,27 @@ def test_in_float32_results_stay_close_over_twenty_epochs(method):
         (ERM, {"lr": [0.01, 0.1], "max_epochs": [1, 3], "batch_size": [32, 50]}),
         (
             clone(ERM).set_params(module="mlp"),
-            {"module__hidden": [3, (4, 2)], "optimizer": ["sgd", "adam"], "normalize": [None, (0.5, 2.0)]},
+            {
+                "module__hidden": [3, (4, 2)],
+                "optimizer": ["sgd", "adam"],
+                "normalize": [None, (0.5, 2.0)],
+            },
         ),
-        (clone(ERM).set_params(optimizer="sgd"), {"optimizer__momentum": [0.0, 0.9], "random_state": [0, 1]}),
-        (ERM, [{"dtype": ["float64"], "lr": [0.1]}, {"balance": [None, "class"], "weight_decay": [0.0, 0.1]}]),
-        (LfFClassifier(**SHARED, dtype="float64"), {"biased_module": [None, "mlp"], "gce_factor": [True, False]}),
+        (
+            clone(ERM).set_params(optimizer="sgd"),
+            {"optimizer__momentum": [0.0, 0.9], "random_state": [0, 1]},
+        ),
+        (
+            ERM,
+            [
+                {"dtype": ["float64"], "lr": [0.1]},
+                {"balance": [None, "class"], "weight_decay": [0.0, 0.1]},
+            ],
+        ),
+        (
+            LfFClassifier(**SHARED, dtype="float64"),
+            {"biased_module": [None, "mlp"], "gce_factor": [True, False]},
+        ),
     ],
 )
 def test_what_differs_in_structure_is_trained_apart(estimator, grid):
@@ -70,7 +99,9 @@ def test_what_differs_in_structure_is_trained_apart(estimator, grid):
     assert_close_fits(expected, actual, 1e-9)
 
 
-@pytest.mark.parametrize("schedule", [partial(StepLR, step_size=2, gamma=0.1), partial(CosineAnnealingLR, T_max=3)])
+@pytest.mark.parametrize(
+    "schedule", [partial(StepLR, step_size=2, gamma=0.1), partial(CosineAnnealingLR, T_max=3)]
+)
 def test_learning_rate_schedules_are_torchs_own(schedule):
     model = JTTClassifier(**SHARED, dtype="float64", identification_epochs=3, lr_schedule=schedule)
     (one, expected), (other, actual) = both(model, {"lr": [0.01, 0.1], "upweight": [2, 3]})
@@ -78,10 +109,18 @@ def test_learning_rate_schedules_are_torchs_own(schedule):
     assert_close_fits(expected, actual, 1e-9)
 
 
-@pytest.mark.parametrize("model", [LfFClassifier(), JTTClassifier(identification_epochs=2), BiasAdvClassifier()])
+@pytest.mark.parametrize(
+    "model", [LfFClassifier(), JTTClassifier(identification_epochs=2), BiasAdvClassifier()]
+)
 def test_dropout_draws_what_it_draws_alone(model):
-    options = {"module": "mlp", "net_params": {"module__dropout": 0.5, "module__hidden": 6}, "dtype": "float64"}
-    grid = {"lr": [0.01, 0.1]} | ({"beta": [0.0, 0.5, 1.0]} if isinstance(model, BiasAdvClassifier) else {})
+    options = {
+        "module": "mlp",
+        "net_params": {"module__dropout": 0.5, "module__hidden": 6},
+        "dtype": "float64",
+    }
+    grid = {"lr": [0.01, 0.1]} | (
+        {"beta": [0.0, 0.5, 1.0]} if isinstance(model, BiasAdvClassifier) else {}
+    )
     (one, expected), (other, actual) = both(clone(model).set_params(**SHARED, **options), grid)
     assert_equal_scores(one, other)
     assert_close_fits(expected, actual, 1e-9)
@@ -117,11 +156,22 @@ def test_pipelines_that_end_in_pipelines():
     assert len(CountingScaler.fits) == 2 * (4 * 3 + 1) + 2 * (2 * 3 + 1)
     assert_equal_scores(one, other)
     np.testing.assert_array_equal(other.predict_proba(X), one.predict_proba(X))
-    swapped = {"inner": [inner, clone(inner).set_params(scale="passthrough")], "inner__clf__lr": [0.01, 0.1]}
-    one, other = (kind(model, swapped, cv=3).fit(X, y) for kind in (GridSearchCV, BatchedGridSearchCV))
-    np.testing.assert_array_equal(one.cv_results_["mean_test_score"], other.cv_results_["mean_test_score"])
-    inside = Pipeline([("scale", StandardScaler()), ("inner", clone(inner).set_callbacks(ProgressBar()))])
-    with pytest.raises(ValueError, match=r"callbacks \(ProgressBar\) do not work in a stack.*GridSearchCV"):
+    swapped = {
+        "inner": [inner, clone(inner).set_params(scale="passthrough")],
+        "inner__clf__lr": [0.01, 0.1],
+    }
+    one, other = (
+        kind(model, swapped, cv=3).fit(X, y) for kind in (GridSearchCV, BatchedGridSearchCV)
+    )
+    np.testing.assert_array_equal(
+        one.cv_results_["mean_test_score"], other.cv_results_["mean_test_score"]
+    )
+    inside = Pipeline(
+        [("scale", StandardScaler()), ("inner", clone(inner).set_callbacks(ProgressBar()))]
+    )
+    with pytest.raises(
+        ValueError, match=r"callbacks \(ProgressBar\) do not work in a stack.*GridSearchCV"
+    ):
         BatchedGridSearchCV(inside, {"inner__clf__lr": [0.1]}, cv=2).fit(X, y)
 
 
@@ -139,7 +189,9 @@ def test_an_embedder_that_holds_a_network_is_fitted_once_per_fold(monkeypatch):
     rng = np.random.default_rng(0)
     X, y = rng.random((40, 1, 8, 8), dtype=np.float32), np.arange(40) % 2
     network = torch.nn.Sequential(torch.nn.Conv2d(1, 4, 3), torch.nn.ReLU(), torch.nn.Flatten())
-    model = make_pipeline(Embedder(network, cache_dir=None, device="cpu"), StandardScaler(), clone(ERM))
+    model = make_pipeline(
+        Embedder(network, cache_dir=None, device="cpu"), StandardScaler(), clone(ERM)
+    )
     grid = {"ermclassifier__lr": [0.01, 0.1], "ermclassifier__weight_decay": [0.0, 0.1]}
     one = GridSearchCV(model, grid, scoring=Records(), cv=2).fit(X, y)
     monkeypatch.setattr(Embedder, "fit", counted)
@@ -156,7 +208,12 @@ def test_earlier_steps_that_are_unlike_are_kept_apart():
     X, y, _ = rows()
     frozen = [FrozenEstimator(StandardScaler().fit(scale * X)) for scale in (1, 100)]
     one, other = (
-        kind(make_pipeline(StandardScaler(), ERM), {"standardscaler": frozen}, scoring=Records(), cv=2).fit(X, y)
+        kind(
+            make_pipeline(StandardScaler(), ERM),
+            {"standardscaler": frozen},
+            scoring=Records(),
+            cv=2,
+        ).fit(X, y)
         for kind in (GridSearchCV, BatchedGridSearchCV)
     )
     assert_equal_scores(one, other)
@@ -165,8 +222,13 @@ def test_earlier_steps_that_are_unlike_are_kept_apart():
 
 def test_prefixed_and_nested_parameters():
     base = JTTClassifier(identification_epochs=1)
-    model = make_pipeline(StandardScaler(), BiasAdvClassifier(base=base, module="mlp", **SHARED, dtype="float64"))
-    grid = {"biasadvclassifier__" + k: v for k, v in {"base__upweight": [2, 4], "module__hidden": [3, 5]}.items()}
+    model = make_pipeline(
+        StandardScaler(), BiasAdvClassifier(base=base, module="mlp", **SHARED, dtype="float64")
+    )
+    grid = {
+        "biasadvclassifier__" + k: v
+        for k, v in {"base__upweight": [2, 4], "module__hidden": [3, 5]}.items()
+    }
     (one, expected), (other, actual) = both(model, grid)
     assert_equal_scores(one, other)
     assert_close_fits(expected, actual, 1e-9)
@@ -174,11 +236,18 @@ def test_prefixed_and_nested_parameters():
 
 def test_seeds_are_fits_with_consecutive_random_states():
     grid = {"lr": [0.01, 0.1]}
-    searches = [GridSearchCV(clone(ERM).set_params(random_state=s), grid, cv=3).fit(*rows()[:2]) for s in (0, 1, 2)]
+    searches = [
+        GridSearchCV(clone(ERM).set_params(random_state=s), grid, cv=3).fit(*rows()[:2])
+        for s in (0, 1, 2)
+    ]
     other = BatchedGridSearchCV(ERM, grid, cv=3, n_seeds=3).fit(*rows()[:2])
     assert other.n_splits_ == 9
-    alone = np.stack([[s.cv_results_[f"split{i}_test_score"] for i in range(3)] for s in searches], axis=1)
-    together = np.stack([other.cv_results_[f"split{i}_test_score"] for i in range(9)]).reshape(3, 3, 2)
+    alone = np.stack(
+        [[s.cv_results_[f"split{i}_test_score"] for i in range(3)] for s in searches], axis=1
+    )
+    together = np.stack([other.cv_results_[f"split{i}_test_score"] for i in range(9)]).reshape(
+        3, 3, 2
+    )
     np.testing.assert_array_equal(together, alone)
     np.testing.assert_allclose(other.cv_results_["std_test_score"], alone.reshape(9, 2).std(0))
     assert other.best_estimator_.random_state == 0
@@ -187,7 +256,11 @@ def test_seeds_are_fits_with_consecutive_random_states():
 @pytest.mark.parametrize(("model", "runs"), [(ERMClassifier(), [12]), (AFRClassifier(), [4, 4, 4])])
 def test_seeds_share_a_run_but_for_afr_which_splits_by_them(model, runs, monkeypatch):
     found, sweep = [], _candidates.sweep
-    monkeypatch.setattr(_candidates, "sweep", lambda members, **kw: found.append(len(members)) or sweep(members, **kw))
+    monkeypatch.setattr(
+        _candidates,
+        "sweep",
+        lambda members, **kw: found.append(len(members)) or sweep(members, **kw),
+    )
     model = clone(model).set_params(**SHARED)
     BatchedGridSearchCV(model, {"lr": [0.01, 0.1]}, cv=2, n_seeds=3, refit=False).fit(*rows()[:2])
     assert found == runs
@@ -197,25 +270,43 @@ def test_many_small_lanes_are_trained_side_by_side():
     model = LfFClassifier(**SHARED, dtype="float64")
     for folds in (2, 3):  # equal folds, and ragged ones
         (_, expected), _ = both(model, {"lr": [0.01, 0.1]}, cv=folds)
-        search = BatchedGridSearchCV(model, {"lr": [0.01, 0.1]}, scoring=Records(), cv=folds, n_seeds=4)
+        search = BatchedGridSearchCV(
+            model, {"lr": [0.01, 0.1]}, scoring=Records(), cv=folds, n_seeds=4
+        )
         search.fit(*rows()[:2])
-        assert_close_fits(expected, [s for i, s in enumerate(search.scoring.seen) if i % 4 == 0], 1e-9)
+        assert_close_fits(
+            expected, [s for i, s in enumerate(search.scoring.seen) if i % 4 == 0], 1e-9
+        )
 
 
 def test_random_state_may_be_none_or_an_instance():
     X, y, _ = rows()
-    fresh = BatchedGridSearchCV(clone(ERM).set_params(random_state=None), {"lr": [0.1, 0.1]}, cv=3, n_seeds=2).fit(X, y)
+    fresh = BatchedGridSearchCV(
+        clone(ERM).set_params(random_state=None), {"lr": [0.1, 0.1]}, cv=3, n_seeds=2
+    ).fit(X, y)
     scores = [fresh.cv_results_[f"split{i}_test_score"] for i in range(6)]
     assert all(a == b for a, b in scores)
     instance = clone(ERM).set_params(random_state=np.random.RandomState(3))
-    one, other = (kind(instance, {"lr": [0.01, 0.1]}, cv=3).fit(X, y) for kind in (GridSearchCV, BatchedGridSearchCV))
+    one, other = (
+        kind(instance, {"lr": [0.01, 0.1]}, cv=3).fit(X, y)
+        for kind in (GridSearchCV, BatchedGridSearchCV)
+    )
     assert_equal_scores(one, other)
 
 
 def test_group_scorers_several_metrics_and_refit_by_one_of_them():
     X, y, bias = rows()
-    scoring = {"worst": worst_group_accuracy_scorer, "mean": group_mean_accuracy_scorer, "accuracy": "accuracy"}
-    options = {"scoring": scoring, "refit": "worst", "cv": BiasStratifiedKFold(3), "return_train_score": True}
+    scoring = {
+        "worst": worst_group_accuracy_scorer,
+        "mean": group_mean_accuracy_scorer,
+        "accuracy": "accuracy",
+    }
+    options = {
+        "scoring": scoring,
+        "refit": "worst",
+        "cv": BiasStratifiedKFold(3),
+        "return_train_score": True,
+    }
     model = make_pipeline(StandardScaler(), clone(ERM).set_params(balance="group"))
     with config_context(enable_metadata_routing=True):
         one, other = (
@@ -233,12 +324,18 @@ def test_sample_weights_are_sliced_and_arguments_unknown_to_fit_fail_as_there():
     X, y, _ = rows()
     weight = np.random.default_rng(0).uniform(0, 2, len(y))
     one, other = (
-        kind(ERM, {"lr": [0.01, 0.1]}, scoring="balanced_accuracy", cv=3).fit(X, y, sample_weight=weight)
+        kind(ERM, {"lr": [0.01, 0.1]}, scoring="balanced_accuracy", cv=3).fit(
+            X, y, sample_weight=weight
+        )
         for kind in (GridSearchCV, BatchedGridSearchCV)
     )
     assert_equal_scores(one, other)
-    with pytest.raises((TypeError, ValueError), match="`sample_weight` is not an argument of LfFClassifier.fit"):
-        BatchedGridSearchCV(LfFClassifier(**SHARED), {"q": [0.5]}, scoring="accuracy").fit(X, y, sample_weight=weight)
+    with pytest.raises(
+        (TypeError, ValueError), match="`sample_weight` is not an argument of LfFClassifier.fit"
+    ):
+        BatchedGridSearchCV(LfFClassifier(**SHARED), {"q": [0.5]}, scoring="accuracy").fit(
+            X, y, sample_weight=weight
+        )
 
 
 @pytest.mark.filterwarnings("ignore:One or more of the test scores")
@@ -271,8 +368,14 @@ def test_a_candidate_that_fails_is_nan_and_leaves_the_others_alone():
         ({"net_params": {"iterator_train__num_workers": 0}}, "`iterator_train__num_workers`"),
         ({"optimizer": torch.optim.RMSprop}, "`optimizer`=RMSprop"),
         ({"lr_schedule": ReduceLROnPlateau}, "`lr_schedule`=ReduceLROnPlateau"),
-        ({"lr_schedule": partial(OneCycleLR, max_lr=0.1, total_steps=9)}, "`lr_schedule`=OneCycleLR"),
-        ({"module": torch.nn.Sequential(torch.nn.BatchNorm1d(8), torch.nn.Linear(8, 2))}, "`module` .*BatchNorm1d"),
+        (
+            {"lr_schedule": partial(OneCycleLR, max_lr=0.1, total_steps=9)},
+            "`lr_schedule`=OneCycleLR",
+        ),
+        (
+            {"module": torch.nn.Sequential(torch.nn.BatchNorm1d(8), torch.nn.Linear(8, 2))},
+            "`module` .*BatchNorm1d",
+        ),
         ({"module": lambda: Hasty()}, "`module` cannot be run for several candidates"),
     ],
 )
@@ -301,7 +404,9 @@ def test_images_other_estimators_and_validation_data_are_refused():
         BatchedGridSearchCV(ERM, {"lr": [0.1]}).fit(X[:, :8].reshape(-1, 1, 2, 4), y)
     piped = make_pipeline(StandardScaler(), LogisticRegression())
     for estimator in (LogisticRegression(), piped, make_pipeline(StandardScaler(), piped)):
-        with pytest.raises(TypeError, match="`estimator` must be .* LogisticRegression. Use .*GridSearchCV"):
+        with pytest.raises(
+            TypeError, match="`estimator` must be .* LogisticRegression. Use .*GridSearchCV"
+        ):
             BatchedGridSearchCV(estimator, {"C": [1.0]}).fit(X, y)
     with pytest.raises(ValueError, match="`validation_data` does not work.*GridSearchCV"):
         BatchedGridSearchCV(ERM, {"lr": [0.1]}).fit(X, y, validation_data=(X, y))
@@ -311,8 +416,14 @@ def test_callbacks_of_scikit_learn_are_refused():
     X, y, _ = rows()
     inside = make_pipeline(StandardScaler(), clone(ERM).set_callbacks(ProgressBar()))
     around = make_pipeline(StandardScaler(), clone(ERM)).set_callbacks(ProgressBar())
-    for model, name in ((inside[-1], "lr"), (inside, "ermclassifier__lr"), (around, "ermclassifier__lr")):
-        with pytest.raises(ValueError, match=r"callbacks \(ProgressBar\) do not work in a stack.*GridSearchCV"):
+    for model, name in (
+        (inside[-1], "lr"),
+        (inside, "ermclassifier__lr"),
+        (around, "ermclassifier__lr"),
+    ):
+        with pytest.raises(
+            ValueError, match=r"callbacks \(ProgressBar\) do not work in a stack.*GridSearchCV"
+        ):
             BatchedGridSearchCV(model, {name: [0.01, 0.1]}, cv=2).fit(X, y)
 
 
@@ -321,11 +432,21 @@ def test_a_wrong_last_step_in_the_grid_is_refused_before_training(wrong):
     X, y, _ = rows()
     model = Pipeline([("scale", CountingScaler()), ("clf", clone(ERM))])
     CountingScaler.fits.clear()
-    for grid in ({"clf": [clone(ERM), wrong]}, [{"clf__lr": np.logspace(-3, -1, 9)}, {"clf": [wrong]}]):
-        with pytest.raises(TypeError, match="`clf` in `param_grid` must be .*Use sklearn.model_selection.GridSearchCV"):
+    for grid in (
+        {"clf": [clone(ERM), wrong]},
+        [{"clf__lr": np.logspace(-3, -1, 9)}, {"clf": [wrong]}],
+    ):
+        with pytest.raises(
+            TypeError,
+            match="`clf` in `param_grid` must be .*Use sklearn.model_selection.GridSearchCV",
+        ):
             BatchedGridSearchCV(model, grid, cv=2).fit(X, y)
     nested = Pipeline([("scale", CountingScaler()), ("inner", model)])
-    for key, value in (("inner", make_pipeline(CountingScaler(), wrong)), ("inner__clf", wrong), ("inner", wrong)):
+    for key, value in (
+        ("inner", make_pipeline(CountingScaler(), wrong)),
+        ("inner__clf", wrong),
+        ("inner", wrong),
+    ):
         with pytest.raises(TypeError, match=f"`{key}` in `param_grid` must be"):
             BatchedGridSearchCV(nested, {key: [value]}, cv=2).fit(X, y)
     assert CountingScaler.fits == []
@@ -337,7 +458,9 @@ def test_a_candidate_keeps_its_own_parameters_only():
 
     def scorer(estimator, X, y):
         parameters = list(estimator.net_.module_.parameters())
-        stored.append(([p.untyped_storage().nbytes() for p in parameters], [p.nbytes for p in parameters]))
+        stored.append(
+            ([p.untyped_storage().nbytes() for p in parameters], [p.nbytes for p in parameters])
+        )
         stored[-1] += (len(pickle.dumps(estimator)),)
         return estimator.score(X, y)
 
@@ -392,7 +515,9 @@ def test_bad_data_fail_as_in_grid_search(fault):
 def test_nothing_of_the_callers_is_touched():
     X, y, _ = rows()
     X.flags.writeable = y.flags.writeable = False
-    module = torch.nn.Sequential(torch.nn.Linear(X.shape[1], 4), torch.nn.ReLU(), torch.nn.Linear(4, 2))
+    module = torch.nn.Sequential(
+        torch.nn.Linear(X.shape[1], 4), torch.nn.ReLU(), torch.nn.Linear(4, 2)
+    )
     before, model = copy.deepcopy(module.state_dict()), clone(ERM)
     model.module = module
     params = model.get_params()
@@ -416,7 +541,9 @@ def test_less_memory_makes_more_runs_and_the_same_results(monkeypatch):
     results = []
     for memory in ("1GB", "200KB", 1):
         scorer = Records()
-        search = BatchedGridSearchCV(LfFClassifier(**SHARED, dtype="float64"), grid, scoring=scorer, memory=memory)
+        search = BatchedGridSearchCV(
+            LfFClassifier(**SHARED, dtype="float64"), grid, scoring=scorer, memory=memory
+        )
         results.append((search.fit(X, y), scorer.seen))
     for search, seen in results[1:]:
         assert_equal_scores(results[0][0], search)
@@ -430,7 +557,9 @@ def test_ctrl_c_ends_the_search():
                 raise KeyboardInterrupt
             return super().forward(x)
 
-    search = BatchedGridSearchCV(clone(ERM).set_params(module=lambda: Stopping(8, 2)), {"lr": [0.1]})
+    search = BatchedGridSearchCV(
+        clone(ERM).set_params(module=lambda: Stopping(8, 2)), {"lr": [0.1]}
+    )
     with pytest.raises(KeyboardInterrupt):
         search.fit(rows()[0][:, :8], rows()[1])
     assert not hasattr(search, "cv_results_")

@@ -25,7 +25,9 @@ def cells_of(rows):
 @pytest.mark.parametrize("shuffle", [False, True])
 def test_every_fold_holds_every_group_where_stratification_on_y_does_not(shuffle):
     seed = 0 if shuffle else None
-    folds = list(BiasStratifiedKFold(5, shuffle=shuffle, random_state=seed).split(X, Y, bias_labels=BIAS))
+    folds = list(
+        BiasStratifiedKFold(5, shuffle=shuffle, random_state=seed).split(X, Y, bias_labels=BIAS)
+    )
     assert all(len(cells_of(test)) == len(cells_of(train)) == 4 for train, test in folds)
     plain = StratifiedKFold(5, shuffle=shuffle, random_state=seed).split(X, Y)
     if shuffle:
@@ -54,7 +56,9 @@ def test_folds_partition_the_samples_evenly(rows, n_splits, shuffle):
 
 def test_seeds_reproduce_and_unshuffled_folds_are_blocks():
     def tests(**kwargs):
-        return [test.tolist() for _, test in BiasStratifiedKFold(4, **kwargs).split(X, Y, bias_labels=Y)]
+        return [
+            test.tolist() for _, test in BiasStratifiedKFold(4, **kwargs).split(X, Y, bias_labels=Y)
+        ]
 
     assert tests(shuffle=True, random_state=1) == tests(shuffle=True, random_state=1)
     assert tests(shuffle=True, random_state=1) != tests(shuffle=True, random_state=2)
@@ -64,7 +68,9 @@ def test_seeds_reproduce_and_unshuffled_folds_are_blocks():
 def test_small_groups_are_named_in_one_warning():
     bias = Y.copy()
     bias[:2] = 1
-    with pytest.warns(DebiasWarning, match=r"1 \(class, bias value\) groups.*n_splits=3.*\(0, 1\)") as caught:
+    with pytest.warns(
+        DebiasWarning, match=r"1 \(class, bias value\) groups.*n_splits=3.*\(0, 1\)"
+    ) as caught:
         folds = list(BiasStratifiedKFold(3).split(X, Y, bias_labels=bias))
     assert len(caught) == 1
     assert sorted(int(np.sum(test < 2)) for _, test in folds) == [0, 1, 1]
@@ -98,7 +104,9 @@ def test_bad_split_arguments_raise():
             next(cv.split(X, **kwargs))
     with pytest.raises(ValueError, match="inconsistent numbers of samples"):
         next(cv.split(X[:-1], Y, bias_labels=BIAS))
-    with pytest.raises(ValueError, match="`n_splits` must be at most the number of samples, got 3 for 2"):
+    with pytest.raises(
+        ValueError, match="`n_splits` must be at most the number of samples, got 3 for 2"
+    ):
         next(cv.split([0, 1], [0, 1], bias_labels=[0, 1]))
 
 
@@ -132,7 +140,9 @@ def test_parts_hold_every_group_of_two(rows, share, seed):
         with pytest.raises(ValueError, match="`test_size` must leave a sample of each"):
             bias_train_test_split(y, y, bias, test_size=share, random_state=seed)
         return
-    train, test, *_ = bias_train_test_split(np.arange(len(y)), y, bias, test_size=share, random_state=seed)
+    train, test, *_ = bias_train_test_split(
+        np.arange(len(y)), y, bias, test_size=share, random_state=seed
+    )
     assert sorted([*train, *test]) == list(range(len(y)))
     assert len(test) == n_test
     in_train, in_test = (np.isin(cells, (10 * y + bias)[part]) for part in (train, test))
@@ -143,15 +153,21 @@ def test_parts_hold_every_group_of_two(rows, share, seed):
 def test_shares_are_kept_and_types_too():
     frame = pd.DataFrame({"x": X}, index=X + 1000)
     series = pd.Series(BIAS, index=frame.index, name="bias")
-    parts = bias_train_test_split(frame, Y.tolist(), series, X.astype(float), test_size=0.2, random_state=0)
-    assert [type(part) for part in parts] == [pd.DataFrame] * 2 + [list] * 2 + [pd.Series] * 2 + [np.ndarray] * 2
+    parts = bias_train_test_split(
+        frame, Y.tolist(), series, X.astype(float), test_size=0.2, random_state=0
+    )
+    assert [type(part) for part in parts] == [pd.DataFrame] * 2 + [list] * 2 + [pd.Series] * 2 + [
+        np.ndarray
+    ] * 2
     _, X_test, _, y_test, _, bias_test, _, weight_test = parts
     assert len(X_test) == 40
     assert X_test.index.equals(bias_test.index)
     np.testing.assert_array_equal(X_test["x"], weight_test)
     np.testing.assert_array_equal(Y[X_test["x"]], y_test)
     assert sum(bias_test.to_numpy() != np.array(y_test)) == 2
-    again = bias_train_test_split(frame, Y.tolist(), bias_labels=series, test_size=40, random_state=0)
+    again = bias_train_test_split(
+        frame, Y.tolist(), bias_labels=series, test_size=40, random_state=0
+    )
     pd.testing.assert_frame_equal(again[1], X_test)
 
 

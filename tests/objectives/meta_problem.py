@@ -25,7 +25,9 @@ class Rows:
 
         self.x, self.meta_x, self.meta_y = draw(N, INPUTS), draw(6, INPUTS), torch.arange(6) % K
         middle = [nn.BatchNorm1d(FEATURES)] if batch_norm else []
-        self.model = SplitModule(nn.Sequential(nn.Linear(INPUTS, FEATURES), *middle, nn.Tanh()), nn.Linear(FEATURES, K))
+        self.model = SplitModule(
+            nn.Sequential(nn.Linear(INPUTS, FEATURES), *middle, nn.Tanh()), nn.Linear(FEATURES, K)
+        )
         self.perturber = nn.Sequential(nn.Linear(15, 7), nn.Tanh(), nn.Linear(7, 1))
         self.weigher = nn.Sequential(nn.Linear(1, 7), nn.Tanh(), nn.Linear(7, 1))
         for module in (self.model, self.perturber, self.weigher):
@@ -53,7 +55,9 @@ class Rows:
         """First state, as if four earlier rows of each class had had ``self.covariance``."""
         state = dict(objective.init(self.nets, self.data))
         diagonal = state["covariance"].ndim == 2
-        state["covariance"] = self.covariance.diagonal(dim1=1, dim2=2).clone() if diagonal else self.covariance
+        state["covariance"] = (
+            self.covariance.diagonal(dim1=1, dim2=2).clone() if diagonal else self.covariance
+        )
         state["count"] = torch.full((K,), 4.0, dtype=D)
         return state
 

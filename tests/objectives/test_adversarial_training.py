@@ -23,12 +23,17 @@ def module(norm=False, seed=0):
 def batch(seed=7):
     generator = torch.Generator().manual_seed(3)
     x = torch.randn(10, 6, generator=generator, dtype=torch.float64).clamp(-1.5, 1.5)
-    return Batch(x, torch.arange(10) % 3, torch.arange(10), generator=torch.Generator().manual_seed(seed))
+    return Batch(
+        x, torch.arange(10) % 3, torch.arange(10), generator=torch.Generator().manual_seed(seed)
+    )
 
 
 def stepped(objective, net, rows=None):
     """The loss of a step, and its gradients."""
-    nets = {"model": Net(net), **({"attention": Net(module(seed=9))} if "attention" in objective.roles else {})}
+    nets = {
+        "model": Net(net),
+        **({"attention": Net(module(seed=9))} if "attention" in objective.roles else {}),
+    }
     out = objective.step(nets, rows or batch(), {})
     return out, torch.autograd.grad(out.losses["model"], list(net.parameters()))
 
@@ -53,7 +58,9 @@ def normal(rows):
 
 
 def naive_ce(net, rows):
-    x_adv = attacked(net, rows.x, lambda z: F.cross_entropy(z, rows.y, reduction="none"), uniform(rows))
+    x_adv = attacked(
+        net, rows.x, lambda z: F.cross_entropy(z, rows.y, reduction="none"), uniform(rows)
+    )
     return F.cross_entropy(net(x_adv), rows.y)
 
 
@@ -70,10 +77,15 @@ def naive_trades(net, rows):
 
 
 def naive_mart(net, rows):
-    x_adv = attacked(net, rows.x, lambda z: F.cross_entropy(z, rows.y, reduction="none"), normal(rows))
+    x_adv = attacked(
+        net, rows.x, lambda z: F.cross_entropy(z, rows.y, reduction="none"), normal(rows)
+    )
     p, p_adv = net(rows.x).softmax(1), net(x_adv).softmax(1)
     own = F.one_hot(rows.y, 3).bool()
-    boosted = F.cross_entropy(net(x_adv), rows.y, reduction="none") - (1.0001 - p_adv[~own].view(-1, 2).amax(1)).log()
+    boosted = (
+        F.cross_entropy(net(x_adv), rows.y, reduction="none")
+        - (1.0001 - p_adv[~own].view(-1, 2).amax(1)).log()
+    )
     missed = 1.0000001 - p[own]
     return (boosted + 6 * divergence(p_adv.log(), p.log()) * missed).mean()
 
@@ -82,13 +94,19 @@ def inverse_adversary(net, rows, x_adv):
     clean, adversarial = net(rows.x).detach(), net(x_adv).detach()
 
     def easier(z):
-        return F.cross_entropy(z, rows.y, reduction="none") + divergence(z, clean) - divergence(z, adversarial)
+        return (
+            F.cross_entropy(z, rows.y, reduction="none")
+            + divergence(z, clean)
+            - divergence(z, adversarial)
+        )
 
     return attacked(net, rows.x, easier, uniform(rows, 0.15), epsilon=0.15, ascent=False)
 
 
 def naive_uiat(net, rows):
-    x_adv = attacked(net, rows.x, lambda z: F.cross_entropy(z, rows.y, reduction="none"), uniform(rows))
+    x_adv = attacked(
+        net, rows.x, lambda z: F.cross_entropy(z, rows.y, reduction="none"), uniform(rows)
+    )
     x_inv = inverse_adversary(net, rows, x_adv)
     z = net(x_adv)
     return F.cross_entropy(z, rows.y) + 0.7 * divergence(z, net(x_inv)).mean()
@@ -122,7 +140,9 @@ def test_awp_is_a_step_at_weights_that_are_moved_and_put_back(kind, norm):
     there = copy.deepcopy(net)
     moved = copy.deepcopy(net)
     (loss, _) = objective.loss(Net(there), views, batch().y)
-    for weight, direction in zip(moved.parameters(), torch.autograd.grad(loss, list(there.parameters())), strict=True):
+    for weight, direction in zip(
+        moved.parameters(), torch.autograd.grad(loss, list(there.parameters())), strict=True
+    ):
         if weight.ndim > 1:
             weight.data += gamma * weight.norm() * direction / direction.norm()
     expected, _ = objective.loss(Net(moved), views, batch().y)
@@ -130,12 +150,17 @@ def test_awp_is_a_step_at_weights_that_are_moved_and_put_back(kind, norm):
     out, ours = stepped(objective, net)
     torch.testing.assert_close(out.losses["model"], expected, rtol=1e-9, atol=1e-10)
     torch.testing.assert_close(ours, theirs, rtol=1e-8, atol=1e-10)
-    for mine, other in zip(net.buffers(), moved.buffers(), strict=True):  # moved by the loss's forward passes only
+    for mine, other in zip(
+        net.buffers(), moved.buffers(), strict=True
+    ):  # moved by the loss's forward passes only
         torch.testing.assert_close(mine, other)
 
 
 def test_awp_makes_the_loss_larger():
-    losses = [stepped(AdversarialTraining(**SETTINGS, awp=gamma), module())[0].losses["model"] for gamma in (0, 0.1)]
+    losses = [
+        stepped(AdversarialTraining(**SETTINGS, awp=gamma), module())[0].losses["model"]
+        for gamma in (0, 0.1)
+    ]
     assert losses[1] > losses[0] + 0.05
 
 
@@ -204,7 +229,9 @@ def test_trades_without_its_divergence_is_plain_training():
     _, ours = stepped(AdversarialTraining(**SETTINGS, kind="trades", beta=0.0), module())
     plain = module()
     out = ERM().step({"model": Net(plain)}, batch(), {})
-    torch.testing.assert_close(ours, torch.autograd.grad(out.losses["model"], list(plain.parameters())))
+    torch.testing.assert_close(
+        ours, torch.autograd.grad(out.losses["model"], list(plain.parameters()))
+    )
 
 
 @pytest.mark.parametrize(

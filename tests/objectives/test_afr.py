@@ -38,7 +38,9 @@ def test_both_stages_agree_on_the_split_and_another_seed_splits_otherwise():
     torch.testing.assert_close(second.state()["features"], features[left])
     assert torch.equal(second.state()["y"], second.data.y[left])
     other = Problem(ERMOnPart(seed=4))
-    assert set(torch.cat([b.index for b in other.epochs(other.state())]).tolist()) != set(trained.tolist())
+    assert set(torch.cat([b.index for b in other.epochs(other.state())]).tolist()) != set(
+        trained.tolist()
+    )
 
 
 @pytest.mark.parametrize("gamma", [0.0, 4.0, 40.0])
@@ -46,7 +48,9 @@ def test_both_stages_agree_on_the_split_and_another_seed_splits_otherwise():
 def test_it_follows_a_naive_transcription(gamma, lam):
     problem = Problem(ReweightHead(gamma, lam))
     state = problem.state()
-    anchor = {n: p.detach().numpy().copy() for n, p in problem.modules["model"].head.named_parameters()}
+    anchor = {
+        n: p.detach().numpy().copy() for n, p in problem.modules["model"].head.named_parameters()
+    }
     with torch.no_grad():
         for parameter in problem.modules["model"].head.parameters():
             parameter.add_(0.1)
@@ -93,7 +97,9 @@ def test_the_distance_starts_at_zero_and_is_measured_from_the_first_stage():
     assert out.log["distance"].item() == 0
     with torch.no_grad():
         problem.modules["model"].head.bias.add_(1.0)
-    assert problem.objective.step(problem.nets, problem.batch(), state).log["distance"].item() == pytest.approx(3.0)
+    assert problem.objective.step(problem.nets, problem.batch(), state).log[
+        "distance"
+    ].item() == pytest.approx(3.0)
 
 
 def test_features_and_probabilities_are_taken_in_eval_mode():

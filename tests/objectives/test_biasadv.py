@@ -61,7 +61,10 @@ def test_the_attack_raises_what_it_maximises(lam):
     problem = Problem(BiasAdv(lam=lam, epsilon=0.2))
     batch, nets = problem.batch(), problem.nets
     moved = problem.objective.attack(nets, batch.x, batch.y)
-    before, after = (bias_adversarial_loss(nets["model"], nets["biased"], x, batch.y, lam) for x in (batch.x, moved))
+    before, after = (
+        bias_adversarial_loss(nets["model"], nets["biased"], x, batch.y, lam)
+        for x in (batch.x, moved)
+    )
     assert (after > before).all()
 
 
@@ -79,10 +82,14 @@ def test_the_attack_leaves_buffers_gradients_and_training_mode_alone():
     problem.modules.train()
     batch, before = problem.batch(), copy.deepcopy(problem.modules.state_dict())
     moved = problem.objective.attack(problem.nets, batch.x, batch.y)
-    assert all(torch.equal(value, before[name]) for name, value in problem.modules.state_dict().items())
+    assert all(
+        torch.equal(value, before[name]) for name, value in problem.modules.state_dict().items()
+    )
     assert all(p.grad is None for p in problem.modules.parameters())
     assert all(m.training for m in problem.modules.modules())
-    assert torch.equal(problem.objective.attack(problem.nets, batch.x, batch.y), moved)  # no dropout
+    assert torch.equal(
+        problem.objective.attack(problem.nets, batch.x, batch.y), moved
+    )  # no dropout
 
 
 @pytest.mark.parametrize("base", BASES)
@@ -91,7 +98,9 @@ def test_a_step_adds_beta_times_the_weighted_loss_of_the_attacked_inputs(base):
     batch, state = problem.batch(), problem.state()
     moved = problem.objective.attack(problem.nets, batch.x, batch.y)
     plain = BASES[base].step(problem.nets, batch, state)
-    weight = torch.ones_like(batch.weight) if plain.adversary_weight is None else plain.adversary_weight
+    weight = (
+        torch.ones_like(batch.weight) if plain.adversary_weight is None else plain.adversary_weight
+    )
     added = (weight * cross_entropy(problem.nets["model"](moved), batch.y)).mean()
     torch.testing.assert_close(problem.step().losses["model"], plain.losses["model"] + 1.7 * added)
 
@@ -149,7 +158,10 @@ def test_with_beta_zero_the_base_loss_comes_back_to_the_last_bit(base):
         steps.append(problem.step())
     assert torch.equal(steps[0].losses["model"], steps[1].losses["model"])
     model = augmented.modules["model"].state_dict()
-    assert all(torch.equal(model[name], value) for name, value in plain.modules["model"].state_dict().items())
+    assert all(
+        torch.equal(model[name], value)
+        for name, value in plain.modules["model"].state_dict().items()
+    )
 
 
 def test_a_random_start_comes_from_the_stream_of_the_batch():

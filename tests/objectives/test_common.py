@@ -33,7 +33,11 @@ from sklearn_debias.objectives import (
     UpweightErrors,
     WeightedByNet,
 )
-from sklearn_debias.testing import check_objective, objective_checks, parametrize_with_objective_checks
+from sklearn_debias.testing import (
+    check_objective,
+    objective_checks,
+    parametrize_with_objective_checks,
+)
 
 ATTACK = {"epsilon": 0.2, "step_size": 0.05, "n_steps": 3, "clip": (-3.0, 3.0)}
 
@@ -109,7 +113,9 @@ ALL = [
 
 
 def test_every_objective_is_checked():
-    classes = {v for v in vars(objectives).values() if inspect.isclass(v) and issubclass(v, Objective)}
+    classes = {
+        v for v in vars(objectives).values() if inspect.isclass(v) and issubclass(v, Objective)
+    }
     assert {type(objective) for objective in ALL} == classes
     assert len(ALL) * len(list(objective_checks())) == 67 * 11
 

@@ -6,7 +6,15 @@ from dataclasses import replace
 import pytest
 import torch
 import torch.nn.functional as F
-from test_adversarial_training import SETTINGS, attacked, batch, divergence, inverse_adversary, module, uniform
+from test_adversarial_training import (
+    SETTINGS,
+    attacked,
+    batch,
+    divergence,
+    inverse_adversary,
+    module,
+    uniform,
+)
 from torch import nn
 
 from sklearn_debias.core import Batch, Net, SplitModule
@@ -22,7 +30,9 @@ SMALL = {**SETTINGS, "inverse_epsilon": 0.15}
 
 def naive_dhat(net, attention_net, rows, dhlr, floe, lam1, lam2, omega):
     """Algorithm 1 as a plain loop; gradient x input as attention."""
-    x_adv = attacked(net, rows.x, lambda z: F.cross_entropy(z, rows.y, reduction="none"), uniform(rows))
+    x_adv = attacked(
+        net, rows.x, lambda z: F.cross_entropy(z, rows.y, reduction="none"), uniform(rows)
+    )
     x_inv = inverse_adversary(net, rows, x_adv)
     x = rows.x.clone().requires_grad_()
     own = attention_net(x).gather(1, rows.y[:, None]).sum()
@@ -32,12 +42,16 @@ def naive_dhat(net, attention_net, rows, dhlr, floe, lam1, lam2, omega):
     foreground = (positive - low) / (high - low) > omega
     z_adv, z, z_back = net(x_adv), net(x_inv), net(x_inv * ~foreground)
     debiased = z - z_back
-    high_confidence = (divergence(debiased, z_adv) if dhlr == "code" else divergence(z_adv, debiased)).mean()
+    high_confidence = (
+        divergence(debiased, z_adv) if dhlr == "code" else divergence(z_adv, debiased)
+    ).mean()
     if floe == "code":
         share = (z @ z_back.T) / torch.linalg.matrix_norm(z_back @ z_back.T)
         orthogonal = torch.linalg.matrix_norm(z - share @ z_back) / len(z)
     else:
-        projected = (z * z_back).sum(1, keepdim=True) / (z_back * z_back).sum(1, keepdim=True) * z_back
+        projected = (
+            (z * z_back).sum(1, keepdim=True) / (z_back * z_back).sum(1, keepdim=True) * z_back
+        )
         orthogonal = -(z - projected).norm(dim=1).mean()
     return F.cross_entropy(z_adv, rows.y) + lam1 * high_confidence + lam2 * orthogonal
 
@@ -46,7 +60,9 @@ def naive_dhat(net, attention_net, rows, dhlr, floe, lam1, lam2, omega):
 @pytest.mark.parametrize("floe", ["code", "paper"])
 def test_one_step_is_the_naive_one(dhlr, floe):
     net, attention = module(), module(seed=9)
-    objective = DHAT(**SMALL, dhlr=dhlr, floe=floe, lam1=0.7, lam2=1.3, omega=0.4, attention="gradient_x_input")
+    objective = DHAT(
+        **SMALL, dhlr=dhlr, floe=floe, lam1=0.7, lam2=1.3, omega=0.4, attention="gradient_x_input"
+    )
     out = objective.step({"model": Net(net), "attention": Net(attention)}, batch(), {})
     ours = torch.autograd.grad(out.losses["model"], list(net.parameters()))
     expected = naive_dhat(net, attention, batch(), dhlr, floe, 0.7, 1.3, 0.4)
@@ -58,8 +74,12 @@ def test_one_step_is_the_naive_one(dhlr, floe):
 def test_without_background_logits_dhlr_compares_adversaries_and_inverse_ones():
     z_adv, z = module()(batch().x), module(seed=1)(batch().x)
     debiased = z - torch.zeros_like(z)
-    torch.testing.assert_close(debiased_high_confidence_loss(z_adv, debiased, "code"), divergence(z, z_adv))
-    torch.testing.assert_close(debiased_high_confidence_loss(z_adv, debiased, "paper"), divergence(z_adv, z))
+    torch.testing.assert_close(
+        debiased_high_confidence_loss(z_adv, debiased, "code"), divergence(z, z_adv)
+    )
+    torch.testing.assert_close(
+        debiased_high_confidence_loss(z_adv, debiased, "paper"), divergence(z_adv, z)
+    )
 
 
 def test_the_readings_of_floe_differ_in_sign_on_a_batch_of_one():
@@ -80,14 +100,21 @@ def test_background_is_what_attention_leaves():
 
 def cnn(seed=0):
     torch.manual_seed(seed)
-    body = nn.Sequential(nn.Conv2d(2, 4, 3, padding=1), nn.ReLU(inplace=True), nn.Conv2d(4, 5, 3, padding=1), nn.Tanh())
+    body = nn.Sequential(
+        nn.Conv2d(2, 4, 3, padding=1),
+        nn.ReLU(inplace=True),
+        nn.Conv2d(4, 5, 3, padding=1),
+        nn.Tanh(),
+    )
     return SplitModule(nn.Sequential(body, nn.Flatten()), nn.Linear(5 * 36, 3)).double()
 
 
 def images():
     generator = torch.Generator().manual_seed(0)
     x = torch.rand(6, 2, 6, 6, generator=generator, dtype=torch.float64)
-    return Batch(x, torch.arange(6) % 3, torch.arange(6), generator=torch.Generator().manual_seed(1))
+    return Batch(
+        x, torch.arange(6) % 3, torch.arange(6), generator=torch.Generator().manual_seed(1)
+    )
 
 
 def naive_grad_cam(net, x, y):
@@ -112,7 +139,9 @@ def normalised(seed):
     first = [nn.Conv2d(2, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU(inplace=True)]
     last = [nn.Conv2d(4, 5, 3, stride=2, padding=1), nn.BatchNorm2d(5), nn.ReLU(inplace=True)]
     maps = nn.Sequential(*first, *last)
-    return SplitModule(nn.Sequential(maps, nn.AdaptiveAvgPool2d(1), nn.Flatten()), nn.Linear(5, 3)).double()
+    return SplitModule(
+        nn.Sequential(maps, nn.AdaptiveAvgPool2d(1), nn.Flatten()), nn.Linear(5, 3)
+    ).double()
 
 
 @pytest.mark.parametrize("mode", ["train", "eval"])
@@ -130,27 +159,37 @@ def test_a_step_on_images_with_batch_norm_is_the_naive_one(mode):
     generator = images().generator
 
     def search(loss, radius):
-        found = (rows.x + radius * torch.empty_like(rows.x).uniform_(-1, 1, generator=generator)).clamp(0, 1)
+        found = (
+            rows.x + radius * torch.empty_like(rows.x).uniform_(-1, 1, generator=generator)
+        ).clamp(0, 1)
         for _ in range(4):
             found.requires_grad_()
             (g,) = torch.autograd.grad(loss(under_attack(found)).sum(), found)
-            found = (rows.x + (found.detach() + 0.02 * g.sign() - rows.x).clamp(-radius, radius)).clamp(0, 1)
+            found = (
+                rows.x + (found.detach() + 0.02 * g.sign() - rows.x).clamp(-radius, radius)
+            ).clamp(0, 1)
         return found.detach()
 
     x_adv = search(lambda z: F.cross_entropy(z, rows.y, reduction="none"), 0.06)
     clean, adversarial = under_attack(rows.x).detach(), under_attack(x_adv).detach()
     easier = lambda z: (  # noqa: E731
-        divergence(z, adversarial) - divergence(z, clean) - F.cross_entropy(z, rows.y, reduction="none")
+        divergence(z, adversarial)
+        - divergence(z, clean)
+        - F.cross_entropy(z, rows.y, reduction="none")
     )
     x_inv = search(easier, 0.03)
     cam = naive_grad_cam(attention.eval(), rows.x, rows.y)
-    background = F.interpolate(cam[:, None], rows.x.shape[2:], mode="bilinear", align_corners=False) <= 0.3
+    background = (
+        F.interpolate(cam[:, None], rows.x.shape[2:], mode="bilinear", align_corners=False) <= 0.3
+    )
     z_adv, z, z_back = there(x_adv), there(x_inv), there(x_inv * background)
     share = z @ z_back.T / (z_back @ z_back.T).norm()
     expected = F.cross_entropy(z_adv, rows.y) + divergence(z - z_back, z_adv).mean()
     expected = expected + (z - share @ z_back).norm() / len(z)
     torch.testing.assert_close(out.losses["model"], expected, rtol=1e-10, atol=1e-12)
-    torch.testing.assert_close(ours, torch.autograd.grad(expected, list(there.parameters())), rtol=1e-8, atol=1e-10)
+    torch.testing.assert_close(
+        ours, torch.autograd.grad(expected, list(there.parameters())), rtol=1e-8, atol=1e-10
+    )
     for mine, other in zip(net.buffers(), there.buffers(), strict=True):
         torch.testing.assert_close(mine, other, rtol=1e-10, atol=1e-12)
 
@@ -163,15 +202,28 @@ def test_given_maps_replace_the_attention_net():
     assert given.roles == ("model",)
     assert given.requires == {"attention_maps"}
     mine = own.step({"model": Net(net), "attention": Net(attention)}, rows, {})
-    theirs = given.step({"model": Net(net)}, replace(images(), inputs={"attention_maps": maps[:, None]}), {})
+    theirs = given.step(
+        {"model": Net(net)}, replace(images(), inputs={"attention_maps": maps[:, None]}), {}
+    )
     assert torch.equal(mine.losses["model"], theirs.losses["model"])
 
 
 def test_everything_background_leaves_no_debiased_logits():
-    rows = replace(images(), inputs={"attention_maps": torch.zeros(6, 1, 6, 6, dtype=torch.float64)})
-    objective = DHAT(epsilon=0.1, inverse_epsilon=0.05, step_size=0.02, n_steps=2, attention="given", floe="paper")
+    rows = replace(
+        images(), inputs={"attention_maps": torch.zeros(6, 1, 6, 6, dtype=torch.float64)}
+    )
+    objective = DHAT(
+        epsilon=0.1,
+        inverse_epsilon=0.05,
+        step_size=0.02,
+        n_steps=2,
+        attention="given",
+        floe="paper",
+    )
     net = cnn()
     out = objective.step({"model": Net(net)}, rows, {})
-    torch.testing.assert_close(out.log["floe"], torch.zeros((), dtype=torch.float64), rtol=0, atol=1e-6)
+    torch.testing.assert_close(
+        out.log["floe"], torch.zeros((), dtype=torch.float64), rtol=0, atol=1e-6
+    )
     gradients = torch.autograd.grad(out.losses["model"], list(net.parameters()))
     assert all(torch.isfinite(g).all() for g in gradients)

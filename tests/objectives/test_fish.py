@@ -47,7 +47,9 @@ def test_sgd_makes_the_step_of_the_paper(inner_lr, batch_size):
     slope = gradient(problem)
     for name, theta in problem.parameters()["model"].items():
         expected = theta + epsilon / n_present * (moved[name].detach() - theta)
-        torch.testing.assert_close(theta - epsilon * inner_lr * slope[name], expected, atol=1e-10, rtol=0)
+        torch.testing.assert_close(
+            theta - epsilon * inner_lr * slope[name], expected, atol=1e-10, rtol=0
+        )
 
 
 def slopes_by_order(problem):
@@ -86,7 +88,9 @@ def test_one_environment_is_a_step_of_erm():
     fish.feed.columns["group"] = torch.full((40,), 4)
     for one, other in zip(gradient(fish).values(), gradient(erm).values(), strict=True):
         torch.testing.assert_close(one, other, atol=1e-14, rtol=0)
-    torch.testing.assert_close(fish.step().losses["model"], erm.step().losses["model"], atol=1e-14, rtol=0)
+    torch.testing.assert_close(
+        fish.step().losses["model"], erm.step().losses["model"], atol=1e-14, rtol=0
+    )
 
 
 def test_without_groups_it_is_erm_to_the_last_bit():
@@ -101,7 +105,9 @@ def test_at_inner_lr_0_it_is_the_mean_of_the_risks():
     fish, risks = Problem(Fish(0.0)), Problem(Invariance("vrex", 0.0))
     for one, other in zip(gradient(fish).values(), gradient(risks).values(), strict=True):
         torch.testing.assert_close(one, other, atol=1e-14, rtol=0)
-    torch.testing.assert_close(fish.step().losses["model"], risks.step().losses["model"], atol=1e-14, rtol=0)
+    torch.testing.assert_close(
+        fish.step().losses["model"], risks.step().losses["model"], atol=1e-14, rtol=0
+    )
 
 
 def test_it_raises_the_inner_product_of_the_gradients():
@@ -111,11 +117,16 @@ def test_it_raises_the_inner_product_of_the_gradients():
     first, second = slopes_by_order(problem)
     batch, parameters = problem.batch(), list(problem.modules["model"].parameters())
     loss = cross_entropy(problem.nets["model"](batch.x), batch.y)
-    g = [torch.autograd.grad(loss[batch.group == e].mean(), parameters, create_graph=True) for e in range(2)]
+    g = [
+        torch.autograd.grad(loss[batch.group == e].mean(), parameters, create_graph=True)
+        for e in range(2)
+    ]
     inner = sum((a * b).sum() for a, b in zip(*g, strict=True))
     for i, h in enumerate(torch.autograd.grad(inner, parameters)):
         expected = (g[0][i] + g[1][i]).detach() / 2 - alpha / 4 * h
-        torch.testing.assert_close((first[0][i] + second[0][i]) / 2, expected, atol=alpha**2, rtol=0)
+        torch.testing.assert_close(
+            (first[0][i] + second[0][i]) / 2, expected, atol=alpha**2, rtol=0
+        )
         assert (h.abs() * alpha / 4).max() > 10 * alpha**2
 
 
@@ -128,7 +139,9 @@ def test_batch_norm_and_frozen_parameters():
     out = problem.step({"model": Net(module)})
     twin(problem.batch().x)
     for one, other in zip(module.buffers(), twin.buffers(), strict=True):
-        torch.testing.assert_close(one, other, atol=0, rtol=0)  # one forward pass moved the statistics
+        torch.testing.assert_close(
+            one, other, atol=0, rtol=0
+        )  # one forward pass moved the statistics
     out.losses["model"].backward()
     assert body[0].weight.grad is None
     assert module.head.weight.grad.any()

@@ -37,8 +37,12 @@ def test_it_follows_a_naive_transcription(step_size, adjustment):
     problem = Problem(GroupDRO(step_size, adjustment))
     state = problem.state()
     batches = [batch for _ in range(2) for batch in problem.epochs(state)]
-    assert any(len(batch.group.unique()) < len(state["q"]) for batch in batches)  # groups are absent at times
-    for batch, (loss, q) in zip(batches, naive_epochs(problem, step_size, adjustment, batches), strict=True):
+    assert any(
+        len(batch.group.unique()) < len(state["q"]) for batch in batches
+    )  # groups are absent at times
+    for batch, (loss, q) in zip(
+        batches, naive_epochs(problem, step_size, adjustment, batches), strict=True
+    ):
         out = problem.objective.step(problem.nets, batch, state)
         state = out.state
         assert out.losses["model"].item() == pytest.approx(loss, abs=1e-10)
@@ -60,7 +64,9 @@ def test_step_size_zero_is_the_mean_of_the_group_means():
     problem.feed.batch_size = 40
     losses = cross_entropy(problem.nets["model"](problem.batch().x), problem.batch().y)
     means = [losses[problem.batch().group == g].mean() for g in range(6)]
-    torch.testing.assert_close(problem.step().losses["model"], torch.stack(means).mean(), atol=1e-12, rtol=0)
+    torch.testing.assert_close(
+        problem.step().losses["model"], torch.stack(means).mean(), atol=1e-12, rtol=0
+    )
 
 
 def test_step_size_zero_is_erm_weighted_by_group():
@@ -69,7 +75,9 @@ def test_step_size_zero_is_erm_weighted_by_group():
     size = group.bincount()
     erm.feed.columns["weight"] = len(group) / (len(size) * size[group].double())
     problem.feed.batch_size = erm.feed.batch_size = 40
-    torch.testing.assert_close(problem.step().losses["model"], erm.step().losses["model"], atol=1e-12, rtol=0)
+    torch.testing.assert_close(
+        problem.step().losses["model"], erm.step().losses["model"], atol=1e-12, rtol=0
+    )
 
 
 @given(losses=st.lists(st.floats(0, 1e5), min_size=2, max_size=5), step=st.floats(0, 10))

@@ -24,7 +24,13 @@ def seen(problem):
     batch, net = problem.batch(), problem.nets["model"]
     features = net.body(batch.x)
     logits = net.head(features)
-    return logits, features, cross_entropy(logits, batch.y), batch.y, membership(batch.group, torch.arange(6), logits)
+    return (
+        logits,
+        features,
+        cross_entropy(logits, batch.y),
+        batch.y,
+        membership(batch.group, torch.arange(6), logits),
+    )
 
 
 def mean_risk(problem):
@@ -59,7 +65,9 @@ def test_without_groups_it_is_erm_to_the_last_bit(penalty):
     for each in (problem, erm):
         del each.feed.columns["group"]
         each.step().losses["model"].backward()
-    torch.testing.assert_close(problem.step().losses["model"], erm.step().losses["model"], atol=0, rtol=0)
+    torch.testing.assert_close(
+        problem.step().losses["model"], erm.step().losses["model"], atol=0, rtol=0
+    )
     for one, other in zip(problem.modules.parameters(), erm.modules.parameters(), strict=True):
         assert torch.equal(one.grad, other.grad)
 
@@ -68,14 +76,18 @@ def test_without_groups_it_is_erm_to_the_last_bit(penalty):
 def test_at_weight_0_it_is_the_mean_risk_and_group_dro_at_step_size_0(penalty):
     problem, dro = Problem(Invariance(penalty, 0.0)), Problem(GroupDRO(step_size=0.0))
     problem.feed.batch_size = dro.feed.batch_size = 40  # so that every environment is present
-    torch.testing.assert_close(problem.step().losses["model"], dro.step().losses["model"], atol=1e-12, rtol=0)
+    torch.testing.assert_close(
+        problem.step().losses["model"], dro.step().losses["model"], atol=1e-12, rtol=0
+    )
 
 
 def test_at_weight_0_and_one_environment_it_is_erm():
     problem, erm = Problem(Invariance("vrex", 0.0)), Problem(ERM())
     problem.feed.columns["group"] = torch.zeros(40, dtype=torch.int64)
     erm.feed.columns.pop("weight")
-    torch.testing.assert_close(problem.step().losses["model"], erm.step().losses["model"], atol=1e-14, rtol=0)
+    torch.testing.assert_close(
+        problem.step().losses["model"], erm.step().losses["model"], atol=1e-14, rtol=0
+    )
 
 
 def test_balanced_rows_visit_the_environments_equally():
@@ -83,7 +95,10 @@ def test_balanced_rows_visit_the_environments_equally():
     rare = torch.zeros(40, dtype=torch.int64)
     rare[:2] = 1
     problem.feed.columns["group"] = rare
-    draws = [problem.objective.rows(problem.data, {}, torch.Generator().manual_seed(i)) for i in range(50)]
+    draws = [
+        problem.objective.rows(problem.data, {}, torch.Generator().manual_seed(i))
+        for i in range(50)
+    ]
     assert abs(rare[torch.cat(draws)].double().mean().item() - 0.5) < 0.05
     del problem.feed.columns["group"], problem.feed.__dict__["on_device"]
     assert problem.objective.rows(problem.data, {}, torch.Generator()) is None
@@ -96,7 +111,11 @@ def test_maps_are_averaged_over_their_pixels(penalty):
     unflatten = torch.nn.Unflatten(1, (5, 1, 1))
     maps = SplitModule(
         torch.nn.Sequential(body, unflatten, torch.nn.Upsample(2)),
-        torch.nn.Sequential(torch.nn.AvgPool2d(2), torch.nn.Flatten(), problem.modules["model"].head),
+        torch.nn.Sequential(
+            torch.nn.AvgPool2d(2), torch.nn.Flatten(), problem.modules["model"].head
+        ),
     )
     expected = problem.step().losses["model"]
-    torch.testing.assert_close(problem.step({"model": Net(maps)}).losses["model"], expected, atol=1e-12, rtol=0)
+    torch.testing.assert_close(
+        problem.step({"model": Net(maps)}).losses["model"], expected, atol=1e-12, rtol=0
+    )

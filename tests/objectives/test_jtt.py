@@ -28,14 +28,18 @@ def test_the_error_set_is_found_in_eval_mode():
 def test_an_epoch_visits_each_error_exactly_upweight_times_and_every_other_row_once(upweight):
     problem = Problem(UpweightErrors(upweight))
     state = problem.state()
-    visits = torch.cat([batch.index for batch in problem.epochs(state)]).bincount(minlength=len(problem.data.y))
+    visits = torch.cat([batch.index for batch in problem.epochs(state)]).bincount(
+        minlength=len(problem.data.y)
+    )
     assert torch.equal(visits, torch.where(state["error"], int(upweight), 1))
     assert 0 < state["error"].sum() < len(visits)
 
 
 def test_weights_ask_for_no_repeats():
     problem = Problem(UpweightErrors(2.5, duplicate=False))
-    assert problem.objective.rows(problem.data, problem.state(), Streams(0).generator("rows")) is None
+    assert (
+        problem.objective.rows(problem.data, problem.state(), Streams(0).generator("rows")) is None
+    )
 
 
 def test_the_mean_loss_of_an_epoch_is_the_same_by_copies_and_by_weights():
@@ -44,7 +48,10 @@ def test_the_mean_loss_of_an_epoch_is_the_same_by_copies_and_by_weights():
     for duplicate in (True, False):
         problem = Problem(UpweightErrors(3.0, duplicate=duplicate))
         state = problem.state()
-        steps = [(problem.objective.step(problem.nets, b, state), len(b.y)) for b in problem.epochs(state)]
+        steps = [
+            (problem.objective.step(problem.nets, b, state), len(b.y))
+            for b in problem.epochs(state)
+        ]
         totals[duplicate] = sum(step.losses["model"] * size for step, size in steps)
     torch.testing.assert_close(totals[True], totals[False])
 

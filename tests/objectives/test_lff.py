@@ -8,7 +8,12 @@ from hypothesis import strategies as st
 
 from sklearn_debias.losses import cross_entropy
 from sklearn_debias.objectives import LfF
-from sklearn_debias.objectives._lff import UNSEEN, class_maximum, moving_average, relative_difficulty
+from sklearn_debias.objectives._lff import (
+    UNSEEN,
+    class_maximum,
+    moving_average,
+    relative_difficulty,
+)
 from sklearn_debias.testing import Problem
 
 positive = st.floats(1e-3, 100)
@@ -91,7 +96,9 @@ def test_the_state_follows_a_naive_transcription(decay, normalize):
 def test_without_average_and_maximum_it_is_the_ratio_of_the_raw_losses():
     problem = Problem(LfF(ema=0.0, class_normalize=False))
     batch = problem.batch()
-    losses = [cross_entropy(problem.nets[role](batch.x), batch.y).detach() for role in ("biased", "model")]
+    losses = [
+        cross_entropy(problem.nets[role](batch.x), batch.y).detach() for role in ("biased", "model")
+    ]
     assert torch.equal(1 - problem.step().adversary_weight, 1 - (1 - relative_difficulty(*losses)))
 
 

@@ -59,7 +59,9 @@ def test_the_weighted_cross_entropy_follows_a_naive_transcription(problem, beta)
 
 def test_plain_cross_entropy_is_erm_to_the_last_bit(problem):
     module, x = problem
-    expected = ERM().step({"model": Net(module)}, Batch(x, Y, torch.arange(len(Y))), {}).losses["model"]
+    expected = (
+        ERM().step({"model": Net(module)}, Batch(x, Y, torch.arange(len(Y))), {}).losses["model"]
+    )
     for objective in (
         LongTail("cross_entropy"),
         LongTail("focal", gamma=0.0),
@@ -70,7 +72,10 @@ def test_plain_cross_entropy_is_erm_to_the_last_bit(problem):
 
 
 def test_balanced_softmax_is_logit_adjustment_at_tau_one(problem):
-    one, other = (loss_of(LongTail(name, beta=0.9), *problem) for name in ("balanced_softmax", "logit_adjustment"))
+    one, other = (
+        loss_of(LongTail(name, beta=0.9), *problem)
+        for name in ("balanced_softmax", "logit_adjustment")
+    )
     torch.testing.assert_close(one, other, rtol=1e-12, atol=1e-12)
 
 
@@ -153,6 +158,8 @@ def test_retraining_leaves_the_statistics_of_batch_norm_alone():
 
 def test_retraining_draws_every_class_equally_often():
     y = torch.tensor([0] * 900 + [1] * 90 + [2] * 10)
-    rows = RetrainHead().rows(Data(y, 3, lambda role: iter(())), {}, torch.Generator().manual_seed(0))
+    rows = RetrainHead().rows(
+        Data(y, 3, lambda role: iter(())), {}, torch.Generator().manual_seed(0)
+    )
     assert len(rows) == len(y)
     np.testing.assert_allclose(y[rows].bincount() / len(y), 1 / 3, atol=0.05)

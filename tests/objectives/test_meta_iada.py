@@ -37,7 +37,9 @@ def naive_loss(h, weight, bias, y, epsilon, covariance, alpha, beta):
             step = weight[j] - weight[y[i]]
             own = covariance[y[i]]
             rho = 0.5 * step @ (np.diag(own) if own.ndim == 1 else own) @ step
-            raised.append(weight[j] @ (h[i] + delta) + bias[j] + alpha * rho + beta * np.log(SIZES[j] / N))
+            raised.append(
+                weight[j] @ (h[i] + delta) + bias[j] + alpha * rho + beta * np.log(SIZES[j] / N)
+            )
         losses.append(np.log(np.exp(raised).sum()) - raised[y[i]])
     return np.array(losses)
 
@@ -49,7 +51,9 @@ def test_equation_6_follows_a_naive_transcription(rows, diagonal, alpha, beta):
     state = rows.state(objective)
     h = rows.model.body(rows.x).detach()
     epsilon = torch.linspace(-0.9, 0.9, N, dtype=D)
-    actual = objective.loss(Net(rows.model), rows.model.head(h), Y, epsilon, state["covariance"], state)
+    actual = objective.loss(
+        Net(rows.model), rows.model.head(h), Y, epsilon, state["covariance"], state
+    )
     weight, bias = (p.detach().numpy() for p in rows.model.head.parameters())
     arrays = (t.numpy() for t in (Y, epsilon, state["covariance"]))
     expected = naive_loss(h.numpy(), weight, bias, *arrays, alpha, beta)
@@ -58,11 +62,23 @@ def test_equation_6_follows_a_naive_transcription(rows, diagonal, alpha, beta):
 
 def test_alpha_may_grow_with_the_epochs(rows):
     h = rows.model.body(rows.x).detach()
-    for visits, done, epochs, share in ((0, 0, 4, 0), (N - 1, 0, 4, 0), (N, 0, 4, 0.25), (2 * N + 3, 1, 4, 0.75)):
+    for visits, done, epochs, share in (
+        (0, 0, 4, 0),
+        (N - 1, 0, 4, 0),
+        (N, 0, 4, 0.25),
+        (2 * N + 3, 1, 4, 0.75),
+    ):
         ramped = IADA(alpha=0.8, ramp=True, done=done, epochs=epochs)
         state = rows.state(ramped) | {"visits": torch.tensor(visits)}
         found, expected = (
-            o.loss(Net(rows.model), rows.model.head(h), Y, torch.zeros(N, dtype=D), state["covariance"], state)
+            o.loss(
+                Net(rows.model),
+                rows.model.head(h),
+                Y,
+                torch.zeros(N, dtype=D),
+                state["covariance"],
+                state,
+            )
             for o in (ramped, IADA(alpha=0.8 * share))
         )
         torch.testing.assert_close(found, expected, rtol=0, atol=1e-12)
@@ -72,7 +88,9 @@ def test_a_covariance_that_is_indefinite_is_floored_and_counted(rows):
     objective = IADA(beta=0.0, epsilon=0.0)
     state, batch = rows.state(objective), rows.batch(carry={"covariance": -rows.covariance})
     out = objective.step(rows.nets, batch, state)
-    torch.testing.assert_close(out.losses["model"], cross_entropy(rows.model(rows.x), Y).mean(), rtol=0, atol=1e-12)
+    torch.testing.assert_close(
+        out.losses["model"], cross_entropy(rows.model(rows.x), Y).mean(), rtol=0, atol=1e-12
+    )
     assert float(out.log["floored"]) == 1
     good = objective.step(rows.nets, rows.batch(carry={"covariance": rows.covariance}), state)
     assert float(good.log["floored"]) == 0
@@ -86,8 +104,12 @@ def test_the_perturbation_is_epsilon_times_the_sign_of_the_gradient(rows):
     epsilon = torch.linspace(-0.9, 0.9, N, dtype=D, requires_grad=True)
     delta = perturbation(logits, Y, rows.model.head.weight, epsilon)
     torch.testing.assert_close(delta, epsilon[:, None] * gradient.sign(), rtol=0, atol=0)
-    torch.testing.assert_close(perturbation(logits, Y, rows.model.head.weight, -0.3), -0.3 * gradient.sign())
-    reached = torch.autograd.grad(delta.sum(), [epsilon, h, rows.model.head.weight], allow_unused=True)
+    torch.testing.assert_close(
+        perturbation(logits, Y, rows.model.head.weight, -0.3), -0.3 * gradient.sign()
+    )
+    reached = torch.autograd.grad(
+        delta.sum(), [epsilon, h, rows.model.head.weight], allow_unused=True
+    )
     assert [g is not None for g in reached] == [True, False, False]
 
 
@@ -97,7 +119,15 @@ def samples(rows):
     generator = torch.Generator().manual_seed(5)
     per_class = [torch.randn(K, generator=generator, dtype=D) for _ in range(2)]
     per_sample = [torch.rand(N, generator=generator, dtype=D) for _ in range(2)]
-    return Samples(logits, h, Y, rows.model.head.weight.detach(), torch.from_numpy(SIZES / N), *per_class, *per_sample)
+    return Samples(
+        logits,
+        h,
+        Y,
+        rows.model.head.weight.detach(),
+        torch.from_numpy(SIZES / N),
+        *per_class,
+        *per_sample,
+    )
 
 
 def naive_characteristics(s, i):
@@ -134,7 +164,9 @@ def test_each_of_the_fifteen_characteristics_follows_naive_code(rows):
 def test_the_characteristics_are_finite_where_a_class_is_certain(rows):
     s = samples(rows)
     for factor in (1e4, 1e-4, 0.0):
-        assert fifteen(replace(s, logits=factor * s.logits, features=0 * s.features)).isfinite().all()
+        assert (
+            fifteen(replace(s, logits=factor * s.logits, features=0 * s.features)).isfinite().all()
+        )
 
 
 def test_the_standardisation_is_batch_norm_without_affine_map():
@@ -173,7 +205,11 @@ def test_the_expected_cross_entropy_of_draws_is_below_the_bound(rows, alpha):
     objective = IADA(alpha=alpha, beta=0.0)
     state = rows.state(objective)
     epsilon = torch.linspace(-0.9, 0.9, N, dtype=D)
-    bound = objective.loss(Net(rows.model), rows.model(rows.x), Y, epsilon, rows.covariance, state).detach().numpy()
+    bound = (
+        objective.loss(Net(rows.model), rows.model(rows.x), Y, epsilon, rows.covariance, state)
+        .detach()
+        .numpy()
+    )
     found = drawn(rows, alpha, rows.covariance, epsilon, 4000)
     error = found.std(0) / np.sqrt(len(found))
     assert (found.mean(0) <= bound + 4 * error).all()
@@ -185,7 +221,15 @@ def test_without_covariance_the_bound_is_the_expected_cross_entropy(rows, copies
     objective = IADA(alpha=0.7, beta=0.0, copies=copies)
     epsilon = torch.linspace(-0.9, 0.9, N, dtype=D)
     nothing = torch.zeros_like(rows.covariance)
-    args = Net(rows.model), rows.model(rows.x), Y, epsilon, nothing, rows.state(objective), torch.Generator()
+    args = (
+        Net(rows.model),
+        rows.model(rows.x),
+        Y,
+        epsilon,
+        nothing,
+        rows.state(objective),
+        torch.Generator(),
+    )
     h = rows.model.body(rows.x)
     moved = h + perturbation(rows.model.head(h), Y, rows.model.head.weight, epsilon)
     expected = cross_entropy(rows.model.head(moved), Y)
@@ -216,7 +260,9 @@ def test_draws_have_the_covariance_of_the_class(rank):
     found = draws(covariance, y, 20_000, torch.Generator().manual_seed(1))
     for i in range(2):
         actual = np.cov(found[:, i].numpy().T)
-        np.testing.assert_allclose(actual, covariance[y[i]].numpy(), atol=0.05 * covariance.abs().max())
+        np.testing.assert_allclose(
+            actual, covariance[y[i]].numpy(), atol=0.05 * covariance.abs().max()
+        )
 
 
 def test_only_a_covariance_and_a_network_that_learn_have_a_meta_gradient(rows):
@@ -287,7 +333,9 @@ def test_the_learned_covariances_stay_symmetric():
     found = descended(torch.zeros(2, 4, 4, dtype=D), gradient, 0.2)
     assert torch.equal(found, found.mT)
     torch.testing.assert_close(found, -0.1 * (gradient + gradient.mT))
-    assert torch.equal(descended(torch.zeros(2, 4, dtype=D), gradient[0, :2], 0.2), -0.2 * gradient[0, :2])
+    assert torch.equal(
+        descended(torch.zeros(2, 4, dtype=D), gradient[0, :2], 0.2), -0.2 * gradient[0, :2]
+    )
 
 
 def test_the_real_step_moves_the_buffers_once():
@@ -301,7 +349,9 @@ def test_the_real_step_moves_the_buffers_once():
     real.step(rows.nets, rows.batch(carry=out.carry), out.state)
     assert int(tracked) == 1
     expected = rows.model.body[0](rows.x).mean(0) * 0.1
-    torch.testing.assert_close(rows.model.body[1].running_mean, expected.detach(), rtol=0, atol=1e-12)
+    torch.testing.assert_close(
+        rows.model.body[1].running_mean, expected.detach(), rtol=0, atol=1e-12
+    )
 
 
 def test_the_learned_covariance_serves_one_step_and_is_not_kept(rows):
@@ -355,7 +405,9 @@ def test_the_last_two_strategies_of_each_sample_are_remembered(rows):
             seen[i].append(value)
         state = out.state
     assert state["epsilon"].tolist() == pytest.approx([seen[i][-1] for i in range(N)], abs=1e-12)
-    assert state["epsilon_before"].tolist() == pytest.approx([seen[i][-2] for i in range(N)], abs=1e-12)
+    assert state["epsilon_before"].tolist() == pytest.approx(
+        [seen[i][-2] for i in range(N)], abs=1e-12
+    )
     assert (state["epsilon"].abs() < 1).all()
 
 
@@ -367,14 +419,23 @@ def test_class_means_begin_with_the_fit_so_far_and_are_refreshed_at_the_end_of_e
     def means(values):
         return torch.stack([values[c == Y].mean() for c in range(K)])
 
-    torch.testing.assert_close(state["class_loss"], means(cross_entropy(logits, Y)), rtol=0, atol=1e-12)
+    torch.testing.assert_close(
+        state["class_loss"], means(cross_entropy(logits, Y)), rtol=0, atol=1e-12
+    )
     torch.testing.assert_close(state["class_margin"], means(margin(logits, Y)), rtol=0, atol=1e-12)
     for _ in range(2):
-        start, seen_loss, seen_margin = state["class_loss"], torch.zeros(N, dtype=D), torch.zeros(N, dtype=D)
+        start, seen_loss, seen_margin = (
+            state["class_loss"],
+            torch.zeros(N, dtype=D),
+            torch.zeros(N, dtype=D),
+        )
         for batch in torch.arange(N).split(5):
             assert torch.equal(state["class_loss"], start)
             logits = rows.model(rows.x[batch]).detach()
-            seen_loss[batch], seen_margin[batch] = cross_entropy(logits, Y[batch]), margin(logits, Y[batch])
+            seen_loss[batch], seen_margin[batch] = (
+                cross_entropy(logits, Y[batch]),
+                margin(logits, Y[batch]),
+            )
             state = real.step(rows.nets, rows.batch(batch), state).state
             with torch.no_grad():
                 rows.model.head.weight.mul_(1.1)
@@ -421,7 +482,10 @@ def test_a_class_of_one_sample_and_a_batch_of_one_stay_finite(rows):
         after = real.step(rows.nets, replace(batch, carry=out.carry), out.state)
         state = after.state
         after.losses["model"].backward()
-        assert all(v.double().isfinite().all() for v in {**state, **out.carry, **out.log, **after.log}.values())
+        assert all(
+            v.double().isfinite().all()
+            for v in {**state, **out.carry, **out.log, **after.log}.values()
+        )
     assert all(p.grad.isfinite().all() for p in rows.model.parameters())
     assert not state["covariance"][1:].any()
 
@@ -434,5 +498,7 @@ def test_a_batch_of_none_of_the_meta_classes_works(rows):
 
 def test_characteristics_of_another_shape_are_named(rows):
     wrong = IADA(characteristics=lambda s: s.logits)
-    with pytest.raises(ValueError, match=r"`characteristics` must return \(b, K\), here \(12, 15\), got \(12, 3\)"):
+    with pytest.raises(
+        ValueError, match=r"`characteristics` must return \(b, K\), here \(12, 15\), got \(12, 3\)"
+    ):
         wrong.step(rows.nets, rows.batch(), wrong.init(rows.nets, rows.data))

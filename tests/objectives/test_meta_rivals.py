@@ -11,7 +11,14 @@ from torch import nn
 
 from sklearn_debias.core import Net, SplitModule
 from sklearn_debias.losses import class_balanced_weights, cross_entropy
-from sklearn_debias.objectives import ERM, ISDA, LearnStrategy, LearnWeights, MetaSAug, WeightedByNet
+from sklearn_debias.objectives import (
+    ERM,
+    ISDA,
+    LearnStrategy,
+    LearnWeights,
+    MetaSAug,
+    WeightedByNet,
+)
 from sklearn_debias.objectives._class_statistics import with_batch
 from sklearn_debias.objectives._meta_weight_net import sample_weights
 
@@ -41,7 +48,10 @@ def test_isda_follows_a_naive_transcription(rows, diagonal, balance):
     state = rows.state(objective)
     out = objective.step(rows.nets, rows.batch(slice(0, 9)), state)
     known = with_batch(state, rows.model.body(rows.x[:9]), Y[:9])["covariance"].numpy()
-    logits, weight = rows.model(rows.x[:9]).detach().numpy(), rows.model.head.weight.detach().numpy()
+    logits, weight = (
+        rows.model(rows.x[:9]).detach().numpy(),
+        rows.model.head.weight.detach().numpy(),
+    )
     class_weight = np.ones(K)
     if balance:
         class_weight = (1 - balance) / (1 - balance**SIZES)
@@ -58,8 +68,17 @@ def test_the_strength_grows_with_the_epochs_done(rows):
         for batch in torch.arange(N).split(5):
             out = objective.step(rows.nets, rows.batch(batch), state)
             state = out.state
-            given = logits[batch], weight, Y[batch].numpy(), state["covariance"].numpy(), 0.8 * epoch / 3, np.ones(K)
-            assert float(out.losses["model"].detach()) == pytest.approx(naive_isda(*given).mean(), abs=1e-10)
+            given = (
+                logits[batch],
+                weight,
+                Y[batch].numpy(),
+                state["covariance"].numpy(),
+                0.8 * epoch / 3,
+                np.ones(K),
+            )
+            assert float(out.losses["model"].detach()) == pytest.approx(
+                naive_isda(*given).mean(), abs=1e-10
+            )
 
 
 def test_isda_without_strength_is_erm_to_the_last_bit(rows):
@@ -77,7 +96,9 @@ def test_isda_learns_nothing_by_its_covariances(rows):
 @pytest.mark.parametrize("batch_norm", [False, True])
 @pytest.mark.parametrize("virtual", ["head", "all"])
 @pytest.mark.parametrize("diagonal", [False, True])
-def test_the_covariance_gradient_of_metasaug_follows_finite_differences(diagonal, virtual, batch_norm):
+def test_the_covariance_gradient_of_metasaug_follows_finite_differences(
+    diagonal, virtual, batch_norm
+):
     rows = Rows(batch_norm=batch_norm)
     isda = ISDA(1.5, balance=0.9, epochs=2, done=1, diagonal=diagonal)
     ahead = MetaSAug(isda, sigma_lr=0.1, virtual=virtual)
@@ -103,7 +124,9 @@ def test_the_covariance_gradient_of_metasaug_follows_finite_differences(diagonal
     direction = torch.randn(now.shape, generator=torch.Generator().manual_seed(3), dtype=D)
     direction = direction if diagonal else direction + direction.mT
     found = float(((now - out.carry["covariance"]) / 0.1 * direction).sum())
-    assert found == pytest.approx(difference(lambda t: meta(now + t * direction)), rel=1e-5, abs=1e-9)
+    assert found == pytest.approx(
+        difference(lambda t: meta(now + t * direction)), rel=1e-5, abs=1e-9
+    )
     assert found != 0
 
 
@@ -117,7 +140,11 @@ def test_the_real_step_of_metasaug_weighs_classes_and_uses_the_covariance_once(r
     assert weight.sum() == pytest.approx(K)
     logits, head = rows.model(rows.x).detach().numpy(), rows.model.head.weight.detach().numpy()
     steps = torch.from_numpy(head)[None] - torch.from_numpy(head)[:, None]
-    raised = torch.einsum("cjd,cde,cje->cj", steps, first.carry["covariance"], steps).clamp(min=0).numpy()
+    raised = (
+        torch.einsum("cjd,cde,cje->cj", steps, first.carry["covariance"], steps)
+        .clamp(min=0)
+        .numpy()
+    )
     z = logits + 1.5 / 2 / 2 * raised[Y.numpy()]
     terms = weight.numpy()[Y] * (np.log(np.exp(z).sum(1)) - z[np.arange(N), Y.numpy()])
     assert float(second.losses["model"].detach()) == pytest.approx(terms.mean(), abs=1e-10)
@@ -150,7 +177,9 @@ def naive_meta_weight_net(rows, forward, virtual):
 
     moving = [name for name in theta if virtual == "all" or name.startswith("head.")]
     own = losses(theta, rows.x, Y)
-    step = torch.autograd.grad((weights(own, omega) * own).sum(), [theta[n] for n in moving], create_graph=True)
+    step = torch.autograd.grad(
+        (weights(own, omega) * own).sum(), [theta[n] for n in moving], create_graph=True
+    )
     ahead = {**theta, **{name: theta[name] - LR * g for name, g in zip(moving, step, strict=True)}}
     meta = losses(ahead, rows.meta_x, rows.meta_y).mean()
     gradients = torch.autograd.grad(meta, omega)
@@ -228,7 +257,10 @@ def test_batch_norm_moves_with_the_real_step_only():
 def test_parameters_that_do_not_learn_do_not_step_virtually(rows):
     for parameter in rows.model.body.parameters():
         parameter.requires_grad_(False)
-    found = {v: LearnWeights(v).step(rows.nets, rows.batch(), {}).losses["weigher"].detach() for v in ("head", "all")}
+    found = {
+        v: LearnWeights(v).step(rows.nets, rows.batch(), {}).losses["weigher"].detach()
+        for v in ("head", "all")
+    }
     torch.testing.assert_close(found["all"], found["head"], rtol=0, atol=1e-12)
 
 
@@ -244,7 +276,9 @@ class WithSpare(nn.Module):
 
 
 @pytest.mark.parametrize("virtual", ["head", "all"])
-@pytest.mark.parametrize("objective", [LearnWeights(), MetaSAug(ISDA(done=1, epochs=2)), LearnStrategy()])
+@pytest.mark.parametrize(
+    "objective", [LearnWeights(), MetaSAug(ISDA(done=1, epochs=2)), LearnStrategy()]
+)
 def test_live_and_given_parameters_look_ahead_alike(rows, objective, virtual):
     rows.model.body = WithSpare().to(D)
     objective = replace(objective, virtual=virtual)

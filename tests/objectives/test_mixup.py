@@ -33,7 +33,9 @@ def test_beta_draws(alpha, dtype):
         assert np.mean(x**power) == pytest.approx(exact.moment(power), abs=4.5 * spread)
     grid = np.linspace(0.001, 0.999, 999)
     gap = np.abs((x[:, None] <= grid).mean(0) - exact.cdf(grid)).max()
-    assert gap < 1.63 / np.sqrt(n)  # Kolmogorov-Smirnov at 1 %, where rounding to 0 and 1 is no matter
+    assert gap < 1.63 / np.sqrt(
+        n
+    )  # Kolmogorov-Smirnov at 1 %, where rounding to 0 and 1 is no matter
 
 
 def test_beta_of_a_tensor_and_at_the_ends():
@@ -42,7 +44,9 @@ def test_beta_of_a_tensor_and_at_the_ends():
     together = vmap(lambda a: symmetric_beta(u, a))(alphas)
     assert (together[0] == 1).all()
     for i in (1, 2):
-        torch.testing.assert_close(together[i], symmetric_beta(u, float(alphas[i])), atol=1e-14, rtol=0)
+        torch.testing.assert_close(
+            together[i], symmetric_beta(u, float(alphas[i])), atol=1e-14, rtol=0
+        )
     ends = torch.tensor([[0.0, 0.0, 1 - 1e-16, 0.5], [0.0, 0.5, 0.3, 0.25]], dtype=torch.float64)
     for alpha in (1e-8, 0.2, 1e8):
         assert torch.isfinite(symmetric_beta(ends, alpha)).all()
@@ -122,7 +126,9 @@ def gradient(problem, **settings):
 
 @pytest.mark.parametrize("kind", ["any", "label", "domain", "lisa"])
 def test_alpha_0_is_erm_to_the_last_bit(kind):
-    torch.testing.assert_close(gradient(Problem(MixUp(kind, alpha=0.0))), gradient(Problem(ERM())), atol=0, rtol=0)
+    torch.testing.assert_close(
+        gradient(Problem(MixUp(kind, alpha=0.0))), gradient(Problem(ERM())), atol=0, rtol=0
+    )
 
 
 @pytest.mark.parametrize("kind", ["domain", "lisa"])
@@ -131,7 +137,9 @@ def test_lam_1_and_rows_without_a_partner_are_erm(kind):
     problem.feed.columns["group"] = torch.zeros(40, dtype=torch.int64)
     torch.testing.assert_close(gradient(problem), gradient(erm), atol=1e-15, rtol=0)
     mixed = Problem(MixUp(kind))
-    of_a_tensor = gradient(mixed, alpha=torch.zeros((), dtype=torch.float64))  # lam is 1 then, and all is drawn
+    of_a_tensor = gradient(
+        mixed, alpha=torch.zeros((), dtype=torch.float64)
+    )  # lam is 1 then, and all is drawn
     torch.testing.assert_close(of_a_tensor, gradient(erm), atol=1e-15, rtol=0)
 
 

@@ -79,7 +79,9 @@ class Trainer:
 
     def __init__(self, optimizer):
         self.model, self.biased = (start(seed, D, K).double() for seed in (0, 1))
-        self.optimizers = {net: optimizer(net.parameters(), lr=LR) for net in (self.model, self.biased)}
+        self.optimizers = {
+            net: optimizer(net.parameters(), lr=LR) for net in (self.model, self.biased)
+        }
 
     def update(self, net, loss):
         self.optimizers[net].zero_grad()
@@ -94,7 +96,9 @@ def algorithm(base, X, y, batch_size, optimizer, *, beta=0.0, upweight=4, **atta
         for index in batches("identification", visited, batch_size, IDENTIFICATION):
             t.update(t.biased, mean(losses(t.biased, X[index], y[index])))
         wrong = [i for i in range(len(X)) if int(t.biased(X[i]).argmax()) != int(y[i])]
-        visited = torch.tensor([i for i in range(len(X)) for _ in range(upweight if i in wrong else 1)])
+        visited = torch.tensor(
+            [i for i in range(len(X)) for _ in range(upweight if i in wrong else 1)]
+        )
         t.error_set = wrong
         t.optimizers[t.model] = optimizer(t.model.parameters(), lr=LR)
     for index in batches("train", visited, batch_size, EPOCHS):
@@ -104,12 +108,17 @@ def algorithm(base, X, y, batch_size, optimizer, *, beta=0.0, upweight=4, **atta
         if base == "lff":
             w = [(b / (b + m + 1e-8)).item() for b, m in zip(of_biased, of_model, strict=True)]
             w_adv = [beta * (1 - value) for value in w]
-        twins = [attacked(t.model, t.biased, a, c, **attack) if beta else a for a, c in zip(x, label, strict=True)]
+        twins = [
+            attacked(t.model, t.biased, a, c, **attack) if beta else a
+            for a, c in zip(x, label, strict=True)
+        ]
         if base != "jtt":
             t.update(t.biased, mean([gce(loss) for loss in of_biased]))
         risk = mean([a * loss for a, loss in zip(w, of_model, strict=True)])
         if beta:
-            risk = risk + mean([a * loss for a, loss in zip(w_adv, losses(t.model, twins, label), strict=True)])
+            risk = risk + mean(
+                [a * loss for a, loss in zip(w_adv, losses(t.model, twins, label), strict=True)]
+            )
         t.update(t.model, risk)
     return t
 
@@ -154,14 +163,18 @@ def test_biasadv_is_its_algorithm(base, norm, batch_size, optimizer, rows):
 
 
 def test_lff_is_its_algorithm(rows):
-    clf = LfFClassifier(**RAW, **settings(7, optimizer="sgd", biased_module=partial(start, 1))).fit(*rows)
+    clf = LfFClassifier(**RAW, **settings(7, optimizer="sgd", biased_module=partial(start, 1))).fit(
+        *rows
+    )
     expected = algorithm("lff", *map(torch.from_numpy, rows), 7, torch.optim.SGD)
     assert_same(clf.module_, expected.model)
     assert_same(clf.biased_module_, expected.biased)
 
 
 def test_jtt_is_its_algorithm(rows):
-    clf = JTTClassifier(**JTT, **settings(7, optimizer="sgd", biased_module=partial(start, 1))).fit(*rows)
+    clf = JTTClassifier(**JTT, **settings(7, optimizer="sgd", biased_module=partial(start, 1))).fit(
+        *rows
+    )
     expected = algorithm("jtt", *map(torch.from_numpy, rows), 7, torch.optim.SGD)
     assert clf.error_set_.tolist() == expected.error_set
     assert_same(clf.module_, expected.model)
@@ -179,7 +192,9 @@ def uneven(n_features, n_classes):
 
 
 @pytest.mark.parametrize("module", ["linear", uneven], ids=["linear", "norm and dropout"])
-@pytest.mark.parametrize("base", [ERMClassifier(), JTTClassifier(**JTT), LfFClassifier()], ids=["erm", "jtt", "lff"])
+@pytest.mark.parametrize(
+    "base", [ERMClassifier(), JTTClassifier(**JTT), LfFClassifier()], ids=["erm", "jtt", "lff"]
+)
 def test_with_beta_zero_biasadv_is_its_base_to_the_last_bit(base, module, rows):
     options = settings(7, module=module)
     augmented = BiasAdvClassifier(base=base, beta=0, **options).fit(*rows)
@@ -191,13 +206,17 @@ def test_with_beta_zero_biasadv_is_its_base_to_the_last_bit(base, module, rows):
 @pytest.mark.parametrize("upweight_by", ["duplicate", "weight"])
 def test_jtt_with_upweight_one_is_erm_to_the_last_bit(upweight_by, module, rows):
     options = settings(7, module=module)
-    jtt = JTTClassifier(identification_epochs=1, upweight=1, upweight_by=upweight_by, **options).fit(*rows)
+    jtt = JTTClassifier(
+        identification_epochs=1, upweight=1, upweight_by=upweight_by, **options
+    ).fit(*rows)
     assert bits(jtt.module_) == bits(ERMClassifier(**options).fit(*rows).module_)
 
 
 def test_the_length_of_the_first_phase_does_not_shift_the_numbers_of_the_second(rows):
     first, second = (
-        JTTClassifier(identification_epochs=epochs, upweight=1, **settings(7, module=uneven)).fit(*rows)
+        JTTClassifier(identification_epochs=epochs, upweight=1, **settings(7, module=uneven)).fit(
+            *rows
+        )
         for epochs in (1, 2)
     )
     assert bits(first.module_) == bits(second.module_)

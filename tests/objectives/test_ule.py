@@ -14,7 +14,13 @@ from sklearn_debias.objectives._ule import power_of_ten
 from sklearn_debias.testing import Problem
 
 READINGS = [
-    {"saliency": saliency, "norm": norm, "normalize_by": by, "distance": distance, "magnitude": magnitude}
+    {
+        "saliency": saliency,
+        "norm": norm,
+        "normalize_by": by,
+        "distance": distance,
+        "magnitude": magnitude,
+    }
     for saliency in SALIENCIES
     for norm, by, distance, magnitude in [
         ("max", "sample", "mse", False),
@@ -53,7 +59,9 @@ def naive(objective, modules, batch, where):
         g = torch.autograd.grad(total, moving, create_graph=True)[0]
         g = g.abs() if objective.magnitude else g
         if objective.normalize_by == "sample":
-            maps[role] = torch.stack([row / (row.abs().max() if objective.norm == "max" else row.norm()) for row in g])
+            maps[role] = torch.stack(
+                [row / (row.abs().max() if objective.norm == "max" else row.norm()) for row in g]
+            )
         else:
             maps[role] = g / (g.abs().max() if objective.norm == "max" else g.norm())
     gap = -maps["student"].detach() - maps["model"]
@@ -61,8 +69,13 @@ def naive(objective, modules, batch, where):
 
 
 def gradients(loss, module):
-    found = torch.autograd.grad(loss, list(module.parameters()), allow_unused=True, retain_graph=True)
-    return [torch.zeros_like(p) if g is None else g for p, g in zip(module.parameters(), found, strict=True)]
+    found = torch.autograd.grad(
+        loss, list(module.parameters()), allow_unused=True, retain_graph=True
+    )
+    return [
+        torch.zeros_like(p) if g is None else g
+        for p, g in zip(module.parameters(), found, strict=True)
+    ]
 
 
 @pytest.mark.parametrize("where", ["features", "input"])
@@ -74,13 +87,17 @@ def test_value_and_gradient_equal_autograd(where, reading):
     out = problem.step()
     expected = naive(objective, problem.modules, batch, where)
     torch.testing.assert_close(out.log["opposition"], expected, rtol=1e-10, atol=1e-12)
-    ours, theirs = (gradients(loss, problem.modules["model"].head) for loss in (out.losses["model"], expected))
+    ours, theirs = (
+        gradients(loss, problem.modules["model"].head) for loss in (out.losses["model"], expected)
+    )
     for a, b in zip(ours, theirs, strict=True):
         torch.testing.assert_close(a, b, rtol=1e-8, atol=1e-12)
 
 
 @pytest.mark.parametrize("distance", ["mse", "l1"])
-@pytest.mark.parametrize("n_classes", [2, 3, 80])  # 80 x 80 classes are too many for L1 of all pairs
+@pytest.mark.parametrize(
+    "n_classes", [2, 3, 80]
+)  # 80 x 80 classes are too many for L1 of all pairs
 def test_the_closed_form_equals_the_general_reverse_mode(distance, n_classes):
     objective = ULE(lam=0.3, scale=7.0, distance=distance)
     modules = {role: mixed(role, n_classes) for role in objective.roles}
@@ -90,7 +107,9 @@ def test_the_closed_form_equals_the_general_reverse_mode(distance, n_classes):
     nested = {role: SplitModule(m.body, nn.Sequential(m.head)) for role, m in modules.items()}
     general = objective.step({role: Net(m) for role, m in nested.items()}, batch, {})
     torch.testing.assert_close(table.losses["model"], general.losses["model"])
-    for a, b in zip(*(gradients(o.losses["model"], modules["model"]) for o in (table, general)), strict=True):
+    for a, b in zip(
+        *(gradients(o.losses["model"], modules["model"]) for o in (table, general)), strict=True
+    ):
         torch.testing.assert_close(a, b)
 
 
@@ -136,9 +155,13 @@ def test_the_first_batch_sets_a_power_of_ten_and_later_ones_keep_it():
     assert again.state["scale"] == out.state["scale"]
 
 
-@pytest.mark.parametrize(("ce", "mse", "expected"), [(2.0, 0.01, 100.0), (0.1, 1.0, 0.1), (1.0, 0.0, 0), (0.0, 1.0, 0)])
+@pytest.mark.parametrize(
+    ("ce", "mse", "expected"), [(2.0, 0.01, 100.0), (0.1, 1.0, 0.1), (1.0, 0.0, 0), (0.0, 1.0, 0)]
+)
 def test_power_of_ten(ce, mse, expected):
-    found = power_of_ten(torch.tensor(ce, dtype=torch.float64), torch.tensor(mse, dtype=torch.float64))
+    found = power_of_ten(
+        torch.tensor(ce, dtype=torch.float64), torch.tensor(mse, dtype=torch.float64)
+    )
     assert found == pytest.approx(expected)
 
 
@@ -159,7 +182,9 @@ def test_the_ratio_makes_both_terms_equal_and_is_not_differentiated():
     ratio = float((out.log["ce"] / out.log["opposition"]).detach())
     fixed = Problem(ULE(lam=0.5, scale=ratio), mixed)
     expected = gradients(fixed.step().losses["model"], fixed.modules["model"])
-    for a, b in zip(gradients(out.losses["model"], problem.modules["model"]), expected, strict=True):
+    for a, b in zip(
+        gradients(out.losses["model"], problem.modules["model"]), expected, strict=True
+    ):
         torch.testing.assert_close(a, b)
 
 
@@ -181,7 +206,9 @@ def test_gram_compares_the_activations_asked_for(where):
     layer = (lambda m: m.body(x)) if where == "features" else (lambda m: m.body[0](x))
     e = {role: layer(m).detach() for role, m in problem.modules.items()}
     e = {role: (a @ a.T) / (a @ a.T).abs().max() for role, a in e.items()}
-    torch.testing.assert_close(problem.step().log["opposition"], (e["student"] + e["model"]).square().mean())
+    torch.testing.assert_close(
+        problem.step().log["opposition"], (e["student"] + e["model"]).square().mean()
+    )
 
 
 def test_a_layer_by_name_equals_the_features_it_gives():
@@ -205,7 +232,9 @@ def test_a_layer_by_name_equals_the_features_it_gives():
 def test_no_gradient_reaches_the_student_through_the_maps(reading):
     problem = Problem(ULE(lam=0.0, **reading), mixed)
     loss = problem.step().losses["model"]
-    found = torch.autograd.grad(loss, list(problem.modules["student"].parameters()), allow_unused=True)
+    found = torch.autograd.grad(
+        loss, list(problem.modules["student"].parameters()), allow_unused=True
+    )
     assert all(g is None for g in found)
 
 

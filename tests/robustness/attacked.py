@@ -16,7 +16,10 @@ generator = torch.Generator().manual_seed(0)
 def conv(n_classes=3, channels=3, size=8):
     """A convolution and a head, with weights of their own and not of the global generator."""
     net = nn.Sequential(
-        nn.Conv2d(channels, 6, 3, 2, 1), nn.ReLU(), nn.Flatten(), nn.Linear(6 * (size // 2) ** 2, n_classes)
+        nn.Conv2d(channels, 6, 3, 2, 1),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Linear(6 * (size // 2) ** 2, n_classes),
     )
     draws = torch.Generator().manual_seed(1)
     with torch.no_grad():
@@ -38,7 +41,9 @@ y = np.repeat([0, 1], 50)
 def data_folder():
     """Folder of the real data, or None."""
     folder = os.environ.get("SKLEARN_DEBIAS_DATA")
-    return Path(folder) if folder and (Path(folder) / "adversarial_reference.json").exists() else None
+    return (
+        Path(folder) if folder and (Path(folder) / "adversarial_reference.json").exists() else None
+    )
 
 
 class Normalize(nn.Module):
@@ -57,7 +62,13 @@ def reference(kind):
         "mnist": ("mnist_cnn_adv_0.3.pt", 1, 1568),
     }[kind]
     net = nn.Sequential(
-        *[nn.Conv2d(channels, 16, 4, 2, 1), nn.ReLU(), nn.Conv2d(16, 32, 4, 2, 1), nn.ReLU(), nn.Flatten()],
+        *[
+            nn.Conv2d(channels, 16, 4, 2, 1),
+            nn.ReLU(),
+            nn.Conv2d(16, 32, 4, 2, 1),
+            nn.ReLU(),
+            nn.Flatten(),
+        ],
         *[nn.Linear(flat, 100), nn.ReLU(), nn.Linear(100, 10)],
     )
     net.load_state_dict(torch.load(folder / file, weights_only=True))

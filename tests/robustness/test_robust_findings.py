@@ -34,11 +34,15 @@ class Counted(nn.Module):
 
 def test_a_range_by_channels_must_hold_every_channel():
     for score in (robust_accuracy_score, adversarial_examples, epsilon_sweep):
-        with pytest.raises(ValueError, match="`clip`=.* must hold X, which reaches from .*by its channels"):
+        with pytest.raises(
+            ValueError, match="`clip`=.* must hold X, which reaches from .*by its channels"
+        ):
             score(NET, IMAGES, CODES, clip=PER_CHANNEL)
     inside = IMAGES.copy()
     inside[:, 2] = 0.5 + inside[:, 2] / 2
-    found = adversarial_examples(NET, inside, CODES, clip=PER_CHANNEL, epsilon=EPSILON, judge="last")
+    found = adversarial_examples(
+        NET, inside, CODES, clip=PER_CHANNEL, epsilon=EPSILON, judge="last"
+    )
     assert np.abs(found - inside).max() <= EPSILON + 1e-6
     params = {"clip": PER_CHANNEL, "epsilon": EPSILON, "norm": "linf"}
     with pytest.raises(ValueError, match="by its channels"):
@@ -46,7 +50,9 @@ def test_a_range_by_channels_must_hold_every_channel():
     check_ball(params, Inputs(ArraySource(inside), (3, 8, 8), 0.0, 1.0))
 
 
-@pytest.mark.parametrize("attacks", [{1: FGSM(), "1": PGD(2)}, {"transfer from a": FGSM()}, {"lower": FGSM()}])
+@pytest.mark.parametrize(
+    "attacks", [{1: FGSM(), "1": PGD(2)}, {"transfer from a": FGSM()}, {"lower": FGSM()}]
+)
 def test_no_attack_is_lost_to_another_of_its_name(attacks):
     with pytest.raises(ValueError, match="`attacks` must"):
         robust_report(NET, IMAGES, CODES, attacks=attacks, transfer_from={"a": conv()}, **QUIET)
@@ -79,7 +85,9 @@ def test_a_bad_source_is_called_so():
         transfer_accuracy_score(5, NET, IMAGES, CODES)
 
 
-@pytest.mark.parametrize("attack", ["pgd-2", CarliniWagner(n_steps=2, search_steps=1), "random-search"])
+@pytest.mark.parametrize(
+    "attack", ["pgd-2", CarliniWagner(n_steps=2, search_steps=1), "random-search"]
+)
 def test_a_module_in_bfloat16(attack):
     norm = "l2" if isinstance(attack, CarliniWagner) else "linf"
     net = conv().bfloat16()
@@ -119,8 +127,14 @@ def test_a_scorer_refuses_what_it_cannot_score_by(options, word):
 
 def test_a_scorer_with_arrays_can_be_compared():
     low, high = np.zeros(3), np.ones(3)
-    scorer, same = (robust_accuracy(clip=(low.copy(), high), epsilon=np.float32(0.5)) for _ in range(2))
-    assert (scorer == same, hash(scorer) == hash(same), eval(repr(scorer)) == scorer) == (True, True, True)
+    scorer, same = (
+        robust_accuracy(clip=(low.copy(), high), epsilon=np.float32(0.5)) for _ in range(2)
+    )
+    assert (scorer == same, hash(scorer) == hash(same), eval(repr(scorer)) == scorer) == (
+        True,
+        True,
+        True,
+    )
 
 
 def test_a_worst_group_scorer_reads_its_labels_before_it_attacks():

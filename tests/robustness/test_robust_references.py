@@ -17,14 +17,18 @@ needs_data = pytest.mark.skipif(data_folder() is None, reason="SKLEARN_DEBIAS_DA
 
 @needs_data
 @pytest.mark.parametrize("kind", ["cifar", "mnist"])
-@pytest.mark.parametrize(("attack", "name", "judge"), [("fgsm", "FGSM", "last"), ("pgd-40", "PGD-40", "any")])
+@pytest.mark.parametrize(
+    ("attack", "name", "judge"), [("fgsm", "FGSM", "last"), ("pgd-40", "PGD-40", "any")]
+)
 def test_accuracies_are_those_of_another_library(kind, attack, name, judge):
     net, images, labels, epsilon, expected = reference(kind)
     options = {"epsilon": epsilon, "judge": judge}
     assert robust_accuracy_score(net, images, labels, attack=attack, **options) == pytest.approx(
         expected[name], abs=0.01
     )
-    assert robust_accuracy_score(net, images, labels, epsilon=0) == pytest.approx(expected["clean"], abs=1e-9)
+    assert robust_accuracy_score(net, images, labels, epsilon=0) == pytest.approx(
+        expected["clean"], abs=1e-9
+    )
 
 
 @needs_data
@@ -42,14 +46,22 @@ def test_autoattack_agrees_with_its_library_on_the_worst_case():
     pyautoattack = pytest.importorskip("pyautoattack")
     net, images, labels, epsilon, _ = reference("mnist")
     net.eval().requires_grad_(False)
-    x, y, parts = torch.from_numpy(images[:4]).contiguous(), torch.from_numpy(labels[:4]), ("apgd-ce", "apgd-t")
+    x, y, parts = (
+        torch.from_numpy(images[:4]).contiguous(),
+        torch.from_numpy(labels[:4]),
+        ("apgd-ce", "apgd-t"),
+    )
     with torch.random.fork_rng():
-        library = pyautoattack.AutoAttack(net, eps=epsilon, seed=0, version="custom", attacks=list(parts))
+        library = pyautoattack.AutoAttack(
+            net, eps=epsilon, seed=0, version="custom", attacks=list(parts)
+        )
         library.apgd.n_restarts, library.apgd_targeted.n_target_classes = 1, 9
         found, _ = library.run_standard_evaluation(x, y)
     expected = net(found).argmax(1).eq(y).numpy()
     attacks = {"pgd": PGD(40), "aa": AutoAttack(parts)}
-    report = robust_report(net, images[:4], labels[:4], attacks=attacks, epsilon=epsilon, check_masking=False)
+    report = robust_report(
+        net, images[:4], labels[:4], attacks=attacks, epsilon=epsilon, check_masking=False
+    )
     np.testing.assert_array_equal(report.right["aa"], expected)
     np.testing.assert_array_equal(report.right["worst case"], expected)
 
@@ -78,7 +90,17 @@ def test_autoattack_as_it_comes_is_the_librarys_standard_version(norm, name, mon
 def settings(adversary):
     """What decides how strong it is."""
     parts = (adversary.apgd, adversary.apgd_targeted, adversary.fab, adversary.square)
-    names = ("n_restarts", "n_iter", "n_target_classes", "n_queries", "eps", "norm", "p_init", "rho", "eot_iter")
+    names = (
+        "n_restarts",
+        "n_iter",
+        "n_target_classes",
+        "n_queries",
+        "eps",
+        "norm",
+        "p_init",
+        "rho",
+        "eot_iter",
+    )
     found = [{name: getattr(part, name) for name in names if hasattr(part, name)} for part in parts]
     return adversary.attacks_to_run, adversary.epsilon, adversary.norm, found
 
@@ -111,10 +133,16 @@ def test_autoattack_leaves_generators_and_tracing_alone(few):
 
 @pytest.mark.parametrize("norm", ["linf", "l2"])
 def test_autoattack_stays_in_the_ball_whatever_the_order(few, norm):
-    options = {"attack": AutoAttack(("apgd-ce",)), "epsilon": 0.01 if norm == "linf" else 0.1, "norm": norm}
+    options = {
+        "attack": AutoAttack(("apgd-ce",)),
+        "epsilon": 0.01 if norm == "linf" else 0.1,
+        "norm": norm,
+    }
     moved = adversarial_examples(NET, IMAGES[few], CODES[few], **options)
     order = np.random.default_rng(0).permutation(12)
-    np.testing.assert_array_equal(adversarial_examples(NET, IMAGES[order], CODES[order], **options), moved[order])
+    np.testing.assert_array_equal(
+        adversarial_examples(NET, IMAGES[order], CODES[order], **options), moved[order]
+    )
     delta = (moved - IMAGES[few]).reshape(12, -1)
     size = np.linalg.norm(delta, axis=1, ord=np.inf if norm == "linf" else 2)
     assert size.max() <= options["epsilon"] * (1 + 1e-4)
@@ -127,7 +155,10 @@ def test_autoattack_works_with_few_classes(few, n):
     net = conv(n)
     codes = net(torch.from_numpy(IMAGES[few])).argmax(1).numpy()
     parts = tuple(part for part in AutoAttack()._parts(n) if part != "square")  # 5000 queries
-    scores = [robust_accuracy_score(net, IMAGES[few], codes, attack=a, epsilon=0.1) for a in (AutoAttack(parts), PGD())]
+    scores = [
+        robust_accuracy_score(net, IMAGES[few], codes, attack=a, epsilon=0.1)
+        for a in (AutoAttack(parts), PGD())
+    ]
     assert scores[0] <= scores[1]
 
 
@@ -149,5 +180,8 @@ def test_what_autoattack_logs_becomes_a_warning(few):
         warnings.simplefilter("always")
         robust_accuracy_score(Softmax(), IMAGES[few], CODES[few], **OPTIONS)
     said = [str(w.message) for w in caught if w.category is DebiasWarning]
-    assert any("AutoAttack: it seems that the output is a probability distribution" in words for words in said)
+    assert any(
+        "AutoAttack: it seems that the output is a probability distribution" in words
+        for words in said
+    )
     assert any("look like probabilities" in words for words in said)

@@ -33,12 +33,21 @@ def report():
 
 
 def test_each_row_is_the_score_of_its_attack(report):
-    names = ["clean", "fgsm", "pgd-5", repr(PGD(5, loss="margin")), "transfer from another", "worst case"]
+    names = [
+        "clean",
+        "fgsm",
+        "pgd-5",
+        repr(PGD(5, loss="margin")),
+        "transfer from another",
+        "worst case",
+    ]
     assert report.frame.attack.tolist() == names
     accuracy = report.to_frame().set_index("attack").accuracy
     assert accuracy["clean"] == robust_accuracy_score(NET, IMAGES, CODES, epsilon=0)
     for attack in ("fgsm", "pgd-5"):
-        assert accuracy[attack] == robust_accuracy_score(NET, IMAGES, CODES, attack=attack, epsilon=EPSILON)
+        assert accuracy[attack] == robust_accuracy_score(
+            NET, IMAGES, CODES, attack=attack, epsilon=EPSILON
+        )
 
 
 def test_the_worst_case_is_taken_per_sample(report):
@@ -56,16 +65,28 @@ def test_groups_and_intervals_are_those_of_the_group_report(report):
     assert report.worst_group_interval == expected.worst_group_interval
     table = report.groups_to_frame()
     np.testing.assert_array_equal(table["worst case"], expected.to_frame().accuracy)
-    np.testing.assert_array_equal(table[["lower", "upper"]], expected.to_frame()[["lower", "upper"]])
-    assert (report.frame.worst_group_accuracy.iloc[-1], len(table)) == (report.worst_group_accuracy, len(table))
+    np.testing.assert_array_equal(
+        table[["lower", "upper"]], expected.to_frame()[["lower", "upper"]]
+    )
+    assert (report.frame.worst_group_accuracy.iloc[-1], len(table)) == (
+        report.worst_group_accuracy,
+        len(table),
+    )
     frame = report.frame
     for hits, low, high in zip(70 * frame.accuracy, frame.lower, frame.upper, strict=True):
-        assert (low, high) == pytest.approx(binomtest(round(hits), 70).proportion_ci(0.95), abs=1e-12)
+        assert (low, high) == pytest.approx(
+            binomtest(round(hits), 70).proportion_ci(0.95), abs=1e-12
+        )
 
 
 def test_it_can_be_read(report):
     text = str(report)
-    for words in ("70 samples, linf ball of radius 0.01", "95 % interval", "worst case", "worst group"):
+    for words in (
+        "70 samples, linf ball of radius 0.01",
+        "95 % interval",
+        "worst case",
+        "worst group",
+    ):
         assert words in text
     assert "<table" in report._repr_html_()
 
@@ -135,8 +156,16 @@ def steps_lead_back(off):
 
 
 SIGNS = {
-    "one step": (lambda off: off > 0.95, steps_lead_back, r"one step fools 100 of 100 rows, 10 steps only \d"),
-    "restarts": (lambda off: (off - 0.5).abs() < 0.1, lambda off: 0 * off, r"5 random restarts fool \d+ of 100 rows"),
+    "one step": (
+        lambda off: off > 0.95,
+        steps_lead_back,
+        r"one step fools 100 of 100 rows, 10 steps only \d",
+    ),
+    "restarts": (
+        lambda off: (off - 0.5).abs() < 0.1,
+        lambda off: 0 * off,
+        r"5 random restarts fool \d+ of 100 rows",
+    ),
 }
 
 
@@ -148,15 +177,23 @@ def test_each_sign_of_masking_has_its_words(sign):
     images[:, 0, 0, 0] = 0.5
     with pytest.warns(DebiasWarning, match=words):
         report = robust_report(
-            OnePixel(fools, slope), images, np.zeros(150, dtype=int), attacks=["pgd-2"], epsilon=EPSILON
+            OnePixel(fools, slope),
+            images,
+            np.zeros(150, dtype=int),
+            attacks=["pgd-2"],
+            epsilon=EPSILON,
         )
     assert sum(bool(re.match(words, found)) for found in report.signs) == 1
 
 
 def test_a_gradient_of_zero_is_warned_about():
     net = Masked("staircase")
-    with pytest.warns(DebiasWarning, match="The gradient of .* of 70 attacked rows is exactly zero"):
-        score = robust_accuracy_score(net, IMAGES, codes_of(net), attack=PGD(5, random_start=False), epsilon=0.03)
+    with pytest.warns(
+        DebiasWarning, match="The gradient of .* of 70 attacked rows is exactly zero"
+    ):
+        score = robust_accuracy_score(
+            net, IMAGES, codes_of(net), attack=PGD(5, random_start=False), epsilon=0.03
+        )
     assert score == 1
 
 

@@ -20,7 +20,9 @@ def naive(x, draw, pad):
     return out
 
 
-@pytest.mark.parametrize(("h", "w", "pad"), [(8, 8, 1), (16, 24, 2), (32, 32, 4), (40, 48, 4), (3, 5, 1)])
+@pytest.mark.parametrize(
+    ("h", "w", "pad"), [(8, 8, 1), (16, 24, 2), (32, 32, 4), (40, 48, 4), (3, 5, 1)]
+)
 def test_equals_a_transcription(h, w, pad):
     x = torch.randn(6, 2, h, w, generator=torch.Generator().manual_seed(0))
     draw = torch.rand(3, 6, 1, generator=torch.Generator().manual_seed(5))
@@ -34,7 +36,9 @@ def test_shifts_and_flips_are_equally_likely():
     flipped = out[:, 0, 4, 3] > centre
     assert flipped.float().mean().item() == pytest.approx(0.5, abs=0.03)
     rows = (centre - 1) // 8
-    assert torch.bincount(rows.long(), minlength=7)[3:6].div(4000).tolist() == pytest.approx([1 / 3] * 3, abs=0.03)
+    assert torch.bincount(rows.long(), minlength=7)[3:6].div(4000).tolist() == pytest.approx(
+        [1 / 3] * 3, abs=0.03
+    )
 
 
 def test_the_input_is_not_written_to():

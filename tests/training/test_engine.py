@@ -33,7 +33,9 @@ def rows():
 
 def start(n_features, n_classes, seed=0):
     generator = torch.Generator().manual_seed(seed)
-    module = SplitModule(nn.Sequential(nn.Linear(n_features, 5), nn.Tanh()), nn.Linear(5, n_classes))
+    module = SplitModule(
+        nn.Sequential(nn.Linear(n_features, 5), nn.Tanh()), nn.Linear(5, n_classes)
+    )
     for parameter in module.parameters():
         nn.init.normal_(parameter, std=0.4, generator=generator)
     return module
@@ -51,8 +53,12 @@ STARTED = state(start(4, 3))
 
 
 def test_early_stopping_ends_its_phase_and_not_the_fit(rows):
-    stopping = EarlyStopping(monitor="train_loss", patience=2, threshold=100.0, threshold_mode="abs")
-    clf = JTTClassifier(**{**QUICK, "max_epochs": 9}, identification_epochs=9, callbacks=[stopping]).fit(*rows)
+    stopping = EarlyStopping(
+        monitor="train_loss", patience=2, threshold=100.0, threshold_mode="abs"
+    )
+    clf = JTTClassifier(
+        **{**QUICK, "max_epochs": 9}, identification_epochs=9, callbacks=[stopping]
+    ).fit(*rows)
     epochs = clf.history_.groupby("phase", sort=False)["epoch"].max()
     assert list(epochs.index) == ["identification", "train"]
     assert (epochs < 9).all()
@@ -85,7 +91,9 @@ def test_a_schedule_reaches_every_role(rows):
 
 
 def test_a_schedule_may_follow_the_loss(rows):
-    patient = partial(ReduceLROnPlateau, patience=0, threshold=100.0, threshold_mode="abs", factor=0.5)
+    patient = partial(
+        ReduceLROnPlateau, patience=0, threshold=100.0, threshold_mode="abs", factor=0.5
+    )
     clf = ERMClassifier(**QUICK, lr_schedule=patient).fit(*rows)
     assert clf.history_["lr"].iloc[-1] < 0.1
 
@@ -107,7 +115,9 @@ class Listener(Callback):
         EVENTS.append(("begin", len(batch.y)))
 
     def on_grad_computed(self, net, named_parameters, **kwargs):
-        EVENTS.append(all(p.grad is not None for name, p in named_parameters if name.startswith("model")))
+        EVENTS.append(
+            all(p.grad is not None for name, p in named_parameters if name.startswith("model"))
+        )
 
     def on_batch_end(self, net, batch=None, loss=None, **kwargs):
         EVENTS.append(("end", bool(torch.isfinite(loss))))
@@ -146,7 +156,9 @@ def test_ctrl_c_while_a_callback_looks_at_an_epoch_ends_the_fit_too(rows):
         ERMClassifier(**QUICK, callbacks=[Signalled()]).fit(*rows)
 
 
-@pytest.mark.parametrize(("clf", "phase"), [(METHODS[0], "train"), (METHODS[2], "identification")], ids=["erm", "jtt"])
+@pytest.mark.parametrize(
+    ("clf", "phase"), [(METHODS[0], "train"), (METHODS[2], "identification")], ids=["erm", "jtt"]
+)
 def test_a_diverged_fit_names_the_epoch_and_the_phase(clf, phase, rows):
     clf = type(clf)(**{**clf.get_params(deep=False), "lr": 1e30})
     with pytest.raises(DivergedError, match=rf"epoch \d of phase '{phase}'") as caught:
@@ -158,15 +170,29 @@ def test_a_diverged_fit_names_the_epoch_and_the_phase(clf, phase, rows):
 def test_parameter_groups_have_options_of_their_own(rows):
     groups = {"optimizer__param_groups": [("model.head.*", {"lr": 0.0})]}
     clf = ERMClassifier(**QUICK, module=start, net_params=groups).fit(*rows)
-    moved = {name: not torch.equal(value, STARTED[name]) for name, value in state(clf.module_).items()}
-    assert moved == {"body.0.weight": True, "body.0.bias": True, "head.weight": False, "head.bias": False}
+    moved = {
+        name: not torch.equal(value, STARTED[name]) for name, value in state(clf.module_).items()
+    }
+    assert moved == {
+        "body.0.weight": True,
+        "body.0.bias": True,
+        "head.weight": False,
+        "head.bias": False,
+    }
 
 
 def test_a_frozen_body_does_not_move(rows):
     clf = LfFClassifier(**QUICK, module=start, freeze="body").fit(*rows)
     for module in (clf.module_, clf.biased_module_):
-        moved = {name: not torch.equal(value, STARTED[name]) for name, value in state(module).items()}
-        assert moved == {"body.0.weight": False, "body.0.bias": False, "head.weight": True, "head.bias": True}
+        moved = {
+            name: not torch.equal(value, STARTED[name]) for name, value in state(module).items()
+        }
+        assert moved == {
+            "body.0.weight": False,
+            "body.0.bias": False,
+            "head.weight": True,
+            "head.bias": True,
+        }
 
 
 @pytest.mark.parametrize("clf", METHODS, ids=lambda clf: type(clf).__name__)
@@ -174,11 +200,19 @@ def test_mixed_precision_trains_parameters_that_stay_float32(clf, rows):
     mixed = type(clf)(**{**clf.get_params(deep=False), "amp": True, "module": start}).fit(*rows)
     plain = type(clf)(**{**clf.get_params(deep=False), "module": start}).fit(*rows)
     assert {value.dtype for value in mixed.module_.state_dict().values()} == {torch.float32}
-    assert 0 < distance(state(mixed.module_), state(plain.module_)) < 0.3 * distance(state(plain.module_), STARTED)
+    assert (
+        0
+        < distance(state(mixed.module_), state(plain.module_))
+        < 0.3 * distance(state(plain.module_), STARTED)
+    )
 
 
 def test_optimiser_options_come_by_their_dunder_names(rows):
-    slow = ERMClassifier(**QUICK, module=start).set_params(optimizer="sgd", optimizer__momentum=0.9).fit(*rows)
+    slow = (
+        ERMClassifier(**QUICK, module=start)
+        .set_params(optimizer="sgd", optimizer__momentum=0.9)
+        .fit(*rows)
+    )
     plain = ERMClassifier(**QUICK, module=start, optimizer="sgd").fit(*rows)
     assert slow.net_.optimizer_.param_groups[0]["momentum"] == 0.9
     assert distance(state(slow.module_), state(plain.module_)) > 0

@@ -83,12 +83,16 @@ def test_batch_norm_never_sees_a_batch_of_one_row(features):
 def test_drop_last_reaches_the_batches(features):
     X, y = features
     whole = ERMClassifier(**QUICK).fit(X[:17], y[:17])
-    dropped = ERMClassifier(**QUICK, net_params={"iterator_train__drop_last": True}).fit(X[:17], y[:17])
+    dropped = ERMClassifier(**QUICK, net_params={"iterator_train__drop_last": True}).fit(
+        X[:17], y[:17]
+    )
     assert bits(whole) != bits(dropped)
 
 
 def test_drop_last_with_fewer_rows_than_a_batch_is_an_error(features):
-    clf = ERMClassifier(**{**QUICK, "batch_size": 32}, net_params={"iterator_train__drop_last": True})
+    clf = ERMClassifier(
+        **{**QUICK, "batch_size": 32}, net_params={"iterator_train__drop_last": True}
+    )
     with pytest.raises(ValueError, match="no training step"):
         clf.fit(*features)
 
@@ -96,13 +100,19 @@ def test_drop_last_with_fewer_rows_than_a_batch_is_an_error(features):
 @pytest.mark.parametrize("workers", [0, pytest.param(2, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(
     "clf",
-    [LfFClassifier(**QUICK), BiasAdvClassifier(**QUICK, base="erm", random_start=True, augment="crop-flip")],
+    [
+        LfFClassifier(**QUICK),
+        BiasAdvClassifier(**QUICK, base="erm", random_start=True, augment="crop-flip"),
+    ],
     ids=["lff", "biasadv"],
 )
 def test_a_data_loader_gives_the_same_bits_as_resident_rows(clf, workers, images):
     resident = clf.set_params(net_params=None).fit(*images)
     expected = bits(resident)
-    assert bits(clf.set_params(net_params={"iterator_train__num_workers": workers}).fit(*images)) == expected
+    assert (
+        bits(clf.set_params(net_params={"iterator_train__num_workers": workers}).fit(*images))
+        == expected
+    )
 
 
 def test_uint8_images_are_floats_over_255(images):
@@ -110,7 +120,9 @@ def test_uint8_images_are_floats_over_255(images):
     expected = ERMClassifier(**QUICK).fit(X.astype(np.float32) / 255, y)
     clf = ERMClassifier(**QUICK).fit(X, y)
     assert bits(clf) == bits(expected)
-    np.testing.assert_array_equal(clf.predict_proba(X), expected.predict_proba(X.astype(np.float32) / 255))
+    np.testing.assert_array_equal(
+        clf.predict_proba(X), expected.predict_proba(X.astype(np.float32) / 255)
+    )
 
 
 @pytest.mark.parametrize("data", ["features", "images"])

@@ -15,7 +15,9 @@ from sklearn_debias.training import open_model
 rng = np.random.default_rng(0)
 X, y = rng.normal(size=(70, 3)), np.array(["b", "a", "c"])[np.arange(70) % 3]
 IMAGES = rng.integers(0, 256, (40, 2, 6, 6), dtype=np.uint8)
-CNN = nn.Sequential(nn.Conv2d(2, 3, 3), nn.BatchNorm2d(3), nn.ReLU(), nn.Flatten(), nn.Linear(48, 4))
+CNN = nn.Sequential(
+    nn.Conv2d(2, 3, 3), nn.BatchNorm2d(3), nn.ReLU(), nn.Flatten(), nn.Linear(48, 4)
+)
 
 
 def logits(opened):
@@ -33,13 +35,19 @@ def test_a_head_is_opened_as_it_predicts():
 
 @pytest.mark.filterwarnings("ignore::sklearn_debias.exceptions.DebiasWarning")
 def test_images_are_opened_as_they_are_predicted():
-    clf = ERMClassifier(CNN, max_epochs=1, batch_size=16, random_state=0).fit(IMAGES, np.arange(40) % 4)
+    clf = ERMClassifier(CNN, max_epochs=1, batch_size=16, random_state=0).fit(
+        IMAGES, np.arange(40) % 4
+    )
     before = {name: tensor.clone() for name, tensor in clf.module_.state_dict().items()}
     opened = open_model(clf, IMAGES)
-    np.testing.assert_array_equal(logits(opened).numpy(), clf.decision_function(IMAGES).astype(np.float32))
+    np.testing.assert_array_equal(
+        logits(opened).numpy(), clf.decision_function(IMAGES).astype(np.float32)
+    )
     assert opened.y is None
     assert 0 <= opened.low < opened.high <= 1
-    assert all(torch.equal(tensor, before[name]) for name, tensor in clf.module_.state_dict().items())
+    assert all(
+        torch.equal(tensor, before[name]) for name, tensor in clf.module_.state_dict().items()
+    )
 
 
 @pytest.mark.parametrize("training", [True, False])
@@ -85,10 +93,28 @@ def test_kinds_of_rows_of_a_module(tensor):
 @pytest.mark.parametrize(
     ("model", "rows", "labels", "error", "message"),
     [
-        (make_pipeline(StandardScaler(), ERMClassifier()), X, None, TypeError, "got a Pipeline.*Pass its last step"),
-        (LogisticRegression(), X, None, TypeError, "`estimator` must be a fitted classifier of sklearn_debias"),
+        (
+            make_pipeline(StandardScaler(), ERMClassifier()),
+            X,
+            None,
+            TypeError,
+            "got a Pipeline.*Pass its last step",
+        ),
+        (
+            LogisticRegression(),
+            X,
+            None,
+            TypeError,
+            "`estimator` must be a fitted classifier of sklearn_debias",
+        ),
         (nn.Linear(3, 2), X[:, :2], None, ValueError, "`estimator`.*It must map rows like X"),
-        (CNN, IMAGES.transpose(0, 2, 3, 1), None, ValueError, r"`estimator`.*images as \(n, c, h, w\)"),
+        (
+            CNN,
+            IMAGES.transpose(0, 2, 3, 1),
+            None,
+            ValueError,
+            r"`estimator`.*images as \(n, c, h, w\)",
+        ),
         (nn.Flatten(0), X, None, ValueError, "must map rows to logits"),
         (nn.Linear(3, 2), X[0], None, ValueError, "`X`"),
         (nn.Linear(3, 2), X[:0], None, ValueError, "`X`.*empty"),
@@ -129,7 +155,9 @@ def test_arrays_of_another_byte_order_and_read_only_labels():
     net, big = nn.Linear(3, 2), X.astype(">f8")
     opened = open_model(net, big, codes)
     assert opened.y.tolist() == codes.tolist()
-    torch.testing.assert_close(logits(opened), logits(open_model(net, X, codes.astype(">i8"))), rtol=0, atol=0)
+    torch.testing.assert_close(
+        logits(opened), logits(open_model(net, X, codes.astype(">i8"))), rtol=0, atol=0
+    )
     assert len(open_model(net.bfloat16(), torch.zeros(2, 3, dtype=torch.bfloat16))) == 2
 
 

@@ -22,7 +22,14 @@ from sklearn_debias.training._structure import structure
 pytestmark = pytest.mark.filterwarnings("ignore:The fitted model predicts")  # these fits are short
 
 # Every batch holds all rows: the phases' names order the rows otherwise, which then is rounding.
-FULL = {"batch_size": 1000, "lr": 0.1, "dtype": "float64", "module": "mlp", "random_state": 0, "device": "cpu"}
+FULL = {
+    "batch_size": 1000,
+    "lr": 0.1,
+    "dtype": "float64",
+    "module": "mlp",
+    "random_state": 0,
+    "device": "cpu",
+}
 FULL |= {"net_params": {"module__hidden": 5}, "weight_decay": 0.01}
 
 
@@ -33,7 +40,11 @@ class Divided(ERMClassifier):
     epochs: tuple = (3, 4)
     continues: bool = True
 
-    _parameter_constraints = {**ERMClassifier._parameter_constraints, "epochs": [tuple], "continues": ["boolean"]}
+    _parameter_constraints = {
+        **ERMClassifier._parameter_constraints,
+        "epochs": [tuple],
+        "continues": ["boolean"],
+    }
 
     def _phases(self):
         continues = [False] + [self.continues] * (len(self.epochs) - 1)
@@ -52,7 +63,10 @@ def rows():
 
 OPTIMIZERS = {
     "sgd": {"optimizer": "sgd"},
-    "momentum": {"optimizer": "sgd", "net_params": {"optimizer__momentum": 0.9, "optimizer__nesterov": True}},
+    "momentum": {
+        "optimizer": "sgd",
+        "net_params": {"optimizer__momentum": 0.9, "optimizer__nesterov": True},
+    },
     "adam": {"optimizer": "adam"},
     "amsgrad": {"optimizer": "adamw", "net_params": {"optimizer__amsgrad": True}},
 }
@@ -89,11 +103,15 @@ def test_three_phases_are_one(rows):
     assert_same_fit(whole, divided((1, 5, 1), "adam", "step").fit(*rows))
 
 
-@pytest.mark.parametrize(("optimizer", "schedule"), [("momentum", "none"), ("adam", "none"), ("sgd", "step")])
+@pytest.mark.parametrize(
+    ("optimizer", "schedule"), [("momentum", "none"), ("adam", "none"), ("sgd", "step")]
+)
 def test_a_phase_that_does_not_continue_starts_afresh(rows, optimizer, schedule):
     whole = divided((7,), optimizer, schedule).fit(*rows)
     afresh = divided((3, 4), optimizer, schedule, continues=False).fit(*rows)
-    assert not np.allclose(whole.history_["model_loss"][4:], afresh.history_["model_loss"][4:], rtol=1e-3)
+    assert not np.allclose(
+        whole.history_["model_loss"][4:], afresh.history_["model_loss"][4:], rtol=1e-3
+    )
 
 
 def test_the_epochs_of_each_phase_are_its_own(rows):
@@ -134,16 +152,22 @@ def searches(estimator, grid, X, y, **options):
 
 def assert_same_searches(found):
     (one, expected), (other, actual) = found
-    np.testing.assert_array_equal(one.cv_results_["mean_test_score"], other.cv_results_["mean_test_score"])
+    np.testing.assert_array_equal(
+        one.cv_results_["mean_test_score"], other.cv_results_["mean_test_score"]
+    )
     assert len(expected) == len(actual)
     for mine, theirs in zip(expected, actual, strict=True):
         assert_same_fit(mine, theirs)
 
 
-@pytest.mark.parametrize(("optimizer", "schedule"), [("momentum", "cosine"), ("adam", "step"), ("amsgrad", "none")])
+@pytest.mark.parametrize(
+    ("optimizer", "schedule"), [("momentum", "cosine"), ("adam", "step"), ("amsgrad", "none")]
+)
 def test_a_stack_continues_as_a_fit_alone(rows, optimizer, schedule):
     estimator = divided((3, 4), optimizer, schedule, batch_size=16)
-    assert_same_searches(searches(estimator, {"lr": [0.01, 0.1], "weight_decay": [0.0, 0.1]}, *rows, refit=False))
+    assert_same_searches(
+        searches(estimator, {"lr": [0.01, 0.1], "weight_decay": [0.0, 0.1]}, *rows, refit=False)
+    )
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
@@ -161,7 +185,12 @@ def test_deferred_ldam_in_a_stack_is_that_of_grid_search(rows):
     X, y = rows
     X, y = X[10:], np.where(y[10:] == 2, np.arange(50) % 7 == 0, y[10:])
     drw = LongTailClassifier(
-        loss="ldam", beta=0.999, deferred=0.6, max_epochs=5, **{**FULL, "batch_size": 16}, lr_schedule=SCHEDULES["step"]
+        loss="ldam",
+        beta=0.999,
+        deferred=0.6,
+        max_epochs=5,
+        **{**FULL, "batch_size": 16},
+        lr_schedule=SCHEDULES["step"],
     ).set_params(optimizer="sgd", optimizer__momentum=0.9)
     grid = {"lr": [0.05, 0.2], "max_margin": [0.2, 0.5], "beta": [0.9, 0.999]}
     assert_same_searches(searches(drw, grid, X, y, refit=False))
@@ -174,5 +203,11 @@ def test_a_member_that_diverged_before_takes_no_slots_along(rows):
         warnings.simplefilter("ignore", FitFailedWarning)
         warnings.simplefilter("ignore", UserWarning)  # of scores that are not finite
         found = searches(estimator, grid, *rows, refit=False)
-    assert np.isnan(found[1][0].cv_results_["mean_test_score"]).tolist() == [False, True, False, True, False]
+    assert np.isnan(found[1][0].cv_results_["mean_test_score"]).tolist() == [
+        False,
+        True,
+        False,
+        True,
+        False,
+    ]
     assert_same_searches(found)

@@ -25,7 +25,11 @@ def test_a_stream_depends_on_the_seed_and_on_its_names_only():
 
 
 def test_streams_of_other_names_seeds_and_orders_of_names_differ():
-    seeds = {Streams(s).seed(*names) for s in (0, 1) for names in (("a",), ("b",), ("a", "b"), ("b", "a"))}
+    seeds = {
+        Streams(s).seed(*names)
+        for s in (0, 1)
+        for names in (("a",), ("b",), ("a", "b"), ("b", "a"))
+    }
     assert len(seeds) == 8
 
 

@@ -45,7 +45,10 @@ def test_stacked_optimizers_do_the_arithmetic_of_torchs(kind, options, dtype):
     draw = partial(torch.randn, generator=generator, dtype=dtype)
     start, key = draw(3, 4, 2), ("model", "weight")
     alone = [nn.Parameter(p.clone()) for p in start]
-    each = [kind([p], lr=lr, weight_decay=wd, **options) for p, lr, wd in zip(alone, LR, DECAY, strict=True)]
+    each = [
+        kind([p], lr=lr, weight_decay=wd, **options)
+        for p, lr, wd in zip(alone, LR, DECAY, strict=True)
+    ]
     stacked = start.clone()
     together = stack_optimizer(each[0], {key: stacked}, {key: torch.tensor(DECAY, dtype=dtype)})
     together.set_lr({key: torch.tensor(LR, dtype=dtype)})
@@ -57,7 +60,10 @@ def test_stacked_optimizers_do_the_arithmetic_of_torchs(kind, options, dtype):
             each[i].step()
         together.step(rows, {key: gradient})
     torch.testing.assert_close(
-        stacked, torch.stack([p.detach() for p in alone]), atol=1e-12 if dtype == torch.float64 else 1e-6, rtol=0
+        stacked,
+        torch.stack([p.detach() for p in alone]),
+        atol=1e-12 if dtype == torch.float64 else 1e-6,
+        rtol=0,
     )
 
 
@@ -73,10 +79,14 @@ def test_gradients_that_are_one_tensor_are_not_used_up_twice():
 
 def test_optimizers_that_cannot_be_stacked_are_named():
     weight = [nn.Parameter(torch.zeros(2)), nn.Parameter(torch.zeros(2))]
-    with pytest.raises(TypeError, match="`optimizer`=LBFGS cannot train a stack.*SGD, Adam, AdamW.*GridSearchCV"):
+    with pytest.raises(
+        TypeError, match="`optimizer`=LBFGS cannot train a stack.*SGD, Adam, AdamW.*GridSearchCV"
+    ):
         optimizer_settings(torch.optim.LBFGS(weight))
     groups = [{"params": weight[:1]}, {"params": weight[1:], "momentum": 0.5}]
-    with pytest.raises(ValueError, match="`optimizer__param_groups` .*lr and weight_decay only.*GridSearchCV"):
+    with pytest.raises(
+        ValueError, match="`optimizer__param_groups` .*lr and weight_decay only.*GridSearchCV"
+    ):
         optimizer_settings(torch.optim.SGD(groups, momentum=0.9))
     settings = [optimizer_settings(torch.optim.SGD(weight, momentum=m)) for m in (0.9, 0.9, 0.5)]
     assert settings[0] == settings[1] != settings[2]
@@ -90,9 +100,22 @@ def test_the_layout_changes_speed_and_nothing_else():
 
     def outputs(weight, bias):
         z = F.linear(x, weight, bias)
-        losses = F.cross_entropy(z, y, reduction="none"), F.cross_entropy(z, y), F.cross_entropy(z, z.softmax(1))
+        losses = (
+            F.cross_entropy(z, y, reduction="none"),
+            F.cross_entropy(z, y),
+            F.cross_entropy(z, z.softmax(1)),
+        )
         smooth = F.cross_entropy(z, y, reduction="none", label_smoothing=0.1)
-        return (z, *losses, smooth, z.softmax(-1), z.log_softmax(-1), z.argmax(-1), z[:, 0][index], z.softmax(0))
+        return (
+            z,
+            *losses,
+            smooth,
+            z.softmax(-1),
+            z.log_softmax(-1),
+            z.argmax(-1),
+            z[:, 0][index],
+            z.softmax(0),
+        )
 
     expected = vmap(outputs)(weight, bias)
     with ClassesFirst():
@@ -114,7 +137,10 @@ def test_numbers_of_an_objective_are_found_inside_it_and_put_back():
     }
     changed = with_settings(objective, {("base", "q"): 0.6, ("lam",): 0.2})
     assert (changed.base.q, changed.base.ema, changed.lam, changed.beta) == (0.6, 0.0, 0.2, 1.0)
-    assert settings_of(objective, exact=True).keys() == settings.keys() - {("base", "ema"), ("beta",)}
+    assert settings_of(objective, exact=True).keys() == settings.keys() - {
+        ("base", "ema"),
+        ("beta",),
+    }
 
 
 def test_structure_is_what_numbers_do_not_change():
@@ -122,7 +148,11 @@ def test_structure_is_what_numbers_do_not_change():
         return structure((Phase("train", (objective,), epochs),), exact=exact)
 
     assert of(LfF(q=0.5)) == of(LfF(q=0.6, ema=0.0))
-    assert of(LfF(ema=0.5), exact=True) != of(LfF(ema=0.0), exact=True) == of(LfF(ema=0.0, q=0.5), exact=True)
+    assert (
+        of(LfF(ema=0.5), exact=True)
+        != of(LfF(ema=0.0), exact=True)
+        == of(LfF(ema=0.0, q=0.5), exact=True)
+    )
     different = [
         of(LfF()),
         of(LfF(), epochs=4),
@@ -146,21 +176,27 @@ def test_fingerprints_of_clones_are_equal():
 
     assert fingerprint(pair(1)) == fingerprint(pair(1)) != fingerprint(pair(2))
     assert fingerprint(partial(F.relu, inplace=True)) == fingerprint(partial(F.relu, inplace=True))
-    assert fingerprint({"a": np.arange(3), "b": (1, 2)}) == fingerprint({"b": (1, 2), "a": np.arange(3)})
+    assert fingerprint({"a": np.arange(3), "b": (1, 2)}) == fingerprint(
+        {"b": (1, 2), "a": np.arange(3)}
+    )
     assert len({fingerprint(v) for v in (1, 1.0, True, "1", None, (1,), [1])}) == 7
     function = lambda x: x  # noqa: E731
     assert fingerprint(function) == fingerprint(function)
     embedder = make_pipeline(Embedder(pair(1)), StandardScaler())
     assert fingerprint(clone(embedder)) == fingerprint(clone(embedder))
     assert fingerprint(embedder) != fingerprint(make_pipeline(Embedder(pair(2)), StandardScaler()))
-    assert fingerprint(StandardScaler()) != fingerprint(StandardScaler().set_output(transform="pandas"))
+    assert fingerprint(StandardScaler()) != fingerprint(
+        StandardScaler().set_output(transform="pandas")
+    )
     sparse = torch.eye(2).to_sparse()
     assert fingerprint(sparse) == fingerprint(sparse) != fingerprint(sparse.to_dense())
     half, lazy, scaled = pair(1).bfloat16(), nn.LazyLinear(2), pair(1)
     half.scale, half.inside, scaled.scale = 2.0, [half], 3.0
     for module in (half, lazy, scaled, nn.LSTM(2, 3)):
         assert fingerprint(copy.deepcopy(module)) == fingerprint(module)
-    assert len({fingerprint(module) for module in (half, lazy, scaled, pair(1), pair(1).half())}) == 5
+    assert (
+        len({fingerprint(module) for module in (half, lazy, scaled, pair(1), pair(1).half())}) == 5
+    )
 
 
 class Living(TorchDispatchMode):
@@ -205,7 +241,9 @@ def test_peak_memory_is_data_parameters_gradients_and_slots(optimizer, slots, mo
     monkeypatch.setattr(_Run, "train", watched)
     monkeypatch.setattr(Member, "leave", leaving)
     one_fold = [(np.arange(100), np.arange(100, n))]
-    BatchedGridSearchCV(model, {"lr": np.logspace(-4, -2, settings).tolist()}, cv=one_fold, refit=False).fit(X, y)
+    BatchedGridSearchCV(
+        model, {"lr": np.logspace(-4, -2, settings).tolist()}, cv=one_fold, refit=False
+    ).fit(X, y)
     stacked, data = settings * (2 * d + 2) * 4, X.nbytes
     activations = settings * 8 * 2 * 4 * 20
     assert (2 + slots) * stacked < memory.peak <= data + (2 + slots) * stacked + activations
@@ -218,7 +256,9 @@ def test_runs_of_one_member_and_small_budgets_reach_the_same():
     X, y = rng.standard_normal((60, 4)), np.arange(60) % 3
     model = LfFClassifier(max_epochs=2, dtype="float64", random_state=0)
     scores = [
-        BatchedGridSearchCV(model, {"q": [0.2, 0.5, 0.9]}, cv=3, memory=memory).fit(X, y).cv_results_["mean_test_score"]
+        BatchedGridSearchCV(model, {"q": [0.2, 0.5, 0.9]}, cv=3, memory=memory)
+        .fit(X, y)
+        .cv_results_["mean_test_score"]
         for memory in (1, 20_000, "1GB")
     ]
     np.testing.assert_array_equal(scores[0], scores[1])
