@@ -1,5 +1,8 @@
 """Warnings and errors of this package."""
 
+import sys
+import warnings
+
 __all__ = ["DebiasWarning", "DivergedError", "OutOfMemoryError"]
 
 
@@ -13,3 +16,20 @@ class DivergedError(ValueError):
 
 class OutOfMemoryError(ValueError, MemoryError):
     """The device ran out of memory; the message gives the batch size to lower."""
+
+
+_INSIDE = {"sklearn", "sklearn_debias", "contextlib"}
+
+
+def warn(message: str) -> None:
+    """Give one DebiasWarning that points at the first line outside of scikit-learn and this package."""
+    frame = sys._getframe(1)
+    level = 2
+    while frame.f_back is not None and _root(frame.f_globals) in _INSIDE:
+        frame = frame.f_back
+        level += 1
+    warnings.warn(message, DebiasWarning, stacklevel=level)
+
+
+def _root(names: dict) -> str:
+    return names.get("__name__", "").partition(".")[0]

@@ -31,8 +31,8 @@ class AutoAttack:
 
     Parameters
     ----------
-    parts : tuple of {"apgd-ce", "apgd-dlr", "apgd-t", "fab", "fab-t", "square"} or None,
-    default=None
+    parts : tuple of {"apgd-ce", "apgd-dlr", "apgd-t", "fab", "fab-t", "square"} or None, \
+default=None
         None is the standard version. With fewer than four classes, for which its targeted DLR loss
         is not defined, that is "apgd-ce", "apgd-dlr" (three classes), "fab-t" and "square".
     batch_size : int, default=250

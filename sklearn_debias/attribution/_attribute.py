@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from sklearn_debias.attribution import _maps
 from sklearn_debias.attribution._run import attend, bind_cam, bind_path, check_scalar, run
-from sklearn_debias.training import open_model
+from sklearn_debias.fitting import open_model
+from sklearn_debias.maps import _maps
 
 
 def attribute(
@@ -99,7 +99,7 @@ def attribute(
             [0. , 1. ]]], dtype=float32)
     """
     options = {"layer": layer, "n_steps": n_steps, "baseline": baseline, "scalar": scalar}
-    return attend(estimator, X, y, method, options, stacklevel=3)[0]
+    return attend(estimator, X, y, method, options)
 
 
 def grad_cam(

@@ -1,6 +1,5 @@
 """Open a model on rows, bind a map to it, run it batch by batch."""
 
-import warnings
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -9,10 +8,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sklearn_debias.attribution import _maps
 from sklearn_debias.core import Net
-from sklearn_debias.exceptions import DebiasWarning, DivergedError
-from sklearn_debias.training import Opened, blamed, open_model
+from sklearn_debias.exceptions import DivergedError, warn
+from sklearn_debias.fitting import Opened, open_model
+from sklearn_debias.maps import _maps
+from sklearn_debias.training import blamed
 
 METHODS = ("grad_cam", "integrated_gradients", "input_gradient", "gradient_x_input")
 SCALARS = ("logit", "log_prob")
@@ -25,10 +25,8 @@ def attend(
     y: Any,
     method: str | Callable,
     options: dict[str, Any],
-    *,
-    stacklevel: int,
-) -> tuple[np.ndarray, Opened]:
-    """Maps of `attribute`, and the rows as the network sees them."""
+) -> np.ndarray:
+    """Return the maps of `attribute`."""
     if not callable(method) and method not in METHODS:
         raise ValueError(
             f"`method` must be one of {', '.join(map(repr, METHODS))} or a callable, got "
@@ -43,14 +41,12 @@ def attend(
     maps = run(opened, lambda opened: bind(method, opened, options))
     flat = int((maps.reshape(len(maps), -1) == 0).all(1).sum())
     if flat:
-        warnings.warn(
+        warn(
             f"{flat} of {len(maps)} maps are constant, and returned as zeros: nothing there speaks "
             "for the class, or the network has no gradient there. Try another `method`, or "
             "another `layer`.",
-            DebiasWarning,
-            stacklevel=stacklevel,
         )
-    return maps, opened
+    return maps
 
 
 def run(opened: Opened, bind: Callable[[Opened], Map]) -> np.ndarray:

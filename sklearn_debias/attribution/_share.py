@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import stats
 
-from sklearn_debias.metrics._intervals import check_confidence
+from sklearn_debias.metrics.internal import check_confidence
 
 
 class MeanShare(NamedTuple):

@@ -1,7 +1,8 @@
-"""The estimators, one file per method."""
+"""The public base class, and one file per method."""
 
 from sklearn_debias.estimators._adversarial_training import AdversarialTrainingClassifier
 from sklearn_debias.estimators._afr import AFRClassifier
+from sklearn_debias.estimators._base import BaseDebiasClassifier
 from sklearn_debias.estimators._biasadv import BiasAdvClassifier
 from sklearn_debias.estimators._class_scaling import ClassScaling
 from sklearn_debias.estimators._crt import CRTClassifier
@@ -20,10 +21,12 @@ from sklearn_debias.estimators._meta_weight_net import MetaWeightNetClassifier
 from sklearn_debias.estimators._mixup import MixUpClassifier
 from sklearn_debias.estimators._uiat import UIATClassifier
 from sklearn_debias.estimators._ule import ULEClassifier
+from sklearn_debias.fitting import fit_method
 
 __all__ = [
     "AFRClassifier",
     "AdversarialTrainingClassifier",
+    "BaseDebiasClassifier",
     "BiasAdvClassifier",
     "CRTClassifier",
     "ClassScaling",
@@ -43,4 +46,5 @@ __all__ = [
     "MixUpClassifier",
     "UIATClassifier",
     "ULEClassifier",
+    "fit_method",
 ]

@@ -8,20 +8,23 @@ from sklearn.utils._param_validation import StrOptions
 
 from sklearn_debias.attacks import make_ball
 from sklearn_debias.core import Phase
-from sklearn_debias.estimators._attack import (
+from sklearn_debias.estimators._base import BaseDebiasClassifier
+from sklearn_debias.exceptions import warn
+from sklearn_debias.fitting import (
+    NON_NEGATIVE,
+    POSITIVE,
+    POSITIVE_INT,
+    Rows,
     check_ball,
     clip_tensors,
+    momentum,
+    pick_device,
     placed,
     read_clip,
     with_range,
 )
-from sklearn_debias.estimators._base import BaseDebiasClassifier
-from sklearn_debias.estimators._devices import pick_device
-from sklearn_debias.estimators._errors import warn
-from sklearn_debias.estimators._fit_method import fit_method
-from sklearn_debias.estimators._params import NON_NEGATIVE, POSITIVE, POSITIVE_INT, momentum
-from sklearn_debias.estimators._rows import Rows
-from sklearn_debias.objectives._inner_attack import InnerAttack
+from sklearn_debias.fitting._fit_method import fit_method
+from sklearn_debias.objectives import InnerAttack
 
 
 @dataclass(kw_only=True, eq=False, repr=False)

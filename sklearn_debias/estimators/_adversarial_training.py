@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 from sklearn.utils._param_validation import StrOptions
 
 from sklearn_debias.estimators._adversarial import AdversarialClassifier
-from sklearn_debias.estimators._params import NON_NEGATIVE
+from sklearn_debias.fitting import NON_NEGATIVE
 from sklearn_debias.objectives import AdversarialTraining
 
 

@@ -12,10 +12,8 @@ from torch import nn
 
 from sklearn_debias.core import Net, Phase
 from sklearn_debias.estimators._base import BaseDebiasClassifier
-from sklearn_debias.estimators._params import NON_NEGATIVE, POSITIVE_INT, refuse_drop_last
-from sklearn_debias.estimators._rows import Rows
-from sklearn_debias.objectives import ERMOnPart, ReweightHead
-from sklearn_debias.objectives._afr import example_weights, two_parts
+from sklearn_debias.fitting import NON_NEGATIVE, POSITIVE_INT, Rows, refuse_drop_last
+from sklearn_debias.objectives import ERMOnPart, ReweightHead, example_weights, two_parts
 
 
 @dataclass(kw_only=True, eq=False, repr=False)

@@ -1,6 +1,7 @@
 """The scikit-learn face of every method: constructor, validation, prediction."""
 
 import copy
+import inspect
 from collections.abc import Callable, Generator, Mapping
 from contextlib import closing
 from dataclasses import KW_ONLY, dataclass, replace
@@ -17,19 +18,28 @@ from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
 from sklearn_debias.core import Net, Phase
-from sklearn_debias.estimators._devices import make_prepare, on_own_terms
-from sklearn_debias.estimators._docs import fill
-from sklearn_debias.estimators._errors import readable_errors, warn
-from sklearn_debias.estimators._fit import Fit, check_shared
-from sklearn_debias.estimators._fit_method import fit_method
-from sklearn_debias.estimators._inputs import open_inputs
-from sklearn_debias.estimators._observers import CallbackBridge
-from sklearn_debias.estimators._params import FITTED, SHARED_CONSTRAINTS, NetParams, forget
-from sklearn_debias.estimators._probe import is_small
-from sklearn_debias.estimators._rows import Rows, choose_rows
-from sklearn_debias.estimators._targets import encode_known
-from sklearn_debias.exceptions import DivergedError
-from sklearn_debias.training import Opened, Source, Streams, padded
+from sklearn_debias.exceptions import DivergedError, warn
+from sklearn_debias.fitting import (
+    FITTED,
+    SHARED_CONSTRAINTS,
+    CallbackBridge,
+    Fit,
+    NetParams,
+    Opened,
+    Rows,
+    check_shared,
+    choose_rows,
+    encode_known,
+    fill,
+    forget,
+    is_small,
+    make_prepare,
+    on_own_terms,
+    open_inputs,
+    readable_errors,
+)
+from sklearn_debias.fitting._fit_method import fit_method
+from sklearn_debias.training import Source, Streams, padded
 
 HEAD_ROWS = 256
 REVIEW_ROWS = 2048
@@ -74,6 +84,18 @@ class BaseDebiasClassifier(NetParams, CallbackSupportMixin, ClassifierMixin, Bas
         super().__init_subclass__(**kwargs)
         if cls.__doc__:
             cls.__doc__ = fill(cls.__doc__, cls)
+
+    @staticmethod
+    def _takers(argument: str) -> list[str]:
+        """Names of the public estimators whose ``fit`` takes this argument."""
+        from sklearn_debias import estimators
+
+        public = [getattr(estimators, name) for name in estimators.__all__]
+        return [
+            cls.__name__
+            for cls in public
+            if hasattr(cls, "fit") and argument in inspect.signature(cls.fit).parameters
+        ]
 
     def _phases(self) -> tuple[Phase, ...]:
         """Phases of the fit, the last of which trains the role "model"."""

@@ -11,33 +11,34 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
 from sklearn_debias.core import Net, Phase
-from sklearn_debias.estimators._attack import (
-    attack_rows,
-    check_ball,
-    clip_tensors,
-    placed,
-    read_clip,
-    warn_of_still,
-)
 from sklearn_debias.estimators._base import BaseDebiasClassifier
-from sklearn_debias.estimators._devices import make_prepare, on_own_terms, pick_device
 from sklearn_debias.estimators._erm import ERMClassifier
-from sklearn_debias.estimators._errors import readable_errors, warn
-from sklearn_debias.estimators._inputs import open_inputs
 from sklearn_debias.estimators._jtt import JTTClassifier
 from sklearn_debias.estimators._lff import LfFClassifier
-from sklearn_debias.estimators._params import (
+from sklearn_debias.exceptions import warn
+from sklearn_debias.fitting import (
     MODULE,
     NON_NEGATIVE,
     POSITIVE,
     POSITIVE_INT,
     Q,
+    Rows,
+    attack_rows,
+    check_ball,
+    clip_tensors,
+    encode_known,
     ignored_parameters,
+    make_prepare,
+    on_own_terms,
+    open_inputs,
+    pick_device,
+    placed,
+    read_clip,
+    readable_errors,
+    warn_of_still,
 )
-from sklearn_debias.estimators._presets import preset
-from sklearn_debias.estimators._rows import Rows
-from sklearn_debias.estimators._targets import encode_known
 from sklearn_debias.objectives import BiasAdv
+from sklearn_debias.presets import biasadv_preset
 from sklearn_debias.training import Source
 
 BASES = {"erm": ERMClassifier, "jtt": JTTClassifier, "lff": LfFClassifier}
@@ -171,7 +172,10 @@ class BiasAdvClassifier(BaseDebiasClassifier):
         >>> clf.epsilon, clf.max_epochs, clf.base.identification_epochs, clf.base.upweight
         (0.5, 50, 20, 50)
         """
-        return cls(**{**preset(name, base), **overrides})
+        settings = biasadv_preset(name, base)
+        base_name, own = settings.pop("base")
+        settings["base"] = BASES[base_name](**own) if own else base_name
+        return cls(**{**settings, **overrides})
 
     @property
     def biased_module_(self) -> nn.Module:

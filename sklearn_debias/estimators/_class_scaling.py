@@ -17,17 +17,25 @@ from sklearn.utils.validation import _num_samples, check_is_fitted
 from torch import nn
 
 from sklearn_debias.core import Net, SplitModule
-from sklearn_debias.estimators._cells import describe_groups
-from sklearn_debias.estimators._errors import warn
-from sklearn_debias.estimators._halves import all_or_nothing, split_by
-from sklearn_debias.estimators._inputs import _is_dataset, plain
-from sklearn_debias.estimators._params import POSITIVE_INT
-from sklearn_debias.estimators._requests import bias_for, fit_with_bias
-from sklearn_debias.estimators._rows import _rows_of
-from sklearn_debias.estimators._scales import Sweep
-from sklearn_debias.estimators._targets import encode_known, encode_target
+from sklearn_debias.exceptions import warn
+from sklearn_debias.fitting import (
+    POSITIVE_INT,
+    Opened,
+    Sweep,
+    all_or_nothing,
+    bias_for,
+    describe_groups,
+    encode_known,
+    encode_target,
+    fit_with_bias,
+    is_dataset,
+    open_model,
+    plain,
+    split_by,
+    take_rows,
+)
 from sklearn_debias.metrics import get_scorer
-from sklearn_debias.training import Opened, Streams, open_model
+from sklearn_debias.training import Streams
 
 TINY = np.finfo(np.float64).tiny
 
@@ -145,7 +153,7 @@ class ClassScaling(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         with all_or_nothing(self):
             scorer = None if self.scoring == "worst_group_accuracy" else get_scorer(self.scoring)
             X = plain(X, "X")
-            (X,) = (X,) if _is_dataset(X) else indexable(X)
+            (X,) = (X,) if is_dataset(X) else indexable(X)
             n = _num_samples(X)
             codes, classes = encode_target(self, y, n)
             fitted = _is_fitted(self.estimator)
@@ -172,7 +180,7 @@ class ClassScaling(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
             self._inherit()
             given = {} if scorer is None else bias_for(scorer, bias, rows)
             self._choose(
-                X if fitted else _rows_of(X, rows), codes[rows], group[rows], scorer, given
+                X if fitted else take_rows(X, rows), codes[rows], group[rows], scorer, given
             )
         return self
 

@@ -9,8 +9,7 @@ from torch import nn
 
 from sklearn_debias.core import Net, Phase
 from sklearn_debias.estimators._base import BaseDebiasClassifier
-from sklearn_debias.estimators._params import FITTED, POSITIVE_INT, forget
-from sklearn_debias.estimators._rows import Rows
+from sklearn_debias.fitting import FITTED, POSITIVE_INT, Rows, forget
 from sklearn_debias.objectives import ERM, RetrainHead
 
 

@@ -16,13 +16,21 @@ from torch import nn
 from torch.nn.utils import skip_init
 
 from sklearn_debias.core import Net, split
-from sklearn_debias.estimators._cells import describe_groups, warn_of_empty_cells
-from sklearn_debias.estimators._errors import warn
-from sklearn_debias.estimators._halves import all_or_nothing, split_by
-from sklearn_debias.estimators._inputs import _is_dataset, plain
-from sklearn_debias.estimators._params import POSITIVE, POSITIVE_INT
-from sklearn_debias.estimators._targets import encode_known, encode_target
-from sklearn_debias.training import ArraySource, Opened, Prepare, Streams
+from sklearn_debias.exceptions import warn
+from sklearn_debias.fitting import (
+    POSITIVE,
+    POSITIVE_INT,
+    Opened,
+    all_or_nothing,
+    describe_groups,
+    encode_known,
+    encode_target,
+    is_dataset,
+    plain,
+    split_by,
+    warn_of_empty_cells,
+)
+from sklearn_debias.training import ArraySource, Prepare, Streams
 
 HEAD_ROWS = 256
 _LIBLINEAR = threading.Lock()  # it draws from one generator of the whole process, without the GIL
@@ -160,7 +168,7 @@ class DFRClassifier(ClassifierMixin, BaseEstimator):
 
     def _matrix(self, X: Any, *, reset: bool) -> np.ndarray:
         X = plain(X, "X")
-        if _is_dataset(X):
+        if is_dataset(X):
             raise TypeError(
                 f"`X` must be an array of shape (n, features), got a {type(X).__name__}. Embed it "
                 "first."

@@ -10,26 +10,27 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
-from sklearn_debias.attribution._maps import last_conv_layer
 from sklearn_debias.core import Phase
 from sklearn_debias.estimators._adversarial import AdversarialClassifier
-from sklearn_debias.estimators._attention_maps import (
+from sklearn_debias.exceptions import warn
+from sklearn_debias.fitting import (
+    MODULE,
+    NON_NEGATIVE,
+    Rows,
     check_attention,
     check_size,
     fitted_attention,
+    make_prepare,
     maps_of,
     one_sided,
+    pick_device,
     read_maps,
     warn_of_one_sided,
 )
-from sklearn_debias.estimators._devices import make_prepare, pick_device
-from sklearn_debias.estimators._errors import warn
-from sklearn_debias.estimators._fit_method import fit_method
-from sklearn_debias.estimators._params import MODULE, NON_NEGATIVE
-from sklearn_debias.estimators._presets import dhat_preset
-from sklearn_debias.estimators._rows import Rows
-from sklearn_debias.objectives import DHAT, ERM
-from sklearn_debias.objectives._dhat import GIVEN
+from sklearn_debias.fitting._fit_method import fit_method
+from sklearn_debias.maps import last_conv_layer
+from sklearn_debias.objectives import DHAT, ERM, GIVEN
+from sklearn_debias.presets import dhat_preset
 
 BUILT_IN = {"gradcam", "integrated_gradients"}
 READINGS = [StrOptions({"code", "paper"})]
@@ -187,8 +188,8 @@ class DHATClassifier(AdversarialClassifier):
         Parameters
         ----------
         {shared_arguments}
-        attention_maps : array-like of shape (n, height, width), or (n, features) for 2-D X,
-        default=None
+        attention_maps : array-like of shape (n, height, width), or (n, features) for 2-D X, \
+default=None
             Attention in [0, 1], 1 on the foreground, instead of what ``attention`` says: the masks
             of a segmentation model, for instance. Cropped and flipped with the images by
             ``augment="crop-flip"``, and resized by ``image_size`` as they are.

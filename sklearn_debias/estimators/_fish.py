@@ -5,9 +5,7 @@ from typing import Any, ClassVar
 
 from sklearn_debias.core import Phase
 from sklearn_debias.estimators._base import BaseDebiasClassifier
-from sklearn_debias.estimators._cells import take_environments
-from sklearn_debias.estimators._params import NON_NEGATIVE
-from sklearn_debias.estimators._rows import Rows
+from sklearn_debias.fitting import NON_NEGATIVE, Rows, take_environments
 from sklearn_debias.objectives import Fish
 
 

@@ -7,10 +7,8 @@ from sklearn.utils._param_validation import StrOptions
 
 from sklearn_debias.core import Phase
 from sklearn_debias.estimators._base import BaseDebiasClassifier
-from sklearn_debias.estimators._cells import warn_of_empty_cells
-from sklearn_debias.estimators._errors import warn
-from sklearn_debias.estimators._params import NON_NEGATIVE
-from sklearn_debias.estimators._rows import Rows
+from sklearn_debias.exceptions import warn
+from sklearn_debias.fitting import NON_NEGATIVE, Rows, warn_of_empty_cells
 from sklearn_debias.objectives import GroupDRO
 
 

@@ -10,11 +10,8 @@ from torch import Tensor, nn
 
 from sklearn_debias.core import Net, Phase
 from sklearn_debias.estimators._base import BaseDebiasClassifier
-from sklearn_debias.estimators._cells import take_environments
-from sklearn_debias.estimators._params import NON_NEGATIVE
-from sklearn_debias.estimators._rows import Rows
-from sklearn_debias.objectives import Invariance
-from sklearn_debias.objectives._invariance import OF_FEATURES
+from sklearn_debias.fitting import NON_NEGATIVE, Rows, take_environments
+from sklearn_debias.objectives import OF_FEATURES, Invariance
 
 WEIGHTS = {"irm": 100.0, "ib_irm": 100.0, "vrex": 10.0, "coral": 1.0, "mmd": 1.0}
 ANNEALED = ("irm", "ib_irm", "vrex")

@@ -20,8 +20,7 @@ from sklearn_debias.estimators._augmented import (
 )
 from sklearn_debias.estimators._base import BaseDebiasClassifier
 from sklearn_debias.estimators._meta_classifier import MetaClassifier
-from sklearn_debias.estimators._params import NON_NEGATIVE, momentum, refuse_drop_last
-from sklearn_debias.estimators._rows import Rows
+from sklearn_debias.fitting import NON_NEGATIVE, Rows, momentum, refuse_drop_last
 from sklearn_debias.objectives import ERM, ISDA, MetaSAug
 
 

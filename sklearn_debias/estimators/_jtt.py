@@ -9,9 +9,8 @@ from torch import nn
 
 from sklearn_debias.core import Phase
 from sklearn_debias.estimators._base import BaseDebiasClassifier
-from sklearn_debias.estimators._errors import warn
-from sklearn_debias.estimators._params import MODULE, POSITIVE, POSITIVE_INT
-from sklearn_debias.estimators._rows import Rows
+from sklearn_debias.exceptions import warn
+from sklearn_debias.fitting import MODULE, POSITIVE, POSITIVE_INT, Rows
 from sklearn_debias.objectives import ERM, UpweightErrors
 
 

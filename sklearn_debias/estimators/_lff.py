@@ -11,8 +11,7 @@ from torch import nn
 
 from sklearn_debias.core import Phase
 from sklearn_debias.estimators._base import BaseDebiasClassifier
-from sklearn_debias.estimators._params import MODULE, Q
-from sklearn_debias.estimators._rows import Rows
+from sklearn_debias.fitting import MODULE, Q, Rows
 from sklearn_debias.objectives import LfF
 
 

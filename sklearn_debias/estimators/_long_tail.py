@@ -10,11 +10,10 @@ from sklearn.utils._param_validation import Interval, StrOptions
 
 from sklearn_debias.core import Phase
 from sklearn_debias.estimators._base import BaseDebiasClassifier
-from sklearn_debias.estimators._errors import warn
-from sklearn_debias.estimators._params import NON_NEGATIVE, POSITIVE, split_net_params
+from sklearn_debias.exceptions import warn
+from sklearn_debias.fitting import NON_NEGATIVE, POSITIVE, split_net_params
 from sklearn_debias.models import with_normalized_head
-from sklearn_debias.objectives import LongTail
-from sklearn_debias.objectives._long_tail import LOSSES
+from sklearn_debias.objectives import LONG_TAIL_LOSSES, LongTail
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -27,8 +26,8 @@ class LongTailClassifier(BaseDebiasClassifier):
     Parameters
     ----------
     {shared_parameters}
-    loss : {"balanced_softmax", "logit_adjustment", "ldam", "focal", "cross_entropy"},
-    default="balanced_softmax"
+    loss : {"balanced_softmax", "logit_adjustment", "ldam", "focal", "cross_entropy"}, \
+default="balanced_softmax"
         "balanced_softmax" [1]_ adds log n_y to the logits while training; "logit_adjustment" [2]_
         adds ``tau`` times the logarithm of the class shares, and is the same at ``tau=1``. "ldam"
         [3]_ asks the true class for a margin, the larger the rarer it is. "focal" [4]_ weighs
@@ -102,7 +101,7 @@ class LongTailClassifier(BaseDebiasClassifier):
 
     _parameter_constraints: ClassVar[dict] = {
         **BaseDebiasClassifier._parameter_constraints,
-        "loss": [StrOptions(set(LOSSES))],
+        "loss": [StrOptions(set(LONG_TAIL_LOSSES))],
         "beta": [Interval(numbers.Real, 0, 1, closed="both")],
         "deferred": [Interval(numbers.Real, 0, 1, closed="left")],
         "gamma": NON_NEGATIVE,

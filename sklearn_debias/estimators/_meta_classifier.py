@@ -10,12 +10,9 @@ import torch
 from torch import nn
 
 from sklearn_debias.estimators._base import BaseDebiasClassifier
-from sklearn_debias.estimators._devices import pick_device
-from sklearn_debias.estimators._errors import warn
-from sklearn_debias.estimators._fit_method import fit_method
-from sklearn_debias.estimators._meta_set import held_out
-from sklearn_debias.estimators._params import POSITIVE_INT, momentum
-from sklearn_debias.estimators._rows import Rows
+from sklearn_debias.exceptions import warn
+from sklearn_debias.fitting import POSITIVE_INT, Rows, held_out, momentum, pick_device
+from sklearn_debias.fitting._fit_method import fit_method
 
 HIDDEN = 100
 

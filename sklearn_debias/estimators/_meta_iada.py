@@ -21,8 +21,7 @@ from sklearn_debias.estimators._augmented import (
     warmup_epochs,
 )
 from sklearn_debias.estimators._meta_classifier import MetaClassifier, adam, two_layers
-from sklearn_debias.estimators._params import NON_NEGATIVE, POSITIVE, refuse_drop_last
-from sklearn_debias.estimators._rows import Rows
+from sklearn_debias.fitting import NON_NEGATIVE, POSITIVE, Rows, refuse_drop_last
 from sklearn_debias.objectives import ERM, IADA, LearnStrategy, Samples, fifteen
 from sklearn_debias.training import blamed
 

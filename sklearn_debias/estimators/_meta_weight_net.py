@@ -10,7 +10,7 @@ from torch import nn
 
 from sklearn_debias.core import Phase
 from sklearn_debias.estimators._meta_classifier import MetaClassifier, adam, two_layers
-from sklearn_debias.estimators._params import POSITIVE
+from sklearn_debias.fitting import POSITIVE
 from sklearn_debias.objectives import LearnWeights, WeightedByNet
 
 

@@ -8,10 +8,8 @@ from sklearn.utils._param_validation import Interval, StrOptions
 
 from sklearn_debias.core import Phase
 from sklearn_debias.estimators._base import BaseDebiasClassifier
-from sklearn_debias.estimators._cells import take_environments, warn_of_empty_cells
-from sklearn_debias.estimators._errors import warn
-from sklearn_debias.estimators._params import NON_NEGATIVE
-from sklearn_debias.estimators._rows import Rows
+from sklearn_debias.exceptions import warn
+from sklearn_debias.fitting import NON_NEGATIVE, Rows, take_environments, warn_of_empty_cells
 from sklearn_debias.objectives import MixUp
 
 ALPHA = {"any": 0.2, "label": 0.2, "domain": 0.2, "lisa": 2.0}

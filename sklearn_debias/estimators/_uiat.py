@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from sklearn_debias.estimators._adversarial import AdversarialClassifier
-from sklearn_debias.estimators._params import NON_NEGATIVE
+from sklearn_debias.fitting import NON_NEGATIVE
 from sklearn_debias.objectives import UIAT
 
 

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from sklearn_debias.core import Net, Phase
 from sklearn_debias.estimators._base import BaseDebiasClassifier
-from sklearn_debias.estimators._fit_method import fit_method
-from sklearn_debias.estimators._params import MODULE, NON_NEGATIVE, POSITIVE, momentum
+from sklearn_debias.fitting import MODULE, NON_NEGATIVE, POSITIVE, momentum
+from sklearn_debias.fitting._fit_method import fit_method
 from sklearn_debias.losses import SALIENCIES
 from sklearn_debias.objectives import ERM, ULE
 from sklearn_debias.training import blamed

@@ -22,15 +22,21 @@ from torch import nn
 from tqdm.auto import tqdm
 
 from sklearn_debias.core import Net
-from sklearn_debias.estimators._devices import make_prepare, on_own_terms, pick_device
-from sklearn_debias.estimators._errors import readable_errors, warn
-from sklearn_debias.estimators._inputs import open_inputs
-from sklearn_debias.estimators._params import MODULE, forget
+from sklearn_debias.exceptions import warn
 from sklearn_debias.feature_extraction._cache import open_cache
 from sklearn_debias.feature_extraction._embedding import Embedding, batch_rows, differ, is_constant
 from sklearn_debias.feature_extraction._fingerprint import fingerprint, name_of, outer_values
 from sklearn_debias.feature_extraction._network import build_features, run
 from sklearn_debias.feature_extraction._storage import allocate, cache_folder
+from sklearn_debias.fitting import (
+    MODULE,
+    forget,
+    make_prepare,
+    on_own_terms,
+    open_inputs,
+    pick_device,
+    readable_errors,
+)
 from sklearn_debias.training import Streams, n_bytes
 
 PRIVATE = ("_fitted", "_input_high", "_n_features_out", "_name")  # gone before the next fit

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from sklearn_debias.estimators._errors import warn
+from sklearn_debias.exceptions import warn
 from sklearn_debias.feature_extraction._origin import codes, imported, installed
 
 FORMAT = 2  # of the cache, and of what decides an embedding

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from sklearn_debias.estimators._params import check_normalize
+from sklearn_debias.fitting import check_normalize
 from sklearn_debias.models import IMAGENET, Normalize, ToRGB, bare_module, load_weights
 from sklearn_debias.training import Noise, blamed
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from sklearn_debias.estimators._errors import warn
+from sklearn_debias.exceptions import warn
 from sklearn_debias.feature_extraction._segments import make_usable
 
 VARIABLE = "SKLEARN_DEBIAS_CACHE"

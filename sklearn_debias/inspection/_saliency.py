@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from sklearn_debias.attribution import saliency_share
-from sklearn_debias.attribution._run import attend
+from sklearn_debias.attribution import attribute, saliency_share
+from sklearn_debias.fitting import open_model
 from sklearn_debias.inspection._drawing import as_pictures, greys, grid_of_axes, outline
 
 INCHES = 1.5  # of a panel
@@ -191,18 +191,14 @@ class SaliencyDisplay:
                 "them."
             )
         options = {"layer": layer, "n_steps": n_steps, "baseline": baseline, "scalar": scalar}
-        maps = {}
-        for (
-            name,
-            model,
-        ) in models.items():  # a comprehension would be a frame of its own to warnings
-            maps[name], seen = attend(model, X, y, method, options, stacklevel=3)
+        maps = {name: attribute(m, X, y, method=method, **options) for name, m in models.items()}
         sizes = {name: np.shape(m)[1:] for name, m in maps.items()}
         if len(set(sizes.values())) > 1:
             raise ValueError(
                 f"`estimator` must hold models that see X at one size, got maps of {sizes}. Resize "
                 f"X first, and fit without `image_size`; or draw them apart."
             )
+        seen = open_model(list(models.values())[-1], X)
         images = seen.prepare(seen.source.take(np.arange(len(seen)))).cpu().numpy()
         labels = None if y is None else list(np.asarray(y))
         return cls(images, maps, mask=mask, labels=labels).plot(ax, cmap=cmap, alpha=alpha)

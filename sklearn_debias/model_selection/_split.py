@@ -7,8 +7,7 @@ from sklearn.utils import _safe_indexing, indexable
 
 from sklearn_debias.exceptions import DebiasWarning
 from sklearn_debias.metrics import group_cells
-from sklearn_debias.metrics._groups import shorten
-from sklearn_debias.metrics._random import check_rng
+from sklearn_debias.metrics.internal import check_rng, shorten
 
 __all__ = ["bias_train_test_split"]
 

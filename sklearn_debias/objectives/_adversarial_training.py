@@ -19,8 +19,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from sklearn_debias.core import Batch, Net, static
-from sklearn_debias.core._objective import Nets
+from sklearn_debias.core import Batch, Net, Nets, static
 from sklearn_debias.losses import (
     boosted_cross_entropy,
     cross_entropy,

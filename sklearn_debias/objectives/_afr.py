@@ -24,9 +24,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from sklearn_debias.core import Batch, Data, Objective, Step, static
-from sklearn_debias.core._net import Net
-from sklearn_debias.core._objective import Nets, State
+from sklearn_debias.core import Batch, Data, Net, Nets, Objective, State, Step, static
 from sklearn_debias.losses import cross_entropy, true_probability
 from sklearn_debias.objectives._erm import ERM
 from sklearn_debias.objectives._sampling import random_ranks

@@ -22,9 +22,7 @@ from dataclasses import dataclass, field
 from torch import Tensor
 
 from sklearn_debias.attacks import Ball, ascend, make_ball
-from sklearn_debias.core import Batch, Data, Objective, Step, static
-from sklearn_debias.core._net import Net
-from sklearn_debias.core._objective import Nets, State
+from sklearn_debias.core import Batch, Data, Net, Nets, Objective, State, Step, static
 from sklearn_debias.losses import cross_entropy, generalized_cross_entropy
 from sklearn_debias.objectives._erm import ERM
 

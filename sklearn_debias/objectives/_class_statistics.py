@@ -11,8 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sklearn_debias.core import Net
-from sklearn_debias.core._objective import State
+from sklearn_debias.core import Net, State
 from sklearn_debias.losses import no_statistics, update_statistics
 
 FULL_UP_TO = 512  # features

@@ -20,18 +20,17 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from sklearn_debias.attribution._maps import (
-    grad_cam_attention,
-    gradient_x_input_attention,
-    integrated_gradients_attention,
-)
-from sklearn_debias.core import Batch, Net, static
-from sklearn_debias.core._objective import Nets
+from sklearn_debias.core import Batch, Net, Nets, static
 from sklearn_debias.losses import (
     background_residual,
     batch_background_residual,
     cross_entropy,
     kl_divergence,
+)
+from sklearn_debias.maps import (
+    grad_cam_attention,
+    gradient_x_input_attention,
+    integrated_gradients_attention,
 )
 from sklearn_debias.objectives._inner_attack import Views, accuracy, is_live, is_off
 from sklearn_debias.objectives._uiat import InverseAttack

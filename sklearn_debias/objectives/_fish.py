@@ -31,8 +31,7 @@ import torch
 from torch import Tensor
 from torch.func import grad
 
-from sklearn_debias.core import Batch, Data, Objective, Step
-from sklearn_debias.core._objective import Nets, State
+from sklearn_debias.core import Batch, Data, Nets, Objective, State, Step
 from sklearn_debias.losses import cross_entropy, environment_means, mean_over_present, membership
 from sklearn_debias.objectives._erm import ERM
 from sklearn_debias.objectives._lookahead import chained

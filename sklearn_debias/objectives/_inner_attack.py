@@ -12,8 +12,7 @@ from torch import Tensor
 from torch.func import grad
 
 from sklearn_debias.attacks import Ball, ascend, make_ball
-from sklearn_debias.core import Batch, Net, Objective, Step, static
-from sklearn_debias.core._objective import Nets, State
+from sklearn_debias.core import Batch, Net, Nets, Objective, State, Step, static
 from sklearn_debias.losses import cross_entropy
 
 TINY = 1e-12

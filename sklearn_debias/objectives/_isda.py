@@ -20,8 +20,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from sklearn_debias.core import Batch, Data, Net, Objective, Step, static
-from sklearn_debias.core._objective import Nets, State
+from sklearn_debias.core import Batch, Data, Net, Nets, Objective, State, Step, static
 from sklearn_debias.losses import class_balanced_weights, cross_entropy, spread
 from sklearn_debias.objectives._class_statistics import (
     begin_statistics,

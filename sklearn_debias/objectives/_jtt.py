@@ -21,8 +21,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from sklearn_debias.core import Batch, Data, Objective, Step, static
-from sklearn_debias.core._objective import Nets, State
+from sklearn_debias.core import Batch, Data, Nets, Objective, State, Step, static
 from sklearn_debias.losses import cross_entropy
 
 

@@ -29,8 +29,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from sklearn_debias.core import Batch, Data, Objective, Step, static
-from sklearn_debias.core._objective import Nets, State
+from sklearn_debias.core import Batch, Data, Nets, Objective, State, Step, static
 from sklearn_debias.losses import (
     balanced_softmax_loss,
     class_balanced_weights,
@@ -41,7 +40,7 @@ from sklearn_debias.losses import (
     logit_adjusted_loss,
 )
 
-LOSSES = ("cross_entropy", "focal", "ldam", "logit_adjustment", "balanced_softmax")
+LONG_TAIL_LOSSES = ("cross_entropy", "focal", "ldam", "logit_adjustment", "balanced_softmax")
 
 
 @dataclass(frozen=True)
@@ -50,8 +49,8 @@ class LongTail(Objective):
 
     Parameters
     ----------
-    loss : {"cross_entropy", "focal", "ldam", "logit_adjustment", "balanced_softmax"},
-    default="balanced_softmax" beta : float, default=0.0
+    loss : {"cross_entropy", "focal", "ldam", "logit_adjustment", "balanced_softmax"}, \
+default="balanced_softmax" beta : float, default=0.0
         In [0, 1]. 0 weighs all samples alike, 1 the classes.
     gamma : float, default=2.0
         Of the focal loss, at least 0.

@@ -16,8 +16,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from sklearn_debias.core import Batch, Data, Net, Objective, Step, static
-from sklearn_debias.core._objective import Nets, State
+from sklearn_debias.core import Batch, Data, Net, Nets, Objective, State, Step, static
 from sklearn_debias.objectives._class_statistics import descended, with_batch
 from sklearn_debias.objectives._isda import ISDA
 from sklearn_debias.objectives._lookahead import look_ahead, view

@@ -20,8 +20,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from sklearn_debias.core import Batch, Net, Objective, Step, static
-from sklearn_debias.core._objective import Nets, State
+from sklearn_debias.core import Batch, Net, Nets, Objective, State, Step, static
 from sklearn_debias.losses import cross_entropy
 from sklearn_debias.objectives._lookahead import chained, look_ahead, view
 

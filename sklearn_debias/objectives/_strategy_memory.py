@@ -3,8 +3,7 @@
 import torch
 from torch import Tensor
 
-from sklearn_debias.core import Batch
-from sklearn_debias.core._objective import State
+from sklearn_debias.core import Batch, State
 from sklearn_debias.losses import cross_entropy
 from sklearn_debias.objectives._characteristics import margin, members
 from sklearn_debias.objectives._class_statistics import in_full

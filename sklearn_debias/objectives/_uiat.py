@@ -18,8 +18,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from sklearn_debias.core import Batch, Net
-from sklearn_debias.core._objective import Nets
+from sklearn_debias.core import Batch, Net, Nets
 from sklearn_debias.losses import cross_entropy, kl_divergence
 from sklearn_debias.objectives._inner_attack import InnerAttack, Views, accuracy, is_live, is_off
 

@@ -32,8 +32,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from sklearn_debias.core import Batch, Data, Net, Objective, Step, static
-from sklearn_debias.core._objective import Nets, State
+from sklearn_debias.core import Batch, Data, Net, Nets, Objective, State, Step, static
 from sklearn_debias.losses import (
     class_opposition,
     cross_entropy,

@@ -8,15 +8,25 @@ import pandas as pd
 from tqdm.auto import tqdm
 
 from sklearn_debias.corruptions import corrupt, corruption_names
-from sklearn_debias.corruptions._corrupt import check_images
-from sklearn_debias.corruptions._draws import read_seed
-from sklearn_debias.corruptions._registry import BIASADV, ORIGINAL, SEVERITIES, find, fits
+from sklearn_debias.corruptions.internal import (
+    BIASADV,
+    ORIGINAL,
+    SEVERITIES,
+    check_images,
+    find,
+    fits,
+    read_seed,
+)
 from sklearn_debias.exceptions import DebiasWarning
-from sklearn_debias.metrics._encoding import correctness, encode_labels
-from sklearn_debias.metrics._fitted import find_fitted
-from sklearn_debias.metrics._groups import find_groups
-from sklearn_debias.metrics._intervals import binomial_bounds, check_confidence
-from sklearn_debias.metrics._training_facts import aligned_mask
+from sklearn_debias.metrics.internal import (
+    aligned_mask,
+    binomial_bounds,
+    check_confidence,
+    correctness,
+    encode_labels,
+    find_fitted,
+    find_groups,
+)
 from sklearn_debias.robustness._corruption_table import CorruptionReport
 
 CLEAN = "clean"

@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from sklearn_debias.corruptions._registry import SEVERITIES
+from sklearn_debias.corruptions.internal import SEVERITIES
 
 
 @dataclass(frozen=True, eq=False)

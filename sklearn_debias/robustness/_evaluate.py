@@ -12,12 +12,11 @@ from torch import Tensor
 from tqdm import tqdm
 
 from sklearn_debias.attacks import AutoAttack, Look, StepwiseAttack, Threat, row_keys
-from sklearn_debias.estimators._errors import readable_errors, warn
-from sklearn_debias.estimators._probe import like_probabilities
-from sklearn_debias.exceptions import DivergedError
+from sklearn_debias.exceptions import DivergedError, warn
+from sklearn_debias.fitting import Opened, like_probabilities, open_model, readable_errors
 from sklearn_debias.robustness._queue import Queue
 from sklearn_debias.robustness._threats import Attack, row_shape
-from sklearn_debias.training import Opened, Streams, open_model
+from sklearn_debias.training import Streams
 
 FLAT = 0.1  # share of rows without a gradient that is worth a warning
 ADVICE = "Pass fewer rows at a time"

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from sklearn_debias.attacks import Look, StepwiseAttack, Threat, row_keys
-from sklearn_debias.training import Opened
+from sklearn_debias.fitting import Opened
 
 ROWS = {"cpu": 32, "cuda": 256}  # one shape for every batch
 

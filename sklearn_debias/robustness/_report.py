@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 
 from sklearn_debias.attacks import AutoAttack, StepwiseAttack, Threat, get_attack
-from sklearn_debias.estimators._errors import warn
+from sklearn_debias.exceptions import warn
 from sklearn_debias.metrics import GroupReport, group_report
-from sklearn_debias.metrics._intervals import binomial_bounds, check_confidence
+from sklearn_debias.metrics.internal import binomial_bounds, check_confidence
 from sklearn_debias.robustness._evaluate import Evaluation, Outcome, open_rows
 from sklearn_debias.robustness._masking import CHANCE, masking_signs
 from sklearn_debias.robustness._robust_report import CLEAN, WORST, RobustReport

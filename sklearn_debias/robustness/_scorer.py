@@ -7,7 +7,7 @@ import numpy as np
 from sklearn.utils.metadata_routing import MetadataRequest
 
 from sklearn_debias.attacks import get_attack
-from sklearn_debias.attacks._threat import check_norm
+from sklearn_debias.attacks.internal import check_norm
 from sklearn_debias.metrics import worst_group_accuracy_score
 from sklearn_debias.robustness._evaluate import check_seed
 from sklearn_debias.robustness._scores import open_evaluation, robust_accuracy_score

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from sklearn_debias.attacks import Threat, get_attack
-from sklearn_debias.estimators._attack import check_inside
+from sklearn_debias.fitting import check_inside
 from sklearn_debias.robustness._evaluate import Evaluation, open_rows
 from sklearn_debias.robustness._threats import check_judge, read_threat
 

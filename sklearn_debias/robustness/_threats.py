@@ -6,10 +6,8 @@ import numpy as np
 import torch
 
 from sklearn_debias.attacks import AutoAttack, StepwiseAttack, Threat
-from sklearn_debias.attacks._threat import check_norm, is_real
-from sklearn_debias.estimators._attack import check_ball, clip_tensors, read_clip
-from sklearn_debias.estimators._inputs import Inputs
-from sklearn_debias.training import Opened
+from sklearn_debias.attacks.internal import check_norm, is_real
+from sklearn_debias.fitting import Inputs, Opened, check_ball, clip_tensors, read_clip
 
 RADIUS = {"linf": 8 / 255, "l2": 0.5}  # of images in [0, 1]; the usual ones
 RULES = ("any", "last")

@@ -9,7 +9,7 @@ import pandas as pd
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_debias.attacks import Threat, get_attack
-from sklearn_debias.metrics._intervals import binomial_bounds, check_confidence
+from sklearn_debias.metrics.internal import binomial_bounds, check_confidence
 from sklearn_debias.robustness._evaluate import Evaluation, open_rows
 from sklearn_debias.robustness._scores import open_evaluation
 from sklearn_debias.robustness._threats import RADIUS, read_threat, row_shape

@@ -1,11 +1,10 @@
-"""Runs the phases: the skorch net, the batches, the random streams. The only place that knows skorch."""
+"""Runs the phases: the skorch net, the batches, the random streams. Only this room knows skorch."""
 
 from sklearn_debias.training._augment import crop_flip
-from sklearn_debias.training._blame import blamed
-from sklearn_debias.training._engine import Engine, Observer, Roles
-from sklearn_debias.training._feed import Feed, Prepare, padded
-from sklearn_debias.training._members import Member
-from sklearn_debias.training._opened import Opened, open_model, unwrapped
+from sklearn_debias.training._blame import blamed, diverged
+from sklearn_debias.training._by_role import ByRole
+from sklearn_debias.training._engine import Engine, Observer, Roles, is_fixed
+from sklearn_debias.training._feed import Epochs, Feed, Prepare, padded
 from sklearn_debias.training._sizes import n_bytes
 from sklearn_debias.training._sources import (
     ArraySource,
@@ -15,38 +14,30 @@ from sklearn_debias.training._sources import (
     Source,
     as_given,
 )
-from sklearn_debias.training._stacked_optimizers import optimizer_settings
 from sklearn_debias.training._streams import Noise, Streams
-from sklearn_debias.training._structure import fingerprint, structure
-from sklearn_debias.training._sweep import check_schedule, sweep
 from sklearn_debias.training._threads import cpu_threads
 
 __all__ = [
     "ArraySource",
+    "ByRole",
     "DatasetSource",
     "Engine",
+    "Epochs",
     "Feed",
     "ImageSource",
     "JoinedSource",
-    "Member",
     "Noise",
     "Observer",
-    "Opened",
     "Prepare",
     "Roles",
     "Source",
     "Streams",
     "as_given",
     "blamed",
-    "check_schedule",
     "cpu_threads",
     "crop_flip",
-    "fingerprint",
+    "diverged",
+    "is_fixed",
     "n_bytes",
-    "open_model",
-    "optimizer_settings",
     "padded",
-    "structure",
-    "sweep",
-    "unwrapped",
 ]

@@ -17,7 +17,7 @@ def test_layout_of_one_attribute():
         assert part.target.dtype == part.bias_labels.dtype == np.int64
         assert np.ptp(np.bincount(part.target)) <= 1
     assert bunch.class_centres.shape == (3, 12)
-    assert "12 features, 3 classes and 1 shortcut(s) with 3" in bunch.DESCR
+    assert "12 features, 3 classes and 1 shortcut(s) with 3" in " ".join(bunch.DESCR.split())
 
 
 def test_several_shortcuts_each_keep_their_own_ratio_and_number_of_values():

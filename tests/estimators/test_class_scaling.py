@@ -19,8 +19,8 @@ from sklearn.preprocessing import StandardScaler
 
 from sklearn_debias import ClassScaling, ERMClassifier, GroupDROClassifier
 from sklearn_debias.datasets import make_spurious_embeddings
-from sklearn_debias.estimators._halves import split_by
 from sklearn_debias.exceptions import DebiasWarning
+from sklearn_debias.fitting._halves import split_by
 from sklearn_debias.metrics import (
     get_scorer,
     make_group_scorer,

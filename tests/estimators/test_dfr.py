@@ -13,8 +13,8 @@ from sklearn.preprocessing import StandardScaler
 
 from sklearn_debias import DFRClassifier
 from sklearn_debias.datasets import make_spurious_embeddings
-from sklearn_debias.estimators._halves import split_by
 from sklearn_debias.exceptions import DebiasWarning
+from sklearn_debias.fitting._halves import split_by
 from sklearn_debias.metrics import (
     get_scorer,
     worst_group_accuracy_score,

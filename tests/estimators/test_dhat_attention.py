@@ -8,10 +8,10 @@ from sklearn.exceptions import NotFittedError
 from torch import nn
 
 from sklearn_debias import DHATClassifier, ERMClassifier
-from sklearn_debias.attribution._maps import gradient_x_input_attention
 from sklearn_debias.core import Net, split
 from sklearn_debias.datasets import load_biased_digits
 from sklearn_debias.exceptions import DebiasWarning
+from sklearn_debias.maps._maps import gradient_x_input_attention
 
 QUICK = {
     "lr": 0.02,

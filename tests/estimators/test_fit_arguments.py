@@ -13,9 +13,9 @@ from sklearn.utils.validation import has_fit_parameter
 import sklearn_debias
 from sklearn_debias import ERMClassifier, JTTClassifier, LfFClassifier, ULEClassifier
 from sklearn_debias.estimators._base import BaseDebiasClassifier
-from sklearn_debias.estimators._docs import fill
-from sklearn_debias.estimators._fit_method import fit_method
 from sklearn_debias.exceptions import DebiasWarning
+from sklearn_debias.fitting._docs import fill
+from sklearn_debias.fitting._fit_method import fit_method
 
 X = np.random.default_rng(0).normal(size=(40, 3))
 y = (X[:, 0] > 0).astype(int)

@@ -25,8 +25,8 @@ from sklearn_debias import (
     MetaWeightNetClassifier,
 )
 from sklearn_debias.core import SplitModule
-from sklearn_debias.estimators._meta_set import held_out
 from sklearn_debias.exceptions import DebiasWarning
+from sklearn_debias.fitting._meta_set import held_out
 
 pytestmark = pytest.mark.filterwarnings("ignore:The fitted model predicts")  # these fits are short
 

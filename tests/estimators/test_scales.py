@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sklearn_debias.estimators._halves import split_by
-from sklearn_debias.estimators._scales import Sweep
+from sklearn_debias.fitting._halves import split_by
+from sklearn_debias.fitting._scales import Sweep
 
 probabilities = st.lists(st.floats(0.01, 0.99), min_size=4, max_size=12)
 

@@ -31,7 +31,8 @@ from sklearn_debias import (
 )
 from sklearn_debias.feature_extraction import Embedder
 from sklearn_debias.metrics import group_mean_accuracy_scorer, worst_group_accuracy_scorer
-from sklearn_debias.model_selection import BatchedGridSearchCV, BiasStratifiedKFold, _candidates
+from sklearn_debias.model_selection import BatchedGridSearchCV, BiasStratifiedKFold
+from sklearn_debias.model_selection.batched import _candidates
 from sklearn_debias.testing._asserts import generators_untouched
 
 ERM = ERMClassifier(**SHARED, dtype="float64")

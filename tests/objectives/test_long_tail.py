@@ -10,7 +10,7 @@ from sklearn_debias.core import Batch, Data, Net, SplitModule
 from sklearn_debias.losses import class_balanced_weights
 from sklearn_debias.models import NormalizedLinear, with_normalized_head
 from sklearn_debias.objectives import ERM, LongTail, RetrainHead
-from sklearn_debias.objectives._long_tail import LOSSES
+from sklearn_debias.objectives._long_tail import LONG_TAIL_LOSSES
 from sklearn_debias.testing import Problem
 
 Y = torch.tensor([0] * 20 + [1] * 6 + [2] * 2)
@@ -79,7 +79,7 @@ def test_balanced_softmax_is_logit_adjustment_at_tau_one(problem):
     torch.testing.assert_close(one, other, rtol=1e-12, atol=1e-12)
 
 
-@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("loss", LONG_TAIL_LOSSES)
 def test_losses_differ_in_their_formula_only(loss, problem):
     plain, weighted = (loss_of(LongTail(loss, beta=beta), *problem) for beta in (0.0, 0.99))
     assert plain.item() != weighted.item()

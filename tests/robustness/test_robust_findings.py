@@ -7,8 +7,8 @@ from attacked import CODES, EPSILON, IMAGES, NET, conv
 from torch import nn
 
 from sklearn_debias.attacks import FGSM, PGD, CarliniWagner
-from sklearn_debias.estimators._attack import check_ball
-from sklearn_debias.estimators._inputs import Inputs
+from sklearn_debias.fitting._attack import check_ball
+from sklearn_debias.fitting._inputs import Inputs
 from sklearn_debias.robustness import (
     adversarial_examples,
     epsilon_sweep,

@@ -19,6 +19,7 @@ from torch import nn
 from sklearn_debias import ClassScaling, DFRClassifier, ERMClassifier
 from sklearn_debias.attacks import FGSM, PGD, CarliniWagner, RandomSearch, Threat
 from sklearn_debias.datasets import load_biased_digits
+from sklearn_debias.fitting import open_model
 from sklearn_debias.robustness import (
     adversarial_examples,
     epsilon_sweep,
@@ -27,7 +28,6 @@ from sklearn_debias.robustness import (
     robust_generalization_gap_score,
     transfer_accuracy_score,
 )
-from sklearn_debias.training import open_model
 
 QUICK = {"max_epochs": 3, "lr": 0.05, "random_state": 0}
 

@@ -16,8 +16,8 @@ from torch.optim.lr_scheduler import CosineAnnealingLR, OneCycleLR, StepLR
 from sklearn_debias import ERMClassifier, LongTailClassifier
 from sklearn_debias.core import Phase
 from sklearn_debias.model_selection import BatchedGridSearchCV
+from sklearn_debias.model_selection.batched._structure import structure
 from sklearn_debias.objectives import ERM
-from sklearn_debias.training._structure import structure
 
 pytestmark = pytest.mark.filterwarnings("ignore:The fitted model predicts")  # these fits are short
 

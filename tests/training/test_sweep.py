@@ -19,12 +19,20 @@ from sklearn_debias import ERMClassifier, LfFClassifier
 from sklearn_debias.core import Phase
 from sklearn_debias.feature_extraction import Embedder
 from sklearn_debias.model_selection import BatchedGridSearchCV
+from sklearn_debias.model_selection.batched._layout import ClassesFirst
+from sklearn_debias.model_selection.batched._members import Member
+from sklearn_debias.model_selection.batched._stacked_optimizers import (
+    optimizer_settings,
+    stack_optimizer,
+)
+from sklearn_debias.model_selection.batched._structure import (
+    fingerprint,
+    settings_of,
+    structure,
+    with_settings,
+)
+from sklearn_debias.model_selection.batched._sweep import _Run
 from sklearn_debias.objectives import ERM, BiasAdv, LfF, UpweightErrors
-from sklearn_debias.training._layout import ClassesFirst
-from sklearn_debias.training._members import Member
-from sklearn_debias.training._stacked_optimizers import optimizer_settings, stack_optimizer
-from sklearn_debias.training._structure import fingerprint, settings_of, structure, with_settings
-from sklearn_debias.training._sweep import _Run
 
 KINDS = [
     (torch.optim.SGD, {}),

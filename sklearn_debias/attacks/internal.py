@@ -1,0 +1,6 @@
+"""What the rooms above build on; these names may change without notice."""
+
+from sklearn_debias.attacks._stepwise import draw
+from sklearn_debias.attacks._threat import check_norm, is_real
+
+__all__ = ["check_norm", "draw", "is_real"]

@@ -1,0 +1,116 @@
+"""From the X and y of a user to a finished fit. Openly internal: rooms above build on it."""
+
+from sklearn_debias.fitting._attack import (
+    attack_rows,
+    check_ball,
+    check_inside,
+    clip_tensors,
+    placed,
+    read_clip,
+    warn_of_still,
+    with_range,
+)
+from sklearn_debias.fitting._attention_maps import (
+    check_attention,
+    check_size,
+    fitted_attention,
+    maps_of,
+    one_sided,
+    read_maps,
+    warn_of_one_sided,
+)
+from sklearn_debias.fitting._cells import describe_groups, take_environments, warn_of_empty_cells
+from sklearn_debias.fitting._devices import make_prepare, on_own_terms, pick_device
+from sklearn_debias.fitting._docs import fill
+from sklearn_debias.fitting._errors import readable_errors
+from sklearn_debias.fitting._fit import Fit, check_shared
+from sklearn_debias.fitting._fit_method import fit_method
+from sklearn_debias.fitting._halves import all_or_nothing, split_by
+from sklearn_debias.fitting._inputs import Inputs, is_dataset, open_inputs, plain
+from sklearn_debias.fitting._meta_set import held_out
+from sklearn_debias.fitting._observers import CallbackBridge
+from sklearn_debias.fitting._opened import Opened, open_model
+from sklearn_debias.fitting._params import (
+    FITTED,
+    MODULE,
+    NON_NEGATIVE,
+    POSITIVE,
+    POSITIVE_INT,
+    SHARED_CONSTRAINTS,
+    NetParams,
+    Q,
+    check_normalize,
+    forget,
+    ignored_parameters,
+    momentum,
+    refuse_drop_last,
+    split_net_params,
+)
+from sklearn_debias.fitting._probe import is_small, like_probabilities
+from sklearn_debias.fitting._requests import bias_for, fit_with_bias
+from sklearn_debias.fitting._rows import Rows, choose_rows, take_rows
+from sklearn_debias.fitting._scales import Sweep
+from sklearn_debias.fitting._targets import encode_known, encode_target
+
+__all__ = [
+    "FITTED",
+    "MODULE",
+    "NON_NEGATIVE",
+    "POSITIVE",
+    "POSITIVE_INT",
+    "SHARED_CONSTRAINTS",
+    "CallbackBridge",
+    "Fit",
+    "Inputs",
+    "NetParams",
+    "Opened",
+    "Q",
+    "Rows",
+    "Sweep",
+    "is_dataset",
+    "take_rows",
+    "all_or_nothing",
+    "attack_rows",
+    "bias_for",
+    "check_attention",
+    "check_ball",
+    "check_inside",
+    "check_normalize",
+    "check_shared",
+    "check_size",
+    "choose_rows",
+    "clip_tensors",
+    "describe_groups",
+    "encode_known",
+    "encode_target",
+    "fill",
+    "fit_method",
+    "fit_with_bias",
+    "fitted_attention",
+    "forget",
+    "held_out",
+    "ignored_parameters",
+    "is_small",
+    "like_probabilities",
+    "make_prepare",
+    "maps_of",
+    "momentum",
+    "on_own_terms",
+    "one_sided",
+    "open_inputs",
+    "open_model",
+    "pick_device",
+    "placed",
+    "plain",
+    "read_clip",
+    "read_maps",
+    "readable_errors",
+    "refuse_drop_last",
+    "split_by",
+    "split_net_params",
+    "take_environments",
+    "warn_of_empty_cells",
+    "warn_of_one_sided",
+    "warn_of_still",
+    "with_range",
+]

@@ -1,0 +1,170 @@
+"""The attack's parameters against the data, its random starts, and whether it moved anything."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sklearn_debias.attacks import row_keys
+from sklearn_debias.attacks.internal import draw
+from sklearn_debias.core import Net
+from sklearn_debias.exceptions import warn
+from sklearn_debias.fitting._inputs import Inputs
+from sklearn_debias.objectives import BiasAdv, InnerAttack
+from sklearn_debias.training import ArraySource, Prepare, Source, padded
+
+LOOKED_AT = 64  # rows of data that are not in memory
+SLACK = 1e-6  # of a range: rounding
+STILL = 0.01  # of epsilon: less is no attack
+
+Attack = TypeVar("Attack", BiasAdv, InnerAttack)
+
+
+def read_clip(clip: Any) -> tuple[np.ndarray, np.ndarray] | None:
+    """The `clip` parameter as (low, high), numbers or one per channel, or None."""
+    if clip is None:
+        return None
+    try:
+        low, high = (np.asarray(bound, dtype=np.float64) for bound in clip)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"`clip` must be (low, high), numbers or one per channel, got {clip!r}."
+        ) from error
+    if max(low.ndim, high.ndim) > 1:
+        raise ValueError(
+            f"`clip` must hold numbers or one per channel, got shapes {low.shape} and {high.shape}."
+        )
+    if (
+        low.size * high.size == 0
+        or not np.isfinite([*low.flat, *high.flat]).all()
+        or low.max() >= high.min()
+    ):
+        raise ValueError(f"`clip` must be finite with low < high, got {clip!r}.")
+    return low, high
+
+
+def clip_tensors(clip: Any, shape: tuple[int, ...], dtype: torch.dtype) -> tuple | None:
+    """Bounds on the CPU that broadcast against inputs (b, *shape), or None."""
+    bounds = read_clip(clip)
+    if bounds is None:
+        return None
+    wrong = [bound.shape for bound in bounds if bound.ndim == 1 and len(bound) != shape[0]]
+    if wrong:
+        raise ValueError(
+            f"`clip` must hold numbers, or one for each of the {shape[0]} channels (or features) "
+            f"of X, got {clip!r}."
+        )
+    dims = (-1,) + (1,) * (len(shape) - 1)
+    tensors = (torch.as_tensor(bound).to(dtype) for bound in bounds)
+    return tuple(bound.view(dims) if bound.ndim else bound for bound in tensors)
+
+
+def check_ball(params: Mapping[str, Any], inputs: Inputs, name: str = "epsilon") -> None:
+    """Raise where `epsilon`, by the name it has, exceeds the range of the data, or `clip` does not hold them."""
+    bounds = read_clip(params["clip"])
+    if bounds is None and not 0 <= inputs.low <= inputs.high <= 1:
+        return
+    low, high = (0.0, 1.0) if bounds is None else (bounds[0].min(), bounds[1].max())
+    check_inside(params["clip"], (low, high), inputs.low, inputs.high)
+    if bounds is not None and (ends := _channel_ends(inputs, bounds)) is not None:
+        check_inside(params["clip"], bounds, *ends)
+    epsilon = params["epsilon"]
+    norm = params["norm"]
+    reach = high - low if norm == "linf" else (high - low) * np.sqrt(np.prod(inputs.shape))
+    if epsilon > reach:
+        raise ValueError(
+            f"`{name}`={epsilon} is larger than the whole range of the data ({low:g} to {high:g}, "
+            f"{reach:g} in the {norm} norm). It is in the units of X: divide by 255 where you "
+            f"think in grey levels."
+        )
+
+
+def check_inside(clip: Any, bounds: tuple[Any, Any], low: Any, high: Any) -> None:
+    """Raise where values that reach from ``low`` to ``high`` leave the bounds; numbers, or one per channel."""
+    if np.any(np.less(low, np.subtract(bounds[0], SLACK))) or np.any(
+        np.greater(high, np.add(bounds[1], SLACK))
+    ):
+        channels = ", by its channels" if np.ndim(low) else ""
+        raise ValueError(
+            f"`clip`={clip!r} must hold X, which reaches from {_said(low)} to "
+            f"{_said(high)}{channels}: clipping would throw samples far out of the ball. Widen it, "
+            f"or use clip=None; or scale X, and let `normalize` standardise it inside the module."
+        )
+
+
+def _said(bound: Any) -> str:
+    return (
+        f"{bound:g}" if np.ndim(bound) == 0 else f"[{', '.join(f'{value:g}' for value in bound)}]"
+    )
+
+
+def _channel_ends(
+    inputs: Inputs, bounds: tuple[np.ndarray, np.ndarray]
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """Smallest and largest value of each channel, (c,), where bounds need them and the rows are in memory."""
+    source = inputs.source
+    long = [len(bound) for bound in bounds if bound.ndim]
+    if (
+        not isinstance(source, ArraySource)
+        or not source.resident()
+        or set(long) != {inputs.shape[0]}
+    ):
+        return None
+    rows = np.asarray(source.rows)
+    scale = 255.0 if rows.dtype == np.uint8 and rows.ndim == 4 else 1.0
+    others = tuple(axis for axis in range(rows.ndim) if axis != 1)
+    return rows.min(others) / scale, rows.max(others) / scale
+
+
+def with_range(inputs: Inputs) -> Inputs:
+    """The inputs with the range of some of their rows, where these are read one by one and the range is the first's."""
+    if inputs.source.resident():
+        return inputs
+    few = inputs.source.take(
+        np.unique(np.linspace(0, len(inputs.source) - 1, LOOKED_AT, dtype=int))
+    )
+    scale = 255.0 if few.dtype == torch.uint8 and few.ndim == 4 else 1.0
+    low, high = float(few.min()) / scale, float(few.max()) / scale
+    return replace(inputs, low=min(inputs.low, low), high=max(inputs.high, high))
+
+
+def placed(attack: Attack, device: torch.device) -> Attack:
+    """The attack with its range on ``device``."""
+    return replace(attack, clip=attack.clip and tuple(bound.to(device) for bound in attack.clip))
+
+
+def attack_rows(
+    attack: BiasAdv,
+    nets: Mapping[str, Net],
+    source: Source,
+    codes: np.ndarray,
+    prepare: Prepare,
+    seed: int,
+) -> tuple[Tensor, Tensor]:
+    """Adversarial inputs of all rows, and which of them hardly moved; neither order nor batches matter."""
+    y = torch.from_numpy(codes)
+    still = []
+    attack = placed(attack, prepare.device)
+    order = 2 if attack.norm == "l2" else float("inf")
+
+    def attacked(x: Tensor, index: np.ndarray) -> Tensor:
+        start = draw(attack.ball, x, row_keys(x, seed)) if attack.random_start else None
+        out = attack.attack(nets, x, y[index].to(x.device), start=start)
+        still.append(((out - x).flatten(1).norm(p=order, dim=1) < STILL * attack.epsilon).cpu())
+        return out.cpu()
+
+    adversarial = torch.cat(list(padded(attacked, source, prepare)))
+    return adversarial, torch.cat(still)[: len(source)]
+
+
+def warn_of_still(still: Tensor) -> None:
+    """Warn where the attack hardly moves most samples (b,)."""
+    if still.float().mean() > 0.5:
+        warn(
+            f"The attack moves {int(still.sum())} of {len(still)} samples by less than {STILL:.0%} "
+            "of `epsilon`: the networks are saturated, or not smooth in X. Lower `lr` or "
+            f"`max_epochs`, raise `weight_decay`, and remove softmax and rounding from `module`."
+        )

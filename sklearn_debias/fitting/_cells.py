@@ -1,0 +1,68 @@
+"""The groups of the training rows, and what is said of those that have none."""
+
+from typing import Any
+
+import numpy as np
+
+from sklearn_debias.exceptions import warn
+from sklearn_debias.metrics import aligned_map, encode_bias, group_cells, group_shares_map
+
+
+def warn_of_empty_cells(classes: Any, cells: list[tuple], consequence: str) -> None:
+    """Name the (class, bias value) cells without a training row, of the observed classes and bias values."""
+    _, values = encode_bias([value for _, value in cells], len(cells))
+    empty = [
+        (label, value)
+        for label in classes.tolist()
+        for value in values
+        if (label, value) not in cells
+    ]
+    if empty:
+        warn(f"No training row has (class, bias value) in {empty[:8]}: {consequence}")
+
+
+def describe_groups(
+    classes: Any, codes: np.ndarray, bias_labels: Any
+) -> tuple[np.ndarray, list, dict[str, Any]]:
+    """Codes (n,) of the groups, their names, and the attributes that scorers ask a fitted estimator for.
+
+    A group is a (class, bias value), or a class without bias labels; there is nothing to ask for
+    then.
+    """
+    if bias_labels is None:
+        present, group = np.unique(codes, return_inverse=True)
+        return group, classes[present].tolist(), {}
+    values, names = encode_bias(bias_labels, len(codes))
+    labels = [names[code] for code in values]
+    y = classes[codes]
+    return *group_cells(y, labels), bias_facts(y, labels, names)
+
+
+def bias_facts(y: np.ndarray, labels: list, names: Any) -> dict[str, Any]:
+    """What scorers ask a fitted estimator for, of the training rows (n,) and all bias values."""
+    return {
+        "bias_classes_": list(names),
+        "aligned_bias_": aligned_map(y, labels, ties="omit"),
+        "group_shares_": group_shares_map(y, labels),
+    }
+
+
+def take_environments(rows: Any, method: str, instead: str) -> list:
+    """Make the bias values the groups of ``rows`` and return them; fewer than two are none, with a warning."""
+    if rows.cells is None:
+        warn(
+            f"{method} was given no bias_labels, which say what environment a row is from: "
+            f"{instead}."
+        )
+        return []
+    codes, values = encode_bias([value for _, value in rows.cells], len(rows.cells))
+    if len(values) < 2:
+        warn(
+            f"`bias_labels` hold a single value, {values[0]!r}, and {method} compares "
+            f"environments: {instead}."
+        )
+        rows.group = rows.cells = None
+        return []
+    rows.group = codes[rows.group]
+    rows.cells = list(values)
+    return list(values)

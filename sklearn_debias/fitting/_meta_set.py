@@ -1,0 +1,77 @@
+"""The meta set: rows on which a virtual step is judged."""
+
+import os
+from typing import Any
+
+import numpy as np
+
+from sklearn_debias.exceptions import warn
+from sklearn_debias.fitting._beside import rows_beside
+from sklearn_debias.training import ImageSource, Source
+
+CHUNK = 1024  # rows looked at together
+SHARE = 5  # a class gives at most one row in so many
+
+
+def given_meta(estimator: Any, X: Any, y: Any, training: Source) -> tuple[Source, np.ndarray]:
+    """Check the meta set that ``fit`` was given; its rows and class codes."""
+    advice = "Pass fewer rows, or leave it out to hold rows out of X."
+    inputs, codes = rows_beside(estimator, "meta", X, y, len(training), advice)
+    source = inputs.source
+    missing_classes = np.setdiff1d(np.arange(len(estimator.classes_)), codes)
+    if len(missing_classes):
+        raise ValueError(
+            f"`y_meta` must hold every class, {estimator.classes_.tolist()}, but misses "
+            f"{estimator.classes_[missing_classes].tolist()}. Add rows of these."
+        )
+    shared = _shared_rows(training, source)
+    if shared:
+        warn(
+            f"`X_meta` shares {shared} of its {len(source)} rows with X: what is learned to serve "
+            f"them serves to fit the training rows. Take them out of X."
+        )
+    return source, codes
+
+
+def _shared_rows(one: Source, other: Source) -> int:
+    """How many rows of ``other`` are in ``one``, where both are in memory or both are files."""
+    if isinstance(one, ImageSource) and isinstance(other, ImageSource):
+        known = {os.path.realpath(path) for path in one.rows}
+        return sum(os.path.realpath(path) in known for path in other.rows)
+    if not (one.resident() and other.resident()):
+        return 0
+    few = [row.tobytes() for row in other.take(np.arange(len(other))).numpy()]
+    known = set(few)
+    found = set()
+    for start in range(0, len(one), CHUNK):
+        rows = one.take(np.arange(start, min(start + CHUNK, len(one)))).numpy()
+        found |= known.intersection(row.tobytes() for row in rows)
+    return sum(row in found for row in few)
+
+
+def held_out(
+    y: np.ndarray, group: np.ndarray | None, size: int, rng: np.random.Generator
+) -> np.ndarray:
+    """Mask (n,) of the rows to hold out: ``size`` of each class, at most a fifth, evenly over its groups.
+
+    Every group keeps half of its rows, and a class of two rows or more gives one.
+    """
+
+    def spare(rows: np.ndarray) -> list[int]:
+        return rng.permutation(rows)[(len(rows) + 1) // 2 :].tolist()
+
+    group = y if group is None else group
+    held = np.zeros(len(y), dtype=bool)
+    for code in np.unique(y):
+        own = np.flatnonzero(y == code)
+        wanted = min(size, max(len(own) // SHARE, 1), len(own) - 1)
+        queues = [spare(own[group[own] == g]) for g in np.unique(group[own])]
+        if not any(queues):  # groups of one row each: the class gives one of them
+            queues = [spare(own)]
+        chosen: list[int] = []
+        while len(chosen) < wanted and any(queues):
+            for queue in queues:
+                if queue and len(chosen) < wanted:
+                    chosen.append(queue.pop())
+        held[chosen] = True
+    return held

@@ -1,0 +1,119 @@
+"""What looks at a fit after each epoch: the validation score, scikit-learn's callbacks."""
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+from sklearn import config_context
+
+from sklearn_debias.fitting._params import FITTED
+from sklearn_debias.fitting._requests import asks_for_bias
+from sklearn_debias.metrics import get_scorer
+from sklearn_debias.training import Observer, blamed
+
+
+class Monitor(Observer):
+    """Score the validation rows after each epoch; keep the best epoch if a scorer was asked for.
+
+    Parameters
+    ----------
+    estimator : classifier being fitted
+    X, y, bias_labels
+        Validation rows.
+    scorer : str, callable or None
+        None records the accuracy and keeps the last epoch.
+    live : bool, default=True
+        Whether the estimator is to predict with the engine's modules; else it has a net of its own.
+    """
+
+    def __init__(
+        self, estimator: Any, X: Any, y: Any, bias_labels: Any, scorer: Any, *, live: bool = True
+    ) -> None:
+        self.view = copy.copy(estimator)
+        self.live = live
+        self.X = X
+        self.y = y
+        self.keep_best = scorer is not None
+        self.name = scorer if isinstance(scorer, str) else "accuracy" if scorer is None else "score"
+        self.scorer = open_scorer(scorer)
+        if getattr(self.scorer, "_sign", 1) < 0 and not self.name.startswith("neg_"):
+            self.name = f"neg_{self.name}"  # scorers are greater-is-better
+        self.given = _requested(self.scorer, bias_labels)
+        self.best: tuple[float, dict] | None = None
+
+    def end(self, engine: Any) -> None:
+        """Score the current epoch."""
+        if self.live:
+            self.view.net_ = engine
+        advice = (
+            "It must be a scorer's name, or a callable (estimator, X, y) that returns a finite "
+            "number."
+        )
+        with (
+            config_context(enable_metadata_routing=True),
+            blamed("monitor", advice, passing=(ValueError,)),
+        ):
+            score = float(self.scorer(self.view, self.X, self.y, **self.given))
+        if not abs(score) < float("inf"):
+            raise ValueError(
+                f"`monitor` must score a finite number, got {score} from {self.scorer!r}."
+            )
+        engine.history.record(f"validation_{self.name}", score)
+        if self.keep_best and (self.best is None or score > self.best[0]):
+            engine.history.record("event_best", True)
+            state = {k: v.detach().clone() for k, v in engine.module_.state_dict().items()}
+            self.best = (score, state)
+
+    def restore(self, engine: Any) -> None:
+        """Put the best epoch's parameters and buffers back."""
+        if self.best is not None:
+            engine.module_.load_state_dict(self.best[1])
+
+
+def open_scorer(scorer: Any) -> Callable:
+    """The scorer that `monitor` asks for; None is the accuracy."""
+    if callable(scorer):
+        return scorer
+    with blamed("monitor", "It must be a scorer's name, or a callable (estimator, X, y)."):
+        return get_scorer(scorer or "accuracy")
+
+
+def _requested(scorer: Any, bias_labels: Any) -> dict[str, Any]:
+    if not asks_for_bias(scorer):
+        return {}
+    if bias_labels is None:
+        raise ValueError(
+            f"`monitor`={scorer!r} needs the bias labels of the validation rows, which were not "
+            f"given. Pass bias_labels to fit, or validation_data=(X, y, bias_labels)."
+        )
+    return {"bias_labels": bias_labels}
+
+
+class CallbackBridge(Observer):
+    """Tell scikit-learn's callbacks of each skorch epoch, so that they see inside a fit."""
+
+    def __init__(self, estimator: Any, context: Any, X: Any, y: Any, metadata: dict) -> None:
+        self.estimator = estimator
+        self.context = context
+        self.arguments = {"X": X, "y": y, "metadata": metadata}
+        self.task: Any = None
+
+    def begin(self, engine: Any) -> None:
+        """Announce an epoch."""
+        self.task = self.context.subcontext(task_name="epoch")
+        self.task.call_on_fit_task_begin(estimator=self.estimator, **self.arguments)
+
+    def end(self, engine: Any) -> bool:
+        """Announce the end of an epoch; True asks to stop."""
+        return bool(
+            self.task.call_on_fit_task_end(
+                estimator=self.estimator,
+                reconstruction_attributes=lambda: self._fitted(engine),
+                **self.arguments,
+            )
+        )
+
+    def _fitted(self, engine: Any) -> dict[str, Any]:
+        held = vars(self.estimator).items()
+        keep = {k: v for k, v in held if (k.endswith("_") and not k.startswith("_")) or k in FITTED}
+        return keep | {"net_": engine}

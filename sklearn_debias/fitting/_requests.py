@@ -1,0 +1,44 @@
+"""Bias labels on their way to what was asked for them: a scorer, an estimator inside another."""
+
+from typing import Any
+
+import numpy as np
+from sklearn import config_context, get_config
+from sklearn.utils import _safe_indexing
+from sklearn.utils.metadata_routing import get_routing_for_object
+from sklearn.utils.validation import has_fit_parameter
+
+from sklearn_debias.fitting._rows import take_rows
+
+
+def asks_for_bias(scorer: Any) -> bool:
+    """Whether ``scorer`` requests bias labels."""
+    if not hasattr(scorer, "_get_metadata_request"):
+        return False
+    with config_context(enable_metadata_routing=True):
+        return scorer._get_metadata_request().score.requests.get("bias_labels") is True
+
+
+def bias_for(scorer: Any, bias_labels: Any, rows: np.ndarray) -> dict[str, Any]:
+    """Arguments of ``scorer`` for these rows: their bias labels, if it asks for them."""
+    if not asks_for_bias(scorer):
+        return {}
+    if bias_labels is None:
+        raise ValueError(f"`scoring`={scorer!r} needs bias labels. Pass bias_labels to fit.")
+    return {"bias_labels": _safe_indexing(bias_labels, rows)}
+
+
+def fit_with_bias(estimator: Any, X: Any, y: np.ndarray, bias_labels: Any, rows: np.ndarray) -> Any:
+    """Fit to these rows, with their bias labels if the estimator's ``fit`` asks for them."""
+    given = {}
+    if bias_labels is not None and _takes_bias(estimator):
+        given["bias_labels"] = _safe_indexing(bias_labels, rows)
+    return estimator.fit(take_rows(X, rows), y[rows], **given)
+
+
+def _takes_bias(estimator: Any) -> bool:
+    """Whether bias labels can be passed: to the estimator itself or, by routing, to a part of it."""
+    asked = bool(get_routing_for_object(estimator).consumes("fit", ["bias_labels"]))
+    return asked and (
+        get_config()["enable_metadata_routing"] or has_fit_parameter(estimator, "bias_labels")
+    )

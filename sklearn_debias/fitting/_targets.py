@@ -1,0 +1,68 @@
+"""Labels as codes and back, and which rows a fit holds out."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.preprocessing import LabelEncoder
+from sklearn.utils import column_or_1d
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import _check_y, check_consistent_length
+
+from sklearn_debias.fitting._inputs import plain
+
+
+def encode_target(estimator: Any, y: Any, n: int) -> tuple[np.ndarray, np.ndarray]:
+    """Codes (n,) of the labels ``y``, and the sorted classes."""
+    if y is None:
+        raise ValueError(
+            f"This {type(estimator).__name__} estimator requires y to be passed, but the target y "
+            "is None"
+        )
+    y = column_or_1d(plain(y, "y"), warn=True)
+    if pd.isna(y).any():
+        raise ValueError("Input y contains NaN.")
+    y = _check_y(y, multi_output=False, estimator=estimator)
+    check_classification_targets(y)
+    if len(y) != n:
+        check_consistent_length(np.empty(n), y)
+    encoder = LabelEncoder().fit(y)
+    if len(encoder.classes_) < 2:
+        raise ValueError(
+            "`y` must hold at least 2 classes to train a classifier, got one class: "
+            f"{encoder.classes_.tolist()}."
+        )
+    return encoder.transform(y).astype(np.int64), encoder.classes_
+
+
+def encode_known(
+    classes: np.ndarray, y: Any, n: int, name: str = "y", rows: str = "X"
+) -> np.ndarray:
+    """Codes (n,) of labels that fit has seen."""
+    y = column_or_1d(np.asarray(plain(y, name)))
+    if len(y) != n:
+        raise ValueError(f"`{name}` must have one label per row of {rows}, {n}, got {len(y)}.")
+    unseen = sorted(set(y.tolist()) - set(classes.tolist()), key=str)
+    if unseen:
+        raise ValueError(
+            f"`{name}` must hold labels seen in fit, {classes.tolist()}, got {unseen[:5]} too."
+        )
+    return np.searchsorted(classes, y).astype(np.int64)
+
+
+def hold_out(strata: np.ndarray, fraction: float, rng: np.random.Generator) -> np.ndarray:
+    """Mask (n,) of about ``fraction`` of each stratum's rows; one row of each stays in training."""
+    held = np.zeros(len(strata), dtype=bool)
+    carry = rng.random()
+    for stratum in np.unique(strata):
+        rows = rng.permutation(np.flatnonzero(strata == stratum))
+        wanted = fraction * len(rows) + carry
+        taken = min(int(wanted), len(rows) - 1)
+        carry = min(wanted - taken, 1.0)
+        held[rows[:taken]] = True
+    if not held.any():
+        raise ValueError(
+            f"`validation`={fraction} holds out no row of {len(strata)}. Raise it, or pass "
+            "validation_data."
+        )
+    return held

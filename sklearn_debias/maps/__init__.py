@@ -1,0 +1,28 @@
+"""Where a network looks, as pure functions of a `Net` and a batch; `attribution` asks fitted models."""
+
+from sklearn_debias.maps._maps import (
+    grad_cam,
+    grad_cam_attention,
+    gradient_x_input,
+    gradient_x_input_attention,
+    input_gradient,
+    input_gradient_attention,
+    integrated_gradients,
+    integrated_gradients_attention,
+    last_conv_layer,
+)
+from sklearn_debias.maps._scaling import min_max, resize
+
+__all__ = [
+    "grad_cam",
+    "grad_cam_attention",
+    "gradient_x_input",
+    "gradient_x_input_attention",
+    "input_gradient",
+    "input_gradient_attention",
+    "integrated_gradients",
+    "integrated_gradients_attention",
+    "last_conv_layer",
+    "min_max",
+    "resize",
+]

@@ -1,0 +1,33 @@
+"""Maps in [0, 1], of the size of the image."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def min_max(maps: Tensor) -> Tensor:
+    """Each map (b, ...) scaled to [0, 1]; one that is constant, up to rounding, becomes zeros; NaN and inf become NaN.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklearn_debias.maps._scaling import min_max
+    >>> min_max(torch.tensor([[1.0, 3.0, 2.0], [5.0, 5.0, 5.0]]))
+    tensor([[0.0000, 1.0000, 0.5000],
+            [0.0000, 0.0000, 0.0000]])
+    """
+    axes = tuple(range(1, maps.ndim))
+    low, high = maps.amin(axes, keepdim=True), maps.amax(axes, keepdim=True)
+    size = torch.maximum(low.abs(), high.abs())
+    varies = high - low > 8 * torch.finfo(maps.dtype).eps * size
+    return torch.where(varies, (maps - low) / torch.where(varies, high - low, 1.0), maps - maps)
+
+
+def resize(maps: Tensor, size: tuple[int, int] | torch.Size) -> Tensor:
+    """Maps (b, h', w') at another size (b, h, w), bilinear; within the range they had."""
+    if maps.shape[-2:] == tuple(size):
+        return maps
+    low, high = maps.amin((1, 2), keepdim=True), maps.amax((1, 2), keepdim=True)
+    return F.interpolate(maps[:, None], tuple(size), mode="bilinear", align_corners=False)[
+        :, 0
+    ].clamp(low, high)

@@ -1,0 +1,20 @@
+"""What the rooms above build on; these names may change without notice."""
+
+from sklearn_debias.metrics._encoding import correctness, encode_labels
+from sklearn_debias.metrics._fitted import find_fitted
+from sklearn_debias.metrics._groups import find_groups, shorten
+from sklearn_debias.metrics._intervals import binomial_bounds, check_confidence
+from sklearn_debias.metrics._random import check_rng
+from sklearn_debias.metrics._training_facts import aligned_mask
+
+__all__ = [
+    "aligned_mask",
+    "binomial_bounds",
+    "check_confidence",
+    "check_rng",
+    "correctness",
+    "encode_labels",
+    "find_fitted",
+    "find_groups",
+    "shorten",
+]

@@ -1,0 +1,109 @@
+"""What a stack of candidates cannot train, told by the parameter or the module that is in the way."""
+
+from collections.abc import Hashable
+from typing import Any
+
+from sklearn_debias.fitting import SHARED_CONSTRAINTS, Fit
+from sklearn_debias.model_selection.batched._stacked_optimizers import optimizer_settings
+from sklearn_debias.model_selection.batched._structure import fingerprint, structure
+from sklearn_debias.model_selection.batched._sweep import check_schedule
+from sklearn_debias.models import Normalize
+from sklearn_debias.training import Engine
+
+DYNAMIC = ("lr", "weight_decay", "verbose", "random_state")  # max_epochs counts by the phases
+ADVICE = "Use sklearn.model_selection.GridSearchCV for it."
+OFF = {
+    "augment": None,
+    "freeze": None,
+    "validation": None,
+    "monitor": None,
+    "amp": False,
+    "callbacks": None,
+}
+
+
+class NotStackableError(ValueError):
+    """A candidate cannot be trained together with others."""
+
+
+def check_parameters(estimator: Any, fit_params: dict[str, Any]) -> None:
+    """Raise where a parameter, or an argument of fit, asks for what a stack cannot do."""
+    for name, off in OFF.items():
+        value = getattr(estimator, name)
+        if (
+            value is not off
+            and value != off
+            and not (name == "callbacks" and value in ([], (), "disable"))
+        ):
+            advice = (
+                "Put an Embedder before a linear head, or use GridSearchCV."
+                if name == "freeze"
+                else ADVICE
+            )
+            raise NotStackableError(
+                f"`{name}`={value!r} does not work in a stack of candidates. {advice}"
+            )
+    loader = [
+        key
+        for key in estimator.net_params or {}
+        if str(key).startswith(("iterator_train__", "callbacks__"))
+    ]
+    if loader:
+        raise NotStackableError(
+            f"`{loader[0]}` of `net_params` does not work in a stack of candidates. {ADVICE}"
+        )
+    if fit_params.get("validation_data") is not None:
+        raise NotStackableError(
+            f"`validation_data` does not work in a stack of candidates. {ADVICE}"
+        )
+
+
+def check_callbacks(estimator: Any) -> None:
+    """Raise where `set_callbacks` has given scikit-learn's callbacks to a classifier or pipeline."""
+    if callbacks := getattr(estimator, "_skl_callbacks", None):
+        names = ", ".join(type(callback).__name__ for callback in callbacks)
+        raise NotStackableError(
+            f"`set_callbacks`: callbacks ({names}) do not work in a stack of candidates. {ADVICE}"
+        )
+
+
+def check_fit(fit: Fit, engine: Engine) -> None:
+    """Raise where the data, a module, the optimiser or the schedule cannot be stacked."""
+    if len(fit.estimator.input_shape_) != 1:
+        raise NotStackableError(
+            "`X` must be 2-D to train a stack of candidates, got images of shape "
+            f"{fit.estimator.input_shape_}. Pass embeddings, or use "
+            "sklearn.model_selection.GridSearchCV."
+        )
+    for role, module in fit.roles.items():
+        name = fit.estimator._module_of(role)[0]
+        for path, part in module.named_modules():
+            if any(True for _ in part.buffers(recurse=False)) and not isinstance(part, Normalize):
+                raise NotStackableError(
+                    f"`{name}` holds buffers in {path or role!r}, a {type(part).__name__}, which a "
+                    f"stack of candidates cannot update. {ADVICE}"
+                )
+    try:
+        optimizer_settings(engine.optimizer_)
+        engine.fresh_optimizer(fit.schedule(fit.phases[0]))
+        check_schedule(engine.schedule)
+    except (TypeError, ValueError) as error:
+        raise NotStackableError(str(error)) from error
+
+
+def stack_key(fit: Fit, engine: Engine, *, exact: bool) -> Hashable:
+    """Equal for fits that one stack can train."""
+    estimator = fit.estimator
+    shared = [name for name in SHARED_CONSTRAINTS if name not in (*DYNAMIC, "max_epochs")]
+    shapes = tuple((n, tuple(p.shape), p.requires_grad) for n, p in fit.roles.named_parameters())
+    specs = tuple((role, fingerprint(estimator._module_of(role)[1])) for role in fit.roles)
+    return (
+        fingerprint({name: getattr(estimator, name) for name in shared}),
+        specs,
+        shapes,
+        repr(fit.roles),
+        structure(fit.phases, exact=exact),
+        optimizer_settings(engine.optimizer_),
+        tuple(fit.feed.columns),
+        len(estimator.classes_),
+    )

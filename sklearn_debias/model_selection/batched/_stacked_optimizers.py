@@ -1,0 +1,261 @@
+"""SGD, Adam and AdamW over stacked members, each with its own learning rate and weight decay."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, optim
+
+from sklearn_debias.training import ByRole
+
+Rows = slice | Tensor  # which members of a stack
+Key = tuple[str, str]  # role and name of a parameter
+
+PER_MEMBER = ("lr", "weight_decay", "initial_lr")
+IRRELEVANT = (
+    "params",
+    "foreach",
+    "fused",
+    "capturable",
+    "differentiable",
+    "param_names",
+    *PER_MEMBER,
+)
+
+
+def optimizer_settings(optimizer: optim.Optimizer) -> tuple:
+    """What two optimisers must have in common to train one stack: their kind, and all but lr and weight decay.
+
+    Raises
+    ------
+    TypeError
+        Where the kind cannot be stacked.
+    """
+    if isinstance(optimizer, ByRole):
+        return tuple((role, optimizer_settings(part)) for role, part in optimizer.parts.items())
+    if type(optimizer) not in _KINDS:
+        raise TypeError(
+            f"`optimizer`={type(optimizer).__name__} cannot train a stack of candidates, only "
+            f"{', '.join(kind.__name__ for kind in _KINDS)} can. Use GridSearchCV."
+        )
+    groups = [
+        {k: v for k, v in group.items() if k not in IRRELEVANT} for group in optimizer.param_groups
+    ]
+    others = {name: value for group in groups for name, value in group.items()}
+    if any(group != others for group in groups) or any(
+        isinstance(v, Tensor) for v in others.values()
+    ):
+        raise ValueError(
+            "`optimizer__param_groups` of a stack of candidates may set lr and weight_decay only. "
+            "Use GridSearchCV."
+        )
+    return type(optimizer).__name__, tuple(sorted((k, repr(v)) for k, v in others.items()))
+
+
+class StackedOptimizer:
+    """One update of all members at once, with torch's arithmetic.
+
+    Parameters
+    ----------
+    like : torch.optim.Optimizer
+        Of the first member; gives all arguments but ``lr`` and ``weight_decay``.
+    parameters : mapping of (role, name) to Tensor of shape (members, ...)
+        Updated in place.
+    weight_decay : mapping of (role, name) to Tensor of shape (members,)
+
+    Attributes
+    ----------
+    lr : mapping of (role, name) to Tensor of shape (members,)
+        Set before each epoch.
+    """
+
+    n_slots = 0
+
+    def __init__(
+        self,
+        like: optim.Optimizer,
+        parameters: Mapping[Key, Tensor],
+        weight_decay: Mapping[Key, Tensor],
+    ) -> None:
+        self.group: Mapping[str, Any] = like.param_groups[0]
+        self.parameters = parameters
+        self.weight_decay = {
+            key: _column(v, parameters[key]) for key, v in weight_decay.items() if v.any()
+        }
+        self.rates: dict[Key, Tensor] = {}
+        self.steps: dict[Key, Tensor] = {}
+        self.slots: dict[Key, list[Tensor]] = {}
+
+    def adopt(self, other: "StackedOptimizer", rows: Sequence[int]) -> None:
+        """Go on from the members ``rows`` of another stack: their slots and counts of steps."""
+        chosen = list(rows)
+        self.steps = {key: count[chosen] for key, count in other.steps.items()}
+        self.slots = {key: [slot[chosen] for slot in slots] for key, slots in other.slots.items()}
+
+    def set_lr(self, lr: Mapping[Key, Tensor]) -> None:
+        """Learning rates (members,) from now on."""
+        self.rates = {key: _column(value, self.parameters[key]) for key, value in lr.items()}
+
+    @torch.no_grad()
+    def step(self, rows: Rows, gradients: Mapping[Key, Tensor]) -> None:
+        """Update the members ``rows`` by their gradients, which are used up."""
+        seen: set[int] = set()
+        for key, gradient in gradients.items():
+            gradient = gradient.contiguous()
+            if gradient.data_ptr() in seen:  # autograd may hand out one tensor twice
+                gradient = gradient.clone()
+            seen.add(gradient.data_ptr())
+            self._update_rows(key, rows, -gradient if self.group["maximize"] else gradient)
+
+    def _update_rows(self, key: Key, rows: Rows, gradient: Tensor) -> None:
+        whole = self.parameters[key]
+        if key not in self.steps:
+            self.steps[key] = torch.zeros(len(whole), dtype=torch.float64, device=whole.device)
+            self.slots[key] = [torch.zeros_like(whole) for _ in range(self._n_slots())]
+        self.steps[key][rows] += 1
+        kept = [whole, *self.slots[key]]
+        parameter, *slots = (
+            tensor[rows] for tensor in kept
+        )  # views for a slice, copies for row numbers
+        decay = self.weight_decay.get(key)
+        self._update(
+            parameter,
+            gradient,
+            slots,
+            _column(self.steps[key][rows], parameter),
+            self.rates[key][rows],
+            None if decay is None else decay[rows],
+        )
+        if isinstance(rows, Tensor):
+            for tensor, part in zip(kept, (parameter, *slots), strict=True):
+                tensor.index_copy_(0, rows, part)
+
+    def _n_slots(self) -> int:
+        raise NotImplementedError
+
+    def _update(
+        self,
+        p: Tensor,
+        g: Tensor,
+        slots: list[Tensor],
+        steps: Tensor,
+        lr: Tensor,
+        decay: Tensor | None,
+    ) -> None:
+        raise NotImplementedError
+
+
+class _SGD(StackedOptimizer):
+    def _n_slots(self) -> int:
+        return 1 if self.group["momentum"] else 0
+
+    def _update(
+        self,
+        p: Tensor,
+        g: Tensor,
+        slots: list[Tensor],
+        steps: Tensor,
+        lr: Tensor,
+        decay: Tensor | None,
+    ) -> None:
+        if decay is not None:
+            g.addcmul_(p, decay)
+        for velocity in slots:
+            momentum = self.group["momentum"]
+            dampening = self.group["dampening"]
+            velocity.mul_(momentum)
+            if dampening:  # the first gradient counts in full
+                velocity.addcmul_(g, 1 - dampening * (steps > 1).to(g.dtype))
+            else:
+                velocity.add_(g)
+            g = g.add_(velocity, alpha=momentum) if self.group["nesterov"] else velocity
+        p.addcmul_(g, lr, value=-1)
+
+
+class _Adam(StackedOptimizer):
+    def _n_slots(self) -> int:
+        return 3 if self.group["amsgrad"] else 2
+
+    def _update(
+        self,
+        p: Tensor,
+        g: Tensor,
+        slots: list[Tensor],
+        steps: Tensor,
+        lr: Tensor,
+        decay: Tensor | None,
+    ) -> None:
+        beta1, beta2 = self.group["betas"]
+        mean, square, *largest = slots
+        if decay is not None and self.group.get("decoupled_weight_decay"):
+            p.mul_(1 - lr * decay)
+        elif decay is not None:
+            g.addcmul_(p, decay)
+        mean.lerp_(g, 1 - beta1)
+        square.mul_(beta2).addcmul_(g, g, value=1 - beta2)
+        for most in largest:
+            square = torch.maximum(most, square, out=most)
+        step_size = (lr.double() / (1 - beta1**steps)).to(p.dtype)
+        root = (1 - beta2**steps).sqrt().to(p.dtype)
+        torch.sqrt(square, out=g)
+        g.div_(root).add_(self.group["eps"])
+        p.sub_(torch.div(mean, g, out=g).mul_(step_size))
+
+
+class StackedByRole:
+    """What `ByRole` is, for a stack.
+
+    Parameters
+    ----------
+    parts : mapping of str to StackedOptimizer
+        By role; that of "" updates the other roles.
+    """
+
+    def __init__(self, parts: Mapping[str, StackedOptimizer]) -> None:
+        self.parts = parts
+
+    def _part(self, key: Key) -> StackedOptimizer:
+        return self.parts[key[0] if key[0] in self.parts else ""]
+
+    def set_lr(self, lr: Mapping[Key, Tensor]) -> None:
+        """Learning rates (members,) from now on."""
+        for part in self.parts.values():
+            part.set_lr({key: value for key, value in lr.items() if self._part(key) is part})
+
+    def step(self, rows: Rows, gradients: Mapping[Key, Tensor]) -> None:
+        """Update the members ``rows`` by their gradients, which are used up."""
+        for part in self.parts.values():
+            part.step(
+                rows, {key: value for key, value in gradients.items() if self._part(key) is part}
+            )
+
+    def adopt(self, other: "StackedByRole", rows: Sequence[int]) -> None:
+        """Go on from the members ``rows`` of another stack."""
+        for role, part in self.parts.items():
+            part.adopt(other.parts[role], rows)
+
+
+def stack_optimizer(
+    like: optim.Optimizer, parameters: Mapping[Key, Tensor], weight_decay: Mapping[Key, Tensor]
+) -> Any:
+    """Optimiser of a stack, of the kind of ``like``."""
+    if not isinstance(like, ByRole):
+        return _KINDS[type(like)](like, parameters, weight_decay)
+    parts = {}
+    for role, part in like.parts.items():
+        keys = [key for key in parameters if (key[0] if key[0] in like.parts else "") == role]
+        own = ({key: values[key] for key in keys} for values in (parameters, weight_decay))
+        parts[role] = stack_optimizer(part, *own)
+    return StackedByRole(parts)
+
+
+def _column(values: Tensor, like: Tensor) -> Tensor:
+    """Values (members,) so that they broadcast against ``like`` (members, ...)."""
+    return values.view(-1, *[1] * (like.ndim - 1))
+
+
+_KINDS: dict[type, type[StackedOptimizer]] = {
+    optim.SGD: _SGD,
+    optim.Adam: _Adam,
+    optim.AdamW: _Adam,
+}

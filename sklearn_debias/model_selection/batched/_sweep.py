@@ -1,0 +1,271 @@
+"""Many fits in one: members of one structure are trained together, step by step, in one vmapped run."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.optim.lr_scheduler import ReduceLROnPlateau
+
+from sklearn_debias.core import Batch, Net
+from sklearn_debias.model_selection.batched._members import Cost, Member, chunks, cost_of_all
+from sklearn_debias.model_selection.batched._stack import Stack
+from sklearn_debias.model_selection.batched._stacked_optimizers import PER_MEMBER, Rows
+from sklearn_debias.training import Epochs, diverged, is_fixed
+
+Progress = Callable[[int], Any]
+
+
+def sweep(
+    members: Sequence[Member],
+    *,
+    budget: int,
+    exact: bool,
+    finish: Callable[[Member], None],
+    progress: Progress = lambda epochs: None,
+) -> None:
+    """Train members of one structure, in stacks of at most ``budget`` bytes.
+
+    Every member ends as a fit of its own would: its modules trained, ``states`` and ``history``
+    set, or ``error``. One that diverges does not touch the others.
+
+    Parameters
+    ----------
+    members : sequence of Member
+        Equal in `structure` and in `optimizer_settings`.
+    budget : int
+        Bytes for parameters, gradients, slots of the optimiser, states and activations.
+    exact : bool
+        See `settings_of`.
+    finish : callable
+        ``finish(member)`` is called as soon as a member is trained.
+    progress : callable, default=None
+        ``progress(epochs)`` is called with the epochs trained, summed over members.
+    """
+    cost = cost_of_all(members)
+    for chunk in chunks(members, cost, budget):
+        run = None
+        for i, phase in enumerate(chunk[0].phases):
+            chunk_left = [member for member in chunk if member.error is None]
+            if chunk_left:
+                run = _Run(chunk_left, i, cost, exact, run if phase.continues else None)
+                run.train(progress)
+        run = None  # its stack is not needed beside the members' own copies
+        for member in chunk:
+            member.leave()
+            finish(member)
+
+
+@dataclass
+class _Lane:
+    """Members that share every batch of an epoch."""
+
+    rows: list[int]
+    epochs: Epochs
+    nets: Mapping[str, Net]
+    batches: list[Tensor]
+
+
+class _Run:
+    """One phase of one chunk."""
+
+    def __init__(
+        self, members: Sequence[Member], phase: int, cost: Cost, exact: bool, before: "_Run | None"
+    ) -> None:
+        self.cost = cost
+        kept = []
+        states = []
+        for member in members:
+            try:
+                state = member.begin(member.phases[phase])
+                member.inspect(member.phases[phase], state)
+                if not member.phases[phase].continues:
+                    member.engine.fresh_optimizer(member.schedule(member.phases[phase]))
+            except Exception as error:
+                member.error = error
+            else:
+                kept.append(member)
+                states.append(state)
+        self.members = kept
+        self.phase = phase
+        if kept:
+            self.stack = Stack(kept, phase, states, exact=exact)
+            if before is not None:
+                places = {id(member): i for i, member in enumerate(before.members)}
+                self.stack.optimizer.adopt(
+                    before.stack.optimizer, [places[id(member)] for member in kept]
+                )
+            self.own_rows = self._asks_for_rows(kept[0], states[0])
+            self.lanes = self._lanes(states)
+
+    def _asks_for_rows(self, member: Member, state: dict) -> bool:
+        generator = torch.Generator().manual_seed(0)
+        return any(
+            o.rows(member.data, state, generator) is not None
+            for o in member.phases[self.phase].steps
+        )
+
+    def _lanes(self, states: Sequence[dict]) -> list[_Lane]:
+        groups: dict[Any, list[int]] = defaultdict(list)
+        for i, member in enumerate(self.members):
+            groups[(i if self.own_rows else None, member.lane)].append(i)
+        return [self._lane(rows, states[rows[0]]) for rows in groups.values()]
+
+    def _lane(self, rows: list[int], state: dict) -> _Lane:
+        lead = self.members[rows[0]]
+        phase = lead.phases[self.phase]
+        lead.engine.module_.train()
+        for part in lead.engine.module_.modules():
+            if is_fixed(part):
+                part.eval()
+        return _Lane(rows, lead.epochs(phase, state), lead.nets(phase), [])
+
+    def train(self, progress: Progress) -> None:
+        """Train all epochs of the phase, or until every member has diverged."""
+        if not self.members:
+            return
+        phase = self.members[0].phases[self.phase]
+        for epoch in range(1, phase.max_epochs + 1):
+            start = perf_counter()
+            rates = self.stack.read_lr()
+            names, means = self._epoch()
+            self._record(epoch, rates, names, means, perf_counter() - start)
+            progress(len(self.members))
+            if all(member.error for member in self.members):
+                break
+            self._step_schedules()
+        for i, member in enumerate(self.members):
+            member.states[phase.name] = self.stack.state_of(i)
+
+    def _epoch(self) -> tuple[list[str], np.ndarray]:
+        """Names and means (terms + 1, members) of one epoch's terms; the last row says whose weights are finite."""
+        sums: dict[str, Tensor] = {}
+        counts: dict[str, Tensor] = {}
+        for rows, lanes, batch, nets in self._steps():
+            size = batch.y.shape[-1]
+            where = rows if isinstance(rows, slice) else rows.cpu()
+            for name, values in self.stack.train(rows, lanes, batch, nets).items():
+                if name not in sums:
+                    sums[name] = torch.zeros(
+                        len(self.stack), dtype=torch.float64, device=values.device
+                    )
+                    counts[name] = torch.zeros(len(self.stack), dtype=torch.float64)
+                sums[name][rows] += values.double() * size
+                counts[name][where] += size
+        means = [
+            sums[name] / counts[name].to(sums[name].device, non_blocking=True) for name in sums
+        ]
+        return list(sums), torch.stack([*means, self.stack.finite().double()]).cpu().numpy()
+
+    def _steps(self) -> Iterator[tuple[Rows, int, Batch, Mapping[str, Net]]]:
+        """What each step of an epoch trains: lanes whose batches are equally long go together."""
+        for lane in self.lanes:
+            lane.batches = list(lane.epochs.order)
+        lanes = self._merged()
+        for t in range(max(len(lane.batches) for lane in lanes)):
+            alike: dict[Any, list[_Lane]] = defaultdict(list)
+            for j, lane in enumerate(lanes):
+                if t < len(lane.batches):
+                    alike[
+                        len(lane.batches[t]), len(lane.rows), j if self.cost.draws else None
+                    ].append(lane)
+            for group in alike.values():
+                rows = self._rows([i for lane in group for i in lane.rows])
+                yield rows, len(group), self._batch(group, t), group[0].nets
+
+    def _merged(self) -> list[_Lane]:
+        """Lanes of this epoch: those with the same batches count as one, where no random numbers are drawn."""
+        if not self.own_rows or self.cost.draws:
+            return self.lanes
+        merged: dict[Any, _Lane] = {}
+        for lane in self.lanes:
+            lengths = tuple(map(len, lane.batches))
+            key = id(lane.epochs.feed), lengths, torch.cat(lane.batches).numpy().tobytes()
+            first = merged.setdefault(key, replace(lane, rows=[]))
+            first.rows.extend(lane.rows)
+        return list(merged.values())
+
+    def _rows(self, rows: list[int]) -> Rows:
+        if rows == list(range(rows[0], rows[0] + len(rows))):
+            whole = len(rows) == len(self.stack)
+            return slice(None) if whole else slice(rows[0], rows[0] + len(rows))
+        return torch.tensor(rows).to(self.stack.device, non_blocking=True)
+
+    def _batch(self, group: Sequence[_Lane], t: int) -> Batch:
+        """Batch ``t`` of a lane, or of several lanes stacked."""
+        device = self.stack.device
+        if len(group) == 1:
+            epochs = group[0].epochs
+            batch = epochs.feed.take(group[0].batches[t].to(device, non_blocking=True))
+            return replace(batch, generator=epochs.attack, meta=epochs.ahead())
+        feeds = {id(lane.epochs.feed): lane.epochs.feed for lane in group}
+        parts = []
+        for key, feed in feeds.items():
+            index = torch.stack([lane.batches[t] for lane in group if id(lane.epochs.feed) == key])
+            taken = feed.take(index.flatten().to(device, non_blocking=True))
+            parts.append(
+                _by_field(lambda value, like=index: value.unflatten(0, like.shape), [taken])
+            )
+        return parts[0] if len(parts) == 1 else _by_field(lambda *values: torch.cat(values), parts)
+
+    def _record(
+        self, epoch: int, rates: list[float], names: list[str], means: np.ndarray, seconds: float
+    ) -> None:
+        phase = self.members[0].phases[self.phase].name
+        good = np.isfinite(means).all(0) & (means[-1] > 0)
+        for i, member in enumerate(self.members):
+            if member.error is not None:
+                continue
+            values = dict(zip(names, means[:-1, i].tolist(), strict=True))
+            share = seconds / len(self.members)
+            member.history.append(
+                {"epoch": epoch, "phase": phase, "lr": rates[i], **values, "dur": share}
+            )
+            if not good[i]:
+                wrong = [name for name, value in values.items() if not abs(value) < float("inf")]
+                member.error = diverged(wrong, epoch, phase, member.engine.lr)
+
+    def _step_schedules(self) -> None:
+        for member in self.members:
+            schedule = member.engine.schedule
+            if schedule is not None:
+                before = [_fixed(group) for group in member.engine.optimizer_.param_groups]
+                # without gradients: it does nothing, and the schedule asks for it
+                member.engine.optimizer_.step()
+                schedule.step()
+                if before != [_fixed(group) for group in member.engine.optimizer_.param_groups]:
+                    raise ValueError(
+                        f"`lr_schedule`={type(schedule).__name__} changes more than the learning "
+                        f"rate, and so cannot train a stack of candidates. Use GridSearchCV."
+                    )
+
+
+def check_schedule(schedule: Any) -> None:
+    """Raise where a schedule cannot run beside others."""
+    if isinstance(schedule, ReduceLROnPlateau):
+        raise ValueError(
+            "`lr_schedule`=ReduceLROnPlateau looks at the losses of a single fit, and so cannot "
+            "train a stack of candidates. Use GridSearchCV, or a schedule by epochs."
+        )
+
+
+def _fixed(group: dict) -> dict:
+    return {
+        name: value for name, value in group.items() if name != "params" and name not in PER_MEMBER
+    }
+
+
+def _by_field(change: Callable[..., Tensor], batches: Sequence[Batch]) -> Batch:
+    """One batch of several, field by field."""
+    first = batches[0]
+    made: dict[str, Any] = {}
+    for field in fields(first):
+        values = [getattr(batch, field.name) for batch in batches]
+        if isinstance(values[0], Tensor):
+            made[field.name] = change(*values)
+    views = {role: change(*(batch.inputs[role] for batch in batches)) for role in first.inputs}
+    return replace(first, inputs=views, **made)

@@ -1,0 +1,6 @@
+"""Settings of the papers' experiments, by name: plain data."""
+
+from sklearn_debias.presets._biasadv import biasadv_preset
+from sklearn_debias.presets._dhat import dhat_preset
+
+__all__ = ["biasadv_preset", "dhat_preset"]
