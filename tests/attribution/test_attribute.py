@@ -12,15 +12,10 @@ from networks import cnn, images
 from torch import nn
 
 from sklearn_debias import ERMClassifier
-from sklearn_debias.attribution import (
-    _maps,
-    attribute,
-    grad_cam,
-    input_gradients,
-    integrated_gradients,
-)
+from sklearn_debias.attribution import attribute, grad_cam, input_gradients, integrated_gradients
 from sklearn_debias.core import Net
 from sklearn_debias.exceptions import DebiasWarning
+from sklearn_debias.maps import _maps
 
 METHODS = ["grad_cam", "integrated_gradients", "input_gradient", "gradient_x_input"]
 rng = np.random.default_rng(0)
