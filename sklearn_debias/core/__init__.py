@@ -2,6 +2,7 @@
 
 from sklearn_debias.core._net import Net
 from sklearn_debias.core._objective import Batch, Data, Nets, Objective, Phase, State, Step, static
+from sklearn_debias.core._role import Role
 from sklearn_debias.core._split import SplitModule, layer_of, split
 
 __all__ = [
@@ -11,6 +12,7 @@ __all__ = [
     "Nets",
     "Objective",
     "Phase",
+    "Role",
     "SplitModule",
     "State",
     "Step",

@@ -119,6 +119,23 @@ class Objective:
 
     ``step`` is pure: it returns losses and never acts. No optimiser, no device, no in-place write,
     no ``.item()``, no global random numbers. It runs on every ``every``-th batch of its phase.
+
+    Attributes
+    ----------
+    roles : tuple of str
+        The networks that the step uses.
+    requires : frozenset of str
+        What it needs beside batches, any of
+
+        * "meta": a batch of the meta set with each batch
+        * "attention_maps": the view of that name, `Batch.inputs`
+        * "body": networks made of a body and a head
+        * "linear_head": networks that end in a plain linear layer
+        * "input": X itself, where the features of a frozen body would not do
+        * "input_gradient": networks that are differentiable in X, which it needs itself
+        * "pairs": at least two rows in every batch
+        * "every_row": epochs that visit all rows, the last incomplete batch too
+    every : int
     """
 
     roles: ClassVar[tuple[str, ...]] = ("model",)
@@ -129,8 +146,8 @@ class Objective:
         """State before the first step; per-sample entries have n rows."""
         return {}
 
-    def rows(self, data: Data, state: State, generator: torch.Generator) -> Tensor | None:
-        """Rows that one epoch visits, with repeats, in any order; None means each row once."""
+    def visits(self, data: Data, state: State, generator: torch.Generator) -> Tensor | None:
+        """Return the row numbers that one epoch visits, repeats and all; None is each row once."""
         return None
 
     def step(self, nets: Nets, batch: Batch, state: State) -> Step:
@@ -151,12 +168,15 @@ class Phase:
     continues : bool, default=False
         Keep the optimiser and the learning-rate schedule of the phase before, instead of fresh
         ones; not for the first phase.
+    restarts : tuple of str, default=()
+        Parts of networks that begin the phase as they were built, by role and name: "model.head".
     """
 
     name: str
     steps: tuple[Objective, ...]
     max_epochs: int
     continues: bool = False
+    restarts: tuple[str, ...] = ()
 
     @property
     def roles(self) -> tuple[str, ...]:

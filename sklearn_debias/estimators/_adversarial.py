@@ -1,4 +1,4 @@
-"""What the classifiers of adversarial training share."""
+"""The family of adversarial training: classifiers that fit what an attack finds."""
 
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -11,19 +11,21 @@ from sklearn_debias.core import Phase
 from sklearn_debias.estimators._base import BaseDebiasClassifier
 from sklearn_debias.exceptions import warn
 from sklearn_debias.fitting import (
+    MOMENTUM,
     NON_NEGATIVE,
     POSITIVE,
     POSITIVE_INT,
-    Rows,
+    Given,
+    TrainingSet,
     check_ball,
     clip_tensors,
-    momentum,
+    fit_method,
+    pair,
     pick_device,
     placed,
     read_clip,
     with_range,
 )
-from sklearn_debias.fitting._fit_method import fit_method
 from sklearn_debias.objectives import InnerAttack
 
 
@@ -49,8 +51,7 @@ class AdversarialClassifier(BaseDebiasClassifier):
         "X_extra": True,
         "y_extra": True,
     }
-    _attacks: ClassVar[bool] = True
-    _knobs: ClassVar[str] = "`lr`, `max_epochs` and `epsilon`"
+    _sgd_momentum: ClassVar[float] = MOMENTUM
     _parameter_constraints: ClassVar[dict] = {
         **BaseDebiasClassifier._parameter_constraints,
         "epsilon": NON_NEGATIVE,
@@ -84,10 +85,7 @@ class AdversarialClassifier(BaseDebiasClassifier):
         -------
         self
         """
-        extra = None if X_extra is None and y_extra is None else (X_extra, y_extra)
-        return self._fit(
-            X, y, bias_labels=bias_labels, validation_data=validation_data, extra=extra
-        )
+        return Given(X, y, bias_labels, validation_data, extra=pair(X_extra, y_extra))
 
     def _objective(self, **attack: Any) -> InnerAttack:
         """The objective, with these settings of the attack."""
@@ -107,17 +105,18 @@ class AdversarialClassifier(BaseDebiasClassifier):
         super()._check_params()
         read_clip(None if isinstance(self.clip, str) else self.clip)
 
-    def _check_rows(self, rows: Rows) -> None:
-        inputs = with_range(rows.inputs)
+    def _training_set(self, given: TrainingSet) -> TrainingSet:
+        inputs = with_range(given.inputs)
         for name in self._radii():
             radius = getattr(self, name)
-            check_ball({"clip": self._range(), "norm": self.norm, "epsilon": radius}, inputs, name)
+            check_ball(inputs, epsilon=radius, norm=self.norm, clip=self._range(), name=name)
             if self.n_steps * self._step() < radius:
                 warn(
                     f"`step_size`={self.step_size} is too small for `{name}`={radius:g}: "
                     f"{self.n_steps} steps do not reach the border, so the attack is weaker than "
                     "it says. Use step_size=None, or more `n_steps`."
                 )
+        return given
 
     def _step(self) -> float:
         """Length of a step of the attack."""
@@ -143,6 +142,3 @@ class AdversarialClassifier(BaseDebiasClassifier):
     def _phases(self) -> tuple[Phase, ...]:
         objective = placed(self._objective(**self._settings()), pick_device(self.device))
         return (Phase("train", (objective,), self.max_epochs),)
-
-    def _optimizer_options(self) -> dict[str, Any]:
-        return momentum(self)

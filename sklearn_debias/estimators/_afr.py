@@ -1,18 +1,16 @@
 """Automatic feature reweighting."""
 
 import numbers
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from sklearn.utils._param_validation import Interval
-from torch import nn
 
-from sklearn_debias.core import Net, Phase
+from sklearn_debias.core import Phase
 from sklearn_debias.estimators._base import BaseDebiasClassifier
-from sklearn_debias.fitting import NON_NEGATIVE, POSITIVE_INT, Rows, refuse_drop_last
+from sklearn_debias.fitting import NON_NEGATIVE, POSITIVE_INT, TrainingSet
 from sklearn_debias.objectives import ERMOnPart, ReweightHead, example_weights, two_parts
 
 
@@ -76,7 +74,6 @@ class AFRClassifier(BaseDebiasClassifier):
     reweighting_share: float = 0.2
     reweighting_epochs: int = 100
 
-    _knobs: ClassVar[str] = "`lr`, `max_epochs`, `gamma` and `lam`"
     _parameter_constraints: ClassVar[dict] = {
         **BaseDebiasClassifier._parameter_constraints,
         "gamma": NON_NEGATIVE,
@@ -84,14 +81,6 @@ class AFRClassifier(BaseDebiasClassifier):
         "reweighting_share": [Interval(numbers.Real, 0, 1, closed="neither")],
         "reweighting_epochs": POSITIVE_INT,
     }
-
-    def _check_params(self) -> None:
-        super()._check_params()
-        refuse_drop_last(self, "whose second stage has one batch")
-
-    def _check_modules(self, roles: nn.ModuleDict, example: Callable[[str], torch.Tensor]) -> None:
-        net = Net(roles["model"]).frozen()  # or the second stage would find out after the first
-        net.head(net.body(example("model")))
 
     def _phases(self) -> tuple[Phase, ...]:
         split: dict[str, Any] = self._split()
@@ -110,10 +99,10 @@ class AFRClassifier(BaseDebiasClassifier):
             "seed": self._streams.seed("reweighting split"),
         }
 
-    def _finish(self, states: dict, rows: Rows) -> None:
-        _, second = two_parts(torch.from_numpy(rows.y), **self._split())
+    def _finish(self, states: dict, training: TrainingSet) -> None:
+        _, second = two_parts(torch.from_numpy(training.y), **self._split())
         state = states["reweighting"]
-        self.reweighted_rows_: np.ndarray = rows.train[second.numpy()]
+        self.reweighted_rows_: np.ndarray = training.index[second.numpy()]
         self.reweighted_weights_: np.ndarray = (
             example_weights(state["p"], state["beta"], self.gamma).cpu().numpy()
         )

@@ -1,8 +1,9 @@
-"""The scikit-learn face of every method: constructor, validation, prediction."""
+"""The scikit-learn face of every method: constructor, hooks, prediction."""
 
 import copy
 import inspect
-from collections.abc import Callable, Generator, Mapping
+import numbers
+from collections.abc import Generator
 from contextlib import closing
 from dataclasses import KW_ONLY, dataclass, replace
 from typing import Any, ClassVar
@@ -17,40 +18,66 @@ from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
-from sklearn_debias.core import Net, Phase
+from sklearn_debias.core import Net, Phase, Role
 from sklearn_debias.exceptions import DivergedError, warn
 from sklearn_debias.fitting import (
-    FITTED,
     SHARED_CONSTRAINTS,
     CallbackBridge,
     Fit,
+    Fitted,
+    Given,
     NetParams,
+    Networks,
     Opened,
-    Rows,
+    TrainingSet,
     check_shared,
-    choose_rows,
     encode_known,
     fill,
-    forget,
+    fit_method,
     is_small,
     make_prepare,
     on_own_terms,
-    open_inputs,
+    read_given,
     readable_errors,
+    training_set_of,
 )
-from sklearn_debias.fitting._fit_method import fit_method
 from sklearn_debias.training import Source, Streams, padded
 
-HEAD_ROWS = 256
-REVIEW_ROWS = 2048
+HEAD_BATCH = 256  # rows of a predict batch of heads
+REVIEWED = 2048  # training rows that are looked at after a fit
+KNOBS = 4  # parameters that advice names
 
 
 @dataclass(kw_only=False, eq=False, repr=False)
 class BaseDebiasClassifier(NetParams, CallbackSupportMixin, ClassifierMixin, BaseEstimator):
-    """What all torch classifiers of this package share.
+    """Base class of all torch classifiers of this package, and of methods from elsewhere.
 
     A subclass is a dataclass: its fields are its parameters, so that each constructor is explicit.
-    It says which phases it trains (`_phases`) and what it keeps of them (`_finish`).
+    It says in `_phases` which objectives it trains, in which order. The other hooks have defaults;
+    ``docs/extending.md`` shows a method from the outside.
+
+    =====================  =====================================================================
+    hook                   says
+    =====================  =====================================================================
+    ``_check_params()``    raise where a parameter cannot work, whatever the data
+    ``_training_set(t)``   the rows to train on: their groups and weights, what goes beside them
+    ``_phases()``          what is trained, in which order; the last phase trains "model"
+    ``_role(name)``        what the network of a role is built from
+    ``_settle(p, n)``      the phases, with what only the built networks tell
+    ``_inspect(p, s, t)``  look at the state that a phase begins with
+    ``_finish(s, t)``      set the fitted attributes of the method
+    =====================  =====================================================================
+
+    While these run, `classes_`, `input_shape_` and the like are known; what they set on the
+    estimator goes with the fit.
+
+    Parameters
+    ----------
+    {shared_parameters}
+
+    Attributes
+    ----------
+    {shared_attributes}
     """
 
     module: Any = None
@@ -76,8 +103,7 @@ class BaseDebiasClassifier(NetParams, CallbackSupportMixin, ClassifierMixin, Bas
     random_state: Any = None
 
     _parameter_constraints: ClassVar[dict] = SHARED_CONSTRAINTS
-    _attacks: ClassVar[bool] = False
-    _knobs: ClassVar[str] = "`lr` and `max_epochs`"
+    _sgd_momentum: ClassVar[float] = 0.0  # of optimizer="sgd", by name
     __metadata_request__fit = {"bias_labels": True, "validation_data": True}
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -85,78 +111,31 @@ class BaseDebiasClassifier(NetParams, CallbackSupportMixin, ClassifierMixin, Bas
         if cls.__doc__:
             cls.__doc__ = fill(cls.__doc__, cls)
 
-    @staticmethod
-    def _takers(argument: str) -> list[str]:
-        """Names of the public estimators whose ``fit`` takes this argument."""
-        from sklearn_debias import estimators
-
-        public = [getattr(estimators, name) for name in estimators.__all__]
-        return [
-            cls.__name__
-            for cls in public
-            if hasattr(cls, "fit") and argument in inspect.signature(cls.fit).parameters
-        ]
-
-    def _phases(self) -> tuple[Phase, ...]:
-        """Phases of the fit, the last of which trains the role "model"."""
-        raise NotImplementedError(f"{type(self).__name__} must define _phases().")
-
     def _check_params(self) -> None:
         """Raise where a parameter cannot work whatever the data; called before they are touched."""
         check_shared(self)
 
-    def _module_of(self, role: str) -> tuple[str, Any]:
-        """Name and value of the parameter that says which network a role has."""
-        other = getattr(self, f"{role}_module", None)
-        return ("module", self.module) if other is None else (f"{role}_module", other)
+    def _training_set(self, given: TrainingSet) -> TrainingSet:
+        """Return the rows that the method trains on; raise or warn where they do not suit it."""
+        return given
 
-    def _weights(self, rows: Rows) -> np.ndarray | None:
-        """Weights of the training rows, mean 1, or None."""
-        return rows.weight
+    def _phases(self) -> tuple[Phase, ...]:
+        """Return the phases of the fit, the last of which trains the role "model"."""
+        raise NotImplementedError(f"{type(self).__name__} must define _phases().")
 
-    def _check_rows(self, rows: Rows) -> None:
-        """Raise where the data do not suit the method."""
+    def _role(self, name: str) -> Role:
+        """Return what the network of a role is built from: `<name>_module`, else `module`."""
+        own = getattr(self, f"{name}_module", None)
+        return Role(self.module) if own is None else Role(own, parameter=f"{name}_module")
 
-    def _looks_below_head(self) -> bool:
-        """Whether the method needs more of a frozen body than its features."""
-        return self._attacks
-
-    def _min_batch(self) -> int:
-        """Rows that a batch must have."""
-        return 1
-
-    def _optimizer_options(self) -> dict[str, Any]:
-        """Arguments of the optimiser beyond lr and weight decay; `net_params` overrides them."""
-        return {}
-
-    def _own_optimizers(self) -> dict[str, Callable[[Any], torch.optim.Optimizer]]:
-        """What makes the optimisers of the roles that do not share ``optimizer``, from their parameters."""
-        return {}
-
-    def _helper(self, role: str, modules: Mapping[str, nn.Module]) -> nn.Module | None:
-        """The network of a role that does not look at X, or None; ``modules`` are those of the roles before."""
-        return None
-
-    def _check_modules(self, roles: nn.ModuleDict, example: Callable[[str], torch.Tensor]) -> None:
-        """Raise where the networks do not suit the method; ``example(role)`` gives two rows."""
-
-    def _settled(
-        self,
-        phases: tuple[Phase, ...],
-        roles: nn.ModuleDict,
-        example: Callable[[str], torch.Tensor],
-    ) -> tuple[Phase, ...]:
-        """The phases, with what only the networks tell."""
+    def _settle(self, phases: tuple[Phase, ...], networks: Networks) -> tuple[Phase, ...]:
+        """Return the phases with what only the networks tell; raise where these do not suit."""
         return phases
 
-    def _aligned_views(self) -> frozenset[str]:
-        """Names of the further inputs, images of their own, that are augmented as the rows of X are."""
-        return frozenset()
+    def _inspect(self, phase: Phase, state: dict, training: TrainingSet) -> None:
+        """Look at the state that a phase begins with, and warn of what is strange."""
 
-    def _inspect(self, phase: Phase, state: dict, rows: Rows) -> None:
-        """Look at the state a phase begins with."""
-
-    def _finish(self, states: dict, rows: Rows) -> None:
+    def _finish(self, states: dict, training: TrainingSet) -> None:
         """Set the fitted attributes of the method from the last state of each phase."""
 
     @fit_method
@@ -171,90 +150,97 @@ class BaseDebiasClassifier(NetParams, CallbackSupportMixin, ClassifierMixin, Bas
         -------
         self
         """
-        return self._fit(X, y, bias_labels=bias_labels, validation_data=validation_data)
+        return Given(X, y, bias_labels, validation_data)
 
-    def _fit(
-        self,
-        X: Any,
-        y: Any,
-        *,
-        bias_labels: Any = None,
-        validation_data: Any = None,
-        sample_weight: Any = None,
-        others: Any = None,
-        meta: Any = None,
-        extra: Any = None,
-    ) -> Any:
-        self._forget()
+    def _fit(self, given: Given) -> None:
+        """Train on what `fit` was given."""
+        with on_own_terms(small=False), readable_errors(self):
+            fit = self._open(given)
+            epochs = sum(phase.max_epochs for phase in fit.phases)
+            context = self._init_callback_context(max_subtasks=epochs)
+            # A callback's scorer would be handed bias labels it never asked for, were routing off.
+            routed = given.bias_labels is not None and get_config()["enable_metadata_routing"]
+            task = {
+                "X": given.X,
+                "y": given.y,
+                "metadata": {"bias_labels": given.bias_labels} if routed else {},
+            }
+            context.call_on_fit_task_begin(estimator=self, **task)
+            fit.run(CallbackBridge(self, context, **task))
+            self._review(fit.training)
+            context.call_on_fit_task_end(estimator=self, **task)
+
+    def _open(self, given: Given, read: Any = read_given) -> Fit:
+        """Check everything, and build the networks."""
         self._check_params()
-        given = {
-            "sample_weight": sample_weight,
-            "validation_data": validation_data,
-            "others": others or {},
-            "meta": meta,
-            "extra": extra,
-        }
-        try:
-            with on_own_terms(small=False), readable_errors(self):
-                self._train(X, y, bias_labels=bias_labels, **given)
-        except BaseException:
-            self._forget()
-            raise
-        return self
+        streams = Streams(self.random_state)
+        training, facts = read(self, given, streams)
+        self._fitted = Fitted(self.get_params(deep=False), facts, streams)
+        self.__dict__.update(facts.attributes())
+        return Fit(self, training_set_of(self, training), self._fitted)
 
-    def _open(
-        self, X: Any, y: Any, *, choose: Callable[..., Rows] = choose_rows, **given: Any
-    ) -> Fit:
-        """Check everything and build the networks."""
-        self._fitted, self._streams = self.get_params(deep=False), Streams(self.random_state)
-        rows = choose(self, X, y, streams=self._streams, **given)
-        self._check_rows(rows)
-        return Fit(self, rows, self._streams)
+    @property
+    def _streams(self) -> Streams:
+        """Random streams of the fit."""
+        return self._fitted.streams
 
-    def _train(self, X: Any, y: Any, *, bias_labels: Any, **given: Any) -> None:
-        fit = self._open(X, y, bias_labels=bias_labels, **given)
-        context = self._init_callback_context(max_subtasks=sum(p.max_epochs for p in fit.phases))
-        # A callback's scorer would be handed bias labels it never asked for, were routing off.
-        routed = bias_labels is not None and get_config()["enable_metadata_routing"]
-        metadata = {"bias_labels": bias_labels} if routed else {}
-        context.call_on_fit_task_begin(estimator=self, X=X, y=y, metadata=metadata)
-        self.net_ = fit.run(CallbackBridge(self, context, X, y, metadata))
-        self._review(fit.rows)
-        context.call_on_fit_task_end(estimator=self, X=X, y=y, metadata=metadata)
-
-    def _review(self, rows: Rows) -> None:
-        """Warn where the fitted model predicts one class for all training rows; look until it does not."""
-        chosen = rows.train[np.unique(np.linspace(0, len(rows.train) - 1, REVIEW_ROWS, dtype=int))]
+    def _review(self, training: TrainingSet) -> None:
+        """Warn where the fitted model predicts one class for all training rows."""
+        n = len(training)
+        chosen = training.index[np.unique(np.linspace(0, n - 1, REVIEWED, dtype=int))]
         seen: set[int] = set()
-        with closing(self._outputs(rows.inputs.source.subset(chosen))) as batches:
+        with closing(self._outputs(training.inputs.source.subset(chosen))) as batches:
             for logits in batches:
                 seen.update(logits.argmax(1).tolist())
-                if len(seen) > 1:
+                if len(seen) > 1:  # the usual case, after the first batch
                     return
         warn(
             f"The fitted model predicts {self.classes_[list(seen)].tolist()[0]!r} for all of "
             f"{len(chosen)} training rows: it has learned nothing. Try other values of "
-            f"{self._knobs}, or scale X."
+            f"{self._advised()}, or scale X."
         )
 
-    def _forget(self) -> None:
-        forget(self, FITTED)
+    def _advised(self) -> str:
+        """Return the parameters to turn first: `lr`, `max_epochs`, and numbers of the method."""
+        names = ["lr", "max_epochs"]
+        for cls in type(self).__mro__:  # the method's own before those of its family
+            if cls is BaseDebiasClassifier:
+                break
+            for name in inspect.get_annotations(cls):
+                default = vars(cls).get(name)
+                if isinstance(default, numbers.Real) and not isinstance(default, bool):
+                    names.append(name)
+        *first, last = [f"`{name}`" for name in list(dict.fromkeys(names))[:KNOBS]]
+        return f"{', '.join(first)} and {last}"
+
+    @staticmethod
+    def _takers(argument: str) -> list[str]:
+        """Return the names of the public estimators whose ``fit`` takes this argument."""
+        from sklearn_debias import estimators
+
+        public = [getattr(estimators, name) for name in estimators.__all__]
+        return [
+            cls.__name__
+            for cls in public
+            if hasattr(cls, "fit") and argument in inspect.signature(cls.fit).parameters
+        ]
 
     @property
     def module_(self) -> nn.Module:
         """The module that predicts."""
-        return self._role("model")
+        return self._network("model")
 
-    def _role(self, role: str) -> nn.Module:
-        roles = vars(self).get("net_") and self.net_.module_
-        if not roles or role not in roles:
+    def _network(self, role: str) -> nn.Module:
+        """Return the fitted network of a role."""
+        networks = vars(self).get("net_") and self.net_.module_
+        if not networks or role not in networks:
             raise NotFittedError(
                 f"This {type(self).__name__} has no fitted {role!r} module. Call `fit` first."
             )
-        return roles[role]
+        return networks[role]
 
     def decision_function(self, X: Any) -> np.ndarray:
-        """Logits of the classes.
+        """Return the logits of the classes.
 
         Parameters
         ----------
@@ -270,66 +256,64 @@ class BaseDebiasClassifier(NetParams, CallbackSupportMixin, ClassifierMixin, Bas
         return logits[:, 1] - logits[:, 0] if len(self.classes_) == 2 else logits
 
     def predict_proba(self, X: Any) -> np.ndarray:
-        """Probabilities of the classes, shape (n, classes)."""
+        """Return the probabilities of the classes, shape (n, classes)."""
         return softmax(self._logits(X), axis=1)
 
     def predict_log_proba(self, X: Any) -> np.ndarray:
-        """Logarithms of the probabilities, shape (n, classes)."""
+        """Return the logarithms of the probabilities, shape (n, classes)."""
         return log_softmax(self._logits(X), axis=1)
 
     def predict(self, X: Any) -> np.ndarray:
-        """Most probable class of each row, in the labels of ``fit``, shape (n,)."""
+        """Return the most probable class of each row, in the labels of ``fit``, shape (n,)."""
         codes = self._logits(X).argmax(axis=1)
         return self.classes_[codes]
 
     def _logits(self, X: Any) -> np.ndarray:
-        """Logits (n, classes), float64; a row's logits do not depend on its neighbours."""
+        """Return logits (n, classes), float64; a row's do not depend on its neighbours."""
         check_is_fitted(self)
-        source = open_inputs(self, X, reset=False).source
+        source = self._fitted.open(self, X).source
         small = is_small(self.module_, self.input_shape_)
-        with (
-            on_own_terms(small=small),
-            readable_errors(self),
-            closing(self._outputs(source)) as batches,
-        ):
+        terms = on_own_terms(small=small)
+        with terms, readable_errors(self), closing(self._outputs(source)) as batches:
             return np.concatenate(list(batches))
 
     def _opened(self, X: Any, y: Any = None) -> Opened:
-        """Rows, and the network that predicts, for attacks and attention maps; precise where `predict` is."""
+        """Return rows, and the network that predicts, for attacks and attention maps."""
         check_is_fitted(self)
-        inputs = open_inputs(self, X, reset=False)
-        y = (
-            None
-            if y is None
-            else torch.from_numpy(encode_known(self.classes_, y, len(inputs.source)))
-        )
-        module, rows = self._predictor()
-        prepare = make_prepare(self, next(module.parameters()).device)
-        prepare = replace(prepare, dtype=next(module.parameters()).dtype)
-        small = is_small(self.module_, self.input_shape_)
+        inputs = self._fitted.open(self, X)
+        codes = None
+        if y is not None:
+            codes = torch.from_numpy(encode_known(self.classes_, y, len(inputs)))
+        module, batch_size = self._predictor()
+        parameter = next(module.parameters())
         return Opened(
-            Net(module).frozen(), inputs.source, prepare, y, inputs.low, inputs.high, small, rows
+            Net(module).frozen(),
+            inputs,
+            replace(make_prepare(self._fitted, parameter.device), dtype=parameter.dtype),
+            codes,
+            small=is_small(self.module_, self.input_shape_),
+            batch_size=batch_size,
         )
 
     def _predictor(self) -> tuple[nn.Module, int | None]:
-        """The module as `predict` runs it, and the rows of a batch."""
+        """Return the module as `predict` runs it, and the rows of a batch."""
         if len(self.input_shape_) == 1:  # heads: in float64, where the order of sums hardly matters
-            return copy.deepcopy(self.module_).double().cpu(), HEAD_ROWS
+            return copy.deepcopy(self.module_).double().cpu(), HEAD_BATCH
         return self.module_, None
 
     def _outputs(self, source: Source) -> Generator[np.ndarray, None, None]:
-        """Logits of a few rows after another."""
-        module, rows = self._predictor()
-        prepare = make_prepare(self, next(module.parameters()).device)
+        """Yield logits of a few rows after another."""
+        module, batch_size = self._predictor()
+        prepare = make_prepare(self._fitted, next(module.parameters()).device)
 
         @torch.inference_mode()
         def forward(x: torch.Tensor, _: np.ndarray) -> torch.Tensor:
-            return module(x.double() if rows else x).double().cpu()
+            return module(x.double() if batch_size else x).double().cpu()
 
         was_training = module.training
         module.eval()
         try:
-            for logits in padded(forward, source, prepare, rows):
+            for logits in padded(forward, source, prepare, batch_size):
                 if not torch.isfinite(logits).all():
                     raise DivergedError(
                         "The outputs of the fitted `module` are not finite for some rows of `X`. "
@@ -338,3 +322,6 @@ class BaseDebiasClassifier(NetParams, CallbackSupportMixin, ClassifierMixin, Bas
                 yield logits.numpy()
         finally:
             module.train(was_training)
+
+
+BaseDebiasClassifier.__doc__ = fill(BaseDebiasClassifier.__doc__ or "")

@@ -10,7 +10,7 @@ from sklearn.utils._param_validation import HasMethods, StrOptions
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
-from sklearn_debias.core import Net, Phase
+from sklearn_debias.core import Net, Phase, Role
 from sklearn_debias.estimators._base import BaseDebiasClassifier
 from sklearn_debias.estimators._erm import ERMClassifier
 from sklearn_debias.estimators._jtt import JTTClassifier
@@ -22,15 +22,15 @@ from sklearn_debias.fitting import (
     POSITIVE,
     POSITIVE_INT,
     Q,
-    Rows,
+    TrainingSet,
     attack_rows,
     check_ball,
     clip_tensors,
     encode_known,
     ignored_parameters,
+    is_fitted_name,
     make_prepare,
     on_own_terms,
-    open_inputs,
     pick_device,
     placed,
     read_clip,
@@ -42,7 +42,7 @@ from sklearn_debias.presets import biasadv_preset
 from sklearn_debias.training import Source
 
 BASES = {"erm": ERMClassifier, "jtt": JTTClassifier, "lff": LfFClassifier}
-ATTACK_ROWS = 32  # tried after fit, to see whether the attack still moves
+TRIED = 32  # rows that are attacked after a fit, to see whether the attack still moves
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -130,8 +130,6 @@ class BiasAdvClassifier(BaseDebiasClassifier):
     q: float = 0.7
     biased_module: Any = None
 
-    _attacks: ClassVar[bool] = True
-    _knobs: ClassVar[str] = "`lr`, `max_epochs`, `epsilon` and `beta`"
     _parameter_constraints: ClassVar[dict] = {
         **BaseDebiasClassifier._parameter_constraints,
         "base": [StrOptions(set(BASES)), HasMethods(["fit", "_phases"])],
@@ -180,7 +178,7 @@ class BiasAdvClassifier(BaseDebiasClassifier):
     @property
     def biased_module_(self) -> nn.Module:
         """The biased net."""
-        return self._role("biased")
+        return self._network("biased")
 
     def set_params(self, **params: Any) -> "BiasAdvClassifier":
         """Set parameters, also those of the base (``base__upweight``) and of `net_params`."""
@@ -216,14 +214,21 @@ class BiasAdvClassifier(BaseDebiasClassifier):
                 "there."
             )
 
-    def _module_of(self, role: str) -> tuple[str, Any]:
-        of_base = getattr(self._base(), f"{role}_module", None)
-        return super()._module_of(role) if of_base is None else (f"{role}_module", of_base)
+    def _role(self, name: str) -> Role:
+        of_base = getattr(self._base(), f"{name}_module", None)
+        if of_base is None:
+            return super()._role(name)
+        return Role(of_base, parameter=f"{name}_module")
+
+    def _training_set(self, given: TrainingSet) -> TrainingSet:
+        check_ball(given.inputs, epsilon=self.epsilon, norm=self.norm, clip=self.clip)
+        base = self._base()
+        base.classes_ = self.classes_
+        return base._training_set(given)
 
     def _phases(self) -> tuple[Phase, ...]:
-        self._method = self._base().set_params(max_epochs=self.max_epochs)
-        *before, last = self._method._phases()
-        self._attack = BiasAdv(
+        *before, last = self._base().set_params(max_epochs=self.max_epochs)._phases()
+        attack = BiasAdv(
             base=last.steps[-1],
             lam=self.lam,
             epsilon=self.epsilon,
@@ -235,28 +240,22 @@ class BiasAdvClassifier(BaseDebiasClassifier):
             random_start=self.random_start,
             clip=clip_tensors(self.clip, self.input_shape_, getattr(torch, self.dtype)),
         )
-        return (
-            *before,
-            replace(last, steps=(*last.steps[:-1], placed(self._attack, pick_device(self.device)))),
-        )
+        steps = (*last.steps[:-1], placed(attack, pick_device(self.device)))
+        return (*before, replace(last, steps=steps))
 
-    def _check_rows(self, rows: Rows) -> None:
-        check_ball(self._fitted, rows.inputs)
+    def _inspect(self, phase: Phase, state: dict, training: TrainingSet) -> None:
+        self._base()._inspect(phase, state, training)
+
+    def _finish(self, states: dict, training: TrainingSet) -> None:
         base = self._base()
-        base.classes_ = self.classes_
-        base._check_rows(rows)
-
-    def _weights(self, rows: Rows) -> np.ndarray | None:
-        return self._base()._weights(rows)
-
-    def _inspect(self, phase: Phase, state: dict, rows: Rows) -> None:
-        self._method._inspect(phase, state, rows)
-
-    def _finish(self, states: dict, rows: Rows) -> None:
-        self._method._finish(states, rows)
-        for name in ("sample_difficulty_", "error_set_"):
-            if hasattr(self._method, name):
-                setattr(self, name, getattr(self._method, name))
+        base._finish(states, training)
+        found = {name: value for name, value in vars(base).items() if is_fitted_name(name)}
+        self.__dict__.update(found)
+        self._attack: Any = self._phases()[-1].steps[-1]
+        if self.beta > 0:
+            few = np.unique(np.linspace(0, len(training) - 1, TRIED, dtype=int))
+            rows = training.inputs.source.subset(training.index[few])
+            warn_of_still(self._attacked(rows, training.y[few])[1])
 
     def adversarial_examples(self, X: Any, y: Any) -> np.ndarray:
         """Bias-adversarial inputs at the fitted nets.
@@ -279,8 +278,9 @@ class BiasAdvClassifier(BaseDebiasClassifier):
             For labels not seen in ``fit``, and inputs unlike those of ``fit``.
         """
         check_is_fitted(self)
-        inputs = open_inputs(self, X, reset=False)
-        check_ball(self._fitted, inputs)
+        inputs = self._fitted.open(self, X)
+        params = self._fitted.params
+        check_ball(inputs, epsilon=params["epsilon"], norm=params["norm"], clip=params["clip"])
         with on_own_terms(small=len(self.input_shape_) == 1), readable_errors(self):
             adversarial, still = self._attacked(
                 inputs.source, encode_known(self.classes_, y, len(inputs.source))
@@ -290,16 +290,8 @@ class BiasAdvClassifier(BaseDebiasClassifier):
 
     def _attacked(self, source: Source, codes: np.ndarray) -> tuple[Tensor, Tensor]:
         """Adversarial inputs of all rows, and which of them hardly moved."""
-        prepare = make_prepare(self, next(self.module_.parameters()).device)
+        prepare = make_prepare(self._fitted, next(self.module_.parameters()).device)
         nets = {"model": Net(self.module_), "biased": Net(self.biased_module_)}
         return attack_rows(
             self._attack, nets, source, codes, prepare, self._streams.seed("adversarial examples")
         )
-
-    def _review(self, rows: Rows) -> None:
-        super()._review(rows)
-        if self.beta > 0:
-            few = np.unique(np.linspace(0, len(rows.train) - 1, ATTACK_ROWS, dtype=int))
-            warn_of_still(
-                self._attacked(rows.inputs.source.subset(rows.train[few]), rows.y[few])[1]
-            )

@@ -1,15 +1,11 @@
 """Classifier re-training."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
-import torch
-from torch import nn
-
-from sklearn_debias.core import Net, Phase
+from sklearn_debias.core import Phase
 from sklearn_debias.estimators._base import BaseDebiasClassifier
-from sklearn_debias.fitting import FITTED, POSITIVE_INT, Rows, forget
+from sklearn_debias.fitting import POSITIVE_INT
 from sklearn_debias.objectives import ERM, RetrainHead
 
 
@@ -60,31 +56,14 @@ class CRTClassifier(BaseDebiasClassifier):
 
     retraining_epochs: int = 100
 
-    _knobs: ClassVar[str] = "`lr`, `max_epochs` and `retraining_epochs`"
     _parameter_constraints: ClassVar[dict] = {
         **BaseDebiasClassifier._parameter_constraints,
         "retraining_epochs": POSITIVE_INT,
     }
 
-    def _check_modules(self, roles: nn.ModuleDict, example: Callable[[str], torch.Tensor]) -> None:
-        net = Net(roles["model"]).frozen()  # or the second stage would find out after the first
-        net.head(net.body(example("model")))
-        head = roles["model"].get_submodule("head")
-        self._start = head, {name: value.clone() for name, value in head.state_dict().items()}
-
     def _phases(self) -> tuple[Phase, ...]:
+        again = ("model.head",)
         return (
             Phase("train", (ERM(),), self.max_epochs),
-            Phase("retraining", (RetrainHead(),), self.retraining_epochs),
+            Phase("retraining", (RetrainHead(),), self.retraining_epochs, restarts=again),
         )
-
-    def _inspect(self, phase: Phase, state: dict, rows: Rows) -> None:
-        if phase.name == "retraining":
-            head, start = self._start
-            head.load_state_dict(start)
-
-    def _finish(self, states: dict, rows: Rows) -> None:
-        del self._start
-
-    def _forget(self) -> None:
-        forget(self, (*FITTED, "_start"))

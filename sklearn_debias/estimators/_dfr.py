@@ -20,6 +20,7 @@ from sklearn_debias.exceptions import warn
 from sklearn_debias.fitting import (
     POSITIVE,
     POSITIVE_INT,
+    Inputs,
     Opened,
     all_or_nothing,
     describe_groups,
@@ -30,9 +31,9 @@ from sklearn_debias.fitting import (
     split_by,
     warn_of_empty_cells,
 )
-from sklearn_debias.training import ArraySource, Prepare, Streams
+from sklearn_debias.training import ArraySource, Prepare, Streams, span
 
-HEAD_ROWS = 256
+HEAD_BATCH = 256  # rows of a predict batch
 _LIBLINEAR = threading.Lock()  # it draws from one generator of the whole process, without the GIL
 
 
@@ -258,16 +259,8 @@ class DFRClassifier(ClassifierMixin, BaseEstimator):
             layer.bias.copy_(torch.from_numpy(np.concatenate([blank[:, 0], self.intercept_])))
         prepare = Prepare(torch.device("cpu"), torch.float64)
         net = Net(split(layer)).frozen()
-        return Opened(
-            net,
-            ArraySource(X),
-            prepare,
-            y,
-            float(X.min()),
-            float(X.max()),
-            small=True,
-            rows=HEAD_ROWS,
-        )
+        inputs = Inputs(ArraySource(X), X.shape[1:], *span(X))
+        return Opened(net, inputs, prepare, y, small=True, batch_size=HEAD_BATCH)
 
     def decision_function(self, X: Any) -> np.ndarray:
         """Scores of the classes, shape (n, classes), or (n,) for two: the second's."""

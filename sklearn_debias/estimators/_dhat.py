@@ -1,11 +1,9 @@
 """Debiased adversarial training."""
 
 import numbers
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
-import torch
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
@@ -16,22 +14,28 @@ from sklearn_debias.exceptions import warn
 from sklearn_debias.fitting import (
     MODULE,
     NON_NEGATIVE,
-    Rows,
+    Given,
+    Inputs,
+    Networks,
+    TrainingSet,
+    View,
     check_attention,
     check_size,
+    fit_method,
     fitted_attention,
     make_prepare,
     maps_of,
     one_sided,
+    pair,
     pick_device,
     read_maps,
     warn_of_one_sided,
 )
-from sklearn_debias.fitting._fit_method import fit_method
 from sklearn_debias.maps import last_conv_layer
-from sklearn_debias.objectives import DHAT, ERM, GIVEN
+from sklearn_debias.objectives import DHAT, ERM
 from sklearn_debias.presets import dhat_preset
 
+MAPS = "attention_maps"  # of `fit`, and in the batches of the objective
 BUILT_IN = {"gradcam", "integrated_gradients"}
 READINGS = [StrOptions({"code", "paper"})]
 
@@ -130,7 +134,6 @@ class DHATClassifier(AdversarialClassifier):
         "X_extra": True,
         "y_extra": True,
     }
-    _knobs: ClassVar[str] = "`lr`, `max_epochs`, `epsilon`, `lam1` and `lam2`"
     _parameter_constraints: ClassVar[dict] = {
         **AdversarialClassifier._parameter_constraints,
         "inverse_epsilon": NON_NEGATIVE,
@@ -199,22 +202,16 @@ default=None
         -------
         self
         """
-        self._forget()
-        extra = None if X_extra is None and y_extra is None else (X_extra, y_extra)
-        if attention_maps is not None and extra is not None:
+        extra = pair(X_extra, y_extra)
+        if attention_maps is None:
+            return Given(X, y, bias_labels, validation_data, extra=extra)
+        if extra is not None:
             raise ValueError(
                 "`attention_maps` must not be given with `X_extra`, whose rows have none. Let "
                 "`attention` make them."
             )
-        others = {} if attention_maps is None else {GIVEN: read_maps(attention_maps)}
-        return self._fit(
-            X,
-            y,
-            bias_labels=bias_labels,
-            validation_data=validation_data,
-            others=others,
-            extra=extra,
-        )
+        views = {MAPS: View(read_maps(attention_maps), MAPS, aligned=True)}
+        return Given(X, y, bias_labels, validation_data, views=views)
 
     @property
     def attention_module_(self) -> nn.Module:
@@ -226,7 +223,7 @@ default=None
             raise AttributeError(
                 f"This {type(self).__name__} trained no network for attention: see its parameters."
             )
-        return self._role("attention")
+        return self._network("attention")
 
     def _check_params(self) -> None:
         super()._check_params()
@@ -240,60 +237,42 @@ default=None
         return self.lam1 == 0 == self.lam2
 
     def _kind(self) -> str:
-        """Where the attention comes from, as the objective calls it."""
+        """Return where the attention comes from, as the objective calls it."""
         if self._maps_given or not isinstance(self.attention, str):
             return "given"
-        return (
-            "gradient_x_input"
-            if self.attention == "gradcam" and len(self.input_shape_) == 1
-            else self.attention
-        )
+        flat = len(self.input_shape_) == 1
+        return "gradient_x_input" if flat and self.attention == "gradcam" else self.attention
 
-    def _aligned_views(self) -> frozenset[str]:
-        return frozenset({GIVEN})
-
-    def _check_rows(self, rows: Rows) -> None:
-        super()._check_rows(rows)
-        self._maps_given = GIVEN in rows.others
+    def _training_set(self, given: TrainingSet) -> TrainingSet:
+        super()._training_set(given)
+        self._maps_given = MAPS in given.views
         if self._kind() != "given" or self._is_pgd_at():
             if self._maps_given:
                 warn(
                     "`attention_maps` serve nothing with `lam1` and `lam2` both 0, which is PGD-AT."
                 )
-            rows.others = {}
-            return
+            return replace(given, views={})
         if self.augment is not None and self.augment != "crop-flip":
             raise ValueError(
                 "`augment` must be 'crop-flip' or None where attention maps are made before "
                 f"training, got {self.augment!r}: a map has to be moved with its image. Use "
-                f"attention='gradcam', which sees the augmented images."
+                "attention='gradcam', which sees the augmented images."
             )
-        if not self._maps_given:
-            prepare = make_prepare(self, pick_device("cpu"))
-            attention = self.attention
-            if hasattr(attention, "predict"):
-                attention = fitted_attention(
-                    attention, rows, self.classes_, self._streams.seed("attention")
-                )
-                self.attention_ = attention
-            rows.others = {GIVEN: maps_of(attention, rows, self.classes_, prepare)}
+        maps = given.views[MAPS] if self._maps_given else self._made_maps(given)
         name = "attention_maps" if self._maps_given else "attention"
-        check_size(rows.others[GIVEN], self.input_shape_, name)
-        shares = one_sided(rows.others[GIVEN].source.subset(rows.train), self.omega)
-        warn_of_one_sided(
-            shares, self.omega, name, "Are the maps in [0, 1], with 1 on the foreground?"
-        )
+        check_size(maps, self.input_shape_, name)
+        shares = one_sided(maps.source.subset(given.index), self.omega)
+        advice = "Are the maps in [0, 1], with 1 on the foreground?"
+        warn_of_one_sided(shares, self.omega, name, advice)
+        return replace(given, views={MAPS: maps}, aligned=frozenset({MAPS}))
 
-    def _review(self, rows: Rows) -> None:
-        super()._review(rows)
-        if self._kind() != "given" and not self._is_pgd_at():
-            last = self.history_.iloc[-1]
-            shares = {"background": last["no_foreground"], "foreground": last["no_background"]}
-            advice = (
-                "Use another `omega`, or train the attention network by another `lr`, or for more "
-                "epochs."
-            )
-            warn_of_one_sided(shares, self.omega, "attention", advice)
+    def _made_maps(self, given: TrainingSet) -> Inputs:
+        """Return maps by the function or the estimator that `attention` is, fitted if it is not."""
+        attention = self.attention
+        if hasattr(attention, "predict"):
+            attention = fitted_attention(attention, given, self._streams.seed("attention"))
+            self.attention_ = attention
+        return maps_of(attention, given, make_prepare(self._fitted, pick_device("cpu")))
 
     def _objective(self, **attack: Any) -> DHAT:
         return DHAT(
@@ -314,17 +293,12 @@ default=None
         epochs = self.max_epochs if self.attention_epochs is None else self.attention_epochs
         return (Phase("attention", (ERM(role="attention"),), epochs), *phases)
 
-    def _settled(
-        self,
-        phases: tuple[Phase, ...],
-        roles: nn.ModuleDict,
-        example: Callable[[str], torch.Tensor],
-    ) -> tuple[Phase, ...]:
+    def _settle(self, phases: tuple[Phase, ...], networks: Networks) -> tuple[Phase, ...]:
         *before, last = phases
         if "attention" not in last.roles or self._kind() != "gradcam":
             return phases
         try:
-            layer = last_conv_layer(roles["attention"], example("attention"))
+            layer = last_conv_layer(networks.modules["attention"], networks.example("attention"))
         except ValueError:
             raise ValueError(
                 "`attention`='gradcam' needs a layer with positions in the attention network, "
@@ -332,4 +306,16 @@ default=None
                 "`attention_module` with convolutions."
             ) from None
         (objective,) = last.steps
-        return (*before, replace(last, steps=(replace(objective, layer=layer),)))  # type: ignore[type-var]
+        settled: Any = replace(objective, layer=layer)  # type: ignore[type-var]
+        return (*before, replace(last, steps=(settled,)))
+
+    def _finish(self, states: dict, training: TrainingSet) -> None:
+        if self._kind() == "given" or self._is_pgd_at():
+            return
+        last = self.history_.iloc[-1]
+        shares = {"background": last["no_foreground"], "foreground": last["no_background"]}
+        advice = (
+            "Use another `omega`, or train the attention network by another `lr`, or for more "
+            "epochs."
+        )
+        warn_of_one_sided(shares, self.omega, "attention", advice)

@@ -1,6 +1,6 @@
 """Plain training, optionally balanced."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -9,8 +9,7 @@ from sklearn.utils._param_validation import StrOptions
 from sklearn_debias.core import Phase
 from sklearn_debias.estimators._base import BaseDebiasClassifier
 from sklearn_debias.exceptions import warn
-from sklearn_debias.fitting import Rows, warn_of_empty_cells
-from sklearn_debias.fitting._fit_method import fit_method
+from sklearn_debias.fitting import Given, TrainingSet, fit_method, warn_of_empty_cells
 from sklearn_debias.objectives import ERM
 
 
@@ -80,13 +79,7 @@ class ERMClassifier(BaseDebiasClassifier):
         -------
         self
         """
-        return self._fit(
-            X,
-            y,
-            bias_labels=bias_labels,
-            validation_data=validation_data,
-            sample_weight=sample_weight,
-        )
+        return Given(X, y, bias_labels, validation_data, sample_weight)
 
     def _check_params(self) -> None:
         super()._check_params()
@@ -106,19 +99,24 @@ class ERMClassifier(BaseDebiasClassifier):
             ),
         )
 
-    def _check_rows(self, rows: Rows) -> None:
-        if self.balance == "group" and rows.group is None:
+    def _training_set(self, given: TrainingSet) -> TrainingSet:
+        if self.balance == "group" and given.group is None:
             warn("`balance`='group' was given no bias_labels: the classes are balanced instead.")
-        if self.balance == "class" or rows.group is None:
-            rows.group = None if self.balance is None else rows.y
-        elif self.balance == "group":
-            warn_of_empty_cells(
-                self.classes_, rows.cells or [], "`balance`='group' cannot weight them."
-            )
+        if self.balance is None:
+            return given
+        if self.balance == "class" or given.group is None:
+            return self._weighted(replace(given, group=given.y))
+        unused = "`balance`='group' cannot weight them."
+        warn_of_empty_cells(self.classes_, given.groups or [], unused)
+        return self._weighted(given)
 
-    def _weights(self, rows: Rows) -> np.ndarray | None:
-        if self.balance is None or self.balance_by != "weight" or rows.group is None:
-            return rows.weight
-        size = np.bincount(rows.group)
-        weight = (len(rows.group) / (np.count_nonzero(size) * size))[rows.group]
-        return weight if rows.weight is None else weight * rows.weight
+    def _weighted(self, training: TrainingSet) -> TrainingSet:
+        """Return the rows, the groups of which have the same weight where they are not drawn."""
+        if self.balance_by != "weight" or training.group is None:
+            return training
+        size = np.bincount(training.group)
+        share = len(training) / (np.count_nonzero(size) * size)
+        weight = share[training.group]
+        if training.weight is not None:
+            weight = weight * training.weight
+        return replace(training, weight=weight)

@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 from sklearn_debias.core import Phase
 from sklearn_debias.estimators._base import BaseDebiasClassifier
-from sklearn_debias.fitting import NON_NEGATIVE, Rows, take_environments
+from sklearn_debias.fitting import NON_NEGATIVE, TrainingSet, by_environment
 from sklearn_debias.objectives import Fish
 
 
@@ -65,7 +65,6 @@ class FishClassifier(BaseDebiasClassifier):
     optimizer: Any = "sgd"
     inner_lr: float = 0.1
 
-    _knobs: ClassVar[str] = "`lr`, `max_epochs` and `inner_lr`"
     _parameter_constraints: ClassVar[dict] = {
         **BaseDebiasClassifier._parameter_constraints,
         "inner_lr": NON_NEGATIVE,
@@ -74,5 +73,8 @@ class FishClassifier(BaseDebiasClassifier):
     def _phases(self) -> tuple[Phase, ...]:
         return (Phase("train", (Fish(float(self.inner_lr)),), self.max_epochs),)
 
-    def _check_rows(self, rows: Rows) -> None:
-        self.environments_ = take_environments(rows, type(self).__name__, "this is plain training")
+    def _training_set(self, given: TrainingSet) -> TrainingSet:
+        return by_environment(given, type(self).__name__, "this is plain training")
+
+    def _finish(self, states: dict, training: TrainingSet) -> None:
+        self.environments_: list = training.groups or []

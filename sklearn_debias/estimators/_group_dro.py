@@ -8,7 +8,7 @@ from sklearn.utils._param_validation import StrOptions
 from sklearn_debias.core import Phase
 from sklearn_debias.estimators._base import BaseDebiasClassifier
 from sklearn_debias.exceptions import warn
-from sklearn_debias.fitting import NON_NEGATIVE, Rows, warn_of_empty_cells
+from sklearn_debias.fitting import NON_NEGATIVE, TrainingSet, warn_of_empty_cells
 from sklearn_debias.objectives import GroupDRO
 
 
@@ -80,16 +80,17 @@ class GroupDROClassifier(BaseDebiasClassifier):
         objective = GroupDRO(float(self.step_size), float(self.adjustment), self.balance == "group")
         return (Phase("train", (objective,), self.max_epochs),)
 
-    def _check_rows(self, rows: Rows) -> None:
-        if rows.cells is None:
+    def _training_set(self, given: TrainingSet) -> TrainingSet:
+        if given.groups is None:
             warn(
                 f"{type(self).__name__} was given no bias_labels: the classes are taken as groups."
             )
         else:
-            warn_of_empty_cells(self.classes_, rows.cells, "they have no weight.")
+            warn_of_empty_cells(given.classes, given.groups, "they have no weight.")
+        return given
 
-    def _finish(self, states: dict, rows: Rows) -> None:
-        groups = self.classes_.tolist() if rows.cells is None else rows.cells
+    def _finish(self, states: dict, training: TrainingSet) -> None:
+        groups = training.classes.tolist() if training.groups is None else training.groups
         self.group_weights_: dict[Any, float] = dict(
             zip(groups, states["train"]["q"].tolist(), strict=True)
         )

@@ -1,17 +1,15 @@
 """Invariance penalties: IRM, IB-IRM, V-REx, CORAL and MMD."""
 
 import numbers
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from sklearn.utils._param_validation import Interval, StrOptions
-from torch import Tensor, nn
 
 from sklearn_debias.core import Net, Phase
 from sklearn_debias.estimators._base import BaseDebiasClassifier
-from sklearn_debias.fitting import NON_NEGATIVE, Rows, take_environments
-from sklearn_debias.objectives import OF_FEATURES, Invariance
+from sklearn_debias.fitting import NON_NEGATIVE, Networks, TrainingSet, by_environment
+from sklearn_debias.objectives import Invariance
 
 WEIGHTS = {"irm": 100.0, "ib_irm": 100.0, "vrex": 10.0, "coral": 1.0, "mmd": 1.0}
 ANNEALED = ("irm", "ib_irm", "vrex")
@@ -96,7 +94,6 @@ class InvarianceClassifier(BaseDebiasClassifier):
     anneal_epochs: int | None = None
     balance: str | None = None
 
-    _knobs: ClassVar[str] = "`lr`, `max_epochs` and `penalty_weight`"
     _parameter_constraints: ClassVar[dict] = {
         **BaseDebiasClassifier._parameter_constraints,
         "penalty": [StrOptions(set(WEIGHTS))],
@@ -130,22 +127,26 @@ class InvarianceClassifier(BaseDebiasClassifier):
         epochs = self.anneal_epochs
         if epochs is None:
             epochs = self.max_epochs // 10 if self.penalty in ANNEALED else 0
-        # Nothing to anneal where the weights stay, or where there is nothing to compare.
-        if weak == objective or not getattr(self, "environments_", True):
+        if weak == objective:  # the weights stay as they are
             epochs = 0
         before = (Phase("anneal", (weak,), int(epochs)),) if epochs else ()
         return (*before, Phase("train", (objective,), int(self.max_epochs - epochs)))
 
-    def _check_rows(self, rows: Rows) -> None:
-        self.environments_ = take_environments(rows, type(self).__name__, "this is plain training")
+    def _training_set(self, given: TrainingSet) -> TrainingSet:
+        return by_environment(given, type(self).__name__, "this is plain training")
 
-    def _check_modules(self, roles: nn.ModuleDict, example: Callable[[str], Tensor]) -> None:
-        if (
-            self.penalty in OF_FEATURES
-            and not Net(roles["model"]).body(example("model")).requires_grad
-        ):
+    def _settle(self, phases: tuple[Phase, ...], networks: Networks) -> tuple[Phase, ...]:
+        net = Net(networks.modules["model"])
+        compares_features = phases[-1].steps[-1].compares_features  # type: ignore[attr-defined]
+        if compares_features and not net.body(networks.example("model")).requires_grad:
             raise ValueError(
                 f"`penalty`={self.penalty!r} compares the features of `module`, but nothing below "
                 "its head learns. Use module='mlp' or another with layers that learn, or "
                 "penalty='irm' or 'vrex'."
             )
+        if networks.training.groups is None:  # nothing to compare, and so nothing to anneal
+            return (replace(phases[-1], max_epochs=int(self.max_epochs)),)
+        return phases
+
+    def _finish(self, states: dict, training: TrainingSet) -> None:
+        self.environments_: list = training.groups or []

@@ -1,26 +1,22 @@
 """ISDA and MetaSAug: implicit semantic augmentation, its covariances estimated or learned."""
 
 import numbers
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
-import torch
 from sklearn.utils._param_validation import Interval, StrOptions
-from torch import nn
 
 from sklearn_debias.core import Phase
 from sklearn_debias.estimators._augmented import (
     COVARIANCE,
     SHARE_OR_EPOCHS,
-    check_linear_head,
     diagonal,
     warmup_epochs,
 )
 from sklearn_debias.estimators._base import BaseDebiasClassifier
 from sklearn_debias.estimators._meta_classifier import MetaClassifier
-from sklearn_debias.fitting import NON_NEGATIVE, Rows, momentum, refuse_drop_last
+from sklearn_debias.fitting import MOMENTUM, NON_NEGATIVE, TrainingSet
 from sklearn_debias.objectives import ERM, ISDA, MetaSAug
 
 
@@ -67,16 +63,12 @@ class ISDAClassifier(BaseDebiasClassifier):
     strength: float = 0.5
     covariance: str = "auto"
 
-    _knobs: ClassVar[str] = "`lr`, `max_epochs` and `strength`"
+    _sgd_momentum: ClassVar[float] = MOMENTUM
     _parameter_constraints: ClassVar[dict] = {
         **BaseDebiasClassifier._parameter_constraints,
         "strength": NON_NEGATIVE,
         "covariance": COVARIANCE,
     }
-
-    def _check_params(self) -> None:
-        super()._check_params()
-        refuse_drop_last(self, "which counts epochs by the rows it has seen")
 
     def _phases(self) -> tuple[Phase, ...]:
         isda = ISDA(
@@ -84,13 +76,7 @@ class ISDAClassifier(BaseDebiasClassifier):
         )
         return (Phase("train", (isda,), self.max_epochs),)
 
-    def _optimizer_options(self) -> dict[str, Any]:
-        return momentum(self)
-
-    def _check_modules(self, roles: nn.ModuleDict, example: Callable[[str], torch.Tensor]) -> None:
-        check_linear_head(self, roles["model"])
-
-    def _finish(self, states: dict, rows: Rows) -> None:
+    def _finish(self, states: dict, training: TrainingSet) -> None:
         self.covariances_: np.ndarray = states["train"]["covariance"].cpu().numpy()
 
 
@@ -154,7 +140,6 @@ class MetaSAugClassifier(MetaClassifier):
     virtual_step: str = "head"
     sigma_lr: float = 0.1
 
-    _knobs: ClassVar[str] = "`lr`, `max_epochs`, `strength` and `warmup`"
     _parameter_constraints: ClassVar[dict] = {
         **MetaClassifier._parameter_constraints,
         "strength": NON_NEGATIVE,
@@ -167,7 +152,6 @@ class MetaSAugClassifier(MetaClassifier):
 
     def _check_params(self) -> None:
         super()._check_params()
-        refuse_drop_last(self, "which counts epochs by the rows it has seen")
         warmup_epochs(self.warmup, self.max_epochs)
 
     def _phases(self) -> tuple[Phase, ...]:
@@ -184,8 +168,5 @@ class MetaSAugClassifier(MetaClassifier):
         steps = (ahead, replace(isda, starts=False))
         return (*before, Phase("train", steps, self.max_epochs - first, continues=bool(before)))
 
-    def _check_modules(self, roles: nn.ModuleDict, example: Callable[[str], torch.Tensor]) -> None:
-        check_linear_head(self, roles["model"])
-
-    def _finish(self, states: dict, rows: Rows) -> None:
+    def _finish(self, states: dict, training: TrainingSet) -> None:
         self.covariances_: np.ndarray = states["train"]["covariance"].cpu().numpy()

@@ -10,7 +10,7 @@ from torch import nn
 from sklearn_debias.core import Phase
 from sklearn_debias.estimators._base import BaseDebiasClassifier
 from sklearn_debias.exceptions import warn
-from sklearn_debias.fitting import MODULE, POSITIVE, POSITIVE_INT, Rows
+from sklearn_debias.fitting import MODULE, POSITIVE, POSITIVE_INT, TrainingSet
 from sklearn_debias.objectives import ERM, UpweightErrors
 
 
@@ -66,7 +66,6 @@ class JTTClassifier(BaseDebiasClassifier):
     upweight_by: str = "duplicate"
     biased_module: Any = None
 
-    _knobs: ClassVar[str] = "`lr`, `max_epochs`, `identification_epochs` and `upweight`"
     _parameter_constraints: ClassVar[dict] = {
         **BaseDebiasClassifier._parameter_constraints,
         "identification_epochs": POSITIVE_INT,
@@ -78,7 +77,7 @@ class JTTClassifier(BaseDebiasClassifier):
     @property
     def biased_module_(self) -> nn.Module:
         """The identification model."""
-        return self._role("biased")
+        return self._network("biased")
 
     def _check_params(self) -> None:
         super()._check_params()
@@ -97,7 +96,7 @@ class JTTClassifier(BaseDebiasClassifier):
             Phase("train", (UpweightErrors(float(self.upweight), duplicate),), self.max_epochs),
         )
 
-    def _inspect(self, phase: Phase, state: dict, rows: Rows) -> None:
+    def _inspect(self, phase: Phase, state: dict, training: TrainingSet) -> None:
         if "error" not in state:
             return
         errors = int(state["error"].sum())
@@ -105,15 +104,15 @@ class JTTClassifier(BaseDebiasClassifier):
             warn(
                 "The error set is empty: after "
                 f"`identification_epochs`={self.identification_epochs} the first model fits all "
-                f"{len(rows.train)} training rows, and nothing is upweighted. Lower it."
+                f"{len(training)} training rows, and nothing is upweighted. Lower it."
             )
-        elif errors == len(rows.train):
+        elif errors == len(training):
             warn(
                 f"The error set holds all {errors} training rows: after `identification_epochs`="
                 f"{self.identification_epochs} the first model has learned nothing. Raise it, or "
                 "`lr`."
             )
 
-    def _finish(self, states: dict, rows: Rows) -> None:
+    def _finish(self, states: dict, training: TrainingSet) -> None:
         error = states["train"]["error"].cpu().numpy()
-        self.error_set_: np.ndarray = rows.train[error]
+        self.error_set_: np.ndarray = training.index[error]

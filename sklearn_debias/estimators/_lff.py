@@ -11,7 +11,7 @@ from torch import nn
 
 from sklearn_debias.core import Phase
 from sklearn_debias.estimators._base import BaseDebiasClassifier
-from sklearn_debias.fitting import MODULE, Q, Rows
+from sklearn_debias.fitting import MODULE, Q, TrainingSet
 from sklearn_debias.objectives import LfF
 
 
@@ -86,7 +86,7 @@ class LfFClassifier(BaseDebiasClassifier):
     @property
     def biased_module_(self) -> nn.Module:
         """The biased net."""
-        return self._role("biased")
+        return self._network("biased")
 
     def _objective(self) -> LfF:
         return LfF(
@@ -96,9 +96,8 @@ class LfFClassifier(BaseDebiasClassifier):
     def _phases(self) -> tuple[Phase, ...]:
         return (Phase("train", (self._objective(),), self.max_epochs),)
 
-    def _finish(self, states: dict, rows: Rows) -> None:
-        self.sample_difficulty_ = np.full(len(rows.inputs.source), np.nan)
-        self.sample_difficulty_[rows.train] = self._difficulty(states["train"])
+    def _finish(self, states: dict, training: TrainingSet) -> None:
+        self.sample_difficulty_: np.ndarray = training.of_all(self._difficulty(states["train"]))
 
     def _difficulty(self, state: dict) -> np.ndarray:
         index = torch.arange(len(state["y"]), device=state["y"].device)

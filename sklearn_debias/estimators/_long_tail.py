@@ -1,14 +1,13 @@
 """Losses for long-tailed classes."""
 
 import numbers
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from sklearn_debias.core import Phase
+from sklearn_debias.core import Phase, Role
 from sklearn_debias.estimators._base import BaseDebiasClassifier
 from sklearn_debias.exceptions import warn
 from sklearn_debias.fitting import NON_NEGATIVE, POSITIVE, split_net_params
@@ -118,19 +117,18 @@ default="balanced_softmax"
                 "Set `beta` to 0.9999."
             )
 
-    def _module_of(self, role: str) -> tuple[str, Any]:
-        name, module = super()._module_of(role)
+    def _role(self, name: str) -> Role:
+        role = super()._role(name)
         if self.loss != "ldam":
-            return name, module
-        options = split_net_params(self.net_params)[0]
-        build: Callable = partial(
+            return role
+        build = partial(
             with_normalized_head,
-            module=module,
+            module=role.module,
             shape=self.input_shape_,
-            options=options,
+            options=split_net_params(self.net_params)[0],
             scale=float(self.scale),
         )
-        return name, build
+        return replace(role, module=build)
 
     def _phases(self) -> tuple[Phase, ...]:
         names = ("beta", "gamma", "max_margin", "scale", "tau")

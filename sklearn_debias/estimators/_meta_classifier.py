@@ -1,7 +1,7 @@
-"""What the classifiers share that judge a virtual step on a meta set."""
+"""The family of classifiers that look ahead: they judge a virtual step on a meta set."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, ClassVar
 
@@ -11,8 +11,16 @@ from torch import nn
 
 from sklearn_debias.estimators._base import BaseDebiasClassifier
 from sklearn_debias.exceptions import warn
-from sklearn_debias.fitting import POSITIVE_INT, Rows, held_out, momentum, pick_device
-from sklearn_debias.fitting._fit_method import fit_method
+from sklearn_debias.fitting import (
+    MOMENTUM,
+    POSITIVE_INT,
+    Given,
+    TrainingSet,
+    fit_method,
+    held_out,
+    pair,
+    pick_device,
+)
 
 HIDDEN = 100
 
@@ -26,6 +34,7 @@ class MetaClassifier(BaseDebiasClassifier):
     meta_size: int = 10
     meta_interval: int = 1
 
+    _sgd_momentum: ClassVar[float] = MOMENTUM
     __metadata_request__fit = {
         "bias_labels": True,
         "validation_data": True,
@@ -60,25 +69,35 @@ class MetaClassifier(BaseDebiasClassifier):
         -------
         self
         """
-        meta = None if X_meta is None and y_meta is None else (X_meta, y_meta)
-        return self._fit(X, y, bias_labels=bias_labels, validation_data=validation_data, meta=meta)
+        return Given(X, y, bias_labels, validation_data, meta=pair(X_meta, y_meta))
 
     def _looks_ahead(self) -> bool:
         """Whether any of the phases needs the meta set."""
         return any("meta" in step.requires for phase in self._phases() for step in phase.steps)
 
-    def _check_rows(self, rows: Rows) -> None:
+    def _training_set(self, given: TrainingSet) -> TrainingSet:
         self.meta_indices_: np.ndarray | None = None
-        if rows.meta is not None and not self._looks_ahead():
-            warn(
-                "`X_meta` serves nothing here: with these parameters nothing is learned on a meta "
-                "set."
-            )
-        if rows.meta is not None or not self._looks_ahead():
-            return
+        if not self._looks_ahead():
+            if given.meta is not None:
+                warn(
+                    "`X_meta` serves nothing here: with these parameters nothing is learned on a "
+                    "meta set."
+                )
+            return given
+        if given.meta is not None:
+            return given
+        held = self._held_out(given)
+        self.meta_indices_ = given.index[held]
+        if self.verbose:
+            print(f"Meta set: {held.sum()} rows held out of X, see meta_indices_")
+        meta = given.inputs.source.subset(given.index[held]), given.y[held]
+        return replace(given.without(held), meta=meta)
+
+    def _held_out(self, given: TrainingSet) -> np.ndarray:
+        """Return a mask of the rows to hold out as the meta set."""
         rng = np.random.default_rng(self._streams.seed("meta set"))
-        held = held_out(rows.y, rows.group, int(self.meta_size), rng)
-        absent = np.setdiff1d(rows.y, rows.y[held])
+        held = held_out(given.y, given.group, int(self.meta_size), rng)
+        absent = np.setdiff1d(given.y, given.y[held])
         if not held.any():
             raise ValueError(
                 "`X` has no class of two rows or more, so no meta set can be held out. Pass "
@@ -87,21 +106,10 @@ class MetaClassifier(BaseDebiasClassifier):
         if len(absent):
             warn(
                 "The meta set held out of X has no row of the classes "
-                f"{self.classes_[absent].tolist()[:8]}, which have a single one. Pass `X_meta` and "
+                f"{given.classes[absent].tolist()[:8]}, which have a single one. Pass `X_meta` and "
                 "`y_meta` to serve them, too."
             )
-        out = rows.train[held]
-        kept = rows.train[~held]
-        rows.meta = rows.inputs.source.subset(out), rows.y[held]
-        rows.train = kept
-        rows.y = rows.y[~held]
-        rows.group = None if rows.group is None else rows.group[~held]
-        self.meta_indices_ = out
-        if self.verbose:
-            print(f"Meta set: {len(out)} rows held out of X, see meta_indices_")
-
-    def _optimizer_options(self) -> dict[str, Any]:
-        return momentum(self)
+        return held
 
 
 def adam(lr: float, device: Any) -> Callable[[Any], torch.optim.Optimizer]:

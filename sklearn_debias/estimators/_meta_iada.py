@@ -1,7 +1,7 @@
 """Meta-IADA."""
 
 import numbers
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, ClassVar
@@ -12,16 +12,15 @@ import torch
 from sklearn.utils._param_validation import Interval, StrOptions
 from torch import nn
 
-from sklearn_debias.core import Phase
+from sklearn_debias.core import Phase, Role
 from sklearn_debias.estimators._augmented import (
     COVARIANCE,
     SHARE_OR_EPOCHS,
-    check_linear_head,
     diagonal,
     warmup_epochs,
 )
 from sklearn_debias.estimators._meta_classifier import MetaClassifier, adam, two_layers
-from sklearn_debias.fitting import NON_NEGATIVE, POSITIVE, Rows, refuse_drop_last
+from sklearn_debias.fitting import NON_NEGATIVE, POSITIVE, TrainingSet, check_linear_head
 from sklearn_debias.objectives import ERM, IADA, LearnStrategy, Samples, fifteen
 from sklearn_debias.training import blamed
 
@@ -143,7 +142,6 @@ class MetaIADAClassifier(MetaClassifier):
     alpha_ramp: bool = False
     n_copies: int = 0
 
-    _knobs: ClassVar[str] = "`lr`, `max_epochs`, `alpha` and `warmup`"
     _parameter_constraints: ClassVar[dict] = {
         **MetaClassifier._parameter_constraints,
         "alpha": NON_NEGATIVE,
@@ -161,7 +159,6 @@ class MetaIADAClassifier(MetaClassifier):
 
     def _check_params(self) -> None:
         super()._check_params()
-        refuse_drop_last(self, "which counts epochs by the rows it has seen")
         warmup_epochs(self.warmup, self.max_epochs)
 
     def _phases(self) -> tuple[Phase, ...]:
@@ -188,17 +185,14 @@ class MetaIADAClassifier(MetaClassifier):
         before = (Phase("warmup", (ERM(),), first),) if first else ()
         return (*before, Phase("train", steps, self.max_epochs - first, continues=bool(before)))
 
-    def _own_optimizers(self) -> dict[str, Callable[[Any], torch.optim.Optimizer]]:
-        return (
-            {"perturber": adam(self.perturbation_lr, self.device)} if self.epsilon is None else {}
-        )
+    def _role(self, name: str) -> Role:
+        if name != "perturber":
+            return super()._role(name)
+        optimizer = adam(self.perturbation_lr, self.device)
+        return Role(helper=self._perturbation_network, optimizer=optimizer)
 
-    def _helper(self, role: str, modules: Any) -> nn.Module | None:
-        return (
-            two_layers(self._count_characteristics(modules["model"]))
-            if role == "perturber"
-            else None
-        )
+    def _perturbation_network(self, modules: Mapping[str, nn.Module]) -> nn.Module:
+        return two_layers(self._count_characteristics(modules["model"]))
 
     def _count_characteristics(self, module: nn.Module) -> int:
         if isinstance(self.characteristics, str):
@@ -228,9 +222,6 @@ class MetaIADAClassifier(MetaClassifier):
             )
         return found.shape[1]
 
-    def _check_modules(self, roles: nn.ModuleDict, example: Callable[[str], torch.Tensor]) -> None:
-        check_linear_head(self, roles["model"])
-
     @property
     def perturbation_module_(self) -> nn.Module:
         """Maps characteristics (b, K) to strategies (b, 1)."""
@@ -238,23 +229,18 @@ class MetaIADAClassifier(MetaClassifier):
             raise AttributeError(
                 "`perturbation_module_` needs a learned strategy: fit with `epsilon`=None."
             )
-        network = self._role("perturber")
-        mean, variance = (torch.from_numpy(v) for v in self._characteristics_seen)
+        network = self._network("perturber")
+        mean, variance = (torch.from_numpy(v) for v in self._characteristics)
         norm = nn.BatchNorm1d(len(mean), affine=False)
         norm.running_mean = mean
         norm.running_var = variance
         return nn.Sequential(norm.to(next(network.parameters())), network, nn.Tanh()).eval()
 
-    def _finish(self, states: dict, rows: Rows) -> None:
+    def _finish(self, states: dict, training: TrainingSet) -> None:
         state = states["train"]
-        self.epsilon_: np.ndarray = np.full(len(rows.inputs.source), np.nan)
-        self.epsilon_[rows.train] = state["epsilon"].cpu().numpy()
+        self.epsilon_: np.ndarray = training.of_all(state["epsilon"].cpu().numpy())
         self.covariances_: np.ndarray = state["covariance"].cpu().numpy()
         adversarial, seen = state["adversarial"].double().cpu().unbind(1)
-        self.adversarial_share_: pd.DataFrame = pd.DataFrame(
-            (adversarial / seen).numpy(), columns=self.classes_
-        )
-        self._characteristics_seen = (
-            state["f_mean"].cpu().numpy(),
-            state["f_variance"].cpu().numpy(),
-        )
+        shares = (adversarial / seen).numpy()
+        self.adversarial_share_: pd.DataFrame = pd.DataFrame(shares, columns=training.classes)
+        self._characteristics = state["f_mean"].cpu().numpy(), state["f_variance"].cpu().numpy()

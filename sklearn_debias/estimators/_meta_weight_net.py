@@ -1,14 +1,12 @@
 """Meta-Weight-Net."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
-import torch
 from sklearn.utils._param_validation import StrOptions
 from torch import nn
 
-from sklearn_debias.core import Phase
+from sklearn_debias.core import Phase, Role
 from sklearn_debias.estimators._meta_classifier import MetaClassifier, adam, two_layers
 from sklearn_debias.fitting import POSITIVE
 from sklearn_debias.objectives import LearnWeights, WeightedByNet
@@ -75,13 +73,13 @@ class MetaWeightNetClassifier(MetaClassifier):
         ahead = LearnWeights(self.virtual_step, int(self.meta_interval))
         return (Phase("train", (ahead, WeightedByNet()), self.max_epochs),)
 
-    def _own_optimizers(self) -> dict[str, Callable[[Any], torch.optim.Optimizer]]:
-        return {"weigher": adam(self.weight_lr, self.device)}
-
-    def _helper(self, role: str, modules: Any) -> nn.Module | None:
-        return two_layers(1) if role == "weigher" else None
+    def _role(self, name: str) -> Role:
+        if name != "weigher":
+            return super()._role(name)
+        optimizer = adam(self.weight_lr, self.device)
+        return Role(helper=lambda modules: two_layers(1), optimizer=optimizer)
 
     @property
     def weight_module_(self) -> nn.Module:
         """Maps losses (b, 1) to weights (b, 1)."""
-        return nn.Sequential(self._role("weigher"), nn.Sigmoid())
+        return nn.Sequential(self._network("weigher"), nn.Sigmoid())

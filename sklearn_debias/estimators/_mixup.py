@@ -9,7 +9,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn_debias.core import Phase
 from sklearn_debias.estimators._base import BaseDebiasClassifier
 from sklearn_debias.exceptions import warn
-from sklearn_debias.fitting import NON_NEGATIVE, Rows, take_environments, warn_of_empty_cells
+from sklearn_debias.fitting import NON_NEGATIVE, TrainingSet, by_environment, warn_of_empty_cells
 from sklearn_debias.objectives import MixUp
 
 ALPHA = {"any": 0.2, "label": 0.2, "domain": 0.2, "lisa": 2.0}
@@ -83,7 +83,6 @@ class MixUpClassifier(BaseDebiasClassifier):
     p_sel: float = 0.5
     balance: str | None = None
 
-    _knobs: ClassVar[str] = "`lr`, `max_epochs` and `alpha`"
     _parameter_constraints: ClassVar[dict] = {
         **BaseDebiasClassifier._parameter_constraints,
         "partners": [StrOptions(set(ALPHA))],
@@ -97,16 +96,19 @@ class MixUpClassifier(BaseDebiasClassifier):
         objective = MixUp(self.partners, alpha, float(self.p_sel), self.balance == "group")
         return (Phase("train", (objective,), self.max_epochs),)
 
-    def _looks_below_head(self) -> bool:
-        return True  # inputs are mixed, not their features
-
-    def _check_rows(self, rows: Rows) -> None:
-        if self.balance == "group" and rows.cells is not None:
-            warn_of_empty_cells(self.classes_, rows.cells, "they are never drawn.")
-        elif self.balance == "group" and self.partners not in INSTEAD:
+    def _training_set(self, given: TrainingSet) -> TrainingSet:
+        balanced = self.balance == "group"
+        if balanced and given.groups is not None:
+            warn_of_empty_cells(given.classes, given.groups, "they are never drawn.")
+        elif balanced and self.partners not in INSTEAD:
             warn("`balance`='group' was given no bias_labels: the classes are balanced instead.")
+        if self.partners not in INSTEAD:
+            return given
+        instead = INSTEAD[self.partners]
+        if balanced:
+            instead += ", and classes balanced"
+        return by_environment(given, type(self).__name__, instead)
+
+    def _finish(self, states: dict, training: TrainingSet) -> None:
         if self.partners in INSTEAD:
-            instead = INSTEAD[self.partners]
-            if self.balance == "group":
-                instead += ", and classes balanced"
-            self.environments_ = take_environments(rows, type(self).__name__, instead)
+            self.environments_: list = training.groups or []

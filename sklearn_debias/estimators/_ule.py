@@ -1,17 +1,25 @@
 """Unlearning from experience."""
 
 import numbers
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from sklearn.utils._param_validation import Interval, StrOptions
 from torch import Tensor, nn
 
-from sklearn_debias.core import Net, Phase
+from sklearn_debias.core import Net, Phase, Role
 from sklearn_debias.estimators._base import BaseDebiasClassifier
-from sklearn_debias.fitting import MODULE, NON_NEGATIVE, POSITIVE, momentum
-from sklearn_debias.fitting._fit_method import fit_method
+from sklearn_debias.fitting import (
+    MODULE,
+    MOMENTUM,
+    NON_NEGATIVE,
+    POSITIVE,
+    Given,
+    Networks,
+    TrainingSet,
+    View,
+    fit_method,
+)
 from sklearn_debias.losses import SALIENCIES
 from sklearn_debias.objectives import ERM, ULE
 from sklearn_debias.training import blamed
@@ -124,8 +132,8 @@ class ULEClassifier(BaseDebiasClassifier):
     student_module: Any = None
     student_lr: float | None = None
 
+    _sgd_momentum: ClassVar[float] = MOMENTUM
     __metadata_request__fit = {"bias_labels": True, "validation_data": True, "X_student": True}
-    _knobs: ClassVar[str] = "`lr`, `max_epochs`, `lam` and `scale`"
     _parameter_constraints: ClassVar[dict] = {
         **BaseDebiasClassifier._parameter_constraints,
         "lam": [Interval(numbers.Real, 0, 1, closed="both")],
@@ -168,15 +176,13 @@ class ULEClassifier(BaseDebiasClassifier):
         -------
         self
         """
-        others = {} if X_student is None else {"student": X_student}
-        return self._fit(
-            X, y, bias_labels=bias_labels, validation_data=validation_data, others=others
-        )
+        views = {} if X_student is None else {"student": View(X_student, "X_student")}
+        return Given(X, y, bias_labels, validation_data, views=views)
 
     @property
     def student_module_(self) -> nn.Module:
         """The student."""
-        return self._role("student")
+        return self._network("student")
 
     def _check_params(self) -> None:
         super()._check_params()
@@ -232,61 +238,48 @@ class ULEClassifier(BaseDebiasClassifier):
         before = (Phase("student", (ERM(role="student"),), epochs),) if epochs else ()
         return (*before, Phase("train", (objective,), self.max_epochs))
 
-    def _looks_below_head(self) -> bool:
-        return self._objective().where not in ("features", "output")
+    def _role(self, name: str) -> Role:
+        role = super()._role(name)
+        return replace(role, lr=self.student_lr) if name == "student" else role
 
-    def _min_batch(self) -> int:
-        return 2 if self.similarity == "gram" else 1
-
-    def _optimizer_options(self) -> dict[str, Any]:
-        options = momentum(self)
-        if self.student_lr is None:
-            return options
-        if "optimizer__param_groups" in (self.net_params or {}):
-            raise ValueError(
-                "`student_lr` must not be given beside optimizer__param_groups in `net_params`, "
-                "which sets it, too. Keep one of them."
-            )
-        return {**options, "optimizer__param_groups": [("student.*", {"lr": self.student_lr})]}
-
-    def _check_modules(self, roles: nn.ModuleDict, example: Callable[[str], Tensor]) -> None:
+    def _settle(self, phases: tuple[Phase, ...], networks: Networks) -> tuple[Phase, ...]:
         objective = self._objective()
         gram = objective.similarity == "gram"
         seen = {}
         for role in objective.roles:
-            net = Net(roles[role])
-            x = example(role)
-            what = f"`where`={self.where!r}"
-            if objective.where == "features" and not isinstance(
-                getattr(net.module, "body", None), nn.Module
-            ):
-                raise TypeError(
-                    f"`module` must have a body and a head where `where` is 'features', got a "
-                    f"{type(net.module).__name__} that cannot be split. Wrap it: "
-                    "sklearn_debias.core.SplitModule(body, head), or let `where` name a layer, or "
-                    "'input'."
-                )
-            with blamed(
-                "where",
-                "It must name a layer whose output is one tensor, 'features', 'input' or 'auto'.",
-            ):
-                a = _activation(net, x, objective.where)
-                if not isinstance(a, Tensor):
-                    raise TypeError(f"its output is a {type(a).__name__}")
-            if gram and role == "model" and not a.requires_grad:
+            net = Net(networks.modules[role])
+            found = self._explained(net, networks.example(role), objective.where)
+            if gram and role == "model" and not found.requires_grad:
                 raise ValueError(
-                    f"{what} gives activations that cannot learn: all below is frozen. Use "
-                    "'output'."
+                    f"`where`={self.where!r} gives activations that cannot learn: all below is "
+                    "frozen. Use 'output'."
                 )
-            seen[role] = tuple(a.shape[1:])
+            seen[role] = tuple(found.shape[1:])
         if not gram and seen["student"] != seen["model"]:
             raise ValueError(
                 "`similarity`='saliency' compares maps of one shape, but those of student and "
                 f"teacher are {seen['student']} and {seen['model']}. Use similarity='gram', or "
                 "another `student_module`."
             )
+        return phases
 
-    def _finish(self, states: dict, rows: Any) -> None:
+    def _explained(self, net: Net, x: Tensor, where: str) -> Tensor:
+        """Return the activations that are explained or compared; raise where there are none."""
+        if where == "features" and not isinstance(getattr(net.module, "body", None), nn.Module):
+            raise TypeError(
+                "`module` must have a body and a head where `where` is 'features', got a "
+                f"{type(net.module).__name__} that cannot be split. Wrap it: "
+                "sklearn_debias.core.SplitModule(body, head), or let `where` name a layer, or "
+                "'input'."
+            )
+        advice = "It must name a layer whose output is one tensor, 'features', 'input' or 'auto'."
+        with blamed("where", advice):
+            found = _activation(net, x, where)
+            if not isinstance(found, Tensor):
+                raise TypeError(f"its output is a {type(found).__name__}")
+        return found
+
+    def _finish(self, states: dict, training: TrainingSet) -> None:
         objective = self._objective()
         self.where_ = objective.where
         self.saliency_ = objective.saliency

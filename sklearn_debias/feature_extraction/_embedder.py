@@ -30,7 +30,9 @@ from sklearn_debias.feature_extraction._network import build_features, run
 from sklearn_debias.feature_extraction._storage import allocate, cache_folder
 from sklearn_debias.fitting import (
     MODULE,
-    forget,
+    Facts,
+    Fitted,
+    all_or_nothing,
     make_prepare,
     on_own_terms,
     open_inputs,
@@ -39,7 +41,6 @@ from sklearn_debias.fitting import (
 )
 from sklearn_debias.training import Streams, n_bytes
 
-PRIVATE = ("_fitted", "_input_high", "_n_features_out", "_name")  # gone before the next fit
 SIZE = [Interval(Integral, 1, None, closed="left"), str]
 
 
@@ -177,33 +178,29 @@ class Embedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         -------
         self
         """
-        self._forget()
-        for name in ("cache_size", "max_memory"):
-            n_bytes(getattr(self, name), name)
-        try:
+        with all_or_nothing(self):
+            for name in ("cache_size", "max_memory"):
+                n_bytes(getattr(self, name), name)
             with self._terms(small=False):
                 self._build(X)
-        except BaseException:
-            self._forget()
-            raise
         return self
 
     def _build(self, X: Any) -> None:
-        self._fitted = params = self.get_params(deep=False)
+        params = self.get_params(deep=False)
         device = pick_device(self.device)
-        inputs = open_inputs(self, X, reset=True)
-        self.input_shape_ = inputs.shape
-        self._input_high = inputs.high
-        rows = inputs.source.take(np.array([0, min(1, len(inputs.source) - 1)]))
-        noise = Streams(self.random_state).noise("initialisation", "model")
-        self.module_ = build_features(
-            params, inputs.shape, make_prepare(self, torch.device("cpu"))(rows), noise
-        )
+        inputs = open_inputs(X, dtype=self.dtype, image_size=self.image_size, owner=self)
+        facts = Facts.of(inputs)
+        streams = Streams(self.random_state)
+        self._fitted = Fitted(params, facts, streams)
+        self.__dict__.update(facts.attributes())
+        two = inputs.source.take(np.array([0, min(1, len(inputs) - 1)]))
+        on_cpu = make_prepare(self._fitted, torch.device("cpu"))(two)
+        noise = streams.noise("initialisation", "model")
+        self.module_ = build_features(params, inputs.shape, on_cpu, noise)
         before = outer_values(self.module_)
         with torch.inference_mode():
-            self._n_features_out = run(
-                self._network(device), make_prepare(self, device)(rows)
-            ).shape[1]
+            seen = make_prepare(self._fitted, device)(two)
+            self._n_features_out = run(self._network(device), seen).shape[1]
         self._name = None
         if cache_folder(self.cache_dir, strict=True) is not None:
             self._name = name_of(
@@ -228,9 +225,9 @@ class Embedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
             Of ``dtype``; a memory map where it takes more than ``max_memory``.
         """
         check_is_fitted(self)
-        source = open_inputs(self, X, reset=False).source
-        params = self._fitted
-        device = pick_device(self._fitted["device"])
+        source = self._fitted.open(self, X).source
+        params = self._fitted.params
+        device = pick_device(params["device"])
         rows = params["batch_size"] or batch_rows(device, self.input_shape_)
         name = self._name and fingerprint(self._name, device.type, rows)
         small = len(self.input_shape_) == 1
@@ -244,7 +241,7 @@ class Embedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
             Embedding(
                 source,
                 self._network(device),
-                make_prepare(self, device),
+                make_prepare(self._fitted, device),
                 rows,
                 cache,
                 shape=self.input_shape_ if params["image_size"] is None else None,
@@ -274,9 +271,6 @@ class Embedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         if device.type == "cuda" and len(self.input_shape_) == 3:
             return twin.to(memory_format=torch.channels_last)
         return twin
-
-    def _forget(self) -> None:
-        forget(self, PRIVATE)
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

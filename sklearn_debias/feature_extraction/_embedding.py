@@ -122,7 +122,7 @@ class Embedding:
         digests = []
         for i in at:
             try:
-                with open(self.source.rows[i], "rb") as file:
+                with open(self.source.items[i], "rb") as file:
                     content = file.read()
             except OSError:
                 self.source.take(np.array([i]))  # which says what is wrong with the file

@@ -19,20 +19,25 @@ from sklearn_debias.fitting._attention_maps import (
     read_maps,
     warn_of_one_sided,
 )
-from sklearn_debias.fitting._cells import describe_groups, take_environments, warn_of_empty_cells
+from sklearn_debias.fitting._cells import by_environment, describe_groups, warn_of_empty_cells
 from sklearn_debias.fitting._devices import make_prepare, on_own_terms, pick_device
 from sklearn_debias.fitting._docs import fill
 from sklearn_debias.fitting._errors import readable_errors
+from sklearn_debias.fitting._facts import Facts
 from sklearn_debias.fitting._fit import Fit, check_shared
 from sklearn_debias.fitting._fit_method import fit_method
-from sklearn_debias.fitting._halves import all_or_nothing, split_by
+from sklearn_debias.fitting._fitted import Attempt, Fitted, all_or_nothing, is_fitted_name
+from sklearn_debias.fitting._given import Given, View, pair
+from sklearn_debias.fitting._halves import split_by
+from sklearn_debias.fitting._hooks import training_set_of
 from sklearn_debias.fitting._inputs import Inputs, is_dataset, open_inputs, plain
 from sklearn_debias.fitting._meta_set import held_out
+from sklearn_debias.fitting._modules import Networks
 from sklearn_debias.fitting._observers import CallbackBridge
 from sklearn_debias.fitting._opened import Opened, open_model
 from sklearn_debias.fitting._params import (
-    FITTED,
     MODULE,
+    MOMENTUM,
     NON_NEGATIVE,
     POSITIVE,
     POSITIVE_INT,
@@ -40,45 +45,48 @@ from sklearn_debias.fitting._params import (
     NetParams,
     Q,
     check_normalize,
-    forget,
     ignored_parameters,
-    momentum,
-    refuse_drop_last,
     split_net_params,
 )
 from sklearn_debias.fitting._probe import is_small, like_probabilities
 from sklearn_debias.fitting._requests import bias_for, fit_with_bias
-from sklearn_debias.fitting._rows import Rows, choose_rows, take_rows
+from sklearn_debias.fitting._requirements import check_linear_head
 from sklearn_debias.fitting._scales import Sweep
 from sklearn_debias.fitting._targets import encode_known, encode_target
+from sklearn_debias.fitting._training_set import TrainingSet, read_given, take_rows
 
 __all__ = [
-    "FITTED",
     "MODULE",
+    "MOMENTUM",
     "NON_NEGATIVE",
     "POSITIVE",
     "POSITIVE_INT",
     "SHARED_CONSTRAINTS",
+    "Attempt",
     "CallbackBridge",
+    "Facts",
     "Fit",
+    "Fitted",
+    "Given",
     "Inputs",
     "NetParams",
+    "Networks",
     "Opened",
     "Q",
-    "Rows",
     "Sweep",
-    "is_dataset",
-    "take_rows",
+    "TrainingSet",
+    "View",
     "all_or_nothing",
     "attack_rows",
     "bias_for",
+    "by_environment",
     "check_attention",
     "check_ball",
     "check_inside",
+    "check_linear_head",
     "check_normalize",
     "check_shared",
     "check_size",
-    "choose_rows",
     "clip_tensors",
     "describe_groups",
     "encode_known",
@@ -87,28 +95,30 @@ __all__ = [
     "fit_method",
     "fit_with_bias",
     "fitted_attention",
-    "forget",
     "held_out",
     "ignored_parameters",
+    "is_dataset",
+    "is_fitted_name",
     "is_small",
     "like_probabilities",
     "make_prepare",
     "maps_of",
-    "momentum",
     "on_own_terms",
     "one_sided",
     "open_inputs",
     "open_model",
+    "pair",
     "pick_device",
     "placed",
     "plain",
     "read_clip",
+    "read_given",
     "read_maps",
     "readable_errors",
-    "refuse_drop_last",
     "split_by",
     "split_net_params",
-    "take_environments",
+    "take_rows",
+    "training_set_of",
     "warn_of_empty_cells",
     "warn_of_one_sided",
     "warn_of_still",

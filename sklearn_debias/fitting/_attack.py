@@ -14,7 +14,7 @@ from sklearn_debias.core import Net
 from sklearn_debias.exceptions import warn
 from sklearn_debias.fitting._inputs import Inputs
 from sklearn_debias.objectives import BiasAdv, InnerAttack
-from sklearn_debias.training import ArraySource, Prepare, Source, padded
+from sklearn_debias.training import ArraySource, Prepare, Source, padded, span, white
 
 LOOKED_AT = 64  # rows of data that are not in memory
 SLACK = 1e-6  # of a range: rounding
@@ -62,17 +62,17 @@ def clip_tensors(clip: Any, shape: tuple[int, ...], dtype: torch.dtype) -> tuple
     return tuple(bound.view(dims) if bound.ndim else bound for bound in tensors)
 
 
-def check_ball(params: Mapping[str, Any], inputs: Inputs, name: str = "epsilon") -> None:
-    """Raise where `epsilon`, by the name it has, exceeds the range of the data, or `clip` does not hold them."""
-    bounds = read_clip(params["clip"])
+def check_ball(
+    inputs: Inputs, *, epsilon: float, norm: str, clip: Any, name: str = "epsilon"
+) -> None:
+    """Raise where a radius, by its name, exceeds the range of the data, or `clip` is too small."""
+    bounds = read_clip(clip)
     if bounds is None and not 0 <= inputs.low <= inputs.high <= 1:
         return
     low, high = (0.0, 1.0) if bounds is None else (bounds[0].min(), bounds[1].max())
-    check_inside(params["clip"], (low, high), inputs.low, inputs.high)
+    check_inside(clip, (low, high), inputs.low, inputs.high)
     if bounds is not None and (ends := _channel_ends(inputs, bounds)) is not None:
-        check_inside(params["clip"], bounds, *ends)
-    epsilon = params["epsilon"]
-    norm = params["norm"]
+        check_inside(clip, bounds, *ends)
     reach = high - low if norm == "linf" else (high - low) * np.sqrt(np.prod(inputs.shape))
     if epsilon > reach:
         raise ValueError(
@@ -83,10 +83,10 @@ def check_ball(params: Mapping[str, Any], inputs: Inputs, name: str = "epsilon")
 
 
 def check_inside(clip: Any, bounds: tuple[Any, Any], low: Any, high: Any) -> None:
-    """Raise where values that reach from ``low`` to ``high`` leave the bounds; numbers, or one per channel."""
-    if np.any(np.less(low, np.subtract(bounds[0], SLACK))) or np.any(
-        np.greater(high, np.add(bounds[1], SLACK))
-    ):
+    """Raise where values from ``low`` to ``high``, numbers or one per channel, leave the bounds."""
+    below = np.less(low, np.subtract(bounds[0], SLACK))
+    above = np.greater(high, np.add(bounds[1], SLACK))
+    if np.any(below) or np.any(above):
         channels = ", by its channels" if np.ndim(low) else ""
         raise ValueError(
             f"`clip`={clip!r} must hold X, which reaches from {_said(low)} to "
@@ -96,38 +96,32 @@ def check_inside(clip: Any, bounds: tuple[Any, Any], low: Any, high: Any) -> Non
 
 
 def _said(bound: Any) -> str:
-    return (
-        f"{bound:g}" if np.ndim(bound) == 0 else f"[{', '.join(f'{value:g}' for value in bound)}]"
-    )
+    if np.ndim(bound) == 0:
+        return f"{bound:g}"
+    return f"[{', '.join(f'{value:g}' for value in bound)}]"
 
 
 def _channel_ends(
     inputs: Inputs, bounds: tuple[np.ndarray, np.ndarray]
 ) -> tuple[np.ndarray, np.ndarray] | None:
-    """Smallest and largest value of each channel, (c,), where bounds need them and the rows are in memory."""
+    """Return the range of each channel, (c,), where bounds need it and the rows are in memory."""
     source = inputs.source
-    long = [len(bound) for bound in bounds if bound.ndim]
-    if (
-        not isinstance(source, ArraySource)
-        or not source.resident()
-        or set(long) != {inputs.shape[0]}
-    ):
+    in_memory = isinstance(source, ArraySource) and source.resident()
+    long = {len(bound) for bound in bounds if bound.ndim}
+    if not in_memory or long != {inputs.shape[0]}:
         return None
-    rows = np.asarray(source.rows)
-    scale = 255.0 if rows.dtype == np.uint8 and rows.ndim == 4 else 1.0
+    rows = np.asarray(source.items)
+    top = white(rows)
     others = tuple(axis for axis in range(rows.ndim) if axis != 1)
-    return rows.min(others) / scale, rows.max(others) / scale
+    return rows.min(others) / top, rows.max(others) / top
 
 
 def with_range(inputs: Inputs) -> Inputs:
-    """The inputs with the range of some of their rows, where these are read one by one and the range is the first's."""
+    """Return the inputs with the range of some of their rows, where these are read one by one."""
     if inputs.source.resident():
         return inputs
-    few = inputs.source.take(
-        np.unique(np.linspace(0, len(inputs.source) - 1, LOOKED_AT, dtype=int))
-    )
-    scale = 255.0 if few.dtype == torch.uint8 and few.ndim == 4 else 1.0
-    low, high = float(few.min()) / scale, float(few.max()) / scale
+    chosen = np.unique(np.linspace(0, len(inputs) - 1, LOOKED_AT, dtype=int))
+    low, high = span(inputs.source.take(chosen))
     return replace(inputs, low=min(inputs.low, low), high=max(inputs.high, high))
 
 
@@ -144,7 +138,7 @@ def attack_rows(
     prepare: Prepare,
     seed: int,
 ) -> tuple[Tensor, Tensor]:
-    """Adversarial inputs of all rows, and which of them hardly moved; neither order nor batches matter."""
+    """Return adversarial inputs of all rows, and which hardly moved, whatever order and batches."""
     y = torch.from_numpy(codes)
     still = []
     attack = placed(attack, prepare.device)

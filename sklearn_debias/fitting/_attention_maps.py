@@ -12,7 +12,7 @@ from torch import nn
 from sklearn_debias.exceptions import warn
 from sklearn_debias.fitting._inputs import Inputs, plain
 from sklearn_debias.fitting._opened import Opened, open_model, unwrapped
-from sklearn_debias.fitting._rows import Rows
+from sklearn_debias.fitting._training_set import TrainingSet
 from sklearn_debias.maps import grad_cam_attention, gradient_x_input_attention, last_conv_layer
 from sklearn_debias.training import ArraySource, Prepare, Source, as_given, blamed
 
@@ -94,31 +94,36 @@ def check_size(maps: Inputs, shape: tuple[int, ...], name: str) -> None:
         )
 
 
-def fitted_attention(attention: Any, rows: Rows, classes: np.ndarray, seed: int) -> Any:
-    """The estimator if it is fitted, else a clone fitted on the training rows; random states of None take the seed."""
+def fitted_attention(attention: Any, training: TrainingSet, seed: int) -> Any:
+    """Return the estimator if it is fitted, else a clone fitted on the training rows.
+
+    Its random states of None take the seed.
+    """
     estimator = unwrapped(attention)
     if hasattr(estimator, "classes_"):
         return estimator
     estimator = clone(estimator)
-    states = {
-        n: v for n, v in estimator.get_params().items() if n.rpartition("__")[2] == "random_state"
-    }
-    estimator.set_params(**{name: seed % 2**32 for name, value in states.items() if value is None})
-    with blamed(
-        "attention", "As an estimator that is not fitted, it is fitted on the training rows."
-    ):
-        return estimator.fit(as_given(rows.inputs.source.subset(rows.train)), classes[rows.y])
+    params = estimator.get_params()
+    unseeded = [n for n in params if n.rpartition("__")[2] == "random_state" and params[n] is None]
+    estimator.set_params(**dict.fromkeys(unseeded, seed % 2**32))
+    advice = "As an estimator that is not fitted, it is fitted on the training rows."
+    with blamed("attention", advice):
+        return estimator.fit(as_given(training.source_of()), training.classes[training.y])
 
 
-def maps_of(attention: Any, rows: Rows, classes: np.ndarray, prepare: Prepare) -> Inputs:
-    """Maps of the training rows by a fitted estimator (Grad-CAM) or by a callable; other rows have zeros."""
-    source = rows.inputs.source.subset(rows.train)
-    if not hasattr(attention, "predict"):
-        found = _called(attention, source, prepare, classes[rows.y])
+def maps_of(attention: Any, training: TrainingSet, prepare: Prepare) -> Inputs:
+    """Return maps of the training rows, by a fitted estimator (Grad-CAM) or by a callable.
+
+    Other rows have zeros.
+    """
+    source = training.source_of()
+    labels = training.classes[training.y]
+    if hasattr(attention, "predict"):
+        found = _seen_by(attention, source, labels)
     else:
-        found = _seen_by(attention, source, classes[rows.y])
-    maps = np.zeros((len(rows.inputs.source), *found.shape[1:]), dtype=np.float32)
-    maps[rows.train] = found
+        found = _called(attention, source, prepare, labels)
+    maps = np.zeros((len(training.inputs), *found.shape[1:]), dtype=np.float32)
+    maps[training.index] = found
     return Inputs(ArraySource(maps), maps.shape[1:], 0.0, 1.0)
 
 
@@ -152,7 +157,8 @@ def _seen_by(estimator: Any, source: Any, y: np.ndarray) -> np.ndarray:
         unknown = sorted(set(y.tolist()) - set(estimator.classes_.tolist()), key=str)
         if unknown:
             raise ValueError(f"it was fitted without the labels {unknown[:5]}")
-    opened = replace(opened, source=source, y=torch.from_numpy(codes))
+    rows = replace(opened.inputs, source=source)
+    opened = replace(opened, inputs=rows, y=torch.from_numpy(codes))
     with opened.terms():
         example = opened.prepare(source.take(np.arange(1)))
         if example.ndim == 2:

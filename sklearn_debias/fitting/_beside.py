@@ -1,57 +1,68 @@
-"""Rows that ``fit`` is given beside X: a meta set, extra training rows."""
+"""Rows that `fit` is given beside X: a meta set, extra training rows."""
+
+from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.utils.validation import _num_samples
 
-from sklearn_debias.fitting._inputs import Inputs, open_inputs
+from sklearn_debias.fitting._facts import Facts, reopen
+from sklearn_debias.fitting._inputs import FIRST, Inputs
 from sklearn_debias.fitting._targets import encode_known
 from sklearn_debias.training import JoinedSource, blamed
 
+if TYPE_CHECKING:
+    from sklearn_debias.fitting._training_set import TrainingSet
 
-def rows_beside(
-    estimator: Any, name: str, X: Any, y: Any, n: int, advice: str
+
+def open_beside(
+    estimator: Any, name: str, rows: tuple[Any, Any], n: int, facts: Facts, advice: str
 ) -> tuple[Inputs, np.ndarray]:
-    """Check ``X_name`` and ``y_name`` given beside X of n rows; the inputs and class codes."""
-    rows = f"X_{name}"
+    """Check ``X_name`` and ``y_name`` given beside X of n rows; return inputs and class codes."""
+    X, y = rows
+    argument = f"X_{name}"
     labels = f"y_{name}"
     if X is None or y is None:
-        missing, given = (rows, labels) if X is None else (labels, rows)
+        missing, given = (argument, labels) if X is None else (labels, argument)
         raise ValueError(f"`{missing}` must be given with `{given}`.")
-    with blamed(rows, f"It must be like X, with one label per row in `{labels}`."):
+    with blamed(argument, f"It must be like X, with one label per row in `{labels}`."):
         m = _num_samples(X)
     if m == n:
         raise ValueError(
-            f"`{rows}` must not have as many rows as X, {n}: cross-validation would slice it as if "
-            f"it were aligned with X. {advice}"
+            f"`{argument}` must not have as many rows as X, {n}: cross-validation would slice it "
+            f"as if it were aligned with X. {advice}"
         )
-    with blamed(rows, f"It must be like X, with one label per row in `{labels}`."):
-        inputs = open_inputs(estimator, X, reset=False)
-    return inputs, encode_known(estimator.classes_, y, m, labels, rows)
+    with blamed(argument, f"It must be like X, with one label per row in `{labels}`."):
+        inputs = reopen(estimator, X, facts, estimator.get_params(deep=False))
+    return inputs, encode_known(facts.classes, y, m, labels, argument)
 
 
-def with_extra(estimator: Any, rows: Any, X: Any, y: Any) -> None:
-    """Add ``X_extra`` and ``y_extra`` to the training rows."""
-    inputs = rows.inputs
-    n = len(rows.inputs.source)
-    extra, codes = rows_beside(estimator, "extra", X, y, n, "Leave a row out.")
-    shapes = [
-        tuple(source.take(np.zeros(1, dtype=int)).shape[1:])
-        for source in (inputs.source, extra.source)
-    ]
-    if shapes[0] != shapes[1]:  # alike once they are resized, but not as they are stored
+def with_extra(
+    estimator: Any, training: TrainingSet, rows: tuple[Any, Any], facts: Facts
+) -> TrainingSet:
+    """Return the training set with ``X_extra`` and ``y_extra``, whose bias values are not known."""
+    inputs = training.inputs
+    n = len(inputs)
+    extra, codes = open_beside(estimator, "extra", rows, n, facts, "Leave a row out.")
+    own, new = (tuple(source.take(FIRST).shape[1:]) for source in (inputs.source, extra.source))
+    if own != new:  # alike once they are resized, but not as they are stored
         raise ValueError(
-            "`X_extra` must have rows of the shape of X before `image_size` is applied, "
-            f"{shapes[0]}, got {shapes[1]}. Resize them."
+            f"`X_extra` must have rows of the shape of X before `image_size` is applied, {own}, "
+            f"got {new}. Resize them."
         )
-    rows.inputs = replace(
+    joined = replace(
         inputs,
         source=JoinedSource((inputs.source, extra.source)),
         low=min(inputs.low, extra.low),
         high=max(inputs.high, extra.high),
     )
-    rows.train = np.concatenate([rows.train, n + np.arange(len(codes))])
-    rows.y = np.concatenate([rows.y, codes])
-    rows.group = rows.cells = None  # the bias values of extra rows are not known
+    return replace(
+        training,
+        inputs=joined,
+        index=np.concatenate([training.index, n + np.arange(len(codes))]),
+        y=np.concatenate([training.y, codes]),
+        group=None,
+        groups=None,
+    )

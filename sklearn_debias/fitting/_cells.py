@@ -1,5 +1,6 @@
 """The groups of the training rows, and what is said of those that have none."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -47,22 +48,19 @@ def bias_facts(y: np.ndarray, labels: list, names: Any) -> dict[str, Any]:
     }
 
 
-def take_environments(rows: Any, method: str, instead: str) -> list:
-    """Make the bias values the groups of ``rows`` and return them; fewer than two are none, with a warning."""
-    if rows.cells is None:
+def by_environment(training: Any, method: str, instead: str) -> Any:
+    """Return the training set with the bias values as groups; fewer than two are none, and warned of."""
+    if training.groups is None:
         warn(
             f"{method} was given no bias_labels, which say what environment a row is from: "
             f"{instead}."
         )
-        return []
-    codes, values = encode_bias([value for _, value in rows.cells], len(rows.cells))
+        return training
+    codes, values = encode_bias([value for _, value in training.groups], len(training.groups))
     if len(values) < 2:
         warn(
             f"`bias_labels` hold a single value, {values[0]!r}, and {method} compares "
             f"environments: {instead}."
         )
-        rows.group = rows.cells = None
-        return []
-    rows.group = codes[rows.group]
-    rows.cells = list(values)
-    return list(values)
+        return replace(training, group=None, groups=None)
+    return replace(training, group=codes[training.group], groups=list(values))

@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from sklearn_debias.fitting._fitted import Fitted
 from sklearn_debias.training import Prepare, cpu_threads
 
 
@@ -40,8 +41,8 @@ def pick_device(device: Any) -> torch.device:
     return chosen
 
 
-def make_prepare(estimator: Any, device: torch.device) -> Prepare:
-    """How raw rows become what the modules see."""
-    params = estimator._fitted
-    size = estimator.input_shape_[1:] if params["image_size"] is not None else None
+def make_prepare(fitted: Fitted, device: torch.device) -> Prepare:
+    """Return what makes of raw rows what the networks see."""
+    params = fitted.params
+    size: Any = fitted.facts.shape[1:] if params["image_size"] is not None else None
     return Prepare(device, getattr(torch, params["dtype"]), size)

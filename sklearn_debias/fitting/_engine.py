@@ -3,39 +3,41 @@
 import copy
 from typing import Any
 
-import torch
 from torch import nn
 
+from sklearn_debias.fitting._modules import Networks
 from sklearn_debias.fitting._params import OPTIMIZERS
-from sklearn_debias.training import Engine, Roles
+from sklearn_debias.training import Engine
 
 
-def make_engine(
-    estimator: Any, roles: Roles, device: torch.device, options: dict[str, Any]
-) -> Engine:
-    """The skorch net, initialised; ``options`` are those of `net_params` that skorch takes."""
+def make_engine(estimator: Any, networks: Networks, options: dict[str, Any]) -> Engine:
+    """Return the skorch net, initialised; ``options`` are those of `net_params` that it takes."""
+    device = networks.prepare.device
     optimizer = OPTIMIZERS.get(estimator.optimizer, estimator.optimizer)
     arguments = {
         "optimizer__weight_decay": estimator.weight_decay,
-        **estimator._optimizer_options(),
+        **_momentum(estimator),
+        **_own_rates(networks, options),
     }
     other = {"optimizer__foreach", "optimizer__differentiable"} & options.keys()
     if optimizer in OPTIMIZERS.values() and device.type in ("cpu", "cuda") and not other:
         arguments["optimizer__fused"] = True
     engine = Engine(
-        roles,
+        networks.modules,
         criterion=nn.CrossEntropyLoss,
         optimizer=optimizer,
         lr=estimator.lr,
         max_epochs=estimator.max_epochs,
         batch_size=estimator.batch_size,
         train_split=None,
-        callbacks=_own(estimator.callbacks),
+        callbacks=_copied(estimator.callbacks),
         device=str(device),
         verbose=int(estimator.verbose),
         **{**arguments, **options},
     )
-    engine.own_optimizers = estimator._own_optimizers()
+    engine.own_optimizers = {
+        name: role.optimizer for name, role in networks.roles.items() if role.optimizer is not None
+    }
     engine.initialize()
     named = {key.split("__")[1] for key in options if key.startswith("callbacks__")}
     if unknown := named - {name for name, _ in engine.callbacks_}:
@@ -46,6 +48,24 @@ def make_engine(
     return engine
 
 
-def _own(callbacks: Any) -> Any:
-    """Callbacks of this fit alone."""
+def _momentum(estimator: Any) -> dict[str, Any]:
+    """Return the momentum of the optimiser "sgd", by name, where the method's paper has one."""
+    wanted = estimator.optimizer == "sgd" and estimator._sgd_momentum > 0
+    return {"optimizer__momentum": estimator._sgd_momentum} if wanted else {}
+
+
+def _own_rates(networks: Networks, options: dict[str, Any]) -> dict[str, Any]:
+    """Return parameter groups for the roles with a learning rate of their own."""
+    rates = {name: role.lr for name, role in networks.roles.items() if role.lr is not None}
+    if rates and "optimizer__param_groups" in options:
+        raise ValueError(
+            f"`{min(rates)}_lr` must not be given beside optimizer__param_groups in `net_params`, "
+            "which sets it, too. Keep one of them."
+        )
+    groups = [(f"{name}.*", {"lr": rate}) for name, rate in rates.items()]
+    return {"optimizer__param_groups": groups} if groups else {}
+
+
+def _copied(callbacks: Any) -> Any:
+    """Return callbacks of this fit alone."""
     return copy.deepcopy(list(callbacks)) if isinstance(callbacks, (list, tuple)) else callbacks

@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -32,18 +33,19 @@ def features_of(module: nn.Module, source: Source, prepare: Prepare) -> ArraySou
 
 
 def features_by_role(
-    views: Mapping[str, tuple[nn.Module, Source]], prepare: Prepare
+    views: Mapping[str, tuple[nn.Module, Source]], prepare: Prepare, example: torch.Tensor
 ) -> tuple[ArraySource, dict[str, Source]]:
-    """Features of the model, and of the roles whose body or rows differ from the model's."""
+    """Return features of the model, and of the roles whose body or rows differ from the model's.
+
+    ``views`` hold a network and its rows by role; ``example`` are a few rows of the model's.
+    """
     model, rows = views["model"]
     features = features_of(model, rows, prepare)
-    others = {
-        role: features_of(module, source, prepare)
-        for role, (module, source) in views.items()
-        if source is not rows
-        or not same_body(module, model, prepare(rows.take(np.arange(min(2, len(rows))))))
-    }
-    return features, dict(others)
+    others: dict[str, Source] = {}
+    for role, (module, source) in views.items():
+        if source is not rows or not same_body(module, model, example):
+            others[role] = features_of(module, source, prepare)
+    return features, others
 
 
 def same_body(one: nn.Module, other: nn.Module, x: torch.Tensor) -> bool:
@@ -60,13 +62,14 @@ def same_body(one: nn.Module, other: nn.Module, x: torch.Tensor) -> bool:
 
 
 def on_features(estimator: Any, features: ArraySource, heads: Roles) -> Any:
-    """View of an estimator whose X are ``features``: it predicts with the heads alone."""
+    """Return a view of an estimator whose X are ``features``: it predicts with the heads alone."""
     view = copy.copy(estimator)
-    view.input_shape_ = features.rows.shape[1:]
-    view.n_features_in_ = view.input_shape_[0]
-    view._fitted = {**estimator._fitted, "image_size": None}
+    fitted = estimator._fitted
+    facts = replace(fitted.facts, shape=features.items.shape[1:], names=None)
+    view._fitted = replace(fitted, params={**fitted.params, "image_size": None}, facts=facts)
     if hasattr(view, "feature_names_in_"):
         del view.feature_names_in_
+    vars(view).update(facts.attributes())
     view.net_ = _Heads(heads)
     return view
 

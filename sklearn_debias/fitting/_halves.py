@@ -1,23 +1,6 @@
-"""Fits of scikit-learn heads: rows set aside by group, and nothing left of a fit that failed."""
-
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
+"""Rows set aside by group."""
 
 import numpy as np
-
-from sklearn_debias.fitting._params import forget
-
-
-@contextmanager
-def all_or_nothing(estimator: Any) -> Iterator[None]:
-    """Forget the fitted attributes before a fit, and again if it fails."""
-    forget(estimator)
-    try:
-        yield
-    except BaseException:
-        forget(estimator)
-        raise
 
 
 def split_by(

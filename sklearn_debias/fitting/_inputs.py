@@ -1,4 +1,8 @@
-"""The one front door: what users pass as X, checked and made into a source of rows."""
+"""The one front door: what users pass as X, checked and made into a source of rows.
+
+`fit`, `predict`, the embedder, attacks, maps and reports all open X here, for classifiers and for
+plain modules alike. Nothing is written onto an estimator: what was seen comes back as `Inputs`.
+"""
 
 import os
 from dataclasses import dataclass
@@ -9,11 +13,13 @@ import pandas as pd
 import torch
 from scipy import sparse
 from sklearn.utils import check_array
-from sklearn.utils.validation import _num_samples, validate_data
+from sklearn.utils.validation import _get_feature_names, _num_samples
 from torch.utils.data import DataLoader, Dataset, IterableDataset
 
-from sklearn_debias.exceptions import warn
-from sklearn_debias.training import ArraySource, DatasetSource, ImageSource, Source
+from sklearn_debias.training import ArraySource, DatasetSource, ImageSource, Source, span, white
+
+FIRST = np.zeros(1, dtype=int)
+CHANNELS = (1, 3, 4)  # of images: grey, RGB, RGBA
 
 
 @dataclass(frozen=True)
@@ -26,72 +32,89 @@ class Inputs:
     shape : tuple of int
         Of one row, after resizing.
     low, high : float
-        Range of the values in model units (uint8 images: 0 to 1).
+        Range of the values as networks see them (pixels: 0 to 1). Of rows that are read one by
+        one, that of the first.
+    names : ndarray of str or None, default=None
+        Column names of a frame.
     """
 
     source: Source
     shape: tuple[int, ...]
     low: float
     high: float
+    names: np.ndarray | None = None
+
+    def __len__(self) -> int:
+        return len(self.source)
 
 
-def open_inputs(estimator: Any, X: Any, *, reset: bool) -> Inputs:
-    """Check ``X`` and open it; ``reset`` at fit."""
-    asked = estimator._fitted["image_size"]
-    size = image_size(asked)
+def open_inputs(
+    X: Any,
+    *,
+    dtype: str | None,
+    image_size: Any = None,
+    owner: Any = None,
+    any_rank: bool = False,
+) -> Inputs:
+    """Check ``X`` and open it.
+
+    Parameters
+    ----------
+    X : array-like, list of image paths, or Dataset
+    dtype : str or None
+        Type of the numbers; what overflows in it is an error. None keeps the one they have.
+    image_size : int, (height, width) or None, default=None
+        Resize images to this.
+    owner : estimator or str, default=None
+        Who asks, for messages.
+    any_rank : bool, default=False
+        Take arrays of any number of axes from two on, not features and images only.
+    """
+    size = read_image_size(image_size)
     X = plain(X, "X")
     if is_dataset(X):
-        source: Source = DatasetSource(X)
-        inputs = _lazy(source, _num_samples(X), size)
+        inputs = _open_lazily(DatasetSource(X), _num_samples(X), size)
     elif (paths := _as_paths(X)) is not None:
-        inputs = _lazy(ImageSource(paths, size), len(paths), size)
+        inputs = _open_lazily(ImageSource(paths, size), len(paths), size)
     else:
-        inputs = _open_array(estimator, X, size, reset=reset)
+        inputs = _open_array(X, dtype, size, owner, any_rank=any_rank)
     if size is not None and len(inputs.shape) != 3:
         raise ValueError(
-            f"`image_size`={asked!r} needs 4-D images, got 2-D X. Use image_size=None."
+            f"`image_size`={image_size!r} needs 4-D images, got 2-D X. Use image_size=None."
         )
-    if reset:
-        estimator.n_features_in_ = inputs.shape[0]
-    else:
-        _check_like_fit(estimator, inputs)
     return inputs
 
 
-def _open_array(estimator: Any, X: Any, size: tuple[int, int] | None, *, reset: bool) -> Inputs:
-    raw = X if isinstance(X, np.ndarray) else None
-    is_uint8 = raw is not None and raw.dtype == np.uint8 and raw.ndim == 4
-    dtype = None if is_uint8 else getattr(np, estimator._fitted["dtype"])
+def _open_array(
+    X: Any, dtype: str | None, size: tuple[int, int] | None, owner: Any, *, any_rank: bool
+) -> Inputs:
+    pixels = isinstance(X, np.ndarray) and white(X) != 1
+    kept = pixels or dtype is None
     with np.errstate(all="ignore"):  # what overflows becomes inf, and inf is an error
-        array = check_array(X, dtype=dtype, allow_nd=True, estimator=estimator, input_name="X")
-    if array.ndim not in (2, 4):
+        array = check_array(
+            X, dtype=None if kept else dtype, allow_nd=True, estimator=owner, input_name="X"
+        )
+    if kept:
+        array = _in_this_byte_order(array)
+    if array.ndim not in (2, 4) and not any_rank:
         raise ValueError(
             f"Found array with dim {array.ndim}. `X` must be 2-D (n, features) or 4-D images (n, "
-            f"channels, height, width). Reshape your data: a single sample needs X[None]."
+            "channels, height, width). Reshape your data: a single sample needs X[None]."
         )
     if 0 in array.shape:
         raise ValueError(
             f"Found array with 0 feature(s) (shape={array.shape}): `X` must have no empty axis."
         )
-    if array.ndim == 4:
+    if array.ndim == 4 and not any_rank:
         _check_channels(array.shape)
-    if reset or array.ndim == 2 == len(estimator.input_shape_) + 1:
-        validate_data(
-            estimator, X if array.ndim == 2 else array, reset=reset, skip_check_array=True
-        )
-    low, high = float(array.min()), float(array.max())
-    if is_uint8:
-        low, high = low / 255, high / 255
-    shape = array.shape[1:]
-    return Inputs(
-        ArraySource(array), (shape[0], *size) if size and len(shape) == 3 else shape, low, high
-    )
+    names = _get_feature_names(X) if array.ndim == 2 else None
+    return Inputs(ArraySource(array), _resized(array.shape[1:], size), *span(array), names)
 
 
-def _lazy(source: Source, n: int, size: tuple[int, int] | None) -> Inputs:
+def _open_lazily(source: Source, n: int, size: tuple[int, int] | None) -> Inputs:
     if n == 0:
         raise ValueError("Found array with 0 sample(s) while a minimum of 1 is required.")
-    first = source.take(np.zeros(1, dtype=int))
+    first = source.take(FIRST)
     shape = tuple(first.shape[1:])
     if len(shape) not in (1, 3):
         raise ValueError(
@@ -99,52 +122,37 @@ def _lazy(source: Source, n: int, size: tuple[int, int] | None) -> Inputs:
         )
     if len(shape) == 3:
         _check_channels((n, *shape))
-    scale = 255.0 if first.dtype == torch.uint8 else 1.0
-    low, high = float(first.min()) / scale, float(first.max()) / scale
-    return Inputs(source, (shape[0], *size) if size and len(shape) == 3 else shape, low, high)
+    return Inputs(source, _resized(shape, size), *span(first))
+
+
+def _resized(shape: tuple[int, ...], size: tuple[int, int] | None) -> tuple[int, ...]:
+    return (shape[0], *size) if size and len(shape) == 3 else shape
+
+
+def _in_this_byte_order(array: np.ndarray) -> np.ndarray:
+    """Return numbers as torch reads them: it knows this machine's byte order only."""
+    if array.dtype.kind not in "fiub":
+        raise ValueError(f"`X` must hold numbers, got the dtype {array.dtype}.")
+    return array.astype(array.dtype.newbyteorder("="), copy=False)
 
 
 def _check_channels(shape: tuple[int, ...]) -> None:
-    if (
-        shape[-1] in (1, 3, 4) and shape[1] not in (1, 3, 4) and shape[2] > shape[3]
-    ):  # feature maps are square
+    _, second, third, last = shape
+    # Feature maps of networks may have any channels, but they are square.
+    if last in CHANNELS and second not in CHANNELS and third > last:
         raise ValueError(
             "`X` must be images with the channel axis second, (n, channels, height, width), got "
             f"{shape}, which looks like (n, height, width, channels). Use X.transpose(0, 3, 1, 2)."
         )
 
 
-def _check_like_fit(estimator: Any, inputs: Inputs) -> None:
-    expected = estimator.input_shape_
-    if inputs.shape != expected:
-        raise ValueError(
-            f"`X` must have rows of shape {expected}, as in fit, got {inputs.shape}. For images of "
-            f"other sizes set `image_size` before fit."
-        )
-    if len(expected) == 3:
-        top = estimator._input_high
-        if (top <= 1 and inputs.high > 2) or (top > 2 and inputs.low >= 0 and inputs.high <= 1):
-            warn(
-                f"`X` holds images with values up to {inputs.high:g}, but up to {top:g} in fit: "
-                "another range makes the predictions meaningless. Scale them alike (uint8 images "
-                "are scaled for you)."
-            )
-
-
 def plain(value: Any, name: str) -> Any:
-    """``value``, a tensor or nullable pandas column as the array it holds; sparse and masked ones refused."""
+    """Return a tensor or nullable pandas column as the array it holds, other values as they are.
+
+    Sparse and masked ones are refused.
+    """
     if isinstance(value, torch.Tensor):
-        if value.layout != torch.strided:
-            raise TypeError(
-                f"`{name}` must be a dense tensor, got {value.layout}. Use its to_dense()."
-            )
-        if value.is_meta or value.is_quantized:
-            raise TypeError(
-                f"`{name}` must hold plain numbers, got {value.dtype} on {value.device}. Convert "
-                "it."
-            )
-        value = value.detach().cpu()
-        return (value.float() if value.dtype == torch.bfloat16 else value).numpy()
+        return _plain_tensor(value, name)
     if isinstance(value, (pd.Series, pd.Index, pd.api.extensions.ExtensionArray)):
         return value.to_numpy()
     if sparse.issparse(value) and name != "X":  # scikit-learn has words for X
@@ -156,6 +164,19 @@ def plain(value: Any, name: str) -> Any:
             f"`{name}` must have no masked entries: missing values (NaN) are not supported."
         )
     return value
+
+
+def _plain_tensor(value: torch.Tensor, name: str) -> np.ndarray:
+    if value.layout != torch.strided:
+        raise TypeError(f"`{name}` must be a dense tensor, got {value.layout}. Use its to_dense().")
+    if value.is_meta or value.is_quantized:
+        raise TypeError(
+            f"`{name}` must hold plain numbers, got {value.dtype} on {value.device}. Convert it."
+        )
+    value = value.detach().cpu()
+    if value.dtype == torch.bfloat16:  # NumPy knows no bfloat16
+        value = value.float()
+    return value.numpy()
 
 
 def is_dataset(X: Any) -> bool:
@@ -170,10 +191,8 @@ def is_dataset(X: Any) -> bool:
 
 
 def _as_paths(X: Any) -> Any:
-    """The paths in a 1-D list or array of them, or None."""
-    if (
-        isinstance(X, pd.DataFrame) and X.shape[1] == 1
-    ):  # a column of paths, as a ColumnTransformer passes it
+    """Return the paths in a 1-D list or array of them, or None."""
+    if isinstance(X, pd.DataFrame) and X.shape[1] == 1:  # as a ColumnTransformer passes paths
         column = X.iloc[:, 0].to_numpy(dtype=object)
         named = [
             isinstance(v, os.PathLike) or (isinstance(v, str) and os.path.exists(v))
@@ -198,8 +217,8 @@ def _as_paths(X: Any) -> Any:
     return paths
 
 
-def image_size(size: Any) -> tuple[int, int] | None:
-    """The `image_size` parameter as (height, width), or None."""
+def read_image_size(size: Any) -> tuple[int, int] | None:
+    """Return the `image_size` parameter as (height, width), or None."""
     if size is None:
         return None
     sides = (size, size) if np.isscalar(size) else tuple(size)

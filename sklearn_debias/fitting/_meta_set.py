@@ -6,23 +6,27 @@ from typing import Any
 import numpy as np
 
 from sklearn_debias.exceptions import warn
-from sklearn_debias.fitting._beside import rows_beside
+from sklearn_debias.fitting._beside import open_beside
+from sklearn_debias.fitting._facts import Facts
 from sklearn_debias.training import ImageSource, Source
 
 CHUNK = 1024  # rows looked at together
 SHARE = 5  # a class gives at most one row in so many
 
 
-def given_meta(estimator: Any, X: Any, y: Any, training: Source) -> tuple[Source, np.ndarray]:
-    """Check the meta set that ``fit`` was given; its rows and class codes."""
+def open_meta(
+    estimator: Any, rows: tuple[Any, Any], training: Source, facts: Facts
+) -> tuple[Source, np.ndarray]:
+    """Check the meta set that `fit` was given; return its rows and class codes."""
     advice = "Pass fewer rows, or leave it out to hold rows out of X."
-    inputs, codes = rows_beside(estimator, "meta", X, y, len(training), advice)
+    inputs, codes = open_beside(estimator, "meta", rows, len(training), facts, advice)
     source = inputs.source
-    missing_classes = np.setdiff1d(np.arange(len(estimator.classes_)), codes)
-    if len(missing_classes):
+    classes = facts.classes
+    missing = np.setdiff1d(np.arange(len(classes)), codes)
+    if len(missing):
         raise ValueError(
-            f"`y_meta` must hold every class, {estimator.classes_.tolist()}, but misses "
-            f"{estimator.classes_[missing_classes].tolist()}. Add rows of these."
+            f"`y_meta` must hold every class, {classes.tolist()}, but misses "
+            f"{classes[missing].tolist()}. Add rows of these."
         )
     shared = _shared_rows(training, source)
     if shared:
@@ -36,8 +40,8 @@ def given_meta(estimator: Any, X: Any, y: Any, training: Source) -> tuple[Source
 def _shared_rows(one: Source, other: Source) -> int:
     """How many rows of ``other`` are in ``one``, where both are in memory or both are files."""
     if isinstance(one, ImageSource) and isinstance(other, ImageSource):
-        known = {os.path.realpath(path) for path in one.rows}
-        return sum(os.path.realpath(path) in known for path in other.rows)
+        known = {os.path.realpath(path) for path in one.items}
+        return sum(os.path.realpath(path) in known for path in other.items)
     if not (one.resident() and other.resident()):
         return 0
     few = [row.tobytes() for row in other.take(np.arange(len(other))).numpy()]

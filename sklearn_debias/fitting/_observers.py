@@ -6,7 +6,7 @@ from typing import Any
 
 from sklearn import config_context
 
-from sklearn_debias.fitting._params import FITTED
+from sklearn_debias.fitting._fitted import is_fitted_name
 from sklearn_debias.fitting._requests import asks_for_bias
 from sklearn_debias.metrics import get_scorer
 from sklearn_debias.training import Observer, blamed
@@ -114,6 +114,7 @@ class CallbackBridge(Observer):
         )
 
     def _fitted(self, engine: Any) -> dict[str, Any]:
-        held = vars(self.estimator).items()
-        keep = {k: v for k, v in held if (k.endswith("_") and not k.startswith("_")) or k in FITTED}
-        return keep | {"net_": engine}
+        """Return the attributes that make a copy of the estimator predict as it is now."""
+        held = vars(self.estimator)
+        keep = {name: value for name, value in held.items() if is_fitted_name(name)}
+        return keep | {"net_": engine, "_fitted": held["_fitted"]}

@@ -12,7 +12,9 @@ from sklearn.frozen import FrozenEstimator
 from torch import Tensor, nn
 
 from sklearn_debias.core import Net, split
-from sklearn_debias.training import ArraySource, Prepare, Source, blamed, cpu_threads, padded
+from sklearn_debias.fitting._inputs import FIRST, Inputs, open_inputs
+from sklearn_debias.fitting._targets import read_codes
+from sklearn_debias.training import Prepare, Source, blamed, cpu_threads, padded
 
 
 @dataclass(frozen=True)
@@ -23,31 +25,32 @@ class Opened:
     ----------
     net : Net
         Frozen: its parameters and buffers are read, never written.
-    source : Source
+    inputs : Inputs
         The rows.
     prepare : Prepare
         Makes of them what the network sees: floats on its device, uint8 images in [0, 1].
     y : Tensor of shape (n,), int64, or None
         Class codes on the CPU.
-    low, high : float
-        Range of the prepared values.
     small : bool, default=False
         Whether one CPU thread is faster than several.
-    rows : int or None, default=None
+    batch_size : int or None, default=None
         Rows of a batch; None takes the device's number.
     """
 
     net: Net
-    source: Source
+    inputs: Inputs
     prepare: Prepare
     y: Tensor | None
-    low: float
-    high: float
     small: bool = False
-    rows: int | None = None
+    batch_size: int | None = None
 
     def __len__(self) -> int:
-        return len(self.source)
+        return len(self.inputs)
+
+    @property
+    def source(self) -> Source:
+        """The rows, by number."""
+        return self.inputs.source
 
     def batches(self, function: Callable[[Tensor, Any, np.ndarray], Tensor]) -> Iterator[Tensor]:
         """``function(x, y, row numbers)`` of batches padded to one shape: no row depends on its neighbours.
@@ -61,7 +64,7 @@ class Opened:
                 out.float() if out.dtype in (torch.bfloat16, torch.float16) else out
             )  # NumPy knows no bfloat16
 
-        return padded(prepared, self.source, self.prepare, self.rows)
+        return padded(prepared, self.source, self.prepare, self.batch_size)
 
     @contextmanager
     def terms(self) -> Iterator[None]:
@@ -109,52 +112,19 @@ def unwrapped(model: Any) -> Any:
 
 
 def _open_module(module: nn.Module, X: Any, y: Any, name: str) -> Opened:
-    with blamed("X", "For a module it must be a float array or tensor (n, ...), or uint8 images."):
-        if isinstance(X, Tensor):
-            X = X.detach().cpu()
-            X = X.float() if X.dtype == torch.bfloat16 else X  # NumPy knows no bfloat16
-        rows = np.asarray(X)
-        if rows.dtype.kind not in "fiub" or rows.ndim < 2:
-            raise ValueError(f"it has dtype {rows.dtype} and shape {rows.shape}")
-        if 0 in rows.shape:
-            raise ValueError(f"it is empty: shape {rows.shape}")
-        if not np.isfinite(rows).all():
-            raise ValueError("it contains NaN or infinity")
-        rows = rows.astype(
-            rows.dtype.newbyteorder("="), copy=False
-        )  # torch knows this machine's byte order only
+    with blamed("X", "For a module it must hold rows of numbers, and not be empty."):
+        inputs = open_inputs(X, dtype=None, owner=module, any_rank=True)
+    codes = None if y is None else read_codes(y, len(inputs))
     parameter = next(module.parameters(), torch.zeros(0))
-    scaled = 255.0 if rows.dtype == np.uint8 and rows.ndim == 4 else 1.0
-    codes = None
-    if y is not None:
-        with blamed(
-            "y", "For a module it must hold class codes 0 to classes - 1, one per row of X."
-        ):
-            labels = np.asarray(y.cpu() if isinstance(y, Tensor) else y)
-            if labels.dtype.kind in "OSU" and any(
-                isinstance(label, str | bytes) for label in labels.flat
-            ):
-                raise ValueError("it holds string labels, pass codes")
-            codes = torch.tensor(labels.astype(labels.dtype.newbyteorder("=")))
-            if codes.shape != rows.shape[:1] or codes.is_floating_point() or codes.is_complex():
-                raise ValueError(
-                    f"it has dtype {codes.dtype} and shape {tuple(codes.shape)} for {len(rows)} "
-                    "rows"
-                )
-            codes = codes.long()
     prepare = Prepare(parameter.device, parameter.dtype)
-    with blamed(
-        name,
-        "It is copied: set to None what it keeps of earlier calls, such as outputs with a "
-        "gradient.",
-    ):
+    advice = (
+        "It is copied: set to None what it keeps of earlier calls, such as outputs with a gradient."
+    )
+    with blamed(name, advice):
         net = Net(split(copy.deepcopy(module))).frozen()
-    source = ArraySource(rows)
-    with (
-        torch.no_grad(),
-        blamed(name, "It must map rows like X, images as (n, c, h, w), to logits (n, classes)."),
-    ):
-        logits = net(prepare(source.take(np.arange(1))))
+    advice = "It must map rows like X, images as (n, c, h, w), to logits (n, classes)."
+    with torch.no_grad(), blamed(name, advice):
+        logits = net(prepare(inputs.source.take(FIRST)))
     if not isinstance(logits, Tensor) or logits.ndim != 2:
         raise ValueError(f"`{name}` must map rows to logits of shape (n, classes).")
     if codes is not None and (codes.min() < 0 or codes.max() >= logits.shape[1]):
@@ -162,6 +132,4 @@ def _open_module(module: nn.Module, X: Any, y: Any, name: str) -> Opened:
             f"`y` must hold class codes 0 to {logits.shape[1] - 1}, got {codes.min()} to "
             f"{codes.max()}."
         )
-    return Opened(
-        net, source, prepare, codes, float(rows.min()) / scaled, float(rows.max()) / scaled
-    )
+    return Opened(net, inputs, prepare, codes)

@@ -10,16 +10,7 @@ import torch
 from sklearn.utils._param_validation import HasMethods, Interval, Options, StrOptions
 from torch import nn
 
-FITTED = (
-    "_fitted",
-    "_input_high",
-    "_streams",
-    "_attack",
-    "_method",
-    "_characteristics_seen",
-    "_maps_given",
-)  # private, and gone before the next fit
-MOMENTUM = 0.9
+MOMENTUM = 0.9  # of SGD in the papers
 PREFIXES = ("module", "optimizer", "callbacks", "iterator_train")
 OPTIMIZERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "sgd": torch.optim.SGD}
 
@@ -51,13 +42,6 @@ SHARED_CONSTRAINTS: dict[str, list] = {
     "verbose": ["verbose"],
     "random_state": ["random_state"],
 }
-
-
-def forget(estimator: Any, private: tuple[str, ...] = ()) -> None:
-    """Drop every fitted attribute, ``private`` ones too, so that a failed fit leaves nothing behind."""
-    for name in list(vars(estimator)):
-        if (name.endswith("_") and not name.startswith("_")) or name in private:
-            delattr(estimator, name)
 
 
 class NetParams:
@@ -151,21 +135,7 @@ def check_normalize(normalize: Any, size: int) -> None:
         )
 
 
-def momentum(estimator: Any) -> dict[str, Any]:
-    """The optimiser "sgd", by name, has the papers' momentum."""
-    return {"optimizer__momentum": MOMENTUM} if estimator.optimizer == "sgd" else {}
-
-
 def drops(epochs: int) -> Callable[[torch.optim.Optimizer], Any]:
     """What makes the schedule "drops" of so many epochs: a tenth after 80 % of them, and again after 90 %."""
     milestones = [-(-8 * epochs // 10), -(-9 * epochs // 10)]  # rounded up
     return partial(torch.optim.lr_scheduler.MultiStepLR, milestones=milestones, gamma=0.1)
-
-
-def refuse_drop_last(estimator: Any, reason: str) -> None:
-    """Raise where `net_params` drops the last batch of each epoch; ``reason`` says what the method needs it for."""
-    if split_net_params(estimator.net_params)[1].get("drop_last"):
-        raise ValueError(
-            f"`net_params` must not set iterator_train__drop_last for {type(estimator).__name__}, "
-            f"{reason}. Leave it out."
-        )

@@ -4,12 +4,15 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 from sklearn.preprocessing import LabelEncoder
 from sklearn.utils import column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_y, check_consistent_length
+from torch import Tensor
 
 from sklearn_debias.fitting._inputs import plain
+from sklearn_debias.training import blamed
 
 
 def encode_target(estimator: Any, y: Any, n: int) -> tuple[np.ndarray, np.ndarray]:
@@ -48,6 +51,21 @@ def encode_known(
             f"`{name}` must hold labels seen in fit, {classes.tolist()}, got {unseen[:5]} too."
         )
     return np.searchsorted(classes, y).astype(np.int64)
+
+
+def read_codes(y: Any, n: int) -> Tensor:
+    """Return the class codes (n,) that a plain module is asked about, as int64."""
+    with blamed("y", "For a module it must hold class codes 0 to classes - 1, one per row of X."):
+        labels = np.asarray(plain(y, "y"))
+        texts = any(isinstance(label, str | bytes) for label in labels.flat)
+        if labels.dtype.kind in "OSU" and texts:
+            raise ValueError("it holds string labels, pass codes")
+        codes = torch.tensor(labels.astype(labels.dtype.newbyteorder("=")))
+        if codes.shape != (n,) or codes.is_floating_point() or codes.is_complex():
+            raise ValueError(
+                f"it has dtype {codes.dtype} and shape {tuple(codes.shape)} for {n} rows"
+            )
+    return codes.long()
 
 
 def hold_out(strata: np.ndarray, fraction: float, rng: np.random.Generator) -> np.ndarray:

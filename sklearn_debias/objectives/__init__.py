@@ -5,12 +5,12 @@ from sklearn_debias.objectives._afr import ERMOnPart, ReweightHead, example_weig
 from sklearn_debias.objectives._biasadv import BiasAdv
 from sklearn_debias.objectives._characteristics import Samples, fifteen
 from sklearn_debias.objectives._crt import RetrainHead
-from sklearn_debias.objectives._dhat import DHAT, GIVEN
+from sklearn_debias.objectives._dhat import DHAT
 from sklearn_debias.objectives._erm import ERM
 from sklearn_debias.objectives._fish import Fish
 from sklearn_debias.objectives._group_dro import GroupDRO
 from sklearn_debias.objectives._inner_attack import InnerAttack
-from sklearn_debias.objectives._invariance import OF_FEATURES, Invariance
+from sklearn_debias.objectives._invariance import Invariance
 from sklearn_debias.objectives._isda import ISDA
 from sklearn_debias.objectives._jtt import UpweightErrors
 from sklearn_debias.objectives._lff import LfF
@@ -25,11 +25,9 @@ from sklearn_debias.objectives._ule import ULE
 __all__ = [
     "DHAT",
     "ERM",
-    "GIVEN",
     "IADA",
     "ISDA",
     "LONG_TAIL_LOSSES",
-    "OF_FEATURES",
     "UIAT",
     "ULE",
     "AdversarialTraining",

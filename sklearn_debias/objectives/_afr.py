@@ -68,7 +68,7 @@ class ERMOnPart(ERM):
         first, _ = two_parts(data.y, self.share, self.seed)
         return {"first": first.to(data.y.device)}
 
-    def rows(self, data: Data, state: State, generator: torch.Generator) -> Tensor | None:
+    def visits(self, data: Data, state: State, generator: torch.Generator) -> Tensor | None:
         """Each row of the first part once."""
         return state["first"].cpu().nonzero().squeeze(1)
 
@@ -90,6 +90,8 @@ class ReweightHead(Objective):
         Of the split, as in the first stage.
     """
 
+    requires = frozenset({"body", "every_row"})
+
     gamma: float = 4.0
     lam: float = 0.3
     share: float = static(0.2)
@@ -110,7 +112,7 @@ class ReweightHead(Objective):
         }  # the frozen net shares the live storage
         return {"features": features, "y": y, "p": p, "beta": beta, **erm}
 
-    def rows(self, data: Data, state: State, generator: torch.Generator) -> Tensor | None:
+    def visits(self, data: Data, state: State, generator: torch.Generator) -> Tensor | None:
         """One row, for one step an epoch: the rows that count are in the state."""
         return torch.zeros(1, dtype=torch.int64)
 

@@ -68,13 +68,18 @@ class BiasAdv(Objective):
     clip: tuple | None = static(None)
     roles = ("model", "biased")
 
+    @property
+    def requires(self) -> frozenset[str]:  # type: ignore[override]
+        """A gradient by the input, and what the base needs."""
+        return self.base.requires | {"input_gradient"}
+
     def init(self, nets: Nets, data: Data) -> State:
         """State of the base."""
         return self.base.init(nets, data)
 
-    def rows(self, data, state, generator):
+    def visits(self, data, state, generator):
         """Rows of the base."""
-        return self.base.rows(data, state, generator)
+        return self.base.visits(data, state, generator)
 
     @property
     def ball(self) -> Ball:

@@ -24,7 +24,9 @@ from sklearn_debias.objectives._sampling import balanced_rows
 class RetrainHead(Objective):
     """Cross entropy of the head alone, every class drawn equally often."""
 
-    def rows(self, data: Data, state: State, generator: torch.Generator) -> Tensor | None:
+    requires = frozenset({"body"})
+
+    def visits(self, data: Data, state: State, generator: torch.Generator) -> Tensor | None:
         """Rows of one epoch: n draws, each class with the same probability."""
         return balanced_rows(data.y, generator)
 

@@ -107,8 +107,9 @@ class DHAT(InverseAttack):
 
     @property
     def requires(self) -> frozenset[str]:  # type: ignore[override]
-        """The maps, where they are given."""
-        return frozenset({GIVEN} if self.attention == "given" and not self.is_pgd_at else ())
+        """The gradient of an attack, and the maps where they are given."""
+        own = {GIVEN} if self.attention == "given" and not self.is_pgd_at else set()
+        return frozenset(own) | InverseAttack.requires
 
     def attend(self, nets: Nets, batch: Batch) -> Tensor:
         """Attention in [0, 1] on a batch, (b, h, w) or (b, d)."""

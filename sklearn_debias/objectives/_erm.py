@@ -34,7 +34,7 @@ class ERM(Objective):
         """The trained net only."""
         return (self.role,)
 
-    def rows(self, data: Data, state: State, generator: torch.Generator) -> Tensor | None:
+    def visits(self, data: Data, state: State, generator: torch.Generator) -> Tensor | None:
         """Rows of one epoch: each row once, or all groups alike if ``balanced``."""
         if not self.balanced:
             return None

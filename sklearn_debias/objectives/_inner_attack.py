@@ -39,6 +39,8 @@ class InnerAttack(Objective):
         Size of the adversarial weight perturbation, relative to each layer's norm; 0 is none.
     """
 
+    requires = frozenset({"input_gradient"})
+
     epsilon: float = 8 / 255
     step_size: float = 2 / 255
     n_steps: int = static(10)

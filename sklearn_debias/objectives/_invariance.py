@@ -71,9 +71,14 @@ class Invariance(Objective):
             else {"environments": torch.arange(data.n_groups, device=data.y.device)}
         )
 
-    def rows(self, data: Data, state: State, generator: torch.Generator) -> Tensor | None:
+    @property
+    def compares_features(self) -> bool:
+        """Whether the penalty looks at features, not at the risks alone."""
+        return self.penalty in OF_FEATURES
+
+    def visits(self, data: Data, state: State, generator: torch.Generator) -> Tensor | None:
         """Rows of one epoch: n draws, each environment with the same probability, if ``balanced``."""
-        return ERM(balanced=self.balanced and data.group is not None).rows(data, state, generator)
+        return ERM(balanced=self.balanced and data.group is not None).visits(data, state, generator)
 
     def step(self, nets: Nets, batch: Batch, state: State) -> Step:
         """Risk and penalty of one batch."""
@@ -103,7 +108,7 @@ class Invariance(Objective):
 
     def _look(self, nets: Nets, x: Tensor) -> tuple[Tensor, Tensor]:
         """Logits (b, k), and features (b, d) where they are compared; maps are averaged over their pixels."""
-        if self.penalty not in OF_FEATURES:
+        if not self.compares_features:
             logits = nets["model"](x)
             return logits, logits
         features = nets["model"].body(x)

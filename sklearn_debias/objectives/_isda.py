@@ -51,6 +51,8 @@ class ISDA(Objective):
         Whether the state begins with this objective, not with one that runs before it in the phase.
     """
 
+    requires = frozenset({"linear_head", "every_row"})
+
     strength: float = 0.5
     balance: float = static(0.0)
     epochs: int = static(1)

@@ -50,7 +50,7 @@ class UpweightErrors(Objective):
         """Find the error set."""
         return {"error": error_set(data.logits(nets, "biased"), data.y)}
 
-    def rows(self, data: Data, state: State, generator: torch.Generator) -> Tensor | None:
+    def visits(self, data: Data, state: State, generator: torch.Generator) -> Tensor | None:
         """Each row once, errors ``upweight`` times."""
         if not self.duplicate:
             return None

@@ -81,6 +81,8 @@ class IADA(Objective):
         Whether the state begins with this objective, not with one that runs before it in the phase.
     """
 
+    requires = frozenset({"linear_head", "every_row"})
+
     alpha: float = 0.5
     beta: float = 1.0
     epsilon: float | None = None
@@ -207,7 +209,7 @@ class LearnStrategy(Objective):
     sigma_lr: float = 0.1
     virtual: str = static("head")
     every: int = static(1)
-    requires = frozenset({"meta"})
+    requires = IADA.requires | {"meta"}
 
     @property
     def roles(self) -> tuple[str, ...]:  # type: ignore[override]

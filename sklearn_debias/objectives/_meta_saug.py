@@ -42,7 +42,7 @@ class MetaSAug(Objective):
     sigma_lr: float = 0.1
     virtual: str = static("head")
     every: int = static(1)
-    requires = frozenset({"meta"})
+    requires = ISDA.requires | {"meta"}
 
     def init(self, nets: Nets, data: Data) -> State:
         """As `ISDA`."""

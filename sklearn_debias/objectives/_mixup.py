@@ -81,12 +81,14 @@ class MixUp(Objective):
         replacement).
     """
 
+    requires = frozenset({"input"})
+
     partners: str = static("any")
     alpha: float = 0.2
     p_sel: float = 0.5
     balanced: bool = static(False)
 
-    def rows(self, data: Data, state: State, generator: torch.Generator) -> Tensor | None:
+    def visits(self, data: Data, state: State, generator: torch.Generator) -> Tensor | None:
         """Rows of one epoch: n draws, each (class, environment) with the same probability, if ``balanced``."""
         if not self.balanced:
             return None

@@ -87,6 +87,12 @@ class ULE(Objective):
     similarity: str = static("saliency")
     roles = ("model", "student")
 
+    @property
+    def requires(self) -> frozenset[str]:  # type: ignore[override]
+        """Inputs where maps lie below the head, and pairs of rows to compare in Gram matrices."""
+        below = set() if self.where in ("features", "output") else {"input"}
+        return frozenset(below | ({"pairs"} if self.similarity == "gram" else set()))
+
     def init(self, nets: Nets, data: Data) -> State:
         """No scale yet; zeros like the output of a named layer, to be added to it."""
         like = next(iter(nets["model"].parameters.values()))

@@ -120,7 +120,7 @@ class Evaluation:
 
     @contextmanager
     def _working(self) -> Iterator[None]:
-        rows = self.opened.rows or len(self.opened)
+        rows = self.opened.batch_size or len(self.opened)
         with self.opened.terms(), readable_errors(None, batch_size=rows, advice=ADVICE):
             yield
 
@@ -145,9 +145,9 @@ class Evaluation:
             logits = torch.cat(list(self.opened.batches(forward)))
         low, high = torch.stack(ends).double().unbind(1)
         self.low, self.high = low.amin(0).numpy(), high.amax(0).numpy()
-        self.opened = replace(
-            self.opened, low=float(low.min()), high=float(high.max())
-        )  # lazy inputs know it now
+        # Rows that are read one by one know their range only now.
+        inputs = replace(self.opened.inputs, low=float(low.min()), high=float(high.max()))
+        self.opened = replace(self.opened, inputs=inputs)
         self.n_classes = logits.shape[1]
         if self.n_classes < 2:
             raise ValueError(

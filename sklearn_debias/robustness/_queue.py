@@ -48,7 +48,7 @@ class Queue:
     def run(self, rows: np.ndarray) -> None:
         """Attack the rows of these numbers."""
         device = self.opened.prepare.device
-        places = self.opened.rows or ROWS.get(device.type, ROWS["cpu"])
+        places = self.opened.batch_size or ROWS.get(device.type, ROWS["cpu"])
         self.waiting.extend(rows.tolist())
         index = np.resize(
             self._next(places), places

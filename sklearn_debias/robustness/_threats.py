@@ -1,5 +1,6 @@
 """What a caller says of an adversary, against the data."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -7,7 +8,7 @@ import torch
 
 from sklearn_debias.attacks import AutoAttack, StepwiseAttack, Threat
 from sklearn_debias.attacks.internal import check_norm, is_real
-from sklearn_debias.fitting import Inputs, Opened, check_ball, clip_tensors, read_clip
+from sklearn_debias.fitting import Opened, check_ball, clip_tensors, read_clip
 
 RADIUS = {"linf": 8 / 255, "l2": 0.5}  # of images in [0, 1]; the usual ones
 RULES = ("any", "last")
@@ -24,10 +25,7 @@ def read_threat(opened: Opened, epsilon: Any, norm: Any, clip: Any) -> Threat:
     if clip == "auto":
         clip = (0.0, 1.0) if images else None
     epsilon = read_epsilon(epsilon, norm, images)
-    check_ball(
-        {"clip": clip, "epsilon": epsilon, "norm": norm},
-        Inputs(opened.source, shape, opened.low, opened.high),
-    )
+    check_ball(replace(opened.inputs, shape=shape), epsilon=epsilon, norm=norm, clip=clip)
     bounds = clip_tensors(clip, shape, opened.prepare.dtype)
     return Threat(
         epsilon, norm, bounds and tuple(bound.to(opened.prepare.device) for bound in bounds)
@@ -68,7 +66,7 @@ def row_shape(opened: Opened) -> tuple[int, ...]:
 
 def reach(opened: Opened, threat: Threat) -> float:
     """Radius that holds every valid input, from any of them."""
-    low, high = (opened.low, opened.high) if threat.clip is None else threat.clip
+    low, high = threat.clip or (opened.inputs.low, opened.inputs.high)
     width = float(torch.as_tensor(high).max() - torch.as_tensor(low).min())
     return width if threat.norm == "linf" else width * float(np.sqrt(np.prod(row_shape(opened))))
 

@@ -216,13 +216,13 @@ def check_objective_engines_agree(objective: Objective, module: ModuleFactory = 
     )
 
 
-def check_objective_rows(objective: Objective, module: ModuleFactory = toy_module) -> None:
+def check_objective_visits(objective: Objective, module: ModuleFactory = toy_module) -> None:
     """The rows of an epoch are row numbers, drawn from the generator given and from no other."""
     problem = Problem(objective, module)
     state = problem.state()
     with generators_untouched():
         first, again = (
-            objective.rows(problem.data, state, Streams(0).generator("rows")) for _ in range(2)
+            objective.visits(problem.data, state, Streams(0).generator("rows")) for _ in range(2)
         )
     if first is None or again is None:
         assert first is again, "An objective must ask for rows each time, or never."

@@ -125,8 +125,9 @@ class Problem:
         """Batches of one epoch, the same at every call."""
         streams = Streams(0)
         draw = streams.generator("rows")
-        rows = self.objective.rows(self.data, state, draw)
-        visited = torch.arange(N_SAMPLES) if rows is None else rows
+        visited = self.objective.visits(self.data, state, draw)
+        if visited is None:
+            visited = torch.arange(N_SAMPLES)
         order = self.feed.order(lambda: visited, streams.generator("order"))
         meta = None
         if "meta" in self.objective.requires:

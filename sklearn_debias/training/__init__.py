@@ -5,6 +5,7 @@ from sklearn_debias.training._blame import blamed, diverged
 from sklearn_debias.training._by_role import ByRole
 from sklearn_debias.training._engine import Engine, Observer, Roles, is_fixed
 from sklearn_debias.training._feed import Epochs, Feed, Prepare, padded
+from sklearn_debias.training._pixels import as_seen, span, white
 from sklearn_debias.training._sizes import n_bytes
 from sklearn_debias.training._sources import (
     ArraySource,
@@ -33,6 +34,7 @@ __all__ = [
     "Source",
     "Streams",
     "as_given",
+    "as_seen",
     "blamed",
     "cpu_threads",
     "crop_flip",
@@ -40,4 +42,6 @@ __all__ = [
     "is_fixed",
     "n_bytes",
     "padded",
+    "span",
+    "white",
 ]

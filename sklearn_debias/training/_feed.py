@@ -13,9 +13,10 @@ from torch.utils.data import DataLoader, Dataset
 
 from sklearn_debias.core import Batch, Data
 from sklearn_debias.training._blame import blamed
+from sklearn_debias.training._pixels import as_seen
 from sklearn_debias.training._sources import Source
 
-INFERENCE_ROWS = {"cpu": 32, "cuda": 256}  # one shape for every predict batch, see `padded`
+INFERENCE_BATCH = {"cpu": 32, "cuda": 256}  # one shape for every predict batch, see `padded`
 
 
 @dataclass(frozen=True)
@@ -29,9 +30,7 @@ class Prepare:
     def __call__(self, raw: Tensor) -> Tensor:
         """Prepare raw rows (b, ...)."""
         x = raw.to(self.device, non_blocking=True)
-        if x.dtype == torch.uint8 and x.ndim == 4:
-            x = x.to(self.dtype) / 255
-        x = x.to(self.dtype)
+        x = as_seen(x, self.dtype)
         if self.size is not None and x.shape[-2:] != self.size:
             low, high = x.amin((1, 2, 3), keepdim=True), x.amax((1, 2, 3), keepdim=True)
             x = F.interpolate(x, self.size, mode="bilinear", antialias=True).clamp(low, high)
@@ -46,8 +45,8 @@ class Order:
 
     Parameters
     ----------
-    rows : callable
-        ``rows()`` gives the rows of one epoch.
+    visits : callable
+        ``visits()`` gives the row numbers of one epoch.
     batch_size : int
     generator : torch.Generator
         Stream of the shuffles.
@@ -56,7 +55,7 @@ class Order:
         Add a last batch of one row to the one before it: BatchNorm cannot train on one row.
     """
 
-    rows: Callable[[], Tensor]
+    visits: Callable[[], Tensor]
     batch_size: int
     generator: torch.Generator
     shuffle: bool = True
@@ -64,10 +63,10 @@ class Order:
     merge_single: bool = False
 
     def __iter__(self) -> Iterator[Tensor]:
-        rows = self.rows()
+        visited = self.visits()
         if self.shuffle:
-            rows = rows[torch.randperm(len(rows), generator=self.generator)]
-        batches = list(rows.split(self.batch_size))
+            visited = visited[torch.randperm(len(visited), generator=self.generator)]
+        batches = list(visited.split(self.batch_size))
         if self.drop_last and len(batches[-1]) < self.batch_size:
             batches.pop()
         elif self.merge_single and len(batches) > 1 and len(batches[-1]) == 1:
@@ -114,6 +113,8 @@ class Feed:
         The meta set: a batch of it goes with each batch.
     aligned : frozenset of str
         Those of ``others`` that are images of the same size and are augmented with the rows.
+    examples : dict of str to Tensor
+        Prepared inputs of the first two rows by role, as far as they are known.
     """
 
     source: Source
@@ -126,6 +127,7 @@ class Feed:
     others: Mapping[str, Source] = field(default_factory=dict)
     meta: "Feed | None" = None
     aligned: frozenset[str] = frozenset()
+    examples: dict[str, Tensor] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.source)
@@ -150,10 +152,10 @@ class Feed:
             source.take(np.arange(len(self))).to(self.prepare.device) if source.resident() else None
         )
 
-    def order(self, rows: Callable[[], Tensor], generator: torch.Generator) -> Order:
+    def order(self, visits: Callable[[], Tensor], generator: torch.Generator) -> Order:
         """Order of one phase's batches."""
         return Order(
-            rows,
+            visits,
             self.batch_size,
             generator,
             self.loader.get("shuffle", True),
@@ -202,12 +204,15 @@ class Feed:
         source, resident = (
             (self.others[role], self.others_resident[role]) if own else (self.source, self.resident)
         )
-        for rows in torch.arange(len(self)).split(max(self.batch_size, INFERENCE_ROWS["cuda"])):
+        for rows in torch.arange(len(self)).split(max(self.batch_size, INFERENCE_BATCH["cuda"])):
             yield self._fetch(source, resident, rows.to(self.prepare.device))
 
     def example(self, role: str) -> Tensor:
-        """Prepared inputs of the first two rows of a role."""
-        return self.prepare(self.others.get(role, self.source).take(np.arange(min(2, len(self)))))
+        """Prepared inputs of the first two rows of a role; read once."""
+        if role not in self.examples:
+            source = self.others.get(role, self.source)
+            self.examples[role] = self.prepare(source.take(np.arange(min(2, len(self)))))
+        return self.examples[role]
 
     def views(self, rows: Tensor) -> dict[str, Tensor]:
         """Prepared inputs of the roles in ``others``; the row numbers lie on the device."""
@@ -339,14 +344,14 @@ def padded(
     forward: Callable[[Tensor, np.ndarray], Tensor],
     source: Source,
     prepare: Prepare,
-    rows: int | None = None,
+    batch_size: int | None = None,
 ) -> Iterator[Tensor]:
     """Outputs of ``forward(x, row_numbers)`` in row order, every batch padded to one shape.
 
     Kernels sum in an order that depends on the shape of the batch; with one shape a sample's output
     does not depend on its neighbours.
     """
-    rows = rows or INFERENCE_ROWS.get(prepare.device.type, INFERENCE_ROWS["cpu"])
-    for start in range(0, len(source), rows):
-        index = np.minimum(np.arange(start, start + rows), len(source) - 1)
+    size = batch_size or INFERENCE_BATCH.get(prepare.device.type, INFERENCE_BATCH["cpu"])
+    for start in range(0, len(source), size):
+        index = np.minimum(np.arange(start, start + size), len(source) - 1)
         yield forward(prepare(source.take(index)), index)[: len(source) - start]

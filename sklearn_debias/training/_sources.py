@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.utils.data import Subset
 
 from sklearn_debias.training._blame import blamed
+from sklearn_debias.training._pixels import as_seen, white
 
 IMAGE_MODES = {"1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr", "I;16", "I;16B", "I;16L"}
 
@@ -19,18 +20,18 @@ class Source:
 
     Parameters
     ----------
-    rows : array-like
+    items : array-like
         Indexable by integers.
     index : ndarray of shape (n,), default=None
         Which rows this source shows; None shows all.
     """
 
-    def __init__(self, rows: Any, index: np.ndarray | None = None) -> None:
-        self.rows = rows
+    def __init__(self, items: Any, index: np.ndarray | None = None) -> None:
+        self.items = items
         self.index = index
 
     def __len__(self) -> int:
-        return len(self.rows) if self.index is None else len(self.index)
+        return len(self.items) if self.index is None else len(self.index)
 
     def take(self, index: np.ndarray) -> Tensor:
         """Rows ``index`` as a new tensor on the CPU, uint8 or floating."""
@@ -55,10 +56,10 @@ class ArraySource(Source):
 
     def resident(self) -> bool:
         """Whether the array is in memory and not on disk."""
-        return not is_memory_map(self.rows)
+        return not is_memory_map(self.items)
 
     def _take(self, index: np.ndarray) -> Tensor:
-        return torch.from_numpy(np.take(self.rows, index, axis=0))
+        return torch.from_numpy(np.take(self.items, index, axis=0))
 
 
 class ImageSource(Source):
@@ -66,22 +67,24 @@ class ImageSource(Source):
 
     Parameters
     ----------
-    rows : sequence of path-like
+    items : sequence of path-like
     size : (height, width) or None
         Resize to this; None takes the size of the first image, and the others must have it too.
     """
 
-    def __init__(self, rows: Sequence[str | PathLike], size: tuple[int, int] | None = None) -> None:
-        super().__init__(rows)
+    def __init__(
+        self, items: Sequence[str | PathLike], size: tuple[int, int] | None = None
+    ) -> None:
+        super().__init__(items)
         self.size = size
 
     def _take(self, index: np.ndarray) -> Tensor:
-        images = [read_image(self.rows[i], int(i), self.size) for i in index]
+        images = [read_image(self.items[i], int(i), self.size) for i in index]
         for i, image in zip(index, images, strict=True):
             if image.shape != images[0].shape:
                 raise ValueError(
                     f"`image_size` must be given where image files differ in size: `X[{i}]` "
-                    f"({self.rows[i]}) has (h, w) = {image.shape[1:]}, another has "
+                    f"({self.items[i]}) has (h, w) = {image.shape[1:]}, another has "
                     f"{images[0].shape[1:]}. Pass image_size=(height, width)."
                 )
         return torch.from_numpy(np.stack(images))
@@ -105,7 +108,7 @@ class DatasetSource(Source):
             f"X[{index}]",
             "A dataset must hold numeric arrays or tensors, or (input, target) pairs.",
         ):
-            item = self.rows[index]
+            item = self.items[index]
             x = item[0] if isinstance(item, (tuple, list)) else item
             x = x.detach().cpu() if isinstance(x, Tensor) else torch.tensor(np.asarray(x))
             if x.is_complex():
@@ -121,16 +124,16 @@ class JoinedSource(Source):
 
     Parameters
     ----------
-    rows : tuple of Source
+    items : tuple of Source
         Whose rows have one shape. Where some are uint8 images and others floats, the former are
         scaled to [0, 1].
     """
 
-    def __init__(self, rows: tuple[Source, ...]) -> None:
-        super().__init__(rows)
-        self.first = np.cumsum([0, *map(len, rows)])
+    def __init__(self, items: tuple[Source, ...]) -> None:
+        super().__init__(items)
+        self.first = np.cumsum([0, *map(len, items)])
         self.mixed = (
-            len({source.take(np.zeros(1, dtype=int)).is_floating_point() for source in rows}) > 1
+            len({source.take(np.zeros(1, dtype=int)).is_floating_point() for source in items}) > 1
         )
 
     def __len__(self) -> int:
@@ -138,7 +141,7 @@ class JoinedSource(Source):
 
     def resident(self) -> bool:
         """Whether all of them are in memory."""
-        return all(source.resident() for source in self.rows)
+        return all(source.resident() for source in self.items)
 
     def _take(self, index: np.ndarray) -> Tensor:
         owner = np.searchsorted(self.first, index, side="right") - 1
@@ -147,21 +150,17 @@ class JoinedSource(Source):
         return torch.cat([part.to(parts[0].dtype) for part in parts])[torch.from_numpy(back)]
 
     def _of(self, number: int, index: np.ndarray) -> Tensor:
-        rows = self.rows[number].take(index)
-        return (
-            rows.float() / 255
-            if self.mixed and rows.dtype == torch.uint8 and rows.ndim == 4
-            else rows
-        )
+        rows = self.items[number].take(index)
+        return as_seen(rows, torch.float32) if self.mixed and white(rows) != 1 else rows
 
 
 def as_given(source: Source) -> Any:
     """The rows as an estimator takes them: image paths and datasets stay unread."""
-    index = np.arange(len(source.rows)) if source.index is None else source.index
+    index = np.arange(len(source.items)) if source.index is None else source.index
     if isinstance(source, ImageSource):
-        return [source.rows[i] for i in index]
+        return [source.items[i] for i in index]
     if isinstance(source, DatasetSource):
-        return Subset(source.rows, index.tolist())
+        return Subset(source.items, index.tolist())
     return source.take(np.arange(len(source))).numpy()
 
 

@@ -207,8 +207,7 @@ def test_maps_are_cropped_and_flipped_with_their_images(rows):
     X, y = rows
     lit = (X[:, 0] > 0.5).astype(np.float32)
     clf = DHATClassifier(**QUICK, augment="crop-flip")
-    given = {"bias_labels": None, "sample_weight": None, "validation_data": None}
-    fit = clf._open(X, y, **given, others={"attention_maps": lit[:, None]})
+    fit = clf._open(DHATClassifier.fit.given(clf, X, y, attention_maps=lit))
     batches = list(fit.epochs(fit.phases[-1], fit.data(), {}))
     moved = 0
     for batch in batches:

@@ -354,7 +354,7 @@ def test_a_cache_folder_that_cannot_be_written_to(tmp_path, monkeypatch):
 def test_a_cache_folder_that_goes_away(tmp_path):
     fitted = embedder(cache_dir=tmp_path / "named").fit(IMAGES)
     expected = fitted.transform(IMAGES)
-    fitted._fitted["cache_dir"] = "/proc/nowhere"
+    fitted._fitted.params["cache_dir"] = "/proc/nowhere"
     with pytest.warns(DebiasWarning, match="Embeddings are not cached"):
         np.testing.assert_array_equal(fitted.transform(IMAGES), expected)
 

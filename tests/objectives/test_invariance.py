@@ -96,12 +96,12 @@ def test_balanced_rows_visit_the_environments_equally():
     rare[:2] = 1
     problem.feed.columns["group"] = rare
     draws = [
-        problem.objective.rows(problem.data, {}, torch.Generator().manual_seed(i))
+        problem.objective.visits(problem.data, {}, torch.Generator().manual_seed(i))
         for i in range(50)
     ]
     assert abs(rare[torch.cat(draws)].double().mean().item() - 0.5) < 0.05
     del problem.feed.columns["group"], problem.feed.__dict__["on_device"]
-    assert problem.objective.rows(problem.data, {}, torch.Generator()) is None
+    assert problem.objective.visits(problem.data, {}, torch.Generator()) is None
 
 
 @pytest.mark.parametrize("penalty", ["coral", "mmd", "ib_irm"])

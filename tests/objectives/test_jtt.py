@@ -38,7 +38,8 @@ def test_an_epoch_visits_each_error_exactly_upweight_times_and_every_other_row_o
 def test_weights_ask_for_no_repeats():
     problem = Problem(UpweightErrors(2.5, duplicate=False))
     assert (
-        problem.objective.rows(problem.data, problem.state(), Streams(0).generator("rows")) is None
+        problem.objective.visits(problem.data, problem.state(), Streams(0).generator("rows"))
+        is None
     )
 
 

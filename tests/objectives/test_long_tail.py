@@ -158,7 +158,7 @@ def test_retraining_leaves_the_statistics_of_batch_norm_alone():
 
 def test_retraining_draws_every_class_equally_often():
     y = torch.tensor([0] * 900 + [1] * 90 + [2] * 10)
-    rows = RetrainHead().rows(
+    rows = RetrainHead().visits(
         Data(y, 3, lambda role: iter(())), {}, torch.Generator().manual_seed(0)
     )
     assert len(rows) == len(y)

@@ -179,7 +179,9 @@ def test_balanced_rows_visit_the_cells_equally():
     problem.feed.columns["group"] = group
     data = problem.data
     cell = 2 * data.y + group
-    draws = [problem.objective.rows(data, {}, torch.Generator().manual_seed(i)) for i in range(100)]
+    draws = [
+        problem.objective.visits(data, {}, torch.Generator().manual_seed(i)) for i in range(100)
+    ]
     share = cell[torch.cat(draws)].bincount(minlength=6).double() / 4000
     np.testing.assert_allclose(share[share > 0], 1 / 4, atol=0.03)
 

@@ -35,7 +35,7 @@ def test_ranks_count_each_group_from_zero(group):
 def test_each_epoch_draws_another_subsample_and_all_rows_come_in_time():
     problem = Problem(ERM(balanced=True, replace=False))
     generator = draw("rows")
-    epochs = [problem.objective.rows(problem.data, {}, generator) for _ in range(200)]
+    epochs = [problem.objective.visits(problem.data, {}, generator) for _ in range(200)]
     assert any(not torch.equal(epochs[0], other) for other in epochs[1:])
     assert len(torch.cat(epochs).unique()) == len(problem.data.y)
 
@@ -51,5 +51,5 @@ def test_draws_with_replacement_are_as_many_as_there_are_rows():
 def test_groups_are_the_classes_where_none_are_given():
     problem = Problem(ERM(balanced=True, replace=False))
     problem.feed.columns.pop("group")
-    rows = problem.objective.rows(problem.data, {}, draw("rows"))
+    rows = problem.objective.visits(problem.data, {}, draw("rows"))
     assert problem.data.y[rows].bincount().tolist() == [13, 13, 13]  # of 14, 13 and 13

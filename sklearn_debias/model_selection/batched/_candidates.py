@@ -9,6 +9,7 @@ from time import perf_counter
 from typing import Any
 
 import torch
+from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.pipeline import Pipeline
 from tqdm.auto import tqdm
 
@@ -24,13 +25,37 @@ from sklearn_debias.model_selection.batched._trial import Fold, Trial
 
 @dataclass
 class Prepared:
-    """What the earlier steps of a pipeline, and of those nested in it, made of one fold, and pass on to the last."""
+    """What the earlier steps of a pipeline, nested ones too, made of one fold for the last."""
 
     steps: list[list[tuple[str, Any]]]
     X: Any
     y: Any
     fit_params: dict[str, Any]
     fold: Fold = field(default_factory=Fold)
+
+
+class Recorder(ClassifierMixin, BaseEstimator):
+    """The last step of a pipeline while the earlier ones are fitted: it keeps what reaches it.
+
+    Parameters
+    ----------
+    estimator : classifier
+        What it stands in for: it asks for the same metadata.
+    """
+
+    def __init__(self, estimator: Any) -> None:
+        self.estimator = estimator
+
+    def fit(self, X: Any, y: Any, **fit_params: Any) -> "Recorder":
+        """Keep what is given."""
+        self.X = X
+        self.y = y
+        self.fit_params = fit_params
+        return self
+
+    def get_metadata_routing(self) -> Any:
+        """Return what the estimator asks for."""
+        return self.estimator.get_metadata_routing()
 
 
 @dataclass
@@ -79,14 +104,15 @@ class Candidate:
             for pipeline, earlier in zip(around, prepared[key].steps, strict=True):
                 pipeline.steps = [*earlier, pipeline.steps[-1]]
             return prepared[key]
-        passed: dict[str, Any] = {}
         last = last_step(self.estimator)
-        last.__dict__["fit"] = lambda X, y, **params: passed.update(X=X, y=y, fit_params=params)
+        recorder = Recorder(last)
+        around[-1].steps[-1] = (around[-1].steps[-1][0], recorder)
         try:
             self.estimator.fit(X, y, **fit_params)
         finally:
-            del last.__dict__["fit"]
-        prepared[key] = Prepared([pipeline.steps[:-1] for pipeline in around], **passed)
+            around[-1].steps[-1] = (around[-1].steps[-1][0], last)
+        fitted = [pipeline.steps[:-1] for pipeline in around]
+        prepared[key] = Prepared(fitted, recorder.X, recorder.y, recorder.fit_params)
         return prepared[key]
 
     def close(self) -> None:

@@ -9,11 +9,9 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from sklearn_debias.core import Data, Net, Phase
+from sklearn_debias.core import Data, Net, Phase, State
 from sklearn_debias.model_selection.batched._structure import settings_of
 from sklearn_debias.training import Engine, Epochs, Feed, Noise
-
-State = Mapping[str, Tensor]
 
 FEW = 8  # members of a lane below which several lanes go into one stack on the CPU
 WORKING_SET = (
@@ -35,6 +33,8 @@ class Member:
     data : Data
     nets : callable
         ``nets(phase)`` gives the net of each role, with its noise where it draws.
+    start : callable
+        ``start(phase, nets)`` gives the state before the first step of a phase.
     epochs : callable
         ``epochs(phase, state)`` gives the batches of a phase.
     inspect : callable
@@ -57,6 +57,7 @@ class Member:
     feed: Feed
     data: Data
     nets: Callable[[Phase], Mapping[str, Net]]
+    start: Callable[[Phase, Mapping[str, Net]], dict[str, Tensor]]
     epochs: Callable[[Phase, State], Epochs]
     inspect: Callable[[Phase, State], None]
     lane: Hashable
@@ -66,12 +67,8 @@ class Member:
     error: Exception | None = None
 
     def begin(self, phase: Phase) -> dict[str, Tensor]:
-        """State before the first step of a phase."""
-        nets = self.nets(phase)
-        state: dict[str, Tensor] = {}
-        for objective in phase.steps:
-            state |= objective.init(nets, self.data)
-        return state
+        """Return the state before the first step of a phase."""
+        return self.start(phase, self.nets(phase))
 
     def leave(self) -> None:
         """Give the modules storage of their own: in a stack they are rows of a shared one."""

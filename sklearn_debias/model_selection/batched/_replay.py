@@ -1,6 +1,5 @@
 """scikit-learn's search, with fits that were trained beforehand."""
 
-import copy
 from collections import deque
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -9,21 +8,67 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import clone
+from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import GridSearchCV, ParameterGrid
 from sklearn.utils.metaestimators import _safe_split
 from sklearn.utils.validation import _check_method_params
 from tqdm.auto import tqdm
 
+from sklearn_debias.fitting import is_fitted_name
 from sklearn_debias.model_selection.batched._candidates import Candidate, last_step, reseeded, train
 
 MANY = 8  # candidates with which one fold at a time makes large enough stacks
 
 
-class Replay(GridSearchCV):
-    """One run of scikit-learn's search, in which every `fit` but the last takes what a stack has trained.
+class StandIn(FrozenEstimator):
+    """An estimator that others take for the one it holds: its clones say what happens next."""
 
-    scikit-learn clones the estimator once for each candidate and fold, in a known order. Here these
-    clones come from `_next_clone`, and their `fit` hands over the outcome that belongs to them.
+    def get_metadata_routing(self) -> Any:
+        """Return what the estimator asks for."""
+        return self.estimator.get_metadata_routing()
+
+    def set_params(self, **params: Any) -> "StandIn":
+        """Do nothing: what was trained has its parameters."""
+        return self
+
+
+class Searched(StandIn):
+    """The estimator of a search: its clone is what the search clones for each candidate and fold."""
+
+    def __init__(self, estimator: Any, outcomes: "deque[Candidate]") -> None:
+        super().__init__(estimator)
+        self.outcomes = outcomes
+
+    def __sklearn_clone__(self) -> Any:
+        return Turn(self.estimator, self.outcomes)
+
+
+class Turn(Searched):
+    """What a search clones: it gives one trained candidate after another, then a fresh estimator."""
+
+    def __sklearn_clone__(self) -> Any:
+        return Trained(self.outcomes.popleft()) if self.outcomes else clone(self.estimator)
+
+
+class Trained(StandIn):
+    """A candidate that a stack has trained: `fit` has nothing left to do, or raises its error."""
+
+    def __init__(self, outcome: Candidate) -> None:
+        super().__init__(outcome.estimator)
+        self.error = outcome.error
+
+    def fit(self, X: Any, y: Any = None, *args: Any, **params: Any) -> "Trained":
+        """Raise what stopped the training, if anything did."""
+        if self.error is not None:
+            raise self.error
+        return self
+
+
+class Replay(GridSearchCV):
+    """One run of scikit-learn's search over what stacks have trained.
+
+    Scikit-learn clones the estimator once for each candidate and fold, in a known order, fits the
+    clone and scores it. Here the clones are `Trained`. The last clone, for the refit, is none.
 
     Parameters
     ----------
@@ -35,39 +80,32 @@ class Replay(GridSearchCV):
     """
 
     def __init__(self, owner: Any, X: Any, y: Any, budget: int) -> None:
-        self.__dict__.update({k: v for k, v in vars(owner).items() if not _is_fitted(k)})
+        self.__dict__.update({k: v for k, v in vars(owner).items() if not is_fitted_name(k)})
+        self.owner = owner
         self.own = owner.estimator
         self.X = X
         self.y = y
         self.budget = budget
         self.n_jobs = 1
-        self.estimator = copy.copy(owner.estimator)
         self.outcomes: deque[Candidate] = deque()
+        self.estimator = Searched(self.own, self.outcomes)
         self.seconds: list[float] = []
 
     def run(self, params: dict[str, Any]) -> None:
         """Fit as scikit-learn does."""
-        base = clone(self.own)
-        vars(base)["__sklearn_clone__"] = self._next_clone
-        vars(self.estimator)["__sklearn_clone__"] = lambda: base
-        try:
-            GridSearchCV.fit(self, self.X, self.y, **params)
-        finally:
-            del vars(self.estimator)["__sklearn_clone__"]
+        GridSearchCV.fit(self, self.X, self.y, **params)
 
     def fitted(self) -> dict[str, Any]:
-        """What the fit has set."""
-        return {name: value for name, value in vars(self).items() if _is_fitted(name)}
+        """Return what the fit has set."""
+        return {name: value for name, value in vars(self).items() if is_fitted_name(name)}
 
     @classmethod
     def _get_param_names(cls) -> list[str]:
         return GridSearchCV._get_param_names()
 
-    def _next_clone(self) -> Any:
-        estimator = clone(self.own)
-        if self.outcomes:
-            vars(estimator)["fit"] = partial(_hand_over, estimator, self.outcomes.popleft())
-        return estimator
+    def _get_scorers(self) -> Any:
+        # Scorers that pass an estimator's own `score` on keep the estimator they are made for.
+        return self.owner._get_scorers()
 
     def _get_routed_params_for_fit(self, params: dict[str, Any]) -> Any:
         self.routed = super()._get_routed_params_for_fit(params)
@@ -127,16 +165,3 @@ class _Splits:
     def split(self, *data: Any, **params: Any) -> Iterator[tuple]:
         """Yield the indices of each split."""
         return iter(self.splits)
-
-
-def _hand_over(estimator: Any, outcome: Candidate, X: Any, y: Any = None, **params: Any) -> Any:
-    """Make ``estimator`` what a stack has made of it."""
-    del vars(estimator)["fit"]
-    if outcome.error is not None:
-        raise outcome.error
-    vars(estimator).update(vars(outcome.estimator))
-    return estimator
-
-
-def _is_fitted(name: str) -> bool:
-    return name.endswith("_") and not name.startswith("_")

@@ -75,8 +75,8 @@ def check_fit(fit: Fit, engine: Engine) -> None:
             f"{fit.estimator.input_shape_}. Pass embeddings, or use "
             "sklearn.model_selection.GridSearchCV."
         )
-    for role, module in fit.roles.items():
-        name = fit.estimator._module_of(role)[0]
+    for role, module in fit.networks.modules.items():
+        name = fit.networks.roles[role].parameter
         for path, part in module.named_modules():
             if any(True for _ in part.buffers(recurse=False)) and not isinstance(part, Normalize):
                 raise NotStackableError(
@@ -95,13 +95,14 @@ def stack_key(fit: Fit, engine: Engine, *, exact: bool) -> Hashable:
     """Equal for fits that one stack can train."""
     estimator = fit.estimator
     shared = [name for name in SHARED_CONSTRAINTS if name not in (*DYNAMIC, "max_epochs")]
-    shapes = tuple((n, tuple(p.shape), p.requires_grad) for n, p in fit.roles.named_parameters())
-    specs = tuple((role, fingerprint(estimator._module_of(role)[1])) for role in fit.roles)
+    modules = fit.networks.modules
+    shapes = tuple((n, tuple(p.shape), p.requires_grad) for n, p in modules.named_parameters())
+    specs = tuple((name, fingerprint(role.module)) for name, role in fit.networks.roles.items())
     return (
         fingerprint({name: getattr(estimator, name) for name in shared}),
         specs,
         shapes,
-        repr(fit.roles),
+        repr(modules),
         structure(fit.phases, exact=exact),
         optimizer_settings(engine.optimizer_),
         tuple(fit.feed.columns),

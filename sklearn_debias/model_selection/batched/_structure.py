@@ -53,6 +53,7 @@ def structure(phases: tuple[Phase, ...], *, exact: bool) -> Hashable:
             phase.name,
             phase.max_epochs,
             phase.continues,
+            phase.restarts,
             tuple(_of_objective(step, exact) for step in phase.steps),
         )
         for phase in phases

@@ -105,7 +105,7 @@ class _Run:
     def _asks_for_rows(self, member: Member, state: dict) -> bool:
         generator = torch.Generator().manual_seed(0)
         return any(
-            o.rows(member.data, state, generator) is not None
+            o.visits(member.data, state, generator) is not None
             for o in member.phases[self.phase].steps
         )
 

@@ -1,17 +1,26 @@
 """A candidate on one fold: opened and closed as `fit` does it, trained in between by a sweep."""
 
 from collections.abc import Hashable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import torch
 
 from sklearn_debias.estimators import BaseDebiasClassifier
-from sklearn_debias.fitting import Fit, Rows, choose_rows, on_own_terms, readable_errors
+from sklearn_debias.fitting import (
+    Attempt,
+    Facts,
+    Fit,
+    Given,
+    TrainingSet,
+    on_own_terms,
+    read_given,
+    readable_errors,
+)
 from sklearn_debias.model_selection.batched._members import Member
 from sklearn_debias.model_selection.batched._stackable import check_fit, check_parameters, stack_key
-from sklearn_debias.training import Engine, Feed, Source
+from sklearn_debias.training import Engine, Feed, Source, Streams
 
 
 @dataclass
@@ -21,26 +30,24 @@ class Fold:
     Parameters
     ----------
     opened : dict
-        Rows by how they are read, with the attributes that they set on an estimator.
+        Rows, and what was seen of them, by how they are read.
     feeds : list of Feed
     """
 
-    opened: dict[Hashable, tuple[Rows, dict[str, Any]]] = field(default_factory=dict)
+    opened: dict[Hashable, tuple[TrainingSet, Facts]] = field(default_factory=dict)
     feeds: list[Feed] = field(default_factory=list)
 
-    def choose(self, estimator: BaseDebiasClassifier, X: Any, y: Any, **given: Any) -> Rows:
-        """Rows as `choose_rows` gives them, checked once."""
+    def read(
+        self, estimator: BaseDebiasClassifier, given: Given, streams: Streams
+    ) -> tuple[TrainingSet, Facts]:
+        """Return rows as `read_given` does, checked once."""
         key = (estimator.dtype, repr(estimator.image_size))
         if key not in self.opened:
-            before = set(vars(estimator))
-            rows = choose_rows(estimator, X, y, **given)
-            self.opened[key] = rows, {k: v for k, v in vars(estimator).items() if k not in before}
-        rows, known = self.opened[key]
-        estimator.__dict__.update(known)
-        return replace(rows)
+            self.opened[key] = read_given(estimator, given, streams)
+        return self.opened[key]
 
     def feed(self, own: Feed) -> Feed:
-        """A feed with the same rows, columns and batch size, if there is one; else ``own``."""
+        """Return a feed with the same rows, columns and batch size, if there is one; else ``own``."""
         for feed in self.feeds:
             if _same_feed(feed, own):
                 return feed
@@ -65,8 +72,7 @@ class Trial:
     key : hashable
         Equal for trials that one stack can train.
     exact : bool
-        Whether random numbers may be drawn, by its networks or by an attack, see
-        `sklearn_debias.training.structure`.
+        Whether random numbers may be drawn, by its networks or by an attack, see `structure`.
     """
 
     estimator: BaseDebiasClassifier
@@ -75,43 +81,54 @@ class Trial:
     member: Member = field(init=False)
     key: Hashable = field(init=False)
     exact: bool = field(init=False)
+    attempt: Attempt = field(init=False)
 
     def open(self, X: Any, y: Any, **fit_params: Any) -> None:
         """Do what ``fit`` does before training; its errors and warnings are those of ``fit``."""
-        check_parameters(self.estimator, fit_params)
-        self.estimator.__dict__["_train"] = self._take_over
+        estimator = self.estimator
+        check_parameters(estimator, fit_params)
+        estimator._validate_params()
+        self.attempt = Attempt(estimator)
         try:
-            self.estimator.fit(X, y, **fit_params)
-        finally:
-            del self.estimator.__dict__["_train"]
+            given = type(estimator).fit.given(  # type: ignore[attr-defined]
+                estimator, X, y, **fit_params
+            )
+            with on_own_terms(small=False), readable_errors(estimator):
+                self._begin(given)
+        except BaseException:
+            self.attempt.undo()
+            raise
 
-    def _take_over(self, X: Any, y: Any, **given: Any) -> None:
-        self.fit = self.estimator._open(X, y, choose=self.fold.choose, **given)
-        self.fit.feed = self.fold.feed(self.fit.feed)
-        engine = self.fit.engine()
-        check_fit(self.fit, engine)
-        nets = self.fit.nets(self.fit.phases[0])
-        self.exact = self.estimator._attacks or any(net.noise is not None for net in nets.values())
-        self.key = self.exact, stack_key(self.fit, engine, exact=self.exact)
+    def _begin(self, given: Given) -> None:
+        fit = self.estimator._open(given, self.fold.read)
+        fit.feed = self.fold.feed(fit.feed)
+        engine = fit.engine()
+        check_fit(fit, engine)
+        nets = fit.nets(fit.phases[0])
+        draws = any(net.noise is not None for net in nets.values())
+        self.exact = draws or "input_gradient" in fit.required
+        self.key = self.exact, stack_key(fit, engine, exact=self.exact)
+        self.fit = fit
         self.member = self._member(engine)
 
     def _member(self, engine: Engine) -> Member:
         fit = self.fit
-        data = self.fit.data()
+        data = fit.data()
         return Member(
             phases=fit.phases,
             engine=engine,
             feed=fit.feed,
             data=data,
             nets=fit.nets,
+            start=lambda phase, nets: fit.begin(phase, nets, data),
             epochs=lambda phase, state: fit.epochs(phase, data, state),
-            inspect=lambda phase, state: self.estimator._inspect(phase, dict(state), fit.rows),
-            lane=(id(fit.feed), self.estimator._streams.entropy),
+            inspect=fit.inspect,
+            lane=(id(fit.feed), fit.streams.entropy),
             schedule=fit.schedule,
         )
 
     def close(self) -> None:
-        """Do what ``fit`` does after training, or raise what stopped it; the training data are let go."""
+        """Do what ``fit`` does after training, or raise what stopped it; let the data go."""
         member = self.member
         fit = self.fit
         estimator = self.estimator
@@ -120,11 +137,12 @@ class Trial:
             if member.error is not None:
                 raise member.error
             with on_own_terms(small=True), readable_errors(estimator):
-                estimator.net_ = fit.finish(member.engine, member.states, member.history)
-                estimator._review(fit.rows)
+                fit.finish(member.engine, member.states, member.history)
+                estimator._review(fit.training)
         except BaseException:
-            estimator._forget()
+            self.attempt.undo()
             raise
+        self.attempt.keep()
 
 
 def _same_feed(one: Feed, other: Feed) -> bool:
@@ -151,5 +169,5 @@ def _same_feed(one: Feed, other: Feed) -> bool:
 
 def _same_rows(one: Source, other: Source) -> bool:
     if one.index is None or other.index is None:
-        return one.rows is other.rows and one.index is other.index
-    return one.rows is other.rows and np.array_equal(one.index, other.index)
+        return one.items is other.items and one.index is other.index
+    return one.items is other.items and np.array_equal(one.index, other.index)

@@ -1,0 +1,85 @@
+"""What a fit has seen of the data: attributes of the fitted estimator, and checks of later rows."""
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from sklearn.utils.validation import _check_feature_names, _check_n_features
+
+from sklearn_debias.exceptions import warn
+from sklearn_debias.fitting._inputs import Inputs, open_inputs
+from sklearn_debias.training import ArraySource
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is known of the data after they were opened.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Of one row.
+    high : float
+        Largest value of the rows, as networks see them.
+    names : ndarray of str or None
+        Column names.
+    classes : ndarray, default=[]
+        Sorted labels.
+    bias : mapping of str to Any, default={}
+        Attributes that scorers ask a fitted estimator for, where bias labels were given.
+    """
+
+    shape: tuple[int, ...]
+    high: float
+    names: np.ndarray | None
+    classes: np.ndarray = field(default_factory=lambda: np.array([]))
+    bias: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, inputs: Inputs) -> "Facts":
+        """Return what some inputs tell."""
+        return cls(inputs.shape, inputs.high, inputs.names)
+
+    def attributes(self) -> dict[str, Any]:
+        """Return the public fitted attributes."""
+        found = {"n_features_in_": self.shape[0], "input_shape_": self.shape, **self.bias}
+        if self.names is not None:
+            found["feature_names_in_"] = self.names
+        if len(self.classes):
+            found["classes_"] = self.classes
+        return found
+
+
+def reopen(estimator: Any, X: Any, facts: Facts, params: Mapping[str, Any]) -> Inputs:
+    """Open rows that must be like those of the fit that ``facts`` and ``params`` are of."""
+    inputs = open_inputs(X, dtype=params["dtype"], image_size=params["image_size"], owner=estimator)
+    if len(facts.shape) == 1 == len(inputs.shape) and isinstance(inputs.source, ArraySource):
+        # Scikit-learn's words name the columns that are missing or new; it reads them off an
+        # estimator, and this one may be in the middle of its fit.
+        seen = copy.copy(estimator)
+        vars(seen).update(facts.attributes())
+        array = X if hasattr(X, "columns") else inputs.source.items
+        _check_feature_names(seen, array, reset=False)
+        _check_n_features(seen, array, reset=False)
+    if inputs.shape != facts.shape:
+        raise ValueError(
+            f"`X` must have rows of shape {facts.shape}, as in fit, got {inputs.shape}. For images "
+            "of other sizes set `image_size` before fit."
+        )
+    if len(facts.shape) == 3:
+        _check_range(inputs, facts.high)
+    return inputs
+
+
+def _check_range(inputs: Inputs, high: float) -> None:
+    """Warn where images seem to be scaled otherwise than in the fit."""
+    brighter = high <= 1 and inputs.high > 2
+    darker = high > 2 and inputs.low >= 0 and inputs.high <= 1
+    if brighter or darker:
+        warn(
+            f"`X` holds images with values up to {inputs.high:g}, but up to {high:g} in fit: "
+            "another range makes the predictions meaningless. Scale them alike (uint8 images are "
+            "scaled for you)."
+        )

@@ -1,0 +1,79 @@
+"""What a fit leaves on an estimator, and how it is taken back."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from sklearn_debias.fitting._facts import Facts, reopen
+from sklearn_debias.fitting._inputs import Inputs
+from sklearn_debias.training import Streams
+
+LEFT = "_left_by_fit"  # names of the attributes that the last fit has set
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """The private state of a fit: what later calls need and users do not.
+
+    Parameters
+    ----------
+    params : mapping of str to Any
+        Parameters as they were: later changes act at the next fit.
+    facts : Facts
+    streams : Streams
+    """
+
+    params: Mapping[str, Any]
+    facts: Facts
+    streams: Streams
+
+    def open(self, estimator: Any, X: Any) -> Inputs:
+        """Open rows that must be like those of the fit."""
+        return reopen(estimator, X, self.facts, self.params)
+
+
+class Attempt:
+    """A fit in the making: what it sets on the estimator is kept, or taken back.
+
+    The last fit is forgotten first.
+    """
+
+    def __init__(self, estimator: Any) -> None:
+        self.estimator = estimator
+        forget(estimator)
+        self.before = set(vars(estimator))
+
+    def keep(self) -> None:
+        """Keep what was set, and note it for the next fit."""
+        setattr(self.estimator, LEFT, frozenset(vars(self.estimator).keys() - self.before))
+
+    def undo(self) -> None:
+        """Take back all that was set."""
+        for name in vars(self.estimator).keys() - self.before:
+            delattr(self.estimator, name)
+
+
+@contextmanager
+def all_or_nothing(estimator: Any) -> Iterator[None]:
+    """Keep all that a fit sets inside, or nothing where an error ends it."""
+    attempt = Attempt(estimator)
+    try:
+        yield
+    except BaseException:
+        attempt.undo()
+        raise
+    attempt.keep()
+
+
+def forget(estimator: Any) -> None:
+    """Drop every attribute that a fit has set."""
+    left = vars(estimator).get(LEFT, frozenset()) | {LEFT}
+    for name in list(vars(estimator)):
+        if is_fitted_name(name) or name in left:
+            delattr(estimator, name)
+
+
+def is_fitted_name(name: str) -> bool:
+    """Whether a public attribute of this name comes from a fit, by scikit-learn's convention."""
+    return name.endswith("_") and not name.startswith("_")

@@ -1,0 +1,56 @@
+"""What `fit` is given, on its way to the rows."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class View:
+    """The rows of X as a role sees them, or what goes with each row, such as a map.
+
+    Parameters
+    ----------
+    rows : array-like of n rows
+        In the order of X.
+    argument : str
+        Name of the argument of `fit`, for messages.
+    aligned : bool, default=False
+        Whether these are images of the same size, which are augmented as the rows of X are.
+    """
+
+    rows: Any
+    argument: str
+    aligned: bool = False
+
+
+@dataclass(frozen=True)
+class Given:
+    """What `fit` is given, as the user passed it.
+
+    Parameters
+    ----------
+    X, y : array-like
+    bias_labels, validation_data, sample_weight : Any, default=None
+        As in the documentation of `fit`.
+    views : mapping of str to View, default={}
+        By the role that sees them, or by a name that an objective reads in `Batch.inputs`.
+    meta : (X_meta, y_meta) or None, default=None
+        A meta set.
+    extra : (X_extra, y_extra) or None, default=None
+        More training rows.
+    """
+
+    X: Any
+    y: Any
+    bias_labels: Any = None
+    validation_data: Any = None
+    sample_weight: Any = None
+    views: Mapping[str, View] = field(default_factory=dict)
+    meta: tuple[Any, Any] | None = None
+    extra: tuple[Any, Any] | None = None
+
+
+def pair(X: Any, y: Any) -> tuple[Any, Any] | None:
+    """Return rows and labels that were given beside X, or None where neither was."""
+    return None if X is None and y is None else (X, y)

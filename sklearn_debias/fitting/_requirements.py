@@ -1,0 +1,80 @@
+"""What the objectives of a fit require of parameters and networks, see `Objective.requires`."""
+
+from typing import Any
+
+from torch import nn
+
+from sklearn_debias.core import Net, Phase
+from sklearn_debias.fitting._params import split_net_params
+from sklearn_debias.fitting._probe import check_gradient
+
+KNOWN = {
+    "meta",
+    "attention_maps",
+    "body",
+    "linear_head",
+    "input",
+    "input_gradient",
+    "pairs",
+    "every_row",
+}
+
+
+def requirements(phases: tuple[Phase, ...]) -> frozenset[str]:
+    """Return what any of the steps requires."""
+    found = frozenset().union(*(step.requires for phase in phases for step in phase.steps))
+    unknown = found - KNOWN
+    if unknown:
+        owner = next(s for p in phases for s in p.steps if unknown & s.requires)
+        raise ValueError(
+            f"`{type(owner).__name__}.requires` must hold names of {sorted(KNOWN)}, got "
+            f"{sorted(unknown)}."
+        )
+    return found
+
+
+def looks_below_head(required: frozenset[str]) -> bool:
+    """Whether the steps need more of a frozen body than its features."""
+    return bool(required & {"input", "input_gradient"})
+
+
+def check_loader(estimator: Any, required: frozenset[str]) -> None:
+    """Raise where `net_params` drops rows that the method must see."""
+    loader = split_net_params(estimator.net_params)[1]
+    if "every_row" in required and loader.get("drop_last"):
+        raise ValueError(
+            f"`net_params` must not set iterator_train__drop_last for {type(estimator).__name__}, "
+            "which needs every row of an epoch. Leave it out."
+        )
+
+
+def check_networks(estimator: Any, phases: tuple[Phase, ...], networks: Any) -> None:
+    """Raise where a network is not what a step requires of it."""
+    for phase in phases:
+        for step in phase.steps:
+            for role in set(step.roles) - networks.helpers:
+                _check_network(estimator, step.requires, role, networks)
+
+
+def _check_network(estimator: Any, required: frozenset[str], role: str, networks: Any) -> None:
+    module = networks.modules[role]
+    if "linear_head" in required and role == "model":
+        check_linear_head(estimator, module)
+    if "body" in required:
+        net = Net(module).frozen()  # or a later phase would find out after the first
+        net.head(net.body(networks.example(role)))
+    if "input_gradient" in required:
+        check_gradient(module, networks.example(role), networks.roles[role].parameter)
+
+
+def check_linear_head(estimator: Any, module: nn.Module) -> None:
+    """Raise where the last layer is not linear: its weights say how features spread."""
+    head = getattr(module, "head", None)
+    plain = isinstance(head, nn.Linear) and type(head).forward is nn.Linear.forward
+    # A parametrised layer makes its weight anew at each call.
+    if head is None or not plain or "weight" not in head._parameters:
+        raise TypeError(
+            f"`module` must end in a plain linear layer for {type(estimator).__name__}, got "
+            f"{'no head' if head is None else type(head).__name__}. Wrap it: "
+            "sklearn_debias.core.SplitModule(body, torch.nn.Linear(...))."
+        )
