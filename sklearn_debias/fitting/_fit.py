@@ -28,7 +28,15 @@ from sklearn_debias.fitting._requirements import (
     requirements,
 )
 from sklearn_debias.fitting._training_set import TrainingSet
-from sklearn_debias.training import Engine, Epochs, Feed, Observer, cpu_threads
+from sklearn_debias.training import (
+    Engine,
+    Epochs,
+    Feed,
+    Observer,
+    check_state,
+    check_visits,
+    cpu_threads,
+)
 
 
 class Fit:
@@ -171,7 +179,9 @@ class Fit:
         self.networks.restart(phase)
         state: dict[str, Tensor] = {}
         for objective in phase.steps:
-            state |= objective.init(nets, data)
+            own = objective.init(nets, data)
+            check_state(objective, own)
+            state |= own
         return state
 
     def inspect(self, phase: Phase, state: Mapping[str, Tensor]) -> None:
@@ -228,6 +238,7 @@ class Fit:
             for objective in phase.steps:
                 visited = objective.visits(data, state, draw)
                 if visited is not None:
+                    check_visits(objective, visited, len(self.feed))
                     return visited
             return torch.arange(len(self.feed))
 

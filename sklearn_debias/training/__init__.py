@@ -15,6 +15,7 @@ from sklearn_debias.training._sources import (
     Source,
     as_given,
 )
+from sklearn_debias.training._step_checks import check_state, check_visits
 from sklearn_debias.training._streams import Noise, Streams
 from sklearn_debias.training._threads import cpu_threads
 
@@ -36,6 +37,8 @@ __all__ = [
     "as_given",
     "as_seen",
     "blamed",
+    "check_state",
+    "check_visits",
     "cpu_threads",
     "crop_flip",
     "diverged",

@@ -17,6 +17,7 @@ from sklearn_debias.core import Batch, Net, Phase
 from sklearn_debias.training._blame import blamed, diverged
 from sklearn_debias.training._by_role import MakeOptimizer, parts_of, split_off
 from sklearn_debias.training._feed import Epochs
+from sklearn_debias.training._step_checks import check_step
 
 BATCH_HOOKS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
 
@@ -204,6 +205,8 @@ class Engine(NeuralNet):
                 out = objective.step(
                     self.nets, replace(batch, lr=self.model_lr(), carry=carry), self.state
                 )
+            if number == 0:  # what one batch shows, all do
+                check_step(objective, out, self.nets)
             carry = out.carry
             self.state = out.state
             if out.losses:

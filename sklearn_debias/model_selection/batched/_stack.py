@@ -12,7 +12,7 @@ from torch.func import vmap
 from sklearn_debias.core import Batch, Net, Objective
 from sklearn_debias.model_selection.batched._layout import ClassesFirst
 from sklearn_debias.model_selection.batched._members import Member
-from sklearn_debias.model_selection.batched._stacked_optimizers import Key, Rows, stack_optimizer
+from sklearn_debias.model_selection.batched._stacked_optimizers import Key, Which, stack_optimizer
 from sklearn_debias.model_selection.batched._structure import settings_of, with_settings
 
 Nested = dict[str, dict[str, Tensor]]
@@ -102,9 +102,9 @@ class Stack:
         return rates
 
     def train(
-        self, rows: Rows, lanes: int, batch: Batch, nets: Mapping[str, Net]
+        self, which: Which, lanes: int, batch: Batch, nets: Mapping[str, Net]
     ) -> dict[str, Tensor]:
-        """One step of the members ``rows``, which are ``lanes`` times equally many; return the terms (members,).
+        """One step of the members ``which``, which are ``lanes`` times equally many; return the terms (members,).
 
         ``batch`` is one batch for a single lane, else it holds a batch per lane, (lanes, b, ...).
         """
@@ -116,10 +116,10 @@ class Stack:
             if number % objective.every:
                 continue
             losses, state, log, carry, gradients = self._step(
-                i, objective, rows, lanes, batch, nets, carry
+                i, objective, which, lanes, batch, nets, carry
             )
-            self.optimizer.step(rows, gradients)
-            self._keep(rows, state)
+            self.optimizer.step(which, gradients)
+            self._keep(which, state)
             terms |= {f"{role}_loss": value.detach() for role, value in losses.items()}
             terms |= {name: value.detach() for name, value in log.items()}
         return terms
@@ -128,16 +128,16 @@ class Stack:
         self,
         i: int,
         objective: Objective,
-        rows: Rows,
+        which: Which,
         lanes: int,
         batch: Batch,
         nets: Mapping[str, Net],
         carry: dict,
     ) -> tuple[dict, dict, dict, dict, dict[Key, Tensor]]:
         leaves = {
-            key: self.parameters[key][rows].detach().requires_grad_() for key in self.trainable
+            key: self.parameters[key][which].detach().requires_grad_() for key in self.trainable
         }
-        given = {**{key: value[rows] for key, value in self.parameters.items()}, **leaves}
+        given = {**{key: value[which] for key, value in self.parameters.items()}, **leaves}
         names: list[str] = []
 
         def one(
@@ -155,10 +155,10 @@ class Stack:
             }
             return dict(out.losses), changed, dict(out.log), dict(out.carry)
 
-        settings = {str(j): value[rows] for j, value in enumerate(self.settings[i].values())}
-        state = {name: value[rows] for name, value in self.state.items()}
+        settings = {str(j): value[which] for j, value in enumerate(self.settings[i].values())}
+        state = {name: value[which] for name, value in self.state.items()}
         with ClassesFirst():
-            own_batch = {"lr": self.lr[rows], "carry": carry}
+            own_batch = {"lr": self.lr[which], "carry": carry}
             losses, changed, log, left = _mapped(
                 one, lanes, (_nested(given), settings, state, own_batch), batch
             )
@@ -177,14 +177,14 @@ class Stack:
         )
         return losses, changed, log, left, gradients
 
-    def _keep(self, rows: Rows, changed: Mapping[str, Tensor]) -> None:
+    def _keep(self, which: Which, changed: Mapping[str, Tensor]) -> None:
         for name, value in changed.items():
-            if isinstance(rows, slice) and rows == slice(None):
+            if isinstance(which, slice) and which == slice(None):
                 self.state[name] = value
                 continue
             if name not in self.state:  # it was the same for all so far
                 self.state[name] = self.shared[name].expand(len(self), *value.shape[1:]).clone()
-            self.state[name][rows] = value
+            self.state[name][which] = value
         for name in changed:
             self.shared.pop(name, None)
 

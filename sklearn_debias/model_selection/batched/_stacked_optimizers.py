@@ -8,7 +8,7 @@ from torch import Tensor, optim
 
 from sklearn_debias.training import ByRole
 
-Rows = slice | Tensor  # which members of a stack
+Which = slice | Tensor  # which members of a stack
 Key = tuple[str, str]  # role and name of a parameter
 
 PER_MEMBER = ("lr", "weight_decay", "initial_lr")
@@ -86,9 +86,9 @@ class StackedOptimizer:
         self.steps: dict[Key, Tensor] = {}
         self.slots: dict[Key, list[Tensor]] = {}
 
-    def adopt(self, other: "StackedOptimizer", rows: Sequence[int]) -> None:
-        """Go on from the members ``rows`` of another stack: their slots and counts of steps."""
-        chosen = list(rows)
+    def adopt(self, other: "StackedOptimizer", which: Sequence[int]) -> None:
+        """Go on from the members ``which`` of another stack: their slots and counts of steps."""
+        chosen = list(which)
         self.steps = {key: count[chosen] for key, count in other.steps.items()}
         self.slots = {key: [slot[chosen] for slot in slots] for key, slots in other.slots.items()}
 
@@ -97,38 +97,38 @@ class StackedOptimizer:
         self.rates = {key: _column(value, self.parameters[key]) for key, value in lr.items()}
 
     @torch.no_grad()
-    def step(self, rows: Rows, gradients: Mapping[Key, Tensor]) -> None:
-        """Update the members ``rows`` by their gradients, which are used up."""
+    def step(self, which: Which, gradients: Mapping[Key, Tensor]) -> None:
+        """Update the members ``which`` by their gradients, which are used up."""
         seen: set[int] = set()
         for key, gradient in gradients.items():
             gradient = gradient.contiguous()
             if gradient.data_ptr() in seen:  # autograd may hand out one tensor twice
                 gradient = gradient.clone()
             seen.add(gradient.data_ptr())
-            self._update_rows(key, rows, -gradient if self.group["maximize"] else gradient)
+            self._update_members(key, which, -gradient if self.group["maximize"] else gradient)
 
-    def _update_rows(self, key: Key, rows: Rows, gradient: Tensor) -> None:
+    def _update_members(self, key: Key, which: Which, gradient: Tensor) -> None:
         whole = self.parameters[key]
         if key not in self.steps:
             self.steps[key] = torch.zeros(len(whole), dtype=torch.float64, device=whole.device)
             self.slots[key] = [torch.zeros_like(whole) for _ in range(self._n_slots())]
-        self.steps[key][rows] += 1
+        self.steps[key][which] += 1
         kept = [whole, *self.slots[key]]
         parameter, *slots = (
-            tensor[rows] for tensor in kept
+            tensor[which] for tensor in kept
         )  # views for a slice, copies for row numbers
         decay = self.weight_decay.get(key)
         self._update(
             parameter,
             gradient,
             slots,
-            _column(self.steps[key][rows], parameter),
-            self.rates[key][rows],
-            None if decay is None else decay[rows],
+            _column(self.steps[key][which], parameter),
+            self.rates[key][which],
+            None if decay is None else decay[which],
         )
-        if isinstance(rows, Tensor):
+        if isinstance(which, Tensor):
             for tensor, part in zip(kept, (parameter, *slots), strict=True):
-                tensor.index_copy_(0, rows, part)
+                tensor.index_copy_(0, which, part)
 
     def _n_slots(self) -> int:
         raise NotImplementedError
@@ -222,17 +222,17 @@ class StackedByRole:
         for part in self.parts.values():
             part.set_lr({key: value for key, value in lr.items() if self._part(key) is part})
 
-    def step(self, rows: Rows, gradients: Mapping[Key, Tensor]) -> None:
-        """Update the members ``rows`` by their gradients, which are used up."""
+    def step(self, which: Which, gradients: Mapping[Key, Tensor]) -> None:
+        """Update the members ``which`` by their gradients, which are used up."""
         for part in self.parts.values():
             part.step(
-                rows, {key: value for key, value in gradients.items() if self._part(key) is part}
+                which, {key: value for key, value in gradients.items() if self._part(key) is part}
             )
 
-    def adopt(self, other: "StackedByRole", rows: Sequence[int]) -> None:
-        """Go on from the members ``rows`` of another stack."""
+    def adopt(self, other: "StackedByRole", which: Sequence[int]) -> None:
+        """Go on from the members ``which`` of another stack."""
         for role, part in self.parts.items():
-            part.adopt(other.parts[role], rows)
+            part.adopt(other.parts[role], which)
 
 
 def stack_optimizer(

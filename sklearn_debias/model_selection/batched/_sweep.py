@@ -14,7 +14,7 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 from sklearn_debias.core import Batch, Net
 from sklearn_debias.model_selection.batched._members import Cost, Member, chunks, cost_of_all
 from sklearn_debias.model_selection.batched._stack import Stack
-from sklearn_debias.model_selection.batched._stacked_optimizers import PER_MEMBER, Rows
+from sklearn_debias.model_selection.batched._stacked_optimizers import PER_MEMBER, Which
 from sklearn_debias.training import Epochs, diverged, is_fixed
 
 Progress = Callable[[int], Any]
@@ -64,7 +64,7 @@ def sweep(
 class _Lane:
     """Members that share every batch of an epoch."""
 
-    rows: list[int]
+    members: list[int]
     epochs: Epochs
     nets: Mapping[str, Net]
     batches: list[Tensor]
@@ -113,16 +113,16 @@ class _Run:
         groups: dict[Any, list[int]] = defaultdict(list)
         for i, member in enumerate(self.members):
             groups[(i if self.own_rows else None, member.lane)].append(i)
-        return [self._lane(rows, states[rows[0]]) for rows in groups.values()]
+        return [self._lane(members, states[members[0]]) for members in groups.values()]
 
-    def _lane(self, rows: list[int], state: dict) -> _Lane:
-        lead = self.members[rows[0]]
+    def _lane(self, members: list[int], state: dict) -> _Lane:
+        lead = self.members[members[0]]
         phase = lead.phases[self.phase]
         lead.engine.module_.train()
         for part in lead.engine.module_.modules():
             if is_fixed(part):
                 part.eval()
-        return _Lane(rows, lead.epochs(phase, state), lead.nets(phase), [])
+        return _Lane(members, lead.epochs(phase, state), lead.nets(phase), [])
 
     def train(self, progress: Progress) -> None:
         """Train all epochs of the phase, or until every member has diverged."""
@@ -145,23 +145,23 @@ class _Run:
         """Names and means (terms + 1, members) of one epoch's terms; the last row says whose weights are finite."""
         sums: dict[str, Tensor] = {}
         counts: dict[str, Tensor] = {}
-        for rows, lanes, batch, nets in self._steps():
+        for which, lanes, batch, nets in self._steps():
             size = batch.y.shape[-1]
-            where = rows if isinstance(rows, slice) else rows.cpu()
-            for name, values in self.stack.train(rows, lanes, batch, nets).items():
+            where = which if isinstance(which, slice) else which.cpu()
+            for name, values in self.stack.train(which, lanes, batch, nets).items():
                 if name not in sums:
                     sums[name] = torch.zeros(
                         len(self.stack), dtype=torch.float64, device=values.device
                     )
                     counts[name] = torch.zeros(len(self.stack), dtype=torch.float64)
-                sums[name][rows] += values.double() * size
+                sums[name][which] += values.double() * size
                 counts[name][where] += size
         means = [
             sums[name] / counts[name].to(sums[name].device, non_blocking=True) for name in sums
         ]
         return list(sums), torch.stack([*means, self.stack.finite().double()]).cpu().numpy()
 
-    def _steps(self) -> Iterator[tuple[Rows, int, Batch, Mapping[str, Net]]]:
+    def _steps(self) -> Iterator[tuple[Which, int, Batch, Mapping[str, Net]]]:
         """What each step of an epoch trains: lanes whose batches are equally long go together."""
         for lane in self.lanes:
             lane.batches = list(lane.epochs.order)
@@ -171,11 +171,11 @@ class _Run:
             for j, lane in enumerate(lanes):
                 if t < len(lane.batches):
                     alike[
-                        len(lane.batches[t]), len(lane.rows), j if self.cost.draws else None
+                        len(lane.batches[t]), len(lane.members), j if self.cost.draws else None
                     ].append(lane)
             for group in alike.values():
-                rows = self._rows([i for lane in group for i in lane.rows])
-                yield rows, len(group), self._batch(group, t), group[0].nets
+                which = self._which([i for lane in group for i in lane.members])
+                yield which, len(group), self._batch(group, t), group[0].nets
 
     def _merged(self) -> list[_Lane]:
         """Lanes of this epoch: those with the same batches count as one, where no random numbers are drawn."""
@@ -185,15 +185,15 @@ class _Run:
         for lane in self.lanes:
             lengths = tuple(map(len, lane.batches))
             key = id(lane.epochs.feed), lengths, torch.cat(lane.batches).numpy().tobytes()
-            first = merged.setdefault(key, replace(lane, rows=[]))
-            first.rows.extend(lane.rows)
+            first = merged.setdefault(key, replace(lane, members=[]))
+            first.members.extend(lane.members)
         return list(merged.values())
 
-    def _rows(self, rows: list[int]) -> Rows:
-        if rows == list(range(rows[0], rows[0] + len(rows))):
-            whole = len(rows) == len(self.stack)
-            return slice(None) if whole else slice(rows[0], rows[0] + len(rows))
-        return torch.tensor(rows).to(self.stack.device, non_blocking=True)
+    def _which(self, numbers: list[int]) -> Which:
+        if numbers == list(range(numbers[0], numbers[0] + len(numbers))):
+            whole = len(numbers) == len(self.stack)
+            return slice(None) if whole else slice(numbers[0], numbers[0] + len(numbers))
+        return torch.tensor(numbers).to(self.stack.device, non_blocking=True)
 
     def _batch(self, group: Sequence[_Lane], t: int) -> Batch:
         """Batch ``t`` of a lane, or of several lanes stacked."""

@@ -1,0 +1,197 @@
+"""A subclass from elsewhere that returns nonsense from a hook is told which hook."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pytest
+import torch
+
+from sklearn_debias.core import Objective, Phase, Role, Step
+from sklearn_debias.estimators import BaseDebiasClassifier, fit_method
+from sklearn_debias.fitting import Given
+from sklearn_debias.objectives import ERM
+
+rng = np.random.default_rng(0)
+y = np.arange(24) % 2
+X = rng.normal(size=(24, 3)) + 6 * (y[:, None] - 0.5)
+QUICK = {"max_epochs": 2, "batch_size": 8, "lr": 0.1, "random_state": 0}
+
+
+def outside(**hooks):
+    """A classifier from another package, with these hooks instead of its own."""
+
+    @dataclass(kw_only=True, eq=False, repr=False)
+    class Outside(BaseDebiasClassifier):
+        def _phases(self):
+            return (Phase("train", (ERM(),), self.max_epochs),)
+
+    for name, hook in hooks.items():
+        setattr(Outside, name, hook)
+    return Outside(**QUICK)
+
+
+def with_step(**methods):
+    """The classifier, with an objective that has these methods."""
+    objective = type("Odd", (ERM,), methods)()
+    return outside(_phases=lambda self: (Phase("train", (objective,), 2),))
+
+
+def test_it_fits_without_nonsense():
+    assert outside().fit(X, y).score(X, y) > 0.8
+
+
+PHASE = Phase("train", (ERM(),), 2)
+HOOKS = {
+    "no phases": ({"_phases": lambda self: None}, TypeError, "_phases"),
+    "phases in a list": ({"_phases": lambda self: [PHASE]}, TypeError, "_phases"),
+    "an empty tuple": ({"_phases": lambda self: ()}, TypeError, "_phases"),
+    "objectives for phases": ({"_phases": lambda self: (ERM(),)}, TypeError, "_phases"),
+    "steps in a list": ({"_phases": lambda self: (Phase("a", [ERM()], 1),)}, TypeError, "_phases"),
+    "one name twice": ({"_phases": lambda self: (PHASE, PHASE)}, ValueError, "_phases"),
+    "nothing to continue": (
+        {"_phases": lambda self: (replace(PHASE, continues=True),)},
+        ValueError,
+        "_phases",
+    ),
+    "no model": (
+        {"_phases": lambda self: (Phase("a", (ERM(role="biased"),), 1),)},
+        ValueError,
+        "_phases",
+    ),
+    "no epochs": ({"_phases": lambda self: (replace(PHASE, max_epochs=0),)}, ValueError, "_phases"),
+    "half an epoch": (
+        {"_phases": lambda self: (replace(PHASE, max_epochs=0.5),)},
+        ValueError,
+        "_phases",
+    ),
+    "a module for a role": ({"_role": lambda self, name: "linear"}, TypeError, "_role"),
+    "a helper that makes none": (
+        {"_role": lambda self, name: Role(helper=lambda modules: None)},
+        TypeError,
+        "_role",
+    ),
+    "no training set": ({"_training_set": lambda self, given: None}, TypeError, "_training_set"),
+    "too few labels": (
+        {"_training_set": lambda self, given: replace(given, y=given.y[:3])},
+        ValueError,
+        "_training_set",
+    ),
+    "weights of all but one": (
+        {"_training_set": lambda self, given: replace(given, weight=np.ones(len(given) - 1))},
+        ValueError,
+        "_training_set",
+    ),
+    "no rows": (
+        {"_training_set": lambda self, given: given.without(np.ones(len(given), dtype=bool))},
+        ValueError,
+        "_training_set",
+    ),
+    "nothing settled": ({"_settle": lambda self, phases, networks: None}, TypeError, "_settle"),
+    "fit that fits": (
+        {"fit": fit_method(lambda self, X, y, *, bias_labels=None: self)},
+        TypeError,
+        "fit",
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", HOOKS)
+def test_a_hook_is_named(fault):
+    hooks, error, name = HOOKS[fault]
+    clf = outside(**hooks)
+    with pytest.raises(error, match=f"`Outside.{name}`"):
+        clf.fit(X, y)
+    assert not [attribute for attribute in vars(clf) if attribute.endswith("_")]
+
+
+STEPS = {
+    "no step": ({"step": lambda self, nets, batch, state: None}, TypeError, "step"),
+    "a loss alone": (
+        {"step": lambda self, nets, batch, state: nets["model"](batch.x).sum()},
+        TypeError,
+        "step",
+    ),
+    "a loss per row": (
+        {"step": lambda self, nets, batch, state: Step({"model": nets["model"](batch.x)[:, 0]})},
+        ValueError,
+        "step",
+    ),
+    "a number": (
+        {"step": lambda self, nets, batch, state: Step({"model": 1.0})},
+        ValueError,
+        "step",
+    ),
+    "a stranger": (
+        {"step": lambda self, nets, batch, state: Step({"other": nets["model"](batch.x).sum()})},
+        ValueError,
+        "step",
+    ),
+    "a state of none": ({"init": lambda self, nets, data: None}, TypeError, "init"),
+    "a state of numbers": ({"init": lambda self, nets, data: {"n": 1}}, TypeError, "init"),
+    "visits in a list": ({"visits": lambda self, *given: [0, 1]}, ValueError, "visits"),
+    "visits to nobody": (
+        {"visits": lambda self, *given: torch.zeros(0, dtype=torch.int64)},
+        ValueError,
+        "visits",
+    ),
+    "visits beyond the rows": (
+        {"visits": lambda self, *given: torch.tensor([99])},
+        ValueError,
+        "visits",
+    ),
+    "an unknown requirement": ({"requires": frozenset({"magic"})}, ValueError, "requires"),
+}
+
+
+@pytest.mark.parametrize("fault", STEPS)
+def test_a_method_of_an_objective_is_named(fault):
+    methods, error, name = STEPS[fault]
+    with pytest.raises(error, match=f"`Odd.{name}`"):
+        with_step(**methods).fit(X, y)
+
+
+def test_a_fit_that_diverges_takes_back_what_hooks_have_set():
+    """Private attributes of a subclass go as those of the package do, and come anew with each fit."""
+
+    def _training_set(self, given):
+        self._mine = "set in a fit"
+        self.public_ = 1
+        return given
+
+    clf = outside(_training_set=_training_set).fit(X, y)
+    assert clf._mine == "set in a fit"
+    clf.note = "by its user"
+    with pytest.raises(ValueError, match="diverged"):
+        clf.set_params(lr=1e30).fit(X, y)
+    assert set(vars(clf)) == {*clf.get_params(deep=False), "note"}
+
+
+def test_a_fit_from_elsewhere_says_what_it_was_given():
+    @dataclass(kw_only=True, eq=False, repr=False)
+    class Weighted(BaseDebiasClassifier):
+        def _phases(self):
+            return (Phase("train", (ERM(),), self.max_epochs),)
+
+        @fit_method
+        def fit(self, X, y, *, trust=None):
+            """Fit the classifier.
+
+            Parameters
+            ----------
+            X, y : array-like
+            trust : array-like of shape (n,), default=None
+            """
+            return Given(X, y, sample_weight=trust)
+
+    trust = np.where(np.arange(24) < 12, 1.0, 0.0)
+    clf = Weighted(**QUICK)
+    given = Weighted.fit.given(clf, X, y, trust=trust)
+    assert given.X is X
+    assert given.sample_weight is trust
+    assert clf.fit(X, y, trust=trust) is clf
+    with pytest.raises(TypeError, match="`weight` is not an argument of Weighted.fit"):
+        clf.fit(X, y, weight=trust)
+
+
+def test_an_objective_from_elsewhere_is_an_objective():
+    assert isinstance(with_step()._phases()[0].steps[0], Objective)
