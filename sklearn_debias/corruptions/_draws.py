@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+Seed = int | np.integer | np.random.RandomState | np.random.Generator | None
 
 class Draws:
     """One random generator per image of a batch.
@@ -51,7 +52,7 @@ class Draws:
         return torch.from_numpy(rows).to(self._like.dtype).to(self._like.device)
 
 
-def read_seed(random_state: Any) -> int:
+def read_seed(random_state: Seed) -> int:
     """The seed that a ``random_state`` stands for; the global generators are neither read nor moved."""
     if isinstance(random_state, np.random.RandomState):
         return int(random_state.randint(2**31))
