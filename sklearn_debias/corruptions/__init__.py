@@ -1,4 +1,7 @@
-"""Images made worse on purpose: the eight corruptions of BiasAdv's supplement and the nineteen classic ones."""
+"""Images made worse on purpose.
+
+There are the eight corruptions of BiasAdv's supplement and the nineteen classic ones.
+"""
 
 from sklearn_debias.corruptions._corrupt import corrupt
 from sklearn_debias.corruptions._registry import corruption_names

@@ -17,18 +17,22 @@ from sklearn_debias.corruptions._draws import Draws
 from sklearn_debias.corruptions._jpeg import recompressed
 from sklearn_debias.corruptions._sampling import bilinear, blur, gaussian_kernel, grid, symmetric
 
+# Strengths, as in Section D.3.
 NOISE = 0.01  # largest standard deviation
 SALT_AND_PEPPER = 0.001  # share of the pixels
 SQUARES = 2
-SQUARE_SIDE = 0.2
+SQUARE_SIDE = 0.2  # of the shorter side
 GREY = 128 / 255
-DROPPED = 0.05
-CELLS = (0.02, 0.25)
-FEWEST_CELLS = 3  # largest share of the pixels; cells per pixel of a side
+DROPPED = 0.05  # largest share of the pixels
 ANGLE = 30.0  # degrees
-CORNERS = (0.05, 0.15)  # standard deviation of the corners, in sides
 COMPRESSION = (80.0, 95.0)
 SIGMA = (1.0, 3.0)  # pixels
+CORNERS = (0.05, 0.15)  # standard deviation of the corners, in sides
+# Sizes of the dropped rectangles, from imgaug's documentation: the paper does not state them.
+CELLS = (0.02, 0.25)  # cells per pixel of a side
+FEWEST_CELLS = 3
+
+SQUARE = np.array([(0, 0), (1, 0), (1, 1), (0, 1)])  # corners as (x, y), clockwise
 
 
 def gaussian_noise(x: Tensor, draws: Draws) -> Tensor:
@@ -40,19 +44,23 @@ def gaussian_noise(x: Tensor, draws: Draws) -> Tensor:
 def salt_and_pepper(x: Tensor, draws: Draws) -> Tensor:
     """Make each pixel black or white with probability .001, all channels together."""
     hit = draws.uniform(0, 1, 1, *x.shape[2:]) < SALT_AND_PEPPER
+    # A second draw for the colour: the numbers that hit are all below .001.
     white = (draws.uniform(0, 1, 1, *x.shape[2:]) < 0.5).to(x)
     return torch.where(hit, white, x)
 
 
 def cutout(x: Tensor, draws: Draws) -> Tensor:
-    """Lay two grey squares anywhere, of 20 % of the shorter side; what reaches beyond the image is cut off."""
+    """Lay two grey squares anywhere, of 20 % of the shorter side.
+
+    The part of a square that reaches beyond the image is cut off.
+    """
     height, width = x.shape[2:]
     side = max(1, round(SQUARE_SIDE * min(height, width)))
     rows, cols = grid(x)
     for _ in range(SQUARES):
         middle = draws.uniform(0, 1, 2, 1, 1)
-        top, left = (middle[:, i] * size - side / 2 for i, size in enumerate((height, width)))
-        top, left = top.round(), left.round()
+        top = (middle[:, 0] * height - side / 2).round()
+        left = (middle[:, 1] * width - side / 2).round()
         inside = (rows >= top) & (rows < top + side) & (cols >= left) & (cols < left + side)
         x = torch.where(inside[:, None], x.new_tensor(GREY), x)
     return x
@@ -65,30 +73,36 @@ def coarse_dropout(x: Tensor, draws: Draws) -> Tensor:
 
 
 def _kept(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
-    """1 where a pixel stays, 0 where its cell is dropped: (height, width)."""
+    """Return 1 where a pixel stays, 0 where its cell is dropped: (height, width)."""
     p = rng.uniform(0, DROPPED)
     cells = rng.uniform(*CELLS)
-    sides = [min(size, max(FEWEST_CELLS, round(cells * size))) for size in (height, width)]
-    stays = rng.uniform(size=sides) >= p
-    rows, cols = (
-        np.arange(size) * n // size for size, n in zip((height, width), sides, strict=True)
-    )
-    return stays[np.ix_(rows, cols)].astype(float)
+    n_rows, n_cols = (min(size, max(FEWEST_CELLS, round(cells * size))) for size in (height, width))
+    stays = rng.uniform(size=(n_rows, n_cols)) >= p
+    row_of_pixel = np.arange(height) * n_rows // height
+    col_of_pixel = np.arange(width) * n_cols // width
+    return stays[np.ix_(row_of_pixel, col_of_pixel)].astype(float)
 
 
 def rotation(x: Tensor, draws: Draws) -> Tensor:
-    """Turn about the middle by an angle from U(-30, 30) degrees; the image goes on mirrored beyond its edges."""
+    """Turn about the middle by an angle from U(-30, 30) degrees.
+
+    The image goes on mirrored beyond its edges.
+    """
     turn = draws.tensor(lambda rng: _turn(rng.uniform(-ANGLE, ANGLE)))
     cos = turn[:, 0, None, None]
     sin = turn[:, 1, None, None]
-    middle = [(size - 1) / 2 for size in x.shape[2:]]
-    down, along = (places - m for places, m in zip(grid(x), middle, strict=True))
-    return bilinear(
-        x, down * cos + along * sin + middle[0], along * cos - down * sin + middle[1], symmetric
-    )
+    mid_row, mid_col = ((size - 1) / 2 for size in x.shape[2:])
+    rows, cols = grid(x)
+    down = rows - mid_row
+    along = cols - mid_col
+    from_rows = down * cos + along * sin + mid_row
+    from_cols = along * cos - down * sin + mid_col
+    return bilinear(x, from_rows, from_cols, symmetric)
 
 
 def _turn(degrees: float) -> tuple[float, float]:
+    """Return cosine and sine of an angle."""
+    # By NumPy, on the CPU: a GPU's sine may differ in the last bit.
     return np.cos(np.deg2rad(degrees)), np.sin(np.deg2rad(degrees))
 
 
@@ -100,42 +114,51 @@ def perspective(x: Tensor, draws: Draws) -> Tensor:
     m = draws.tensor(lambda rng: _homography(_corners(rng), *x.shape[2:]))[:, :, None, None]
     rows, cols = grid(x)
     scale = m[:, 6] * cols + m[:, 7] * rows + 1
-    right, down = ((m[:, i] * cols + m[:, i + 1] * rows + m[:, i + 2]) / scale for i in (0, 3))
-    return bilinear(x, down, right)
+    along = (m[:, 0] * cols + m[:, 1] * rows + m[:, 2]) / scale
+    down = (m[:, 3] * cols + m[:, 4] * rows + m[:, 5]) / scale
+    return bilinear(x, down, along)
 
 
 def _corners(rng: np.random.Generator) -> np.ndarray:
-    """Corners (4, 2) as (x, y) in [0, 1], clockwise from the top left."""
+    """Return corners (4, 2) as (x, y) in [0, 1], clockwise from the top left."""
+    # Below half a side: corners that pass each other would turn the quadrangle inside out.
     shift = np.abs(rng.normal(0, rng.uniform(*CORNERS), (4, 2))) % 0.5
-    square = np.array([(0, 0), (1, 0), (1, 1), (0, 1)])
-    return np.abs(square - shift)
+    return np.abs(SQUARE - shift)
 
 
 def _homography(corners: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Eight numbers that map the pixels of the image's corners to ``corners``."""
+    """Return eight numbers that map the pixels of the image's corners to `corners`.
+
+    The ninth number of a homography is free, and is 1 here.
+    """
     size = np.array([width - 1, height - 1])
     rows = []
     values = []
-    for (x, y), (u, v) in zip(
-        np.array([(0, 0), (1, 0), (1, 1), (0, 1)]) * size, corners * size, strict=True
-    ):
-        rows += [(x, y, 1, 0, 0, 0, -u * x, -u * y), (0, 0, 0, x, y, 1, -v * x, -v * y)]
-        values += [u, v]
+    for (x, y), (u, v) in zip(SQUARE * size, corners * size, strict=True):
+        # u = (a x + b y + c) / (g x + h y + 1), times the denominator; v alike.
+        rows.append((x, y, 1, 0, 0, 0, -u * x, -u * y))
+        rows.append((0, 0, 0, x, y, 1, -v * x, -v * y))
+        values.append(u)
+        values.append(v)
     return np.linalg.solve(np.array(rows, dtype=float), np.array(values))
 
 
 def jpeg(x: Tensor, draws: Draws) -> Tensor:
-    """Encode as JPEG and decode; the compression strength is from U(80, 95), the quality 22 down to 7."""
+    """Encode as JPEG and decode.
+
+    The compression strength is from U(80, 95): the quality goes from 22 down to 7.
+    """
     strengths = draws.arrays(lambda rng: rng.uniform(*COMPRESSION))
     return recompressed(x, [quality(strength) for strength in strengths])
 
 
 def quality(compression: float) -> int:
-    """JPEG quality of a compression strength in 0..100, as imgaug maps one to the other."""
+    """Return the JPEG quality of a compression strength in 0..100, as imgaug maps them."""
     return round(1 + 99 * (1 - compression / 101))
 
 
 def gaussian_blur(x: Tensor, draws: Draws) -> Tensor:
     """Blur with a standard deviation from U(1, 3) pixels."""
+    # One radius for all, wide enough for the widest: kernels of one length make one tensor.
     radius = round(4 * SIGMA[1])
     return blur(x, draws.tensor(lambda rng: gaussian_kernel(rng.uniform(*SIGMA), radius)))

@@ -1,4 +1,4 @@
-"""Five blurs of "Benchmarking Neural Network Robustness": Gaussian, defocus, glass, motion, zoom."""
+"""Blurs of "Benchmarking Neural Network Robustness": Gaussian, defocus, glass, motion, zoom."""
 
 from collections.abc import Sequence
 
@@ -35,6 +35,7 @@ def defocus_blur(x: Tensor, draws: Draws, radius: float, soft: float) -> Tensor:
     kernel = disc / disc.sum()
     rows, cols = (places.long() for places in grid(x))
     out = torch.zeros_like(x)
+    # Shifted copies, not a convolution: see `_sampling` on the order of sums.
     for (i, j), weight in np.ndenumerate(kernel):
         down = mirrored(rows + i - reach, x.shape[2])
         along = mirrored(cols + j - reach, x.shape[3])
@@ -43,14 +44,19 @@ def defocus_blur(x: Tensor, draws: Draws, radius: float, soft: float) -> Tensor:
 
 
 def glass_blur(x: Tensor, draws: Draws, sigma: float, reach: int, rounds: int) -> Tensor:
-    """Blur, let each pixel change places with one up to ``reach`` above and to the left, blur again."""
+    """Blur, swap pixels, and blur again.
+
+    Each pixel changes places with one up to ``reach`` above and to the left.
+    """
     height, width = x.shape[2:]
     x = gaussian(x, sigma, edge=clamped)
+    # From the bottom right, as the original does: a pixel may wander far, from swap to swap.
     rows = np.arange(height - reach, reach, -1)
     cols = np.arange(width - reach, reach, -1)
-    steps = draws.arrays(lambda rng: rng.integers(-reach, reach, (2, 2, len(rows), len(cols))))[
-        :, :rounds
-    ]
+    # Always for two rounds: an image meets the same numbers at every severity.
+    shape = (2, 2, len(rows), len(cols))
+    steps = draws.arrays(lambda rng: rng.integers(-reach, reach, shape))[:, :rounds]
+    # Swaps depend on the ones before: a loop over pixels, for all images of the batch at once.
     order = np.tile(np.arange(height * width), (len(x), 1))
     images = np.arange(len(x))
     for turn in range(rounds):
@@ -67,18 +73,20 @@ def glass_blur(x: Tensor, draws: Draws, sigma: float, reach: int, rounds: int) -
 
 def motion_blur(x: Tensor, draws: Draws, radius: int, sigma: float) -> Tensor:
     """Smear along a line, at an angle from U(-45, 45) degrees."""
-    return smeared(x, draws.arrays(lambda rng: direction(rng.uniform(-45, 45))), radius, sigma)
+    directions = draws.arrays(lambda rng: direction(rng.uniform(-45, 45)))
+    return smeared(x, directions, radius, sigma)
 
 
 def direction(degrees: float) -> tuple[float, float]:
-    """Rows and columns per pixel of way."""
+    """Return the rows and columns that one pixel of way at this angle covers."""
     return np.sin(np.deg2rad(degrees)), np.cos(np.deg2rad(degrees))
 
 
 def smeared(x: Tensor, directions: np.ndarray, radius: int, sigma: float) -> Tensor:
-    """Each image of x averaged over its shifts by 0 to 2 ``radius`` pixels in a direction of its own, (b, 2).
+    """Average each image over its shifts by 0 to 2 ``radius`` pixels.
 
-    The weights are half of a Gaussian: what is near counts most, as in ImageMagick's motion blur.
+    ``directions`` (b, 2) has one for each image. The weights are half of a Gaussian: what is near
+    counts most, as in ImageMagick's motion blur.
     """
     taps = 2 * radius + 1
     weights = gaussian_kernel(sigma, taps - 1)[taps - 1 :]
@@ -91,7 +99,7 @@ def smeared(x: Tensor, directions: np.ndarray, radius: int, sigma: float) -> Ten
 
 
 def zoom_blur(x: Tensor, draws: Draws, factors: Sequence[float]) -> Tensor:
-    """Mean of the image and of its middle at growing scales."""
+    """Average the image and its middle at growing scales."""
     total = x
     for factor in factors:
         total = total + zoomed(x, factor)

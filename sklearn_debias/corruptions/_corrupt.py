@@ -1,21 +1,26 @@
-"""The front door: images in, corrupted images of the same kind out."""
+"""The public function: images in, corrupted images of the same kind out."""
 
-from typing import Any
+from typing import TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from sklearn_debias.corruptions._draws import draws_of, read_seed
+from sklearn_debias.corruptions._draws import Seed, draws_of, read_seed
 from sklearn_debias.corruptions._registry import find
 
 SMALLEST = 8  # pixels of a side
-PIXELS = 1 << 21  # values of the images that are worked on together
+PIXELS = 1 << 21  # values of the images that are worked on together: 8 MB of float32
 NUMPY_DTYPES = (np.uint8, np.float16, np.float32, np.float64)
+# bfloat16 is torch's alone.
 DTYPES = (torch.uint8, torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
+Images = TypeVar("Images", np.ndarray, Tensor)
 
-def corrupt(images: Any, name: str, severity: int | None = None, random_state: Any = 0) -> Any:
+
+def corrupt(
+    images: Images, name: str, severity: int | None = None, random_state: Seed = 0
+) -> Images:
     """Corrupt images, each with random parameters of its own.
 
     What happens to an image depends on the seed and on the image alone: not on the others, their
@@ -80,12 +85,16 @@ def corrupt(images: Any, name: str, severity: int | None = None, random_state: A
             unit = to_unit(x[rows])
             levels = (unit * 255).round().to(torch.uint8)
             draws = draws_of(levels, name, seed, unit)
-            out[rows] = from_unit(recipe.apply(unit, draws, *recipe.strength(severity)), x.dtype)
+            worse = recipe.apply(unit, draws, *recipe.strength(severity))
+            out[rows] = from_unit(worse, x.dtype)
     return out if isinstance(images, Tensor) else out.numpy()
 
 
-def check_images(images: Any, name: str = "images") -> Tensor:
-    """Return ``images`` as a tensor (b, c, h, w), uint8 or floats in [0, 1], without a copy where that can be."""
+def check_images(images: np.ndarray | Tensor, name: str = "images") -> Tensor:
+    """Return ``images`` as a tensor (b, c, h, w), uint8 or floats in [0, 1].
+
+    They are copied only where it must be.
+    """
     if not isinstance(images, Tensor | np.ndarray):
         raise TypeError(
             f"`{name}` must be an ndarray or a Tensor of images (b, c, h, w), got "
@@ -96,6 +105,7 @@ def check_images(images: Any, name: str = "images") -> Tensor:
             f"`{name}` must be images of shape (b, c, h, w), got the shape {tuple(images.shape)}."
         )
     channels, height, width = (int(size) for size in images.shape[1:])
+    # A width of 1, 3 or 4 is no image: the channels came last.
     if width in (1, 3, 4) and channels not in (1, 3, 4) and height > 4:
         hint = (
             "Move the channels with `images.transpose(0, 3, 1, 2)` (an array) or "
@@ -113,24 +123,35 @@ def check_images(images: Any, name: str = "images") -> Tensor:
     return _in_range(_as_tensor(images, name), name)
 
 
-def _as_tensor(images: Any, name: str) -> Tensor:
-    native: Any = images.dtype if isinstance(images, Tensor) else images.dtype.newbyteorder("=")
-    if native not in (DTYPES if isinstance(images, Tensor) else NUMPY_DTYPES):
-        hint = "Images in 0..255 of another dtype: cast them to uint8, or divide by 255."
-        raise ValueError(
-            f"`{name}` must be uint8 in 0..255 or floats in [0, 1], got the dtype {native}. {hint}"
-        )
+def _as_tensor(images: np.ndarray | Tensor, name: str) -> Tensor:
+    """Return the images as a tensor, if their dtype is allowed."""
     if isinstance(images, Tensor):
+        if images.dtype not in DTYPES:
+            raise _wrong_dtype(images.dtype, name)
         return images.detach()
+    # torch refuses foreign byte order and negative strides, and warns of read-only memory.
+    native = images.dtype.newbyteorder("=")
+    if native not in NUMPY_DTYPES:
+        raise _wrong_dtype(native, name)
     array = np.asarray(images, dtype=native, order="C")
     return torch.from_numpy(array if array.flags.writeable else array.copy())
 
 
+def _wrong_dtype(dtype: np.dtype | torch.dtype, name: str) -> ValueError:
+    """Return the error of images whose dtype does not say how they are scaled."""
+    hint = "Images in 0..255 of another dtype: cast them to uint8, or divide by 255."
+    return ValueError(
+        f"`{name}` must be uint8 in 0..255 or floats in [0, 1], got the dtype {dtype}. {hint}"
+    )
+
+
 def _in_range(x: Tensor, name: str) -> Tensor:
+    """Return the images, if their values lie in [0, 1] or are bytes."""
     if x.dtype == torch.uint8 or not x.numel():
         return x
-    low, high = x.min().item(), x.max().item()
-    if not (low >= 0 and high <= 1):  # NaN as well
+    low = x.min().item()
+    high = x.max().item()
+    if not (low >= 0 and high <= 1):  # `low < 0 or high > 1` would let NaN pass
         hint = (
             "Divide grey levels by 255; undo a normalisation, and leave it to the estimator's "
             "`normalize`."
@@ -142,13 +163,13 @@ def _in_range(x: Tensor, name: str) -> Tensor:
 
 
 def to_unit(x: Tensor) -> Tensor:
-    """Images as float32 or float64 in [0, 1]."""
+    """Return images as float32 or float64 in [0, 1]."""
     if x.dtype == torch.uint8:
         return x.float() / 255
     return x if x.dtype in (torch.float32, torch.float64) else x.float()
 
 
 def from_unit(x: Tensor, dtype: torch.dtype) -> Tensor:
-    """Floats, cut to [0, 1], as images of ``dtype``."""
+    """Return floats, cut to [0, 1], as images of ``dtype``."""
     x = x.clamp(0, 1)
     return (x * 255).round().to(dtype) if dtype == torch.uint8 else x.to(dtype)

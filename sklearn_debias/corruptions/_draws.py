@@ -9,9 +9,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+Seed = int | np.integer | np.random.RandomState | np.random.Generator | None
+
 
 class Draws:
     """One random generator per image of a batch.
+
+    Everything is drawn by NumPy on the CPU, so that an image meets the same numbers on any device.
 
     Parameters
     ----------
@@ -25,45 +29,45 @@ class Draws:
         self._like = like
 
     def uniform(self, low: float, high: float, *shape: int) -> Tensor:
-        """U(low, high) of shape (b, *shape)."""
+        """Draw U(low, high) of shape (b, *shape)."""
         return self.tensor(lambda rng: rng.uniform(low, high, shape))
 
     def normal(self, *shape: int) -> Tensor:
-        """N(0, 1) of shape (b, *shape)."""
+        """Draw N(0, 1) of shape (b, *shape)."""
         return self.tensor(lambda rng: rng.standard_normal(shape))
 
     def poisson(self, rate: Tensor) -> Tensor:
-        """Poisson numbers with the means ``rate``, a tensor of b rows."""
+        """Draw Poisson numbers with the means ``rate``, a tensor of b rows."""
         rates = rate.cpu().double().numpy()
         drawn = [rng.poisson(row) for rng, row in zip(self._generators, rates, strict=True)]
         return self.like(np.stack(drawn))
 
     def arrays(self, draw: Callable[[np.random.Generator], Any]) -> np.ndarray:
-        """What ``draw`` makes of each generator, stacked."""
+        """Return what ``draw`` makes of each generator, stacked."""
         return np.stack([np.asarray(draw(rng)) for rng in self._generators])
 
     def tensor(self, draw: Callable[[np.random.Generator], Any]) -> Tensor:
-        """What ``draw`` makes of each generator, as a tensor."""
+        """Return what ``draw`` makes of each generator, as a tensor."""
         return self.like(self.arrays(draw))
 
     def like(self, rows: np.ndarray) -> Tensor:
-        """An array as a tensor of the images' dtype and device."""
+        """Return an array as a tensor of the images' dtype and device."""
         return torch.from_numpy(rows).to(self._like.dtype).to(self._like.device)
 
 
-def read_seed(random_state: Any) -> int:
-    """The seed that a ``random_state`` stands for; the global generators are neither read nor moved."""
+def read_seed(random_state: Seed) -> int:
+    """Return the seed that a ``random_state`` stands for.
+
+    The global generators are neither read nor moved.
+    """
     if isinstance(random_state, np.random.RandomState):
         return int(random_state.randint(2**31))
     if isinstance(random_state, np.random.Generator):
         return int(random_state.integers(2**63))
     if random_state is None:
         return randbits(64)
-    if (
-        isinstance(random_state, int | np.integer)
-        and not isinstance(random_state, bool)
-        and random_state >= 0
-    ):
+    is_int = isinstance(random_state, int | np.integer) and not isinstance(random_state, bool)
+    if is_int and random_state >= 0:
         return int(random_state)
     raise ValueError(
         "`random_state` must be None, an int >= 0, a RandomState or a Generator, got "
@@ -72,11 +76,13 @@ def read_seed(random_state: Any) -> int:
 
 
 def draws_of(levels: Tensor, name: str, seed: int, like: Tensor) -> Draws:
-    """Generators keyed by the seed, the corruption and the grey levels of each image (b, c, h, w), uint8.
+    """Return generators keyed by the seed, the corruption and the content of each image.
 
-    Levels, not floats: an image in [0, 1] and its uint8 twin meet the same numbers. The severity is
-    left out, so that an image meets the same noise at every severity, only more of it.
+    The content is its grey ``levels`` (b, c, h, w), uint8, not its floats: an image in [0, 1] and
+    its uint8 twin meet the same numbers. The severity is left out, so that an image meets the same
+    noise at every severity, only more of it.
     """
+    # The shape is a part of the key: images of other shapes may have the same bytes.
     head = f"{name}/{seed}/{tuple(levels.shape[1:])}/".encode()
     rows = levels.cpu().contiguous().numpy()
     keys = [int.from_bytes(blake2b(head + row.tobytes(), digest_size=16).digest()) for row in rows]

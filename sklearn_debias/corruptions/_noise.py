@@ -1,4 +1,4 @@
-"""Four noises of "Benchmarking Neural Network Robustness": Gaussian, shot, impulse, speckle."""
+"""Noises of "Benchmarking Neural Network Robustness": Gaussian, shot, impulse, speckle."""
 
 import torch
 from torch import Tensor

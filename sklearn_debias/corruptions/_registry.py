@@ -1,4 +1,4 @@
-"""Which corruptions there are: their names, and what each is given at which severity."""
+"""The corruptions by name, and the strength of each at every severity."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,29 +21,33 @@ GREY_OR_COLOUR = (1, 3)
 class Recipe:
     """A corruption as a function of images in [0, 1], random draws, and its strength."""
 
-    apply: Callable[
-        ..., Tensor
-    ]  # (x, draws, *strength) -> a tensor like x, which the caller cuts to [0, 1]
-    strengths: tuple[tuple, ...] = ()  # one per severity; none where each image draws its own
-    channels: tuple[int, ...] | None = None  # that it can take; None is any number
+    # (x, draws, *strength) -> a tensor like x, which the caller cuts to [0, 1].
+    apply: Callable[..., Tensor]
+    # One per severity; none where each image draws its own.
+    strengths: tuple[tuple[Any, ...], ...] = ()
+    # Numbers of channels that it can take; None is any number.
+    channels: tuple[int, ...] | None = None
 
-    def strength(self, severity: int | None) -> tuple:
-        """What ``apply`` is given at a severity."""
+    def strength(self, severity: int | None) -> tuple[Any, ...]:
+        """Return what ``apply`` is given at a severity."""
         return () if severity is None else self.strengths[severity - 1]
 
 
 def original(x: Tensor, draws: Draws) -> Tensor:
-    """The images as they are."""
+    """Return the images as they are."""
     return x
 
 
-def _one(*strengths: Any) -> tuple[tuple, ...]:
+def _one(*strengths: Any) -> tuple[tuple[Any, ...], ...]:
+    """Return the strengths of a corruption that takes one number at each severity."""
     return tuple((strength,) for strength in strengths)
 
 
-def _zooms() -> tuple[tuple, ...]:
-    """Factors from 1 in steps of .01, up to 1.05, 1.10, ... 1.25."""
-    return _one(*(tuple(np.round(np.arange(1, 1 + 0.05 * i + 0.005, 0.01), 2)) for i in SEVERITIES))
+def _zooms() -> tuple[tuple[Any, ...], ...]:
+    """Return factors from 1 in steps of .01, up to 1.05, 1.10, ... 1.25."""
+    # Half a step further than the last: arange leaves its end out, or not, as rounding has it.
+    ends = [1 + 0.05 * severity + 0.005 for severity in SEVERITIES]
+    return _one(*(tuple(np.round(np.arange(1, end, 0.01), 2)) for end in ends))
 
 
 BIASADV = {
@@ -56,8 +60,7 @@ BIASADV = {
     "jpeg": Recipe(_biasadv.jpeg, channels=GREY_OR_COLOUR),
     "gaussian_blur": Recipe(_biasadv.gaussian_blur),
 }
-# Strengths of CIFAR-10-C: facts of the benchmark, in pixels of 32x32 images and in values of [0,
-# 1].
+# Facts of CIFAR-10-C: its strengths, in pixels of 32x32 images and in values of [0, 1].
 CLASSIC = {
     "gaussian_noise": Recipe(_noise.gaussian_noise, _one(0.04, 0.06, 0.08, 0.09, 0.10)),
     "shot_noise": Recipe(_noise.shot_noise, _one(500, 250, 100, 75, 50)),
@@ -127,7 +130,7 @@ FAMILIES = {
 
 
 def corruption_names(family: str = "all") -> tuple[str, ...]:
-    """Names of the corruptions.
+    """Return the names of the corruptions.
 
     Parameters
     ----------
@@ -163,8 +166,8 @@ def corruption_names(family: str = "all") -> tuple[str, ...]:
     return FAMILIES[family]
 
 
-def find(name: Any, severity: Any) -> tuple[Recipe, int | None]:
-    """The recipe of a corruption, and its severity; ValueError where there is none."""
+def find(name: str, severity: int | None) -> tuple[Recipe, int | None]:
+    """Return the recipe of a corruption, and its severity; raise a ValueError if there is none."""
     if not isinstance(name, str) or name not in FAMILIES["all"]:
         near = get_close_matches(str(name), FAMILIES["all"], 1)
         hint = f" Did you mean {near[0]!r}?" if near else ""
@@ -172,7 +175,7 @@ def find(name: Any, severity: Any) -> tuple[Recipe, int | None]:
     whole = isinstance(severity, Integral) and not isinstance(severity, bool)
     if severity is not None and not (whole and severity in SEVERITIES):
         raise ValueError(f"`severity` must be an int in 1..5 or None, got {severity!r}.")
-    if name == ORIGINAL:
+    if name == ORIGINAL:  # at any severity: it takes part in reports and in "type1"
         return Recipe(original), None
     if severity is None and name not in BIASADV:
         raise ValueError(
@@ -184,10 +187,11 @@ def find(name: Any, severity: Any) -> tuple[Recipe, int | None]:
             f"`severity` must be None for {name!r}, which draws its strength per image; got "
             f"{severity!r}."
         )
+    # Some names are in both tables: the severity tells which is meant.
     return (BIASADV[name], None) if severity is None else (CLASSIC[name], int(severity))
 
 
 def fits(name: str, severity: int | None, n_channels: int) -> bool:
-    """Whether a corruption can take images with so many channels."""
+    """Return whether a corruption can take images with so many channels."""
     channels = find(name, severity)[0].channels
     return channels is None or n_channels in channels

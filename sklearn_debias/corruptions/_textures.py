@@ -9,11 +9,12 @@ from sklearn_debias.corruptions._sampling import gaussian
 
 
 def clouds(draws: Draws, height: int, width: int, decay: float) -> Tensor:
-    """Plasma fractal (diamond-square on a torus) in [0, 1], shape (b, 1, height, width).
+    """Draw a plasma fractal (diamond-square on a torus) in [0, 1], shape (b, 1, height, width).
 
     A level's random steps are ``decay ** 2`` times smaller than the ones of the level above: the
     larger, the softer.
     """
+    # Each level halves the step: the field needs a side that is a power of two.
     side = 2 ** int(np.ceil(np.log2(max(height, width))))
     levels = int(np.log2(side))
     steps = draws.arrays(lambda rng: rng.uniform(-1, 1, (side, side)))
@@ -38,17 +39,18 @@ def clouds(draws: Draws, height: int, width: int, decay: float) -> Tensor:
 
 
 def ice(draws: Draws, height: int, width: int) -> Tensor:
-    """Frost on a window: bright needles on pale patches, in [0, 1], shape (b, 3, height, width), bluish.
+    """Draw frost on a window: bright, bluish needles on pale patches.
 
-    A texture of our own, where the original lays photographs of frost over the image.
+    It has the shape (b, 3, height, width) and lies in [0, 1]. The texture is our own, where the
+    original lays photographs of frost over the image.
     """
     patches = clouds(draws, height, width, 1.6)
     needles = draws.normal(3, height, width)
     out = 0.35 + 0.45 * patches
-    for i, (down, along) in enumerate(
-        ((1, 1), (1, -1), (0, 1))
-    ):  # three directions in which crystals grow
+    growth = ((1, 1), (1, -1), (0, 1))  # directions in which crystals grow
+    for i, (down, along) in enumerate(growth):
         streak = needles[:, i : i + 1]
+        # Two steps mix four pixels in a row; the root keeps the variance of the noise at 1.
         for step in (1, 2):
             streak = (streak + torch.roll(streak, (step * down, step * along), (2, 3))) / 2**0.5
         out = out + 0.3 * patches * (streak - 1).clamp(0, 1)

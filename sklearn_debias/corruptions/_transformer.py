@@ -9,14 +9,16 @@ from sklearn.utils import Tags
 from torch import Tensor
 
 from sklearn_debias.corruptions._corrupt import check_images, corrupt
+from sklearn_debias.corruptions._draws import Seed
 from sklearn_debias.corruptions._registry import find
 
 
+# The dataclass writes the constructor alone: estimators have a repr, and equal only themselves.
 @dataclass(eq=False, repr=False)
 class Corruption(TransformerMixin, BaseEstimator):
     """Corrupt images in a pipeline; nothing is learned.
 
-    In front of a fitted classifier it shows what the classifier makes of worse images; in front of
+    In front of a fitted classifier it shows what the classifier makes of worse images. In front of
     one that is to be fitted, the same corruption meets every epoch.
 
     Parameters
@@ -50,7 +52,7 @@ class Corruption(TransformerMixin, BaseEstimator):
 
     name: str = "original"
     severity: int | None = None
-    random_state: Any = 0
+    random_state: Seed = 0
 
     def fit(self, X: Any, y: Any = None) -> "Corruption":
         """Check the parameters and the images.
@@ -84,6 +86,7 @@ class Corruption(TransformerMixin, BaseEstimator):
         """
         X = _opened(X)
         channels = check_images(X, "X").shape[1]
+        # Nothing is learned, so that an unfitted step works: it has no channels to compare.
         if channels != getattr(self, "n_features_in_", channels):
             raise ValueError(
                 f"X has {channels} features (channels), but {type(self).__name__} is expecting "
@@ -100,5 +103,5 @@ class Corruption(TransformerMixin, BaseEstimator):
 
 
 def _opened(X: Any) -> Any:
-    """X, with nested lists as an array."""
+    """Return X, with nested lists as an array."""
     return X if isinstance(X, Tensor | np.ndarray) else np.asarray(X)

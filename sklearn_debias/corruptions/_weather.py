@@ -25,23 +25,28 @@ def snow(
     sigma: float,
     kept: float,
 ) -> Tensor:
-    """Whiten the image and let flakes fall at an angle from U(-135, -45) degrees, each twice, turned by 180 degrees.
+    """Whiten the image and let flakes fall at an angle from U(-135, -45) degrees.
 
-    Flakes are values of N(mean, std) above ``threshold``, enlarged by ``zoom`` and smeared.
+    Flakes are values of N(mean, std) above ``threshold``, enlarged by ``zoom`` and smeared. Each
+    falls twice, the second time with all flakes turned by 180 degrees.
     """
     flakes = zoomed(mean + std * draws.normal(1, *x.shape[2:]), zoom)
     flakes = torch.where(flakes < threshold, 0, flakes).clamp(0, 1)
-    flakes = smeared(
-        flakes, draws.arrays(lambda rng: direction(rng.uniform(-135, -45))), radius, sigma
-    )
+    directions = draws.arrays(lambda rng: direction(rng.uniform(-135, -45)))
+    flakes = smeared(flakes, directions, radius, sigma)
     pale = torch.maximum(x, luma(x) * 1.5 + 0.5)
     return kept * x + (1 - kept) * pale + flakes + flakes.flip(2, 3)
 
 
 def frost(x: Tensor, draws: Draws, kept: float, share: float) -> Tensor:
-    """Lay a texture of ice over the image: kept x + share ice. The texture is drawn, not photographed."""
+    """Lay a texture of ice over the image: kept x + share ice.
+
+    The texture is drawn, not photographed.
+    """
     texture = ice(draws, *x.shape[2:])
-    return kept * x + share * (texture if x.shape[1] == 3 else luma(texture))
+    if x.shape[1] == 1:
+        texture = luma(texture)
+    return kept * x + share * texture
 
 
 def fog(x: Tensor, draws: Draws, amount: float, decay: float) -> Tensor:
@@ -61,14 +66,15 @@ def spatter(
     strength: float,
     mud: int,
 ) -> Tensor:
-    """Drops of water (pale turquoise), or of mud (brown), where blurred noise exceeds ``threshold``.
+    """Let drops of water (pale turquoise) or mud (brown) fall on the image.
 
-    Drops of water are lit from the top left, which approximates the shading of the original by
-    edges and distances.
+    They fall where blurred noise exceeds ``threshold``. Drops of water are lit from the top left,
+    which approximates the shading of the original by edges and distances.
     """
     noise = mean + std * draws.normal(1, *x.shape[2:])
     liquid = gaussian(noise, sigma, edge=clamped)
     if mud:
+        # For mud the strength is the width of a blur: the recipe has one number for both.
         cover = gaussian((liquid > threshold).to(x), strength, edge=clamped)
         cover = torch.where(cover < 0.8, 0, cover)
         return x * (1 - cover) + cover * _colour(MUD, x)
@@ -81,6 +87,6 @@ def spatter(
 
 
 def _colour(rgb: tuple[float, float, float], x: Tensor) -> Tensor:
-    """A colour as (3, 1, 1), or its brightness as (1, 1, 1) for grey images."""
+    """Return a colour as (3, 1, 1), or its brightness as (1, 1, 1) for grey images."""
     colour = torch.tensor(np.array(rgb)).to(x)[None, :, None, None]
     return (colour if x.shape[1] == 3 else luma(colour))[0]

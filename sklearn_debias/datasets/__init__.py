@@ -1,4 +1,7 @@
-"""Data with shortcuts, long tails and noisy labels: generators, and readers of local files. Nothing is downloaded."""
+"""Data with shortcuts, long tails and noisy labels: generators, and readers of local files.
+
+Nothing is downloaded.
+"""
 
 from sklearn_debias.datasets._attributes import attribute_long_tail
 from sklearn_debias.datasets._bar import read_bar

@@ -1,17 +1,28 @@
 """Pseudo-attributes of samples: clusters within each class."""
 
 import numpy as np
+import numpy.typing as npt
 from sklearn.cluster import KMeans
 from sklearn.utils import check_array
 
+from sklearn_debias.corruptions.internal import Seed
 from sklearn_debias.datasets._checks import check_int, streams
 from sklearn_debias.datasets._strata import encode, ranks_by_size
 
 _STARTS = 10  # of k-means, the default of scikit-learn when ImageNet-GLT was made
 
 
-def attribute_long_tail(features, y, n_clusters=6, *, n_attributes=3, random_state=None):
-    """Pseudo-attributes from head to tail: clusters within each class, ranked by their size, as in ImageNet-GLT [1]_.
+def attribute_long_tail(
+    features: npt.ArrayLike,
+    y: npt.ArrayLike,
+    n_clusters: int = 6,
+    *,
+    n_attributes: int = 3,
+    random_state: Seed = None,
+) -> np.ndarray:
+    """Find pseudo-attributes of samples, ranked from head to tail, as ImageNet-GLT does [1]_.
+
+    They are clusters within each class, ranked by their size.
 
     Parameters
     ----------
@@ -57,8 +68,8 @@ def attribute_long_tail(features, y, n_clusters=6, *, n_attributes=3, random_sta
     >>> attribute_long_tail(features, np.zeros(10), n_clusters=3, random_state=0)
     array([1, 1, 0, 0, 0, 0, 0, 0, 0, 2])
     """
-    features = _dense(features)
-    classes, codes = encode("y", y, n_rows=len(features))
+    rows = _dense(features)
+    classes, codes = encode("y", y, n_rows=len(rows))
     n_clusters = check_int("n_clusters", n_clusters, 1)
     n_attributes = check_int("n_attributes", n_attributes, 1, n_clusters)
     if n_clusters % n_attributes:
@@ -68,7 +79,8 @@ def attribute_long_tail(features, y, n_clusters=6, *, n_attributes=3, random_sta
     (rng,) = streams(random_state, "clusters")
     attributes = np.empty(len(codes), dtype=np.int64)
     for code, label in enumerate(classes.tolist()):
-        members = features[codes == code] + 0.0  # no negative zeros
+        # Adding 0.0 makes zeros of negative zeros, which differ in their bytes alone.
+        members = rows[codes == code] + 0.0
         n_different = len({row.tobytes() for row in members})
         if n_different < n_clusters:
             found = f"class {label!r} has {n_different}"
@@ -76,14 +88,17 @@ def attribute_long_tail(features, y, n_clusters=6, *, n_attributes=3, random_sta
                 f"`n_clusters` ({n_clusters}) needs as many different rows in each class; {found}."
             )
         kmeans = KMeans(n_clusters, n_init=_STARTS, random_state=int(rng.integers(2**31)))
-        ranks = ranks_by_size(np.bincount(kmeans.fit(members).labels_, minlength=n_clusters))
-        attributes[codes == code] = ranks[kmeans.labels_] * n_attributes // n_clusters
+        clusters = kmeans.fit(members).labels_
+        ranks = ranks_by_size(np.bincount(clusters, minlength=n_clusters))
+        attributes[codes == code] = ranks[clusters] * n_attributes // n_clusters
     return attributes
 
 
-def _dense(features):
+def _dense(features: npt.ArrayLike) -> np.ndarray:
+    """Return the features as a finite array of floats, shape (n, n_features)."""
     try:
         return check_array(features, dtype=[np.float64, np.float32], input_name="features")
     except (TypeError, ValueError, RuntimeError, OverflowError) as error:
+        # The type stays: scikit-learn raises a TypeError for sparse matrices.
         kind = TypeError if isinstance(error, TypeError) else ValueError
         raise kind(f"`features` must be dense numbers of shape (n, n_features). {error}") from error

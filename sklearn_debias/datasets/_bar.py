@@ -1,12 +1,16 @@
 """Biased Action Recognition: photographs of six actions, naturally biased by their surroundings."""
 
 import io
+import os
 import warnings
+from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from PIL import Image
 from sklearn.utils import Bunch
 
+from sklearn_debias.corruptions.internal import Seed
 from sklearn_debias.datasets._checks import check_int, check_option, streams
 from sklearn_debias.datasets._files import read_npz
 from sklearn_debias.datasets._folder import MissingDataError, existing_path
@@ -15,8 +19,8 @@ from sklearn_debias.exceptions import DebiasWarning
 _FILES = {"embeddings": "bar_mobilenet_v2_embeddings.npz", "images": "bar_64.npz"}
 _CONTENT = {"embeddings": ("x",), "images": ("data", "off")}
 _LABELS = ("y", "split", "classes", "names")
-_PUBLISHED = (1941, 654)
-_SIZE = 64
+_PUBLISHED = (1941, 654)  # aligned and conflicting photographs
+_SIZE = 64  # pixels of a side
 _DESCR = """Biased Action Recognition (BAR)
 ===============================
 
@@ -31,12 +35,18 @@ Classifier from Biased Classifier", NeurIPS 2020.
 """
 
 
-def read_bar(folder, *, kind="embeddings", conflicting=0, random_state=0):
+def read_bar(
+    folder: str | os.PathLike[str],
+    *,
+    kind: Literal["embeddings", "images"] = "embeddings",
+    conflicting: int = 0,
+    random_state: Seed = 0,
+) -> Bunch:
     """Read Biased Action Recognition (BAR) [1]_ from a local pack.
 
     The bias is natural: `bias_labels` tell bias-aligned samples (0) from bias-conflicting ones (1),
-    and not which surroundings a photograph shows. As published, the training set is all aligned,
-    the test set all conflicting: select models on held-out training samples, never on the test set.
+    and not which surroundings a photograph shows. As published, the training set is all aligned and
+    the test set all conflicting. Select models on held-out training samples, never on the test set.
 
     Parameters
     ----------
@@ -99,11 +109,15 @@ def read_bar(folder, *, kind="embeddings", conflicting=0, random_state=0):
     conflicting = check_int("conflicting", conflicting, 0)
     (rng,) = streams(random_state, "bar")
     path = _pack(existing_path(folder, "folder"), kind)
-    *content, target, split, classes, names = read_npz(path, _CONTENT[kind] + _LABELS)
-    target, split = _checked(path, target, split, classes, names)
+    *content, y, published, classes, names = read_npz(path, _CONTENT[kind] + _LABELS)
+    target, split = _checked(path, y, published, classes, names)
+    # In the published sets, the part of a sample is its alignment: 1 is test and conflicting.
     train = split == 0
     train[_moved(target, split, conflicting, rng)] = True
-    data = (_embeddings if kind == "embeddings" else _pictures)(path, len(target), *content)
+    if kind == "embeddings":
+        data = _embeddings(path, len(target), *content)
+    else:
+        data = _pictures(path, len(target), *content)
     bunch = Bunch(
         target_names=classes.astype(str),
         bias_names=np.array(["aligned", "conflicting"]),
@@ -126,7 +140,8 @@ def read_bar(folder, *, kind="embeddings", conflicting=0, random_state=0):
     return bunch
 
 
-def _pack(path, kind):
+def _pack(path: Path, kind: str) -> Path:
+    """Return the file to read: the path itself, or the pack in the folder that it names."""
     if not path.is_dir():
         return path
     if not (path / _FILES[kind]).is_file():
@@ -137,8 +152,10 @@ def _pack(path, kind):
     return path / _FILES[kind]
 
 
-def _checked(path, target, split, classes, names):
-    """Labels and splits as int64, consistent with each other."""
+def _checked(
+    path: Path, target: np.ndarray, split: np.ndarray, classes: np.ndarray, names: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return labels and splits as int64; check that they are consistent with each other."""
     if target.ndim != 1 or not target.shape == split.shape == names.shape:
         found = f"{target.shape}, {split.shape} and {names.shape}"
         raise ValueError(
@@ -162,8 +179,13 @@ def _checked(path, target, split, classes, names):
     return target.astype(np.int64), split.astype(np.int64)
 
 
-def _moved(target, split, n_moved, rng):
-    """Rows of the conflicting samples that go to the training set, by class as evenly as the classes are."""
+def _moved(
+    target: np.ndarray, split: np.ndarray, n_moved: int, rng: np.random.Generator
+) -> np.ndarray:
+    """Return the rows of the conflicting samples that go to the training set.
+
+    The classes have the same shares of them as of all conflicting samples.
+    """
     rows = rng.permutation(np.flatnonzero(split == 1))
     if n_moved and n_moved >= len(rows):
         raise ValueError(
@@ -172,20 +194,23 @@ def _moved(target, split, n_moved, rng):
     labels, sizes = np.unique(target[rows], return_counts=True)
     quotas = n_moved * sizes / max(len(rows), 1)
     shares = np.floor(quotas).astype(int)
+    # A stable sort gives ties to the first class, on every machine.
     largest = np.argsort(shares - quotas, kind="stable")[: n_moved - shares.sum()]
     shares[largest] += 1
     chosen = [
         rows[target[rows] == label][:share] for label, share in zip(labels, shares, strict=True)
     ]
+    # The empty array is for a pack without conflicting samples: there is nothing to join then.
     return np.concatenate([*chosen, np.empty(0, dtype=np.int64)])
 
 
-def _embeddings(path, n, data):
+def _embeddings(path: Path, n: int, data: np.ndarray) -> np.ndarray:
+    """Return the embeddings as float32 of shape (n, d)."""
     if data.ndim != 2 or len(data) != n or data.dtype.kind != "f":
         raise ValueError(
             f"{path} must hold floats `x` of shape ({n}, d); found {data.dtype} {data.shape}."
         )
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore"):  # what is too large becomes infinite, and is refused below
         data = data.astype(np.float32)
     if not np.isfinite(data).all():
         raise ValueError(
@@ -194,23 +219,16 @@ def _embeddings(path, n, data):
     return data
 
 
-def _pictures(path, n, content, offsets):
-    """Decode the images: uint8 of shape (n, 3, 64, 64)."""
-    valid = content.dtype == np.uint8 and offsets.dtype.kind in "iu" and offsets.shape == (n + 1,)
-    if (
-        not valid
-        or offsets[0] != 0
-        or offsets[-1] != content.size
-        or (offsets[1:] <= offsets[:-1]).any()
-    ):
-        raise ValueError(
-            f"{path} must hold bytes in `data`, and in `off` where each of {n} images begins."
-        )
+def _pictures(path: Path, n: int, content: np.ndarray, offsets: np.ndarray) -> np.ndarray:
+    """Return the decoded images: uint8 of shape (n, 3, 64, 64)."""
+    _check_offsets(path, n, content, offsets)
     images = np.empty((n, 3, _SIZE, _SIZE), dtype=np.uint8)
     for row in range(n):
         stream = io.BytesIO(content[offsets[row] : offsets[row + 1]].tobytes())
         try:
+            # JPEG alone: Pillow's other decoders need not meet bytes that nobody vouches for.
             with Image.open(stream, formats=("JPEG",)) as picture:
+                # The size is in the header: a picture of another size is not decoded at all.
                 found = (picture.size, picture.mode)
                 if found == ((_SIZE, _SIZE), "RGB"):
                     images[row] = np.asarray(picture).transpose(2, 0, 1)
@@ -219,3 +237,15 @@ def _pictures(path, n, content, offsets):
             raise ValueError(f"{path}: image {row} cannot be read: {error}.") from error
         raise ValueError(f"{path}: image {row} must be {_SIZE}x{_SIZE} RGB, found {found}.")
     return images
+
+
+def _check_offsets(path: Path, n: int, content: np.ndarray, offsets: np.ndarray) -> None:
+    """Check that the offsets cut the bytes into n pieces, none of them empty."""
+    valid = content.dtype == np.uint8 and offsets.dtype.kind in "iu" and offsets.shape == (n + 1,)
+    if valid:
+        spans_all = offsets[0] == 0 and offsets[-1] == content.size
+        valid = bool(spans_all and (offsets[1:] > offsets[:-1]).all())
+    if not valid:
+        raise ValueError(
+            f"{path} must hold bytes in `data`, and in `off` where each of {n} images begins."
+        )

@@ -1,8 +1,12 @@
 """The two biased versions of MNIST: Coloured MNIST of LfF and MNIST-SC."""
 
+from typing import Literal
+
 import numpy as np
+import numpy.typing as npt
 from sklearn.utils import Bunch
 
+from sklearn_debias.corruptions.internal import Seed
 from sklearn_debias.datasets._assignment import biased_values, even_values
 from sklearn_debias.datasets._checks import (
     check_images,
@@ -12,8 +16,8 @@ from sklearn_debias.datasets._checks import (
     streams,
 )
 
-# One colour per class, and the standard deviation around it for each severity: facts of LfF's
-# protocol.
+# Facts of LfF's protocol: a colour for each class, and for each severity the standard deviation of
+# the colours around it.
 _MEAN_COLOURS = np.array(
     [
         (0.9837, 0.3125, 0.1686),
@@ -33,12 +37,19 @@ _N_VALUES = 10
 _DESCR = "{n} images with a bias: {bias}. {relation}"
 
 
-def colour_mnist(images, target, *, conflict_ratio, severity=4, random_state=None):
-    """Colour grey digits by class: the ten-class Coloured MNIST of "Learning from Failure" (LfF) [1]_.
+def colour_mnist(
+    images: npt.ArrayLike,
+    target: npt.ArrayLike,
+    *,
+    conflict_ratio: float | Literal["unbiased"],
+    severity: int = 4,
+    random_state: Seed = None,
+) -> Bunch:
+    """Colour grey digits by class, as in "Learning from Failure" (LfF) [1]_.
 
-    Each image is multiplied by one colour, ``clip(mean_colour[bias_label] + N(0, std), 0, 1)``.
-    Other data sets carry the same name with other constructions (IRM: two classes and noisy
-    labels).
+    The result is the ten-class Coloured MNIST. Each image is multiplied by one colour,
+    ``clip(mean_colour[bias_label] + N(0, std), 0, 1)``. Other data sets carry the same name with
+    other constructions (IRM: two classes and noisy labels).
 
     Parameters
     ----------
@@ -90,26 +101,33 @@ def colour_mnist(images, target, *, conflict_ratio, severity=4, random_state=Non
     >>> train.data.shape, int((train.bias_labels != train.target).sum())
     ((100, 3, 28, 28), 10)
     """
-    images = check_images(images)
-    target = check_target(target, len(images), _N_VALUES)
+    grey = check_images(images)
+    labels = check_target(target, len(grey), _N_VALUES)
     std = _STDS[check_int("severity", severity, 1, len(_STDS)) - 1]
     bias_rng, colour_rng = streams(random_state, "bias", "colour")
-    values = _bias_values(target, conflict_ratio, bias_rng)
+    values = _bias_values(labels, conflict_ratio, bias_rng)
     noise = std * colour_rng.standard_normal((len(values), 3))
     colours = np.clip(_MEAN_COLOURS[values] + noise, 0, 1).astype(np.float32)
-    data = np.empty((len(images), 3, *images.shape[1:]), dtype=np.uint8)
+    data = np.empty((len(grey), 3, *grey.shape[1:]), dtype=np.uint8)
+    # Channel by channel: all at once would need the whole set in float32, four times its size.
     for channel in range(3):
-        data[:, channel] = np.rint(colours[:, channel, None, None] * images)
-    return _bunch(data, target, values, "the colour of the digit", conflict_ratio)
+        data[:, channel] = np.rint(colours[:, channel, None, None] * grey)
+    return _bunch(data, labels, values, "the colour of the digit", conflict_ratio)
 
 
-def patch_mnist(images, target, *, conflict_ratio=0.0, random_state=None):
-    """Write the class into a corner of grey digits: MNIST-SC of "UnLearning from Experience" (ULE) [1]_.
+def patch_mnist(
+    images: npt.ArrayLike,
+    target: npt.ArrayLike,
+    *,
+    conflict_ratio: float | Literal["unbiased"] = 0.0,
+    random_state: Seed = None,
+) -> Bunch:
+    """Write the class into a corner of grey digits, as in "UnLearning from Experience" (ULE) [1]_.
 
-    The first ten pixels of the first row become a one-hot code: 255 in the column of the bias label
-    and 0 in the others. The paper trains with a patch that is always right, and tests on the clean
-    images (`images` as they are); it states neither size nor brightness of its patch: these are
-    ours.
+    The result is MNIST-SC. The first ten pixels of the first row become a one-hot code: 255 in the
+    column of the bias label and 0 in the others. The paper trains with a patch that is always
+    right, and tests on the clean images (`images` as they are). It states neither size nor
+    brightness of its patch: these are ours.
 
     Parameters
     ----------
@@ -156,31 +174,40 @@ def patch_mnist(images, target, *, conflict_ratio=0.0, random_state=None):
     >>> train.data[1, 0, 0, :5]
     array([  0,   0,   0, 255,   0], dtype=uint8)
     """
-    images = check_images(images)
-    if images.shape[2] < _N_VALUES:
-        raise ValueError(
-            f"`images` must be {_N_VALUES} or more pixels wide, got {images.shape[2]}."
-        )
-    target = check_target(target, len(images), _N_VALUES)
+    grey = check_images(images)
+    if grey.shape[2] < _N_VALUES:
+        raise ValueError(f"`images` must be {_N_VALUES} or more pixels wide, got {grey.shape[2]}.")
+    labels = check_target(target, len(grey), _N_VALUES)
     (rng,) = streams(random_state, "bias")
-    values = _bias_values(target, conflict_ratio, rng)
-    data = images[:, None].copy()
+    values = _bias_values(labels, conflict_ratio, rng)
+    data = grey[:, None].copy()
     data[:, 0, 0, :_N_VALUES] = 0
     data[np.arange(len(values)), 0, 0, values] = 255
-    return _bunch(data, target, values, "a bright pixel in the first row", conflict_ratio)
+    return _bunch(data, labels, values, "a bright pixel in the first row", conflict_ratio)
 
 
-def _bias_values(target, conflict_ratio, rng):
+def _bias_values(
+    labels: np.ndarray, conflict_ratio: float | Literal["unbiased"], rng: np.random.Generator
+) -> np.ndarray:
+    """Return the bias values, int64 of shape (n,)."""
     if isinstance(conflict_ratio, str) and conflict_ratio == "unbiased":
-        return even_values(target, (_N_VALUES,), rng)[:, 0]
+        return even_values(labels, (_N_VALUES,), rng)[:, 0]
     hint = 'Use "unbiased" for a bias that tells nothing about the class.'
+    # Up to 1, past "unbiased" at .9: a test set where every shortcut misleads is worth having.
     ratio = check_real("conflict_ratio", conflict_ratio, high=1, hint=hint)
-    return biased_values(target, _N_VALUES, ratio, rng)
+    return biased_values(labels, _N_VALUES, ratio, rng)
 
 
-def _bunch(data, target, values, bias, conflict_ratio):
+def _bunch(
+    data: np.ndarray,
+    labels: np.ndarray,
+    values: np.ndarray,
+    bias: str,
+    conflict_ratio: float | Literal["unbiased"],
+) -> Bunch:
+    """Return the set with its description."""
     relation = f"A share {conflict_ratio} of each class has a value that is not its own."
     if conflict_ratio == "unbiased":
         relation = "It is independent of the class."
     descr = _DESCR.format(n=len(data), bias=bias, relation=relation)
-    return Bunch(data=data, target=target, bias_labels=values, DESCR=descr)
+    return Bunch(data=data, target=labels, bias_labels=values, DESCR=descr)

@@ -1,8 +1,12 @@
 """The binary Coloured MNIST with noisy labels, as LISA splits it."""
 
+from collections.abc import Sequence
+
 import numpy as np
+import numpy.typing as npt
 from sklearn.utils import Bunch
 
+from sklearn_debias.corruptions.internal import Seed
 from sklearn_debias.datasets._assignment import biased_values
 from sklearn_debias.datasets._checks import check_images, check_real, check_target, streams
 from sklearn_debias.datasets._label_noise import flip_labels
@@ -18,15 +22,22 @@ validation and test.
 
 
 def binary_colour_mnist(
-    images, target, *, conflict_ratio=(0.2, 0.5, 0.9), label_noise=0.25, random_state=None
-):
-    """Colour digits in two classes with noisy labels, as LISA [1]_ does: the test reverses what colours tell.
+    images: npt.ArrayLike,
+    target: npt.ArrayLike,
+    *,
+    conflict_ratio: Sequence[float] | np.ndarray = (0.2, 0.5, 0.9),
+    label_noise: float = 0.25,
+    random_state: Seed = None,
+) -> Bunch:
+    """Colour digits in two classes with noisy labels, as LISA does [1]_.
 
-    The label is 0 for digits 0 to 4 and 1 for 5 to 9; then a share of the labels is flipped, and
-    the (noisy) label determines the colour, red for 0 and green for 1, except for the conflicting
-    samples. The construction is IRM's [2]_. With the defaults a perfect reader of digits is right
-    on 75 % of each set, the ceiling of any classifier that ignores the colour; the colour alone is
-    right on 80 %, 50 % and 10 %.
+    The label is 0 for digits 0 to 4 and 1 for 5 to 9. Then a share of the labels is flipped. The
+    (noisy) label determines the colour, red for 0 and green for 1, except for the conflicting
+    samples. The construction is IRM's [2]_.
+
+    With the defaults a perfect reader of digits is right on 75 % of each set, the ceiling of any
+    classifier that ignores the colour. The colour alone is right on 80 %, 50 % and 10 %: in the
+    test set it tells the opposite.
 
     Parameters
     ----------
@@ -85,17 +96,16 @@ def binary_colour_mnist(
     >>> [float((part.bias_labels == part.target).mean()) for part in (bunch.train, bunch.test)]
     [0.8, 0.1]
     """
-    images = check_images(images)
-    digits = check_target(target, len(images), 10)
+    grey = check_images(images)
+    digits = check_target(target, len(grey), 10)
     ratios = _ratios(conflict_ratio)
     noise = check_real("label_noise", label_noise, high=1)
-    cuts = np.split(np.arange(len(digits)), [len(digits) // 2, len(digits) // 2 + len(digits) // 6])
-    bunch = Bunch(
-        DESCR=_DESCR.format(noise=noise, ratios=", ".join(f"{ratio:g}" for ratio in ratios))
-    )
-    for name, rows, ratio, rng in zip(
-        _PARTS, cuts, ratios, streams(random_state, *_PARTS), strict=True
-    ):
+    n = len(digits)
+    parts = np.split(np.arange(n), [n // 2, n // 2 + n // 6])
+    rngs = streams(random_state, *_PARTS)
+    ratios_text = ", ".join(f"{ratio:g}" for ratio in ratios)
+    bunch = Bunch(DESCR=_DESCR.format(noise=noise, ratios=ratios_text))
+    for name, rows, ratio, rng in zip(_PARTS, parts, ratios, rngs, strict=True):
         clean = (digits[rows] >= 5).astype(np.int64)
         if len(np.unique(clean)) < 2:
             raise ValueError(
@@ -103,18 +113,19 @@ def binary_colour_mnist(
                 f"({len(rows)} of {len(digits)} rows, cut in order) has not. Shuffle images and "
                 "target alike, or bring more."
             )
+        # Labels first: the colour follows the noisy label, so that it beats the digit at it.
         labels = flip_labels(clean, noise, kind="pair", random_state=rng)
         colours = biased_values(labels, 2, ratio, rng)
-        data = np.zeros((len(rows), 3, *images.shape[1:]), dtype=np.uint8)
-        data[np.arange(len(rows)), colours] = images[rows]
+        data = np.zeros((len(rows), 3, *grey.shape[1:]), dtype=np.uint8)
+        data[np.arange(len(rows)), colours] = grey[rows]
         bunch[name] = Bunch(data=data, target=labels, bias_labels=colours, digits=digits[rows])
     return bunch
 
 
-def _ratios(conflict_ratio):
-    if not isinstance(conflict_ratio, list | tuple | np.ndarray) or np.shape(conflict_ratio) != (
-        len(_PARTS),
-    ):
+def _ratios(conflict_ratio: Sequence[float] | np.ndarray) -> list[float]:
+    """Return a ratio in [0, 1] for each of the three sets."""
+    is_sequence = isinstance(conflict_ratio, list | tuple | np.ndarray)
+    if not is_sequence or np.shape(conflict_ratio) != (len(_PARTS),):
         expected = "a sequence of 3 numbers, for " + ", ".join(_PARTS)
         raise ValueError(f"`conflict_ratio` must be {expected}; got {conflict_ratio!r}.")
     return [check_real("conflict_ratio", ratio, high=1) for ratio in conflict_ratio]

@@ -1,9 +1,13 @@
-"""Images whose corruption gives the class away: Corrupted CIFAR-10 of LfF, from any ten-class images."""
+"""Images whose corruption gives the class away: LfF's Corrupted CIFAR-10, of any ten classes."""
+
+from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 from sklearn.utils import Bunch
 
 from sklearn_debias.corruptions import corrupt, corruption_names
+from sklearn_debias.corruptions.internal import Seed
 from sklearn_debias.datasets._assignment import biased_values, even_values
 from sklearn_debias.datasets._checks import (
     check_int,
@@ -20,12 +24,18 @@ _DESCR = """{n} images, each with one of ten corruptions at severity {severity}:
 
 
 def corrupted_images(
-    images, target, *, kind="type0", severity=5, conflict_ratio=0.05, random_state=None
-):
-    """Corrupt the images of each class by a corruption of its own: Corrupted CIFAR-10 [1]_ on any images.
+    images: np.ndarray,
+    target: npt.ArrayLike,
+    *,
+    kind: Literal["type0", "type1"] = "type0",
+    severity: int = 5,
+    conflict_ratio: float | Literal["unbiased"] = 0.05,
+    random_state: Seed = None,
+) -> Bunch:
+    """Corrupt the images of each class by a corruption of its own, as in Corrupted CIFAR-10 [1]_.
 
-    Class c is aligned with corruption c of its type, which a network learns long before the
-    objects.
+    Any images of ten classes will do. Class c is aligned with corruption c of its type, which a
+    network learns long before the objects.
 
     Parameters
     ----------
@@ -96,9 +106,10 @@ def corrupted_images(
     if images.ndim != 4 or images.shape[1] != 3 or not len(images):
         expected = "colour images of shape (n, 3, height, width), n >= 1"
         raise ValueError(f"`images` must be {expected}; got the shape {images.shape}.")
-    target = check_target(target, len(images), _N_VALUES)
+    labels = check_target(target, len(images), _N_VALUES)
     bias_rng, corruption_rng = streams(random_state, "bias", "corruption")
-    values, relation = _values(target, conflict_ratio, bias_rng)
+    values, relation = _values(labels, conflict_ratio, bias_rng)
+    # One seed will do: `corrupt` mixes the corruption's name and each image's content into it.
     seed = int(corruption_rng.integers(2**31))
     data = np.empty_like(images, order="C")
     for value in np.unique(values):
@@ -106,18 +117,18 @@ def corrupted_images(
         data[rows] = corrupt(images[rows], names[value], severity, seed)
     descr = _DESCR.format(n=len(data), severity=severity, names=", ".join(names), relation=relation)
     return Bunch(
-        data=data, target=target, bias_labels=values, bias_names=np.array(names), DESCR=descr
+        data=data, target=labels, bias_labels=values, bias_names=np.array(names), DESCR=descr
     )
 
 
-def _values(target, conflict_ratio, rng):
-    """The corruption of each sample, and what it tells about the class."""
+def _values(
+    labels: np.ndarray, conflict_ratio: float | Literal["unbiased"], rng: np.random.Generator
+) -> tuple[np.ndarray, str]:
+    """Return the corruption of each sample, and what it tells about the class."""
     if isinstance(conflict_ratio, str) and conflict_ratio == "unbiased":
-        return even_values(target, (_N_VALUES,), rng)[
-            :, 0
-        ], "The corruption is independent of the class."
+        values = even_values(labels, (_N_VALUES,), rng)[:, 0]
+        return values, "The corruption is independent of the class."
     hint = 'Use "unbiased" for a bias that tells nothing about the class.'
     ratio = check_real("conflict_ratio", conflict_ratio, high=1, hint=hint)
-    return biased_values(
-        target, _N_VALUES, ratio, rng
-    ), f"A share {ratio:g} of each class has not its own."
+    values = biased_values(labels, _N_VALUES, ratio, rng)
+    return values, f"A share {ratio:g} of each class has not its own."

@@ -1,10 +1,14 @@
 """scikit-learn's own images of digits with a shortcut added: real images, no download."""
 
+from collections.abc import Callable, Sequence
+from typing import Literal
+
 import numpy as np
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 from sklearn.utils import Bunch
 
+from sklearn_debias.corruptions.internal import Seed
 from sklearn_debias.datasets._assignment import biased_values, even_values
 from sklearn_debias.datasets._checks import (
     check_conflict_ratio,
@@ -34,26 +38,26 @@ _BIASES = {
     "colour": "the colour of the strokes",
     "patch": "a bright pixel in the first row, whose column is the value of the bias",
 }
-_RENDER = {"colour": coloured, "patch": patched}
+_RENDER: dict[str, Callable[..., np.ndarray]] = {"colour": coloured, "patch": patched}
 
 
 def load_biased_digits(
-    bias="colour",
+    bias: Literal["colour", "patch"] = "colour",
     *,
-    conflict_ratio=0.05,
-    target="digit",
-    classes=None,
-    validation_size=0.25,
-    test_size=0.25,
-    bias_noise=0.0,
-    image_noise=0.0,
-    random_state=0,
-):
-    """Load scikit-learn's digits with a shortcut: biased training data, unbiased validation and test data.
+    conflict_ratio: float = 0.05,
+    target: Literal["digit", "low_high"] = "digit",
+    classes: Sequence[int] | np.ndarray | None = None,
+    validation_size: float = 0.25,
+    test_size: float = 0.25,
+    bias_noise: float = 0.0,
+    image_noise: float = 0.0,
+    random_state: Seed = 0,
+) -> Bunch:
+    """Load scikit-learn's digits with a shortcut in the training data.
 
-    The images are real and come with scikit-learn: nothing is downloaded. A model that minimises
-    its average training error takes the shortcut, which is easier than the digits, and fails where
-    it misleads.
+    In the validation and test data the shortcut tells nothing. The images are real and come with
+    scikit-learn: nothing is downloaded. A model that minimises its average training error takes the
+    shortcut, which is easier than the digits, and fails where it misleads.
 
     Parameters
     ----------
@@ -138,17 +142,17 @@ def load_biased_digits(
     ratio = check_conflict_ratio(conflict_ratio, n_values)
     split_rng, *rngs = streams(random_state, "split", "train", "validation", "test")
     parts = _split(digit, validation_size, test_size, split_rng)
+    names = ", ".join(target_names)
     bunch = Bunch(
         target_names=target_names,
         bias_names=_bias_names(bias, n_values),
-        DESCR=_DESCR.format(
-            n=len(digit), bias=_BIASES[bias], ratio=ratio, target=", ".join(target_names)
-        ),
+        DESCR=_DESCR.format(n=len(digit), bias=_BIASES[bias], ratio=ratio, target=names),
     )
     for (name, rows), rng in zip(parts.items(), rngs, strict=True):
         if name == "train":
             values = biased_values(labels[rows], n_values, ratio, rng)
         else:
+            # By digit, not by class: in "low_high" the bias would else follow single digits.
             values = even_values(digit[rows], (n_values,), rng)[:, 0]
         data = _RENDER[bias](images[rows], values, *noise, rng)
         bunch[name] = Bunch(
@@ -157,8 +161,10 @@ def load_biased_digits(
     return bunch
 
 
-def _kept(classes):
-    """Images in [0, 1], digits and original rows of the classes asked for."""
+def _kept(
+    classes: Sequence[int] | np.ndarray | None,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return images in [0, 1], digits and original rows of the classes asked for."""
     data, digit = load_digits(return_X_y=True)
     index = np.arange(len(digit))
     if classes is not None:
@@ -169,13 +175,14 @@ def _kept(classes):
                 f"`classes` must be None or two or more different digits, got {classes!r}."
             )
         index = np.flatnonzero(np.isin(digit, wanted))
-    images = (data[index] / 16).astype(np.float32).reshape(-1, 8, 8)
+    images = (data[index] / 16).astype(np.float32).reshape(-1, 8, 8)  # grey levels are 0..16
     return images, digit[index].astype(np.int64), index
 
 
-def _labels(digit, target):
-    """Codes of the classes, and their names."""
+def _labels(digit: np.ndarray, target: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return the codes of the classes, and their names."""
     if target == "digit":
+        # Codes are places among the digits that were kept, so that they also name bias values.
         kept, codes = np.unique(digit, return_inverse=True)
         return codes.astype(np.int64), kept.astype(str)
     codes = (digit >= 5).astype(np.int64)
@@ -188,13 +195,16 @@ def _labels(digit, target):
     return codes, np.array(["low", "high"])
 
 
-def _bias_names(bias, n_values):
+def _bias_names(bias: str, n_values: int) -> np.ndarray:
+    """Return the names of the bias values."""
     names = list(PALETTE) if bias == "colour" else [f"column {k}" for k in range(10)]
     return np.array(names[:n_values])
 
 
-def _split(digit, validation_size, test_size, rng):
-    """Sorted, disjoint rows of the three sets, stratified by digit."""
+def _split(
+    digit: np.ndarray, validation_size: float, test_size: float, rng: np.random.Generator
+) -> dict[str, np.ndarray]:
+    """Return sorted, disjoint rows of the three sets, stratified by digit."""
     n = len(digit)
     n_digits = len(np.unique(digit))
     n_validation = _n_held_out("validation_size", validation_size, n, n_digits)
@@ -204,6 +214,7 @@ def _split(digit, validation_size, test_size, rng):
             f"`validation_size` and `test_size` must leave {n_digits} or more of the {n} images to "
             f"train on; they take {n_validation} and {n_test}. Lower one of them."
         )
+    # Counts, not shares: scikit-learn rounds shares of the rest in its own way.
     seeds = [int(seed) for seed in rng.integers(2**31, size=2)]
     rest, test = train_test_split(
         np.arange(n), test_size=n_test, stratify=digit, random_state=seeds[0]
@@ -214,9 +225,11 @@ def _split(digit, validation_size, test_size, rng):
     return {"train": np.sort(train), "validation": np.sort(validation), "test": np.sort(test)}
 
 
-def _n_held_out(name, size, n, n_digits):
+def _n_held_out(name: str, size: float, n: int, n_digits: int) -> int:
+    """Return the number of images of a set, from a share or a number."""
     is_share = isinstance(size, float | np.floating)
     count = round(n * check_real(name, size, high=1)) if is_share else check_int(name, size, 1)
+    # Each set needs one image of every digit, and so do the other two.
     if not n_digits <= count <= n - 2 * n_digits:
         raise ValueError(
             f"`{name}` must leave {n_digits} or more of the {n} images to each set; it takes "

@@ -1,8 +1,12 @@
 """Embeddings in which shortcuts are easier to read than the class."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 from sklearn.utils import Bunch
 
+from sklearn_debias.corruptions.internal import Seed
 from sklearn_debias.datasets._assignment import biased_values, even_values
 from sklearn_debias.datasets._checks import check_conflict_ratio, check_int, check_real, streams
 
@@ -23,21 +27,23 @@ independent of the class and of each other.
 
 
 def make_spurious_embeddings(
-    n_samples=1000,
+    n_samples: int = 1000,
     *,
-    n_validation=500,
-    n_test=1000,
-    n_classes=2,
-    n_attributes=1,
-    n_values=None,
-    conflict_ratio=0.05,
-    core_strength=1.5,
-    spurious_strength=4.0,
-    noise=1.0,
-    n_features=None,
-    random_state=None,
-):
-    """Make embeddings with any number of classes and shortcuts: biased to train on, unbiased to judge by.
+    n_validation: int = 500,
+    n_test: int = 1000,
+    n_classes: int = 2,
+    n_attributes: int = 1,
+    n_values: int | Sequence[int] | None = None,
+    conflict_ratio: float | Sequence[float] = 0.05,
+    core_strength: float = 1.5,
+    spurious_strength: float | Sequence[float] = 4.0,
+    noise: float = 1.0,
+    n_features: int | None = None,
+    random_state: Seed = None,
+) -> Bunch:
+    """Make embeddings with any number of classes and shortcuts.
+
+    They are biased in the training set, and unbiased in the validation and test sets.
 
     Parameters
     ----------
@@ -111,9 +117,8 @@ def make_spurious_embeddings(
     n_features = _width(n_features, n_classes + sum(sizes))
 
     direction_rng, *rngs = streams(random_state, "directions", *counts)
-    class_centres, *bias_centres = _centres(
-        [n_classes, *sizes], strengths, n_features, direction_rng
-    )
+    all_sizes = [n_classes, *sizes]
+    class_centres, *bias_centres = _centres(all_sizes, strengths, n_features, direction_rng)
     bunch = Bunch(
         class_centres=class_centres,
         bias_centres=bias_centres,
@@ -130,10 +135,12 @@ def make_spurious_embeddings(
         target = rng.permutation(np.arange(count) % n_classes)
         if name == "train":
             columns = [
-                biased_values(target, *pair, rng) for pair in zip(sizes, ratios, strict=True)
+                biased_values(target, size, ratio, rng)
+                for size, ratio in zip(sizes, ratios, strict=True)
             ]
             values = np.stack(columns, axis=1)
         else:
+            # Dealt together, not one by one: the attributes tell nothing about each other, too.
             values = even_values(target, sizes, rng)
         data = class_centres[target] + noise * rng.standard_normal((count, n_features))
         for centres, column in zip(bias_centres, values.T, strict=True):
@@ -143,16 +150,19 @@ def make_spurious_embeddings(
     return bunch
 
 
-def _sizes_and_ratios(n_attributes, n_values, conflict_ratio):
+def _sizes_and_ratios(
+    n_attributes: int, n_values: Any, conflict_ratio: Any
+) -> tuple[list[int], list[float]]:
+    """Return the number of values and the share of conflicting samples of each attribute."""
     sizes = [check_int("n_values", size, 2) for size in _spread("n_values", n_values, n_attributes)]
-    ratios = _spread("conflict_ratio", conflict_ratio, n_attributes)
-    return sizes, [
-        check_conflict_ratio(ratio, size) for ratio, size in zip(ratios, sizes, strict=True)
-    ]
+    given = _spread("conflict_ratio", conflict_ratio, n_attributes)
+    # The largest share depends on the number of values: the sizes come first.
+    ratios = [check_conflict_ratio(ratio, size) for ratio, size in zip(given, sizes, strict=True)]
+    return sizes, ratios
 
 
-def _strengths(n_attributes, core, spurious):
-    """Strength of the class, then of each attribute."""
+def _strengths(n_attributes: int, core: Any, spurious: Any) -> list[float]:
+    """Return the strength of the class, then of each attribute."""
     spurious = _spread("spurious_strength", spurious, n_attributes)
     return [
         check_real("core_strength", core, high=_LARGEST),
@@ -160,8 +170,9 @@ def _strengths(n_attributes, core, spurious):
     ]
 
 
-def _spread(name, value, n_attributes):
-    """One entry per attribute, from one for all or from a sequence."""
+def _spread(name: str, value: Any, n_attributes: int) -> list[Any]:
+    """Return one entry for each attribute, from one for all or from a sequence."""
+    # Ragged lists have no `np.ndim`: lists are told by their type.
     if not isinstance(value, list | tuple) and np.ndim(value) == 0:
         return [value] * n_attributes
     if len(value) != n_attributes:
@@ -172,7 +183,8 @@ def _spread(name, value, n_attributes):
     return list(value)
 
 
-def _width(n_features, needed):
+def _width(n_features: int | None, needed: int) -> int:
+    """Return the number of features: twice what is needed, for None."""
     if n_features is None:
         return 2 * needed
     return check_int(
@@ -180,10 +192,20 @@ def _width(n_features, needed):
     )
 
 
-def _centres(sizes, strengths, n_features, rng):
-    """Per concept, equidistant centres (half their distance is its strength) around the origin."""
+def _centres(
+    sizes: Sequence[int],
+    strengths: Sequence[float],
+    n_features: int,
+    rng: np.random.Generator,
+) -> list[np.ndarray]:
+    """Return equidistant centres around the origin, for each concept.
+
+    Half the distance of two centres is the strength of their concept.
+    """
+    # One orthonormal direction for each value of each concept: no concept disturbs another.
     directions, _ = np.linalg.qr(rng.standard_normal((n_features, sum(sizes))))
     blocks = np.split(directions.T, np.cumsum(sizes)[:-1])
+    # Orthonormal vectors are sqrt(2) apart; times sqrt(2) * strength that makes 2 * strength.
     return [
         np.sqrt(2) * strength * (block - block.mean(axis=0))
         for block, strength in zip(blocks, strengths, strict=True)

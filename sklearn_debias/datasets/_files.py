@@ -1,14 +1,18 @@
-"""Reading idx and npz files from anyone: sizes are checked before memory is spent."""
+"""Readers of idx and npz files from anyone: sizes are checked before memory is spent."""
 
 import gzip
 import math
 import zipfile
 import zlib
+from collections.abc import Sequence
+from io import BufferedIOBase
+from pathlib import Path
 from tokenize import TokenError
+from typing import Any
 
 import numpy as np
 
-_CHUNK = 1 << 20
+_CHUNK = 1 << 20  # bytes that are read at a time
 # What damaged or hostile archives raise: RuntimeError stands for encryption and unknown
 # compression, TokenError and SyntaxError for the header of an array.
 _UNREADABLE = (
@@ -17,17 +21,16 @@ _UNREADABLE = (
 )
 
 
-def read_idx(path, n_dims):
-    """Array of unsigned bytes with `n_dims` dimensions from an idx file, plain or gzip.
+def read_idx(path: Path, n_dims: int) -> np.ndarray:
+    """Return an array of unsigned bytes with `n_dims` dimensions from an idx file, plain or gzip.
 
     At most one byte more than the header announces is ever decompressed.
     """
-    opener = gzip.open if path.suffix == ".gz" else open
     try:
-        with opener(path, "rb") as stream:
+        with _opened(path) as stream:
             shape = _idx_shape(stream, path, n_dims)
             expected = math.prod(shape)
-            content = _read_at_most(stream, expected + 1)
+            content = _read_at_most(stream, expected + 1)  # one more shows a file that goes on
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise ValueError(f"{path} is not a complete gzip file: {error}. Copy it again.") from error
     if len(content) != expected:
@@ -39,7 +42,13 @@ def read_idx(path, n_dims):
     return np.frombuffer(content, dtype=np.uint8).reshape(shape)
 
 
-def _idx_shape(stream, path, n_dims):
+def _opened(path: Path) -> BufferedIOBase:
+    """Return the stream of a file's content, decompressed."""
+    return gzip.open(path, "rb") if path.suffix == ".gz" else open(path, "rb")
+
+
+def _idx_shape(stream: BufferedIOBase, path: Path, n_dims: int) -> tuple[int, ...]:
+    """Read the header, and return the shape that it announces."""
     header = stream.read(4 + 4 * n_dims)
     magic = 0x0800 + n_dims  # two zero bytes, 8 for unsigned bytes, the number of dimensions
     found = int.from_bytes(header[:4], "big")
@@ -54,21 +63,30 @@ def _idx_shape(stream, path, n_dims):
         raise ValueError(
             f"{path} must have a header of {4 + 4 * n_dims} bytes, found {len(header)}."
         )
-    return tuple(int.from_bytes(header[4 + 4 * i : 8 + 4 * i], "big") for i in range(n_dims))
+    sizes = [header[start : start + 4] for start in range(4, len(header), 4)]
+    return tuple(int.from_bytes(size, "big") for size in sizes)
 
 
-def _read_at_most(stream, size):
-    """Up to `size` bytes in small steps: a header that lies cannot make us allocate what it claims."""
+def _read_at_most(stream: BufferedIOBase, size: int) -> bytearray:
+    """Return up to `size` bytes, read in small steps.
+
+    A header that lies cannot make us allocate what it claims.
+    """
     content = bytearray()
-    while len(content) < size and (chunk := stream.read(min(_CHUNK, size - len(content)))):
+    while len(content) < size:
+        chunk = stream.read(min(_CHUNK, size - len(content)))
+        if not chunk:
+            break
         content += chunk
     return content
 
 
-def read_npz(path, names):
-    """Arrays `names` of an npz file; nothing in it is unpickled."""
+def read_npz(path: Path, names: Sequence[str]) -> list[np.ndarray]:
+    """Return the arrays `names` of an npz file; nothing in it is unpickled."""
+    source: Any = path  # NpzFile opens paths as well as streams, but its annotations do not say so
     try:
-        with np.lib.npyio.NpzFile(path, allow_pickle=False) as archive:
+        # Not `numpy.load`: it goes by the first bytes, and may find an array or a pickle.
+        with np.lib.npyio.NpzFile(source, allow_pickle=False) as archive:
             missing = [name for name in names if name not in archive.files]
             if missing:
                 raise ValueError(f"it has no {', '.join(missing)}, only {', '.join(archive.files)}")

@@ -6,11 +6,12 @@ from pathlib import Path
 _VARIABLE = "SKLEARN_DEBIAS_DATA"
 
 
+# Both: a wrong argument to callers who think of parameters, a missing file to those of files.
 class MissingDataError(ValueError, FileNotFoundError):
     """A folder or file of data that the caller named is not there."""
 
 
-def data_folder(*, required=True):
+def data_folder(*, required: bool = True) -> Path | None:
     """Return the folder named by the environment variable ``SKLEARN_DEBIAS_DATA``.
 
     Parameters
@@ -38,7 +39,7 @@ def data_folder(*, required=True):
     True
     """
     value = os.environ.get(_VARIABLE)
-    if value:
+    if value:  # shells and CI unset a variable by making it empty
         folder = existing_path(value, _VARIABLE)
         if not folder.is_dir():
             raise MissingDataError(f"`{_VARIABLE}` must name a folder; {value!r} is a file.")
@@ -51,7 +52,7 @@ def data_folder(*, required=True):
     return None
 
 
-def existing_path(path, name):
+def existing_path(path: str | os.PathLike[str], name: str) -> Path:
     """Return `path` (str or path-like, ~ allowed) as an existing Path."""
     if not isinstance(path, str | os.PathLike):
         raise TypeError(f"`{name}` must be a str or a path, got {type(path).__name__}.")

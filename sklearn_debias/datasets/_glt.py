@@ -1,8 +1,13 @@
-"""The protocols of generalised long-tailed classification: attributes within each class are long-tailed as well."""
+"""Generalised long-tailed classification: the attributes within each class are long-tailed, too."""
+
+from collections.abc import Sequence
+from typing import Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 from sklearn.utils import Bunch
 
+from sklearn_debias.corruptions.internal import Seed
 from sklearn_debias.datasets._checks import check_int, check_option, streams
 from sklearn_debias.datasets._long_tail import largest_head, tail_counts, tail_shape
 from sklearn_debias.datasets._strata import encode, encode_groups, random_places, ranks_by_size
@@ -12,17 +17,17 @@ _TEST_SHARE = 4  # ImageNet-GLT: 20 test rows per cell, and no more than a quart
 
 
 def glt_split(
-    y,
-    attributes,
-    protocol="glt",
+    y: npt.ArrayLike,
+    attributes: npt.ArrayLike,
+    protocol: Literal["clt", "alt", "glt"] = "glt",
     *,
-    imbalance_ratio=100,
-    proportions=(7, 2, 1),
-    n_max=None,
-    per_cell=None,
-    order=None,
-    random_state=None,
-):
+    imbalance_ratio: float = 100,
+    proportions: Sequence[float] | np.ndarray = (7, 2, 1),
+    n_max: int | None = None,
+    per_cell: int | None = None,
+    order: Sequence[Any] | np.ndarray | None = None,
+    random_state: Seed = None,
+) -> Bunch:
     """Draw the training and test rows of a protocol of generalised long-tailed classification [1]_.
 
     ======== =============================== ================================
@@ -99,63 +104,74 @@ def glt_split(
     array([[35., 10.,  5.],
            [ 7.,  2.,  1.]])
     """
-    protocol = check_option("protocol", protocol, ("clt", "alt", "glt"))
+    check_option("protocol", protocol, ("clt", "alt", "glt"))
     classes, codes = encode("y", y, n_values=2)
     shares = _shares(proportions)
     ranks, sizes = _ranked(classes, codes, attributes, len(shares))
-    shape = (
-        np.ones(len(classes)) if protocol == "alt" else tail_shape(imbalance_ratio, order, classes)
-    )
+    if protocol == "alt":
+        shape = np.ones(len(classes))
+    else:
+        shape = tail_shape(imbalance_ratio, order, classes)
     per_cell = _per_cell(per_cell, sizes)
     per_class = apportion(np.full(len(classes), per_cell * len(shares)), shares)
+    # Both test sets are set aside, whatever the protocol: so that protocols share their rows.
     _check_cells("per_cell", per_cell, classes, sizes, per_cell + per_class)
     left = sizes - per_cell - per_class
     counts = _training_counts(n_max, classes, sizes, left, shape, shares)
 
     (rng,) = streams(random_state, "rows")
     places = random_places(codes * len(shares) + ranks, rng)
+    # The rows of a cell, in random order, are cut in four: Test-GBL, Test-CBL, training, the rest.
     ends = np.cumsum([np.full_like(sizes, per_cell), per_class, counts], axis=0)[:, codes, ranks]
-    part = (places >= ends).sum(axis=0)  # 0: Test-GBL, 1: Test-CBL, 2: training, 3: the rest
+    part = (places >= ends).sum(axis=0)
     test = np.flatnonzero(part == (1 if protocol == "clt" else 0))
+    train = np.flatnonzero(part == 2)
     rest = np.flatnonzero(part == 3)
-    return Bunch(train=np.flatnonzero(part == 2), test=test, rest=rest, attributes=ranks)
+    return Bunch(train=train, test=test, rest=rest, attributes=ranks)
 
 
-def apportion(totals, shares):
-    """Whole numbers, (n, k), that add up to each total and follow the shares; ties go to the earlier share."""
+def apportion(totals: np.ndarray, shares: np.ndarray) -> np.ndarray:
+    """Return whole numbers, (n, k), that add up to each total and follow the shares.
+
+    They are rounded by largest remainder; ties go to the earlier share.
+    """
+    # Rounded, twice: 10 * 0.7 may be a hair below 7, and equal remainders a hair apart.
     quotas = np.round(totals[:, None] * shares, 9)
     counts = np.floor(quotas)
     missing = totals - counts.sum(axis=1)
-    rank = np.argsort(np.argsort(np.round(counts - quotas, 9), axis=1, kind="stable"), axis=1)
+    by_remainder = np.argsort(np.round(counts - quotas, 9), axis=1, kind="stable")
+    rank = np.argsort(by_remainder, axis=1)  # an order, sorted, gives the place of each entry
     return (counts + (rank < missing[:, None])).astype(np.int64)
 
 
-def _ranked(classes, codes, attributes, n_attributes):
-    """Rank of each row's attribute within its class, and the rows of each class and rank."""
+def _ranked(
+    classes: np.ndarray, codes: np.ndarray, attributes: npt.ArrayLike, n_attributes: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return each row's rank by its attribute, and the rows of each class and rank."""
     groups, group = encode_groups("attributes", attributes, len(codes))
     table = np.bincount(codes * len(groups) + group, minlength=len(classes) * len(groups))
     table = table.reshape(len(classes), len(groups))
     for label, row in zip(classes.tolist(), table, strict=True):
-        if (found := np.count_nonzero(row)) != n_attributes:
+        found = np.count_nonzero(row)
+        if found != n_attributes:
             raise ValueError(
                 "`proportions` must have one entry per attribute of every class: it has "
                 f"{n_attributes}, and class {label!r} has {found} different `attributes`."
             )
     ranks = np.stack([ranks_by_size(row) for row in table])
-    return ranks[codes, group], -np.sort(-table, axis=1)[:, :n_attributes]
+    # Attributes that a class lacks rank last, with 0 rows: they are cut off.
+    sizes = -np.sort(-table, axis=1)[:, :n_attributes]
+    return ranks[codes, group], sizes
 
 
-def _shares(proportions):
+def _shares(proportions: Sequence[float] | np.ndarray) -> np.ndarray:
+    """Return the proportions, summing to 1."""
     try:
         shares = np.asarray(proportions)
     except (TypeError, ValueError, RuntimeError):
         shares = np.empty(0)
-    if (
-        shares.ndim != 1
-        or shares.dtype.kind not in "iuf"
-        or not shares.size
-        or not np.isfinite(shares).all()
-    ):
+    is_numeric = shares.ndim == 1 and shares.dtype.kind in "iuf" and shares.size > 0
+    if not is_numeric or not np.isfinite(shares).all():
         raise ValueError(
             f"`proportions` must be a sequence of finite numbers, got {proportions!r}."
         )
@@ -168,26 +184,44 @@ def _shares(proportions):
     return shares / shares.sum()
 
 
-def _per_cell(per_cell, sizes):
+def _per_cell(per_cell: int | None, sizes: np.ndarray) -> int:
+    """Return the number of test rows of each class and attribute."""
     if per_cell is None:
         return int(np.clip(sizes.min() // _TEST_SHARE, 1, _TEST_ROWS))
     return check_int("per_cell", per_cell, 1, int(sizes.max()))
 
 
-def _training_counts(n_max, classes, sizes, left, shape, shares):
-    """Training rows of each class and attribute."""
+def _training_counts(
+    n_max: int | None,
+    classes: np.ndarray,
+    sizes: np.ndarray,
+    left: np.ndarray,
+    shape: np.ndarray,
+    shares: np.ndarray,
+) -> np.ndarray:
+    """Return the number of training rows of each class and attribute."""
 
-    def counts(n):
+    def counts(n: int) -> np.ndarray:
         return apportion(tail_counts(n, shape), shares)
 
     largest = largest_head(counts, left, shape[:, None] * shares)
+    # Where nothing fits, 1 goes to the check below, which names the cell that is too small.
     n_max = max(largest, 1) if n_max is None else check_int("n_max", n_max, 1, int(sizes.sum()))
     _check_cells("n_max", n_max, classes, left, counts(n_max), hint=f"At most {largest} fit.")
     return counts(n_max)
 
 
-def _check_cells(name, value, classes, sizes, needed, hint="Lower it, or bring more data."):
-    if (short := np.argwhere(needed > sizes)).size:
+def _check_cells(
+    name: str,
+    value: int,
+    classes: np.ndarray,
+    sizes: np.ndarray,
+    needed: np.ndarray,
+    hint: str = "Lower it, or bring more data.",
+) -> None:
+    """Check that every class and attribute has the rows that are needed of it."""
+    short = np.argwhere(needed > sizes)
+    if len(short):
         code, rank = short[0]
         raise ValueError(
             f"`{name}` ({value}) asks for {needed[code, rank]} rows of class "

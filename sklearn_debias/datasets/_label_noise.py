@@ -1,17 +1,28 @@
 """Wrong labels, in exact numbers."""
 
-import numpy as np
+from typing import Literal
 
+import numpy as np
+import numpy.typing as npt
+
+from sklearn_debias.corruptions.internal import Seed
 from sklearn_debias.datasets._checks import check_option, check_real, streams
 from sklearn_debias.datasets._strata import encode, random_places
 
 
-def flip_labels(y, noise_rate, kind="uniform", *, include_true=False, random_state=None):
+def flip_labels(
+    y: npt.ArrayLike,
+    noise_rate: float,
+    kind: Literal["uniform", "pair", "flip2"] = "uniform",
+    *,
+    include_true: bool = False,
+    random_state: Seed = None,
+) -> np.ndarray:
     """Replace a share of the labels of every class by others.
 
     Of the n_c rows of class c, exactly ``round(noise_rate * n_c)`` (halves to even) get a new
-    label, dealt evenly: the counts of the targets of one class differ by one at most. (The
-    published code draws each row independently, so that its counts vary around these.)
+    label. The new labels are dealt evenly: the counts of the targets of one class differ by one at
+    most. (The published code draws each row independently, so that its counts vary around these.)
 
     Parameters
     ----------
@@ -58,7 +69,7 @@ def flip_labels(y, noise_rate, kind="uniform", *, include_true=False, random_sta
     >>> np.unique(noisy[y == "owl"], return_counts=True)
     (array(['cat', 'owl'], dtype='<U3'), array([4, 6]))
     """
-    kind = check_option("kind", kind, ("uniform", "pair", "flip2"))
+    check_option("kind", kind, ("uniform", "pair", "flip2"))
     rate = check_real("noise_rate", noise_rate, high=1)
     if not isinstance(include_true, bool | np.bool_) or (include_true and kind != "uniform"):
         raise ValueError(
@@ -69,15 +80,21 @@ def flip_labels(y, noise_rate, kind="uniform", *, include_true=False, random_sta
     row_rng, target_rng = streams(random_state, "rows", "targets")
     places = random_places(codes, row_rng)
     steps = _steps(len(classes), kind, include_true, target_rng)
+    # Targets are dealt in turn by the place of a row, which the rate does not enter: a larger rate
+    # flips more rows, and none to another label.
     targets = (codes + steps[codes, places % steps.shape[1]]) % len(classes)
     n_moved = np.rint(rate * np.bincount(codes))
     return classes[np.where(places < n_moved[codes], targets, codes)]
 
 
-def _steps(n_classes, kind, include_true, rng):
-    """How far the first, second, ... moved row of each class goes, round and round: (n_classes, n_targets)."""
+def _steps(n_classes: int, kind: str, include_true: bool, rng: np.random.Generator) -> np.ndarray:
+    """Return how far, in classes, the moved rows of each class go: (n_classes, n_targets).
+
+    The first row takes the first step, the second the second, round and round.
+    """
     if kind == "pair":
         return np.ones((n_classes, 1), dtype=np.int64)
     others = np.arange(0 if include_true else 1, n_classes)
+    # In random order: the targets that get one row more must not be the next classes always.
     steps = rng.permuted(np.tile(others, (n_classes, 1)), axis=1)
     return steps[:, :2] if kind == "flip2" else steps

@@ -1,16 +1,29 @@
 """Rows of a class-wise long tail, and rows of a balanced set."""
 
-import numpy as np
+from collections.abc import Callable, Sequence
+from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
+from sklearn_debias.corruptions.internal import Seed
 from sklearn_debias.datasets._checks import check_int, check_real, streams
 from sklearn_debias.datasets._strata import encode, encode_groups, random_places
 
 
-def long_tail_indices(y, imbalance_ratio=100, *, n_max=None, order=None, random_state=None):
-    """Draw rows whose classes follow an exponential long tail, as in CIFAR-10-LT and CIFAR-100-LT [1]_ [2]_.
+def long_tail_indices(
+    y: npt.ArrayLike,
+    imbalance_ratio: float = 100,
+    *,
+    n_max: int | None = None,
+    order: Sequence[Any] | np.ndarray | None = None,
+    random_state: Seed = None,
+) -> np.ndarray:
+    """Draw rows whose classes follow an exponential long tail.
 
-    The class at place c of `order` (0 for the head, C - 1 for the tail) keeps
-    ``floor(n_max * imbalance_ratio ** (-c / (C - 1)))`` rows, and one at least.
+    CIFAR-10-LT and CIFAR-100-LT are drawn in this way [1]_ [2]_. The class at place c of `order` (0
+    for the head, C - 1 for the tail) keeps ``floor(n_max * imbalance_ratio ** (-c / (C - 1)))``
+    rows, and one at least.
 
     Parameters
     ----------
@@ -66,7 +79,8 @@ def long_tail_indices(y, imbalance_ratio=100, *, n_max=None, order=None, random_
     if n_max is not None:
         n_max = check_int("n_max", n_max, 1, len(codes))
         counts = tail_counts(n_max, shape)
-        if (short := np.flatnonzero(counts > sizes)).size:
+        short = np.flatnonzero(counts > sizes)
+        if len(short):
             label = classes[short].tolist()[0]
             found = sizes[short[0]]
             needed = counts[short[0]]
@@ -80,8 +94,16 @@ def long_tail_indices(y, imbalance_ratio=100, *, n_max=None, order=None, random_
     return np.flatnonzero(random_places(codes, rng) < counts[codes])
 
 
-def balanced_indices(y, bias_labels=None, per_cell=10, *, random_state=None):
-    """Draw as many rows of every class, or of every class and bias label: a small balanced (meta) set.
+def balanced_indices(
+    y: npt.ArrayLike,
+    bias_labels: npt.ArrayLike | None = None,
+    per_cell: int = 10,
+    *,
+    random_state: Seed = None,
+) -> np.ndarray:
+    """Draw as many rows of every class, or of every class and bias label.
+
+    They make a small balanced set, such as a meta set.
 
     Parameters
     ----------
@@ -115,14 +137,15 @@ def balanced_indices(y, bias_labels=None, per_cell=10, *, random_state=None):
     array([ 0,  2,  4,  5,  6,  8, 10, 11])
     """
     classes, codes = encode("y", y)
-    groups = [None]
+    groups: list[Any] = [None]  # one group for all, so that a cell is a class
     group = np.zeros_like(codes)
     if bias_labels is not None:
         groups, group = encode_groups("bias_labels", bias_labels, len(codes))
     per_cell = check_int("per_cell", per_cell, 1, len(codes))
     cells = codes * len(groups) + group
     sizes = np.bincount(cells, minlength=len(classes) * len(groups))
-    if (short := np.flatnonzero(sizes < per_cell)).size:
+    short = np.flatnonzero(sizes < per_cell)
+    if len(short):
         label = classes.tolist()[short[0] // len(groups)]
         value = groups[short[0] % len(groups)]
         cell = f"class {label!r}" + ("" if bias_labels is None else f" with bias label {value!r}")
@@ -135,38 +158,42 @@ def balanced_indices(y, bias_labels=None, per_cell=10, *, random_state=None):
     return np.flatnonzero(random_places(cells, rng) < per_cell)
 
 
-def tail_shape(imbalance_ratio, order, classes):
-    """Rows of each (sorted) class relative to the head: ratio ** (-c / (C - 1)), c its place in `order`."""
+def tail_shape(
+    imbalance_ratio: float, order: Sequence[Any] | np.ndarray | None, classes: np.ndarray
+) -> np.ndarray:
+    """Return the rows of each (sorted) class relative to the head.
+
+    That is ratio ** (-c / (C - 1)), c the place of the class in `order`.
+    """
     hint = "100 means 100:1; for an imbalance factor of 0.01, give 1 / 0.01."
     ratio = check_real("imbalance_ratio", imbalance_ratio, low=1, high=1e9, hint=hint)
     return ratio ** (-_places(order, classes) / (len(classes) - 1))
 
 
-def tail_counts(n_max, shape):
-    """Rows of each class; the factor takes back what a power loses to rounding (5000 * .01 is 50)."""
+def tail_counts(n_max: int, shape: np.ndarray) -> np.ndarray:
+    """Return the rows of each class."""
+    # The factor takes back what a power loses to rounding: 5000 * 0.01 must give 50, not 49.
     return np.maximum(np.floor(n_max * shape * (1 + 1e-12)), 1).astype(np.int64)
 
 
-def largest_head(counts, sizes, shares):
-    """Largest n >= 1 with ``counts(n) <= sizes`` everywhere, 0 if there is none.
-
-    It is sought downwards: counts(n) exceeds n * shares - 2, and need not grow with n (largest
-    remainders).
-    """
+def largest_head(counts: Callable[[int], np.ndarray], sizes: np.ndarray, shares: np.ndarray) -> int:
+    """Return the largest n >= 1 with ``counts(n) <= sizes`` everywhere, 0 if there is none."""
+    # Downwards and one by one, from where it starts to be possible: counts(n) exceeds n * shares -
+    # 2, but need not grow with n (largest remainders), so that no bisection finds it.
     bound = int(np.min((sizes + 2) / shares))
     return next((n for n in range(bound, 0, -1) if (counts(n) <= sizes).all()), 0)
 
 
-def _places(order, classes):
-    """Place of each (sorted) class in `order`."""
+def _places(order: Sequence[Any] | np.ndarray | None, classes: np.ndarray) -> np.ndarray:
+    """Return the place of each (sorted) class in `order`."""
     if order is None:
         return np.arange(len(classes))
     try:
+        # Text, sets and dicts have a length as well, but are no order of classes.
         if isinstance(order, str | bytes | set | frozenset | dict) or np.ndim(order) != 1:
             raise TypeError
-        places = {
-            label: place for place, label in enumerate(np.asarray(order, dtype=object).tolist())
-        }
+        labels = np.asarray(order, dtype=object).tolist()
+        places = {label: place for place, label in enumerate(labels)}
         if len(places) != len(order) or places.keys() != set(classes.tolist()):
             raise TypeError
     except (TypeError, ValueError, RuntimeError):

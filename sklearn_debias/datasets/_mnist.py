@@ -1,5 +1,8 @@
 """MNIST and its look-alikes from a local folder."""
 
+import os
+from pathlib import Path
+
 import numpy as np
 from sklearn.utils import Bunch
 
@@ -15,7 +18,7 @@ read from {path}.
 _ARRAYS = ("x_train", "y_train", "x_test", "y_test")
 
 
-def read_mnist(folder):
+def read_mnist(folder: str | os.PathLike[str]) -> Bunch:
     """Read MNIST, or a set in the same format such as Fashion-MNIST, from local files.
 
     Parameters
@@ -55,7 +58,8 @@ def read_mnist(folder):
     """
     path = existing_path(folder, "folder")
     arrays = _read_folder(path) if path.is_dir() else read_npz(path, _ARRAYS)
-    train, test = (_part(path, name, *arrays[i : i + 2]) for i, name in ((0, "train"), (2, "test")))
+    train = _part(path, "train", *arrays[:2])
+    test = _part(path, "test", *arrays[2:])
     if train.data.shape[1:] != test.data.shape[1:]:
         found = f"{train.data.shape[2:]} and {test.data.shape[2:]}"
         raise ValueError(f"{path} must hold training and test images of one size, found {found}.")
@@ -72,14 +76,15 @@ def read_mnist(folder):
     return Bunch(train=train, test=test, target_names=classes.astype(str), DESCR=descr)
 
 
-def _read_folder(folder):
-    """Images and labels, training then test, from the files of a folder."""
+def _read_folder(folder: Path) -> list[np.ndarray]:
+    """Return images and labels, training then test, from the files of a folder."""
     names = [
         f"{part}-{kind}" for part in ("train", "t10k") for kind in ("images-idx3", "labels-idx1")
     ]
     found = [_find_idx(folder, name) for name in names]
-    if all(found):
-        return [read_idx(path, 3 if "images" in path.name else 1) for path in found]
+    files = [path for path in found if path is not None]
+    if len(files) == len(names):
+        return [read_idx(path, 3 if "images" in path.name else 1) for path in files]
     npz = folder / "mnist.npz"
     if npz.is_file():
         return read_npz(npz, _ARRAYS)
@@ -93,16 +98,20 @@ def _read_folder(folder):
     )
 
 
-def _find_idx(folder, name):
+def _find_idx(folder: Path, name: str) -> Path | None:
+    """Return the first file of a name that exists, plain before compressed."""
+    # Some copies of MNIST have a dot before `idx`, where the published names have a dash.
     spellings = (name, name.replace("-idx", ".idx"))
-    candidates = (
-        folder / f"{spelling}-ubyte{end}" for end in ("", ".gz") for spelling in spellings
-    )
-    return next((path for path in candidates if path.is_file()), None)
+    for end in ("", ".gz"):
+        for spelling in spellings:
+            path = folder / f"{spelling}-ubyte{end}"
+            if path.is_file():
+                return path
+    return None
 
 
-def _part(path, name, images, labels):
-    """One set, checked."""
+def _part(path: Path, name: str, images: np.ndarray, labels: np.ndarray) -> Bunch:
+    """Return one set, after a check that images and labels fit."""
     if images.ndim != 3 or images.dtype != np.uint8 or not images.size:
         expected = "uint8 images of shape (n, height, width), n >= 1"
         raise ValueError(

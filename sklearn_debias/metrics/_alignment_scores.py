@@ -1,22 +1,30 @@
-"""Accuracy on the samples whose bias agrees with their class, on those where it does not, and the gap."""
+"""Accuracy where the bias agrees with the class, accuracy where it does not, and their gap."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy.typing as npt
 
 from sklearn_debias.metrics._summaries import score
+from sklearn_debias.metrics._types import Absent
 
 __all__ = ["aligned_accuracy_score", "bias_gap_score", "conflicting_accuracy_score"]
 
 
 def aligned_accuracy_score(
-    y_true,
-    y_pred,
+    y_true: npt.ArrayLike,
+    y_pred: npt.ArrayLike,
     *,
-    aligned=None,
-    bias_labels=None,
-    membership=None,
-    sample_weight=None,
-    universe=None,
-    absent="raise",
-):
-    """Accuracy on the bias-aligned samples, whose bias value is the one their class mostly had in training.
+    aligned: Mapping[Any, Any] | None = None,
+    bias_labels: npt.ArrayLike | None = None,
+    membership: npt.ArrayLike | None = None,
+    sample_weight: npt.ArrayLike | None = None,
+    universe: Iterable[Any] | None = None,
+    absent: Absent = "raise",
+) -> float:
+    """Return the accuracy on the bias-aligned samples.
+
+    A sample is bias-aligned when it has the bias value that its class mostly had in training.
 
     Parameters
     ----------
@@ -69,17 +77,20 @@ def aligned_accuracy_score(
 
 
 def conflicting_accuracy_score(
-    y_true,
-    y_pred,
+    y_true: npt.ArrayLike,
+    y_pred: npt.ArrayLike,
     *,
-    aligned=None,
-    bias_labels=None,
-    membership=None,
-    sample_weight=None,
-    universe=None,
-    absent="raise",
-):
-    """Accuracy on the bias-conflicting samples, whose bias value is not the one their class mostly had.
+    aligned: Mapping[Any, Any] | None = None,
+    bias_labels: npt.ArrayLike | None = None,
+    membership: npt.ArrayLike | None = None,
+    sample_weight: npt.ArrayLike | None = None,
+    universe: Iterable[Any] | None = None,
+    absent: Absent = "raise",
+) -> float:
+    """Return the accuracy on the bias-conflicting samples.
+
+    A sample is bias-conflicting when its bias value is not the one that its class mostly had in
+    training.
 
     Parameters
     ----------
@@ -132,20 +143,20 @@ def conflicting_accuracy_score(
 
 
 def bias_gap_score(
-    y_true,
-    y_pred,
+    y_true: npt.ArrayLike,
+    y_pred: npt.ArrayLike,
     *,
-    aligned=None,
-    bias_labels=None,
-    membership=None,
-    sample_weight=None,
-    universe=None,
-    absent="raise",
-):
-    """Accuracy on the aligned samples minus accuracy on the conflicting ones; lower is better.
+    aligned: Mapping[Any, Any] | None = None,
+    bias_labels: npt.ArrayLike | None = None,
+    membership: npt.ArrayLike | None = None,
+    sample_weight: npt.ArrayLike | None = None,
+    universe: Iterable[Any] | None = None,
+    absent: Absent = "raise",
+) -> float:
+    """Return the accuracy on the aligned samples minus that on the conflicting ones.
 
-    A model that relies on the bias has a gap near 1, a fair one near 0; below 0 it fares better
-    where the shortcut misleads.
+    Lower is better. A model that relies on the bias has a gap near 1, a fair one near 0. Below 0 it
+    fares better where the shortcut misleads.
 
     Parameters
     ----------

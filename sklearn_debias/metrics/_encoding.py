@@ -1,12 +1,20 @@
-"""The front door for labels: validate once, encode as integers, keep the caller's own values."""
+"""Validate labels once, encode them as integers, and keep the caller's own values."""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
+
+from sklearn_debias.metrics._types import Encoded
 
 __all__ = ["check_weights", "correctness", "encode_bias", "encode_labels"]
 
 
-def encode_bias(bias_labels, n_samples, *, name="bias_labels"):
+def encode_bias(
+    bias_labels: npt.ArrayLike, n_samples: int, *, name: str = "bias_labels"
+) -> Encoded:
     """Validate `bias_labels` and encode them as integers.
 
     Parameters
@@ -52,8 +60,11 @@ def encode_bias(bias_labels, n_samples, *, name="bias_labels"):
     return _cross(encoded)
 
 
-def encode_labels(y, name):
-    """Encode class labels as (codes of shape (n,), sorted classes); ValueError unless 1-D and whole."""
+def encode_labels(y: npt.ArrayLike, name: str) -> Encoded:
+    """Return class labels as (codes of shape (n,), sorted classes).
+
+    Raise a ValueError unless they are 1-D and whole.
+    """
     column = _as_column(y, name)
     if len(column) == 0:
         raise ValueError(f"`{name}` must hold at least one sample, got 0.")
@@ -67,7 +78,7 @@ def encode_labels(y, name):
     return codes, values
 
 
-def correctness(y_codes, classes, y_pred):
+def correctness(y_codes: np.ndarray, classes: Sequence[Any], y_pred: npt.ArrayLike) -> np.ndarray:
     """Return a boolean array of shape (n,): whether each prediction equals its class."""
     pred_codes, pred_values = encode_labels(y_pred, "y_pred")
     if len(pred_codes) != len(y_codes):
@@ -80,12 +91,18 @@ def correctness(y_codes, classes, y_pred):
             "`y_true` and `y_pred` must hold labels of one type, got "
             f"{_kinds(classes)} and {_kinds(pred_values)}. Convert one of them."
         )
+    # Labels meet as dict keys, so that 1, 1.0 and True are one class, as they are to `==`. The
+    # code -1 is no class: a label that `y_true` lacks is merely wrong.
     position = {label: code for code, label in enumerate(classes)}
-    return np.array([position.get(label, -1) for label in pred_values])[pred_codes] == y_codes
+    code_of_value = np.array([position.get(label, -1) for label in pred_values])
+    return code_of_value[pred_codes] == y_codes
 
 
-def check_weights(sample_weight, n_samples):
-    """Weights of shape (n_samples,), ones for None; ValueError unless 1-D, finite, >= 0 and not all 0."""
+def check_weights(sample_weight: npt.ArrayLike | None, n_samples: int) -> np.ndarray:
+    """Return weights of shape (n_samples,), ones for None.
+
+    Raise a ValueError unless they are 1-D, finite, >= 0 and not all 0.
+    """
     if sample_weight is None:
         return np.ones(n_samples)
     try:
@@ -108,39 +125,51 @@ def check_weights(sample_weight, n_samples):
     return weight
 
 
-def _columns(bias_labels, name):
-    """The attributes as a list of columns, at least one."""
+def _columns(bias_labels: Any, name: str) -> list[Any]:
+    """Return the attributes as a list of columns, at least one."""
     if bias_labels is None:
         raise ValueError(
             f"`{name}` must be given, got None. Pass the bias attribute of each sample."
         )
-    if isinstance(bias_labels, list | tuple) and any(
-        isinstance(row, list | tuple) for row in bias_labels
-    ):
-        sizes = {len(row) if isinstance(row, list | tuple) else 0 for row in bias_labels}
-        if len(sizes) > 1 or 0 in sizes:
-            raise ValueError(
-                f"`{name}` must have the same number of attributes, at least one, in every row."
-            )
-        return [list(column) for column in zip(*bias_labels, strict=True)]
-    if getattr(bias_labels, "ndim", 1) == 2 and 0 in bias_labels.shape[1:]:
+    if isinstance(bias_labels, list | tuple):
+        # One row that is a sequence makes all of it a table, and the other rows must follow.
+        if any(isinstance(row, list | tuple) for row in bias_labels):
+            return _columns_of_rows(bias_labels, name)
+        return [bias_labels]
+    n_dims = getattr(bias_labels, "ndim", 1)
+    if n_dims == 2 and 0 in bias_labels.shape[1:]:
         raise ValueError(f"`{name}` must have at least one column, got shape {bias_labels.shape}.")
     if isinstance(bias_labels, pd.DataFrame):
+        # Column by column: one array of the whole frame would give all columns one type.
         return [bias_labels.iloc[:, j] for j in range(bias_labels.shape[1])]
-    matrix = np.asarray(bias_labels) if getattr(bias_labels, "ndim", 1) == 2 else None
-    return [bias_labels] if matrix is None or matrix.ndim != 2 else list(matrix.T)
+    if n_dims == 2:
+        matrix = np.asarray(bias_labels)
+        # NumPy makes a single object of a sparse matrix; that one is refused as a column.
+        if matrix.ndim == 2:
+            return list(matrix.T)
+    return [bias_labels]
 
 
-def _as_column(values, name):
-    """One 1-D pandas or numpy column; a list keeps the type of each of its elements."""
-    if isinstance(values, str | bytes | dict | set) or not (
-        hasattr(values, "__len__") or hasattr(values, "shape")
-    ):
+def _columns_of_rows(rows: Sequence[Any], name: str) -> list[list[Any]]:
+    """Return the columns of a table that is given as a list of rows."""
+    sizes = {len(row) if isinstance(row, list | tuple) else 0 for row in rows}
+    if len(sizes) > 1 or 0 in sizes:
+        raise ValueError(
+            f"`{name}` must have the same number of attributes, at least one, in every row."
+        )
+    return [list(column) for column in zip(*rows, strict=True)]
+
+
+def _as_column(values: Any, name: str) -> Any:
+    """Return one 1-D pandas or numpy column."""
+    has_length = hasattr(values, "__len__") or hasattr(values, "shape")
+    if isinstance(values, str | bytes | dict | set) or not has_length:
         raise ValueError(
             f"`{name}` must be an array-like with one value per sample, got {values!s:.60} of type "
             f"{type(values).__name__}."
         )
     if isinstance(values, list | tuple):
+        # `np.asarray([1, "a"])` would make text of the 1: an object array keeps each type.
         column = np.empty(len(values), dtype=object)
         try:
             column[:] = values
@@ -149,6 +178,7 @@ def _as_column(values, name):
         return column
     if isinstance(values, pd.DataFrame):
         values = values.to_numpy()
+    # pandas keeps its own columns: `np.asarray` would lose categories and nullable dtypes.
     if not isinstance(values, pd.Series | pd.Index | pd.api.extensions.ExtensionArray):
         values = np.asarray(values)
         if values.ndim == 2 and values.shape[1] == 1:
@@ -158,12 +188,16 @@ def _as_column(values, name):
     return values
 
 
-def _factorize(column, name):
-    """(codes, sorted Python values) of a 1-D column, by hashing: no comparison of unlike types."""
-    if isinstance(column, np.ndarray) and column.dtype.kind in "SUV":
-        column = column.astype(object)
-    elif isinstance(column, np.ndarray) and not column.dtype.isnative:
-        column = column.astype(column.dtype.newbyteorder("="))
+def _factorize(column: Any, name: str) -> Encoded:
+    """Return (codes, sorted Python values) of a 1-D column.
+
+    Hashing finds the distinct values, so that unlike types are never compared.
+    """
+    if isinstance(column, np.ndarray):
+        if column.dtype.kind in "SUV":
+            column = column.astype(object)
+        elif not column.dtype.isnative:  # pandas refuses numbers of foreign byte order
+            column = column.astype(column.dtype.newbyteorder("="))
     try:
         codes, unique = pd.factorize(column, use_na_sentinel=True)
     except TypeError as error:
@@ -176,6 +210,7 @@ def _factorize(column, name):
             f"`{name}` must not contain NaN or None, found {int((codes < 0).sum())}, the first at "
             f"position {row}. Drop those samples or give them a label of their own."
         )
+    # Python scalars print without `np.str_(...)`, and look up the caller's own dicts.
     values = [value.item() if isinstance(value, np.generic) else value for value in unique]
     order = sorted(range(len(values)), key=_sort_key(values))
     rank = np.empty(len(values), dtype=np.intp)
@@ -183,8 +218,8 @@ def _factorize(column, name):
     return rank[codes], [values[i] for i in order]
 
 
-def _sort_key(values):
-    """Natural order where the values are comparable, else by type and text."""
+def _sort_key(values: list[Any]) -> Callable[[int], Any]:
+    """Return a key by position: the natural order where it exists, else type and text."""
     try:
         sorted(values)
     except TypeError:
@@ -192,46 +227,61 @@ def _sort_key(values):
     return values.__getitem__
 
 
-def _cross(encoded):
-    """The observed joint values of several encoded columns: (codes, list of tuples)."""
+def _cross(encoded: Sequence[Encoded]) -> Encoded:
+    """Return the observed joint values of several encoded columns: (codes, list of tuples)."""
     table = np.column_stack([codes for codes, _ in encoded])
     rows, codes = np.unique(table, axis=0, return_inverse=True)
-    values = [tuple(encoded[j][1][code] for j, code in enumerate(row)) for row in rows]
-    return codes.ravel(), values
+    values_of_columns = [values for _, values in encoded]
+    joint = [
+        tuple(values[code] for values, code in zip(values_of_columns, row, strict=True))
+        for row in rows
+    ]
+    return codes.ravel(), joint  # NumPy 2.0.0 gives the inverse a second axis
 
 
-def _refuse_continuous(values, n_samples, name):
-    """Raise if the values look like measurements or identifiers rather than groups."""
+def _refuse_continuous(values: Sequence[Any], n_samples: int, name: str) -> None:
+    """Raise a ValueError if the values look like measurements or identifiers, not groups."""
     fraction = not all(_is_whole(value) for value in values)
     n_values = len(values)
-    crowded = (n_values > 20 and n_samples < 2 * n_values) or (
-        n_values > 100 and n_samples < 5 * n_values
+    # Rules of thumb. They spare small samples: twenty values may be twenty groups, however few
+    # samples each of them has.
+    many = n_values > 20 and n_samples < 2 * n_values
+    very_many = n_values > 100 and n_samples < 5 * n_values
+    if fraction:
+        found = f"the value {_first_fraction(values)!r}"
+    elif many or very_many:
+        found = f"{n_values} values in {n_samples} samples"
+    else:
+        return
+    raise ValueError(
+        f"`{name}` must be categorical, but looks continuous (or like an identifier): got "
+        f"{found}. Bin it first, e.g. with pandas.cut or pandas.qcut."
     )
-    if fraction or crowded:
-        found = (
-            f"the value {_first_fraction(values)!r}"
-            if fraction
-            else f"{n_values} values in {n_samples} samples"
-        )
-        raise ValueError(
-            f"`{name}` must be categorical, but looks continuous (or like an identifier): got "
-            f"{found}. Bin it first, e.g. with pandas.cut or pandas.qcut."
-        )
 
 
-def _is_whole(value):
+def _is_whole(value: Any) -> bool:
+    """Return whether the value may be a label.
+
+    2.0 may: pandas makes floats of integers beside gaps.
+    """
     return not isinstance(value, float) or value.is_integer()
 
 
-def _first_fraction(values):
+def _first_fraction(values: Iterable[Any]) -> Any:
+    """Return the first value that is not whole."""
     return next(value for value in values if not _is_whole(value))
 
 
-def _share_no_kind(a, b):
-    """Whether one side holds only text and the other none: no prediction could ever be right."""
-    text_a, text_b = ({isinstance(value, str | bytes) for value in values} for values in (a, b))
-    return text_a.isdisjoint(text_b)
+def _share_no_kind(a: Iterable[Any], b: Iterable[Any]) -> bool:
+    """Return whether one side holds only text and the other none.
+
+    No prediction could ever be right then.
+    """
+    a_is_text = {isinstance(value, str | bytes) for value in a}
+    b_is_text = {isinstance(value, str | bytes) for value in b}
+    return a_is_text.isdisjoint(b_is_text)
 
 
-def _kinds(values):
+def _kinds(values: Iterable[Any]) -> str:
+    """Return the names of the values' types."""
     return " and ".join(sorted({type(value).__name__ for value in values}))

@@ -1,9 +1,13 @@
-"""What a fitted estimator remembers of its training data, however it is wrapped."""
+"""Facts that a fitted estimator remembers of its training data, however it is wrapped."""
+
+from collections.abc import Callable
+from typing import Any
 
 __all__ = ["find_fitted", "trained_fact"]
 
-# scikit-learn's wrappers, and where each keeps the estimator that it fitted.
-_INSIDE = (
+# scikit-learn's wrappers, and where each keeps the estimator that it fitted. The order matters:
+# GridSearchCV has `estimator` as well, but that is the template, which was never fitted.
+_INSIDE: tuple[Callable[[Any], Any], ...] = (
     lambda wrapper: wrapper.steps[-1][1],  # Pipeline
     lambda wrapper: wrapper.best_estimator_,  # GridSearchCV and its kin
     lambda wrapper: wrapper.calibrated_classifiers_[0].estimator,  # CalibratedClassifierCV
@@ -12,8 +16,11 @@ _INSIDE = (
 )
 
 
-def find_fitted(estimator, attribute, default=None):
-    """Attribute of the estimator, or of the innermost estimator that it wraps, or `default`."""
+def find_fitted(estimator: Any, attribute: str, default: Any = None) -> Any:
+    """Return an attribute of the estimator, or of the first one inside of it that has it.
+
+    Return `default` if none has.
+    """
     while estimator is not None:
         if hasattr(estimator, attribute):
             return getattr(estimator, attribute)
@@ -21,8 +28,11 @@ def find_fitted(estimator, attribute, default=None):
     return default
 
 
-def trained_fact(estimator, parameter):
-    """What training stored for the parameter `aligned` or `group_shares`; ValueError if nothing."""
+def trained_fact(estimator: Any, parameter: str) -> Any:
+    """Return what training stored for the parameter `aligned` or `group_shares`.
+
+    Raise a ValueError if training stored nothing.
+    """
     attribute = {"aligned": "aligned_bias_", "group_shares": "group_shares_"}[parameter]
     fact = find_fitted(estimator, attribute)
     if fact is None:
@@ -34,8 +44,10 @@ def trained_fact(estimator, parameter):
     return fact
 
 
-def _unwrap(estimator):
+def _unwrap(estimator: Any) -> Any:
+    """Return the estimator inside of a wrapper, or None if there is none."""
     for inside in _INSIDE:
+        # By attribute, not by type: wrappers of other libraries keep to scikit-learn's names.
         try:
             return inside(estimator)
         except (AttributeError, IndexError, TypeError):

@@ -1,7 +1,8 @@
-"""What a group report holds, and how it reads."""
+"""The result of a group report: what it holds, and how it reads."""
 
 import html
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
@@ -16,9 +17,10 @@ _AVERAGES = {
 }
 
 
+# `eq=False`: comparing frames gives a frame, which has no truth value.
 @dataclass(frozen=True, eq=False)
 class GroupReport:
-    """Accuracy of every group; ``print`` it, or show it in a notebook.
+    """Accuracy of every group. Print it, or show it in a notebook.
 
     Attributes
     ----------
@@ -48,16 +50,16 @@ class GroupReport:
     frame: pd.DataFrame
     n_samples: int
     confidence: float
-    averages: dict
-    worst_group: object
+    averages: dict[str, float]
+    worst_group: Any
     worst_group_accuracy: float
     worst_group_interval: tuple[float, float]
-    absent: tuple
-    alignment: dict
+    absent: tuple[Any, ...]
+    alignment: dict[str, float]
     exact: bool
 
-    def to_frame(self):
-        """Copy of the table: one row per observed group.
+    def to_frame(self) -> pd.DataFrame:
+        """Return a copy of the table: one row per observed group.
 
         Returns
         -------
@@ -67,7 +69,7 @@ class GroupReport:
         """
         return self.frame.copy()
 
-    def to_text(self):
+    def to_text(self) -> str:
         """Return the report as plain text.
 
         Returns
@@ -78,36 +80,35 @@ class GroupReport:
         table = self.frame.to_string(index=False, float_format="{:.3f}".format)
         return "\n".join([self._title(), "", table, "", *self._notes()])
 
-    def __str__(self):
+    def __str__(self) -> str:
         return self.to_text()
 
-    def _repr_html_(self):
+    def _repr_html_(self) -> str:
         table = self.frame.to_html(index=False, float_format="{:.3f}".format)
         notes = "<br>".join(html.escape(note.strip()) for note in self._notes())
         return f"<p><b>{html.escape(self._title())}</b></p>{table}<p>{notes}</p>"
 
-    def _title(self):
+    def _title(self) -> str:
+        """Return what was counted, and what the intervals are."""
         kind = "exact" if self.exact else "approximate (weighted)"
         return (
             f"{self.n_samples} samples in {len(self.frame)} groups; lower and upper: {kind} "
             f"{100 * self.confidence:g} % interval of each group"
         )
 
-    def _notes(self):
+    def _notes(self) -> list[str]:
+        """Return the lines below the table, each with a name of 15 columns in front."""
         low, high = self.worst_group_interval
         notes = [
             f"worst group     {self.worst_group_accuracy:.3f}  {self.worst_group!r}",
             f"                the smallest true accuracy of a group lies in [{low:.3f}, "
             f"{high:.3f}] ({100 * self.confidence:g} %, all groups at once)",
         ]
-        notes += [
-            f"average         {value:.3f}  {_AVERAGES[name]}"
-            for name, value in self.averages.items()
-        ]
-        notes += [
-            f"{name.replace('_accuracy', '').replace('_', ' '):<15} {value:.3f}"
-            for name, value in self.alignment.items()
-        ]
+        for name, value in self.averages.items():
+            notes.append(f"average         {value:.3f}  {_AVERAGES[name]}")
+        for name, value in self.alignment.items():
+            title = name.replace("_accuracy", "").replace("_", " ")
+            notes.append(f"{title:<15} {value:.3f}")
         if self.absent:
             notes.append(f"absent groups   {len(self.absent)}: {shorten(self.absent)}")
         return notes

@@ -1,13 +1,17 @@
-"""Groups: which samples belong to which (class, bias value) cell, and how many of each were right."""
+"""Groups: which samples belong to which (class, bias value) cell, and how many were right."""
 
 import warnings
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from sklearn_debias.exceptions import DebiasWarning
 from sklearn_debias.metrics._encoding import check_weights, correctness, encode_bias, encode_labels
+from sklearn_debias.metrics._types import Absent, Encoded
 
 __all__ = ["Groups", "Tally", "encode_bias", "find_groups", "group_cells", "shorten", "tally"]
 
@@ -16,23 +20,23 @@ __all__ = ["Groups", "Tally", "encode_bias", "find_groups", "group_cells", "shor
 class Groups:
     """The groups of some samples, those present only.
 
-    Every sample lies in one stratum. Without overlap a stratum is a group; with a membership matrix
+    Every sample lies in one stratum. Without overlap a stratum is a group. With a membership matrix
     it is a pattern of memberships, so that counting and resampling need no second code path.
     """
 
-    kind: str  # "cell" (class, bias value), "class", or "membership"
-    names: tuple  # (n_groups,)
-    absent: tuple  # names of groups without a sample
+    kind: Literal["cell", "class", "membership"]  # a cell is a pair (class, bias value)
+    names: tuple[Any, ...]  # (n_groups,)
+    absent: tuple[Any, ...]  # names of groups without a sample
     strata: np.ndarray  # (n,) codes
     n_strata: int
     member: np.ndarray | None  # (n_strata, n_groups) bool; None when strata are the groups
 
-    def total(self, values):
-        """Sum of values of shape (n,) in each group, shape (n_groups,)."""
+    def total(self, values: np.ndarray) -> np.ndarray:
+        """Return the sum of values of shape (n,) in each group, shape (n_groups,)."""
         return self.merge(np.bincount(self.strata, weights=values, minlength=self.n_strata))
 
-    def merge(self, per_stratum):
-        """Totals of shape (..., n_strata) per group, shape (..., n_groups)."""
+    def merge(self, per_stratum: np.ndarray) -> np.ndarray:
+        """Return totals of shape (..., n_strata) per group, shape (..., n_groups)."""
         return per_stratum if self.member is None else per_stratum @ self.member
 
 
@@ -49,25 +53,26 @@ class Tally:
     n_samples: int  # with positive weight
 
     @property
-    def accuracy(self):
+    def accuracy(self) -> np.ndarray:
         """Accuracy of each group, shape (n_groups,)."""
-        return self.hits / self.weight
+        return self.hits / self.weight  # never 0 / 0: groups without weight are not present
 
 
 def tally(
-    y_true,
-    y_pred,
+    y_true: npt.ArrayLike,
+    y_pred: npt.ArrayLike,
     *,
-    bias_labels=None,
-    membership=None,
-    sample_weight=None,
-    universe=None,
-    absent="raise",
-):
+    bias_labels: npt.ArrayLike | None = None,
+    membership: npt.ArrayLike | None = None,
+    sample_weight: npt.ArrayLike | None = None,
+    universe: Iterable[Any] | None = None,
+    absent: Absent = "raise",
+) -> Tally:
     """Validate the arguments that all group metrics share, and count."""
     y_codes, classes = encode_labels(y_true, "y_true")
     correct = correctness(y_codes, classes, y_pred)
     weight = check_weights(sample_weight, len(correct))
+    # Weight 0 removes a sample before groups are formed: it cannot make a group present.
     keep = weight > 0
     groups = find_groups(
         (y_codes, classes),
@@ -91,9 +96,15 @@ def tally(
 
 
 def find_groups(
-    encoded_y, *, keep, bias_labels=None, membership=None, universe=None, absent="raise"
-):
-    """Groups of the samples in the mask `keep`; `encoded_y` is (codes, classes)."""
+    encoded_y: Encoded,
+    *,
+    keep: np.ndarray,
+    bias_labels: npt.ArrayLike | None = None,
+    membership: npt.ArrayLike | None = None,
+    universe: Iterable[Any] | None = None,
+    absent: Absent = "raise",
+) -> Groups:
+    """Return the groups of the samples in the mask `keep`; `encoded_y` is (codes, classes)."""
     if absent not in ("raise", "warn", "ignore"):
         raise ValueError(f"`absent` must be 'raise', 'warn' or 'ignore', got {absent!r}.")
     if bias_labels is not None and membership is not None:
@@ -112,7 +123,9 @@ def find_groups(
     return groups
 
 
-def group_cells(y, bias_labels):
+def group_cells(
+    y: npt.ArrayLike, bias_labels: npt.ArrayLike
+) -> tuple[np.ndarray, list[tuple[Any, Any]]]:
     """Encode the observed (class, bias value) cells.
 
     Parameters
@@ -141,80 +154,95 @@ def group_cells(y, bias_labels):
     >>> codes.tolist(), names
     ([2, 0, 1], [(0, 'sea'), (1, 'land'), (1, 'sea')])
     """
-    encoded = encode_labels(y, "y")
-    n_samples = len(encoded[0])
-    groups = _from_cells(
-        encoded, encode_bias(bias_labels, n_samples), np.ones(n_samples, dtype=bool)
-    )
+    encoded_y = encode_labels(y, "y")
+    n_samples = len(encoded_y[0])
+    encoded_bias = encode_bias(bias_labels, n_samples)
+    groups = _from_cells(encoded_y, encoded_bias, keep=np.ones(n_samples, dtype=bool))
     return groups.strata, list(groups.names)
 
 
-def _from_cells(encoded_y, encoded_bias, keep):
-    """Observed cells; the other cells of observed classes x observed bias values are absent."""
-    (y_codes, classes) = encoded_y
-    (bias_codes, values) = encoded_bias
+def _from_cells(encoded_y: Encoded, encoded_bias: Encoded, keep: np.ndarray) -> Groups:
+    """Return the observed cells.
+
+    The other cells of observed classes and observed bias values are absent.
+    """
+    y_codes, classes = encoded_y
+    bias_codes, values = encoded_bias
+    # Codes follow the sorted values, so that joint codes sort by class, then by bias value.
     joint = y_codes * len(values) + bias_codes
     seen, strata = np.unique(joint[keep], return_inverse=True)
     empty = np.setdiff1d(np.arange(len(classes) * len(values)), seen, assume_unique=True)
-    name = [(label, value) for label in classes for value in values]
+    names = [(label, value) for label in classes for value in values]
     return Groups(
-        "cell", tuple(name[i] for i in seen), tuple(name[i] for i in empty), strata, len(seen), None
+        kind="cell",
+        names=tuple(names[i] for i in seen),
+        absent=tuple(names[i] for i in empty),
+        strata=strata,
+        n_strata=len(seen),
+        member=None,
     )
 
 
-def _from_classes(encoded_y, keep):
+def _from_classes(encoded_y: Encoded, keep: np.ndarray) -> Groups:
+    """Return the classes as groups."""
     codes, classes = encoded_y
     seen, strata = np.unique(codes[keep], return_inverse=True)
     empty = np.setdiff1d(np.arange(len(classes)), seen, assume_unique=True)
     return Groups(
-        "class",
-        tuple(classes[i] for i in seen),
-        tuple(classes[i] for i in empty),
-        strata,
-        len(seen),
-        None,
+        kind="class",
+        names=tuple(classes[i] for i in seen),
+        absent=tuple(classes[i] for i in empty),
+        strata=strata,
+        n_strata=len(seen),
+        member=None,
     )
 
 
-def _from_membership(membership, keep):
-    """Overlapping groups: the columns of a boolean matrix, a frame's column names being the groups' names."""
+def _from_membership(membership: npt.ArrayLike, keep: np.ndarray) -> Groups:
+    """Return overlapping groups: the columns of a boolean matrix.
+
+    The column names of a frame are the groups' names.
+    """
     matrix = np.asarray(membership)
     if matrix.ndim != 2 or len(matrix) != len(keep) or matrix.shape[1] == 0:
         raise ValueError(
             f"`membership` must be a matrix of shape ({len(keep)}, n_groups): one row per sample, "
             f"one column per group, got shape {matrix.shape}."
         )
+    # Not cast: labels given by mistake would all be True, and give a number that means nothing.
     if matrix.dtype != bool:
         raise ValueError(
             f"`membership` must be boolean, got dtype {matrix.dtype}. Use "
             "`membership.astype(bool)` if its entries are 0 and 1."
         )
-    names = list(
-        membership.columns if isinstance(membership, pd.DataFrame) else range(matrix.shape[1])
-    )
+    names: list[Any] = list(range(matrix.shape[1]))
+    if isinstance(membership, pd.DataFrame):
+        names = list(membership.columns)
     if len(set(names)) < len(names):
         raise ValueError(f"`membership` must have distinct column names, got {names}.")
-    bits, first, strata = np.unique(
-        np.packbits(matrix[keep], axis=1), axis=0, return_index=True, return_inverse=True
+    kept = matrix[keep]
+    # Patterns are compared as packed bits: `np.unique` then sorts rows an eighth as long.
+    patterns, first, strata = np.unique(
+        np.packbits(kept, axis=1), axis=0, return_index=True, return_inverse=True
     )
-    member = matrix[keep][first]
+    member = kept[first]
     present = member.any(axis=0)
     if not present.any():
         raise ValueError(
             "`membership` must put at least one sample in a group, got no True at all."
         )
     return Groups(
-        "membership",
-        tuple(name for name, is_in in zip(names, present, strict=True) if is_in),
-        tuple(name for name, is_in in zip(names, present, strict=True) if not is_in),
-        strata.ravel(),
-        len(bits),
-        member[:, present],
+        kind="membership",
+        names=tuple(name for name, is_in in zip(names, present, strict=True) if is_in),
+        absent=tuple(name for name, is_in in zip(names, present, strict=True) if not is_in),
+        strata=strata.ravel(),  # NumPy 2.0.0 gives the inverse a second axis
+        n_strata=len(patterns),
+        member=member[:, present],
     )
 
 
-def _within(groups, universe, absent):
-    """Check the groups against an explicit universe, apply its policy for absent ones."""
+def _within(groups: Groups, universe: Iterable[Any], absent: Absent) -> Groups:
+    """Check the groups against an explicit universe, and apply the policy for absent ones."""
     expected = _check_universe(universe, groups.kind)
     outside = [name for name in groups.names if name not in expected]
     if outside:
@@ -231,12 +259,13 @@ def _within(groups, universe, absent):
         )
         if absent == "raise":
             raise ValueError(f"{message} Pass absent='ignore' to score the observed ones only.")
+        # 6: the caller of a metric, past `find_groups`, `tally`, `score` and the metric itself.
         warnings.warn(f"{message} The observed ones are scored.", DebiasWarning, stacklevel=6)
     return replace(groups, absent=empty)
 
 
-def _check_universe(universe, kind):
-    """The universe as a dict of distinct names, in the caller's order."""
+def _check_universe(universe: Iterable[Any], kind: str) -> dict[Any, None]:
+    """Return the universe as a dict of distinct names, in the caller's order."""
     form = {
         "cell": "(class, bias value) pairs",
         "class": "class labels",
@@ -246,6 +275,7 @@ def _check_universe(universe, kind):
         raise ValueError(f"`universe` must be a list of {form}, got {universe!r}.")
     names = list(universe)
     pairs = all(isinstance(name, tuple) and len(name) == 2 for name in names)
+    # A dict, not a set: messages list absent groups in the caller's order.
     try:
         expected = dict.fromkeys(names)
     except TypeError as error:
@@ -257,7 +287,7 @@ def _check_universe(universe, kind):
     return expected
 
 
-def shorten(names, most=8):
-    """Text of a list of names, cut after `most` of them."""
+def shorten(names: Collection[Any], most: int = 8) -> str:
+    """Return the text of a list of names, cut after `most` of them."""
     text = ", ".join(repr(name) for name in list(names)[:most])
     return text if len(names) <= most else f"{text}, ... ({len(names)} in all)"

@@ -1,13 +1,18 @@
 """Exact binomial bounds, for one group and for the worst of several."""
 
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 from scipy.stats import beta
 
 __all__ = ["binomial_bounds", "check_confidence", "effective_counts", "worst_group_bounds"]
 
 
-def binomial_bounds(hits, n, alpha_low, alpha_high):
-    """One-sided Clopper-Pearson bounds, each missed with probability at most its alpha.
+def binomial_bounds(
+    hits: npt.ArrayLike, n: npt.ArrayLike, alpha_low: float, alpha_high: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return one-sided Clopper-Pearson bounds, each missed with probability at most its alpha.
 
     Parameters
     ----------
@@ -28,20 +33,27 @@ def binomial_bounds(hits, n, alpha_low, alpha_high):
     """
     hits, n = np.broadcast_arrays(np.asarray(hits, dtype=float), np.asarray(n, dtype=float))
     misses = n - hits
+    # The beta distribution needs positive parameters. Where there is no hit, or no miss, the 1.0
+    # only keeps SciPy quiet: the bound is then 0 or 1, and replaces what comes of it.
     lower = beta.ppf(alpha_low, np.where(hits > 0, hits, 1.0), misses + 1)
     upper = beta.ppf(1 - alpha_high, hits + 1, np.where(misses > 0, misses, 1.0))
     return np.where(hits > 0, lower, 0.0), np.where(misses > 0, upper, 1.0)
 
 
-def worst_group_bounds(hits, n, confidence, *, independent=True):
-    """Bounds for the smallest true accuracy among the groups.
+def worst_group_bounds(
+    hits: npt.ArrayLike, n: npt.ArrayLike, confidence: float, *, independent: bool = True
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return bounds for the smallest true accuracy among the groups.
 
-    With alpha = 1 - confidence, each side may err with probability alpha / 2. The smallest of the
-    groups' lower bounds lies above the smallest true accuracy only if the lower bound of that very
-    group errs, so every lower bound is taken at level alpha / 2 without correction. The smallest
-    upper bound lies below it as soon as ANY upper bound errs, so these share alpha / 2: 1 - (1 -
-    alpha / 2)**(1 / n_groups) each when the groups are disjoint (Sidak), alpha / (2 n_groups) when
-    they overlap (Bonferroni).
+    With alpha = 1 - confidence, each side may err with probability alpha / 2.
+
+    The smallest of the groups' lower bounds lies above the smallest true accuracy only if the lower
+    bound of that very group errs. Every lower bound is therefore taken at level alpha / 2, without
+    correction.
+
+    The smallest upper bound lies below it as soon as ANY upper bound errs. These therefore share
+    alpha / 2: ``1 - (1 - alpha / 2) ** (1 / n_groups)`` each when the groups are disjoint (Sidak),
+    ``alpha / (2 * n_groups)`` when they overlap (Bonferroni).
 
     Parameters
     ----------
@@ -64,23 +76,23 @@ def worst_group_bounds(hits, n, confidence, *, independent=True):
     return lower.min(axis=-1), upper.min(axis=-1)
 
 
-def effective_counts(accuracy, weight, weight_squares):
-    """(hits, n) that carry as much information as the weighted samples: Kish's n = (sum w)^2 / sum w^2.
+def effective_counts(
+    accuracy: np.ndarray, weight: np.ndarray, weight_squares: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return (hits, n) that carry as much information as the weighted samples.
 
-    Equal weights give the plain counts, so that the bounds are exact; otherwise they are
-    approximate (Korn and Graubard, Survey Methodology 24, 1998).
+    n is Kish's effective number, (sum of w)^2 / (sum of w^2). Equal weights give the plain counts,
+    so that the bounds are exact; otherwise they are approximate (Korn and Graubard, Survey
+    Methodology 24, 1998).
     """
     n = weight**2 / weight_squares
     return accuracy * n, n
 
 
-def check_confidence(confidence):
-    """Return it as a float; ValueError unless it is a number in (0, 1)."""
-    if (
-        isinstance(confidence, bool)
-        or not isinstance(confidence, int | float)
-        or not 0 < confidence < 1
-    ):
+def check_confidence(confidence: Any) -> float:
+    """Return the confidence as a float; raise a ValueError unless it is a number in (0, 1)."""
+    is_number = isinstance(confidence, int | float) and not isinstance(confidence, bool)
+    if not is_number or not 0 < confidence < 1:
         raise ValueError(
             f"`confidence` must be a number in (0, 1), such as 0.95, got {confidence!r}."
         )

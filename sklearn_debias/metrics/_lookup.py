@@ -1,5 +1,7 @@
 """Bias labels found by index, for users without metadata routing."""
 
+from typing import Any
+
 import pandas as pd
 
 from sklearn_debias.metrics._groups import shorten
@@ -10,7 +12,7 @@ __all__ = ["BiasLookup"]
 class BiasLookup:
     """A Series or DataFrame of bias labels, looked up by the pandas index of y or X."""
 
-    def __init__(self, bias_labels):
+    def __init__(self, bias_labels: pd.Series | pd.DataFrame) -> None:
         if not isinstance(bias_labels, pd.Series | pd.DataFrame):
             raise TypeError(
                 "`bias_labels` must be a pandas Series or DataFrame to bind it to a scorer, whose "
@@ -22,14 +24,16 @@ class BiasLookup:
                 "`bias_labels` must have a unique index, but these occur more than once: "
                 f"{shorten(twice)}. Give every sample an index value of its own."
             )
+        # A copy: the caller may go on and change the labels, or their index.
         self._bias_labels = bias_labels.copy()
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"<{type(self._bias_labels).__name__} of {len(self._bias_labels)}>"
 
-    def find(self, X, y):
-        """Bias labels of the samples, by ``y.index``, or else ``X.index``."""
+    def find(self, X: Any, y: Any) -> pd.Series | pd.DataFrame:
+        """Return the bias labels of the samples, by ``y.index``, or else by ``X.index``."""
         index = _index_of(X, y)
+        # By position: `loc` raises a KeyError of pandas for what is missing, which names no remedy.
         positions = self._bias_labels.index.get_indexer(index)
         if (positions < 0).any():
             lacking = index[positions < 0]
@@ -41,7 +45,8 @@ class BiasLookup:
         return self._bias_labels.iloc[positions]
 
 
-def _index_of(X, y):
+def _index_of(X: Any, y: Any) -> pd.Index:
+    """Return the index of y, or else of X."""
     indexes = [part.index for part in (y, X) if isinstance(part, pd.Series | pd.DataFrame)]
     if not indexes:
         raise ValueError(
@@ -49,6 +54,7 @@ def _index_of(X, y):
             f"are scored, got {type(y).__name__} and {type(X).__name__}. Pass y as a Series, or "
             "use metadata routing: sklearn.set_config(enable_metadata_routing=True)."
         )
+    # Two indexes that differ: one of them was reset, and nothing tells which still names samples.
     if len(indexes) == 2 and not indexes[0].equals(indexes[1]):
         raise ValueError(
             "`y` and `X` must have the same index for a scorer bound to bias labels, got two."

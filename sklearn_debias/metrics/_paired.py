@@ -1,16 +1,23 @@
 """Is one model better than another on the same test set? A bootstrap of the counts."""
 
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
+import pandas as pd
 
 from sklearn_debias.metrics._encoding import correctness, encode_labels
-from sklearn_debias.metrics._groups import find_groups
+from sklearn_debias.metrics._groups import Groups, find_groups
 from sklearn_debias.metrics._intervals import check_confidence
 from sklearn_debias.metrics._random import check_rng
 from sklearn_debias.metrics._summaries import COEFFICIENTS, summarise, warn_of_classes
+from sklearn_debias.metrics._types import Absent, Rng, Seed
 
 __all__ = ["PairedDifference", "paired_difference"]
+
+_BLOCK = 4_000_000  # counts that are drawn at a time: 32 MB
 
 
 @dataclass(frozen=True)
@@ -41,7 +48,7 @@ class PairedDifference:
     confidence: float
     n_resamples: int
 
-    def __str__(self):
+    def __str__(self) -> str:
         low, high = self.interval
         verdict = "0 is inside" if low <= 0 <= high else "0 is outside"
         return (
@@ -52,25 +59,25 @@ class PairedDifference:
 
 
 def paired_difference(
-    y_true,
-    y_pred_a,
-    y_pred_b,
+    y_true: npt.ArrayLike,
+    y_pred_a: npt.ArrayLike,
+    y_pred_b: npt.ArrayLike,
     *,
-    metric="worst_group_accuracy",
-    bias_labels=None,
-    membership=None,
-    aligned=None,
-    group_shares=None,
-    universe=None,
-    absent="raise",
-    n_resamples=2000,
-    confidence=0.95,
-    random_state=None,
-):
-    """Difference of two models in a group metric, with a paired bootstrap interval.
+    metric: str = "worst_group_accuracy",
+    bias_labels: npt.ArrayLike | None = None,
+    membership: npt.ArrayLike | None = None,
+    aligned: Mapping[Any, Any] | None = None,
+    group_shares: Mapping[Any, float] | pd.Series | None = None,
+    universe: Iterable[Any] | None = None,
+    absent: Absent = "raise",
+    n_resamples: int = 2000,
+    confidence: float = 0.95,
+    random_state: Seed = None,
+) -> PairedDifference:
+    """Return the difference of two models in a group metric, with a paired bootstrap interval.
 
-    Samples are drawn with replacement within each group, so that group sizes stay as they are (from
-    all samples when groups overlap), and both models are scored on the same draw. Only the counts
+    Samples are drawn with replacement within each group, so that group sizes stay as they are, or
+    from all samples when groups overlap. Both models are scored on the same draw. Only the counts
     of (a right or wrong, b right or wrong) matter, which are multinomial: the cost does not grow
     with the number of samples.
 
@@ -89,7 +96,7 @@ def paired_difference(
     aligned : dict, default=None
         Class label -> aligned bias value; required by the metrics of alignment. See
         :func:`aligned_map`.
-    group_shares : dict, default=None
+    group_shares : dict or pandas.Series, default=None
         Group -> share in the training data; required by "adjusted_accuracy". See
         :func:`group_shares_map`.
     universe, absent
@@ -118,11 +125,11 @@ def paired_difference(
 
     Notes
     -----
-    The interval is the basic one, the percentile interval mirrored at the observed difference,
-    because a minimum over groups is biased downwards, more so in a replicate: where one model has
-    ten equal groups of 50 and the other a clear worst one, percentiles cover the difference 72 % of
-    the time, the mirrored ones about 91 %. It need not be centred, and is too narrow when a
-    decisive group has few samples (below about 30) or no error.
+    The interval is the basic one: the percentile interval, mirrored at the observed difference. A
+    minimum over groups is biased downwards, more so in a replicate. Where one model has ten equal
+    groups of 50 and the other a clear worst one, percentiles cover the difference 72 % of the time,
+    the mirrored ones about 91 %. The interval need not be centred. It is too narrow when a decisive
+    group has few samples (below about 30) or no error.
 
     References
     ----------
@@ -138,16 +145,14 @@ def paired_difference(
     """
     if metric not in COEFFICIENTS:
         raise ValueError(f"`metric` must be one of {sorted(COEFFICIENTS)}, got {metric!r}.")
-    if (
-        isinstance(n_resamples, bool)
-        or not isinstance(n_resamples, int | np.integer)
-        or n_resamples < 100
-    ):
+    is_int = isinstance(n_resamples, int | np.integer) and not isinstance(n_resamples, bool)
+    if not is_int or n_resamples < 100:
         raise ValueError(f"`n_resamples` must be an int >= 100, got {n_resamples!r}.")
     confidence = check_confidence(confidence)
     rng = check_rng(random_state)
     y_codes, classes = encode_labels(y_true, "y_true")
-    right_a, right_b = (correctness(y_codes, classes, y_pred) for y_pred in (y_pred_a, y_pred_b))
+    right_a = correctness(y_codes, classes, y_pred_a)
+    right_b = correctness(y_codes, classes, y_pred_b)
     groups = find_groups(
         (y_codes, classes),
         keep=np.ones(len(right_a), dtype=bool),
@@ -157,66 +162,68 @@ def paired_difference(
         absent=absent,
     )
     counts = _outcome_counts(groups, right_a, right_b)
-    n = groups.merge(counts.sum(axis=-1))
-    coefficients = COEFFICIENTS[metric](
-        groups, n, {"aligned": aligned, "group_shares": group_shares}
-    )
+    facts = {"aligned": aligned, "group_shares": group_shares}
+    coefficients = COEFFICIENTS[metric](groups, groups.merge(counts.sum(axis=-1)), facts)
     warn_of_classes(groups)
     observed = _accuracies(groups, counts)
     score_a, score_b = (float(summarise(accuracy, coefficients)) for accuracy in observed)
     difference = score_a - score_b
-    replicates = [
-        np.subtract(
-            *(
-                summarise(accuracy, coefficients)
-                for accuracy in _accuracies(groups, draws, observed)
-            )
-        )
-        for draws in _resamples(groups, counts, n_resamples, rng)
-    ]
+    replicates = []
+    for draws in _resamples(groups, counts, n_resamples, rng):
+        drawn_a, drawn_b = _accuracies(groups, draws, otherwise=observed)
+        replicates.append(summarise(drawn_a, coefficients) - summarise(drawn_b, coefficients))
     interval = _basic_interval(difference, np.concatenate(replicates), confidence)
-    widest = 2.0 if metric == "bias_gap" else 1.0  # a gap lies in [-1, 1], an accuracy in [0, 1]
+    # Mirroring may leave the range of a difference: a gap lies in [-1, 1], an accuracy in [0, 1].
+    widest = 2.0 if metric == "bias_gap" else 1.0
     low, high = np.clip(interval, -widest, widest).tolist()
     return PairedDifference(
         metric, score_a, score_b, difference, (low, high), confidence, int(n_resamples)
     )
 
 
-def _outcome_counts(groups, right_a, right_b):
-    """Counts of shape (n_strata, 4): both wrong, only b right, only a right, both right."""
+def _outcome_counts(groups: Groups, right_a: np.ndarray, right_b: np.ndarray) -> np.ndarray:
+    """Return counts of shape (n_strata, 4): both wrong, only b right, only a right, both right."""
     outcome = 4 * groups.strata + 2 * right_a + right_b
     return np.bincount(outcome, minlength=4 * groups.n_strata).reshape(-1, 4)
 
 
-def _accuracies(groups, counts, otherwise=(0.0, 0.0)):
-    """[of a, of b], each (..., n_groups), from counts (..., n_strata, 4); `otherwise` where a draw has no sample."""
+def _accuracies(
+    groups: Groups, counts: np.ndarray, otherwise: Iterable[Any] = (0.0, 0.0)
+) -> list[np.ndarray]:
+    """Return the accuracies [of a, of b], each (..., n_groups), from counts (..., n_strata, 4).
+
+    A group that a draw leaves empty, as overlapping ones may be, gets the accuracy in `otherwise`.
+    """
     n = groups.merge(counts.sum(axis=-1))
-    hits = counts[..., 2:].sum(axis=-1), counts[..., 1::2].sum(axis=-1)
+    hits_a = counts[..., 2:].sum(axis=-1)
+    hits_b = counts[..., 1::2].sum(axis=-1)
     return [
-        np.where(n > 0, groups.merge(right) / np.maximum(n, 1), accuracy)
-        for right, accuracy in zip(hits, otherwise, strict=True)
+        np.where(n > 0, groups.merge(hits) / np.maximum(n, 1), accuracy)
+        for hits, accuracy in zip((hits_a, hits_b), otherwise, strict=True)
     ]
 
 
-def _resamples(groups, counts, n_resamples, rng):
-    """Yield blocks of bootstrap replicates of the counts, (block, n_strata, 4), small enough for memory."""
-    block = max(1, 4_000_000 // counts.size)
+def _resamples(
+    groups: Groups, counts: np.ndarray, n_resamples: int, rng: Rng
+) -> Iterator[np.ndarray]:
+    """Yield bootstrap replicates of the counts, (block, n_strata, 4), a block at a time."""
+    block = max(1, _BLOCK // counts.size)
     for start in range(0, n_resamples, block):
         size = min(block, n_resamples - start)
         if groups.member is None:
-            yield np.stack(
-                [rng.multinomial(row.sum(), row / row.sum(), size=size) for row in counts], axis=1
-            )
-        # a pattern of memberships may hold one sample: as strata they would leave no variation
+            drawn = [rng.multinomial(row.sum(), row / row.sum(), size=size) for row in counts]
+            yield np.stack(drawn, axis=1)
         else:
+            # A pattern of memberships may hold one sample: drawn by itself, it would never vary.
             cells = counts.ravel()
-            yield rng.multinomial(cells.sum(), cells / cells.sum(), size=size).reshape(
-                size, *counts.shape
-            )
+            drawn_cells = rng.multinomial(cells.sum(), cells / cells.sum(), size=size)
+            yield drawn_cells.reshape(size, *counts.shape)
 
 
-def _basic_interval(observed, replicates, confidence):
-    """The percentile interval of the replicates, mirrored at the observed value."""
+def _basic_interval(
+    observed: float, replicates: np.ndarray, confidence: float
+) -> tuple[float, float]:
+    """Return the percentile interval of the replicates, mirrored at the observed value."""
     tail = (1 - confidence) / 2
     low, high = np.quantile(replicates, [tail, 1 - tail])
     return 2 * observed - high, 2 * observed - low

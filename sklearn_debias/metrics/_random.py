@@ -2,13 +2,19 @@
 
 import numpy as np
 
+from sklearn_debias.metrics._types import Rng, Seed
+
 __all__ = ["check_rng"]
 
 
-def check_rng(random_state):
-    """Generator for a seed or None (fresh entropy); a Generator or RandomState is returned as it is."""
+def check_rng(random_state: Seed) -> Rng:
+    """Return a generator for a seed, or for None (fresh entropy).
+
+    A Generator or RandomState is returned as it is, so that a caller's draws move on.
+    """
     if isinstance(random_state, np.random.Generator | np.random.RandomState):
         return random_state
+    # A bool is an int to Python, and `random_state=True` is more likely a slip than a seed.
     is_seed = isinstance(random_state, int | np.integer) and not isinstance(random_state, bool)
     if random_state is not None and (not is_seed or random_state < 0):
         raise ValueError(

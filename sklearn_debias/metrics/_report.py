@@ -1,10 +1,14 @@
-"""The report to read before believing a number: every group, with its interval, and the worst one."""
+"""The report to read before believing a number: every group with its interval, and the worst."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from sklearn_debias.metrics._group_report import GroupReport
-from sklearn_debias.metrics._groups import tally
+from sklearn_debias.metrics._groups import Tally, tally
 from sklearn_debias.metrics._intervals import (
     binomial_bounds,
     check_confidence,
@@ -13,23 +17,24 @@ from sklearn_debias.metrics._intervals import (
 )
 from sklearn_debias.metrics._summaries import COEFFICIENTS, summarise, warn_of_classes
 from sklearn_debias.metrics._training_facts import aligned_mask
+from sklearn_debias.metrics._types import Absent, Facts
 
 __all__ = ["group_report"]
 
 
 def group_report(
-    y_true,
-    y_pred,
+    y_true: npt.ArrayLike,
+    y_pred: npt.ArrayLike,
     *,
-    bias_labels=None,
-    membership=None,
-    sample_weight=None,
-    aligned=None,
-    group_shares=None,
-    universe=None,
-    absent="ignore",
-    confidence=0.95,
-):
+    bias_labels: npt.ArrayLike | None = None,
+    membership: npt.ArrayLike | None = None,
+    sample_weight: npt.ArrayLike | None = None,
+    aligned: Mapping[Any, Any] | None = None,
+    group_shares: Mapping[Any, float] | pd.Series | None = None,
+    universe: Iterable[Any] | None = None,
+    absent: Absent = "ignore",
+    confidence: float = 0.95,
+) -> GroupReport:
     """Report the accuracy of every group with exact intervals, and bounds for the worst group.
 
     Parameters
@@ -48,7 +53,7 @@ def group_report(
     aligned : dict, default=None
         Class label -> aligned bias value, from :func:`aligned_map` on the TRAINING data; adds the
         aligned and conflicting accuracies and their gap.
-    group_shares : dict, default=None
+    group_shares : dict or pandas.Series, default=None
         Group -> share in the TRAINING data, from :func:`group_shares_map`; adds the adjusted
         average.
     universe : list, default=None
@@ -77,9 +82,9 @@ def group_report(
 
     Notes
     -----
-    The group that looks worst is partly the unluckiest one, so its own interval covers too rarely,
-    and so does a percentile bootstrap of the minimum (about 71 % of the time with four equal groups
-    of 100). The bounds for the worst group combine exact one-sided bounds of all groups and hold
+    The group that looks worst is partly the unluckiest one. Its own interval covers too rarely, and
+    so does a percentile bootstrap of the minimum (about 71 % of the time with four equal groups of
+    100). The bounds for the worst group combine exact one-sided bounds of all groups, and hold
     whatever the true accuracies are.
 
     Examples
@@ -101,6 +106,7 @@ def group_report(
         absent=absent,
     )
     facts = {"aligned": aligned, "group_shares": group_shares}
+    # Facts that are wrong raise here: a warning before an error would only distract from it.
     averages = _averages(counts, facts)
     alignment = _alignment(counts, facts)
     warn_of_classes(counts.groups)
@@ -118,11 +124,13 @@ def group_report(
         worst_group_interval=(float(low), float(high)),
         absent=counts.groups.absent,
         alignment=alignment,
+        # The effective number is the count only where the weights within each group are equal.
         exact=bool(np.allclose(n, counts.n, rtol=1e-9)),
     )
 
 
-def _averages(counts, facts):
+def _averages(counts: Tally, facts: Facts) -> dict[str, float]:
+    """Return the averages by name: "adjusted" only where shares are known."""
     averages = {"raw": counts.raw_accuracy, "group_mean": float(counts.accuracy.mean())}
     if facts["group_shares"] is not None:
         coefficients = COEFFICIENTS["adjusted_accuracy"](counts.groups, counts.weight, facts)
@@ -130,36 +138,48 @@ def _averages(counts, facts):
     return averages
 
 
-def _alignment(counts, facts):
-    """Accuracies of the aligned and the conflicting samples: those that have samples."""
+def _alignment(counts: Tally, facts: Facts) -> dict[str, float]:
+    """Return the accuracies of the aligned and the conflicting samples, and their gap.
+
+    A report leaves out what has no samples, where the metric of that name raises.
+    """
     if facts["aligned"] is None:
         return {}
     mask = aligned_mask(counts.groups, facts["aligned"])
+    has_aligned = mask.any()
+    has_conflicting = not mask.all()
     defined = {
-        "aligned_accuracy": mask.any(),
-        "conflicting_accuracy": not mask.all(),
-        "bias_gap": mask.any() and not mask.all(),
+        "aligned_accuracy": has_aligned,
+        "conflicting_accuracy": has_conflicting,
+        "bias_gap": has_aligned and has_conflicting,
     }
-    return {
-        name: float(
-            summarise(counts.accuracy, COEFFICIENTS[name](counts.groups, counts.weight, facts))
-        )
-        for name, has_samples in defined.items()
-        if has_samples
-    }
+    alignment = {}
+    for name, has_samples in defined.items():
+        if has_samples:
+            coefficients = COEFFICIENTS[name](counts.groups, counts.weight, facts)
+            alignment[name] = float(summarise(counts.accuracy, coefficients))
+    return alignment
 
 
-def _frame(counts, hits, n, confidence, aligned):
+def _frame(
+    counts: Tally,
+    hits: np.ndarray,
+    n: np.ndarray,
+    confidence: float,
+    aligned: Mapping[Any, Any] | None,
+) -> pd.DataFrame:
+    """Return the table of the groups, each with an interval of its own."""
     half = (1 - confidence) / 2
     lower, upper = binomial_bounds(hits, n, half, half)
     groups = counts.groups
+    columns: dict[str, Any] = {}
     if groups.kind == "cell":
-        columns = {
-            "class": [label for label, _ in groups.names],
-            "bias": [value for _, value in groups.names],
-        }
+        columns["class"] = [label for label, _ in groups.names]
+        columns["bias"] = [value for _, value in groups.names]
+    elif groups.kind == "class":
+        columns["class"] = list(groups.names)
     else:
-        columns = {{"class": "class", "membership": "group"}[groups.kind]: list(groups.names)}
+        columns["group"] = list(groups.names)
     columns |= {"n": counts.n, "accuracy": counts.accuracy, "lower": lower, "upper": upper}
     if aligned is not None:
         columns["aligned"] = aligned_mask(groups, aligned)

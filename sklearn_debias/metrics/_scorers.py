@@ -1,8 +1,11 @@
-"""Scorers for `scoring=`: the ready ones, and how to make or get another."""
+"""Scorers for `scoring=`: ready ones, and functions that make or get another."""
 
 import copy
 import inspect
+from collections.abc import Callable
+from typing import Any
 
+import pandas as pd
 import sklearn.metrics
 
 from sklearn_debias.metrics._alignment_scores import (
@@ -32,8 +35,13 @@ __all__ = [
 
 
 def make_group_scorer(
-    score_func, *, response_method="predict", greater_is_better=True, bias_labels=None, **kwargs
-):
+    score_func: Callable[..., float],
+    *,
+    response_method: str = "predict",
+    greater_is_better: bool = True,
+    bias_labels: pd.Series | pd.DataFrame | None = None,
+    **kwargs: Any,
+) -> GroupScorer:
     """Make a scorer from a metric that takes `bias_labels`.
 
     Parameters
@@ -76,11 +84,13 @@ def make_group_scorer(
         raise TypeError(
             f"`score_func` must be a callable that takes `bias_labels`, got {score_func!r}."
         )
+    # Found here, not in the middle of a search.
     unknown = sorted(set(kwargs) - set(inspect.signature(score_func).parameters))
     if unknown:
         raise TypeError(f"`kwargs` must be arguments of {score_func.__name__}, got {unknown}.")
     lookup = None if bias_labels is None else BiasLookup(bias_labels)
-    return GroupScorer(score_func, 1 if greater_is_better else -1, kwargs, response_method, lookup)
+    sign = 1 if greater_is_better else -1
+    return GroupScorer(score_func, sign, kwargs, response_method, lookup)
 
 
 worst_group_accuracy_scorer = make_group_scorer(worst_group_accuracy_score)
@@ -100,8 +110,8 @@ _SCORERS = {
 }
 
 
-def get_scorer_names():
-    """Names of the scorers of this package, for :func:`get_scorer`.
+def get_scorer_names() -> list[str]:
+    """Return the names of this package's scorers, for :func:`get_scorer`.
 
     Returns
     -------
@@ -117,8 +127,8 @@ def get_scorer_names():
     return sorted(_SCORERS)
 
 
-def get_scorer(scoring):
-    """Get a scorer by name: one of this package's, or one of scikit-learn's.
+def get_scorer(scoring: str | Callable[..., float]) -> Callable[..., float]:
+    """Return a scorer by name: one of this package's, or one of scikit-learn's.
 
     Parameters
     ----------
@@ -144,6 +154,7 @@ def get_scorer(scoring):
     if callable(scoring):
         return scoring
     if isinstance(scoring, str) and scoring in _SCORERS:
+        # A copy, as scikit-learn gives one: `set_score_request` changes a scorer in place.
         return copy.deepcopy(_SCORERS[scoring])
     if isinstance(scoring, str) and scoring in sklearn.metrics.get_scorer_names():
         return sklearn.metrics.get_scorer(scoring)

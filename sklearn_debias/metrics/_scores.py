@@ -1,21 +1,28 @@
-"""Accuracies over groups: the worst, the unweighted mean, and the mean adjusted by training shares."""
+"""Accuracies over groups: the worst, the plain mean, and the mean adjusted by training shares."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy.typing as npt
+import pandas as pd
 
 from sklearn_debias.metrics._summaries import score
+from sklearn_debias.metrics._types import Absent
 
 __all__ = ["adjusted_accuracy_score", "group_mean_accuracy_score", "worst_group_accuracy_score"]
 
 
 def worst_group_accuracy_score(
-    y_true,
-    y_pred,
+    y_true: npt.ArrayLike,
+    y_pred: npt.ArrayLike,
     *,
-    bias_labels=None,
-    membership=None,
-    sample_weight=None,
-    universe=None,
-    absent="raise",
-):
-    """Accuracy of the group that fares worst.
+    bias_labels: npt.ArrayLike | None = None,
+    membership: npt.ArrayLike | None = None,
+    sample_weight: npt.ArrayLike | None = None,
+    universe: Iterable[Any] | None = None,
+    absent: Absent = "raise",
+) -> float:
+    """Return the accuracy of the group that fares worst.
 
     A group is a pair (class, bias value). As a minimum over noisy accuracies the score is biased
     downwards, the more so the smaller the groups are: read it with the interval of
@@ -84,16 +91,16 @@ def worst_group_accuracy_score(
 
 
 def group_mean_accuracy_score(
-    y_true,
-    y_pred,
+    y_true: npt.ArrayLike,
+    y_pred: npt.ArrayLike,
     *,
-    bias_labels=None,
-    membership=None,
-    sample_weight=None,
-    universe=None,
-    absent="raise",
-):
-    """Unweighted mean of the groups' accuracies.
+    bias_labels: npt.ArrayLike | None = None,
+    membership: npt.ArrayLike | None = None,
+    sample_weight: npt.ArrayLike | None = None,
+    universe: Iterable[Any] | None = None,
+    absent: Absent = "raise",
+) -> float:
+    """Return the unweighted mean of the groups' accuracies.
 
     Every group counts the same, however few samples it has. This is the "average accuracy" of
     papers that report the mean over (class, bias value) cells.
@@ -150,17 +157,17 @@ def group_mean_accuracy_score(
 
 
 def adjusted_accuracy_score(
-    y_true,
-    y_pred,
+    y_true: npt.ArrayLike,
+    y_pred: npt.ArrayLike,
     *,
-    group_shares=None,
-    bias_labels=None,
-    membership=None,
-    sample_weight=None,
-    universe=None,
-    absent="raise",
-):
-    """Mean of the groups' accuracies, weighted by the groups' shares in the TRAINING data.
+    group_shares: Mapping[Any, float] | pd.Series | None = None,
+    bias_labels: npt.ArrayLike | None = None,
+    membership: npt.ArrayLike | None = None,
+    sample_weight: npt.ArrayLike | None = None,
+    universe: Iterable[Any] | None = None,
+    absent: Absent = "raise",
+) -> float:
+    """Return the groups' mean accuracy, weighted by their shares in the TRAINING data.
 
     It estimates the accuracy on data distributed like the training data from a test set whose
     groups have other proportions, as Waterbirds' test set has.

@@ -1,30 +1,40 @@
-"""Every group metric as a function of the groups' accuracies: the smallest one, or a linear combination.
+"""Every group metric as a function of the groups' accuracies: the smallest, or a weighted sum.
 
 One definition serves the metric, the report and the bootstrap, which needs it for thousands of
 replicates.
 """
 
 import warnings
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from sklearn_debias.exceptions import DebiasWarning
-from sklearn_debias.metrics._groups import tally
+from sklearn_debias.metrics._groups import Groups, tally
 from sklearn_debias.metrics._training_facts import aligned_mask, share_weights
+from sklearn_debias.metrics._types import Facts
 
 __all__ = ["COEFFICIENTS", "score", "summarise", "warn_of_classes"]
 
 
-def score(metric, y_true, y_pred, facts, **arguments):
-    """Score of the metric named `metric`; `facts` are what it needs to know of the training data."""
+def score(
+    metric: str, y_true: npt.ArrayLike, y_pred: npt.ArrayLike, facts: Facts, **arguments: Any
+) -> float:
+    """Return the score of the metric named `metric`.
+
+    `facts` are what the metric needs to know of the training data; `arguments` are those of
+    `tally`.
+    """
     counts = tally(y_true, y_pred, **arguments)
     coefficients = COEFFICIENTS[metric](counts.groups, counts.weight, facts)
-    warn_of_classes(counts.groups, stacklevel=4)
+    warn_of_classes(counts.groups, stacklevel=4)  # 4: the caller of the metric itself
     return float(summarise(counts.accuracy, coefficients))
 
 
-def warn_of_classes(groups, stacklevel=3):
-    """Say so, once, when the classes stand in for the groups."""
+def warn_of_classes(groups: Groups, stacklevel: int = 3) -> None:
+    """Warn if the classes stand in for the groups."""
     if groups.kind == "class":
         warnings.warn(
             "`bias_labels` is missing, so the classes are taken as groups and the worst group is "
@@ -34,37 +44,46 @@ def warn_of_classes(groups, stacklevel=3):
         )
 
 
-def summarise(accuracy, coefficients):
-    """Reduce accuracies of shape (..., n_groups) to (...,): their minimum if `coefficients` is None."""
+def summarise(accuracy: np.ndarray, coefficients: np.ndarray | None) -> np.ndarray:
+    """Reduce accuracies of shape (..., n_groups) to (...,).
+
+    The result is their minimum if `coefficients` is None, else the weighted sum.
+    """
     return accuracy.min(axis=-1) if coefficients is None else accuracy @ coefficients
 
 
-def _worst(groups, weight, facts):
+def _worst(groups: Groups, weight: np.ndarray, facts: Facts) -> None:
+    """Return None: the minimum is no linear function of the accuracies."""
     return None
 
 
-def _group_mean(groups, weight, facts):
+def _group_mean(groups: Groups, weight: np.ndarray, facts: Facts) -> np.ndarray:
+    """Return one weight for all groups."""
     return np.full(len(groups.names), 1 / len(groups.names))
 
 
-def _adjusted(groups, weight, facts):
+def _adjusted(groups: Groups, weight: np.ndarray, facts: Facts) -> np.ndarray:
+    """Return the groups' shares in the training data."""
     return share_weights(groups, facts.get("group_shares"))
 
 
-def _aligned(groups, weight, facts):
+def _aligned(groups: Groups, weight: np.ndarray, facts: Facts) -> np.ndarray:
+    """Return the aligned groups' shares among the aligned samples."""
     return _pooled(weight, aligned_mask(groups, facts.get("aligned")), "aligned")
 
 
-def _conflicting(groups, weight, facts):
+def _conflicting(groups: Groups, weight: np.ndarray, facts: Facts) -> np.ndarray:
+    """Return the conflicting groups' shares among the conflicting samples."""
     return _pooled(weight, ~aligned_mask(groups, facts.get("aligned")), "conflicting")
 
 
-def _gap(groups, weight, facts):
+def _gap(groups: Groups, weight: np.ndarray, facts: Facts) -> np.ndarray:
+    """Return the coefficients of the aligned accuracy minus the conflicting one."""
     return _aligned(groups, weight, facts) - _conflicting(groups, weight, facts)
 
 
-def _pooled(weight, mask, name):
-    """Coefficients of the accuracy over all samples of the groups in the mask."""
+def _pooled(weight: np.ndarray, mask: np.ndarray, name: str) -> np.ndarray:
+    """Return the coefficients of the accuracy over all samples of the groups in the mask."""
     if not mask.any():
         raise ValueError(
             f"`bias_labels` must hold a bias-{name} sample, got none: the {name} accuracy is "
@@ -74,7 +93,7 @@ def _pooled(weight, mask, name):
     return inside / inside.sum()
 
 
-COEFFICIENTS = {
+COEFFICIENTS: dict[str, Callable[[Groups, np.ndarray, Facts], np.ndarray | None]] = {
     "worst_group_accuracy": _worst,
     "group_mean_accuracy": _group_mean,
     "adjusted_accuracy": _adjusted,

@@ -1,18 +1,22 @@
-"""What the training data say about the groups: the aligned bias values and the groups' shares."""
+"""Facts that the training data tell about the groups: aligned bias values, and shares."""
 
 from collections.abc import Mapping
+from typing import Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from sklearn_debias.metrics._encoding import check_weights
-from sklearn_debias.metrics._groups import group_cells, shorten
+from sklearn_debias.metrics._groups import Groups, group_cells, shorten
 
 __all__ = ["aligned_map", "aligned_mask", "group_shares_map", "share_weights"]
 
 
-def aligned_map(y, bias_labels, *, ties="raise"):
-    """Bias value that each class goes with most often in the training data.
+def aligned_map(
+    y: npt.ArrayLike, bias_labels: npt.ArrayLike, *, ties: Literal["raise", "omit"] = "raise"
+) -> dict[Any, Any]:
+    """Return the bias value that each class goes with most often in the training data.
 
     A sample is *bias-aligned* when it carries this value and *bias-conflicting* otherwise. Always
     compute the map on training data: in an unbiased test set the most frequent value is noise.
@@ -53,14 +57,16 @@ def aligned_map(y, bias_labels, *, ties="raise"):
     if ties not in ("raise", "omit"):
         raise ValueError(f"`ties` must be 'raise' or 'omit', got {ties!r}.")
     codes, cells = group_cells(y, bias_labels)
-    best: dict = {}
-    tied: dict = {}
+    best: dict[Any, Any] = {}
+    most: dict[Any, int] = {}
+    tied: dict[Any, list[Any]] = {}
     for (label, value), count in zip(cells, np.bincount(codes).tolist(), strict=True):
-        if label not in best or count > best[label][1]:
-            best[label] = (value, count)
-            tied.pop(label, None)
-        elif count == best[label][1]:
-            tied.setdefault(label, [best[label][0]]).append(value)
+        if label not in best or count > most[label]:
+            best[label] = value
+            most[label] = count
+            tied.pop(label, None)  # what tied for less is beaten
+        elif count == most[label]:
+            tied.setdefault(label, [best[label]]).append(value)
     if tied and ties == "raise":
         label, values = next(iter(tied.items()))
         raise ValueError(
@@ -68,11 +74,13 @@ def aligned_map(y, bias_labels, *, ties="raise"):
             f"the values {shorten(values)} are equally frequent. Pass a dict of your own as "
             "`aligned` instead."
         )
-    return {label: value for label, (value, _) in best.items() if label not in tied}
+    return {label: value for label, value in best.items() if label not in tied}
 
 
-def group_shares_map(y, bias_labels, *, sample_weight=None):
-    """Share of each (class, bias value) group in the training data.
+def group_shares_map(
+    y: npt.ArrayLike, bias_labels: npt.ArrayLike, *, sample_weight: npt.ArrayLike | None = None
+) -> dict[tuple[Any, Any], float]:
+    """Return the share of each (class, bias value) group in the training data.
 
     Parameters
     ----------
@@ -106,8 +114,8 @@ def group_shares_map(y, bias_labels, *, sample_weight=None):
     return {name: share for name, share in zip(names, shares, strict=True) if share > 0}
 
 
-def aligned_mask(groups, aligned):
-    """Boolean array of shape (n_groups,): whether each (class, bias value) cell is aligned."""
+def aligned_mask(groups: Groups, aligned: Mapping[Any, Any] | None) -> np.ndarray:
+    """Return a boolean array of shape (n_groups,): whether each (class, bias value) is aligned."""
     if groups.kind != "cell":
         raise ValueError(
             "`bias_labels` must be given to tell aligned from conflicting samples; `membership` or "
@@ -118,6 +126,7 @@ def aligned_mask(groups, aligned):
             "`aligned` must be a non-empty dict from class label to aligned bias value, such as "
             f"`aligned_map(y_train, bias_train)`, got {aligned!r}."
         )
+    # A dict, not a set: it names each class once, and in sorted order.
     unknown = {label: None for label, _ in groups.names if label not in aligned}
     if unknown:
         raise ValueError(
@@ -125,6 +134,7 @@ def aligned_mask(groups, aligned):
             f"{shorten(unknown)} (a class absent from the training data, or one whose most "
             "frequent bias values tied). Add it by hand."
         )
+    # One value in common is enough: a test set need not hold every bias value of training.
     observed = {value for _, value in (*groups.names, *groups.absent)}
     if observed.isdisjoint(aligned.values()):
         raise ValueError(
@@ -135,8 +145,10 @@ def aligned_mask(groups, aligned):
     return np.array([aligned[label] == value for label, value in groups.names])
 
 
-def share_weights(groups, group_shares):
-    """Weights of shape (n_groups,), summing to 1: the training share of each present group."""
+def share_weights(
+    groups: Groups, group_shares: Mapping[Any, float] | pd.Series | None
+) -> np.ndarray:
+    """Return weights of shape (n_groups,), summing to 1: the training share of each group."""
     if isinstance(group_shares, pd.Series):
         group_shares = group_shares.to_dict()
     if not isinstance(group_shares, Mapping) or not group_shares:
@@ -151,6 +163,7 @@ def share_weights(groups, group_shares):
         raise ValueError(f"`group_shares` must map groups to numbers: {error}.") from error
     if not np.isfinite(values).all() or (values < 0).any():
         raise ValueError(f"`group_shares` must be finite and >= 0, got {shorten(values.tolist())}.")
+    # A cell without an entry never occurred in training, which `_refuse_unseen` made sure of.
     shares = np.array([float(group_shares.get(name, 0.0)) for name in groups.names])
     if not shares.any():
         raise ValueError(
@@ -160,12 +173,16 @@ def share_weights(groups, group_shares):
     return shares / shares.sum()
 
 
-def _refuse_unseen(groups, group_shares):
-    """A cell without a share had none in training; a class or bias value without any is an error."""
-    if groups.kind == "cell" and all(
-        isinstance(key, tuple) and len(key) == 2 for key in group_shares
-    ):
-        classes, values = ({key[i] for key in group_shares} for i in (0, 1))
+def _refuse_unseen(groups: Groups, group_shares: Mapping[Any, float]) -> None:
+    """Raise a ValueError if a class or bias value has no share at all.
+
+    A cell alone may lack one: training had no such sample.
+    """
+    has_cells = all(isinstance(key, tuple) and len(key) == 2 for key in group_shares)
+    unseen: list[Any]
+    if groups.kind == "cell" and has_cells:
+        classes = {label for label, _ in group_shares}
+        values = {value for _, value in group_shares}
         unseen = [(c, v) for c, v in groups.names if c not in classes or v not in values]
     else:
         unseen = [name for name in groups.names if name not in group_shares]

@@ -1,4 +1,4 @@
-"""What the rooms above build on; these names may change without notice."""
+"""Names that the packages above import; they may change without notice."""
 
 from sklearn_debias.metrics._encoding import correctness, encode_labels
 from sklearn_debias.metrics._fitted import find_fitted
@@ -6,8 +6,10 @@ from sklearn_debias.metrics._groups import find_groups, shorten
 from sklearn_debias.metrics._intervals import binomial_bounds, check_confidence
 from sklearn_debias.metrics._random import check_rng
 from sklearn_debias.metrics._training_facts import aligned_mask
+from sklearn_debias.metrics._types import Seed
 
 __all__ = [
+    "Seed",
     "aligned_mask",
     "binomial_bounds",
     "check_confidence",

@@ -1,14 +1,17 @@
-"""Cross-validation folds that every (class, bias value) group is spread over."""
+"""Cross-validation folds in which every (class, bias value) group has its share."""
 
 import warnings
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from sklearn.model_selection import BaseCrossValidator
 from sklearn.utils import indexable
 
 from sklearn_debias.exceptions import DebiasWarning
 from sklearn_debias.metrics import group_cells
-from sklearn_debias.metrics.internal import check_rng, shorten
+from sklearn_debias.metrics.internal import Seed, check_rng, shorten
 
 __all__ = ["BiasStratifiedKFold"]
 
@@ -18,8 +21,8 @@ class BiasStratifiedKFold(BaseCrossValidator):
 
     Stratification on y alone leaves rare groups out of whole folds: with 5 % bias-conflicting
     samples the worst-group accuracy of such a fold is that of another group. Here every group with
-    at least `n_splits` samples has some in every fold, and the counts of a group, a class, and all
-    samples differ by at most one between folds.
+    at least `n_splits` samples has some in every fold. The counts of a group, of a class, and of
+    all samples differ by at most one between folds.
 
     `bias_labels` is requested by default: with metadata routing enabled,
     ``GridSearchCV(..., cv=BiasStratifiedKFold()).fit(X, y, bias_labels=...)`` passes it on.
@@ -51,8 +54,11 @@ class BiasStratifiedKFold(BaseCrossValidator):
 
     __metadata_request__split = {"bias_labels": True}
 
-    def __init__(self, n_splits=5, *, shuffle=False, random_state=None):
-        if isinstance(n_splits, bool) or not isinstance(n_splits, int | np.integer) or n_splits < 2:
+    def __init__(
+        self, n_splits: int = 5, *, shuffle: bool = False, random_state: Seed = None
+    ) -> None:
+        is_int = isinstance(n_splits, int | np.integer) and not isinstance(n_splits, bool)
+        if not is_int or n_splits < 2:
             raise ValueError(f"`n_splits` must be an int >= 2, got {n_splits!r}.")
         if not isinstance(shuffle, bool):
             raise ValueError(f"`shuffle` must be True or False, got {shuffle!r}.")
@@ -61,12 +67,19 @@ class BiasStratifiedKFold(BaseCrossValidator):
                 f"`random_state` has no effect without shuffle=True, got {random_state!r}. Set "
                 "either."
             )
-        check_rng(random_state)
+        check_rng(random_state)  # for the error: the generator is made anew in every `split`
         self.n_splits = n_splits
         self.shuffle = shuffle
         self.random_state = random_state
 
-    def split(self, X, y=None, groups=None, *, bias_labels=None):
+    def split(
+        self,
+        X: Any,
+        y: npt.ArrayLike | None = None,
+        groups: None = None,
+        *,
+        bias_labels: npt.ArrayLike | None = None,
+    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Yield the indices of each split.
 
         Parameters
@@ -102,7 +115,9 @@ class BiasStratifiedKFold(BaseCrossValidator):
             test = folds == fold
             yield np.flatnonzero(~test), np.flatnonzero(test)
 
-    def get_n_splits(self, X=None, y=None, groups=None, *, bias_labels=None):
+    def get_n_splits(
+        self, X: Any = None, y: Any = None, groups: Any = None, *, bias_labels: Any = None
+    ) -> int:
         """Return the number of folds; the arguments are ignored.
 
         Parameters
@@ -117,8 +132,8 @@ class BiasStratifiedKFold(BaseCrossValidator):
         """
         return self.n_splits
 
-    def _folds(self, y, bias_labels):
-        """Fold of each sample: cards dealt round, from a deck sorted by group."""
+    def _folds(self, y: Any, bias_labels: Any) -> np.ndarray:
+        """Return the fold of each sample: cards dealt round, from a deck sorted by group."""
         codes, names = group_cells(y, bias_labels)
         n_samples = len(codes)
         if n_samples < self.n_splits:
@@ -127,20 +142,22 @@ class BiasStratifiedKFold(BaseCrossValidator):
                 f"{n_samples} samples."
             )
         self._warn_of_small(names, np.bincount(codes))
-        rank = (
-            check_rng(self.random_state).permutation(n_samples)
-            if self.shuffle
-            else np.arange(n_samples)
-        )
+        rank = np.arange(n_samples)
+        if self.shuffle:
+            rank = check_rng(self.random_state).permutation(n_samples)
+        # The groups of a class lie side by side in the deck: dealing round evens out a group, a
+        # class and the whole at once. Folds for each group alone would add up their remainders.
         deck: np.ndarray = np.lexsort((rank, codes))
         dealt = np.arange(n_samples) % self.n_splits
         if not self.shuffle:
+            # The same counts, sorted within each group: the group is cut into consecutive blocks.
             dealt = dealt[np.lexsort((dealt, codes[deck]))]
         folds = np.empty(n_samples, dtype=np.intp)
         folds[deck] = dealt
         return folds
 
-    def _warn_of_small(self, names, counts):
+    def _warn_of_small(self, names: Sequence[Any], counts: np.ndarray) -> None:
+        """Warn of groups that cannot be in every fold."""
         small = [name for name, count in zip(names, counts, strict=True) if count < self.n_splits]
         if small:
             warnings.warn(
@@ -148,11 +165,13 @@ class BiasStratifiedKFold(BaseCrossValidator):
                 f"n_splits={self.n_splits}, and are missing from some folds: {shorten(small)}. Use "
                 "fewer splits.",
                 DebiasWarning,
-                stacklevel=4,
+                stacklevel=4,  # who asks `split` for the first fold
             )
 
 
-def _check_given(y, groups, bias_labels):
+def _check_given(y: Any, groups: Any, bias_labels: Any) -> None:
+    """Check that y and bias labels are there, and groups are not."""
+    # `groups` is the third argument by position: bias labels given there would be ignored.
     if groups is not None:
         raise ValueError(
             "`groups` must be None: pass the bias attribute as `bias_labels=`, by keyword."

@@ -1,18 +1,27 @@
 """Train and test sets that hold every (class, bias value) group in the same proportion."""
 
 import warnings
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from sklearn.utils import _safe_indexing, indexable
 
 from sklearn_debias.exceptions import DebiasWarning
 from sklearn_debias.metrics import group_cells
-from sklearn_debias.metrics.internal import check_rng, shorten
+from sklearn_debias.metrics.internal import Seed, check_rng, shorten
 
 __all__ = ["bias_train_test_split"]
 
 
-def bias_train_test_split(X, y, bias_labels, *arrays, test_size=0.25, random_state=None):
+def bias_train_test_split(
+    X: Any,
+    y: npt.ArrayLike,
+    bias_labels: npt.ArrayLike,
+    *arrays: Any,
+    test_size: float = 0.25,
+    random_state: Seed = None,
+) -> list[Any]:
     """Split data into train and test sets, shuffled and stratified on the pair (y, bias_labels).
 
     Every group with at least two samples is in both sets; a group of one sample goes to the
@@ -60,7 +69,7 @@ def bias_train_test_split(X, y, bias_labels, *arrays, test_size=0.25, random_sta
     >>> sorted(zip(y_test.tolist(), b_test.tolist()))
     [(0, 'a'), (0, 'b'), (1, 'a'), (1, 'b')]
     """
-    arrays = indexable(X, y, bias_labels, *arrays)
+    parts = indexable(X, y, bias_labels, *arrays)
     rng = check_rng(random_state)
     codes, names = group_cells(y, bias_labels)
     counts = np.bincount(codes)
@@ -73,19 +82,22 @@ def bias_train_test_split(X, y, bias_labels, *arrays, test_size=0.25, random_sta
             DebiasWarning,
             stacklevel=2,
         )
+    # A deck sorted by group, at random within; the first cards of each group are the test set.
     deck = np.lexsort((rng.permutation(len(codes)), codes))
-    rank = np.arange(len(codes)) - np.repeat(
-        np.cumsum(counts) - counts, counts
-    )  # within the group, in deck order
-    is_test = rank < _allot(counts, n_test)[codes[deck]]
-    train, test = rng.permutation(deck[~is_test]), rng.permutation(deck[is_test])
-    return [_safe_indexing(array, rows) for array in arrays for rows in (train, test)]
+    starts = np.cumsum(counts) - counts
+    rank_in_group = np.arange(len(codes)) - np.repeat(starts, counts)
+    is_test = rank_in_group < _allot(counts, n_test)[codes[deck]]
+    # Shuffled again: in deck order a batch would hold one group.
+    train = rng.permutation(deck[~is_test])
+    test = rng.permutation(deck[is_test])
+    return [_safe_indexing(array, rows) for array in parts for rows in (train, test)]
 
 
-def _check_test_size(test_size, n_samples):
-    """The number of test samples."""
+def _check_test_size(test_size: Any, n_samples: int) -> int:
+    """Return the number of test samples."""
     if isinstance(test_size, bool) or not isinstance(test_size, int | float | np.number):
         raise ValueError(f"`test_size` must be a float in (0, 1) or an int, got {test_size!r}.")
+    # By type, not by value: 1 is one sample, and 1.0 all of them, which is an error.
     is_count = isinstance(test_size, int | np.integer)
     if not 0 < test_size < (n_samples if is_count else 1):
         raise ValueError(
@@ -95,8 +107,11 @@ def _check_test_size(test_size, n_samples):
     return int(test_size) if is_count else int(np.ceil(test_size * n_samples))
 
 
-def _allot(counts, n_test):
-    """Test samples per group: proportional, `n_test` in all; a group of two or more is in both sets."""
+def _allot(counts: np.ndarray, n_test: int) -> np.ndarray:
+    """Return the number of test samples of each group, proportional and `n_test` in all.
+
+    A group of two or more is in both sets.
+    """
     least = (counts > 1).astype(int)
     most = counts - 1
     if not least.sum() <= n_test <= most.sum():
@@ -106,9 +121,13 @@ def _allot(counts, n_test):
         )
     quota = counts * n_test / counts.sum()
     allotted = np.clip(np.floor(quota).astype(int), least, most)
-    while (excess := allotted.sum() - n_test) != 0:
+    # Rounding down leaves too few, the limits may leave too many. One sample at a time goes to, or
+    # comes from, the group furthest from its quota; by the check above there is always one.
+    while True:
+        excess = allotted.sum() - n_test
+        if excess == 0:
+            return allotted
         step = -np.sign(excess)
         movable = allotted < most if step > 0 else allotted > least
         need = np.where(movable, step * (quota - allotted), -np.inf)
         allotted[np.argmax(need)] += step
-    return allotted

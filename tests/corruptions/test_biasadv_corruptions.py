@@ -68,9 +68,8 @@ def test_coarse_dropout_blackens_up_to_5_percent_in_rectangles():
             for mask in dropped
         ]
     )
-    assert (
-        sizes.min() >= 9
-    )  # cells of at most 8 x 8 on 32 x 32: 4 pixels a side, none of single pixels
+    # Cells of at most 8 x 8 on 32 x 32: 4 pixels a side, none of single pixels.
+    assert sizes.min() >= 9
 
 
 def test_the_share_that_is_dropped_is_uniform():

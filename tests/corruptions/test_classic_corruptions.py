@@ -1,4 +1,4 @@
-"""The nineteen: their statistics against the benchmark's constants, and naive transcriptions or libraries."""
+"""The nineteen corruptions, against the benchmark's constants, naive transcriptions, libraries."""
 
 import colorsys
 import io
@@ -29,9 +29,8 @@ def test_distance_grows_with_severity(name, photographs):
         np.abs(corrupt(photographs, name, s).astype(float) - photographs).mean()
         for s in range(1, 6)
     ]
-    assert (
-        np.diff(distances) > -0.04 * np.array(distances[:-1])
-    ).all()  # the benchmark's snow is as strong at 3 as at 2
+    # The benchmark's snow is as strong at 3 as at 2.
+    assert (np.diff(distances) > -0.04 * np.array(distances[:-1])).all()
     assert distances[4] > 1.3 * distances[0] > 0
 
 

@@ -1,4 +1,4 @@
-"""What holds for every corruption: kind, dtype and range are kept, and an image depends on nothing but itself."""
+"""Every corruption keeps kind, dtype and range, and depends on nothing but the image itself."""
 
 import numpy as np
 import pytest
@@ -63,9 +63,8 @@ def test_bit_identical_in_any_order_batch_and_worker(name, severity, photographs
 
 @each
 def test_floats_are_bit_identical_in_any_batch_too(name, severity, photographs):
-    images = np.random.default_rng(1).random(
-        (9, 3, 33, 29), dtype=np.float32
-    )  # odd sizes: rows end inside of a vector
+    # Odd sizes: rows end inside of a vector.
+    images = np.random.default_rng(1).random((9, 3, 33, 29), dtype=np.float32)
     out = corrupt(images, name, severity)
     np.testing.assert_array_equal(
         np.concatenate([corrupt(images[i : i + 1], name, severity) for i in range(9)]), out
@@ -84,9 +83,8 @@ def test_large_inputs_are_worked_on_in_parts(name, severity, photographs, monkey
 def test_an_image_in_0_1_and_its_twin_in_0_255_are_corrupted_alike(name, severity, photographs):
     levels = corrupt(photographs[:8], name, severity)
     unit = corrupt((photographs[:8] / 255).astype(np.float32), name, severity)
-    assert (
-        np.abs(np.rint(unit * 255) - levels).max() <= 1
-    )  # half a level may be rounded to either side
+    # Half a level may be rounded to either side.
+    assert np.abs(np.rint(unit * 255) - levels).max() <= 1
 
 
 RANDOM = [

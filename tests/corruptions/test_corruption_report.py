@@ -1,4 +1,4 @@
-"""The report: every figure recomputed by hand, on estimators, pipelines and other packages' classifiers."""
+"""Every figure of the report by hand: on estimators, pipelines and foreign classifiers."""
 
 import re
 from pathlib import Path

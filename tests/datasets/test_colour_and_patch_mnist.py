@@ -12,7 +12,10 @@ def grey():
 
 
 def test_colours_equal_a_naive_transcription(grey):
-    """image * clip(mean + N(0, std), 0, 1), pixel by pixel, with the colour read off the brightest pixels."""
+    """Check image * clip(mean + N(0, std), 0, 1), pixel by pixel.
+
+    The colour is read off the brightest pixels.
+    """
     images, target = grey
     images[:, 0, 0] = 255  # a white pixel shows the colour itself
     coloured = colour_mnist(images, target, conflict_ratio=0.2, random_state=0)

@@ -26,7 +26,7 @@ def transitions(y, noisy):
 
 @pytest.mark.parametrize("rate", [0, 0.2, 0.4, 1])
 def test_flip_matrices_on_round_numbers(rate):
-    """With 180 rows per class and ten classes every share is a whole number: the matrices of the papers."""
+    """Compare with the papers' matrices: 180 rows in ten classes make every share whole."""
     y = np.random.default_rng(0).permutation(np.repeat(np.arange(10), 180))
     eye = np.eye(10)
     uniform = (1 - rate) * eye + rate * (1 - eye) / 9

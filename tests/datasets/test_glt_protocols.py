@@ -20,7 +20,10 @@ PROTOCOLS = ["clt", "alt", "glt"]
 
 @pytest.fixture
 def blobs():
-    """Six far blobs per class, of sizes 60, 50, ... 10 in class 0 and 30 each but one in class 1, shuffled."""
+    """Make six far blobs per class, shuffled.
+
+    Their sizes are 60, 50, ... 10 in class 0, and 30 each but one in class 1.
+    """
     sizes = [[60, 50, 40, 30, 20, 10], [30, 30, 30, 30, 30, 60]]
     rng = np.random.default_rng(0)
     y = np.repeat([0, 1], [210, 210])
@@ -39,9 +42,8 @@ def table(y, attributes, rows, shape):
 def test_clusters_are_ranked_by_size_and_joined_in_order(blobs):
     features, y, blob = blobs
     clusters = attribute_long_tail(features, y, n_attributes=6, random_state=0)
-    np.testing.assert_array_equal(
-        clusters[y == 0], blob[y == 0]
-    )  # the blobs of class 0 are in this order
+    # The blobs of class 0 are in this order.
+    np.testing.assert_array_equal(clusters[y == 0], blob[y == 0])
     assert (clusters[y == 1] == 0).tolist() == (blob[y == 1] == 5).tolist()
     for members in (y == 0, y == 1):
         assert len(set(zip(clusters[members], blob[members], strict=True))) == 6
@@ -115,7 +117,10 @@ def test_apportioned_counts_add_up_and_stay_within_one_of_the_quota(totals, weig
     [(60, [42, 12, 6]), (1, [1, 0, 0]), (3, [2, 1, 0]), (5, [4, 1, 0]), (145, [102, 29, 14])],
 )
 def test_apportion_by_hand(total, expected):
-    """60 rows: 42, 12 and 6, the Test-CBL of ImageNet-GLT; 145: 101.5, 29 and 14.5, the tie to the head."""
+    """Deal 60 rows as 42, 12 and 6, the Test-CBL of ImageNet-GLT.
+
+    Of 145 rows the shares are 101.5, 29 and 14.5: the tie goes to the head.
+    """
     assert apportion(np.array([total]), np.array([0.7, 0.2, 0.1])).tolist() == [expected]
 
 

@@ -1,4 +1,4 @@
-"""The data do what they say: a model fitted on biased data fails where the bias misleads, and only there."""
+"""A model fitted on biased data fails where the bias misleads, and only there."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""A classifier that takes bias labels as the estimators of this package do, on scikit-learn alone."""
+"""A classifier that takes bias labels as this package's estimators do, on scikit-learn alone."""
 
 import numpy as np
 from sklearn.linear_model import LogisticRegression

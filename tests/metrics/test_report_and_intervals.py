@@ -42,7 +42,10 @@ def test_worst_group_bounds_cover_when_groups_differ(accuracies, independent):
 
 
 def test_a_percentile_bootstrap_of_the_minimum_covers_too_rarely():
-    """Why the bounds are not a bootstrap: with four equal groups of 100 it misses about three times in ten."""
+    """Show why the bounds are not a bootstrap.
+
+    With four equal groups of 100 it misses about three times in ten.
+    """
     rng = np.random.default_rng(0)
     hits = rng.binomial(100, 0.9, size=(800, 4))
     replicate = rng.binomial(100, hits / 100, size=(1000, 800, 4)).min(axis=-1) / 100

@@ -1,0 +1,21 @@
+"""Types that the signatures of the metrics share."""
+
+from collections.abc import Mapping
+from typing import Any, Literal, Protocol
+
+import numpy as np
+
+__all__ = ["Absent", "Encoded", "Facts", "Predictor", "Rng", "Seed"]
+
+Absent = Literal["raise", "warn", "ignore"]
+Encoded = tuple[np.ndarray, list[Any]]  # the code of each sample, and the sorted values
+Facts = Mapping[str, Any]  # "aligned" and "group_shares", where they were given
+Rng = np.random.Generator | np.random.RandomState
+Seed = int | np.integer | Rng | None
+
+
+class Predictor(Protocol):
+    """A fitted estimator, as far as a scorer needs one."""
+
+    def predict(self, X: Any) -> Any:
+        """Return the predicted label of each sample."""
