@@ -71,6 +71,7 @@ default=None
     def check(self, threat: Threat, n_classes: int, shape: tuple[int, ...]) -> None:
         """Raise unless the package is there, and rows are images in [0, 1]."""
         _load()
+        # Bounds may be tensors, per channel.
         unit = threat.clip is not None and all(
             bool((torch.as_tensor(bound) == value).all())
             for bound, value in zip(threat.clip, (0, 1), strict=True)
@@ -204,7 +205,7 @@ def _messages() -> Iterator[None]:
     handler = _Collect()
     before = logger.propagate
     logger.addHandler(handler)
-    logger.propagate = False
+    logger.propagate = False  # a message is warned about once, and not logged beside
     try:
         yield
     finally:

@@ -130,6 +130,7 @@ class CarliniWagner(StepwiseAttack):
             (gradient,) = torch.autograd.grad(loss.sum(), w)
         delta = delta.detach()
         codes = logits.argmax(1)
+        # With a confidence it is not enough that the class is missed.
         fools = (codes != y) & (margin.detach() >= self.confidence)
         better = fools & (squares.detach().sqrt() < state["norm"])
         new = {
@@ -161,6 +162,7 @@ class CarliniWagner(StepwiseAttack):
         found = state["found"]
         high = torch.where(found, state["c"], state["high"])
         low = torch.where(found, state["low"], state["c"])
+        # Nothing has fooled yet while the bracket is open above.
         after = torch.where(high.isinf(), low * GROWTH, (low + high) / 2)
         over = {
             "c": after,

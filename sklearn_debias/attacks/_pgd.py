@@ -127,6 +127,8 @@ class FGSM(PGD):
     FGSM(loss='ce')
     """
 
+    # Not to be chosen: with other values it would be PGD. The step is the whole radius, for
+    # 2.5 / n_steps is above 1, and is cut to it.
     n_steps: int = field(default=1, init=False, repr=False)
     step_size: float | None = field(default=None, init=False, repr=False)
     random_start: bool = field(default=False, init=False, repr=False)

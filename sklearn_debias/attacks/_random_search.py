@@ -69,6 +69,7 @@ class RandomSearch(StepwiseAttack):
         margin = margin_loss(logits, y)
         codes = logits.argmax(1)
         fools = codes != y
+        # Where logits tie, a point may miss the class at no larger a margin.
         better = (margin > state["margin"]) | (fools & ~state["fooled"])
         kept = {
             "delta": torch.where(_wide(better, x), state["proposal"], state["delta"]),

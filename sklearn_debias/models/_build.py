@@ -198,6 +198,7 @@ def _torchvision(name: str, channels: int, n_classes: int, options: dict[str, An
     from torchvision import models
 
     weights = options.pop("weights", None)
+    # A text is a file where there is one, else a name of torchvision's weights.
     path = weights if isinstance(weights, (str, os.PathLike)) and os.path.exists(weights) else None
     if weights is None:
         module = split(models.get_model(name, num_classes=n_classes, **options))
@@ -213,6 +214,7 @@ def _torchvision(name: str, channels: int, n_classes: int, options: dict[str, An
         if path:
             load_weights(module.body, path, known=known, parameter="module__weights")
         module.head = nn.Linear(module.head.in_features, n_classes)
+    # The stems of torchvision, and their weights, are for three channels.
     return module if channels == 3 else _before(ToRGB(channels), module)
 
 
@@ -246,6 +248,7 @@ def _normalized(module: nn.Module, normalize: Any) -> nn.Module:
 
 def _reset_head(module: nn.Module) -> None:
     """Initialise anew the last layer that can be."""
+    # The last layer to be registered is taken for the head's.
     resets = [m.reset_parameters for m in module.modules() if hasattr(m, "reset_parameters")]
     if not resets:
         raise ValueError(

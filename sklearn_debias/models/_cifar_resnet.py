@@ -14,7 +14,7 @@ class Block(nn.Module):
 
     def __init__(self, before: int, width: int) -> None:
         super().__init__()
-        self.stride = width // before
+        self.stride = width // before  # 1, or 2 where the width doubles
         self.conv1 = nn.Conv2d(before, width, 3, self.stride, 1, bias=False)
         self.bn1 = nn.BatchNorm2d(width)
         self.conv2 = nn.Conv2d(width, width, 3, 1, 1, bias=False)

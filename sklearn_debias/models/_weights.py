@@ -71,6 +71,7 @@ def _read(path: str | os.PathLike, parameter: str) -> Mapping[str, Tensor]:
                 damaged = archive.testzip()
             if damaged is not None:
                 raise ValueError(f"its part {damaged!r} is damaged")
+        # Tensors only: what else is pickled in a file could run code.
         state: Any = torch.load(path, map_location="cpu", weights_only=True)
     except (
         OSError,
