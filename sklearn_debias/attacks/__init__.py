@@ -1,4 +1,4 @@
-"""Small perturbations that raise or lower a loss: one loop, the balls it stays in, and the attacks by name."""
+"""Small perturbations that raise or lower a loss: one loop, its balls, and attacks by name."""
 
 from sklearn_debias.attacks._ascend import ascend
 from sklearn_debias.attacks._attack_losses import confidence_loss, dlr_loss, margin_loss

@@ -23,7 +23,7 @@ def ascend(
     sign: float = 1.0,
     live: bool = False,
 ) -> Tensor:
-    """Move each sample inside a ball so that its loss rises (PGD [1]_); return the last iterate, detached.
+    """Move each sample inside a ball so that its loss rises: PGD [1]_.
 
     Parameters
     ----------
@@ -48,6 +48,7 @@ def ascend(
     Returns
     -------
     Tensor like x
+        The last iterate, detached.
 
     Raises
     ------
@@ -69,9 +70,8 @@ def ascend(
         raise ValueError(f"`n_steps` must be at least 1, got {n_steps!r}.")
     gradient = _by_autograd(loss, x) if live else grad(lambda delta: loss(x + delta).sum())
     delta = torch.zeros_like(x) if start is None else within(x, start, clip)
-    with (
-        torch.no_grad()
-    ):  # the gradients inside are taken all the same; nothing outside is recorded
+    # Nothing outside is recorded; the gradients inside are taken all the same.
+    with torch.no_grad():
         for _ in range(n_steps):
             step = sign * ball.step_size * ball.direction(gradient(delta))
             delta = within(x, ball.project(delta + step), clip)
@@ -79,15 +79,18 @@ def ascend(
 
 
 def _by_autograd(loss: Callable[[Tensor], Tensor], x: Tensor) -> Callable[[Tensor], Tensor]:
+    """Return what `torch.func.grad` would, for less: it serves plain tensors only."""
+
     def gradient(delta: Tensor) -> Tensor:
         with torch.enable_grad():
             delta = delta.detach().requires_grad_()
             total = loss(x + delta).sum()
+            # A loss that does not see x has the gradient 0, as it has for `torch.func.grad`.
             return torch.autograd.grad(total, delta, allow_unused=True, materialize_grads=True)[0]
 
     return gradient
 
 
 def within(x: Tensor, delta: Tensor, clip: tuple[Bound, Bound] | None) -> Tensor:
-    """The perturbation that is left of ``delta`` when ``x + delta`` is clipped."""
+    """Return what is left of the perturbation ``delta`` when ``x + delta`` is clipped."""
     return delta if clip is None else (x + delta).clamp(*clip) - x

@@ -1,15 +1,15 @@
-"""What the attacks raise: losses of the logits that do not vanish on a confident network."""
+"""The losses that attacks raise. They do not vanish on a confident network."""
 
 from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
-TINY = 1e-12
+TINY = 1e-12  # where the three largest logits are equal, their gap is 0
 
 
 def confidence_loss(logits: Tensor, y: Tensor) -> Tensor:
-    """``log sum_{k != y} exp z_k - z_y``, shape (b,): the cross entropy as an attack needs it.
+    """Return ``log sum_{k != y} exp z_k - z_y``, the cross entropy as an attack needs it; (b,).
 
     The cross entropy is ``log(1 + exp m)`` of this loss m, an increasing function: both have the
     same gradient direction in the input, per sample, and the attacks use no more of it. But where a
@@ -32,7 +32,7 @@ def confidence_loss(logits: Tensor, y: Tensor) -> Tensor:
 
 
 def margin_loss(logits: Tensor, y: Tensor) -> Tensor:
-    """``max_{k != y} z_k - z_y``, shape (b,), positive where the class is missed [1]_.
+    """Return ``max_{k != y} z_k - z_y``, positive where the class is missed [1]_; shape (b,).
 
     Parameters
     ----------
@@ -55,7 +55,9 @@ def margin_loss(logits: Tensor, y: Tensor) -> Tensor:
 
 
 def dlr_loss(logits: Tensor, y: Tensor) -> Tensor:
-    """Margin over the gap of the largest and the third largest logit, shape (b,): the same at any scale [1]_.
+    """Return the margin over the gap of the largest and the third largest logit [1]_; (b,).
+
+    It is the same at any scale of the logits.
 
     Parameters
     ----------

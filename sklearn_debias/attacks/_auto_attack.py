@@ -20,7 +20,7 @@ NORMS = {"linf": "Linf", "l2": "L2"}
 PARTS = ("apgd-ce", "apgd-dlr", "apgd-t", "fab", "fab-t", "square")
 TARGETS = 9  # of the targeted parts, at most
 FEWEST = {"apgd-dlr": 3, "apgd-t": 4}  # classes that the losses of these parts need
-_ONE_AT_A_TIME = threading.RLock()  # it seeds torch's global generators
+_ONE_AT_A_TIME = threading.RLock()  # the package seeds torch's global generators
 
 
 @dataclass(frozen=True)
@@ -59,12 +59,9 @@ default=None
     batch_size: int = 250
 
     def __post_init__(self) -> None:
-        some = (
-            isinstance(self.parts, list | tuple)
-            and len(self.parts) > 0
-            and all(p in PARTS for p in self.parts)
-        )
-        if self.parts is not None and not some:
+        listed = isinstance(self.parts, list | tuple) and len(self.parts) > 0
+        known = listed and all(part in PARTS for part in self.parts or ())
+        if self.parts is not None and not known:
             raise ValueError(
                 f"`parts` of AutoAttack must be some of {PARTS}, or None, got {self.parts!r}."
             )
@@ -74,6 +71,7 @@ default=None
     def check(self, threat: Threat, n_classes: int, shape: tuple[int, ...]) -> None:
         """Raise unless the package is there, and rows are images in [0, 1]."""
         _load()
+        # Bounds may be tensors, per channel.
         unit = threat.clip is not None and all(
             bool((torch.as_tensor(bound) == value).all())
             for bound, value in zip(threat.clip, (0, 1), strict=True)
@@ -124,15 +122,20 @@ default=None
         n_classes = check_points(net, x, y, threat)
         reference = _load()
         devices = range(torch.cuda.device_count() if torch.cuda.is_available() else 0)
-        if self.parts is None or set(self.parts) != {"square"}:  # which alone does without
+        # Raises where no gradient reaches x, which the package would take for robustness. Square
+        # alone does without gradients.
+        if self.parts is None or set(self.parts) != {"square"}:
             logits_and_gradient(net, x[:1], lambda logits, _: logits.sum(1), y[:1])
-        # It works in float32, and views gradients as flat rows: flattened inputs have contiguous
-        # ones.
+
+        def forward(inputs: Tensor) -> Tensor:
+            # The package works in float32, and views gradients as flat rows: flattened inputs have
+            # contiguous ones.
+            flat = inputs.flatten(1).clone()
+            return net(flat.view(inputs.shape).to(x.dtype)).float()
+
         with _ONE_AT_A_TIME, torch.random.fork_rng(devices), _own_tracing(), _messages():
             adversary = reference.AutoAttack(
-                lambda inputs: net(
-                    inputs.flatten(1).clone().view(inputs.shape).to(x.dtype)
-                ).float(),
+                forward,
                 norm=NORMS[threat.norm],
                 eps=float(threat.epsilon),
                 seed=seed % 2**32,
@@ -140,6 +143,8 @@ default=None
                 attacks=list(self._parts(n_classes)),
                 device=x.device,
             )
+            # A custom version begins with other numbers: these are the standard version's, with as
+            # many targets as there are.
             for part in (adversary.apgd, adversary.fab, adversary.apgd_targeted):
                 part.n_restarts = 1
             for part in (adversary.fab, adversary.apgd_targeted):
@@ -151,11 +156,15 @@ default=None
     def _parts(self, n_classes: int) -> tuple[str, ...]:
         if self.parts is not None:
             return self.parts
-        first = ("apgd-ce", "apgd-t") if n_classes > 3 else ("apgd-ce", "apgd-dlr")[: n_classes - 1]
+        if n_classes > 3:
+            first: tuple[str, ...] = ("apgd-ce", "apgd-t")
+        else:  # of two classes not even the plain DLR loss is defined
+            first = ("apgd-ce", "apgd-dlr")[: n_classes - 1]
         return (*first, "fab-t", "square")
 
 
 def _load() -> Any:
+    """Import the package, or say how to install it."""
     try:
         import pyautoattack
     except ImportError as error:
@@ -177,6 +186,8 @@ def _own_tracing() -> Iterator[None]:
 
 
 class _Collect(logging.Handler):
+    """Keep the warnings that the package logs."""
+
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
         self.found: list[str] = []
@@ -194,7 +205,7 @@ def _messages() -> Iterator[None]:
     handler = _Collect()
     before = logger.propagate
     logger.addHandler(handler)
-    logger.propagate = False
+    logger.propagate = False  # a message is warned about once, and not logged beside
     try:
         yield
     finally:

@@ -6,20 +6,20 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-TINY = 1e-12
+TINY = 1e-12  # a gradient or a perturbation of zeros stays 0, not 0 / 0
 
 
 class Ball(Protocol):
-    """What `ascend` needs to know of a norm."""
+    """A norm's ball, as `ascend` needs to know it."""
 
     def direction(self, gradient: Tensor) -> Tensor:
-        """Steepest direction of length 1, per sample."""
+        """Return the steepest direction of length 1, per sample."""
 
     def project(self, delta: Tensor) -> Tensor:
-        """Nearest perturbation inside the ball, per sample."""
+        """Return the nearest perturbation inside the ball, per sample."""
 
     def random(self, x: Tensor, generator: torch.Generator | None) -> Tensor:
-        """Perturbations like ``x``, uniform in the ball."""
+        """Draw perturbations like ``x``, uniform in the ball."""
 
     @property
     def step_size(self) -> float | Tensor:
@@ -27,7 +27,7 @@ class Ball(Protocol):
 
 
 def _norm(x: Tensor) -> Tensor:
-    """L2 norm per sample, shape (b, 1, ..., 1)."""
+    """Return the L2 norm per sample, shape (b, 1, ..., 1)."""
     return x.flatten(1).norm(dim=1).view(-1, *[1] * (x.ndim - 1))
 
 
@@ -54,7 +54,7 @@ class L2:
     step_size: float | Tensor
 
     def direction(self, gradient: Tensor) -> Tensor:
-        """``g / (|g|_2 + 1e-12)`` per sample."""
+        """Return ``g / (|g|_2 + 1e-12)`` per sample."""
         return gradient / (_norm(gradient) + TINY)
 
     def project(self, delta: Tensor) -> Tensor:
@@ -62,7 +62,7 @@ class L2:
         return delta * (self.radius / _norm(delta).clamp(min=TINY)).clamp(max=1.0)
 
     def random(self, x: Tensor, generator: torch.Generator | None) -> Tensor:
-        """Uniform in the ball: a normal direction, a length of radius * u^(1/d)."""
+        """Draw uniformly in the ball: a normal direction, a length of radius * u^(1/d)."""
         normal = torch.empty_like(x).normal_(generator=generator)
         share = torch.empty_like(x[:, :1].flatten(1)[:, :1]).uniform_(generator=generator)
         length = self.radius * share ** (1 / x[0].numel())
@@ -91,7 +91,7 @@ class Linf:
     step_size: float | Tensor
 
     def direction(self, gradient: Tensor) -> Tensor:
-        """Sign of the gradient."""
+        """Return the sign of the gradient."""
         return gradient.sign()
 
     def project(self, delta: Tensor) -> Tensor:
@@ -99,14 +99,14 @@ class Linf:
         return delta.clamp(-self.radius, self.radius)  # type: ignore[arg-type]
 
     def random(self, x: Tensor, generator: torch.Generator | None) -> Tensor:
-        """Uniform in the ball, coordinate by coordinate."""
+        """Draw uniformly in the ball, coordinate by coordinate."""
         return torch.empty_like(x).uniform_(-1, 1, generator=generator) * self.radius
 
 
 def make_ball(
     norm: str, epsilon: float | Tensor, step_size: float | Tensor | None, n_steps: int
 ) -> Ball:
-    """Ball of ``norm`` ("l2" or "linf") with radius ``epsilon``.
+    """Return the ball of ``norm`` ("l2" or "linf") with radius ``epsilon``.
 
     ``step_size=None`` means ``2.5 epsilon / n_steps``, and at most ``epsilon``.
     """

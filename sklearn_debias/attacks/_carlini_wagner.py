@@ -26,7 +26,7 @@ GROWTH = 10.0  # of c, while nothing is found
 
 @dataclass(frozen=True)
 class CarliniWagner(StepwiseAttack):
-    """Minimise ``|delta|_2^2 + c max(z_y - max_{k != y} z_k + confidence, 0)`` by Adam, and search for c [1]_.
+    """Minimise ``|delta|_2^2 + c max(z_y - max_{k != y} z_k + confidence, 0)`` by Adam [1]_.
 
     With a range of valid inputs, x + delta is ``low + (high - low) (tanh(w) + 1) / 2`` and w is
     free; without one delta is. The constant is searched for each sample: a tenfold while nothing
@@ -94,21 +94,24 @@ class CarliniWagner(StepwiseAttack):
             )
 
     def begin(self, x: Tensor, threat: Threat, keys: Tensor) -> State:
-        """Variable, Adam's moments, the bracket of c, and the best perturbation so far."""
+        """Return the variable, Adam's moments, the bracket of c, and the best perturbation."""
         x = wide(x)
         per_row = x.new_zeros(len(x))
         w = _free(x, threat)
+        # Counters are per row, too: an evaluation fills the places of finished samples with others.
         return {
-            **{
-                "w": w,
-                "start": w,
-                "m": torch.zeros_like(x),
-                "v": torch.zeros_like(x),
-                "t": per_row,
-                "round": per_row,
-            },
-            **{"c": per_row + self.c, "low": per_row, "high": per_row + torch.inf},
-            **{"found": per_row.bool(), "best": torch.zeros_like(x), "norm": per_row + torch.inf},
+            "w": w,
+            "start": w,
+            "m": torch.zeros_like(x),
+            "v": torch.zeros_like(x),
+            "t": per_row,
+            "round": per_row,
+            "c": per_row + self.c,
+            "low": per_row,
+            "high": per_row + torch.inf,
+            "found": per_row.bool(),
+            "best": torch.zeros_like(x),
+            "norm": per_row + torch.inf,
             "codes": per_row.long(),
         }
 
@@ -127,6 +130,7 @@ class CarliniWagner(StepwiseAttack):
             (gradient,) = torch.autograd.grad(loss.sum(), w)
         delta = delta.detach()
         codes = logits.argmax(1)
+        # With a confidence it is not enough that the class is missed.
         fools = (codes != y) & (margin.detach() >= self.confidence)
         better = fools & (squares.detach().sqrt() < state["norm"])
         new = {
@@ -136,14 +140,15 @@ class CarliniWagner(StepwiseAttack):
             "norm": torch.where(better, squares.detach().sqrt(), state["norm"]),
             "codes": torch.where(better, codes, state["codes"]),
         }
+        # What is not finite counts as no slope: it would stay in Adam's moments.
         new = dict(self._next_constant(self._adam(new, gradient.nan_to_num(0.0, 0.0, 0.0))))
         near = new["norm"] <= threat.epsilon
         point = torch.where(_like(near, x), x + new["best"], x).to(dtype)
-        return Look(
-            new, point, new["codes"], near, new["round"] >= self.search_steps, still & ~near
-        )
+        over = new["round"] >= self.search_steps
+        return Look(new, point, new["codes"], near, over, still & ~near)
 
     def _adam(self, state: State, gradient: Tensor) -> dict[str, Tensor]:
+        """Take one step of Adam in each row, which has its own count of steps."""
         t = state["t"] + 1
         m = BETAS[0] * state["m"] + (1 - BETAS[0]) * gradient
         v = BETAS[1] * state["v"] + (1 - BETAS[1]) * gradient.square()
@@ -152,11 +157,12 @@ class CarliniWagner(StepwiseAttack):
         return {**state, "w": state["w"] - step, "m": m, "v": v, "t": t}
 
     def _next_constant(self, state: dict[str, Tensor]) -> State:
-        """Where all steps are made: the next constant, and a start from the sample."""
+        """Choose the next constant where all steps are made, and start from the sample again."""
         ends = state["t"] >= self.n_steps
         found = state["found"]
         high = torch.where(found, state["c"], state["high"])
         low = torch.where(found, state["low"], state["c"])
+        # Nothing has fooled yet while the bracket is open above.
         after = torch.where(high.isinf(), low * GROWTH, (low + high) / 2)
         over = {
             "c": after,
@@ -167,14 +173,12 @@ class CarliniWagner(StepwiseAttack):
         }
         zeros = {name: torch.zeros_like(state[name]) for name in ("m", "v", "t")}
         reset = {**over, **zeros, "w": state["start"]}
-        return {
-            k: torch.where(_like(ends, v), reset[k], v) if k in reset else v
-            for k, v in state.items()
-        }
+        changed = {k: torch.where(_like(ends, state[k]), v, state[k]) for k, v in reset.items()}
+        return {**state, **changed}
 
 
 def _free(x: Tensor, threat: Threat) -> Tensor:
-    """The variable that stands for ``x``."""
+    """Return the variable that stands for ``x``."""
     if threat.clip is None:
         return x.clone()
     low, high = threat.clip
@@ -182,7 +186,7 @@ def _free(x: Tensor, threat: Threat) -> Tensor:
 
 
 def _bounded(w: Tensor, threat: Threat) -> Tensor:
-    """The input that the variable stands for."""
+    """Return the input that the variable stands for."""
     if threat.clip is None:
         return w
     low, high = threat.clip
@@ -190,7 +194,10 @@ def _bounded(w: Tensor, threat: Threat) -> Tensor:
 
 
 def _still(margin: Tensor, delta: Tensor) -> Tensor:
-    """Where the gradient of the margin is exactly zero, (b,): the loss would have one, that of the distance."""
+    """Return where the gradient of the margin is exactly zero, (b,).
+
+    The loss would have one there, that of the distance.
+    """
     gradient = None
     if margin.requires_grad:
         (gradient,) = torch.autograd.grad(margin.sum(), delta, retain_graph=True, allow_unused=True)
@@ -200,4 +207,5 @@ def _still(margin: Tensor, delta: Tensor) -> Tensor:
 
 
 def _like(rows: Tensor, x: Tensor) -> Tensor:
+    """Return ``rows`` (b,) with as many axes as ``x``."""
     return rows.view(-1, *[1] * (x.ndim - 1))

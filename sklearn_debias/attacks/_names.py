@@ -17,7 +17,7 @@ KNOWN = (
 
 
 def get_attack(attack: Any) -> StepwiseAttack | AutoAttack:
-    """Attack of a name; an attack is returned as it is.
+    """Return the attack of a name, or an attack as it is.
 
     Parameters
     ----------

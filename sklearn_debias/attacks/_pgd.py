@@ -84,7 +84,7 @@ class PGD(StepwiseAttack):
             )
 
     def begin(self, x: Tensor, threat: Threat, keys: Tensor) -> State:
-        """Perturbation and number of steps made."""
+        """Return the first perturbation, and the number of steps made."""
         delta = draw(threat.whole, x, keys) if self.random_start else torch.zeros_like(x)
         return {
             "delta": within(x, delta, threat.clip),
@@ -92,20 +92,19 @@ class PGD(StepwiseAttack):
         }
 
     def step(self, net: Network, x: Tensor, y: Tensor, threat: Threat, state: State) -> Look:
-        """One gradient, which also tells whether the present point fools."""
+        """Take one gradient, whose logits also tell whether the present point fools."""
         ball = threat.ball(self.step_size, self.n_steps)
         delta = state["delta"]
         point = x + delta
         logits, gradient = logits_and_gradient(net, point, LOSSES[self.loss], y)
-        moved = within(
-            x, ball.project(delta + ball.step_size * ball.direction(gradient)), threat.clip
-        )
+        step = ball.step_size * ball.direction(gradient)
+        moved = within(x, ball.project(delta + step), threat.clip)
         codes = logits.argmax(1)
         still = (gradient == 0).flatten(1).all(1)
         after = {"delta": moved, "t": state["t"] + 1}
-        return Look(
-            after, point, codes, codes != y, state["t"] >= self.n_steps, still & (codes == y)
-        )
+        # One look more than steps: the last one judges the point of the last step.
+        over = state["t"] >= self.n_steps
+        return Look(after, point, codes, codes != y, over, still & (codes == y))
 
 
 @dataclass(frozen=True)
@@ -128,6 +127,8 @@ class FGSM(PGD):
     FGSM(loss='ce')
     """
 
+    # Not to be chosen: with other values it would be PGD. The step is the whole radius, for
+    # 2.5 / n_steps is above 1, and is cut to it.
     n_steps: int = field(default=1, init=False, repr=False)
     step_size: float | None = field(default=None, init=False, repr=False)
     random_start: bool = field(default=False, init=False, repr=False)

@@ -1,4 +1,7 @@
-"""A search of the ball that sees no gradient: what tells a robust network from one that hides its gradients."""
+"""A search of the ball that sees no gradient.
+
+It tells a robust network from one that hides its gradients.
+"""
 
 from dataclasses import dataclass
 
@@ -48,7 +51,7 @@ class RandomSearch(StepwiseAttack):
         read_count(self, "restarts")
 
     def begin(self, x: Tensor, threat: Threat, keys: Tensor) -> State:
-        """Best perturbation, its margin and class, a first proposal, keys and number of steps made."""
+        """Return the best perturbation, its margin and class, a first proposal, keys and steps."""
         state = {
             "delta": torch.zeros_like(x),
             "margin": x.new_full((len(x),), -torch.inf),
@@ -66,6 +69,7 @@ class RandomSearch(StepwiseAttack):
         margin = margin_loss(logits, y)
         codes = logits.argmax(1)
         fools = codes != y
+        # Where logits tie, a point may miss the class at no larger a margin.
         better = (margin > state["margin"]) | (fools & ~state["fooled"])
         kept = {
             "delta": torch.where(_wide(better, x), state["proposal"], state["delta"]),
@@ -81,26 +85,27 @@ class RandomSearch(StepwiseAttack):
         return Look(after, x + kept["delta"], kept["codes"], kept["fooled"], over, flat)
 
     def _propose(self, x: Tensor, threat: Threat, state: State) -> Tensor:
-        """The best perturbation with a share of its coordinates redrawn."""
+        """Return the best perturbation with a share of its coordinates redrawn."""
         d = x[0].numel()
         share = (0.5 * (1 - state["t"].cpu() / self.n_steps)).clamp(min=1 / d)
+        # A generator for each row and step, on the CPU: no row depends on others or on the device.
         seeds = (state["keys"] + state["t"]).tolist()
-        u = torch.stack(
-            [torch.rand(d, generator=torch.Generator().manual_seed(seed)) for seed in seeds]
-        )
+        generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+        u = torch.stack([torch.rand(d, generator=generator) for generator in generators])
         share = share[:, None]
+        # One number says which and what: where u < share, u / share is uniform again.
         touched = u < share
-        value = (u / share).clamp(1e-6, 1 - 1e-6)  # one number says which, and what
+        value = (u / share).clamp(1e-6, 1 - 1e-6)  # ndtri is infinite at 0 and 1
         if threat.norm == "linf":
             fresh = (1 - 2 * (value < 0.5).float()) * threat.epsilon
         else:
             fresh = torch.special.ndtri(value) * (2 * threat.epsilon / d**0.5)
         touched = touched.to(x.device).view_as(x)
         fresh = fresh.to(x).view_as(x)
-        return within(
-            x, threat.whole.project(torch.where(touched, fresh, state["delta"])), threat.clip
-        )
+        proposal = torch.where(touched, fresh, state["delta"])
+        return within(x, threat.whole.project(proposal), threat.clip)
 
 
 def _wide(rows: Tensor, x: Tensor) -> Tensor:
+    """Return ``rows`` (b,) with as many axes as ``x``."""
     return rows.view(-1, *[1] * (x.ndim - 1))

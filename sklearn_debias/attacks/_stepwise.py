@@ -1,4 +1,7 @@
-"""Attacks that go step by step, each sample at its own: what an evaluation can stop, and refill."""
+"""Attacks that go step by step, each sample by itself.
+
+So an evaluation can stop those that are fooled, and fill their places.
+"""
 
 import numbers
 import zlib
@@ -17,7 +20,7 @@ SLACK = 1e-4  # of rounding, in a range
 
 
 class Look(NamedTuple):
-    """What one step of an attack saw, per sample.
+    """One step of an attack, as it saw each sample.
 
     Parameters
     ----------
@@ -53,10 +56,10 @@ class StepwiseAttack:
     restarts: int = 1
 
     def check(self, threat: Threat, n_classes: int, shape: tuple[int, ...]) -> None:
-        """Raise a ValueError where the attack does not suit the threat, the classes or the rows' shape."""
+        """Raise a ValueError where the attack does not suit the threat, classes or rows' shape."""
 
     def begin(self, x: Tensor, threat: Threat, keys: Tensor) -> State:
-        """State before the first step; ``keys`` (b,), int64, seed the random numbers."""
+        """Return the state before the first step; ``keys`` (b,), int64, seed the random numbers."""
         raise NotImplementedError
 
     def step(self, net: Network, x: Tensor, y: Tensor, threat: Threat, state: State) -> Look:
@@ -94,6 +97,7 @@ class StepwiseAttack:
             For rows, labels or a threat of another kind, and rows outside of the threat's range.
         """
         check_points(net, x, y, threat)
+        # Below 2**62, so that adding a number of steps to a key cannot overflow.
         keys = torch.randint(2**62, (len(x),), generator=generator)
         x = x.detach()
         state = self.begin(x, threat, keys)
@@ -105,7 +109,10 @@ class StepwiseAttack:
 
 
 def check_points(net: Network, x: Tensor, y: Tensor, threat: Threat) -> int:
-    """Raise unless these can be attacked: floats (b, ...) in range, class codes (b,), a threat; number of classes."""
+    """Raise unless these can be attacked; return the number of classes.
+
+    Needed are floats (b, ...) in range, class codes (b,) and a threat.
+    """
     if not isinstance(threat, Threat):
         raise TypeError(
             f"`threat` must be a Threat, such as Threat(8 / 255, clip=(0, 1)), got {threat!r}."
@@ -134,6 +141,7 @@ def check_points(net: Network, x: Tensor, y: Tensor, threat: Threat) -> int:
                 f"{float(x.max())}."
             )
     with torch.no_grad():
+        # Of a copy: a first layer may work in place.
         k = net(x[:1].clone()).shape[-1]
     if len(y) and (int(y.min()) < 0 or int(y.max()) >= k):
         raise ValueError(
@@ -145,7 +153,10 @@ def check_points(net: Network, x: Tensor, y: Tensor, threat: Threat) -> int:
 def logits_and_gradient(
     net: Network, x: Tensor, loss: Callable[[Tensor, Tensor], Tensor], y: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Logits (b, k) at ``x``, and the gradient of each sample's ``loss(logits, y)`` there; not finite counts as 0."""
+    """Return the logits (b, k) at ``x``, and the gradient of each sample's ``loss(logits, y)``.
+
+    What is not finite in a gradient counts as 0.
+    """
     with torch.enable_grad():
         x = x.detach().requires_grad_()
         logits = net(x.clone())  # a first layer may work in place, which a leaf forbids
@@ -158,12 +169,15 @@ def logits_and_gradient(
 
 
 def wide(x: Tensor) -> Tensor:
-    """In at least single precision, which the constants of optimisers and of ranges need."""
+    """Return ``x`` in at least single precision.
+
+    The constants of optimisers and of ranges need it.
+    """
     return x.float() if x.dtype in (torch.bfloat16, torch.float16) else x
 
 
 def no_gradient() -> ValueError:
-    """Error of a network whose outputs do not depend on its inputs in a way that autograd sees."""
+    """Return the error of a network whose outputs depend on its inputs unseen by autograd."""
     return ValueError(
         "No gradient of the network's outputs reaches X: an attack by gradients would call it "
         "robust whatever it is. Remove argmax, rounding, detach() or no_grad() from its forward, "
@@ -172,16 +186,15 @@ def no_gradient() -> ValueError:
 
 
 def row_keys(x: Tensor, seed: int) -> Tensor:
-    """Seeds (b,), int64, by each row's content: neither order nor batches matter."""
+    """Return seeds (b,), int64, by each row's content: neither order nor batches matter."""
     rows = x.detach().cpu().contiguous()
-    contents = (
-        row.contiguous().view(torch.uint8).numpy().tobytes() for row in rows
-    )  # NumPy knows no bfloat16
+    # As bytes, for NumPy knows no bfloat16.
+    contents = (row.contiguous().view(torch.uint8).numpy().tobytes() for row in rows)
     return torch.tensor([seed ^ zlib.crc32(content) for content in contents])
 
 
 def draw(ball: Ball, x: Tensor, keys: Tensor) -> Tensor:
-    """Perturbations like ``x``, uniform in the ball, each from the stream of its key."""
+    """Draw perturbations like ``x``, uniform in the ball, each from the stream of its key."""
     rows = x.detach().cpu()
     drawn = [
         ball.random(row[None], torch.Generator().manual_seed(key))
@@ -191,7 +204,7 @@ def draw(ball: Ball, x: Tensor, keys: Tensor) -> Tensor:
 
 
 def read_count(owner: object, name: str) -> None:
-    """Make a field of a frozen dataclass an int, NumPy's too; raise unless it is one, and at least 1."""
+    """Make a field of a frozen dataclass an int; raise unless it is one (or NumPy's) above 0."""
     value = getattr(owner, name)
     if not isinstance(value, numbers.Integral) or isinstance(value, bool) or value < 1:
         raise ValueError(f"`{name}` of {type(owner).__name__} must be an int >= 1, got {value!r}.")

@@ -1,4 +1,4 @@
-"""What an adversary may do: how far, in which norm, in which range."""
+"""The threat of an adversary: how far it may go, in which norm, in which range."""
 
 import math
 import numbers
@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sklearn_debias.attacks._balls import L2, Ball, make_ball
+from sklearn_debias.attacks._balls import Ball, make_ball
 
 NORMS = ("linf", "l2")
 
@@ -47,43 +47,43 @@ class Threat:
                 f"`epsilon` must be a number >= 0, in the units of X, got {self.epsilon!r}."
             )
         check_norm(self.norm)
-        object.__setattr__(self, "epsilon", float(self.epsilon))  # of NumPy's scalars too
+        # Of NumPy's scalars, too: a float32 would round what is computed with it.
+        object.__setattr__(self, "epsilon", float(self.epsilon))
         if self.clip is not None and not _ascending(self.clip):
             raise ValueError(
                 f"`clip` must be (low, high) with low < high, or None, got {self.clip!r}."
             )
 
     def ball(self, step_size: float | None, n_steps: int) -> Ball:
-        """Ball of this radius; ``step_size=None`` means ``2.5 epsilon / n_steps``, and at most ``epsilon``."""
+        """Return the ball of this radius.
+
+        ``step_size=None`` means ``2.5 epsilon / n_steps``, and at most ``epsilon``.
+        """
         return make_ball(self.norm, self.epsilon, step_size, n_steps)
 
     def size(self, delta: Tensor) -> Tensor:
-        """Norm of each perturbation, shape (b,)."""
+        """Return the norm of each perturbation, shape (b,)."""
         return delta.flatten(1).norm(p=2.0 if self.norm == "l2" else float("inf"), dim=1)
 
     @property
     def whole(self) -> Ball:
         """The ball as a place to draw from: its steps have the length of the radius."""
-        return (
-            L2(self.epsilon, self.epsilon)
-            if self.norm == "l2"
-            else make_ball("linf", self.epsilon, None, 1)
-        )
+        return make_ball(self.norm, self.epsilon, self.epsilon, 1)
 
 
 def check_norm(norm: Any) -> None:
-    """Raise unless it is a norm."""
+    """Raise unless ``norm`` is one of `NORMS`."""
     if not isinstance(norm, str) or norm not in NORMS:
         raise ValueError(f"`norm` must be 'linf' or 'l2', got {norm!r}.")
 
 
 def is_real(value: Any) -> bool:
-    """Whether it is a number, of Python or NumPy, and no bool."""
+    """Return whether ``value`` is a number, of Python or NumPy, and no bool."""
     return isinstance(value, numbers.Real) and not isinstance(value, bool)
 
 
 def _ascending(clip: Any) -> bool:
-    """Whether it is a pair of numbers or tensors, the first below the second everywhere."""
+    """Return whether ``clip`` is a pair of numbers or tensors, everywhere in ascending order."""
     try:
         low, high = (torch.as_tensor(bound) for bound in clip)
         return bool((low < high).all())

@@ -1,4 +1,4 @@
-"""What the rooms above build on; these names may change without notice."""
+"""Names that the rooms above build on; they may change without notice."""
 
 from sklearn_debias.attacks._stepwise import draw
 from sklearn_debias.attacks._threat import check_norm, is_real

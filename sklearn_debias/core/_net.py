@@ -5,7 +5,6 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import chain
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -49,23 +48,24 @@ class Net:
     statistics: bool = False
 
     def __call__(self, x: Tensor) -> Tensor:
-        """Logits (b, k) of ``x``."""
+        """Return the logits (b, k) of ``x``."""
         return self._run("", self.module, x)
 
     def body(self, x: Tensor) -> Tensor:
-        """Features of ``x``: (b, d), or (b, c, h, w)."""
+        """Return the features of ``x``: (b, d), or (b, c, h, w)."""
         return self._run("body.", self._part("body"), x)
 
     def head(self, z: Tensor) -> Tensor:
-        """Logits (b, k) of the features ``z``."""
+        """Return the logits (b, k) of the features ``z``."""
         return self._run("head.", self._part("head"), z)
 
     def pullback(
         self, x: Tensor, part: str = "", zero: tuple[str, Tensor] | None = None
     ) -> tuple[Tensor, Callable]:
-        """Logits of ``x`` and what turns their cotangents (b, k) into gradients, from a single forward pass.
+        """Return the logits of ``x``, and the function that turns cotangents into gradients.
 
-        The gradients are differentiable in the parameters and in the cotangents.
+        One forward pass serves both. The gradients are differentiable in the parameters and in the
+        cotangents.
 
         Parameters
         ----------
@@ -82,15 +82,16 @@ class Net:
             ``pull(cotangent)`` has the shape of ``x``, or of the layer's output.
         """
         owner, prefix = (self._part(part), f"{part}.") if part else (self.module, "")
-        given = {
-            n.removeprefix(prefix): p for n, p in self.parameters.items() if n.startswith(prefix)
-        }
+        given = _under(prefix, self.parameters)
 
         def forward(moving: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+            # BatchNorm in train mode writes its statistics: copies of them go in, and come out.
             buffers = {name: b.clone() for name, b in owner.named_buffers()}
             values = {**given, **buffers}
             if zero is None:
                 return functional_call(owner, values, (moving,)), buffers
+            # Zeros added to an output have the gradient of that output. The hook's last argument
+            # is the output.
             add = layer_of(owner, zero[0]).register_forward_hook(lambda *event: event[-1] + moving)
             try:
                 return functional_call(owner, values, (x,)), buffers
@@ -99,14 +100,19 @@ class Net:
 
         # Only the reference kernel of attention has a second derivative.
         with self.noise or nullcontext(), sdpa_kernel(SDPBackend.MATH):
-            logits, pull, buffers = vjp(forward, x if zero is None else zero[1], has_aux=True)  # type: ignore[misc]
+            at = x if zero is None else zero[1]
+            logits, pull, buffers = vjp(forward, at, has_aux=True)  # type: ignore[misc]
+        # Only live nets keep what the pass did to the statistics, as in `_run`.
         if self.params is None and owner.training:
             for name, buffer in owner.named_buffers():
                 buffer.copy_(buffers[name].detach())
         return logits, lambda cotangent: pull(cotangent)[0]
 
     def with_layer(self, x: Tensor, layer: str) -> tuple[Tensor, Tensor]:
-        """Logits (b, k) of ``x`` and the output of a layer, named as in ``named_modules``, on the way."""
+        """Return the logits (b, k) of ``x``, and the output of a layer on the way.
+
+        ``layer`` is a name of ``named_modules``.
+        """
         seen: list[Tensor] = []
         watch = layer_of(self.module, layer).register_forward_hook(
             lambda *event: seen.append(event[-1])
@@ -123,7 +129,7 @@ class Net:
 
     @property
     def trainable(self) -> Mapping[str, Tensor]:
-        """Those of the `parameters` that learn."""
+        """The `parameters` that learn, by name."""
         learning = {name for name, p in self.module.named_parameters() if p.requires_grad}
         return {name: p for name, p in self.parameters.items() if name in learning}
 
@@ -134,21 +140,26 @@ class Net:
         return Net(self._twin.module, {name: p.detach() for name, p in self.params.items()})
 
     def detached(self) -> "Net":
-        """Return the same net without gradient by its parameters, in the mode it is in; buffers are left alone."""
-        return replace(
-            self, params={name: p.detach() for name, p in self.parameters.items()}, statistics=False
-        )
+        """Return the same net without gradient by its parameters.
+
+        It stays in the mode it is in; its buffers are left alone.
+        """
+        fixed = {name: p.detach() for name, p in self.parameters.items()}
+        return replace(self, params=fixed, statistics=False)
 
     def moved(self, delta: Mapping[str, Tensor]) -> "Net":
-        """Return the net at ``theta - delta``, still differentiable in both; parameters without a delta stay."""
-        return replace(
-            self, params={n: p - delta[n] if n in delta else p for n, p in self.parameters.items()}
-        )
+        """Return the net at ``theta - delta``, still differentiable in both.
+
+        Parameters without a delta stay where they are.
+        """
+        moved = {n: p - delta[n] if n in delta else p for n, p in self.parameters.items()}
+        return replace(self, params=moved)
 
     @cached_property
     def _twin(self) -> "Net":
         # A copy that shares storage with the live module, so that it follows every update for
-        # nothing.
+        # nothing: deepcopy takes from its memo what it holds. The cache lies in __dict__, which a
+        # frozen dataclass leaves open.
         memo: dict[int, object] = {id(b): b for b in self.module.buffers()}
         memo |= {
             id(p): nn.Parameter(p.detach(), requires_grad=False) for p in self.module.parameters()
@@ -169,24 +180,26 @@ class Net:
         with self.noise or nullcontext():
             if self.params is None or type(part) is nn.Identity:
                 return part(x)
-            if _is_plain_linear(
-                part
-            ):  # the head of every virtual step: functional_call costs more than the layer
+            # The head of every virtual step: functional_call would cost more than the layer.
+            if _is_plain_linear(part):
                 return F.linear(x, self.params[f"{prefix}weight"], self.params.get(f"{prefix}bias"))
-            state = {
-                name.removeprefix(prefix): p
-                for name, p in self.params.items()
-                if name.startswith(prefix)
-            }
-            copied = part.training and not self.statistics
-            buffers = (
-                (name, b.clone()) if copied else (name, b) for name, b in part.named_buffers()
-            )
-            return functional_call(part, dict(chain(buffers, state.items())), (x,))
+            buffers = dict(part.named_buffers())
+            if part.training and not self.statistics:
+                # BatchNorm writes its statistics in place: let it write to copies.
+                buffers = {name: b.clone() for name, b in buffers.items()}
+            return functional_call(part, {**buffers, **_under(prefix, self.params)}, (x,))
+
+
+def _under(prefix: str, parameters: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the parameters whose names begin with ``prefix``, by the rest of the name."""
+    return {
+        name.removeprefix(prefix): p for name, p in parameters.items() if name.startswith(prefix)
+    }
 
 
 def _is_plain_linear(part: nn.Module) -> bool:
-    """Whether calling the module is nothing but ``F.linear`` of its own parameters."""
+    """Return whether calling the module is nothing but ``F.linear`` of its own parameters."""
+    # Hooks do more than the layer. Pruning and weight_norm keep parameters of other names.
     hooked = (
         part._forward_hooks
         or part._forward_pre_hooks

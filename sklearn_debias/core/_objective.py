@@ -14,7 +14,10 @@ State = Mapping[str, Tensor]
 
 
 def static(default: Any) -> Any:
-    """Dataclass field that shapes the computation, so that one vmapped run cannot mix its values."""
+    """Declare a dataclass field that shapes the computation.
+
+    One vmapped run cannot mix its values.
+    """
     return field(default=default, metadata={"static": True})
 
 
@@ -57,7 +60,7 @@ class Batch:
     carry: Mapping[str, Tensor] = field(default_factory=dict)
 
     def of(self, role: str) -> Tensor:
-        """Inputs of the net ``role``."""
+        """Return the inputs of the net ``role``."""
         return self.inputs.get(role, self.x)
 
 
@@ -82,7 +85,7 @@ class Data:
     n_groups: int = 0
 
     def logits(self, nets: Nets, role: str) -> Tensor:
-        """Logits (n, k) of all rows by the net ``role`` in eval mode, without gradient."""
+        """Return the logits (n, k) of all rows by the net ``role``: eval mode, no gradient."""
         frozen = nets[role].frozen()
         with torch.no_grad():
             return torch.cat([frozen(x) for x in self.batches(role)])
@@ -143,7 +146,7 @@ class Objective:
     every = 1
 
     def init(self, nets: Nets, data: Data) -> State:
-        """State before the first step; per-sample entries have n rows."""
+        """Return the state before the first step; per-sample entries have n rows."""
         return {}
 
     def visits(self, data: Data, state: State, generator: torch.Generator) -> Tensor | None:
@@ -151,7 +154,7 @@ class Objective:
         return None
 
     def step(self, nets: Nets, batch: Batch, state: State) -> Step:
-        """Losses of one batch."""
+        """Return the losses of one batch."""
         raise NotImplementedError(f"{type(self).__name__} must define step(nets, batch, state).")
 
 
@@ -181,4 +184,5 @@ class Phase:
     @property
     def roles(self) -> tuple[str, ...]:
         """Every role that the steps use, in order of appearance."""
+        # A dict drops repeats and keeps the order; that of a set changes with the process.
         return tuple(dict.fromkeys(role for objective in self.steps for role in objective.roles))

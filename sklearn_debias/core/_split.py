@@ -32,7 +32,7 @@ class SplitModule(nn.Module):
         self.head = head
 
     def forward(self, x: Tensor) -> Tensor:
-        """Logits of ``x``, shape (b, k)."""
+        """Return the logits of ``x``, shape (b, k)."""
         return self.head(self.body(x))
 
 
@@ -58,12 +58,13 @@ def split(module: nn.Module) -> nn.Module:
     >>> split(nn.Sequential(nn.Linear(8, 4), nn.ReLU(), nn.Linear(4, 2))).head
     Linear(in_features=4, out_features=2, bias=True)
     """
-    if isinstance(getattr(module, "body", None), nn.Module) and isinstance(
-        getattr(module, "head", None), nn.Module
-    ):
+    parts = (getattr(module, "body", None), getattr(module, "head", None))
+    if all(isinstance(part, nn.Module) for part in parts):
         return module
     if isinstance(module, nn.Linear):
         return SplitModule(nn.Identity(), module)
+    # Exactly a Sequential: a subclass may have a forward of its own, and so may a subclass of
+    # torchvision's, whose type is of another package.
     if type(module) is nn.Sequential and len(module) > 1 and isinstance(module[-1], nn.Linear):
         return SplitModule(module[:-1], module[-1])
     if type(module).__module__.startswith("torchvision.models"):
@@ -72,7 +73,9 @@ def split(module: nn.Module) -> nn.Module:
 
 
 def layer_of(module: nn.Module, name: str) -> nn.Module:
-    """Layer of that name, as in ``named_modules``; the body's layers go by their own names, too.
+    """Return the layer of that name, as in ``named_modules``.
+
+    The body's layers go by their names within the body, too.
 
     Raises
     ------
@@ -84,18 +87,21 @@ def layer_of(module: nn.Module, name: str) -> nn.Module:
         if name and known in layers:
             return layers[known]
     names = [known.removeprefix("body.") for known in layers if known not in ("", "body")]
-    shown = ", ".join(repr(known) for known in names[:40]) + (
-        " and more" if len(names) > 40 else ""
-    )
+    shown = ", ".join(repr(known) for known in names[:40])
+    if len(names) > 40:
+        shown += " and more"
     raise ValueError(f"there is no layer {name!r}; the layers are {shown}")
 
 
 def _split_torchvision(module: nn.Module) -> nn.Module:
+    """Take the last linear layer out of a classifier of torchvision, in place, as the head."""
+    # By the families' habits: ResNets "fc", ViT "heads", Swin "head", most others "classifier".
     for path in ("fc", "heads", "head", "classifier"):
         owner: Any = module
         leaf: Any = getattr(module, path, None)
         name = path
-        while isinstance(leaf, nn.Sequential):  # the layer itself is the last of a small Sequential
+        # The layer itself may be the last of a small Sequential.
+        while isinstance(leaf, nn.Sequential):
             owner = leaf
             name = list(leaf._modules)[-1]
             leaf = leaf[-1]

@@ -3,12 +3,12 @@
 import torch
 from torch import Tensor
 
-TINY = 1e-12
+TINY = 1e-12  # background logits of zeros have the projection 0, not 0 / 0
 MART_MARGIN = 1e-4  # keeps the logarithm of the boosted cross entropy finite
 
 
 def kl_divergence(reference: Tensor, logits: Tensor) -> Tensor:
-    """``KL(softmax(reference) || softmax(logits))`` of logits (b, k); shape (b,), at least 0.
+    """Return ``KL(softmax(reference) || softmax(logits))`` of logits (b, k); (b,), at least 0.
 
     Computed in float32 or better, whatever the precision of the logits.
 
@@ -18,12 +18,15 @@ def kl_divergence(reference: Tensor, logits: Tensor) -> Tensor:
     >>> kl_divergence(torch.zeros(1, 2), torch.tensor([[0.0, 2.0]])).round(decimals=4)
     tensor([0.4338])
     """
-    log_p, log_q = (_full(z).log_softmax(-1) for z in (reference, logits))
+    log_p = _full(reference).log_softmax(-1)
+    log_q = _full(logits).log_softmax(-1)
     return (log_p.exp() * (log_p - log_q)).sum(-1)
 
 
 def boosted_cross_entropy(logits: Tensor, y: Tensor) -> Tensor:
-    """``-log p_y - log(1.0001 - max_{k != y} p_k)``: MART's BCE [1]_ at the classes ``y`` (b,); shape (b,).
+    """Return MART's BCE [1]_, ``-log p_y - log(1.0001 - max_{k != y} p_k)``; shape (b,).
+
+    Of logits (b, k) at the classes ``y`` (b,).
 
     References
     ----------
@@ -43,10 +46,10 @@ def boosted_cross_entropy(logits: Tensor, y: Tensor) -> Tensor:
 
 
 def background_residual(logits: Tensor, background: Tensor) -> Tensor:
-    """Norm of what is left of logits (b, k) without their projection on the background's, per sample; shape (b,).
+    """Return the norm of the logits without their projection on the background's; shape (b,).
 
     The paper's reading of DHAT's foreground logit orthogonal enhancement [1]_: each sample's logits
-    are projected on the direction of its own background logits.
+    are projected on the direction of its own background logits. Both are (b, k).
 
     References
     ----------
@@ -66,10 +69,10 @@ def background_residual(logits: Tensor, background: Tensor) -> Tensor:
 
 
 def batch_background_residual(logits: Tensor, background: Tensor) -> Tensor:
-    """Frobenius norm of what is left of the batch's logits (b, k), divided by b. A scalar.
+    """Return the Frobenius norm of what is left of the batch's logits (b, k), divided by b.
 
     As DHAT's authors code it: ``||Z - (Z B^T / ||B B^T||_F) B||_F / b`` with the background's
-    logits B. For a batch of one it is `background_residual`.
+    logits B, a scalar. For a batch of one it is `background_residual`.
 
     Examples
     --------
@@ -79,6 +82,7 @@ def batch_background_residual(logits: Tensor, background: Tensor) -> Tensor:
     """
     logits = _full(logits)
     background = _full(background)
+    # Autocast would take the products in half precision, whatever `_full` has made.
     with torch.autocast(logits.device.type, enabled=False):
         size = (background @ background.T).norm()
         share = logits @ background.T / size.clamp(min=TINY)
@@ -86,5 +90,5 @@ def batch_background_residual(logits: Tensor, background: Tensor) -> Tensor:
 
 
 def _full(logits: Tensor) -> Tensor:
-    """Logits in float32 at least."""
+    """Return the logits in float32 at least."""
     return logits.to(torch.promote_types(logits.dtype, torch.float32))

@@ -8,7 +8,7 @@ FLAT = 1e-12  # a map of this size or less has no shape
 
 
 def saliency_cotangent(logits: Tensor, y: Tensor, kind: str) -> Tensor:
-    """Gradient of the explained scalar with respect to the logits, shape (b, k), differentiable.
+    """Return the gradient of the explained scalar by the logits, shape (b, k), differentiable.
 
     Parameters
     ----------
@@ -26,21 +26,23 @@ def saliency_cotangent(logits: Tensor, y: Tensor, kind: str) -> Tensor:
     tensor([[0., 1.]])
     """
     chosen = y if kind.startswith("label") else logits.detach().argmax(-1)
-    one_hot = (chosen[:, None] == torch.arange(logits.shape[-1], device=logits.device)).to(
-        logits.dtype
-    )
+    classes = torch.arange(logits.shape[-1], device=logits.device)
+    one_hot = (chosen[:, None] == classes).to(logits.dtype)
     if kind.endswith("logit"):
         return one_hot
     probability = logits.softmax(-1)
-    if kind.endswith("log_prob"):
+    if kind.endswith("log_prob"):  # d log p_c / dz = 1_c - p
         return one_hot - probability
-    if kind == "prob":
+    if kind == "prob":  # d p_c / dz = p_c (1_c - p)
         return (one_hot * probability).sum(-1, keepdim=True) * (one_hot - probability)
+    # d sum_c log p_c / dz = 1 - k p
     return 1 - logits.shape[-1] * probability
 
 
 def scale_free(z: Tensor, *, by: str = "sample", norm: str = "max") -> Tensor:
-    """N(z) = z / max|z| (or z / ||z||_2) of each sample, or of the whole batch; a flat map stays as it is.
+    """Return N(z) = z / max|z| (or z / ||z||_2) of each sample, or of the whole batch.
+
+    A flat map stays as it is.
 
     Parameters
     ----------
@@ -57,14 +59,16 @@ def scale_free(z: Tensor, *, by: str = "sample", norm: str = "max") -> Tensor:
     """
     rows = z.flatten(1) if by == "sample" else z.reshape(1, -1)
     if norm == "max":
+        # The gradient goes to one largest entry; amax would split it where several tie.
         size = rows.gather(1, rows.detach().abs().argmax(1, keepdim=True)).abs()
     else:
         size = torch.linalg.vector_norm(rows, dim=1, keepdim=True)
+    # Divided by its size, a flat map would have a gradient of 1e12 times anything.
     return (rows / torch.where(size > FLAT, size, 1.0)).reshape(z.shape)
 
 
 def opposition(student: Tensor, teacher: Tensor, distance: str = "mse") -> Tensor:
-    """Mean distance of -s and t; 0 where the maps are opposite. A scalar.
+    """Return the mean distance of -s and t; 0 where the maps are opposite. A scalar.
 
     Parameters
     ----------
@@ -84,7 +88,7 @@ def opposition(student: Tensor, teacher: Tensor, distance: str = "mse") -> Tenso
 def class_opposition(
     student: Tensor, teacher: Tensor, share: Tensor, distance: str = "mse"
 ) -> Tensor:
-    """`opposition` of samples whose maps are rows of two matrices. A scalar.
+    """Return the `opposition` of samples whose maps are rows of two matrices. A scalar.
 
     Parameters
     ----------
@@ -96,6 +100,7 @@ def class_opposition(
     """
     if distance == "l1":
         return (share * (student[:, None] + teacher[None]).abs().mean(-1)).sum()
+    # sum_ij share_ij |s_i + t_j|^2 / d, expanded: no (k, k, d) tensor of sums is made.
     share = share / student.shape[1]
     met = share.T @ student  # what the teacher's rows meet
     crossed = (teacher * torch.addcmul(2 * met, share.sum(0)[:, None], teacher)).sum()
@@ -103,6 +108,6 @@ def class_opposition(
 
 
 def similarity_matrix(activation: Tensor) -> Tensor:
-    """E = A A^T of the flattened activations (b, ...); shape (b, b)."""
+    """Return E = A A^T of the flattened activations (b, ...); shape (b, b)."""
     rows = activation.flatten(1)
     return rows @ rows.T

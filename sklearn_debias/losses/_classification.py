@@ -5,7 +5,7 @@ from torch import Tensor
 
 
 def cross_entropy(logits: Tensor, y: Tensor) -> Tensor:
-    """Cross entropy of logits (b, k) at the classes ``y`` (b,); shape (b,).
+    """Return the cross entropy of logits (b, k) at the classes ``y`` (b,); shape (b,).
 
     Examples
     --------
@@ -17,14 +17,16 @@ def cross_entropy(logits: Tensor, y: Tensor) -> Tensor:
 
 
 def true_probability(logits: Tensor, y: Tensor) -> Tensor:
-    """Softmax probability of the classes ``y`` (b,) under logits (b, k); in [0, 1], shape (b,)."""
+    """Return the softmax probability of the classes ``y`` (b,) under logits (b, k); shape (b,)."""
     return logits.softmax(-1).gather(-1, y[:, None]).squeeze(-1)
 
 
 def generalized_cross_entropy(
     logits: Tensor, y: Tensor, q: float | Tensor, *, factor: bool = True
 ) -> Tensor:
-    """Cross entropy weighted by the detached ``p_y^q``: the gradient of GCE, shape (b,).
+    """Return the cross entropy weighted by the detached ``p_y^q``; shape (b,).
+
+    Its gradient is that of GCE.
 
     The generalised cross entropy ``(1 - p^q) / q`` [1]_ has the gradient ``p^q`` times that of the
     cross entropy. LfF's authors code ``q p^q CE`` with the weight detached [2]_, which is
@@ -50,9 +52,8 @@ def generalized_cross_entropy(
     --------
     >>> import torch
     >>> logits = torch.tensor([[4.0, 0.0], [0.0, 4.0]])
-    >>> weight = generalized_cross_entropy(logits, torch.tensor([0, 0]), 0.7) / cross_entropy(
-    ...     logits, torch.tensor([0, 0])
-    ... )
+    >>> y = torch.tensor([0, 0])
+    >>> weight = generalized_cross_entropy(logits, y, 0.7) / cross_entropy(logits, y)
     >>> bool(weight[0] > weight[1])
     True
     """
@@ -60,6 +61,9 @@ def generalized_cross_entropy(
 
 
 def gce_weight(logits: Tensor, y: Tensor, q: float | Tensor, *, factor: bool = True) -> Tensor:
-    """``q p_y^q`` (without the first factor: ``p_y^q``), detached: what turns CE into GCE; shape (b,)."""
+    """Return the weight that turns CE into GCE, detached; shape (b,).
+
+    It is ``q p_y^q``, or ``p_y^q`` without the factor.
+    """
     weight = true_probability(logits, y).detach() ** q
     return q * weight if factor else weight

@@ -13,13 +13,13 @@ Statistics = tuple[Tensor, Tensor, Tensor]
 
 
 def no_statistics(n_classes: int, n_features: int, *, diagonal: bool, like: Tensor) -> Statistics:
-    """Statistics of no sample: counts (k,), means (k, d) and covariances, all zero."""
+    """Return the statistics of no sample: counts (k,), means (k, d), covariances, all zero."""
     shape = (n_classes, n_features) if diagonal else (n_classes, n_features, n_features)
     return like.new_zeros(n_classes), like.new_zeros(n_classes, n_features), like.new_zeros(shape)
 
 
 def update_statistics(statistics: Statistics, features: Tensor, y: Tensor) -> Statistics:
-    """Statistics of each class with a batch more.
+    """Return the statistics of each class with a batch more.
 
     Parameters
     ----------
@@ -45,6 +45,9 @@ def update_statistics(statistics: Statistics, features: Tensor, y: Tensor) -> St
     count, mean, covariance = statistics
     member = membership(y, torch.arange(len(count), device=y.device), features)
     size = member.sum(0)
+    # With w = m / (n + m), m of the batch beside n before, and S' and mu' of the batch:
+    # Sigma <- (1 - w) Sigma + w S' + w (1 - w) (mu' - mu)(mu' - mu)^T.
+    # A class that the batch lacks has w = 0, and stays as it is.
     batch_mean = member.T @ features / size.clamp(min=1)[:, None]
     centred = features - batch_mean[y]
     share = size / (count + size).clamp(min=1)
@@ -54,17 +57,20 @@ def update_statistics(statistics: Statistics, features: Tensor, y: Tensor) -> St
     if covariance.ndim == 2:
         added = member.T @ centred.square() * within[:, None] + moved.square() * between[:, None]
         new = covariance * (1 - share)[:, None] + added
-    else:  # the shift of the mean counts as one more row of the batch: few passes over (k, d, d)
-        weighted = torch.cat(
-            [(member * within).T[:, :, None] * centred, (between[:, None] * moved)[:, None]], 1
-        )
+    else:
+        # The shift of the mean counts as one more row of the batch: few passes over (k, d, d).
+        deviations = (member * within).T[:, :, None] * centred
+        shift = (between[:, None] * moved)[:, None]
+        weighted = torch.cat([deviations, shift], 1)
         rows = torch.cat([centred.expand(len(count), -1, -1), moved[:, None]], 1)
         new = torch.baddbmm(covariance * (1 - share)[:, None, None], weighted.mT, rows)
     return count + size, mean + share[:, None] * moved, new
 
 
 def spread(weight: Tensor, covariance: Tensor) -> Tensor:
-    """``1/2 (w_j - w_c) Sigma_c (w_j - w_c)^T`` for all classes c and j, shape (k, k), row c; 0 where j = c.
+    """Return ``1/2 (w_j - w_c) Sigma_c (w_j - w_c)^T`` for all classes: row c, column j, (k, k).
+
+    It is 0 where j = c.
 
     Parameters
     ----------
@@ -73,6 +79,8 @@ def spread(weight: Tensor, covariance: Tensor) -> Tensor:
     covariance : Tensor of shape (k, d, d) or (k, d)
         Symmetric; may be indefinite, then entries may be negative.
     """
+    # Expanded into w_j Sigma_c w_j^T and w_c Sigma_c w_j^T: no (k, k, d) tensor of differences is
+    # made.
     if covariance.ndim == 2:
         own = covariance * weight
         squares = covariance @ weight.square().T
@@ -81,7 +89,6 @@ def spread(weight: Tensor, covariance: Tensor) -> Tensor:
         seen = covariance @ weight.T  # (k, d, k): Sigma_c w_j
         squares = (seen * weight.T).sum(1)
         crossed = (weight[:, None, :] @ seen).squeeze(1)
-    # Expanded, so that no (k, k, d) tensor of differences is made; the diagonal would be rounding
-    # only.
     whole = 0.5 * (squares - 2 * crossed + crossed.diagonal()[:, None])
+    # The diagonal would be rounding only.
     return whole * (1 - torch.eye(len(weight), dtype=whole.dtype, device=whole.device))

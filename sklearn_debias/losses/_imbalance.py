@@ -1,4 +1,4 @@
-"""Losses for long-tailed classes, one value per sample, and the weights and margins that go with them."""
+"""Losses for long-tailed classes, one value per sample, with their weights and margins."""
 
 import torch
 from torch import Tensor
@@ -7,7 +7,7 @@ from sklearn_debias.losses._classification import cross_entropy
 
 
 def class_balanced_weights(count: Tensor, beta: float) -> Tensor:
-    """Weights of the classes by their effective numbers of samples; float64, shape (k,).
+    """Return the weights of the classes by their effective numbers of samples; float64, (k,).
 
     ``(1 - beta) / (1 - beta^n_y)``, scaled to sum to k, as in [1]_. At 0 every weight is 1; towards
     1, and at 1, they are proportional to ``1 / n_y``.
@@ -31,13 +31,17 @@ def class_balanced_weights(count: Tensor, beta: float) -> Tensor:
     tensor([0.5000, 1.5000], dtype=torch.float64)
     """
     n = count.double()
-    # 1 - beta^n without the cancellation where beta is close to 1.
-    weight = 1 / n if beta == 1 else (1 - beta) / -torch.expm1(n * n.new_tensor(beta).log())
+    if beta == 1:  # the limit: the quotient would be 0 / 0
+        weight = 1 / n
+    else:
+        # 1 - beta^n, without the cancellation where beta is close to 1.
+        effective = -torch.expm1(n * n.new_tensor(beta).log())
+        weight = (1 - beta) / effective
     return weight * (len(n) / weight.sum())
 
 
 def focal_loss(logits: Tensor, y: Tensor, gamma: float | Tensor) -> Tensor:
-    """Cross entropy times ``(1 - p_y)^gamma``; shape (b,).
+    """Return the cross entropy times ``(1 - p_y)^gamma``; shape (b,).
 
     Well-fitted samples count less. At ``gamma=0`` it is the cross entropy. Of [1]_, in its form for
     a softmax.
@@ -56,9 +60,8 @@ def focal_loss(logits: Tensor, y: Tensor, gamma: float | Tensor) -> Tensor:
     Examples
     --------
     >>> import torch
-    >>> focal_loss(
-    ...     torch.zeros(1, 2), torch.tensor([0]), 1.0
-    ... ) / cross_entropy(torch.zeros(1, 2), torch.tensor([0]))
+    >>> logits, y = torch.zeros(1, 2), torch.tensor([0])
+    >>> focal_loss(logits, y, 1.0) / cross_entropy(logits, y)
     tensor([0.5000])
     """
     loss = cross_entropy(logits, y)
@@ -68,9 +71,9 @@ def focal_loss(logits: Tensor, y: Tensor, gamma: float | Tensor) -> Tensor:
 
 
 def ldam_margins(count: Tensor, max_margin: float | Tensor) -> Tensor:
-    """Margins of the classes, proportional to ``n_y^(-1/4)``, the largest ``max_margin``; shape (k,).
+    """Return the margins of the classes, proportional to ``n_y^(-1/4)``; shape (k,).
 
-    Of [1]_, with the constant C as its authors' code sets it.
+    The largest is ``max_margin``. Of [1]_, with the constant C as its authors' code sets it.
 
     Parameters
     ----------
@@ -94,7 +97,7 @@ def ldam_margins(count: Tensor, max_margin: float | Tensor) -> Tensor:
 
 
 def ldam_loss(logits: Tensor, y: Tensor, margins: Tensor, scale: float | Tensor) -> Tensor:
-    """Cross entropy where the true class has its margin to make up first; shape (b,).
+    """Return the cross entropy where the true class has its margin to make up first; (b,).
 
     LDAM [1]_, for ``logits = scale * cosines``: the loss is ``CE(scale * (cosine - margin at y))``.
     Logits that are no cosines are taken as they are, and the margin is ``scale * margin_y`` in
@@ -117,10 +120,8 @@ def ldam_loss(logits: Tensor, y: Tensor, margins: Tensor, scale: float | Tensor)
     --------
     >>> import torch
     >>> logits, y = torch.tensor([[15.0, 0.0]]), torch.tensor([0])
-    >>> bool(
-    ...     ldam_loss(logits, y, torch.tensor([0.5, 0.5]), 30.0)
-    ...     == cross_entropy(torch.zeros(1, 2), y)
-    ... )
+    >>> loss = ldam_loss(logits, y, torch.tensor([0.5, 0.5]), 30.0)
+    >>> bool(loss == cross_entropy(torch.zeros(1, 2), y))
     True
     """
     at_y = y[:, None] == torch.arange(logits.shape[-1], device=y.device)
@@ -128,7 +129,7 @@ def ldam_loss(logits: Tensor, y: Tensor, margins: Tensor, scale: float | Tensor)
 
 
 def logit_adjusted_loss(logits: Tensor, y: Tensor, count: Tensor, tau: float | Tensor) -> Tensor:
-    """Cross entropy of ``logits + tau log(pi)``, pi the classes' shares; shape (b,).
+    """Return the cross entropy of ``logits + tau log(pi)``, pi the classes' shares; shape (b,).
 
     The logits without the addition then predict under equal class shares. Eq. 10 of [1]_.
 
@@ -148,16 +149,15 @@ def logit_adjusted_loss(logits: Tensor, y: Tensor, count: Tensor, tau: float | T
     Examples
     --------
     >>> import torch
-    >>> logit_adjusted_loss(
-    ...     torch.zeros(2, 2), torch.tensor([0, 1]), torch.tensor([30.0, 10.0]), 1.0
-    ... ).neg().exp()
+    >>> logits, y, count = torch.zeros(2, 2), torch.tensor([0, 1]), torch.tensor([30.0, 10.0])
+    >>> logit_adjusted_loss(logits, y, count, 1.0).neg().exp()
     tensor([0.7500, 0.2500])
     """
     return cross_entropy(logits + tau * (count / count.sum()).log(), y)
 
 
 def balanced_softmax_loss(logits: Tensor, y: Tensor, count: Tensor) -> Tensor:
-    """Cross entropy of ``n_j exp(z_j) / sum_i n_i exp(z_i)``; shape (b,).
+    """Return the cross entropy of ``n_j exp(z_j) / sum_i n_i exp(z_i)``; shape (b,).
 
     Theorem 1 of [1]_; equal to the logit-adjusted loss at ``tau=1``, for ``log n`` and ``log pi``
     differ by a constant.
@@ -176,9 +176,8 @@ def balanced_softmax_loss(logits: Tensor, y: Tensor, count: Tensor) -> Tensor:
     Examples
     --------
     >>> import torch
-    >>> balanced_softmax_loss(
-    ...     torch.zeros(2, 2), torch.tensor([0, 1]), torch.tensor([30.0, 10.0])
-    ... ).neg().exp()
+    >>> logits, y, count = torch.zeros(2, 2), torch.tensor([0, 1]), torch.tensor([30.0, 10.0])
+    >>> balanced_softmax_loss(logits, y, count).neg().exp()
     tensor([0.7500, 0.2500])
     """
     return cross_entropy(logits + count.log(), y)

@@ -1,4 +1,4 @@
-"""What differs between environments: penalties on risks, gradients and features.
+"""Penalties on what differs between environments: risks, gradients and features.
 
 An environment is given by its column of a membership matrix ``member`` (b, environments), 1 where a
 row belongs to it. One that a batch does not hold counts for nothing, in the value and in the
@@ -8,26 +8,32 @@ gradient.
 import torch
 from torch import Tensor
 
-GAMMAS = (1e-3, 1e-2, 1e-1, 1e0, 1e1, 1e2, 1e3)
+GAMMAS = (1e-3, 1e-2, 1e-1, 1e0, 1e1, 1e2, 1e3)  # DomainBed's
 
 
 def environment_means(values: Tensor, member: Tensor) -> Tensor:
-    """Mean of ``values`` (b,) or (b, d) in each environment, 0 where a batch has no row of it: (e,) or (e, d)."""
+    """Return the mean of ``values``, (b,) or (b, d), in each environment: (e,) or (e, d).
+
+    It is 0 where the batch has no row of the environment.
+    """
     return _shares(member).T @ values
 
 
 def mean_over_present(values: Tensor, member: Tensor, rows: int = 1) -> Tensor:
-    """Mean of one value per environment, (e,), over those that have at least ``rows`` rows. A scalar."""
+    """Return the mean of ``values``, one per environment, (e,): a scalar.
+
+    It is over the environments that have at least ``rows`` rows, and 0 where none has.
+    """
     present = _present(member, rows)
     return present @ values / present.sum().clamp(min=1)
 
 
 def irm_penalty(logits: Tensor, y: Tensor, member: Tensor) -> Tensor:
-    """Squared gradient of each environment's risk in a multiplier of the logits at 1, IRMv1 [1]_. A scalar.
+    """Return the penalty of IRMv1 [1]_, a scalar.
 
-    The gradient of the cross entropy is the mean of ``sum_k p_k z_k - z_y``: nothing is
-    differentiated twice. The paper sums over the environments; here, as in its code, it is the
-    mean.
+    It is the squared gradient of each environment's risk by a multiplier of the logits, at 1. That
+    of the cross entropy is the mean of ``sum_k p_k z_k - z_y``: nothing is differentiated twice.
+    The paper sums over the environments; here, as in its code, it is the mean.
 
     Parameters
     ----------
@@ -51,7 +57,7 @@ def irm_penalty(logits: Tensor, y: Tensor, member: Tensor) -> Tensor:
 
 
 def risk_variance(loss: Tensor, member: Tensor) -> Tensor:
-    """Variance of the environments' mean losses, V-REx [1]_; ``loss`` is (b,). A scalar.
+    """Return the variance of the environments' mean losses, V-REx [1]_; ``loss`` is (b,).
 
     References
     ----------
@@ -69,9 +75,9 @@ def risk_variance(loss: Tensor, member: Tensor) -> Tensor:
 
 
 def feature_variance(features: Tensor, member: Tensor) -> Tensor:
-    """Variance of the features (b, d) within environments: the bottleneck of IB-IRM [1]_. A scalar.
+    """Return the variance of the features (b, d) within environments: IB-IRM's bottleneck [1]_.
 
-    Unbiased; a mean over features and over the environments with at least two rows.
+    Unbiased; a scalar, the mean over features and over the environments with at least two rows.
 
     References
     ----------
@@ -83,11 +89,11 @@ def feature_variance(features: Tensor, member: Tensor) -> Tensor:
 
 
 def coral_distance(features: Tensor, member: Tensor) -> Tensor:
-    """Mean squared difference of the environments' feature means, plus that of their covariances. A scalar.
+    """Return the mean squared difference of the environments' feature means and covariances.
 
-    Deep CORAL [1]_ compares the covariances of two domains; DomainBed adds the means and averages
-    over all pairs of environments [2]_. An environment with a single row has no covariance to
-    compare.
+    The two are added up to a scalar. Deep CORAL [1]_ compares the covariances of two domains;
+    DomainBed adds the means and averages over all pairs of environments [2]_. An environment with a
+    single row has no covariance to compare.
 
     Parameters
     ----------
@@ -103,56 +109,58 @@ def coral_distance(features: Tensor, member: Tensor) -> Tensor:
     centred = _centred(features, member)
     weighted = (member / _freedom(member)).T[:, :, None] * centred
     covariance = weighted.transpose(1, 2) @ centred
-    return _mean_over_pairs(
-        environment_means(features, member), _present(member, 1)
-    ) + _mean_over_pairs(covariance.flatten(1), _present(member, 2))
+    means = _mean_over_pairs(environment_means(features, member), _present(member, 1))
+    return means + _mean_over_pairs(covariance.flatten(1), _present(member, 2))
 
 
 def mmd_distance(features: Tensor, member: Tensor, gammas: tuple[float, ...] = GAMMAS) -> Tensor:
-    """Squared maximum mean discrepancy of the features (b, d), a mean over pairs of environments [1]_. A scalar.
+    """Return the squared maximum mean discrepancy of the features (b, d) [1]_, a scalar.
 
-    The kernel is ``sum_g exp(-g |u - v|^2)``, with the bandwidths of DomainBed; rows meet
-    themselves, too.
+    It is a mean over pairs of environments. The kernel is ``sum_g exp(-g |u - v|^2)``, with the
+    bandwidths of DomainBed; rows meet themselves, too.
 
     References
     ----------
     .. [1] Li et al., "Domain Generalization with Adversarial Feature Learning", CVPR 2018.
     """
-    at = features - features.detach().mean(
-        0
-    )  # distances do not change, and their rounding errors shrink
+    # The distances do not change by this, and their rounding errors shrink.
+    at = features - features.detach().mean(0)
     norm = at.square().sum(-1)
+    # |u - v|^2 expanded: rounding may leave it a little below 0.
     distance = (norm[:, None] + norm - 2 * at @ at.T).clamp(min=0)
     kernel = torch.stack([(-gamma * distance).exp() for gamma in gammas]).sum(0)
     share = _shares(member)
     present = _present(member, 1)
     met = share.T @ kernel @ share
     own = met.diagonal()
+    # Of ordered pairs; an environment paired with itself adds 0.
     pair = present[:, None] * present * (own[:, None] + own - 2 * met)
     n = present.sum()
     return pair.sum() / (n * (n - 1)).clamp(min=1)
 
 
 def _present(member: Tensor, rows: int) -> Tensor:
+    """Return 1 for the environments that have at least ``rows`` rows, else 0; (e,)."""
     return (member.sum(0) >= rows).to(member.dtype)
 
 
 def _shares(member: Tensor) -> Tensor:
-    """Columns that sum to 1, or to 0 where the environment is absent."""
+    """Return ``member`` with columns that sum to 1, or to 0 where the environment is absent."""
     return member / member.sum(0).clamp(min=1)
 
 
 def _freedom(member: Tensor) -> Tensor:
+    """Return the degrees of freedom of each environment's variance, at least 1; (e,)."""
     return (member.sum(0) - 1).clamp(min=1)
 
 
 def _centred(features: Tensor, member: Tensor) -> Tensor:
-    """Features minus the mean of the row's own environment."""
+    """Return the features minus the mean of the row's own environment."""
     return features - member @ environment_means(features, member)
 
 
 def _mean_over_pairs(values: Tensor, present: Tensor) -> Tensor:
-    """Mean of ``(v_i - v_j)^2`` over entries and over pairs of present rows of ``values`` (e, d).
+    """Return the mean of ``(v_i - v_j)^2`` over entries and pairs of present rows; (e, d) values.
 
     By ``sum_{i<j} |v_i - v_j|^2 = n sum_i |v_i - mean|^2``.
     """

@@ -4,7 +4,9 @@ from torch import Tensor
 
 
 def membership(group: Tensor, groups: Tensor, like: Tensor) -> Tensor:
-    """Which rows with codes ``group`` (b,) belong to which of the codes ``groups`` (e,): 0 or 1, shape (b, e).
+    """Return which rows, with codes ``group`` (b,), belong to which of ``groups`` (e,).
+
+    A matrix (b, e) of 0 and 1, in the dtype of ``like``.
 
     Examples
     --------

@@ -1,4 +1,7 @@
-"""Where a network looks, as pure functions of a `Net` and a batch; `attribution` asks fitted models."""
+"""Where a network looks, as pure functions of a `Net` and a batch.
+
+`attribution` asks fitted models.
+"""
 
 from sklearn_debias.maps._maps import (
     grad_cam,

@@ -1,4 +1,4 @@
-"""Where a network looks: gradients by the input, integrated gradients, Grad-CAM, and attention made of them.
+"""Where a network looks: input gradients, integrated gradients, Grad-CAM, and attention by them.
 
 ================  ==============================================================================
 map               of the logit z_c of a class c (or its log-probability)
@@ -32,7 +32,7 @@ POOLING = ("MaxPool", "AvgPool", "LPPool", "FractionalMaxPool")
 def input_gradient(
     net: Net, x: Tensor, y: Tensor | None = None, *, scalar: str = "logit"
 ) -> Tensor:
-    """Gradient of a class's scalar by the input.
+    """Return the gradient of a class's scalar by the input.
 
     Parameters
     ----------
@@ -52,7 +52,10 @@ def input_gradient(
 def gradient_x_input(
     net: Net, x: Tensor, y: Tensor | None = None, *, scalar: str = "logit"
 ) -> Tensor:
-    """Gradient times input, like x: what each entry adds to the logit of a linear network, bias left out."""
+    """Return the gradient times the input, like x.
+
+    For a linear network it is what each entry adds to the logit, beside the bias.
+    """
     return x.detach() * input_gradient(net, x, y, scalar=scalar)
 
 
@@ -65,7 +68,9 @@ def integrated_gradients(
     baseline: float | Tensor = 0.0,
     scalar: str = "logit",
 ) -> Tensor:
-    """Integrated gradients by Gauss-Legendre quadrature: they sum to the scalar at ``x`` minus that at the baseline.
+    """Return integrated gradients, by Gauss-Legendre quadrature.
+
+    They sum to the scalar at ``x`` minus that at the baseline.
 
     Parameters
     ----------
@@ -99,7 +104,7 @@ def integrated_gradients(
 
 
 def grad_cam(net: Net, x: Tensor, y: Tensor | None, layer: str, *, scalar: str = "logit") -> Tensor:
-    """Grad-CAM at a layer, from one forward pass and a backward one down to the layer.
+    """Return Grad-CAM at a layer, from one forward pass and a backward one down to the layer.
 
     Parameters
     ----------
@@ -125,8 +130,8 @@ def grad_cam(net: Net, x: Tensor, y: Tensor | None, layer: str, *, scalar: str =
     seen = list[Tensor]()
 
     def begin_here(*event: object) -> Tensor:
-        # What follows may write in place, and what came before may share its memory: both get
-        # copies.
+        # The graph begins at this leaf: no gradient runs further down. What follows may write in
+        # place, and what came before may share its memory: both get copies.
         seen.append(_spatial(event[-1], layer).detach().clone().requires_grad_())
         return seen[-1].clone()
 
@@ -140,9 +145,11 @@ def grad_cam(net: Net, x: Tensor, y: Tensor | None, layer: str, *, scalar: str =
         raise ValueError(f"`layer`={layer!r} is not used in the forward pass. Name another.")
     activation = seen[-1]
     gradient = torch.zeros_like(seen[-1])
-    if logits.requires_grad:  # or the layer does not reach them
+    # Where the layer does not reach the logits its gradient is 0.
+    if logits.requires_grad:
         cotangent = _cotangent(logits.detach(), y, scalar)
         (gradient,) = torch.autograd.grad(logits, activation, cotangent, materialize_grads=True)
+    # Under autocast both may be of half precision.
     activation = activation.detach().to(x.dtype)
     gradient = gradient.to(x.dtype)
     return (gradient.mean((2, 3), keepdim=True) * activation).sum(1).relu()
@@ -151,8 +158,9 @@ def grad_cam(net: Net, x: Tensor, y: Tensor | None, layer: str, *, scalar: str =
 def grad_cam_attention(
     net: Net, x: Tensor, y: Tensor | None, layer: str, *, scalar: str = "logit"
 ) -> Tensor:
-    """Grad-CAM of images, each scaled to [0, 1], then resized to the image: (b, h, w)."""
-    return resize(min_max(grad_cam(net, x, y, layer, scalar=scalar)), x.shape[-2:])
+    """Return Grad-CAM of images, each scaled to [0, 1], then resized to the image: (b, h, w)."""
+    scaled = min_max(grad_cam(net, x, y, layer, scalar=scalar))
+    return resize(scaled, x.shape[-2:])
 
 
 def integrated_gradients_attention(
@@ -164,7 +172,10 @@ def integrated_gradients_attention(
     baseline: float | Tensor = 0.0,
     scalar: str = "logit",
 ) -> Tensor:
-    """Magnitude of a pixel's integrated gradients, all channels together, scaled to [0, 1]: (b, h, w) or (b, d)."""
+    """Return the magnitude of a pixel's integrated gradients, scaled to [0, 1].
+
+    The channels are added up: (b, h, w), or (b, d) for 2-D x.
+    """
     found = integrated_gradients(net, x, y, n_steps=n_steps, baseline=baseline, scalar=scalar)
     return min_max(_over_channels(found).abs())
 
@@ -172,20 +183,28 @@ def integrated_gradients_attention(
 def gradient_x_input_attention(
     net: Net, x: Tensor, y: Tensor | None = None, *, scalar: str = "logit"
 ) -> Tensor:
-    """What speaks for the class: ReLU of gradient x input, scaled to [0, 1]: (b, h, w), or (b, d) for 2-D x."""
+    """Return what speaks for the class: ReLU of gradient x input, scaled to [0, 1].
+
+    The channels are added up before: (b, h, w), or (b, d) for 2-D x.
+    """
     return min_max(_over_channels(gradient_x_input(net, x, y, scalar=scalar)).relu())
 
 
 def input_gradient_attention(
     net: Net, x: Tensor, y: Tensor | None = None, *, scalar: str = "logit"
 ) -> Tensor:
-    """Largest |gradient| over the channels of a pixel, scaled to [0, 1]: (b, h, w), or (b, d) for 2-D x."""
+    """Return the largest |gradient| over the channels of a pixel, scaled to [0, 1].
+
+    Of shape (b, h, w), or (b, d) for 2-D x.
+    """
     found = input_gradient(net, x, y, scalar=scalar).abs()
     return min_max(found.amax(1) if found.ndim == 4 else found)
 
 
 def last_conv_layer(net: Net | nn.Module, x: Tensor) -> str:
-    """Name of the layer that Grad-CAM takes by default, from a forward pass of one row.
+    """Return the name of the layer that Grad-CAM takes by default.
+
+    One row is passed forward to see the outputs.
 
     It is the last layer, in order of execution, whose output is (b, channels, h, w) with more than
     one position and is not pooled: the last stage of a ResNet, the last activation of a small CNN.
@@ -211,14 +230,14 @@ def last_conv_layer(net: Net | nn.Module, x: Tensor) -> str:
             return
         if any(kind in type(layer).__name__ for kind in POOLING):
             pooled.append(out)
-        if all(
-            out is not other for other in pooled
-        ):  # as is what Dropout or a Sequential hands on of it
+        # A Sequential, or Dropout in eval mode, hands on the pooled tensor itself: pooled as well.
+        if all(out is not other for other in pooled):
             found.append(name)
 
     try:
         for name, layer in net.module.named_modules():
-            if name:
+            if name:  # the whole module has none
+                # A default argument, or every hook would see the last name of the loop.
                 hooks.append(
                     layer.register_forward_hook(lambda m, _, out, name=name: look(name, m, out))
                 )
@@ -231,34 +250,36 @@ def last_conv_layer(net: Net | nn.Module, x: Tensor) -> str:
         return found[-1]
     raise ValueError(
         "Grad-CAM needs a layer with an output of shape (n, channels, height, width) and more than "
-        "one position, and "
-        'this module has none for such inputs. Use "integrated_gradients" or "input_gradient", or '
-        "name a `layer`."
+        'one position, and this module has none for such inputs. Use "integrated_gradients" or '
+        '"input_gradient", or name a `layer`.'
     )
 
 
 def _gradient(net: Net, x: Tensor, y: Tensor | None, scalar: str) -> Tensor:
+    """Return the gradient of a class's scalar by the input; ``net`` is frozen by the caller."""
     # Of a copy, which the first layer may write to.
     logits, pull = vjp(lambda moving: net(moving.clone()), x.detach())  # type: ignore[misc]
     return pull(_cotangent(logits.detach(), y, scalar))[0].detach()
 
 
 def _cotangent(logits: Tensor, y: Tensor | None, scalar: str) -> Tensor:
+    """Return the gradient of a scalar of ``y``, or of the predicted class, by the logits."""
     if y is None:
         return saliency_cotangent(logits, logits.argmax(-1), scalar)
     return saliency_cotangent(logits, y, f"label_{scalar}")
 
 
 def _over_channels(found: Tensor) -> Tensor:
+    """Return images added up over their channels; 2-D maps have none."""
     return found.sum(1) if found.ndim == 4 else found
 
 
 def _spatial(out: object, layer: str) -> Tensor:
+    """Return a layer's output if it is (b, channels, h, w), else raise."""
     if isinstance(out, Tensor) and out.ndim == 4:
         return out
     shape = tuple(out.shape) if isinstance(out, Tensor) else type(out).__name__
     raise ValueError(
         f"`layer`={layer!r} must give outputs of shape (n, channels, height, width) for Grad-CAM, "
-        f"got {shape}. Name "
-        f'another layer, or use "integrated_gradients" or "input_gradient".'
+        f'got {shape}. Name another layer, or use "integrated_gradients" or "input_gradient".'
     )

@@ -6,7 +6,9 @@ from torch import Tensor
 
 
 def min_max(maps: Tensor) -> Tensor:
-    """Each map (b, ...) scaled to [0, 1]; one that is constant, up to rounding, becomes zeros; NaN and inf become NaN.
+    """Return each map (b, ...) scaled to [0, 1].
+
+    A map that is constant, up to rounding, becomes zeros: it has no shape. NaN and inf become NaN.
 
     Examples
     --------
@@ -17,17 +19,21 @@ def min_max(maps: Tensor) -> Tensor:
             [0.0000, 0.0000, 0.0000]])
     """
     axes = tuple(range(1, maps.ndim))
-    low, high = maps.amin(axes, keepdim=True), maps.amax(axes, keepdim=True)
+    low = maps.amin(axes, keepdim=True)
+    high = maps.amax(axes, keepdim=True)
     size = torch.maximum(low.abs(), high.abs())
     varies = high - low > 8 * torch.finfo(maps.dtype).eps * size
-    return torch.where(varies, (maps - low) / torch.where(varies, high - low, 1.0), maps - maps)
+    scaled = (maps - low) / torch.where(varies, high - low, 1.0)
+    # maps - maps: zeros, but NaN where an entry is not finite, which zeros would hide.
+    return torch.where(varies, scaled, maps - maps)
 
 
 def resize(maps: Tensor, size: tuple[int, int] | torch.Size) -> Tensor:
-    """Maps (b, h', w') at another size (b, h, w), bilinear; within the range they had."""
+    """Return maps (b, h', w') at another size (b, h, w), bilinear, within the range they had."""
     if maps.shape[-2:] == tuple(size):
         return maps
-    low, high = maps.amin((1, 2), keepdim=True), maps.amax((1, 2), keepdim=True)
-    return F.interpolate(maps[:, None], tuple(size), mode="bilinear", align_corners=False)[
-        :, 0
-    ].clamp(low, high)
+    low = maps.amin((1, 2), keepdim=True)
+    high = maps.amax((1, 2), keepdim=True)
+    resized = F.interpolate(maps[:, None], tuple(size), mode="bilinear", align_corners=False)[:, 0]
+    # Rounding may lead out of the range.
+    return resized.clamp(low, high)

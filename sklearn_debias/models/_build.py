@@ -1,4 +1,4 @@
-"""From what the user calls a module to a fresh one of the right size."""
+"""Build a fresh module of the right size from what the user calls a module."""
 
 import copy
 import inspect
@@ -27,11 +27,14 @@ IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
 
 def default_name(shape: tuple[int, ...]) -> str:
-    """Name of the default module for inputs of ``shape`` (without the batch)."""
+    """Return the name of the default module for inputs of ``shape`` (without the batch)."""
     if len(shape) == 1:
         return "linear"
     side = max(shape[1:])
-    return "simple_cnn" if side <= 16 else "cifar_resnet18" if side <= 64 else "resnet18"
+    if side <= 16:
+        return "simple_cnn"
+    # The usual stem of a ResNet leaves too few positions of a small image.
+    return "cifar_resnet18" if side <= 64 else "resnet18"
 
 
 def build_module(
@@ -82,7 +85,7 @@ def build_module(
 def bare_module(
     module: Any, shape: tuple[int, ...], *, weights: Any = None, parameter: str = "module"
 ) -> nn.Module:
-    """Build a module as it is known outside: with its own head, and for the channels it was made for.
+    """Build a module as it is known outside: with its own head, and its own number of channels.
 
     Parameters
     ----------
@@ -109,15 +112,20 @@ def bare_module(
 
 
 def is_same_network(one: Any, other: Any) -> bool:
-    """Whether two values of a module parameter make one network: copies of an instance do, too."""
+    """Return whether two values of a module parameter make one network.
+
+    Copies of an instance do, too.
+    """
+    # Clones of an estimator hold copies: identity would take each for another network.
     if isinstance(one, nn.Module) and isinstance(other, nn.Module) and one is not other:
-        a, b = one.state_dict(), other.state_dict()
-        alike = (
-            type(one) is type(other)
-            and a.keys() == b.keys()
-            and not any(map(is_lazy, (*a.values(), *b.values())))
-        )
-        return alike and all(torch.equal(a[k], b[k]) for k in a)
+        a = one.state_dict()
+        b = other.state_dict()
+        if type(one) is not type(other) or a.keys() != b.keys():
+            return False
+        # What is lazy has no numbers yet to compare.
+        if any(map(is_lazy, (*a.values(), *b.values()))):
+            return False
+        return all(torch.equal(a[k], b[k]) for k in a)
     return one is other or (isinstance(one, str) and one == other)
 
 
@@ -128,10 +136,11 @@ def _call(
     options: dict[str, Any],
     parameter: str,
 ) -> nn.Module:
+    """Call a class or factory with those of our sizes that it takes, and with ``options``."""
     known = {"n_features": _size(shape), "in_channels": shape[0], "n_classes": n_classes}
     try:
         names = set(inspect.signature(factory).parameters)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError):  # of builtins and C extensions nothing is known
         names = set()
     try:
         built = factory(**{k: v for k, v in known.items() if k in names} | options)
@@ -151,6 +160,7 @@ def _call(
 def _by_name(
     name: str, shape: tuple[int, ...], n_classes: int, options: dict[str, Any], parameter: str
 ) -> nn.Module:
+    """Build the module of a name: ours, or torchvision's."""
     _check_name(name, shape, parameter)
     if name in OWN:
         return _own(name, shape, n_classes, options, parameter)
@@ -158,6 +168,7 @@ def _by_name(
 
 
 def _check_name(name: str, shape: tuple[int, ...], parameter: str) -> None:
+    """Raise unless there is a module of this name, for inputs of this shape."""
     if name not in OWN:
         from torchvision import models
 
@@ -176,19 +187,23 @@ def _check_name(name: str, shape: tuple[int, ...], parameter: str) -> None:
 def _own(
     name: str, shape: tuple[int, ...], n_classes: int, options: dict[str, Any], parameter: str
 ) -> nn.Module:
+    """Build one of `OWN`; "linear" flattens images first."""
     if len(shape) == 3 and name == "linear":
         return SplitModule(nn.Flatten(), nn.Linear(_size(shape), n_classes))
     return split(_call(OWN[name], shape, n_classes, options, parameter))
 
 
 def _torchvision(name: str, channels: int, n_classes: int, options: dict[str, Any]) -> nn.Module:
+    """Build a classifier of torchvision, with weights of torchvision's or from a file if asked."""
     from torchvision import models
 
     weights = options.pop("weights", None)
+    # A text is a file where there is one, else a name of torchvision's weights.
     path = weights if isinstance(weights, (str, os.PathLike)) and os.path.exists(weights) else None
     if weights is None:
         module = split(models.get_model(name, num_classes=n_classes, **options))
     else:
+        # Weights belong to the head's own number of classes: it is replaced after they are loaded.
         whole = models.get_model(name, weights=None if path else weights, **options)
         known = set(whole.state_dict())
         module = split(whole)
@@ -199,11 +214,12 @@ def _torchvision(name: str, channels: int, n_classes: int, options: dict[str, An
         if path:
             load_weights(module.body, path, known=known, parameter="module__weights")
         module.head = nn.Linear(module.head.in_features, n_classes)
+    # The stems of torchvision, and their weights, are for three channels.
     return module if channels == 3 else _before(ToRGB(channels), module)
 
 
 def _before(layer: nn.Module, module: nn.Module) -> nn.Module:
-    """``module`` with ``layer`` in front of it."""
+    """Return ``module`` with ``layer`` in front of it."""
     body = getattr(module, "body", None)
     head = getattr(module, "head", None)
     if isinstance(body, nn.Module) and isinstance(head, nn.Module):
@@ -219,15 +235,20 @@ class ToRGB(nn.Module):
         self.mix = nn.Identity() if channels == 1 else nn.Conv2d(channels, 3, 1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return ``x`` with three channels."""
         x = self.mix(x)
         return x.expand(-1, 3, -1, -1) if x.shape[1] == 1 else x
 
 
 def _normalized(module: nn.Module, normalize: Any) -> nn.Module:
-    return _before(Normalize(*(IMAGENET if isinstance(normalize, str) else normalize)), module)
+    """Put the normalisation inside, so that attacks and their radii are in the units of X."""
+    mean, std = IMAGENET if isinstance(normalize, str) else normalize
+    return _before(Normalize(mean, std), module)
 
 
 def _reset_head(module: nn.Module) -> None:
+    """Initialise anew the last layer that can be."""
+    # The last layer to be registered is taken for the head's.
     resets = [m.reset_parameters for m in module.modules() if hasattr(m, "reset_parameters")]
     if not resets:
         raise ValueError(
@@ -240,4 +261,5 @@ def _reset_head(module: nn.Module) -> None:
 
 
 def _size(shape: tuple[int, ...]) -> int:
+    """Return the number of entries of one input."""
     return int(torch.Size(shape).numel())

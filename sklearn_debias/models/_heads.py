@@ -38,15 +38,16 @@ class NormalizedLinear(nn.Module):
 
     def reset_parameters(self) -> None:
         """Draw class vectors of length 1, all directions alike."""
+        # A normalised normal draw has no preferred direction.
         with torch.no_grad():
             self.weight.copy_(F.normalize(nn.init.normal_(self.weight)))
 
     def forward(self, z: Tensor) -> Tensor:
-        """Logits of the features ``z`` (b, in_features); shape (b, out_features)."""
+        """Return the logits of the features ``z`` (b, in_features); shape (b, out_features)."""
         return self.scale * F.linear(F.normalize(z, dim=-1), F.normalize(self.weight, dim=-1))
 
     def extra_repr(self) -> str:
-        """What the head prints of itself."""
+        """Return what the head prints of itself."""
         return (
             f"in_features={self.in_features}, out_features={self.out_features}, scale={self.scale}"
         )
@@ -55,9 +56,9 @@ class NormalizedLinear(nn.Module):
 def with_normalized_head(
     n_classes: int, *, module: Any, shape: tuple[int, ...], options: Mapping[str, Any], scale: float
 ) -> nn.Module:
-    """Build a module as `build_module` does, its last linear layer replaced by a `NormalizedLinear`.
+    """Build a module as `build_module` does, with a `NormalizedLinear` as its head.
 
-    A head of another kind is kept.
+    It replaces the last linear layer; a head of another kind is kept.
 
     Parameters
     ----------

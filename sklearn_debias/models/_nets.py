@@ -10,7 +10,7 @@ from sklearn_debias.core import SplitModule, split
 
 
 def linear(n_features: int, n_classes: int, std: float | None = 0.01) -> SplitModule:
-    """Logistic regression: the features are the input.
+    """Build a logistic regression: the features are the input.
 
     The weights start near zero, N(0, ``std``), so that a short fit ends where the data point, not
     where it began. ``std=None`` starts as torch does, uniformly up to 1/sqrt(n_features).
@@ -25,20 +25,21 @@ def linear(n_features: int, n_classes: int, std: float | None = 0.01) -> SplitMo
 def mlp(
     n_features: int, n_classes: int, hidden: int | Sequence[int] = 100, dropout: float = 0.0
 ) -> SplitModule:
-    """Perceptron with ReLU layers of the given widths; images are flattened."""
+    """Build a perceptron with ReLU layers of the given widths; images are flattened."""
     widths = [n_features, *([hidden] if isinstance(hidden, int) else hidden)]
     layers: list[nn.Module] = [nn.Flatten()]
     for width, following in pairwise(widths):
-        layers += [
-            nn.Linear(width, following),
-            nn.ReLU(),
-            *([nn.Dropout(dropout)] if dropout else []),
-        ]
+        layers += [nn.Linear(width, following), nn.ReLU()]
+        if dropout:
+            layers.append(nn.Dropout(dropout))
     return SplitModule(nn.Sequential(*layers), nn.Linear(widths[-1], n_classes))
 
 
 def simple_cnn(in_channels: int, n_classes: int, width: int = 32) -> SplitModule:
-    """Two 3x3 convolutions, pooling to 4x4, one hidden layer of 128; for images of a few pixels up."""
+    """Build two 3x3 convolutions, pooling to 4x4, and one hidden layer of 128.
+
+    For images of a few pixels up.
+    """
     body = nn.Sequential(
         nn.Conv2d(in_channels, width, 3, padding=1),
         nn.ReLU(),
@@ -53,10 +54,11 @@ def simple_cnn(in_channels: int, n_classes: int, width: int = 32) -> SplitModule
 
 
 def cifar_resnet18(in_channels: int, n_classes: int) -> nn.Module:
-    """ResNet-18 with a 3x3 stem of stride 1 and no max-pooling, for images of 32 pixels or so."""
+    """Build ResNet-18 with a 3x3 stem of stride 1, no max-pooling: for 32 pixels or so."""
     from torchvision.models import resnet18
 
     module = resnet18(num_classes=n_classes)
+    # The new stem is initialised as torchvision does it, not as Conv2d does.
     module.conv1 = nn.Conv2d(in_channels, 64, 3, padding=1, bias=False)
     nn.init.kaiming_normal_(module.conv1.weight, mode="fan_out", nonlinearity="relu")
     module.maxpool = nn.Identity()
@@ -81,6 +83,6 @@ class Normalize(nn.Module):
         self.register_buffer("std", torch.as_tensor(std).reshape(-1).float())
 
     def forward(self, x: Tensor) -> Tensor:
-        """Normalised ``x``, same shape."""
+        """Return the normalised ``x``, of the same shape."""
         shape = (-1, *[1] * (x.ndim - 2))
         return (x - self.mean.view(shape)) / self.std.view(shape)

@@ -41,12 +41,11 @@ def load_weights(
     own = module.state_dict()
     wanted = {k: v for k, v in own.items() if optional is None or not k.startswith(f"{optional}.")}
     counters = {k for k in wanted if k.endswith("num_batches_tracked")}  # old files lack them
+    shared = [k for k in wanted if k in state]
     problems = {
         "lacks": [k for k in wanted if k not in state and k not in counters],
         "has unknown": [k for k in state if k not in own and k not in known],
-        "has differently shaped": [
-            k for k in wanted if k in state and state[k].shape != wanted[k].shape
-        ],
+        "has differently shaped": [k for k in shared if state[k].shape != wanted[k].shape],
     }
     found = [
         f"{verb} {len(names)} entries, such as {names[:3]}"
@@ -58,17 +57,21 @@ def load_weights(
             f"`{parameter}`={os.fspath(path)!r} is a file for another architecture than "
             f"{type(module).__name__}: it {', and '.join(found)}."
         )
-    module.load_state_dict({k: state[k] for k in wanted if k in state}, strict=False)
+    # What may be missing was checked above: counters, and what is optional.
+    module.load_state_dict({k: state[k] for k in shared}, strict=False)
 
 
 def _read(path: str | os.PathLike, parameter: str) -> Mapping[str, Tensor]:
+    """Read a state_dict from a file that the user calls ``parameter``."""
     advice = "Expected is what torch.save(module.state_dict(), path) writes."
     try:
-        if zipfile.is_zipfile(path):  # torch checks no sums
+        # torch checks no sums: a damaged file would load as other numbers.
+        if zipfile.is_zipfile(path):
             with zipfile.ZipFile(path) as archive:
                 damaged = archive.testzip()
             if damaged is not None:
                 raise ValueError(f"its part {damaged!r} is damaged")
+        # Tensors only: what else is pickled in a file could run code.
         state: Any = torch.load(path, map_location="cpu", weights_only=True)
     except (
         OSError,
@@ -86,14 +89,9 @@ def _read(path: str | os.PathLike, parameter: str) -> Mapping[str, Tensor]:
             f"`{parameter}`={os.fspath(path)!r} cannot be read: {reason}. {advice}"
         ) from error
     state = _unwrapped(state)
-    if not isinstance(state, Mapping) or not all(
-        isinstance(value, Tensor) for value in state.values()
-    ):
-        found = (
-            f"a mapping with {list(state)[:4]}"
-            if isinstance(state, Mapping)
-            else type(state).__name__
-        )
+    mapping = isinstance(state, Mapping)
+    if not mapping or not all(isinstance(value, Tensor) for value in state.values()):
+        found = f"a mapping with {list(state)[:4]}" if mapping else type(state).__name__
         raise ValueError(
             f"`{parameter}`={os.fspath(path)!r} must hold a state_dict, got {found}. {advice}"
         )
@@ -101,15 +99,17 @@ def _read(path: str | os.PathLike, parameter: str) -> Mapping[str, Tensor]:
 
 
 def _unwrapped(state: Any) -> Any:
-    """The state_dict inside a checkpoint, under the names it had before DataParallel or Lightning."""
+    """Return the state_dict inside a checkpoint.
+
+    Its names are those before DataParallel or Lightning put a prefix to each.
+    """
     for key in ("state_dict", "model"):
         if isinstance(state, Mapping) and isinstance(state.get(key), Mapping):
             state = state[key]
+    if not isinstance(state, Mapping):
+        return state
     for prefix in ("module.", "model."):
-        if (
-            isinstance(state, Mapping)
-            and state
-            and all(str(name).startswith(prefix) for name in state)
-        ):
+        # Only where all names have it: a module may have a part of that name.
+        if state and all(str(name).startswith(prefix) for name in state):
             state = {name.removeprefix(prefix): value for name, value in state.items()}
     return state

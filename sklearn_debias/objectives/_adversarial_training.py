@@ -33,19 +33,21 @@ MART_SHIFT = 1 + 1e-7  # from the authors' code: no sample's weight is 0
 
 
 def trades_loss(clean: Tensor, adversarial: Tensor, y: Tensor, beta: float | Tensor) -> Tensor:
-    """CE(x) + beta KL(p(x) || p(x')) of logits (b, k); shape (b,)."""
+    """Return CE(x) + beta KL(p(x) || p(x')) of logits (b, k); shape (b,)."""
     return cross_entropy(clean, y) + beta * kl_divergence(clean, adversarial)
 
 
 def mart_loss(clean: Tensor, adversarial: Tensor, y: Tensor, beta: float | Tensor) -> Tensor:
-    """BCE(x') + beta KL(p(x) || p(x')) (1 - p_y(x)) of logits (b, k); shape (b,)."""
+    """Return BCE(x') + beta KL(p(x) || p(x')) (1 - p_y(x)) of logits (b, k); shape (b,)."""
     missed = MART_SHIFT - true_probability(clean, y)
     return boosted_cross_entropy(adversarial, y) + beta * kl_divergence(clean, adversarial) * missed
 
 
 @dataclass(frozen=True)
 class AdversarialTraining(InnerAttack):
-    """Train on adversarial inputs; the attack is PGD on the cross entropy, for "trades" on the divergence.
+    """Train on adversarial inputs.
+
+    The attack is PGD on the cross entropy; for "trades", on the divergence.
 
     Parameters
     ----------
@@ -61,11 +63,12 @@ class AdversarialTraining(InnerAttack):
     beta: float = 6.0
 
     def views(self, nets: Nets, batch: Batch) -> Views:
-        """Adversarial inputs, and the clean ones where the loss compares the two."""
+        """Find adversarial inputs; add the clean ones where the loss compares the two."""
         net = self.attacked(nets)
         live = is_live(nets)
         if self.kind == "ce":
             return {"adversarial": self.adversary(net, batch, live=live)}
+        # At x itself TRADES' divergence has no slope; MART's code starts next to it, too.
         start = START * torch.empty_like(batch.x).normal_(generator=batch.generator)
         if self.kind == "mart":
             found = self.adversary(net, batch, start=start, live=live)
@@ -81,14 +84,12 @@ class AdversarialTraining(InnerAttack):
         return {"adversarial": found, "clean": batch.x}
 
     def loss(self, net: Net, views: Views, y: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """Mean loss of the batch."""
+        """Return the mean loss of the batch."""
         if self.kind == "ce":
             logits = net(views["adversarial"])
             return cross_entropy(logits, y).mean(), {"adversarial_accuracy": accuracy(logits, y)}
         clean = net(views["clean"])
         logits = net(views["adversarial"])
         each = trades_loss if self.kind == "trades" else mart_loss
-        return each(clean, logits, y, self.beta).mean(), {
-            "accuracy": accuracy(clean, y),
-            "adversarial_accuracy": accuracy(logits, y),
-        }
+        terms = {"accuracy": accuracy(clean, y), "adversarial_accuracy": accuracy(logits, y)}
+        return each(clean, logits, y, self.beta).mean(), terms

@@ -31,19 +31,23 @@ from sklearn_debias.objectives._sampling import random_ranks
 
 
 def two_parts(y: Tensor, share: float, seed: int) -> tuple[Tensor, Tensor]:
-    """Which rows the first and the second stage train on, ``share`` of each class in the second; masks (n,).
+    """Return which rows the first and the second stage train on; masks (n,).
 
-    Both parts hold every class: of two rows or more at least one each, a single row is in both.
+    The second stage has ``share`` of each class. Both parts hold every class: of two rows or more
+    at least one each, a single row is in both.
     """
     size = y.cpu().bincount()
-    wanted = (share * size).round().long().clamp(min=1).minimum((size - 1).clamp(min=1))
+    wanted = (share * size).round().long().clamp(min=1)
+    wanted = wanted.minimum((size - 1).clamp(min=1))
+    # A generator of the seed alone: each stage makes the split anew, and must find the same.
     ranks = random_ranks(y, torch.Generator().manual_seed(seed))
     second = ranks < wanted[y.cpu()]
     return ~second | (size == 1)[y.cpu()], second
 
 
 def example_weights(p: Tensor, beta: Tensor, gamma: float | Tensor) -> Tensor:
-    """``beta exp(-gamma p)``, normalised to sum to 1; shape (m,). The shift by the smallest p cancels."""
+    """Return ``beta exp(-gamma p)``, normalised to sum to 1; shape (m,)."""
+    # The shift by the smallest p cancels, and keeps the weights of a large gamma from being all 0.
     weight = beta * (-gamma * (p - p.min())).exp()
     return weight / weight.sum()
 
@@ -98,7 +102,7 @@ class ReweightHead(Objective):
     seed: int = static(0)
 
     def init(self, nets: Nets, data: Data) -> State:
-        """Features of the second part and the first stage's fit of them, in eval mode."""
+        """Compute the second part's features and the first stage's fit of them, in eval mode."""
         frozen = nets["model"].frozen()
         _, second = two_parts(data.y, self.share, self.seed)
         second = second.to(data.y.device)
@@ -107,9 +111,8 @@ class ReweightHead(Objective):
             features = torch.cat(list(self._features(frozen, data, second)))
             p = true_probability(frozen.head(features), y)
         beta = 1 / y.bincount().to(p.dtype)[y]
-        erm = {
-            name: w.clone() for name, w in _head(frozen).items()
-        }  # the frozen net shares the live storage
+        # Clones: the frozen net shares the storage of the live head, which is about to move.
+        erm = {name: w.clone() for name, w in _head(frozen).items()}
         return {"features": features, "y": y, "p": p, "beta": beta, **erm}
 
     def visits(self, data: Data, state: State, generator: torch.Generator) -> Tensor | None:
@@ -117,7 +120,7 @@ class ReweightHead(Objective):
         return torch.zeros(1, dtype=torch.int64)
 
     def step(self, nets: Nets, batch: Batch, state: State) -> Step:
-        """Weighted cross entropy of the second part, plus the distance that the head has moved."""
+        """Weigh the cross entropy of the second part; add the distance that the head has moved."""
         loss = cross_entropy(nets["model"].head(state["features"]), state["y"])
         fit = example_weights(state["p"], state["beta"], self.gamma) @ loss
         moved = [(w - state[name]).square().sum() for name, w in _head(nets["model"]).items()]
@@ -126,6 +129,7 @@ class ReweightHead(Objective):
 
     @staticmethod
     def _features(frozen: Net, data: Data, mask: Tensor) -> Iterator[Tensor]:
+        """Yield the features of the rows in ``mask``, batch by batch in row order."""
         start = 0
         for x in data.batches("model"):
             inside = mask[start : start + len(x)]
@@ -135,5 +139,5 @@ class ReweightHead(Objective):
 
 
 def _head(net: Net) -> dict[str, Tensor]:
-    """Parameters of the head, by the names that w-hat has in the state."""
+    """Return the parameters of the head, by the names that w-hat has in the state."""
     return {f"erm.{name}": p for name, p in net.parameters.items() if name.startswith("head.")}

@@ -19,6 +19,7 @@ open: see `sklearn_debias.BiasAdvClassifier` for the defaults and why.
 
 from dataclasses import dataclass, field
 
+import torch
 from torch import Tensor
 
 from sklearn_debias.attacks import Ball, ascend, make_ball
@@ -30,7 +31,7 @@ from sklearn_debias.objectives._erm import ERM
 def bias_adversarial_loss(
     model: Net, biased: Net, x: Tensor, y: Tensor, lam: float | Tensor
 ) -> Tensor:
-    """What the attack maximises, Eq. 4: L(x, y; phi) - lambda L(x, y; theta), shape (b,)."""
+    """Return what the attack maximises, Eq. 4: L(x, y; phi) - lambda L(x, y; theta); (b,)."""
     return cross_entropy(biased(x), y) - lam * cross_entropy(model(x), y)
 
 
@@ -74,20 +75,23 @@ class BiasAdv(Objective):
         return self.base.requires | {"input_gradient"}
 
     def init(self, nets: Nets, data: Data) -> State:
-        """State of the base."""
+        """Return the state of the base."""
         return self.base.init(nets, data)
 
-    def visits(self, data, state, generator):
+    def visits(self, data: Data, state: State, generator: torch.Generator) -> Tensor | None:
         """Rows of the base."""
         return self.base.visits(data, state, generator)
 
     @property
     def ball(self) -> Ball:
-        """Where the adversarial samples may lie."""
+        """The ball in which the adversarial samples lie."""
         return make_ball(self.norm, self.epsilon, self.step_size, self.n_steps)
 
     def attack(self, nets: Nets, x: Tensor, y: Tensor, start: Tensor | None = None) -> Tensor:
-        """Bias-adversarial inputs at the current theta and phi (both frozen, in eval mode), detached."""
+        """Return bias-adversarial inputs at the current theta and phi, detached.
+
+        Both nets are frozen, in eval mode.
+        """
         model = nets["model"].frozen()
         biased = nets["biased"].frozen()
         return ascend(
@@ -100,24 +104,25 @@ class BiasAdv(Objective):
         )
 
     def step(self, nets: Nets, batch: Batch, state: State) -> Step:
-        """Losses of the base, plus beta times the weighted loss of the adversarial samples."""
-        idle = (
-            isinstance(self.beta, (int, float)) and self.beta == 0
-        )  # a discarded forward moves BatchNorm
-        start = (
-            self.ball.random(batch.x, batch.generator) if self.random_start and not idle else None
-        )
-        x_adv = None if idle else self.attack(nets, batch.x, batch.y, start)
+        """Add beta times the weighted loss of the adversarial samples to the losses of the base."""
+        # Nothing is computed at beta = 0: a forward that is not used would still move BatchNorm.
+        idle = isinstance(self.beta, (int, float)) and self.beta == 0
+        x_adv = None
+        if not idle:
+            # Before the base's forward, which moves BatchNorm: the attack is on the nets as the
+            # step finds them.
+            start = self.ball.random(batch.x, batch.generator) if self.random_start else None
+            x_adv = self.attack(nets, batch.x, batch.y, start)
         out = self.base.step(nets, batch, state)
         losses = dict(out.losses)
         log = {**out.log, "base": out.losses["model"]}
         if x_adv is not None:
+            # A forward of its own: with x in one batch, BatchNorm would mix the two.
             loss = cross_entropy(nets["model"](x_adv), batch.y)
             weighted = loss if out.adversary_weight is None else out.adversary_weight * loss
             log["adversarial"] = weighted.mean()
             losses["model"] = losses["model"] + self.beta * log["adversarial"]
         if "biased" not in self.base.roles:
-            losses["biased"] = generalized_cross_entropy(
-                nets["biased"](batch.x), batch.y, self.q
-            ).mean()
+            biased = nets["biased"](batch.x)
+            losses["biased"] = generalized_cross_entropy(biased, batch.y, self.q).mean()
         return Step(losses, out.state, log)

@@ -1,4 +1,4 @@
-"""What is known of each training sample, from which Meta-IADA's perturbation network makes its strategy.
+"""What is known of each training sample: the inputs of Meta-IADA's perturbation network.
 
 The paper names two of its fifteen characteristics, "sample loss and margin"; its list is not
 public. The default here is the union of what the same authors' related methods use per sample,
@@ -14,7 +14,7 @@ from torch import Tensor
 
 from sklearn_debias.losses import cross_entropy, membership
 
-EPS = 1e-5
+EPS = 1e-5  # both as in torch's BatchNorm
 MOMENTUM = 0.1
 
 
@@ -51,21 +51,20 @@ class Samples:
 
 
 def members(y: Tensor, logits: Tensor) -> Tensor:
-    """Which class each sample has, 0 or 1, like the logits (b, k)."""
+    """Return which class each sample has: 0 or 1, like the logits (b, k)."""
     return membership(y, torch.arange(logits.shape[1], device=y.device), logits)
 
 
 def margin(logits: Tensor, y: Tensor) -> Tensor:
-    """``p_y - max_{j != y} p_j``, shape (b,)."""
+    """Return ``p_y - max_{j != y} p_j``, shape (b,)."""
     p = logits.softmax(1)
     own = members(y, logits)
-    return (p * own).sum(1) - (p - own).amax(
-        1
-    )  # the own class is at most 0 there, the others at least
+    # In p - own the own class is at most 0, and the others are at least 0.
+    return (p * own).sum(1) - (p - own).amax(1)
 
 
 def fifteen(s: Samples) -> Tensor:
-    """The default characteristics, shape (b, 15).
+    """Return the default characteristics, shape (b, 15).
 
     In order: loss; margin; ``||1_y - p||``; entropy; class proportion; the class's mean loss in the
     last epoch; cosine of features and the class's weights; norm of these weights; loss and margin
@@ -79,7 +78,9 @@ def fifteen(s: Samples) -> Tensor:
     gap = margin(s.logits, s.y)
     own = s.weight[s.y]
     p_y = p.gather(1, at).squeeze(1)
+    # ||1_y - p||^2 expanded: rounding may leave it below 0.
     miss = (p.square().sum(1) - 2 * p_y + 1).clamp(min=0).sqrt()
+    # Where p underflows to 0, log p may be -inf, and their product NaN instead of 0.
     entropy = -(p * log_p.clamp(min=torch.finfo(p.dtype).min)).sum(1)
     class_loss = s.class_loss[s.y]
     class_margin = s.class_margin[s.y]
@@ -91,21 +92,29 @@ def fifteen(s: Samples) -> Tensor:
         s.prior[s.y],
         class_loss,
         F.cosine_similarity(s.features, own),
+        own.norm(dim=1),
+        loss - class_loss,
+        gap - class_margin,
+        s.epsilon,
+        s.epsilon_before,
+        s.epsilon - s.epsilon_before,
+        s.logits.gather(1, at).squeeze(1),
+        p_y,
     ]
-    columns += [own.norm(dim=1), loss - class_loss, gap - class_margin, s.epsilon, s.epsilon_before]
-    columns += [s.epsilon - s.epsilon_before, s.logits.gather(1, at).squeeze(1), p_y]
     return torch.stack(columns, 1)
 
 
 def standardized(f: Tensor, state: Mapping[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
-    """Columns of ``f`` (b, K) with mean 0 and variance 1 over the batch, and the running statistics after it.
+    """Return ``f`` (b, K), each column standardised over the batch, and the running statistics.
 
     BatchNorm without its affine map, kept in the state. A batch of one sample is standardised by
     the running statistics.
     """
     mean, variance = state["f_mean"], state["f_variance"]
     if len(f) > 1:
-        mean, variance = f.mean(0), f.var(0, unbiased=False)
+        mean = f.mean(0)
+        variance = f.var(0, unbiased=False)
+        # BatchNorm divides by the biased variance, and remembers the unbiased one.
         unbiased = variance * (len(f) / (len(f) - 1))
         running = {
             "f_mean": torch.lerp(state["f_mean"], mean, MOMENTUM),

@@ -31,7 +31,7 @@ class RetrainHead(Objective):
         return balanced_rows(data.y, generator)
 
     def step(self, nets: Nets, batch: Batch, state: State) -> Step:
-        """Cross entropy of the head on what the fixed body makes of one batch."""
+        """Return the cross entropy of the head on what the fixed body makes of one batch."""
         features = nets["model"].frozen().body(batch.of("model"))
         loss = cross_entropy(nets["model"].head(features.detach()), batch.y)
         return Step({"model": loss.mean()}, state)

@@ -36,18 +36,21 @@ from sklearn_debias.objectives._inner_attack import Views, accuracy, is_live, is
 from sklearn_debias.objectives._uiat import InverseAttack
 
 GIVEN = "attention_maps"
-IG_STEPS = 20
+IG_STEPS = 20  # fewer than the maps' default: here each row of each batch takes so many
 
 
 def debiased_high_confidence_loss(adversarial: Tensor, debiased: Tensor, reading: str) -> Tensor:
-    """DHLR of logits (b, k); shape (b,). "code": KL(p(z^) || p(z*)), "paper": KL(p(z*) || p(z^))."""
+    """Return DHLR of logits (b, k); shape (b,).
+
+    "code": KL(p(z^) || p(z*)), "paper": KL(p(z*) || p(z^)).
+    """
     if reading == "code":
         return kl_divergence(adversarial, debiased)
     return kl_divergence(debiased, adversarial)
 
 
 def foreground_orthogonal_loss(inverse: Tensor, background: Tensor, reading: str) -> Tensor:
-    """FLOE of logits (b, k); a scalar.
+    """Return FLOE of logits (b, k); a scalar.
 
     "code": the residual of the batch matrix, which the loss lowers. "paper": minus the mean of the
     samples' residuals, which it raises without bound.
@@ -58,14 +61,14 @@ def foreground_orthogonal_loss(inverse: Tensor, background: Tensor, reading: str
 
 
 def background_of(x: Tensor, mask: Tensor) -> Tensor:
-    """``x`` where the mask, (b, h, w) or (b, d) of bool, holds, and 0 elsewhere."""
+    """Return ``x`` where the mask, (b, h, w) or (b, d) of bool, holds, and 0 elsewhere."""
     mask = mask.to(x.dtype)
     return x * (mask[:, None] if mask.ndim < x.ndim else mask)
 
 
 @dataclass(frozen=True)
 class DHAT(InverseAttack):
-    """PGD-AT whose logits lean on high-confidence ones, of inverse adversaries, without their background's share.
+    """PGD-AT with logits that lean on those of inverse adversaries, less their background's.
 
     Parameters
     ----------
@@ -94,11 +97,8 @@ class DHAT(InverseAttack):
     @property
     def roles(self) -> tuple[str, ...]:  # type: ignore[override]
         """The model, and the attention net where the maps are its."""
-        return (
-            ("model", "attention")
-            if self.attention != "given" and not self.is_pgd_at
-            else ("model",)
-        )
+        attends = self.attention != "given" and not self.is_pgd_at
+        return ("model", "attention") if attends else ("model",)
 
     @property
     def is_pgd_at(self) -> bool:
@@ -112,8 +112,9 @@ class DHAT(InverseAttack):
         return frozenset(own) | InverseAttack.requires
 
     def attend(self, nets: Nets, batch: Batch) -> Tensor:
-        """Attention in [0, 1] on a batch, (b, h, w) or (b, d)."""
+        """Return the attention in [0, 1] on a batch, (b, h, w) or (b, d)."""
         if self.attention == "given":
+            # With images the maps come as images of one channel, to be augmented with them.
             maps = batch.inputs[GIVEN]
             return maps.squeeze(1) if maps.ndim == 4 else maps
         net = nets["attention"].frozen()
@@ -124,13 +125,14 @@ class DHAT(InverseAttack):
         return gradient_x_input_attention(net, batch.x, batch.y)
 
     def views(self, nets: Nets, batch: Batch) -> Views:
-        """Adversaries, inverse adversaries, and the background of these."""
+        """Find adversaries, inverse adversaries, and the background of these."""
         net = self.attacked(nets)
         live = is_live(nets)
         found = self.adversary(net, batch, live=live)
         if self.is_pgd_at:
             return {"adversarial": found}
         inverse = self.inverse(net, batch, found, live=live)
+        # The attention is that on the clean x, as in the authors' code.
         mask = self.attend(nets, batch) <= self.omega
         return {
             "adversarial": found,
@@ -140,17 +142,20 @@ class DHAT(InverseAttack):
         }
 
     def loss(self, net: Net, views: Views, y: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """L_AT + lam1 DHLR + lam2 FLOE."""
+        """Return L_AT + lam1 DHLR + lam2 FLOE, and its terms."""
         adversarial = net(views["adversarial"])
         total = cross_entropy(adversarial, y).mean()
         terms = {"adversarial_accuracy": accuracy(adversarial, y), "adversarial": total}
         if "inverse" in views:
             inverse = net(views["inverse"])
             background = net(views["background"])
+            # Nothing is detached here, as in the authors' code.
             debiased = inverse - background
             terms["dhlr"] = debiased_high_confidence_loss(adversarial, debiased, self.dhlr).mean()
             terms["floe"] = foreground_orthogonal_loss(inverse, background, self.floe)
             total = total + self.lam1 * terms["dhlr"] + self.lam2 * terms["floe"]
+            # Attention that tells nothing apart is counted: without a foreground z* is 0, and DHLR
+            # a pull towards the uniform.
             mask = views["mask"].flatten(1)
             terms["no_foreground"] = mask.all(1).to(total.dtype).mean()
             terms["no_background"] = (~mask).all(1).to(total.dtype).mean()

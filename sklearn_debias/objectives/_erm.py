@@ -46,7 +46,8 @@ class ERM(Objective):
         )
 
     def step(self, nets: Nets, batch: Batch, state: State) -> Step:
-        """Cross entropy of one batch."""
+        """Return the mean cross entropy of one batch."""
         loss = cross_entropy(nets[self.role](batch.of(self.role)), batch.y)
         weighted = loss if batch.weight is None else batch.weight * loss
+        # In BiasAdv an adversarial twin weighs as its sample.
         return Step({self.role: weighted.mean()}, state, adversary_weight=batch.weight)

@@ -52,23 +52,23 @@ class Fish(Objective):
     inner_lr: float = 0.1
 
     def init(self, nets: Nets, data: Data) -> State:
-        """Codes of the environments."""
-        return (
-            {}
-            if data.group is None
-            else {"environments": torch.arange(data.n_groups, device=data.y.device)}
-        )
+        """Return the codes of the environments."""
+        if data.group is None:
+            return {}
+        return {"environments": torch.arange(data.n_groups, device=data.y.device)}
 
     def step(self, nets: Nets, batch: Batch, state: State) -> Step:
-        """Inner steps in a random order of the environments; the loss is the risk before them."""
+        """Take inner steps in a random order of the environments; the loss is the risk before."""
         if batch.group is None:
             return ERM().step(nets, batch, state)
         net = nets["model"]
         x = batch.of("model")
-        with torch.no_grad():  # as it stands, so that BatchNorm keeps its running statistics
+        # The live net as it stands: this is the one pass that moves BatchNorm's running statistics.
+        with torch.no_grad():
             loss = cross_entropy(net(x), batch.y)
         member = membership(batch.group, state["environments"], loss)
         order = torch.rand(member.shape[1], generator=batch.generator, device=x.device).argsort()
+        # An environment that the batch lacks has weights of 0: its inner step goes nowhere.
         share = (member / member.sum(0).clamp(min=1))[:, order]
         parameters = net.trainable
         moved = start = {name: p.detach() for name, p in parameters.items()}
@@ -84,6 +84,7 @@ class Fish(Objective):
             total = {name: t + slope[name] for name, t in total.items()}
         n_present = member.amax(0).sum()
         value = mean_over_present(environment_means(loss, member), member)
+        # The sum of the slopes is (theta - theta~) / alpha, and is defined at alpha = 0, too.
         for name, p in parameters.items():
             value = chained(value, total[name] / n_present, p)
         return Step({"model": value}, state)

@@ -31,14 +31,18 @@ from sklearn_debias.objectives._sampling import balanced_rows
 
 
 def group_losses(loss: Tensor, group: Tensor, n_groups: int) -> tuple[Tensor, Tensor]:
-    """Mean of the losses (b,) in each group, 0 where a group is absent, and which are present; (n_groups,)."""
+    """Return the mean of the losses (b,) in each group, and which groups are present; (n_groups,).
+
+    The mean is 0 where a group is absent.
+    """
     member = (group[:, None] == torch.arange(n_groups, device=group.device)).to(loss.dtype)
     count = member.sum(0)
     return loss @ member / count.clamp(min=1), count > 0
 
 
 def reweighted(q: Tensor, loss: Tensor, step_size: float | Tensor) -> Tensor:
-    """Exponentiated gradient ascent, ``q exp(eta L) / Z``; in logarithms, so that no loss overflows."""
+    """Return ``q exp(eta L) / Z``, a step of exponentiated gradient ascent."""
+    # In logarithms, so that no loss overflows.
     return (q.log() + step_size * loss).softmax(-1)
 
 
@@ -63,7 +67,7 @@ class GroupDRO(Objective):
     balanced: bool = static(False)
 
     def init(self, nets: Nets, data: Data) -> State:
-        """Equal weights."""
+        """Begin with equal weights."""
         dtype = next(iter(nets["model"].parameters.values())).dtype
         size = (data.y if data.group is None else data.group).bincount().to(dtype)
         return {"q": torch.full_like(size, 1 / len(size)), "size": size}
@@ -81,6 +85,8 @@ class GroupDRO(Objective):
         group = batch.y if batch.group is None else batch.group
         per_sample = cross_entropy(nets["model"](batch.of("model")), batch.y)
         loss, present = group_losses(per_sample, group, len(state["q"]))
+        # q follows the losses, and then counts as given in the model's loss.
         adjusted = loss.detach() + self.adjustment * state["size"].rsqrt()
+        # An absent group has the loss 0: its weight moves by the normalisation only.
         q = reweighted(state["q"], torch.where(present, adjusted, 0.0), self.step_size)
         return Step({"model": q @ loss}, {**state, "q": q}, {"largest_group_weight": q.max()})

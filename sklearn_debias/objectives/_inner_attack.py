@@ -1,4 +1,4 @@
-"""What the methods of adversarial training share: the attack inside of a step, and adversarial weights.
+"""The attack inside of a step, and adversarial weights: the base of adversarial training.
 
 Madry et al., "Towards Deep Learning Models Resistant to Adversarial Attacks", ICLR 2018; Wu et al.,
 "Adversarial Weight Perturbation Helps Robust Generalization", NeurIPS 2020.
@@ -50,29 +50,34 @@ class InnerAttack(Objective):
     awp: float = 0.0
 
     def views(self, nets: Nets, batch: Batch) -> Views:
-        """The inputs to train on."""
+        """Find the inputs to train on."""
         raise NotImplementedError(f"{type(self).__name__} must define views(nets, batch).")
 
     def loss(self, net: Net, views: Views, y: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """The loss of the model on these inputs, a scalar, and terms for the history."""
+        """Return the loss of the model on these inputs, a scalar, and terms for the history."""
         raise NotImplementedError(f"{type(self).__name__} must define loss(net, views, y).")
 
     def step(self, nets: Nets, batch: Batch, state: State) -> Step:
-        """Attack the model as it is, then its loss on what was found, at the worst weights nearby with AWP."""
+        """Attack the model as it is, then take its loss on what was found.
+
+        With AWP the loss is that at the worst weights nearby.
+        """
         net = nets["model"]
         views = self.views(nets, batch)
         if not is_off(self.awp):
             delta = worst_weights(net, lambda at: self.loss(at, views, batch.y)[0], self.awp)
+            # The gradient at the moved weights serves as that by the weights: nothing has to be put
+            # back. This pass writes BatchNorm's statistics, as that of the unmoved net would.
             net = replace(net.moved(delta), statistics=net.params is None)
         total, terms = self.loss(net, views, batch.y)
         return Step({"model": total}, state, terms)
 
     def attacked(self, nets: Nets) -> Net:
-        """The model as the attack sees it: without gradient by its parameters."""
+        """Return the model as the attack sees it: without gradient by its parameters."""
         return nets["model"].frozen() if self.attack_mode == "eval" else nets["model"].detached()
 
     def ball(self, radius: float | Tensor) -> Ball:
-        """Where the inputs may lie."""
+        """Return the ball in which the inputs may lie."""
         return make_ball(self.norm, radius, self.step_size, self.n_steps)
 
     def search(
@@ -84,9 +89,9 @@ class InnerAttack(Objective):
         start: Tensor | None = None,
         live: bool = False,
     ) -> Tensor:
-        """The inputs around ``batch.x`` where ``loss``, (b,), is largest; from a uniform start unless one is given.
+        """Find the inputs around ``batch.x`` where ``loss``, (b,), is largest.
 
-        ``live``: see `ascend`.
+        The start is uniform in the ball unless one is given. ``live``: see `ascend`.
         """
         ball = self.ball(radius)
         start = ball.random(batch.x, batch.generator) if start is None else start
@@ -97,7 +102,7 @@ class InnerAttack(Objective):
     def adversary(
         self, net: Net, batch: Batch, *, start: Tensor | None = None, live: bool = False
     ) -> Tensor:
-        """PGD on the cross entropy."""
+        """Find adversarial inputs by PGD on the cross entropy."""
         return self.search(
             lambda x: cross_entropy(net(x), batch.y),
             batch,
@@ -108,22 +113,23 @@ class InnerAttack(Objective):
 
 
 def is_live(nets: Nets) -> bool:
-    """Whether a step works on the model's own parameters, not inside of a vmapped run."""
+    """Return whether a step works on the model's own parameters, not inside of a vmapped run."""
     return nets["model"].params is None
 
 
 def is_off(weight: float | Tensor) -> bool:
-    """Whether a weight is the number 0, so that what it weighs need not be computed."""
+    """Return whether a weight is the number 0, so that what it weighs need not be computed."""
     return isinstance(weight, (int, float)) and weight == 0
 
 
 def worst_weights(
     net: Net, loss: Callable[[Net], Tensor], gamma: float | Tensor
 ) -> dict[str, Tensor]:
-    """What to take off the weights of each layer to go ``gamma`` times their norm up the loss (AWP, Eqs. 8-10).
+    """Return what to take off each layer's weights to go up the loss (AWP, Eqs. 8-10).
 
-    Vectors (biases, the scales of norms) stay. The paper's one step of a proxy optimiser is this,
-    since the direction is rescaled to the weights' norm.
+    The way is ``gamma`` times the norm of the weights. Vectors (biases, the scales of norms) stay.
+    The paper's one step of a proxy optimiser is this, since the direction is rescaled to the
+    weights' norm.
 
     Returns
     -------
@@ -144,9 +150,7 @@ def worst_weights(
 
 
 def accuracy(logits: Tensor, y: Tensor) -> Tensor:
-    """Share of rows whose largest logit is that of ``y``, detached; a scalar."""
-    return (
-        (logits.detach().argmax(-1) == y)
-        .to(torch.promote_types(logits.dtype, torch.float32))
-        .mean()
-    )
+    """Return the share of rows whose largest logit is that of ``y``, detached; a scalar."""
+    right = logits.detach().argmax(-1) == y
+    # In half precision a share would be rounded to two or three digits.
+    return right.to(torch.promote_types(logits.dtype, torch.float32)).mean()

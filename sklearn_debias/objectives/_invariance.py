@@ -64,12 +64,10 @@ class Invariance(Objective):
     balanced: bool = static(False)
 
     def init(self, nets: Nets, data: Data) -> State:
-        """Codes of the environments."""
-        return (
-            {}
-            if data.group is None
-            else {"environments": torch.arange(data.n_groups, device=data.y.device)}
-        )
+        """Return the codes of the environments."""
+        if data.group is None:
+            return {}
+        return {"environments": torch.arange(data.n_groups, device=data.y.device)}
 
     @property
     def compares_features(self) -> bool:
@@ -77,25 +75,25 @@ class Invariance(Objective):
         return self.penalty in OF_FEATURES
 
     def visits(self, data: Data, state: State, generator: torch.Generator) -> Tensor | None:
-        """Rows of one epoch: n draws, each environment with the same probability, if ``balanced``."""
+        """Draw n rows, each environment with the same probability, if ``balanced``."""
         return ERM(balanced=self.balanced and data.group is not None).visits(data, state, generator)
 
     def step(self, nets: Nets, batch: Batch, state: State) -> Step:
-        """Risk and penalty of one batch."""
+        """Return the risk and the penalty of one batch, weighed together."""
         if batch.group is None:
             return ERM().step(nets, batch, state)
         x = batch.of("model")
         logits, features = self._look(nets, x)
         member = membership(batch.group, state["environments"], x)
-        with torch.autocast(
-            x.device.type, enabled=False
-        ):  # sums over environments want all the digits
+        # Sums over environments, and their differences, want all the digits.
+        with torch.autocast(x.device.type, enabled=False):
             loss, log = self._compare(logits.to(x.dtype), features.to(x.dtype), batch.y, member)
         return Step({"model": loss}, state, log)
 
     def _compare(
         self, logits: Tensor, features: Tensor, y: Tensor, member: Tensor
     ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return the loss of one batch, and its terms."""
         loss = cross_entropy(logits, y)
         risk = mean_over_present(environment_means(loss, member), member)
         penalty = self._penalty(logits, features, loss, y, member)
@@ -107,8 +105,12 @@ class Invariance(Objective):
         return total / _at_least_one(self.penalty_weight), log
 
     def _look(self, nets: Nets, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits (b, k), and features (b, d) where they are compared; maps are averaged over their pixels."""
+        """Return the logits (b, k), and the features (b, d) where they are compared.
+
+        Features that are images are averaged over their pixels.
+        """
         if not self.compares_features:
+            # A module that cannot be split will do here; the second value is not looked at.
             logits = nets["model"](x)
             return logits, logits
         features = nets["model"].body(x)
@@ -118,6 +120,7 @@ class Invariance(Objective):
     def _penalty(
         self, logits: Tensor, features: Tensor, loss: Tensor, y: Tensor, member: Tensor
     ) -> Tensor:
+        """Return the penalty alone; that of "ib_irm" is IRM's, its bottleneck is added apart."""
         if self.penalty == "vrex":
             return risk_variance(loss, member)
         if self.penalty == "coral":
@@ -128,4 +131,5 @@ class Invariance(Objective):
 
 
 def _at_least_one(weight: float | Tensor) -> float | Tensor:
+    """Return ``max(weight, 1)``, of a tensor in a vmapped run, too."""
     return weight.clamp(min=1) if isinstance(weight, Tensor) else max(weight, 1.0)

@@ -61,12 +61,11 @@ class ISDA(Objective):
     starts: bool = static(True)
 
     def init(self, nets: Nets, data: Data) -> State:
-        """No batch seen."""
+        """Begin with no batch seen."""
         if not self.starts:
             return {}
-        weight = class_balanced_weights(
-            data.y.bincount(minlength=data.n_classes).clamp(min=1), self.balance
-        )
+        count = data.y.bincount(minlength=data.n_classes).clamp(min=1)
+        weight = class_balanced_weights(count, self.balance)
         return {
             **begin_statistics(nets["model"], self.diagonal),
             "class_weight": weight.to(head_weight(nets["model"]).dtype),
@@ -75,9 +74,10 @@ class ISDA(Objective):
         }
 
     def step(self, nets: Nets, batch: Batch, state: State) -> Step:
-        """Cross entropy of the augmented features, by Eq. 8 of the TPAMI paper."""
+        """Return the cross entropy of the augmented features, by Eq. 8 of the TPAMI paper."""
         net = nets["model"]
         h = net.body(batch.x)
+        # A step that looked ahead has taken the batch in already.
         if "covariance" not in batch.carry:
             state = with_batch(state, h, batch.y)
         covariance = batch.carry.get("covariance", state["covariance"])
@@ -86,10 +86,10 @@ class ISDA(Objective):
 
     @in_full
     def loss(self, net: Net, h: Tensor, y: Tensor, covariance: Tensor, state: State) -> Tensor:
-        """Weighted cross entropy of each sample, shape (b,)."""
+        """Return the weighted cross entropy of each sample, shape (b,)."""
         weight = head_weight(net)
         raised = floored(spread(weight, covariance))[y]
         strength = self.strength * share_done(state, weight, self.done, self.epochs)
-        return state["class_weight"][y] * cross_entropy(
-            net.head(h.to(weight.dtype)) + strength * raised, y
-        )
+        # Out of autocast features of half precision do not fit the head's weights.
+        logits = net.head(h.to(weight.dtype))
+        return state["class_weight"][y] * cross_entropy(logits + strength * raised, y)

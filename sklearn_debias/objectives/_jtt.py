@@ -26,7 +26,7 @@ from sklearn_debias.losses import cross_entropy
 
 
 def error_set(logits: Tensor, y: Tensor) -> Tensor:
-    """Which samples the identification model gets wrong, Eq. 2; bool, shape (n,)."""
+    """Return which samples the identification model gets wrong, Eq. 2; bool, shape (n,)."""
     return logits.argmax(-1) != y
 
 
@@ -59,7 +59,7 @@ class UpweightErrors(Objective):
         return torch.arange(len(error)).repeat_interleave(copies)
 
     def step(self, nets: Nets, batch: Batch, state: State) -> Step:
-        """Cross entropy of one batch, errors weighted unless they are duplicated."""
+        """Return the cross entropy of one batch, errors weighted unless they are duplicated."""
         loss = cross_entropy(nets["model"](batch.of("model")), batch.y)
         weight = None
         if not self.duplicate:

@@ -33,17 +33,18 @@ UNSEEN = -1.0  # a loss is never negative
 
 
 def relative_difficulty(biased: Tensor, model: Tensor) -> Tensor:
-    """W(x) = l_B / (l_B + l_D + 1e-8), Eq. 4; in [0, 1], same shape as the losses."""
+    """Return W(x) = l_B / (l_B + l_D + 1e-8), Eq. 4; in [0, 1], same shape as the losses."""
     return biased / (biased + model + 1e-8)
 
 
 def moving_average(previous: Tensor, loss: Tensor, ema: float | Tensor) -> Tensor:
-    """Average after a visit: the loss itself at the first one, then ``ema p + (1 - ema) l``."""
+    """Return the average after a visit: first the loss itself, then ``ema p + (1 - ema) l``."""
     return torch.where(previous < 0, loss, ema * previous + (1 - ema) * loss)
 
 
 def class_maximum(average: Tensor, y: Tensor, n_classes: int) -> Tensor:
-    """Largest average of each class, 1 where that is 0; shape (n_classes,)."""
+    """Return the largest average of each class, 1 where that is 0; shape (n_classes,)."""
+    # From zeros: a sample that was never visited, at -1, is never the largest.
     largest = average.new_zeros(n_classes).scatter_reduce(0, y, average, "amax")
     return torch.where(largest > 0, largest, 1.0)
 
@@ -71,9 +72,10 @@ class LfF(Objective):
     roles = ("model", "biased")
 
     def init(self, nets: Nets, data: Data) -> State:
-        """No sample visited yet."""
+        """Begin with no sample visited."""
         dtype = next(iter(nets["model"].parameters.values())).dtype
         unseen = torch.full(data.y.shape, UNSEEN, dtype=dtype, device=data.y.device)
+        # Only its length counts: `step` is not told the number of classes.
         n_classes = torch.zeros(data.n_classes, dtype=dtype, device=data.y.device)
         return {
             "loss_biased": unseen,
@@ -83,9 +85,10 @@ class LfF(Objective):
         }
 
     def step(self, nets: Nets, batch: Batch, state: State) -> Step:
-        """Weighted cross entropy of the model, GCE of the biased net."""
+        """Return the weighted cross entropy of the model, and GCE of the biased net."""
         logits = {role: nets[role](batch.of(role)) for role in self.roles}
         loss = {role: cross_entropy(z, batch.y) for role, z in logits.items()}
+        # The averages take the batch in before they are used, as in the authors' code.
         new = dict(state)
         for role, value in loss.items():
             key = f"loss_{role}"
@@ -100,7 +103,7 @@ class LfF(Objective):
         return Step(losses, new, {"difficulty": weight.mean()}, adversary_weight=1 - weight)
 
     def difficulty(self, state: State, index: Tensor) -> Tensor:
-        """W of the samples ``index`` (b,) from the averages seen so far; in [0, 1], shape (b,)."""
+        """Return W of the samples ``index`` (b,) by the averages so far; in [0, 1], shape (b,)."""
         averages = []
         for key in ("loss_biased", "loss_model"):
             average = state[key][index]

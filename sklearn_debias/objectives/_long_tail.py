@@ -50,7 +50,8 @@ class LongTail(Objective):
     Parameters
     ----------
     loss : {"cross_entropy", "focal", "ldam", "logit_adjustment", "balanced_softmax"}, \
-default="balanced_softmax" beta : float, default=0.0
+default="balanced_softmax"
+    beta : float, default=0.0
         In [0, 1]. 0 weighs all samples alike, 1 the classes.
     gamma : float, default=2.0
         Of the focal loss, at least 0.
@@ -74,16 +75,18 @@ default="balanced_softmax" beta : float, default=0.0
         dtype = next(iter(nets["model"].parameters.values())).dtype
         size = data.y.bincount(minlength=data.n_classes).double()
         weight = class_balanced_weights(size.clamp(min=1), self.beta)
+        # Mean 1 over the training rows, not over the classes: see above.
         weight = weight * (size.sum() / (weight @ size))
         return {"class_count": size.clamp(min=1).to(dtype), "class_weight": weight.to(dtype)}
 
     def step(self, nets: Nets, batch: Batch, state: State) -> Step:
-        """Loss of one batch."""
+        """Return the weighted loss of one batch."""
         weight = state["class_weight"][batch.y]
         loss = self._loss(nets["model"](batch.of("model")), batch.y, state["class_count"])
         return Step({"model": (weight * loss).mean()}, state, adversary_weight=weight)
 
     def _loss(self, logits: Tensor, y: Tensor, count: Tensor) -> Tensor:
+        """Return the loss of each sample, (b,), before its weight."""
         if self.loss == "cross_entropy":
             return cross_entropy(logits, y)
         if self.loss == "focal":

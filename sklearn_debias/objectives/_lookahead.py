@@ -1,4 +1,4 @@
-"""What a virtual step of the model would do to the loss on a meta set.
+"""A virtual step of the model, and what it would do to the loss on a meta set.
 
 Ren et al., "Learning to Reweight Examples for Robust Deep Learning", ICML 2018; Shu et al.,
 "Meta-Weight-Net", NeurIPS 2019. With Phi' = Phi - lr grad_Phi L(Phi, a), the gradient of the meta
@@ -20,19 +20,19 @@ from sklearn_debias.losses import cross_entropy
 
 
 def view(net: Net, x: Tensor, part: str) -> tuple[Net, Tensor]:
-    """The net whose parameters step virtually, and what it sees of ``x``; buffers are left alone.
+    """Return the net whose parameters step virtually, and what it sees of ``x``.
 
-    With part "head" the features count as given.
+    With part "head" the features count as given. Buffers are left alone.
     """
     if part == "all":
+        # Given parameters, though they are the live ones: such a net does not write its buffers.
         return replace(net, params=net.parameters), x
     fixed = replace(net, params={name: p.detach() for name, p in net.parameters.items()})
     with torch.no_grad():
         features = fixed.body(x)
     head = {name: p for name, p in net.parameters.items() if name.startswith("head.")}
-    return Net(
-        SplitModule(nn.Identity(), net.module.get_submodule("head")), head, net.noise
-    ), features
+    alone = SplitModule(nn.Identity(), net.module.get_submodule("head"))
+    return Net(alone, head, net.noise), features
 
 
 def look_ahead(
@@ -44,7 +44,7 @@ def look_ahead(
     *,
     live: bool = False,
 ) -> tuple[Tensor, tuple[Tensor, ...]]:
-    """Cross entropy of the meta rows after one virtual step, and its gradients by the arguments.
+    """Return the cross entropy of the meta rows after one virtual step, and its gradients.
 
     The step is plain SGD: no momentum, no weight decay.
 
@@ -67,19 +67,21 @@ def look_ahead(
     -------
     meta_loss : scalar Tensor
     gradients : tuple of Tensor
-        Like ``arguments``; all detached.
+        By the ``arguments``, and like them; all detached.
     """
     x, y = meta
     every = {name: p.detach() for name, p in net.parameters.items()}
     names = list(net.trainable)
 
+    def at(phi: tuple[Tensor, ...]) -> Net:
+        # Parameters that do not learn stay where they are.
+        return replace(net, params={**every, **dict(zip(names, phi, strict=True))})
+
     def training_loss(phi: tuple[Tensor, ...], *given: Tensor) -> Tensor:
-        return loss(replace(net, params={**every, **dict(zip(names, phi, strict=True))}), *given)
+        return loss(at(phi), *given)
 
     def meta_loss(phi: tuple[Tensor, ...]) -> Tensor:
-        return cross_entropy(
-            replace(net, params={**every, **dict(zip(names, phi, strict=True))})(x), y
-        ).mean()
+        return cross_entropy(at(phi)(x), y).mean()
 
     own = tuple(every[name] for name in names)
     given = tuple(argument.detach() for argument in arguments)
@@ -97,10 +99,11 @@ def _by_transforms(
     given: tuple[Tensor, ...],
     lr: Any,
 ) -> Solution:
+    """Solve in a vmapped run, where autograd is out of reach."""
     step, pull = vjp(lambda *arguments: grad(training_loss)(phi, *arguments), *given)  # type: ignore[misc]
-    direction, value = grad_and_value(meta_loss)(
-        tuple(p - lr * g.detach() for p, g in zip(phi, step, strict=True))
-    )
+    moved = tuple(p - lr * g.detach() for p, g in zip(phi, step, strict=True))
+    direction, value = grad_and_value(meta_loss)(moved)
+    # -lr d<step, direction>/da, a vector times a Jacobian: see above.
     found = pull(tuple(-lr * v for v in direction))
     return value.detach(), tuple(g.detach() for g in found)
 
@@ -113,12 +116,13 @@ def _by_autograd(
     given: tuple[Tensor, ...],
     lr: Any,
 ) -> Solution:
-    phi, given = (tuple(t.requires_grad_() for t in tensors) for tensors in (phi, given))
-    unused: dict[str, Any] = {
-        "allow_unused": True,
-        "materialize_grads": True,
-    }  # of layers that the loss does not reach
+    """Solve for plain tensors, for less; the result is the same."""
+    phi = tuple(p.requires_grad_() for p in phi)
+    given = tuple(a.requires_grad_() for a in given)
+    # Layers that a loss does not reach have the gradient 0.
+    unused: dict[str, Any] = {"allow_unused": True, "materialize_grads": True}
     step = torch.autograd.grad(training_loss(phi, *given), phi, create_graph=True, **unused)
+    # Detached: the way through the step is taken by the products below, see above.
     moved = tuple((p - lr * g).detach().requires_grad_() for p, g in zip(phi, step, strict=True))
     value = meta_loss(moved)
     direction = torch.autograd.grad(value, moved, **unused)
@@ -128,5 +132,9 @@ def _by_autograd(
 
 
 def chained(value: Tensor, gradient: Tensor, output: Tensor) -> Tensor:
-    """``value``, whose gradient by whatever ``output`` depends on is that of a loss with ``gradient`` by ``output``."""
+    """Return ``value`` with the gradient of a loss whose slope by ``output`` is ``gradient``.
+
+    It reaches whatever ``output`` depends on.
+    """
+    # What is added is 0 in value.
     return value + (gradient * (output - output.detach())).sum()

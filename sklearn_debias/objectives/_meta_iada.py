@@ -45,12 +45,16 @@ from sklearn_debias.objectives._strategy_memory import begin_memory, remembered
 
 
 def perturbation(logits: Tensor, y: Tensor, weight: Tensor, epsilon: Tensor | float) -> Tensor:
-    """``delta = epsilon sign(grad_h CE)`` with ``grad_h CE = W^T (p - 1_y)``; no gradient but epsilon's, (b, d)."""
+    """Return ``delta = epsilon sign(grad_h CE)``, with ``grad_h CE = W^T (p - 1_y)``; (b, d).
+
+    Only epsilon has a gradient.
+    """
     miss = logits.detach().softmax(1)
     direction = ((miss - members(y, miss)) @ weight.detach()).sign()
-    return direction * (
-        epsilon[:, None] if isinstance(epsilon, Tensor) and epsilon.ndim else epsilon
-    )
+    # One strategy for each sample, or one number for all.
+    if isinstance(epsilon, Tensor) and epsilon.ndim:
+        epsilon = epsilon[:, None]
+    return direction * epsilon
 
 
 @dataclass(frozen=True)
@@ -100,7 +104,7 @@ class IADA(Objective):
         return ("model", "perturber") if self.epsilon is None else ("model",)
 
     def init(self, nets: Nets, data: Data) -> State:
-        """Class proportions, class means of the fit so far; no batch seen, no strategy yet."""
+        """Take class proportions and class means of the fit so far; no batch, no strategy yet."""
         if not self.starts:
             return {}
         logits = data.logits(nets, "model")
@@ -113,20 +117,26 @@ class IADA(Objective):
         }
 
     def step(self, nets: Nets, batch: Batch, state: State) -> Step:
-        """Cross entropy of the augmented features; the strategy and the covariances count as given."""
+        """Return the cross entropy of the augmented features.
+
+        The strategy and the covariances count as given.
+        """
         net = nets["model"]
         y = batch.y
         h, logits = _outputs(net, batch.x)
+        # A step that looked ahead has taken the batch in already.
         if "covariance" not in batch.carry:
             state = with_batch(state, h, y)
         covariance = batch.carry.get("covariance", state["covariance"])
+        # Frozen: the step that looks ahead trains it, this one asks it.
         perturber = None if self.epsilon is not None else nets["perturber"].frozen()
         epsilon, _, state = self.strategy(perturber, net, h, logits, batch, state)
         loss = self.loss(net, logits, y, epsilon, covariance, state, batch.generator).mean()
         epsilon = epsilon.detach()
         state = remembered(state, logits.detach(), epsilon, batch)
         log = {"adversarial": (epsilon > 0).to(h.dtype).mean()}
-        if "covariance" in batch.carry and not self.copies:  # an estimate is never indefinite
+        # Only a learned covariance may be indefinite; an estimate never is.
+        if "covariance" in batch.carry and not self.copies:
             log["floored"] = _negative(net, y, covariance)
         return Step({"model": loss}, state, log)
 
@@ -134,18 +144,19 @@ class IADA(Objective):
     def strategy(
         self, perturber: Net | None, net: Net, h: Tensor, logits: Tensor, batch: Batch, state: State
     ) -> tuple[Tensor, Tensor | None, State]:
-        """Strategies (b,), the standardised characteristics they come from, and the state that knows these."""
+        """Return the strategies (b,), the characteristics they come from, and the state after.
+
+        The characteristics are standardised; they are None where nothing is learned.
+        """
         if self.epsilon is not None:
             return h.new_ones(len(h)) * self.epsilon, None, state
         assert perturber is not None
+        # Those of the step that looked ahead: both strategies come from the same ones.
         f = batch.carry.get("characteristics")
         if f is None:
-            at = batch.index
-            fields = ("prior", "class_loss", "class_margin")
             weight = head_weight(net).detach()
-            known = [state[name] for name in fields] + [
-                state[name][at] for name in ("epsilon", "epsilon_before")
-            ]
+            known = [state[name] for name in ("prior", "class_loss", "class_margin")]
+            known += [state[name][batch.index] for name in ("epsilon", "epsilon_before")]
             f = self.characteristics(Samples(logits.detach(), h.detach(), batch.y, weight, *known))
             expected = len(h), len(state["f_mean"])
             if f.shape != expected:
@@ -168,19 +179,17 @@ class IADA(Objective):
         state: State,
         generator: torch.Generator | None = None,
     ) -> Tensor:
-        """L^IADA of each sample, Eq. 6, shape (b,)."""
+        """Return L^IADA of each sample, Eq. 6, shape (b,)."""
         weight = head_weight(net)
-        alpha = (
-            self.alpha * share_done(state, weight, self.done, self.epochs)
-            if self.ramp
-            else self.alpha
-        )
+        alpha: float | Tensor = self.alpha
+        if self.ramp:
+            alpha = alpha * share_done(state, weight, self.done, self.epochs)
         if _is_on(self.epsilon):
             logits = logits + perturbation(logits, y, weight, epsilon) @ weight.T
         if _is_on(self.beta):
-            logits = (
-                logits + self.beta * state["prior"].clamp(min=torch.finfo(weight.dtype).tiny).log()
-            )
+            # A class without rows has the proportion 0, and the logarithm -inf.
+            prior = state["prior"].clamp(min=torch.finfo(weight.dtype).tiny)
+            logits = logits + self.beta * prior.log()
         if not _is_on(self.alpha):
             return cross_entropy(logits, y)
         if self.copies:
@@ -202,7 +211,7 @@ class LearnStrategy(Objective):
     virtual : {"head", "all"}, default="head"
         What the virtual step moves.
     every : int, default=1
-        Look ahead on every so-manieth batch.
+        Look ahead on one batch in so many.
     """
 
     iada: IADA = field(default_factory=IADA)
@@ -213,17 +222,18 @@ class LearnStrategy(Objective):
 
     @property
     def roles(self) -> tuple[str, ...]:  # type: ignore[override]
-        """As the real step."""
+        """Those of the real step."""
         return self.iada.roles
 
     def init(self, nets: Nets, data: Data) -> State:
-        """As the real step."""
+        """Begin as the real step does."""
         return self.iada.init(nets, data)
 
     def step(self, nets: Nets, batch: Batch, state: State) -> Step:
-        """Virtual step (Eq. 7), Omega (Eq. 8) and Sigma (Eq. 9)."""
+        """Take the virtual step (Eq. 7); learn Omega (Eq. 8) and Sigma (Eq. 9)."""
         assert batch.meta is not None
         net, x = view(nets["model"], batch.x, self.virtual)
+        # f^t comes from the net before the virtual step, and counts as given.
         with torch.no_grad():
             h, logits = _outputs(net, x)
         state = with_batch(state, h, batch.y)
@@ -232,9 +242,9 @@ class LearnStrategy(Objective):
         epsilon, f, new = self.iada.strategy(perturber, net, h, logits, batch, state)
 
         def loss(phi: Net, covariance: Tensor, given: Tensor) -> Tensor:
-            return self.iada.loss(
-                phi, _outputs(phi, x)[1], batch.y, given, covariance, state, batch.generator
-            ).mean()
+            z = _outputs(phi, x)[1]
+            each = self.iada.loss(phi, z, batch.y, given, covariance, state, batch.generator)
+            return each.mean()
 
         meta = view(nets["model"], batch.meta.x, self.virtual)[1], batch.meta.y
         value, (by_covariance, by_epsilon) = look_ahead(
@@ -245,37 +255,36 @@ class LearnStrategy(Objective):
             batch.lr,
             live=nets["model"].params is None,
         )
+        # Carried, not kept in the state: what is learned of a covariance serves one step only.
         carry = {"covariance": descended(state["covariance"], by_covariance, self.sigma_lr)}
         if f is None:
             return Step({}, new, {"meta": value}, carry=carry)
         carry["characteristics"] = f
+        losses = {"perturber": chained(value, by_epsilon, epsilon)}
         # In the log, so that an error of the epoch names what was not finite first.
-        return Step(
-            {"perturber": chained(value, by_epsilon, epsilon)},
-            new,
-            {"characteristics": f.mean()},
-            carry=carry,
-        )
+        log = {"characteristics": f.mean()}
+        return Step(losses, new, log, carry=carry)
 
 
 def _outputs(net: Net, x: Tensor) -> tuple[Tensor, Tensor]:
-    """Features and logits, in the precision of the parameters."""
+    """Return features and logits, in the precision of the parameters."""
     h = net.body(x)
     return h.to(head_weight(net).dtype), net.head(h).to(head_weight(net).dtype)
 
 
 @in_full
 def _negative(net: Net, y: Tensor, covariance: Tensor) -> Tensor:
-    """Share of the terms of Eq. 6 that an indefinite covariance made negative."""
+    """Return the share of the terms of Eq. 6 that an indefinite covariance made negative."""
     rho = spread(head_weight(net).detach(), covariance)[y]
+    # The term of a sample's own class is 0, and is not counted.
     return (rho < 0).to(rho.dtype).sum(1).mean() / (rho.shape[1] - 1)
 
 
 def _inputs_of(perturber: Net) -> int:
-    """K, of a network that begins with a linear layer."""
+    """Return K, of a network that begins with a linear layer."""
     return next(iter(perturber.parameters.values())).shape[1]
 
 
 def _is_on(value: object) -> bool:
-    """Whether a term counts; a tensor of a sweep always does."""
+    """Return whether a term counts; a tensor of a sweep always does."""
     return isinstance(value, Tensor) or value != 0

@@ -24,7 +24,9 @@ from sklearn_debias.objectives._lookahead import look_ahead, view
 
 @dataclass(frozen=True)
 class MetaSAug(Objective):
-    """Look ahead, and hand the covariances that serve the meta set to `ISDA`, the phase's next step.
+    """Look ahead, and hand the covariances that serve the meta set to `ISDA`.
+
+    `ISDA` is the phase's next step.
 
     Parameters
     ----------
@@ -35,7 +37,7 @@ class MetaSAug(Objective):
     virtual : {"head", "all"}, default="head"
         What the virtual step moves.
     every : int, default=1
-        Look ahead on every so-manieth batch.
+        Look ahead on one batch in so many.
     """
 
     isda: ISDA = field(default_factory=ISDA)
@@ -45,11 +47,11 @@ class MetaSAug(Objective):
     requires = ISDA.requires | {"meta"}
 
     def init(self, nets: Nets, data: Data) -> State:
-        """As `ISDA`."""
+        """Begin as `ISDA` does."""
         return self.isda.init(nets, data)
 
     def step(self, nets: Nets, batch: Batch, state: State) -> Step:
-        """Eqs. 7 and 8: the virtual step, then the covariances; no network learns."""
+        """Take the virtual step, then learn the covariances, Eqs. 7 and 8; no network learns."""
         assert batch.meta is not None
         net, x = view(nets["model"], batch.x, self.virtual)
         with torch.no_grad():

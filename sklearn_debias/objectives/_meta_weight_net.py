@@ -26,8 +26,9 @@ from sklearn_debias.objectives._lookahead import chained, look_ahead, view
 
 
 def sample_weights(weigher: Net, loss: Tensor) -> Tensor:
-    """Weights of samples by their losses (b,), detached; shape (b,), they sum to 1."""
+    """Return the weights of samples by their losses (b,), which count as given; they sum to 1."""
     weight = weigher(loss.detach()[:, None])[:, 0].sigmoid()
+    # All sigmoids of a batch may underflow to 0.
     return weight / weight.sum().clamp(min=1e-8)
 
 
@@ -40,7 +41,7 @@ class LearnWeights(Objective):
     virtual : {"head", "all"}, default="all"
         What the virtual step moves.
     every : int, default=1
-        Look ahead on every so-manieth batch.
+        Look ahead on one batch in so many.
     """
 
     virtual: str = static("all")
@@ -49,7 +50,7 @@ class LearnWeights(Objective):
     requires = frozenset({"meta"})
 
     def step(self, nets: Nets, batch: Batch, state: State) -> Step:
-        """Eqs. 6 and 7."""
+        """Take the virtual step, then learn the weight net: Eqs. 6 and 7."""
         assert batch.meta is not None
         net, x = view(nets["model"], batch.x, self.virtual)
         meta = view(nets["model"], batch.meta.x, self.virtual)[1], batch.meta.y
@@ -73,7 +74,8 @@ class WeightedByNet(Objective):
     roles = ("model", "weigher")
 
     def step(self, nets: Nets, batch: Batch, state: State) -> Step:
-        """Eq. 8."""
+        """Return the weighted cross entropy, Eq. 8."""
         loss = cross_entropy(nets["model"](batch.x), batch.y)
+        # Theta is new already: the step that learns it runs before this one.
         weight = sample_weights(nets["weigher"].frozen(), loss)
         return Step({"model": weight @ loss}, state)

@@ -34,7 +34,7 @@ WITHOUT_GROUPS = {"domain": "any", "lisa": "label"}
 
 
 def symmetric_beta(uniform: Tensor, alpha: float | Tensor) -> Tensor:
-    """Draws of Beta(alpha, alpha) from ``uniform`` (2, ...) in [0, 1); shape (...).
+    """Return draws of Beta(alpha, alpha) from ``uniform`` (2, ...) in [0, 1); shape (...).
 
     Exact, with two uniforms a draw: ``T = sqrt(2a (u^(-1/a) - 1)) cos(2 pi v)`` has Student's t
     distribution with 2a degrees of freedom (Bailey 1994), and ``(1 + T / sqrt(2a + T^2)) / 2`` is
@@ -46,17 +46,19 @@ def symmetric_beta(uniform: Tensor, alpha: float | Tensor) -> Tensor:
     r = uniform[0] ** (1 / alpha)
     cosine = (2 * torch.pi * uniform[1]).cos()
     scaled = cosine * ((1 - r) / (r + cosine.square() * (1 - r))).sqrt()
-    drawn = (1 + scaled.clamp(-1, 1)) / 2  # rounding leads a little further
+    # Rounding leads a little further than 1.
+    drawn = (1 + scaled.clamp(-1, 1)) / 2
     return torch.where(alpha > 0, drawn, 1.0) if isinstance(alpha, Tensor) else drawn
 
 
 def choose_partners(allowed: Tensor, uniform: Tensor) -> tuple[Tensor, Tensor]:
-    """For each row a column drawn from those that ``allowed`` (b, b) has; itself where it has none.
+    """Draw for each row a column of those that ``allowed`` (b, b) has; itself where it has none.
 
     ``uniform`` (b, b) holds draws from [0, 1). Returns the columns, int64, and whether there was
     any; (b,).
     """
     found = allowed.any(1)
+    # The largest of independent uniform draws is any of them with the same chance.
     drawn = torch.where(allowed, uniform, -1.0).argmax(1)
     return torch.where(found, drawn, torch.arange(len(allowed), device=allowed.device)), found
 
@@ -89,7 +91,7 @@ class MixUp(Objective):
     balanced: bool = static(False)
 
     def visits(self, data: Data, state: State, generator: torch.Generator) -> Tensor | None:
-        """Rows of one epoch: n draws, each (class, environment) with the same probability, if ``balanced``."""
+        """Draw n rows, each (class, environment) with the same probability, if ``balanced``."""
         if not self.balanced:
             return None
         return balanced_rows(
@@ -101,11 +103,9 @@ class MixUp(Objective):
         x = batch.of("model")
         y = batch.y
         b = len(batch.y)
-        kind = (
-            self.partners
-            if batch.group is not None
-            else WITHOUT_GROUPS.get(self.partners, self.partners)
-        )
+        kind = self.partners
+        if batch.group is None:
+            kind = WITHOUT_GROUPS.get(kind, kind)
         each = 1 if kind != "lisa" else b
 
         def draw(*shape: int) -> Tensor:
@@ -114,6 +114,7 @@ class MixUp(Objective):
         lam = symmetric_beta(draw(2, each), self.alpha)
         allowed = self._allowed(kind, batch, draw(1)[0] if kind == "lisa" else None)
         partner, found = choose_partners(allowed, draw(b, b))
+        # A row without a partner is its own, and at lambda = 1 it stays as it is to the last bit.
         lam = torch.where(found, lam, 1.0)
         wide = lam.view(-1, *[1] * (x.ndim - 1))
         logits = nets["model"](wide * x + (1 - wide) * x[partner])
@@ -126,7 +127,7 @@ class MixUp(Objective):
         return Step({"model": loss.mean()}, state, {"mixed": found.to(loss.dtype).mean()})
 
     def _allowed(self, kind: str, batch: Batch, coin: Tensor | None) -> Tensor:
-        """Which rows may be mixed with which, (b, b)."""
+        """Return which rows may be mixed with which, (b, b)."""
         same_label = batch.y[:, None] == batch.y
         if kind == "any":
             return torch.ones_like(same_label)

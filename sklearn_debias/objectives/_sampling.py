@@ -5,8 +5,9 @@ from torch import Tensor
 
 
 def balanced_rows(group: Tensor, generator: torch.Generator) -> Tensor:
-    """Draw n rows with replacement, every group of ``group`` (n,) with the same probability; shape (n,)."""
+    """Draw n rows with replacement, every group of ``group`` (n,) with the same probability."""
     probability = 1.0 / group.bincount()[group].double()
+    # On the CPU, where the generators of rows are: any device then draws the same.
     return torch.multinomial(probability.cpu(), len(group), replacement=True, generator=generator)
 
 
@@ -14,13 +15,15 @@ def smallest_from_each(group: Tensor, generator: torch.Generator) -> Tensor:
     """Draw as many rows of every group as the smallest one has, without replacement; sorted."""
     group = group.cpu()
     size = group.bincount()
-    return (random_ranks(group, generator) < size[size > 0].min()).nonzero().squeeze(1)
+    smallest = size[size > 0].min()  # codes without rows are no group
+    return (random_ranks(group, generator) < smallest).nonzero().squeeze(1)
 
 
 def random_ranks(group: Tensor, generator: torch.Generator) -> Tensor:
-    """Place of each row in a random order of its own group, from 0; int64, shape (n,), on the CPU."""
+    """Return the place of each row in a random order of its group, from 0; (n,), on the CPU."""
     group = group.cpu()
     shuffled = torch.randperm(len(group), generator=generator)
+    # Sorted by group; the sort is stable, so that the order within a group stays the shuffled one.
     order = shuffled[group[shuffled].argsort(stable=True)]
     size = group.bincount()
     first = size.cumsum(0) - size

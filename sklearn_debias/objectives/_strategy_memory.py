@@ -1,4 +1,4 @@
-"""What Meta-IADA remembers of the training samples from visit to visit, in its state."""
+"""Meta-IADA's memory of the training samples, from visit to visit, in its state."""
 
 import torch
 from torch import Tensor
@@ -10,7 +10,9 @@ from sklearn_debias.objectives._class_statistics import in_full
 
 
 def begin_memory(logits: Tensor, y: Tensor, epochs: int) -> State:
-    """Class proportions, class means of the loss and the margin by the net as it is; no strategy yet.
+    """Return class proportions, and class means of loss and margin by the net as it is.
+
+    There is no strategy yet.
 
     Parameters
     ----------
@@ -23,9 +25,8 @@ def begin_memory(logits: Tensor, y: Tensor, epochs: int) -> State:
     member = members(y, logits)
     n = len(y)
     size = member.sum(0)
-    loss, gap = (
-        (member.T @ v) / size.clamp(min=1) for v in (cross_entropy(logits, y), margin(logits, y))
-    )
+    loss = (member.T @ cross_entropy(logits, y)) / size.clamp(min=1)
+    gap = (member.T @ margin(logits, y)) / size.clamp(min=1)
     return {
         "prior": size / n,
         "class_loss": loss,
@@ -41,16 +42,19 @@ def begin_memory(logits: Tensor, y: Tensor, epochs: int) -> State:
 
 @in_full
 def remembered(state: State, logits: Tensor, epsilon: Tensor, batch: Batch) -> dict[str, Tensor]:
-    """The state after a visit of the batch: strategies, class means where an epoch ends, adversarial samples."""
+    """Return the state after a visit of the batch.
+
+    It knows the strategies, the class means where an epoch ends, and adversarial samples.
+    """
     y = batch.y
     at = batch.index
     before = state["epsilon"]
     member = members(y, logits)
-    values = torch.stack(
-        [cross_entropy(logits, y), margin(logits, y), torch.ones_like(logits[:, 0])]
-    )
+    ones = torch.ones_like(logits[:, 0])
+    values = torch.stack([cross_entropy(logits, y), margin(logits, y), ones])
     sums = state["sums"] + values @ member
     visits = state["visits"] + len(y)
+    # An epoch is n visits. All is by where, not by if: a step does not look at its numbers.
     epoch = state["visits"] // state["n"]
     finished = visits // state["n"] > epoch
     seen = finished & (sums[2] > 0)

@@ -26,9 +26,10 @@ from sklearn_debias.objectives._inner_attack import InnerAttack, Views, accuracy
 def inverse_loss(
     net: Net, clean: Tensor, adversarial: Tensor, y: Tensor
 ) -> Callable[[Tensor], Tensor]:
-    """What the inverse adversary minimises, (b,): CE(x~) + KL(p(x) || p(x~)) - KL(p(x^) || p(x~)).
+    """Return the loss that the inverse adversary minimises, a function of x~ with values (b,).
 
-    ``clean`` and ``adversarial`` are the logits of x and of x^, which count as given.
+    It is CE(x~) + KL(p(x) || p(x~)) - KL(p(x^) || p(x~)). ``clean`` and ``adversarial`` are the
+    logits of x and of x^, which count as given.
     """
 
     def loss(x: Tensor) -> Tensor:
@@ -57,8 +58,10 @@ class InverseAttack(InnerAttack):
     inverse_epsilon: float = 4 / 255
 
     def inverse(self, net: Net, batch: Batch, adversarial: Tensor, *, live: bool = False) -> Tensor:
-        """Inverse adversaries of a batch."""
-        loss = inverse_loss(net, net(batch.x).detach(), net(adversarial).detach(), batch.y)
+        """Find the inverse adversaries of a batch."""
+        clean = net(batch.x).detach()
+        adverse = net(adversarial).detach()
+        loss = inverse_loss(net, clean, adverse, batch.y)
         return self.search(lambda x: -loss(x), batch, radius=self.inverse_epsilon, live=live)
 
 
@@ -77,7 +80,7 @@ class UIAT(InverseAttack):
     lam: float = 1.0
 
     def views(self, nets: Nets, batch: Batch) -> Views:
-        """Adversaries and inverse adversaries."""
+        """Find adversaries and inverse adversaries."""
         net = self.attacked(nets)
         live = is_live(nets)
         found = self.adversary(net, batch, live=live)
@@ -86,7 +89,7 @@ class UIAT(InverseAttack):
         return {"adversarial": found, "inverse": self.inverse(net, batch, found, live=live)}
 
     def loss(self, net: Net, views: Views, y: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """CE(x^) + lam KL(p(x~) || p(x^)), means over the batch."""
+        """Return CE(x^) + lam KL(p(x~) || p(x^)), means over the batch."""
         logits = net(views["adversarial"])
         total = cross_entropy(logits, y).mean()
         terms = {"adversarial_accuracy": accuracy(logits, y)}

@@ -27,6 +27,7 @@ Where both heads are linear and the maps are those of the features, the map of a
 of W, and L_MSE a sum over pairs of classes.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -42,16 +43,19 @@ from sklearn_debias.losses import (
     similarity_matrix,
 )
 
-FLOOR = 1e-12
+FLOOR = 1e-12  # of two terms whose ratio is taken: one of them may be 0
+Reader = Callable[[Net, Tensor, Tensor, Tensor | None], tuple[Tensor, Tensor]]
 PAIRS = 4096  # of classes, up to which L1 of all pairs is cheaper than L1 of all samples
 
 
 def power_of_ten(cross_entropy: Tensor, opposition: Tensor) -> Tensor:
-    """Power of ten that brings ``opposition`` to the order of magnitude of ``cross_entropy``; 0 if either is 0."""
+    """Return the power of ten that brings ``opposition`` to the size of ``cross_entropy``.
+
+    It is 0 if either is 0.
+    """
     ratio = (cross_entropy / opposition.clamp(min=FLOOR)).detach()
-    return torch.where(
-        (opposition > FLOOR) & (ratio > FLOOR), 10.0 ** ratio.clamp(min=FLOOR).log10().round(), 0.0
-    )
+    known = (opposition > FLOOR) & (ratio > FLOOR)
+    return torch.where(known, 10.0 ** ratio.clamp(min=FLOOR).log10().round(), 0.0)
 
 
 @dataclass(frozen=True)
@@ -94,82 +98,70 @@ class ULE(Objective):
         return frozenset(below | ({"pairs"} if self.similarity == "gram" else set()))
 
     def init(self, nets: Nets, data: Data) -> State:
-        """No scale yet; zeros like the output of a named layer, to be added to it."""
+        """Begin without a scale; make zeros like a named layer's output, to be added to it."""
         like = next(iter(nets["model"].parameters.values()))
         state = {"scale": like.new_zeros(())} if self.scaling == "first" else {}
         if self.similarity == "saliency" and self.where not in ("features", "input"):
             for role in self.roles:
+                row = next(iter(data.batches(role)))[:1]
                 with torch.no_grad():
-                    output = (
-                        nets[role]
-                        .frozen()
-                        .with_layer(next(iter(data.batches(role)))[:1], self.where)[1]
-                    )
+                    _, output = nets[role].frozen().with_layer(row, self.where)
                 state[f"zero_{role}"] = torch.zeros_like(output)
         return state
 
     def step(self, nets: Nets, batch: Batch, state: State) -> Step:
-        """Cross entropy of the student; cross entropy and opposition of the teacher."""
-        if (
-            isinstance(self.lam, (int, float)) and self.lam == 1
-        ):  # a second forward would move BatchNorm
+        """Return the student's cross entropy, and the teacher's with its opposition."""
+        # ERM to the last bit: the pass of a comparison would move BatchNorm once more.
+        if isinstance(self.lam, (int, float)) and self.lam == 1:
             logits = {role: nets[role](batch.of(role)) for role in self.roles}
-            return Step(
-                {role: cross_entropy(z, batch.y).mean() for role, z in logits.items()}, state
-            )
+            loss = {role: cross_entropy(z, batch.y).mean() for role, z in logits.items()}
+            return Step(loss, state)
         logits, opposed = self._compare(nets, batch, state)
         loss = {role: cross_entropy(z, batch.y).mean() for role, z in logits.items()}
         scale, state = self._scaled(loss["model"], opposed, state)
         teacher = self.lam * loss["model"] + (1 - self.lam) * scale * opposed
-        return Step(
-            {"model": teacher, "student": loss["student"]},
-            state,
-            {"ce": loss["model"], "opposition": opposed},
-        )
+        losses = {"model": teacher, "student": loss["student"]}
+        return Step(losses, state, {"ce": loss["model"], "opposition": opposed})
 
     def _compare(self, nets: Nets, batch: Batch, state: State) -> tuple[dict[str, Tensor], Tensor]:
-        """Logits of both nets, and L_MSE."""
+        """Return the logits of both nets, and L_MSE."""
         if self.similarity == "gram":
-            logits, maps = self._look(nets, batch, state, self._activation)
+            logits, activations = self._look(nets, batch, state, self._activation)
             maps = {
                 role: scale_free(similarity_matrix(a), by="batch", norm=self.norm)
-                for role, a in maps.items()
+                for role, a in activations.items()
             }
             return logits, opposition(maps["student"].detach(), maps["model"], self.distance)
-        linear = all(
-            isinstance(nets[role]._part("head"), nn.Linear)
-            for role in self.roles
-            if self._on_features
+        # Heads are asked for on features only: elsewhere modules need not be split.
+        linear = self._on_features and all(
+            isinstance(nets[role]._part("head"), nn.Linear) for role in self.roles
         )
-        if (
-            self._on_features
-            and linear
-            and self.saliency == "logit"
-            and self.normalize_by == "sample"
-        ):
+        if linear and self.saliency == "logit" and self.normalize_by == "sample":
             return self._by_classes(nets, batch)
-        read = self._by_weights if self._on_features and linear else self._by_pullback
+        read = self._by_weights if linear else self._by_pullback
         logits, maps = self._look(nets, batch, state, read)
-        return logits, opposition(
-            self._normal(maps["student"].detach()), self._normal(maps["model"]), self.distance
-        )
+        student = self._normal(maps["student"].detach())
+        return logits, opposition(student, self._normal(maps["model"]), self.distance)
 
     @property
     def _on_features(self) -> bool:
         return self.where == "features"
 
-    def _look(self, nets, batch, state, read) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        seen = {
-            role: read(nets[role], batch.of(role), batch.y, state.get(f"zero_{role}"))
-            for role in self.roles
-        }
-        return {role: z for role, (z, _) in seen.items()}, {
-            role: m for role, (_, m) in seen.items()
-        }
+    def _look(
+        self, nets: Nets, batch: Batch, state: State, read: Reader
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Return the logits of both nets, and their maps as ``read`` makes them."""
+        logits = {}
+        maps = {}
+        for role in self.roles:
+            zero = state.get(f"zero_{role}")
+            logits[role], maps[role] = read(nets[role], batch.of(role), batch.y, zero)
+        return logits, maps
 
     def _activation(
         self, net: Net, x: Tensor, y: Tensor, zero: Tensor | None
     ) -> tuple[Tensor, Tensor]:
+        """Return the logits, and what the Gram matrix is made of."""
         if self.where == "features":
             features = net.body(x)
             return net.head(features), features
@@ -181,24 +173,29 @@ class ULE(Objective):
     def _by_weights(
         self, net: Net, x: Tensor, y: Tensor, zero: Tensor | None
     ) -> tuple[Tensor, Tensor]:
-        """Closed form of a linear head: dz/da = W."""
+        """Return the logits and the map in closed form, for a linear head: dz/da = W."""
         logits = net.head(net.body(x))
         return logits, saliency_cotangent(logits, y, self.saliency) @ net.parameters["head.weight"]
 
     def _by_pullback(
         self, net: Net, x: Tensor, y: Tensor, zero: Tensor | None
     ) -> tuple[Tensor, Tensor]:
-        """Gradient of the scalar by reverse mode, to be differentiated once more."""
+        """Return the logits and the gradient of the scalar, to be differentiated once more."""
         if self._on_features:
             logits, pull = net.pullback(net.body(x), part="head")
         elif zero is None:
             logits, pull = net.pullback(x)
         else:
-            logits, pull = net.pullback(x, zero=(self.where, zero.expand(len(x), *zero.shape[1:])))
+            # Zeros of one row, made in `init`: here they get the rows of the batch.
+            zeros = zero.expand(len(x), *zero.shape[1:])
+            logits, pull = net.pullback(x, zero=(self.where, zeros))
         return logits, pull(saliency_cotangent(logits, y, self.saliency))
 
     def _by_classes(self, nets: Nets, batch: Batch) -> tuple[dict[str, Tensor], Tensor]:
-        """Closed form for the arg-max logit: the map is a row of W, so the shares of class pairs say all."""
+        """Return the logits and L_MSE in closed form, for the arg-max logit.
+
+        The map of a sample is a row of W, so that the shares of the pairs of classes say all.
+        """
         logits = {role: nets[role](batch.of(role)) for role in self.roles}
         weights = {role: nets[role].parameters["head.weight"] for role in self.roles}
         rows = {
@@ -210,18 +207,22 @@ class ULE(Objective):
         if self.distance == "l1" and k**2 > PAIRS:
             maps = {role: rows[role][chosen[role]] for role in self.roles}
             return logits, opposition(maps["student"], maps["model"], self.distance)
+        # The shares of the pairs (student's class, teacher's class): rows of this matrix, columns.
         pair = k * chosen["student"] + chosen["model"]
         one = logits["model"].new_full(pair.shape, 1 / len(pair))
         share = one.new_zeros(k * k).scatter_add(0, pair, one).view(k, k)
         return logits, class_opposition(rows["student"], rows["model"], share, self.distance)
 
     def _normal(self, z: Tensor) -> Tensor:
+        """Return N of the maps, or of their magnitudes."""
         return scale_free(z.abs() if self.magnitude else z, by=self.normalize_by, norm=self.norm)
 
     def _scaled(self, loss: Tensor, opposed: Tensor, state: State) -> tuple[float | Tensor, State]:
+        """Return the factor of L_MSE, and the state that remembers it."""
         if self.scaling == "fixed":
             return self.scale, state
         if self.scaling == "ratio":
             return (loss / opposed.clamp(min=FLOOR)).detach(), state
+        # The first batch that tells a scale decides; until then it is 1.
         scale = torch.where(state["scale"] > 0, state["scale"], power_of_ten(loss, opposed))
         return torch.where(scale > 0, scale, 1.0), {**state, "scale": scale}

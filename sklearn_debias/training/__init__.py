@@ -1,4 +1,4 @@
-"""Runs the phases: the skorch net, the batches, the random streams. Only this room knows skorch."""
+"""The run of the phases: skorch net, batches, random streams. Only this room knows skorch."""
 
 from sklearn_debias.training._augment import crop_flip
 from sklearn_debias.training._blame import blamed, diverged

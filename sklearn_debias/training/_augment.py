@@ -6,7 +6,7 @@ from torch import Tensor
 
 
 def crop_flip(x: Tensor, generator: torch.Generator | None = None) -> Tensor:
-    """Random crop after zero padding, and random horizontal flip, drawn per image.
+    """Crop at random after zero padding, and flip horizontally at random, per image.
 
     Padding is 4 pixels on each side (the field's choice at 32 pixels), less on images under 32
     pixels: an eighth of the shorter side, at least 1.
@@ -32,6 +32,7 @@ def crop_flip(x: Tensor, generator: torch.Generator | None = None) -> Tensor:
     top, left = (draw[:2] * (2 * pad + 1)).long()
     rows = torch.arange(h, device=x.device) + top
     columns = torch.arange(w, device=x.device)
+    # The flip is a reversed row of column numbers, so that one indexing does both.
     columns = torch.where(draw[2] < 0.5, columns.flip(0), columns) + left
     padded = F.pad(x, (pad,) * 4)
     image = torch.arange(b, device=x.device)[:, None, None]

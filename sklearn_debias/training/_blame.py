@@ -1,4 +1,4 @@
-"""Errors of what users pass in, under the name they passed it by."""
+"""Errors in what users pass, under the name by which they passed it."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,10 +12,10 @@ from sklearn_debias.exceptions import DivergedError
 def blamed(
     parameter: str, advice: str, *, passing: tuple[type[BaseException], ...] = ()
 ) -> Iterator[None]:
-    """Raise an error inside as a TypeError or ValueError that names ``parameter`` and says what to do.
+    """Raise an error inside as one that names ``parameter`` and says what to do.
 
-    Errors in ``passing`` pass through, and so does running out of memory, which is no one
-    parameter's fault.
+    It is a TypeError or a ValueError. Errors in ``passing`` pass through, and so does running out
+    of memory, which is no one parameter's fault.
     """
     try:
         yield
@@ -28,7 +28,7 @@ def blamed(
 
 
 def diverged(wrong: list[str], epoch: int, phase: str, lr: float) -> DivergedError:
-    """Error of a fit in which the terms ``wrong``, or else a parameter, are no longer finite."""
+    """Return the error of a fit whose terms ``wrong``, or else a parameter, are not finite."""
     return DivergedError(
         f"Training diverged: {', '.join(wrong) or 'a parameter'} is not finite in epoch {epoch} of "
         f"phase {phase!r}. Lower `lr` ({lr}), or scale the inputs."

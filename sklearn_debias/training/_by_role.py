@@ -23,17 +23,17 @@ class ByRole(optim.Optimizer):
         super().__init__(
             [{"params": group["params"]} for group in groups], dict(self.parts[""].defaults)
         )
-        self.param_groups = groups  # shared with the parts
+        # The very dicts of the parts: a rate that a scheduler or a callback sets here reaches them.
+        self.param_groups = groups
 
     def __getstate__(self) -> dict[str, Any]:
-        """The parts, too: they share their groups with this one."""
+        """Keep the parts, too: they share their groups with this one."""
         return {**super().__getstate__(), "parts": self.parts}
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Add parameters to the optimiser of the roles without one of their own."""
-        if not hasattr(self, "param_groups") or len(self.param_groups) < sum(
-            len(part.param_groups) for part in self.parts.values()
-        ):
+        n_groups = sum(len(part.param_groups) for part in self.parts.values())
+        if not hasattr(self, "param_groups") or len(self.param_groups) < n_groups:
             super().add_param_group(param_group)  # while the base class is being set up
             return
         self.parts[""].add_param_group(param_group)
@@ -48,23 +48,23 @@ class ByRole(optim.Optimizer):
 def split_off(
     whole: optim.Optimizer, modules: nn.ModuleDict, own: Mapping[str, MakeOptimizer]
 ) -> optim.Optimizer:
-    """Give the roles in ``own`` the optimisers made there, and leave the other roles to ``whole``."""
+    """Give the roles in ``own`` the optimisers made there; leave the other roles to ``whole``."""
     if not own:
         return whole
     taken = {id(p) for role in own for p in modules[role].parameters()}
     for group in whole.param_groups:
         group["params"] = [p for p in group["params"] if id(p) not in taken]
+    # skorch puts the user's groups first, and last the one of all that is left, which may be empty.
     if not all(group["params"] for group in whole.param_groups[:-1]):
         raise ValueError(
             f"`net_params` must not set optimizer__param_groups of {' and '.join(map(repr, own))}, "
             f"whose optimiser is its own. Use the learning rate that the estimator has for it."
         )
     whole.param_groups = [group for group in whole.param_groups if group["params"]]
-    return ByRole(
-        {**{role: make(modules[role].parameters()) for role, make in own.items()}, "": whole}
-    )
+    parts = {role: make(modules[role].parameters()) for role, make in own.items()}
+    return ByRole({**parts, "": whole})
 
 
 def parts_of(optimizer: optim.Optimizer) -> dict[str, optim.Optimizer]:
-    """The optimisers by role; "" stands for the roles without one of their own."""
+    """Return the optimisers by role; "" stands for the roles without one of their own."""
     return optimizer.parts if isinstance(optimizer, ByRole) else {"": optimizer}

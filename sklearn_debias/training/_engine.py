@@ -26,7 +26,7 @@ class Roles(nn.ModuleDict):
     """The modules of all roles; called, it is the one that predicts."""
 
     def forward(self, X: Tensor) -> Tensor:
-        """Logits of the model."""
+        """Return the logits of the model."""
         return self["model"](X)
 
 
@@ -38,17 +38,18 @@ class Observer:
     """Looks at a fit before and after each epoch."""
 
     def begin(self, engine: "Engine") -> None:
-        """Called before an epoch."""
+        """Look before an epoch."""
 
     def end(self, engine: "Engine") -> bool | None:
-        """Called after an epoch; True ends the phase."""
+        """Look after an epoch; True ends the phase."""
 
 
 class Engine(NeuralNet):
-    """Runs phases: losses by the objective, one backward per step, one update of the roles with a loss.
+    """The skorch net that runs phases.
 
-    skorch's own loop, callbacks and history do the rest. A phase begins with a fresh optimiser and
-    a fresh learning-rate schedule, unless it continues the one before.
+    The objective gives the losses; each step has one backward, and one update of the roles with a
+    loss. skorch's own loop, callbacks and history do the rest. A phase begins with a fresh
+    optimiser and a fresh learning-rate schedule, unless it continues the one before.
     """
 
     observers: tuple[Observer, ...] = ()
@@ -57,10 +58,10 @@ class Engine(NeuralNet):
 
     @property
     def _default_callbacks(self) -> list[tuple[str, Callback]]:
-        printing = (
-            [("print_log", PrintLog(keys_ignored=["phase"]))] if self.verbose else []
-        )  # it formats when silent
-        return [("epoch_timer", EpochTimer()), *printing]
+        callbacks: list[tuple[str, Callback]] = [("epoch_timer", EpochTimer())]
+        if self.verbose:  # PrintLog formats its rows when silent, too
+            callbacks.append(("print_log", PrintLog(keys_ignored=["phase"])))
+        return callbacks
 
     def run_phase(
         self,
@@ -95,6 +96,7 @@ class Engine(NeuralNet):
         still = {id(t) for m in self._fixed for t in (*m.parameters(), *m.buffers())}
         moving = [t for t in self.module_.state_dict(keep_vars=True).values() if id(t) not in still]
         self._parameters = [p for p in self.module_.parameters() if p.requires_grad]
+        # What is not finite from the start, such as a mask of -inf, is not watched.
         self._watched = [t.detach() for t in moving if t.is_floating_point() and _finite(t)]
         self._batch_hooks = {
             hook
@@ -106,7 +108,7 @@ class Engine(NeuralNet):
             print(f"Phase {phase.name!r}: {phase.max_epochs} epochs")
             for _, callback in self.callbacks_:
                 if isinstance(callback, PrintLog):
-                    # it prints the columns' names again: each phase has its own
+                    # So that it prints the columns' names again: each phase has its own.
                     callback.initialize()
         try:
             self.notify("on_train_begin", X=epochs, y=None)
@@ -118,7 +120,7 @@ class Engine(NeuralNet):
             self.nets = {}
             self.state = {}
             self.observers = ()
-            # Or they would be pickled a second time, where skorch does not see them.
+            # They would be pickled a second time, where skorch does not see them.
             del self.phase, self._parameters, self._fixed, self._watched
         self.notify("on_train_end", X=None, y=None)
         return state
@@ -130,24 +132,25 @@ class Engine(NeuralNet):
         self.schedule = None if lr_schedule is None else self._scheduled(lr_schedule)
 
     def model_lr(self) -> float:
-        """Learning rate now, of the roles without one of their own."""
+        """Return the present learning rate of the roles without one of their own."""
+        # Their groups come last, see `ByRole`.
         return self.optimizer_.param_groups[-1]["lr"]
 
     def initialize_optimizer(self, *args: Any, **kwargs: Any) -> Any:
-        """Build the optimiser; what goes wrong is `optimizer`'s."""
+        """Build the optimiser; what goes wrong is the fault of `optimizer`."""
         advice = (
             "It is called with the parameters, lr, weight_decay and optimizer__* of `net_params`."
         )
         with blamed("optimizer", advice):
             super().initialize_optimizer(*args, **kwargs)
+            found = type(self.optimizer_).__name__
             if not isinstance(self.optimizer_, torch.optim.Optimizer):
-                raise TypeError(
-                    f"it made a {type(self.optimizer_).__name__}, not a torch optimizer"
-                )
+                raise TypeError(f"it made a {found}, not a torch optimizer")
         self.optimizer_ = split_off(self.optimizer_, self.module_, self.own_optimizers)
         return self
 
     def _scheduled(self, lr_schedule: Callable) -> Any:
+        """Make the schedule of the learning rate; what goes wrong is the fault of `lr_schedule`."""
         advice = (
             "Pass a torch scheduler class or a partial of one, such as partial(StepLR, "
             "step_size=10)."
@@ -169,10 +172,11 @@ class Engine(NeuralNet):
     def run_single_epoch(
         self, iterator: Any, training: bool, prefix: str, step_fn: Any, **_: Any
     ) -> None:
-        """One epoch, with one transfer from the device at its end."""
+        """Run one epoch, with one transfer from the device at its end."""
         if iterator is None:
             return
         self._set_training(True)
+        # What does not learn stays as in prediction.
         for part in self._fixed:
             part.eval()
         terms: dict[str, list[Tensor]] = defaultdict(list)
@@ -189,11 +193,10 @@ class Engine(NeuralNet):
         self._record(terms, sizes)
 
     def train_step(self, batch: Batch, **_: Any) -> dict[str, Any]:
-        """Ordered steps of the phase on one batch."""
+        """Take the steps of the phase, in order, on one batch."""
         terms: dict[str, Tensor] = {}
-        autocast = (
-            torch.autocast(batch.x.device.type, torch.bfloat16) if self.amp else nullcontext()
-        )
+        device = batch.x.device.type
+        autocast = torch.autocast(device, torch.bfloat16) if self.amp else nullcontext()
         carry: Mapping[str, Tensor] = {}
         loss = None
         number = self._batches
@@ -201,15 +204,15 @@ class Engine(NeuralNet):
         for objective in self.phase.steps:
             if number % objective.every:
                 continue
+            given = replace(batch, lr=self.model_lr(), carry=carry)
             with autocast:
-                out = objective.step(
-                    self.nets, replace(batch, lr=self.model_lr(), carry=carry), self.state
-                )
+                out = objective.step(self.nets, given, self.state)
             if number == 0:  # what one batch shows, all do
                 check_step(objective, out, self.nets)
             carry = out.carry
             self.state = out.state
             if out.losses:
+                # One backward of the sum: no loss reaches another role's parameters.
                 loss = reduce(torch.add, out.losses.values())
                 self._descend(loss, batch)
             terms |= {f"{role}_loss": value.detach() for role, value in out.losses.items()}
@@ -217,6 +220,8 @@ class Engine(NeuralNet):
         return {"loss": None if loss is None else loss.detach(), "y_pred": None, "terms": terms}
 
     def _descend(self, loss: Tensor, batch: Batch) -> None:
+        """Take one backward, and one update of what has a gradient."""
+        # To None, not to zero: momentum and weight decay would move idle roles.
         for parameter in self._parameters:
             parameter.grad = None
         loss.backward()
@@ -226,23 +231,24 @@ class Engine(NeuralNet):
         self.optimizer_.step()
 
     def _record(self, terms: Mapping[str, list[Tensor]], sizes: Mapping[str, list[int]]) -> None:
+        """Write the epoch's row of the history: means over samples, in float64."""
         names = list(terms)
         each = []
         for name in names:
             weight = torch.tensor(sizes[name], dtype=torch.float64)
             values = torch.stack(terms[name]).double()
             each.append(values @ (weight / weight.sum()).to(values.device))
-        means = torch.stack(each).tolist()
+        means = torch.stack(each).tolist()  # one transfer for all terms
         self.history.record("phase", self.phase.name)
         self.history.record("lr", self.model_lr())
         for name, mean in zip(names, means, strict=True):
             self.history.record(name, mean)
-        self.history.record(
-            "train_loss", sum(m for n, m in zip(names, means, strict=True) if n.endswith("_loss"))
-        )
+        losses = [mean for name, mean in zip(names, means, strict=True) if name.endswith("_loss")]
+        self.history.record("train_loss", sum(losses))
         self._check_finite(dict(zip(names, means, strict=True)))
 
     def _check_finite(self, means: Mapping[str, float]) -> None:
+        """Raise where a term, a parameter or a buffer is not finite."""
         finite = torch.stack([torch.isfinite(t).all() for t in self._watched]).all()
         wrong = [name for name, mean in means.items() if not abs(mean) < float("inf")]
         if wrong or not finite:
@@ -261,14 +267,19 @@ class Engine(NeuralNet):
                 self.schedule.step(self.history[-1, "train_loss"])
             else:
                 self.schedule.step()
+        # A list, for any() would not ask those after the first that stops.
         stops = [observer.end(self) for observer in self.observers]
         self._stop_asked = any(stops)
 
     def notify(self, method_name: str, **cb_kwargs: Any) -> None:
-        """Notify the callbacks; a stop asked for by one of them ends the phase, Ctrl-C ends the fit."""
+        """Notify the callbacks.
+
+        A stop that one of them asks for ends the phase; Ctrl-C ends the fit.
+        """
         try:
             super().notify(method_name, **cb_kwargs)
         except KeyboardInterrupt as error:
+            # skorch's callbacks, such as EarlyStopping, stop a fit by raising this, too.
             if method_name == "on_epoch_end" and _raised_in_code(error):
                 raise _Stop from None
             raise
@@ -276,7 +287,7 @@ class Engine(NeuralNet):
             raise _Stop
 
     def trim(self) -> None:
-        """Drop what only training needs: optimiser moments, the schedule and per-epoch observers."""
+        """Drop what only training needs: optimiser moments, gradients and the schedule."""
         self.schedule = None
         for part in parts_of(self.optimizer_).values():
             part.state.clear()
@@ -284,18 +295,22 @@ class Engine(NeuralNet):
 
 
 def _finite(tensor: Tensor) -> bool:
-    """Whether every entry is; a mask of -inf, say, is not."""
+    """Return whether every entry is finite."""
     return bool(torch.isfinite(tensor).all())
 
 
 def is_fixed(module: nn.Module) -> bool:
-    """Whether none of the parameters learns: BatchNorm and dropout then stay as in prediction, too."""
+    """Return whether none of the parameters learns.
+
+    BatchNorm and dropout then stay as in prediction, too.
+    """
     parameters = list(module.parameters())
     return bool(parameters) and not any(p.requires_grad for p in parameters)
 
 
 def _raised_in_code(error: BaseException) -> bool:
-    """Whether a ``raise`` statement made the error (skorch's way to stop), not a signal."""
+    """Return whether a ``raise`` statement made the error, not a signal."""
+    # A signal interrupts anything; an error of code stands at a raise in its innermost frame.
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next

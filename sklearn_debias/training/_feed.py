@@ -32,8 +32,11 @@ class Prepare:
         x = raw.to(self.device, non_blocking=True)
         x = as_seen(x, self.dtype)
         if self.size is not None and x.shape[-2:] != self.size:
-            low, high = x.amin((1, 2, 3), keepdim=True), x.amax((1, 2, 3), keepdim=True)
+            # Rounding may lead out of the range of the image, and so out of [0, 1].
+            low = x.amin((1, 2, 3), keepdim=True)
+            high = x.amax((1, 2, 3), keepdim=True)
             x = F.interpolate(x, self.size, mode="bilinear", antialias=True).clamp(low, high)
+        # The layout that the modules have on CUDA.
         if x.ndim == 4 and self.device.type == "cuda":
             x = x.contiguous(memory_format=torch.channels_last)
         return x
@@ -84,10 +87,12 @@ class _Raw(Dataset):
         return len(self.source)
 
     def __getitems__(self, index: Tensor) -> tuple[Tensor, Tensor]:
+        """Fetch a whole batch: a DataLoader prefers this to item by item."""
         return torch.as_tensor(index), self.source.take(np.asarray(index))
 
 
 def _as_fetched(batch: Any) -> Any:
+    """Return a batch as it is: the DataLoader has nothing left to collate."""
     return batch
 
 
@@ -134,26 +139,28 @@ class Feed:
 
     @cached_property
     def on_device(self) -> dict[str, Tensor]:
-        """The columns on the device, and the row numbers."""
+        """The columns, on the device."""
         return {k: v.to(self.prepare.device) for k, v in self.columns.items()}
 
     @cached_property
     def resident(self) -> Tensor | None:
-        """All inputs on the device, raw (uint8 stays uint8), or None where they are read batch by batch."""
+        """All inputs on the device, raw, or None where they are read batch by batch."""
+        # uint8 stays uint8: images take a quarter of the room.
         return None if self.loader else self._resident(self.source)
 
     @cached_property
     def others_resident(self) -> dict[str, Tensor | None]:
-        """What `resident` is, for the sources of single roles."""
+        """The inputs of single roles on the device, as `resident`."""
         return {role: self._resident(source) for role, source in self.others.items()}
 
     def _resident(self, source: Source) -> Tensor | None:
-        return (
-            source.take(np.arange(len(self))).to(self.prepare.device) if source.resident() else None
-        )
+        """Put a source on the device if it is in memory."""
+        if not source.resident():
+            return None
+        return source.take(np.arange(len(self))).to(self.prepare.device)
 
     def order(self, visits: Callable[[], Tensor], generator: torch.Generator) -> Order:
-        """Order of one phase's batches."""
+        """Return the order of one phase's batches."""
         return Order(
             visits,
             self.batch_size,
@@ -170,26 +177,29 @@ class Feed:
         attack: torch.Generator,
         meta: tuple[torch.Generator, torch.Generator] | None = None,
     ) -> "Epochs":
-        """Batches of one phase; each iteration is one epoch. ``meta``: order and augmentation of the meta set."""
+        """Return the batches of one phase; each iteration is one epoch.
+
+        ``meta`` holds the streams of the meta set's order and augmentation.
+        """
         ahead = self.meta.endless(*meta) if self.meta is not None and meta is not None else None
         return Epochs(self, order, augment, attack, ahead)
 
     def endless(self, order: torch.Generator, augment: torch.Generator) -> Iterator[Batch]:
-        """Batches without end, all of one size: what does not fill one is left out until the next shuffle."""
+        """Yield batches without end, all of one size.
+
+        Rows that do not fill one are left out until the next shuffle.
+        """
         size = min(self.batch_size, len(self))
+        used = len(self) // size * size
         while True:
-            for rows in torch.randperm(len(self), generator=order)[
-                : len(self) // size * size
-            ].split(size):
+            for rows in torch.randperm(len(self), generator=order)[:used].split(size):
                 batch = self.take(rows.to(self.prepare.device, non_blocking=True))
-                yield (
-                    batch
-                    if self.augment is None
-                    else replace(batch, x=self.augment(batch.x, augment))
-                )
+                if self.augment is not None:
+                    batch = replace(batch, x=self.augment(batch.x, augment))
+                yield batch
 
     def data(self, n_classes: int, n_groups: int) -> Data:
-        """The training set as objectives see it."""
+        """Return the training set as objectives see it."""
         return Data(
             self.on_device["y"],
             n_classes,
@@ -199,30 +209,30 @@ class Feed:
         )
 
     def inputs(self, role: str) -> Iterator[Tensor]:
-        """Prepared inputs of a role in row order, not augmented."""
-        own = role in self.others
-        source, resident = (
-            (self.others[role], self.others_resident[role]) if own else (self.source, self.resident)
-        )
+        """Yield prepared inputs of a role in row order, not augmented."""
+        if role in self.others:
+            source, resident = self.others[role], self.others_resident[role]
+        else:
+            source, resident = self.source, self.resident
         for rows in torch.arange(len(self)).split(max(self.batch_size, INFERENCE_BATCH["cuda"])):
             yield self._fetch(source, resident, rows.to(self.prepare.device))
 
     def example(self, role: str) -> Tensor:
-        """Prepared inputs of the first two rows of a role; read once."""
+        """Return the prepared inputs of the first two rows of a role; they are read once."""
         if role not in self.examples:
             source = self.others.get(role, self.source)
             self.examples[role] = self.prepare(source.take(np.arange(min(2, len(self)))))
         return self.examples[role]
 
     def views(self, rows: Tensor) -> dict[str, Tensor]:
-        """Prepared inputs of the roles in ``others``; the row numbers lie on the device."""
+        """Return the prepared inputs of the roles in ``others``; ``rows`` lie on the device."""
         return {
             role: self._fetch(source, self.others_resident[role], rows)
             for role, source in self.others.items()
         }
 
     def take(self, rows: Tensor) -> Batch:
-        """Prepared rows by number, which lie on the device; not augmented."""
+        """Return prepared rows by number, not augmented; the numbers lie on the device."""
         columns: dict[str, Any] = {
             name: column.index_select(0, rows) for name, column in self.on_device.items()
         }
@@ -236,30 +246,28 @@ class Feed:
     def augmented(
         self, x: Tensor, views: dict[str, Tensor], generator: torch.Generator
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """The rows, and what is aligned with them, under the same draws."""
+        """Augment the rows, and what is aligned with them, under the same draws."""
         if self.augment is None:
             return x, views
         together = {name: view for name, view in views.items() if name in self.aligned}
+        # As further channels of one image, which the augmentation moves as a whole.
         whole = torch.cat([x, *together.values()], dim=1) if together else x
         whole = self.augment(whole, generator)
-        own, *rest = whole.split(
-            [x.shape[1], *(view.shape[1] for view in together.values())], dim=1
-        )
+        channels = [x.shape[1], *(view.shape[1] for view in together.values())]
+        own, *rest = whole.split(channels, dim=1)
         if together:
-            last = (
-                x.ndim == 4
-                and x.is_contiguous(memory_format=torch.channels_last)
-                and not x.is_contiguous()
-            )
-            own = own.contiguous(
-                memory_format=torch.channels_last if last else torch.contiguous_format
-            )
+            # A slice of channels is not contiguous; give the rows the layout they had.
+            is_last = x.ndim == 4 and x.is_contiguous(memory_format=torch.channels_last)
+            last = is_last and not x.is_contiguous()
+            layout = torch.channels_last if last else torch.contiguous_format
+            own = own.contiguous(memory_format=layout)
         return own, {**views, **dict(zip(together, rest, strict=True))}
 
     def _fetch(self, source: Source, resident: Tensor | None, rows: Tensor) -> Tensor:
-        return self.prepare(
-            source.take(rows.cpu().numpy()) if resident is None else resident.index_select(0, rows)
-        )
+        """Return prepared rows, from the device where they are there."""
+        if resident is None:
+            return self.prepare(source.take(rows.cpu().numpy()))
+        return self.prepare(resident.index_select(0, rows))
 
 
 class Epochs:
@@ -278,14 +286,15 @@ class Epochs:
         self.augment = augment
         self.attack = attack
         self.meta = meta
-        self.batches: list[
-            Tensor
-        ] = []  # of one epoch, drawn once: a loader with workers asks its sampler twice
+        # Of one epoch, drawn once: a loader with workers asks its sampler twice.
+        self.batches: list[Tensor] = []
         self.loader: DataLoader | None = None
         if feed.loader:
             options: dict[str, Any] = {
                 k: v for k, v in feed.loader.items() if k not in ("shuffle", "drop_last")
             }
+            # The loader draws its workers' seeds. From the order's stream, or from torch's global
+            # one, they would shift other numbers.
             generator = torch.Generator().manual_seed(order.generator.initial_seed())
             fixed: dict[str, Any] = {
                 "batch_sampler": self.batches,
@@ -296,10 +305,12 @@ class Epochs:
                 self.loader = DataLoader(_Raw(feed.source), **fixed, **options)
 
     def __len__(self) -> int:
-        """Batches of an epoch that visits each row once."""
+        """Return the number of batches of an epoch that visits each row once."""
         return -(-len(self.feed) // self.feed.batch_size)
 
     def _raw(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield the row numbers of each batch, on the device, and the rows as they are stored."""
+        # In place: the loader holds this list as its sampler.
         self.batches[:] = self.order
         if self.loader is not None:
             for index, raw in self.loader:
@@ -307,25 +318,20 @@ class Epochs:
             return
         resident = self.feed.resident
         device = self.feed.prepare.device
-        on_device = (
-            torch.cat(self.batches)
-            .to(device, non_blocking=True)
-            .split([len(b) for b in self.batches])
-        )
+        # One transfer for the numbers of all batches.
+        numbers = torch.cat(self.batches).to(device, non_blocking=True)
+        on_device = numbers.split([len(batch) for batch in self.batches])
         for index, rows in zip(self.batches, on_device, strict=True):
-            yield (
-                rows,
-                self.feed.source.take(index.numpy())
-                if resident is None
-                else resident.index_select(0, rows),
-            )
+            if resident is None:
+                yield rows, self.feed.source.take(index.numpy())
+            else:
+                yield rows, resident.index_select(0, rows)
 
     def __iter__(self) -> Iterator[Batch]:
         columns = self.feed.on_device
         for index, raw in self._raw():
-            x, inputs = self.feed.augmented(
-                self.feed.prepare(raw), self.feed.views(index), self.augment
-            )
+            rows = self.feed.prepare(raw)
+            x, inputs = self.feed.augmented(rows, self.feed.views(index), self.augment)
             yield Batch(
                 x,
                 index=index,
@@ -336,7 +342,7 @@ class Epochs:
             )
 
     def ahead(self) -> Batch | None:
-        """The meta set's next batch."""
+        """Return the meta set's next batch, if there is a meta set."""
         return None if self.meta is None else next(self.meta)
 
 
@@ -346,12 +352,13 @@ def padded(
     prepare: Prepare,
     batch_size: int | None = None,
 ) -> Iterator[Tensor]:
-    """Outputs of ``forward(x, row_numbers)`` in row order, every batch padded to one shape.
+    """Yield outputs of ``forward(x, row_numbers)`` in row order, each batch padded to one shape.
 
     Kernels sum in an order that depends on the shape of the batch; with one shape a sample's output
     does not depend on its neighbours.
     """
     size = batch_size or INFERENCE_BATCH.get(prepare.device.type, INFERENCE_BATCH["cpu"])
     for start in range(0, len(source), size):
+        # The last batch is filled up with the last row.
         index = np.minimum(np.arange(start, start + size), len(source) - 1)
         yield forward(prepare(source.take(index)), index)[: len(source) - start]

@@ -34,20 +34,22 @@ class Source:
         return len(self.items) if self.index is None else len(self.index)
 
     def take(self, index: np.ndarray) -> Tensor:
-        """Rows ``index`` as a new tensor on the CPU, uint8 or floating."""
+        """Return the rows ``index`` as a new tensor on the CPU, uint8 or floating."""
         return self._take(index if self.index is None else self.index[index])
 
     def subset(self, index: np.ndarray) -> "Source":
         """Show the rows ``index`` of this source."""
+        # Past __init__, whose arguments differ from class to class, and which may read rows.
         new = object.__new__(type(self))
         new.__dict__.update(self.__dict__, index=index if self.index is None else self.index[index])
         return new
 
     def resident(self) -> bool:
-        """Whether the rows are in memory already, so that they may go to the device at once."""
+        """Return whether the rows are in memory, so that they may go to the device at once."""
         return False
 
     def _take(self, index: np.ndarray) -> Tensor:
+        """Read the rows ``index`` of ``rows``."""
         raise NotImplementedError
 
 
@@ -55,7 +57,7 @@ class ArraySource(Source):
     """Rows of an array; of a memory map, read when they are needed."""
 
     def resident(self) -> bool:
-        """Whether the array is in memory and not on disk."""
+        """Return whether the array is in memory and not on disk."""
         return not is_memory_map(self.items)
 
     def _take(self, index: np.ndarray) -> Tensor:
@@ -104,6 +106,7 @@ class DatasetSource(Source):
         return torch.stack(items)
 
     def _input(self, index: int) -> Tensor:
+        """Return the input of an item, checked, as uint8 or float32 on the CPU."""
         with blamed(
             f"X[{index}]",
             "A dataset must hold numeric arrays or tensors, or (input, target) pairs.",
@@ -132,30 +135,31 @@ class JoinedSource(Source):
     def __init__(self, items: tuple[Source, ...]) -> None:
         super().__init__(items)
         self.first = np.cumsum([0, *map(len, items)])
-        self.mixed = (
-            len({source.take(np.zeros(1, dtype=int)).is_floating_point() for source in items}) > 1
-        )
+        one = np.zeros(1, dtype=int)
+        self.mixed = len({source.take(one).is_floating_point() for source in items}) > 1
 
     def __len__(self) -> int:
         return int(self.first[-1]) if self.index is None else len(self.index)
 
     def resident(self) -> bool:
-        """Whether all of them are in memory."""
+        """Return whether all of them are in memory."""
         return all(source.resident() for source in self.items)
 
     def _take(self, index: np.ndarray) -> Tensor:
         owner = np.searchsorted(self.first, index, side="right") - 1
         parts = [self._of(i, index[owner == i] - self.first[i]) for i in np.unique(owner)]
+        # The parts come source by source: the place of a row among them is its rank by source.
         back = np.argsort(np.argsort(owner, kind="stable"), kind="stable")
         return torch.cat([part.to(parts[0].dtype) for part in parts])[torch.from_numpy(back)]
 
     def _of(self, number: int, index: np.ndarray) -> Tensor:
+        """Read rows of one of the sources, pixels scaled where the others are floats."""
         rows = self.items[number].take(index)
         return as_seen(rows, torch.float32) if self.mixed and white(rows) != 1 else rows
 
 
 def as_given(source: Source) -> Any:
-    """The rows as an estimator takes them: image paths and datasets stay unread."""
+    """Return the rows as an estimator takes them: image paths and datasets stay unread."""
     index = np.arange(len(source.items)) if source.index is None else source.index
     if isinstance(source, ImageSource):
         return [source.items[i] for i in index]
@@ -165,7 +169,7 @@ def as_given(source: Source) -> Any:
 
 
 def is_memory_map(array: Any) -> bool:
-    """Whether an array, or what it is a view of, lives in a file."""
+    """Return whether an array, or what it is a view of, lives in a file."""
     while array is not None:
         if isinstance(array, np.memmap):
             return True
@@ -185,12 +189,14 @@ def read_image(path: str | PathLike, index: int, size: tuple[int, int] | None) -
                     f"mode {image.mode!r} is not one of {sorted(IMAGE_MODES)}; convert the file"
                 )
             if image.mode.startswith("I;16"):
-                image = Image.fromarray(
-                    (np.asarray(image).astype(np.uint16) // 257).astype(np.uint8)
-                )
+                # By 257, which takes 65535 to 255.
+                grey = np.asarray(image).astype(np.uint16) // 257
+                image = Image.fromarray(grey.astype(np.uint8))
             image = image.convert("RGB")
+            # Pillow's sizes are (width, height).
             if size is not None and image.size != size[::-1]:
                 image = image.resize(size[::-1], Image.Resampling.BILINEAR)
             return np.ascontiguousarray(np.asarray(image).transpose(2, 0, 1))
+    # Pillow raises a SyntaxError for a broken PNG.
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise ValueError(f"`X[{index}]`: cannot read the image {str(path)!r}: {error}") from error

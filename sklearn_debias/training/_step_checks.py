@@ -21,7 +21,9 @@ def check_step(objective: Objective, out: Any, nets: Mapping[str, Net]) -> None:
         )
     for role, loss in out.losses.items():
         if not isinstance(loss, Tensor) or loss.ndim != 0:
-            raise ValueError(f"{hook} must give {role!r} a scalar tensor as loss, got {_said(loss)}.")
+            raise ValueError(
+                f"{hook} must give {role!r} a scalar tensor as loss, got {_said(loss)}."
+            )
 
 
 def check_state(objective: Objective, state: Any) -> None:

@@ -27,19 +27,20 @@ class Streams:
         ).entropy
 
     def seed(self, *names: str) -> int:
-        """Seed of the stream ``names``, 0 to 2**63 - 1."""
+        """Return the seed of the stream ``names``, 0 to 2**63 - 1."""
+        # A checksum: Python's hash of a text differs from process to process.
         key = tuple(zlib.crc32(name.encode()) for name in names)
         words = np.random.SeedSequence(self.entropy, spawn_key=key).generate_state(1, np.uint64)
         return int(words[0] >> np.uint64(1))
 
     def generator(self, *names: str, device: Any = "cpu") -> torch.Generator:
-        """Torch generator of the stream ``names`` on ``device``."""
+        """Return a torch generator of the stream ``names`` on ``device``."""
         generator = torch.Generator(device)
         generator.manual_seed(self.seed(*names))
         return generator
 
     def noise(self, *names: str, device: Any = "cpu") -> "Noise":
-        """Context in which torch's global numbers come from the stream ``names``."""
+        """Return a context in which torch's global numbers come from the stream ``names``."""
         return Noise(self.seed(*names), torch.device(device))
 
 
@@ -56,7 +57,7 @@ class Noise:
         self.states = [generator.manual_seed(seed).get_state() for generator in own]
 
     def generators(self) -> list[torch.Generator]:
-        """The global generators that are lent the stream."""
+        """Return the global generators that are lent the stream."""
         if self.device.type != "cuda":
             return [torch.default_generator]
         index = torch.cuda.current_device() if self.device.index is None else self.device.index
@@ -69,10 +70,12 @@ class Noise:
         return self
 
     def __exit__(self, *exc: object) -> None:
+        # The stream goes on from here at the next use.
         self.states = [generator.get_state() for generator in self.generators()]
         self._set(self.outside)
         _GLOBAL_RNG.release()
 
     def _set(self, states: list[torch.Tensor]) -> None:
+        """Put the global generators into these states."""
         for generator, state in zip(self.generators(), states, strict=True):
             generator.set_state(state)

@@ -25,6 +25,7 @@ def cpu_threads(*, small: bool) -> Iterator[None]:
         yield
         return
     with _LOCK:
+        # Asked for by the first of several threads: the others may find the 1 that it has set.
         if _active["count"] == 0:
             _active["outside"] = torch.get_num_threads()
         _active["count"] += 1

@@ -1,4 +1,4 @@
-"""Losses of adversarial training against naive transcriptions, and what DHAT's residuals must satisfy."""
+"""Losses of adversarial training against naive transcriptions; properties of DHAT's residuals."""
 
 import numpy as np
 import pytest

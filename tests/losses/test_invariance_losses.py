@@ -1,4 +1,4 @@
-"""Penalties on what differs between environments: naive transcriptions, autograd, absent environments."""
+"""Penalties between environments: naive transcriptions, autograd, absent environments."""
 
 import itertools
 

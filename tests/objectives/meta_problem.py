@@ -1,4 +1,4 @@
-"""A small problem with a meta set, and helpers of the tests of the methods that look ahead on one."""
+"""A small problem with a meta set, and helpers for the tests of methods that look ahead."""
 
 import copy
 
@@ -63,7 +63,10 @@ class Rows:
 
 
 def explicit_meta_loss(rows, training_loss, virtual):
-    """Cross entropy of the meta rows after a copy of the model has taken one plain step on ``training_loss(model)``."""
+    """Return the cross entropy of the meta rows after one plain step of a copy of the model.
+
+    The step is on ``training_loss(model)``.
+    """
     model = copy.deepcopy(rows.model)
     parameters = list(model.parameters() if virtual == "all" else model.head.parameters())
     gradients = torch.autograd.grad(training_loss(model), parameters)

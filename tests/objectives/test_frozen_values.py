@@ -1,4 +1,4 @@
-"""What each method computes today, so that none changes in silence: scores of two rows, in float64."""
+"""Scores of two rows by each method as it is today, in float64: none may change in silence."""
 
 import numpy as np
 import pytest
