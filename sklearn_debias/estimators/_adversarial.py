@@ -26,7 +26,7 @@ from sklearn_debias.fitting import (
     read_clip,
     with_range,
 )
-from sklearn_debias.objectives import InnerAttack
+from sklearn_debias.objectives.internal import InnerAttack
 
 
 @dataclass(kw_only=True, eq=False, repr=False)

@@ -11,7 +11,8 @@ from sklearn.utils._param_validation import Interval
 from sklearn_debias.core import Phase
 from sklearn_debias.estimators._base import BaseDebiasClassifier
 from sklearn_debias.fitting import NON_NEGATIVE, POSITIVE_INT, TrainingSet
-from sklearn_debias.objectives import ERMOnPart, ReweightHead, example_weights, two_parts
+from sklearn_debias.objectives import ERMOnPart, ReweightHead
+from sklearn_debias.objectives.internal import example_weights, two_parts
 
 
 @dataclass(kw_only=True, eq=False, repr=False)

@@ -12,7 +12,8 @@ from sklearn_debias.estimators._base import BaseDebiasClassifier
 from sklearn_debias.exceptions import warn
 from sklearn_debias.fitting import NON_NEGATIVE, POSITIVE, split_net_params
 from sklearn_debias.models import with_normalized_head
-from sklearn_debias.objectives import LONG_TAIL_LOSSES, LongTail
+from sklearn_debias.objectives import LongTail
+from sklearn_debias.objectives.internal import LONG_TAIL_LOSSES
 
 
 @dataclass(kw_only=True, eq=False, repr=False)

@@ -13,7 +13,8 @@ from sklearn_debias.attacks.internal import draw
 from sklearn_debias.core import Net
 from sklearn_debias.exceptions import warn
 from sklearn_debias.fitting._inputs import Inputs
-from sklearn_debias.objectives import BiasAdv, InnerAttack
+from sklearn_debias.objectives import BiasAdv
+from sklearn_debias.objectives.internal import InnerAttack
 from sklearn_debias.training import ArraySource, Prepare, Source, padded, span, white
 
 LOOKED_AT = 64  # rows of data that are not in memory

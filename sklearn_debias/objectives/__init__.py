@@ -1,7 +1,7 @@
 """One paper, one file: the objectives as pure steps."""
 
 from sklearn_debias.objectives._adversarial_training import AdversarialTraining
-from sklearn_debias.objectives._afr import ERMOnPart, ReweightHead, example_weights, two_parts
+from sklearn_debias.objectives._afr import ERMOnPart, ReweightHead
 from sklearn_debias.objectives._biasadv import BiasAdv
 from sklearn_debias.objectives._characteristics import Samples, fifteen
 from sklearn_debias.objectives._crt import RetrainHead
@@ -9,12 +9,11 @@ from sklearn_debias.objectives._dhat import DHAT
 from sklearn_debias.objectives._erm import ERM
 from sklearn_debias.objectives._fish import Fish
 from sklearn_debias.objectives._group_dro import GroupDRO
-from sklearn_debias.objectives._inner_attack import InnerAttack
 from sklearn_debias.objectives._invariance import Invariance
 from sklearn_debias.objectives._isda import ISDA
 from sklearn_debias.objectives._jtt import UpweightErrors
 from sklearn_debias.objectives._lff import LfF
-from sklearn_debias.objectives._long_tail import LONG_TAIL_LOSSES, LongTail
+from sklearn_debias.objectives._long_tail import LongTail
 from sklearn_debias.objectives._meta_iada import IADA, LearnStrategy
 from sklearn_debias.objectives._meta_saug import MetaSAug
 from sklearn_debias.objectives._meta_weight_net import LearnWeights, WeightedByNet
@@ -27,7 +26,6 @@ __all__ = [
     "ERM",
     "IADA",
     "ISDA",
-    "LONG_TAIL_LOSSES",
     "UIAT",
     "ULE",
     "AdversarialTraining",
@@ -35,7 +33,6 @@ __all__ = [
     "ERMOnPart",
     "Fish",
     "GroupDRO",
-    "InnerAttack",
     "Invariance",
     "LearnStrategy",
     "LearnWeights",
@@ -48,7 +45,5 @@ __all__ = [
     "Samples",
     "UpweightErrors",
     "WeightedByNet",
-    "example_weights",
     "fifteen",
-    "two_parts",
 ]

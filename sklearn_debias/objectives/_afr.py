@@ -73,7 +73,7 @@ class ERMOnPart(ERM):
         return {"first": first.to(data.y.device)}
 
     def visits(self, data: Data, state: State, generator: torch.Generator) -> Tensor | None:
-        """Each row of the first part once."""
+        """Visit each row of the first part once."""
         return state["first"].cpu().nonzero().squeeze(1)
 
 
@@ -116,7 +116,7 @@ class ReweightHead(Objective):
         return {"features": features, "y": y, "p": p, "beta": beta, **erm}
 
     def visits(self, data: Data, state: State, generator: torch.Generator) -> Tensor | None:
-        """One row, for one step an epoch: the rows that count are in the state."""
+        """Visit one row, for one step an epoch: the rows that count are in the state."""
         return torch.zeros(1, dtype=torch.int64)
 
     def step(self, nets: Nets, batch: Batch, state: State) -> Step:

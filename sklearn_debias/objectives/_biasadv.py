@@ -79,7 +79,7 @@ class BiasAdv(Objective):
         return self.base.init(nets, data)
 
     def visits(self, data: Data, state: State, generator: torch.Generator) -> Tensor | None:
-        """Rows of the base."""
+        """Visit what the base visits."""
         return self.base.visits(data, state, generator)
 
     @property

@@ -27,7 +27,7 @@ class RetrainHead(Objective):
     requires = frozenset({"body"})
 
     def visits(self, data: Data, state: State, generator: torch.Generator) -> Tensor | None:
-        """Rows of one epoch: n draws, each class with the same probability."""
+        """Draw n rows, each class with the same probability."""
         return balanced_rows(data.y, generator)
 
     def step(self, nets: Nets, batch: Batch, state: State) -> Step:

@@ -35,7 +35,7 @@ class ERM(Objective):
         return (self.role,)
 
     def visits(self, data: Data, state: State, generator: torch.Generator) -> Tensor | None:
-        """Rows of one epoch: each row once, or all groups alike if ``balanced``."""
+        """Visit each row once, or draw all groups alike if ``balanced``."""
         if not self.balanced:
             return None
         group = data.y if data.group is None else data.group

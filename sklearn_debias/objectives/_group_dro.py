@@ -73,7 +73,7 @@ class GroupDRO(Objective):
         return {"q": torch.full_like(size, 1 / len(size)), "size": size}
 
     def visits(self, data: Data, state: State, generator: torch.Generator) -> Tensor | None:
-        """Rows of one epoch: n draws, each group with the same probability, if ``balanced``."""
+        """Draw n rows, each group with the same probability, if ``balanced``."""
         return (
             balanced_rows(data.y if data.group is None else data.group, generator)
             if self.balanced

@@ -51,7 +51,7 @@ class UpweightErrors(Objective):
         return {"error": error_set(data.logits(nets, "biased"), data.y)}
 
     def visits(self, data: Data, state: State, generator: torch.Generator) -> Tensor | None:
-        """Each row once, errors ``upweight`` times."""
+        """Visit each row once, errors ``upweight`` times."""
         if not self.duplicate:
             return None
         error = state["error"].cpu()

@@ -49,7 +49,7 @@ class Source:
         return False
 
     def _take(self, index: np.ndarray) -> Tensor:
-        """Read the rows ``index`` of ``rows``."""
+        """Read the rows ``index`` of ``items``."""
         raise NotImplementedError
 
 

@@ -200,7 +200,7 @@ def test_given_maps_replace_the_attention_net():
     maps = own.attend({"attention": Net(attention)}, rows)
     given = replace(own, attention="given")
     assert given.roles == ("model",)
-    assert given.requires == {"attention_maps"}
+    assert given.requires - own.requires == {"attention_maps"}
     mine = own.step({"model": Net(net), "attention": Net(attention)}, rows, {})
     theirs = given.step(
         {"model": Net(net)}, replace(images(), inputs={"attention_maps": maps[:, None]}), {}
