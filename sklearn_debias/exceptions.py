@@ -22,7 +22,7 @@ _INSIDE = {"sklearn", "sklearn_debias", "contextlib"}
 
 
 def warn(message: str) -> None:
-    """Give one DebiasWarning that points at the first line outside of scikit-learn and this package."""
+    """Give one DebiasWarning at the first line outside of scikit-learn and this package."""
     frame = sys._getframe(1)
     level = 2
     while frame.f_back is not None and _root(frame.f_globals) in _INSIDE:

@@ -25,7 +25,7 @@ Attack = TypeVar("Attack", BiasAdv, InnerAttack)
 
 
 def read_clip(clip: Any) -> tuple[np.ndarray, np.ndarray] | None:
-    """The `clip` parameter as (low, high), numbers or one per channel, or None."""
+    """Return the `clip` parameter as (low, high), numbers or one per channel, or None."""
     if clip is None:
         return None
     try:
@@ -48,7 +48,7 @@ def read_clip(clip: Any) -> tuple[np.ndarray, np.ndarray] | None:
 
 
 def clip_tensors(clip: Any, shape: tuple[int, ...], dtype: torch.dtype) -> tuple | None:
-    """Bounds on the CPU that broadcast against inputs (b, *shape), or None."""
+    """Return bounds on the CPU that broadcast against inputs (b, *shape), or None."""
     bounds = read_clip(clip)
     if bounds is None:
         return None
@@ -66,7 +66,7 @@ def clip_tensors(clip: Any, shape: tuple[int, ...], dtype: torch.dtype) -> tuple
 def check_ball(
     inputs: Inputs, *, epsilon: float, norm: str, clip: Any, name: str = "epsilon"
 ) -> None:
-    """Raise where a radius, by its name, exceeds the range of the data, or `clip` is too small."""
+    """Raise where a radius exceeds the range of the data, or `clip` does not hold them."""
     bounds = read_clip(clip)
     if bounds is None and not 0 <= inputs.low <= inputs.high <= 1:
         return
@@ -105,7 +105,7 @@ def _said(bound: Any) -> str:
 def _channel_ends(
     inputs: Inputs, bounds: tuple[np.ndarray, np.ndarray]
 ) -> tuple[np.ndarray, np.ndarray] | None:
-    """Return the range of each channel, (c,), where bounds need it and the rows are in memory."""
+    """Return the range of each channel, (c,), if bounds need it and rows are in memory."""
     source = inputs.source
     in_memory = isinstance(source, ArraySource) and source.resident()
     long = {len(bound) for bound in bounds if bound.ndim}
@@ -118,7 +118,7 @@ def _channel_ends(
 
 
 def with_range(inputs: Inputs) -> Inputs:
-    """Return the inputs with the range of some of their rows, where these are read one by one."""
+    """Return inputs that are read one by one with the range of some of their rows."""
     if inputs.source.resident():
         return inputs
     chosen = np.unique(np.linspace(0, len(inputs) - 1, LOOKED_AT, dtype=int))
@@ -127,7 +127,7 @@ def with_range(inputs: Inputs) -> Inputs:
 
 
 def placed(attack: Attack, device: torch.device) -> Attack:
-    """The attack with its range on ``device``."""
+    """Return the attack with its range on ``device``."""
     return replace(attack, clip=attack.clip and tuple(bound.to(device) for bound in attack.clip))
 
 
@@ -139,7 +139,7 @@ def attack_rows(
     prepare: Prepare,
     seed: int,
 ) -> tuple[Tensor, Tensor]:
-    """Return adversarial inputs of all rows, and which hardly moved, whatever order and batches."""
+    """Return adversarial inputs of all rows, and which hardly moved; batches do not matter."""
     y = torch.from_numpy(codes)
     still = []
     attack = placed(attack, prepare.device)

@@ -1,4 +1,4 @@
-"""Attention maps that are known before training: given ones, another estimator's, a callable's."""
+"""Attention maps that are known before training: given, or made by another model."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -38,7 +38,7 @@ def check_attention(attention: Any) -> None:
 
 
 def one_sided(maps: Source, omega: float) -> dict[str, float]:
-    """Shares of the maps that call all of the image background, and all of it foreground."""
+    """Return the shares of maps that call all of the image background, and all foreground."""
     sides = {"background": 0, "foreground": 0}
     for start in range(0, len(maps), CHUNK):
         rows = maps.take(np.arange(start, min(start + CHUNK, len(maps)))).flatten(1)
@@ -58,7 +58,7 @@ def warn_of_one_sided(shares: Mapping[str, float], omega: float, name: str, advi
 
 
 def read_maps(maps: Any) -> np.ndarray:
-    """``attention_maps`` as floats (n, 1, h, w), or (n, d), in [0, 1]."""
+    """Return ``attention_maps`` as floats (n, 1, h, w), or (n, d), in [0, 1]."""
     with blamed(
         "attention_maps",
         "They must be an array (n, height, width) in [0, 1], or (n, features) for 2-D X.",
@@ -146,7 +146,7 @@ def _called(attention: Callable, source: Any, prepare: Prepare, y: np.ndarray) -
 
 
 def _seen_by(estimator: Any, source: Any, y: np.ndarray) -> np.ndarray:
-    """Grad-CAM of an estimator on rows of ``source``, for their labels; gradient x input on 2-D rows."""
+    """Return an estimator's Grad-CAM for the labels ``y``, or gradient x input on 2-D rows."""
     with blamed(
         "attention", "As an estimator it must be fitted on images like X, with the same labels."
     ):

@@ -10,7 +10,7 @@ from sklearn_debias.metrics import aligned_map, encode_bias, group_cells, group_
 
 
 def warn_of_empty_cells(classes: Any, cells: list[tuple], consequence: str) -> None:
-    """Name the (class, bias value) cells without a training row, of the observed classes and bias values."""
+    """Warn of observed classes and bias values that no training row has together."""
     _, values = encode_bias([value for _, value in cells], len(cells))
     empty = [
         (label, value)
@@ -25,7 +25,7 @@ def warn_of_empty_cells(classes: Any, cells: list[tuple], consequence: str) -> N
 def describe_groups(
     classes: Any, codes: np.ndarray, bias_labels: Any
 ) -> tuple[np.ndarray, list, dict[str, Any]]:
-    """Codes (n,) of the groups, their names, and the attributes that scorers ask a fitted estimator for.
+    """Return codes (n,) of the groups, their names, and what scorers ask an estimator for.
 
     A group is a (class, bias value), or a class without bias labels; there is nothing to ask for
     then.
@@ -40,7 +40,7 @@ def describe_groups(
 
 
 def bias_facts(y: np.ndarray, labels: list, names: Any) -> dict[str, Any]:
-    """What scorers ask a fitted estimator for, of the training rows (n,) and all bias values."""
+    """Return what scorers ask a fitted estimator for, from the training rows (n,)."""
     return {
         "bias_classes_": list(names),
         "aligned_bias_": aligned_map(y, labels, ties="omit"),
@@ -49,7 +49,7 @@ def bias_facts(y: np.ndarray, labels: list, names: Any) -> dict[str, Any]:
 
 
 def by_environment(training: Any, method: str, instead: str) -> Any:
-    """Return the training set with the bias values as groups; fewer than two are none, and warned of."""
+    """Return the training set with the bias values as groups; warn of fewer than two."""
     if training.groups is None:
         warn(
             f"{method} was given no bias_labels, which say what environment a row is from: "

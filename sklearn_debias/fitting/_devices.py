@@ -12,13 +12,13 @@ from sklearn_debias.training import Prepare, cpu_threads
 
 @contextmanager
 def on_own_terms(*, small: bool) -> Iterator[None]:
-    """Work with gradients whatever the caller's mode, and on as many threads as suit; both come back."""
+    """Work with gradients, and on as many threads as suit; the caller's settings come back."""
     with torch.inference_mode(False), torch.enable_grad(), cpu_threads(small=small):
         yield
 
 
 def pick_device(device: Any) -> torch.device:
-    """The device asked for; "auto" takes CUDA where there is one."""
+    """Return the device asked for; "auto" takes CUDA where there is one."""
     if device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:

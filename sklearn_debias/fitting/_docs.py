@@ -154,7 +154,7 @@ SHARED = {
 
 
 def fill(doc: str, owner: Any = None) -> str:
-    """``doc``, without its margin, with the shared text in the places that name it, and the defaults of ``owner``."""
+    """Return ``doc`` without its margin, shared text filled in, with the defaults of ``owner``."""
     doc = inspect.cleandoc(doc)  # what Python 3.13 compiles has lost the margin already
     for name, text in SHARED.items():
         doc = doc.replace(f"{{{name}}}", textwrap.dedent(text).rstrip())

@@ -189,7 +189,7 @@ class Fit:
         self.estimator._inspect(phase, dict(state), self.training)
 
     def schedule(self, phase: Phase) -> Callable | None:
-        """Return what makes the learning-rate schedule of a phase, and of those that continue it."""
+        """Return what makes the schedule of a phase, and of those that continue it."""
         if self.estimator.lr_schedule != "drops":
             return self.estimator.lr_schedule
         first = self.phases.index(phase)

@@ -16,12 +16,12 @@ Method = TypeVar("Method", bound=Callable[..., Any])
 
 
 def fit_method(method: Method) -> Method:
-    """Make of ``method``, which returns a `Given`, a classifier's ``fit``, which returns the classifier.
+    """Make a classifier's ``fit`` of a method that says what it was given.
 
-    Scikit-learn validates the parameters and manages callbacks; ``{shared_arguments}`` in the
-    docstring is filled in; a call with other arguments names the caller's class, not the base class
-    that wrote the method. A fit that fails leaves nothing behind. What was decorated stays reachable
-    as ``fit.given``, for searches that train many candidates at once.
+    Scikit-learn validates the parameters and manages callbacks. ``{shared_arguments}`` in the
+    docstring is filled in. A call with other arguments names the caller's class, not the base class
+    that wrote the method. A fit that fails leaves nothing behind. The method stays reachable as
+    ``fit.given``, for searches that train many candidates at once.
 
     Parameters
     ----------

@@ -75,5 +75,5 @@ def forget(estimator: Any) -> None:
 
 
 def is_fitted_name(name: str) -> bool:
-    """Whether a public attribute of this name comes from a fit, by scikit-learn's convention."""
+    """Return whether a public attribute of this name comes from a fit, by convention."""
     return name.endswith("_") and not name.startswith("_")

@@ -14,7 +14,7 @@ from sklearn_debias.training import ArraySource, Prepare, Roles, Source, padded
 
 
 def heads_of(roles: Roles, helpers: Collection[str] = ()) -> Roles:
-    """The heads as modules of their own; they share their parameters with ``roles``. Helpers stay whole."""
+    """Return the heads as modules, with the parameters of ``roles``; helpers stay whole."""
     heads = {role: module for role, module in roles.items() if role in helpers}
     for role in roles.keys() - heads.keys():
         heads[role] = SplitModule(nn.Identity(), roles[role].get_submodule("head"))
@@ -22,7 +22,7 @@ def heads_of(roles: Roles, helpers: Collection[str] = ()) -> Roles:
 
 
 def features_of(module: nn.Module, source: Source, prepare: Prepare) -> ArraySource:
-    """Features of all rows by the frozen body of ``module``, in eval mode."""
+    """Return the features of all rows by the frozen body of ``module``, in eval mode."""
     body = copy.deepcopy(module.get_submodule("body")).eval()
 
     @torch.no_grad()
@@ -35,7 +35,7 @@ def features_of(module: nn.Module, source: Source, prepare: Prepare) -> ArraySou
 def features_by_role(
     views: Mapping[str, tuple[nn.Module, Source]], prepare: Prepare, example: torch.Tensor
 ) -> tuple[ArraySource, dict[str, Source]]:
-    """Return features of the model, and of the roles whose body or rows differ from the model's.
+    """Return features of the model, and of roles whose body or rows differ from its own.
 
     ``views`` hold a network and its rows by role; ``example`` are a few rows of the model's.
     """
@@ -49,7 +49,7 @@ def features_by_role(
 
 
 def same_body(one: nn.Module, other: nn.Module, x: torch.Tensor) -> bool:
-    """Whether two modules have equal bodies: by name, by tensors, and by what they make of ``x``."""
+    """Return whether two modules have equal bodies: tensors, and what they make of ``x``."""
     mine, theirs = (copy.deepcopy(module.get_submodule("body")).eval() for module in (one, other))
     a, b = mine.state_dict(), theirs.state_dict()
     alike = (

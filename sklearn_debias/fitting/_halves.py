@@ -6,7 +6,7 @@ import numpy as np
 def split_by(
     stratum: np.ndarray, share: float, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Rows of two parts, sorted, the second with ``share`` of each stratum (n,) of codes.
+    """Return the rows of two parts, sorted, the second with ``share`` of each stratum (n,).
 
     Both parts hold every stratum: of two rows or more at least one each, a single row is in both.
     """

@@ -130,7 +130,7 @@ def _resized(shape: tuple[int, ...], size: tuple[int, int] | None) -> tuple[int,
 
 
 def _in_this_byte_order(array: np.ndarray) -> np.ndarray:
-    """Return numbers as torch reads them: it knows this machine's byte order only."""
+    """Return numbers as torch reads them: in this machine's byte order only."""
     if array.dtype.kind not in "fiub":
         raise ValueError(f"`X` must hold numbers, got the dtype {array.dtype}.")
     return array.astype(array.dtype.newbyteorder("="), copy=False)
@@ -180,7 +180,7 @@ def _plain_tensor(value: torch.Tensor, name: str) -> np.ndarray:
 
 
 def is_dataset(X: Any) -> bool:
-    """Whether X is a map-style Dataset; other ways to load rows are a TypeError."""
+    """Return whether X is a map-style Dataset; other loaders are a TypeError."""
     if isinstance(X, (DataLoader, IterableDataset)):
         raise TypeError(
             f"`X` must be a Dataset with len() and items by number, got a {type(X).__name__}."

@@ -38,7 +38,7 @@ def open_meta(
 
 
 def _shared_rows(one: Source, other: Source) -> int:
-    """How many rows of ``other`` are in ``one``, where both are in memory or both are files."""
+    """Count the rows of ``other`` that are in ``one``, where both are in memory or both files."""
     if isinstance(one, ImageSource) and isinstance(other, ImageSource):
         known = {os.path.realpath(path) for path in one.items}
         return sum(os.path.realpath(path) in known for path in other.items)
@@ -56,7 +56,7 @@ def _shared_rows(one: Source, other: Source) -> int:
 def held_out(
     y: np.ndarray, group: np.ndarray | None, size: int, rng: np.random.Generator
 ) -> np.ndarray:
-    """Mask (n,) of the rows to hold out: ``size`` of each class, at most a fifth, evenly over its groups.
+    """Return a mask (n,) of ``size`` rows of each class, at most a fifth, evenly over groups.
 
     Every group keeps half of its rows, and a class of two rows or more gives one.
     """

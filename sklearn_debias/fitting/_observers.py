@@ -13,7 +13,7 @@ from sklearn_debias.training import Observer, blamed
 
 
 class Monitor(Observer):
-    """Score the validation rows after each epoch; keep the best epoch if a scorer was asked for.
+    """Score the validation rows after each epoch; keep the best epoch if a scorer asks.
 
     Parameters
     ----------
@@ -71,7 +71,7 @@ class Monitor(Observer):
 
 
 def open_scorer(scorer: Any) -> Callable:
-    """The scorer that `monitor` asks for; None is the accuracy."""
+    """Return the scorer that `monitor` asks for; None is the accuracy."""
     if callable(scorer):
         return scorer
     with blamed("monitor", "It must be a scorer's name, or a callable (estimator, X, y)."):

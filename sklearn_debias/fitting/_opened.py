@@ -53,7 +53,7 @@ class Opened:
         return self.inputs.source
 
     def batches(self, function: Callable[[Tensor, Any, np.ndarray], Tensor]) -> Iterator[Tensor]:
-        """``function(x, y, row numbers)`` of batches padded to one shape: no row depends on its neighbours.
+        """Yield ``function(x, y, row numbers)`` of batches padded to one shape.
 
         ``x`` and ``y`` are on the network's device; ``y`` is None where no labels were given.
         """
@@ -68,7 +68,7 @@ class Opened:
 
     @contextmanager
     def terms(self) -> Iterator[None]:
-        """Work with gradients whatever the caller's mode, on as many threads as suit; both come back."""
+        """Work with gradients, on as many threads as suit; the caller's settings come back."""
         with torch.inference_mode(False), torch.enable_grad(), cpu_threads(small=self.small):
             yield
 
@@ -107,7 +107,7 @@ def open_model(model: Any, X: Any, y: Any = None, *, name: str = "estimator") ->
 
 
 def unwrapped(model: Any) -> Any:
-    """The estimator inside scikit-learn's `FrozenEstimator`."""
+    """Return the estimator inside scikit-learn's `FrozenEstimator`."""
     return model.estimator if isinstance(model, FrozenEstimator) else model
 
 

@@ -1,4 +1,4 @@
-"""Constructor parameters that all torch estimators share: constraints, and dunder access to skorch."""
+"""Constructor parameters that all torch estimators share, and dunder access to skorch."""
 
 import numbers
 from collections.abc import Callable
@@ -45,12 +45,12 @@ SHARED_CONSTRAINTS: dict[str, list] = {
 
 
 class NetParams:
-    """Parameters such as ``optimizer__betas`` in ``get_params`` and ``set_params``, kept in ``net_params``."""
+    """Parameters such as ``optimizer__betas``, which are kept in ``net_params``."""
 
     net_params: dict | None
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """Parameters of this estimator; with ``deep``, those in ``net_params`` under their own names too."""
+        """Return the parameters; with ``deep`` also those in ``net_params``, by their own names."""
         params = super().get_params(deep)  # type: ignore[misc]
         if deep and isinstance(self.net_params, dict):
             params |= self.net_params
@@ -66,7 +66,7 @@ class NetParams:
 
 
 def ignored_parameters(estimator: Any, base: Any) -> list[str]:
-    """Shared parameters of ``base`` that were set, and to other values than those of ``estimator``."""
+    """Return shared parameters of ``base`` that were set otherwise than in ``estimator``."""
     defaults = type(base)()
     return [
         name
@@ -77,7 +77,7 @@ def ignored_parameters(estimator: Any, base: Any) -> list[str]:
 
 
 def split_net_params(net_params: dict | None) -> tuple[dict, dict, dict]:
-    """Arguments for the module, the DataLoader, and skorch, from ``net_params``."""
+    """Return the arguments of ``net_params`` for the module, the DataLoader, and skorch."""
     groups: dict[str, dict] = {prefix: {} for prefix in PREFIXES}
     for key, value in (net_params or {}).items():
         prefix, _, name = str(key).partition("__")
@@ -115,7 +115,7 @@ def check_callbacks(callbacks: Any) -> None:
 
 
 def check_normalize(normalize: Any, size: int) -> None:
-    """Raise unless ``normalize`` has a mean and a positive std for ``size`` channels or features."""
+    """Raise unless ``normalize`` has a mean and a positive std for ``size`` channels."""
     if isinstance(normalize, (tuple, list)):
         try:
             mean, std = (np.asarray(part, dtype=np.float64) for part in normalize)
@@ -136,6 +136,6 @@ def check_normalize(normalize: Any, size: int) -> None:
 
 
 def drops(epochs: int) -> Callable[[torch.optim.Optimizer], Any]:
-    """What makes the schedule "drops" of so many epochs: a tenth after 80 % of them, and again after 90 %."""
+    """Return what makes the schedule "drops": a tenth after 80 % of the epochs, and after 90 %."""
     milestones = [-(-8 * epochs // 10), -(-9 * epochs // 10)]  # rounded up
     return partial(torch.optim.lr_scheduler.MultiStepLR, milestones=milestones, gamma=0.1)

@@ -1,4 +1,4 @@
-"""A look at a module before the first step: does it fit the data, and does it draw random numbers."""
+"""A look at a module before the first step: does it fit the data, does it draw numbers."""
 
 import copy
 import math
@@ -16,7 +16,7 @@ TINY_IMAGE = 512  # values
 
 
 def check_module(module: nn.Module, x: Tensor, n_classes: int, name: str) -> Tensor:
-    """Raise unless ``module`` maps ``x`` (b, ...) to logits (b, n_classes) and can learn; return the logits."""
+    """Return the logits of ``x`` (b, ...); raise unless they are (b, n_classes) and can learn."""
     module.eval()
     with torch.no_grad():
         logits = _logits(module, x, n_classes, name, "")
@@ -75,7 +75,7 @@ def check_gradient(module: nn.Module, x: Tensor, name: str) -> None:
 
 
 def draws(module: nn.Module, x: Tensor, noise: Any) -> bool:
-    """Whether the module draws random numbers in train mode (dropout and its like)."""
+    """Return whether the module draws random numbers in train mode, as dropout does."""
     twin = copy.deepcopy(module).train()
     with noise, torch.no_grad():
         before = [generator.get_state() for generator in noise.generators()]
@@ -88,18 +88,18 @@ def draws(module: nn.Module, x: Tensor, noise: Any) -> bool:
 
 
 def has_batch_norm(module: nn.Module) -> bool:
-    """Whether training needs batches of more than one row."""
+    """Return whether training needs batches of more than one row."""
     return any(isinstance(m, _BatchNorm) for m in module.modules())
 
 
 def is_small(module: nn.Module, shape: tuple[int, ...]) -> bool:
-    """Whether the module runs faster on one CPU thread: a head, a perceptron, a small network on tiny images."""
+    """Return whether the module runs faster on one CPU thread, as heads and perceptrons do."""
     light = sum(p.numel() for p in module.parameters()) < SMALL
     dense = not any(isinstance(m, _ConvNd) for m in module.modules())
     return light and (len(shape) == 1 or dense or math.prod(shape) <= TINY_IMAGE)
 
 
 def like_probabilities(logits: Tensor) -> bool:
-    """Whether the outputs of a module look like probabilities."""
+    """Return whether the outputs of a module look like probabilities."""
     total = logits.sum(-1)
     return bool((logits >= 0).all()) and torch.allclose(total, torch.ones_like(total), atol=1e-4)

@@ -12,7 +12,7 @@ from sklearn_debias.fitting._training_set import take_rows
 
 
 def asks_for_bias(scorer: Any) -> bool:
-    """Whether ``scorer`` requests bias labels."""
+    """Return whether ``scorer`` requests bias labels."""
     if not hasattr(scorer, "_get_metadata_request"):
         return False
     with config_context(enable_metadata_routing=True):
@@ -20,7 +20,7 @@ def asks_for_bias(scorer: Any) -> bool:
 
 
 def bias_for(scorer: Any, bias_labels: Any, rows: np.ndarray) -> dict[str, Any]:
-    """Arguments of ``scorer`` for these rows: their bias labels, if it asks for them."""
+    """Return the arguments of ``scorer`` for these rows: their bias labels, if it asks."""
     if not asks_for_bias(scorer):
         return {}
     if bias_labels is None:
@@ -37,7 +37,7 @@ def fit_with_bias(estimator: Any, X: Any, y: np.ndarray, bias_labels: Any, rows:
 
 
 def _takes_bias(estimator: Any) -> bool:
-    """Whether bias labels can be passed: to the estimator itself or, by routing, to a part of it."""
+    """Return whether bias labels reach the estimator or, by routing, a part of it."""
     asked = bool(get_routing_for_object(estimator).consumes("fit", ["bias_labels"]))
     return asked and (
         get_config()["enable_metadata_routing"] or has_fit_parameter(estimator, "bias_labels")

@@ -34,7 +34,7 @@ def requirements(phases: tuple[Phase, ...]) -> frozenset[str]:
 
 
 def looks_below_head(required: frozenset[str]) -> bool:
-    """Whether the steps need more of a frozen body than its features."""
+    """Return whether the steps need more of a frozen body than its features."""
     return bool(required & {"input", "input_gradient"})
 
 

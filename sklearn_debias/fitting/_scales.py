@@ -29,7 +29,7 @@ class Sweep:
     tried: list[tuple] = field(default_factory=list)
 
     def run(self, max_scales: int, max_rounds: int) -> tuple[np.ndarray, pd.DataFrame]:
-        """The best scales (k,), geometric mean 1, and a row for each that was tried, the first with all 1."""
+        """Return the best scales (k,), geometric mean 1, and a row for each that was tried."""
         k = len(self.classes)
         scale = np.zeros(k)
         best = self._try(np.zeros(k))
@@ -50,7 +50,7 @@ class Sweep:
     def _ascend(
         self, scale: np.ndarray, best: tuple[float, float], c: int, max_scales: int
     ) -> tuple[np.ndarray, tuple[float, float]]:
-        """The best scale of class ``c``, the others held; the old one unless another is better."""
+        """Return the best scale of class ``c``, the others held; only a better one is new."""
         found = scale
         least = np.inf
         for value in self._candidates(scale, c, max_scales):
@@ -64,7 +64,7 @@ class Sweep:
         return found, best
 
     def _candidates(self, scale: np.ndarray, c: int, max_scales: int) -> np.ndarray:
-        """Logarithms of scales of class ``c``, one between any two rows that begin to be predicted ``c``."""
+        """Return log scales of class ``c``, one between rows that turn to ``c``."""
         scaled = self.log_proba + scale
         margin = np.unique(np.delete(scaled, c, axis=1).max(1) - self.log_proba[:, c])
         between = np.concatenate(
@@ -74,7 +74,7 @@ class Sweep:
         return between[chosen.round().astype(int)]
 
     def _try(self, scale: np.ndarray) -> tuple[float, float]:
-        """Score and average accuracy at ``scale``, kept for the curve."""
+        """Return the score and the average accuracy at ``scale``, and keep them for the curve."""
         scaled = self.log_proba + scale
         right = scaled.argmax(1) == self.y
         worst = float((np.bincount(self.group, right) / np.bincount(self.group)).min())
@@ -85,5 +85,5 @@ class Sweep:
 
 
 def _normalised(log_scale: np.ndarray) -> np.ndarray:
-    """Scales with geometric mean 1."""
+    """Return scales with geometric mean 1."""
     return np.exp(log_scale - log_scale.mean())

@@ -16,7 +16,7 @@ from sklearn_debias.training import blamed
 
 
 def encode_target(estimator: Any, y: Any, n: int) -> tuple[np.ndarray, np.ndarray]:
-    """Codes (n,) of the labels ``y``, and the sorted classes."""
+    """Return codes (n,) of the labels ``y``, and the sorted classes."""
     if y is None:
         raise ValueError(
             f"This {type(estimator).__name__} estimator requires y to be passed, but the target y "
@@ -41,7 +41,7 @@ def encode_target(estimator: Any, y: Any, n: int) -> tuple[np.ndarray, np.ndarra
 def encode_known(
     classes: np.ndarray, y: Any, n: int, name: str = "y", rows: str = "X"
 ) -> np.ndarray:
-    """Codes (n,) of labels that fit has seen."""
+    """Return codes (n,) of labels that fit has seen."""
     y = column_or_1d(np.asarray(plain(y, name)))
     if len(y) != n:
         raise ValueError(f"`{name}` must have one label per row of {rows}, {n}, got {len(y)}.")
@@ -69,7 +69,7 @@ def read_codes(y: Any, n: int) -> Tensor:
 
 
 def hold_out(strata: np.ndarray, fraction: float, rng: np.random.Generator) -> np.ndarray:
-    """Mask (n,) of about ``fraction`` of each stratum's rows; one row of each stays in training."""
+    """Return a mask (n,) of about ``fraction`` of each stratum; one row of each stays."""
     held = np.zeros(len(strata), dtype=bool)
     carry = rng.random()
     for stratum in np.unique(strata):

@@ -220,7 +220,7 @@ def _read_weight(sample_weight: Any, n: int) -> np.ndarray | None:
 
 
 def take_rows(X: Any, index: np.ndarray) -> Any:
-    """Return the rows ``index`` of X as it was given: a frame stays one, a Dataset is not read."""
+    """Return the rows ``index`` of X as it was given: a frame stays one, a Dataset unread."""
     if isinstance(X, Dataset) and not hasattr(X, "iloc"):
         return Subset(X, index.tolist())
     return _safe_indexing(X, index)

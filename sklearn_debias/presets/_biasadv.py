@@ -39,7 +39,7 @@ DATA: dict[str, tuple[int, float, dict[str, int] | None, bool]] = {
 
 
 def biasadv_preset(name: str, base: str) -> dict[str, Any]:
-    """Parameters of `BiasAdvClassifier` for one row of the tables; "base" is a name with settings."""
+    """Return the parameters of a row of the tables; "base" is a name with its settings."""
     if name not in ROWS:
         raise ValueError(f"`name` must be one of {sorted(ROWS)}, got {name!r}.")
     if base not in ROWS[name]:

@@ -21,7 +21,7 @@ DHAT: dict[str, dict[str, Any]] = {
 
 
 def dhat_preset(name: str) -> dict[str, Any]:
-    """Parameters of `DHATClassifier` for one of its data sets; the rest are its defaults."""
+    """Return the parameters for a data set; the others are the classifier's defaults."""
     if name not in DHAT:
         raise ValueError(f"`name` must be one of {sorted(DHAT)}, got {name!r}.")
     return dict(DHAT[name])

@@ -40,8 +40,8 @@ def check_visits(objective: Objective, visited: Any, n: int) -> None:
     numbers = isinstance(visited, Tensor) and visited.dtype == torch.int64 and visited.ndim == 1
     if not numbers or len(visited) == 0 or visited.min() < 0 or visited.max() >= n:
         raise ValueError(
-            f"`{type(objective).__name__}.visits` must return row numbers 0 to {n - 1}, a 1-D tensor "
-            f"of int64, or None, got {_said(visited)}."
+            f"`{type(objective).__name__}.visits` must return row numbers 0 to {n - 1}, a 1-D "
+            f"tensor of int64, or None, got {_said(visited)}."
         )
 
 

@@ -151,7 +151,7 @@ def test_a_method_of_an_objective_is_named(fault):
 
 
 def test_a_fit_that_diverges_takes_back_what_hooks_have_set():
-    """Private attributes of a subclass go as those of the package do, and come anew with each fit."""
+    """Private attributes of a subclass go as those of the package do."""
 
     def _training_set(self, given):
         self._mine = "set in a fit"

@@ -1,4 +1,4 @@
-"""What attacks and attention maps are given of a model: a frozen net, rows in batches of one shape, codes."""
+"""`open_model`: rows and a frozen network that give what the model predicts, bit for bit."""
 
 import numpy as np
 import pytest
