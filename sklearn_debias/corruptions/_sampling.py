@@ -85,6 +85,7 @@ def bilinear(x: Tensor, rows: Tensor, cols: Tensor, edge: Edge = symmetric) -> T
     east = edge(left.long() + 1, width)
 
     def between(row: Tensor) -> Tensor:
+        """Return the mean of a row's two neighbours, weighted by their nearness."""
         return taken(x, row, west) * (1 - along) + taken(x, row, east) * along
 
     upper = between(edge(top.long(), height))

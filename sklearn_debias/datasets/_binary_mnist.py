@@ -113,7 +113,7 @@ def binary_colour_mnist(
                 f"({len(rows)} of {len(digits)} rows, cut in order) has not. Shuffle images and "
                 "target alike, or bring more."
             )
-        # Labels first: the colour follows the noisy label, so that it beats the digit at it.
+        # Labels first: the colour follows the noisy label, and tells it better than the digit.
         labels = flip_labels(clean, noise, kind="pair", random_state=rng)
         colours = biased_values(labels, 2, ratio, rng)
         data = np.zeros((len(rows), 3, *grey.shape[1:]), dtype=np.uint8)

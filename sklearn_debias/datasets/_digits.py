@@ -152,7 +152,7 @@ def load_biased_digits(
         if name == "train":
             values = biased_values(labels[rows], n_values, ratio, rng)
         else:
-            # By digit, not by class: in "low_high" the bias would else follow single digits.
+            # By digit, not by class: dealt within "low", a colour could go with single digits.
             values = even_values(digit[rows], (n_values,), rng)[:, 0]
         data = _RENDER[bias](images[rows], values, *noise, rng)
         bunch[name] = Bunch(

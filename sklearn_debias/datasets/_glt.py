@@ -202,6 +202,7 @@ def _training_counts(
     """Return the number of training rows of each class and attribute."""
 
     def counts(n: int) -> np.ndarray:
+        """Return the rows of each class and attribute, for n rows of the head class."""
         return apportion(tail_counts(n, shape), shares)
 
     largest = largest_head(counts, left, shape[:, None] * shares)

@@ -47,7 +47,7 @@ def trained_fact(estimator: Any, parameter: str) -> Any:
 def _unwrap(estimator: Any) -> Any:
     """Return the estimator inside of a wrapper, or None if there is none."""
     for inside in _INSIDE:
-        # By attribute, not by type: wrappers of other libraries keep to scikit-learn's names.
+        # By attribute, not by type: wrappers of other libraries often keep to these names.
         try:
             return inside(estimator)
         except (AttributeError, IndexError, TypeError):

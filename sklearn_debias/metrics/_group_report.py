@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from sklearn_debias.metrics._groups import shorten
+from sklearn_debias.metrics._names import shorten
 
 __all__ = ["GroupReport"]
 
@@ -84,6 +84,7 @@ class GroupReport:
         return self.to_text()
 
     def _repr_html_(self) -> str:
+        """Return the report as HTML, for notebooks."""
         table = self.frame.to_html(index=False, float_format="{:.3f}".format)
         notes = "<br>".join(html.escape(note.strip()) for note in self._notes())
         return f"<p><b>{html.escape(self._title())}</b></p>{table}<p>{notes}</p>"

@@ -11,8 +11,8 @@ from sklearn.utils.metadata_routing import MetadataRequest, get_routing_for_obje
 
 from sklearn_debias.metrics._encoding import encode_bias
 from sklearn_debias.metrics._fitted import find_fitted, trained_fact
-from sklearn_debias.metrics._groups import shorten
 from sklearn_debias.metrics._lookup import BiasLookup
+from sklearn_debias.metrics._names import shorten
 from sklearn_debias.metrics._types import Predictor
 
 __all__ = ["GroupScorer"]
@@ -131,7 +131,7 @@ class GroupScorer(_Scorer):
         """Complete the metadata, then score as scikit-learn does."""
         if y_true is None:
             raise ValueError(f"`y_true` must be given to {self!r}, got None.")
-        # None is what routing passes for metadata that nobody gave.
+        # None stands for what is not given, as it does in the metrics.
         metadata = {name: value for name, value in metadata.items() if value is not None}
         metadata = self._with_bias(estimator, X, y_true, metadata)
         accepted = inspect.signature(self._score_func).parameters

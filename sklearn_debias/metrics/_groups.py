@@ -1,19 +1,18 @@
 """Groups: which samples belong to which (class, bias value) cell, and how many were right."""
 
-import warnings
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from sklearn_debias.exceptions import DebiasWarning
 from sklearn_debias.metrics._encoding import check_weights, correctness, encode_bias, encode_labels
-from sklearn_debias.metrics._types import Absent, Encoded
+from sklearn_debias.metrics._names import missing_groups
+from sklearn_debias.metrics._types import Absent, Encoded, Kind
 
-__all__ = ["Groups", "Tally", "encode_bias", "find_groups", "group_cells", "shorten", "tally"]
+__all__ = ["Groups", "Tally", "find_groups", "group_cells", "tally"]
 
 
 @dataclass(frozen=True)
@@ -24,7 +23,7 @@ class Groups:
     it is a pattern of memberships, so that counting and resampling need no second code path.
     """
 
-    kind: Literal["cell", "class", "membership"]  # a cell is a pair (class, bias value)
+    kind: Kind
     names: tuple[Any, ...]  # (n_groups,)
     absent: tuple[Any, ...]  # names of groups without a sample
     strata: np.ndarray  # (n,) codes
@@ -119,7 +118,8 @@ def find_groups(
     else:
         groups = _from_classes(encoded_y, keep)
     if universe is not None:
-        groups = _within(groups, universe, absent)
+        missing = missing_groups(groups.names, groups.kind, universe, absent)
+        groups = replace(groups, absent=missing)
     return groups
 
 
@@ -209,7 +209,7 @@ def _from_membership(membership: npt.ArrayLike, keep: np.ndarray) -> Groups:
             f"`membership` must be a matrix of shape ({len(keep)}, n_groups): one row per sample, "
             f"one column per group, got shape {matrix.shape}."
         )
-    # Not cast: labels given by mistake would all be True, and give a number that means nothing.
+    # Not cast: labels given by mistake would pass for memberships, and give a meaningless number.
     if matrix.dtype != bool:
         raise ValueError(
             f"`membership` must be boolean, got dtype {matrix.dtype}. Use "
@@ -239,55 +239,3 @@ def _from_membership(membership: npt.ArrayLike, keep: np.ndarray) -> Groups:
         n_strata=len(patterns),
         member=member[:, present],
     )
-
-
-def _within(groups: Groups, universe: Iterable[Any], absent: Absent) -> Groups:
-    """Check the groups against an explicit universe, and apply the policy for absent ones."""
-    expected = _check_universe(universe, groups.kind)
-    outside = [name for name in groups.names if name not in expected]
-    if outside:
-        raise ValueError(
-            "`universe` must contain every observed group, but these are outside of it: "
-            f"{shorten(outside)}. Add them, or check the spelling and type of the labels."
-        )
-    observed = set(groups.names)
-    empty = tuple(name for name in expected if name not in observed)
-    if empty and absent != "ignore":
-        message = (
-            f"{len(empty)} of the {len(expected)} groups in `universe` have no sample: "
-            f"{shorten(empty)}."
-        )
-        if absent == "raise":
-            raise ValueError(f"{message} Pass absent='ignore' to score the observed ones only.")
-        # 6: the caller of a metric, past `find_groups`, `tally`, `score` and the metric itself.
-        warnings.warn(f"{message} The observed ones are scored.", DebiasWarning, stacklevel=6)
-    return replace(groups, absent=empty)
-
-
-def _check_universe(universe: Iterable[Any], kind: str) -> dict[Any, None]:
-    """Return the universe as a dict of distinct names, in the caller's order."""
-    form = {
-        "cell": "(class, bias value) pairs",
-        "class": "class labels",
-        "membership": "column names",
-    }[kind]
-    if isinstance(universe, str) or not hasattr(universe, "__iter__"):
-        raise ValueError(f"`universe` must be a list of {form}, got {universe!r}.")
-    names = list(universe)
-    pairs = all(isinstance(name, tuple) and len(name) == 2 for name in names)
-    # A dict, not a set: messages list absent groups in the caller's order.
-    try:
-        expected = dict.fromkeys(names)
-    except TypeError as error:
-        raise ValueError(f"`universe` must be a list of {form}, and hashable: {error}.") from error
-    if not names or (kind == "cell" and not pairs) or len(expected) < len(names):
-        raise ValueError(
-            f"`universe` must be a non-empty list of distinct {form}, got {shorten(names)}."
-        )
-    return expected
-
-
-def shorten(names: Collection[Any], most: int = 8) -> str:
-    """Return the text of a list of names, cut after `most` of them."""
-    text = ", ".join(repr(name) for name in list(names)[:most])
-    return text if len(names) <= most else f"{text}, ... ({len(names)} in all)"

@@ -4,7 +4,7 @@ from typing import Any
 
 import pandas as pd
 
-from sklearn_debias.metrics._groups import shorten
+from sklearn_debias.metrics._names import shorten
 
 __all__ = ["BiasLookup"]
 

@@ -8,7 +8,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from sklearn_debias.metrics._encoding import check_weights
-from sklearn_debias.metrics._groups import Groups, group_cells, shorten
+from sklearn_debias.metrics._groups import Groups, group_cells
+from sklearn_debias.metrics._names import shorten
 
 __all__ = ["aligned_map", "aligned_mask", "group_shares_map", "share_weights"]
 

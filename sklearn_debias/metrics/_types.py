@@ -5,11 +5,12 @@ from typing import Any, Literal, Protocol
 
 import numpy as np
 
-__all__ = ["Absent", "Encoded", "Facts", "Predictor", "Rng", "Seed"]
+__all__ = ["Absent", "Encoded", "Facts", "Kind", "Predictor", "Rng", "Seed"]
 
 Absent = Literal["raise", "warn", "ignore"]
 Encoded = tuple[np.ndarray, list[Any]]  # the code of each sample, and the sorted values
 Facts = Mapping[str, Any]  # "aligned" and "group_shares", where they were given
+Kind = Literal["cell", "class", "membership"]  # of groups: a cell is a pair (class, bias value)
 Rng = np.random.Generator | np.random.RandomState
 Seed = int | np.integer | Rng | None
 

@@ -2,8 +2,9 @@
 
 from sklearn_debias.metrics._encoding import correctness, encode_labels
 from sklearn_debias.metrics._fitted import find_fitted
-from sklearn_debias.metrics._groups import find_groups, shorten
+from sklearn_debias.metrics._groups import find_groups
 from sklearn_debias.metrics._intervals import binomial_bounds, check_confidence
+from sklearn_debias.metrics._names import shorten
 from sklearn_debias.metrics._random import check_rng
 from sklearn_debias.metrics._training_facts import aligned_mask
 from sklearn_debias.metrics._types import Seed

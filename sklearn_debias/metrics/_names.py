@@ -1,0 +1,67 @@
+"""Names of groups: those that should exist, and the text of many of them."""
+
+import warnings
+from collections.abc import Collection, Iterable
+from typing import Any
+
+from sklearn_debias.exceptions import DebiasWarning
+from sklearn_debias.metrics._types import Absent, Kind
+
+__all__ = ["missing_groups", "shorten"]
+
+
+def missing_groups(
+    names: Iterable[Any], kind: Kind, universe: Iterable[Any], absent: Absent
+) -> tuple[Any, ...]:
+    """Return the groups of an explicit universe that are not among the observed `names`.
+
+    Raise a ValueError if the universe lacks an observed one, and treat missing ones by `absent`.
+    """
+    expected = _check_universe(universe, kind)
+    outside = [name for name in names if name not in expected]
+    if outside:
+        raise ValueError(
+            "`universe` must contain every observed group, but these are outside of it: "
+            f"{shorten(outside)}. Add them, or check the spelling and type of the labels."
+        )
+    observed = set(names)
+    empty = tuple(name for name in expected if name not in observed)
+    if empty and absent != "ignore":
+        message = (
+            f"{len(empty)} of the {len(expected)} groups in `universe` have no sample: "
+            f"{shorten(empty)}."
+        )
+        if absent == "raise":
+            raise ValueError(f"{message} Pass absent='ignore' to score the observed ones only.")
+        # 6: the caller of a metric, past `find_groups`, `tally`, `score` and the metric itself.
+        warnings.warn(f"{message} The observed ones are scored.", DebiasWarning, stacklevel=6)
+    return empty
+
+
+def _check_universe(universe: Iterable[Any], kind: Kind) -> dict[Any, None]:
+    """Return the universe as a dict of distinct names, in the caller's order."""
+    form = {
+        "cell": "(class, bias value) pairs",
+        "class": "class labels",
+        "membership": "column names",
+    }[kind]
+    if isinstance(universe, str) or not hasattr(universe, "__iter__"):
+        raise ValueError(f"`universe` must be a list of {form}, got {universe!r}.")
+    names = list(universe)
+    pairs = all(isinstance(name, tuple) and len(name) == 2 for name in names)
+    # A dict, not a set: messages list absent groups in the caller's order.
+    try:
+        expected = dict.fromkeys(names)
+    except TypeError as error:
+        raise ValueError(f"`universe` must be a list of {form}, and hashable: {error}.") from error
+    if not names or (kind == "cell" and not pairs) or len(expected) < len(names):
+        raise ValueError(
+            f"`universe` must be a non-empty list of distinct {form}, got {shorten(names)}."
+        )
+    return expected
+
+
+def shorten(names: Collection[Any], most: int = 8) -> str:
+    """Return the text of a list of names, cut after `most` of them."""
+    text = ", ".join(repr(name) for name in list(names)[:most])
+    return text if len(names) <= most else f"{text}, ... ({len(names)} in all)"
