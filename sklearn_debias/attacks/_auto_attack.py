@@ -3,7 +3,6 @@
 import logging
 import sys
 import threading
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from torch import Tensor
 
 from sklearn_debias.attacks._stepwise import check_points, logits_and_gradient, read_count, wide
 from sklearn_debias.attacks._threat import Threat
-from sklearn_debias.exceptions import DebiasWarning
+from sklearn_debias.exceptions import warn
 
 NORMS = {"linf": "Linf", "l2": "L2"}
 PARTS = ("apgd-ce", "apgd-dlr", "apgd-t", "fab", "fab-t", "square")
@@ -212,4 +211,4 @@ def _messages() -> Iterator[None]:
         logger.propagate = before
         logger.removeHandler(handler)
     for message in dict.fromkeys(handler.found):
-        warnings.warn(f"AutoAttack: {message}", DebiasWarning, stacklevel=4)
+        warn(f"AutoAttack: {message}")

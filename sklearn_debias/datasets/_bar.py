@@ -2,7 +2,6 @@
 
 import io
 import os
-import warnings
 from pathlib import Path
 from typing import Literal
 
@@ -14,7 +13,7 @@ from sklearn_debias.corruptions.internal import Seed
 from sklearn_debias.datasets._checks import check_int, check_option, streams
 from sklearn_debias.datasets._files import read_npz
 from sklearn_debias.datasets._folder import MissingDataError, existing_path
-from sklearn_debias.exceptions import DebiasWarning
+from sklearn_debias.exceptions import warn
 
 _FILES = {"embeddings": "bar_mobilenet_v2_embeddings.npz", "images": "bar_64.npz"}
 _CONTENT = {"embeddings": ("x",), "images": ("data", "off")}
@@ -169,12 +168,10 @@ def _checked(
         raise ValueError(f"{path} must hold `y` in 0..{len(classes) - 1} and `split` in 0..1.")
     counts = (int((split == 0).sum()), int((split == 1).sum()))
     if counts != _PUBLISHED:
-        warnings.warn(
+        warn(
             f"{path} holds {counts[0]} bias-aligned and {counts[1]} bias-conflicting samples; the "
             f"published set has {_PUBLISHED[0]} and {_PUBLISHED[1]}. Figures will not compare with "
             "published ones.",
-            DebiasWarning,
-            stacklevel=3,
         )
     return target.astype(np.int64), split.astype(np.int64)
 

@@ -1,10 +1,9 @@
 """Names of groups: those that should exist, and the text of many of them."""
 
-import warnings
 from collections.abc import Collection, Iterable
 from typing import Any
 
-from sklearn_debias.exceptions import DebiasWarning
+from sklearn_debias.exceptions import warn
 from sklearn_debias.metrics._types import Absent, Kind
 
 __all__ = ["missing_groups", "shorten"]
@@ -34,7 +33,7 @@ def missing_groups(
         if absent == "raise":
             raise ValueError(f"{message} Pass absent='ignore' to score the observed ones only.")
         # 6: the caller of a metric, past `find_groups`, `tally`, `score` and the metric itself.
-        warnings.warn(f"{message} The observed ones are scored.", DebiasWarning, stacklevel=6)
+        warn(f"{message} The observed ones are scored.")
     return empty
 
 

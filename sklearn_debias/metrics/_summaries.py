@@ -4,14 +4,13 @@ One definition serves the metric, the report and the bootstrap, which needs it f
 replicates.
 """
 
-import warnings
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from sklearn_debias.exceptions import DebiasWarning
+from sklearn_debias.exceptions import warn
 from sklearn_debias.metrics._groups import Groups, tally
 from sklearn_debias.metrics._training_facts import aligned_mask, share_weights
 from sklearn_debias.metrics._types import Facts
@@ -29,18 +28,16 @@ def score(
     """
     counts = tally(y_true, y_pred, **arguments)
     coefficients = COEFFICIENTS[metric](counts.groups, counts.weight, facts)
-    warn_of_classes(counts.groups, stacklevel=4)  # 4: the caller of the metric itself
+    warn_of_classes(counts.groups)
     return float(summarise(counts.accuracy, coefficients))
 
 
-def warn_of_classes(groups: Groups, stacklevel: int = 3) -> None:
+def warn_of_classes(groups: Groups) -> None:
     """Warn if the classes stand in for the groups."""
     if groups.kind == "class":
-        warnings.warn(
+        warn(
             "`bias_labels` is missing, so the classes are taken as groups and the worst group is "
             "the worst CLASS. Pass `bias_labels` to score the (class, bias value) groups.",
-            DebiasWarning,
-            stacklevel=stacklevel,
         )
 
 

@@ -1,6 +1,5 @@
 """Cross-validation folds in which every (class, bias value) group has its share."""
 
-import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -9,7 +8,7 @@ import numpy.typing as npt
 from sklearn.model_selection import BaseCrossValidator
 from sklearn.utils import indexable
 
-from sklearn_debias.exceptions import DebiasWarning
+from sklearn_debias.exceptions import warn
 from sklearn_debias.metrics import group_cells
 from sklearn_debias.metrics.internal import Seed, check_rng, shorten
 
@@ -160,12 +159,10 @@ class BiasStratifiedKFold(BaseCrossValidator):
         """Warn of groups that cannot be in every fold."""
         small = [name for name, count in zip(names, counts, strict=True) if count < self.n_splits]
         if small:
-            warnings.warn(
+            warn(
                 f"{len(small)} (class, bias value) groups have fewer samples than "
                 f"n_splits={self.n_splits}, and are missing from some folds: {shorten(small)}. Use "
                 "fewer splits.",
-                DebiasWarning,
-                stacklevel=4,  # who asks `split` for the first fold
             )
 
 

@@ -1,13 +1,12 @@
 """Train and test sets that hold every (class, bias value) group in the same proportion."""
 
-import warnings
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from sklearn.utils import _safe_indexing, indexable
 
-from sklearn_debias.exceptions import DebiasWarning
+from sklearn_debias.exceptions import warn
 from sklearn_debias.metrics import group_cells
 from sklearn_debias.metrics.internal import Seed, check_rng, shorten
 
@@ -76,11 +75,9 @@ def bias_train_test_split(
     n_test = _check_test_size(test_size, len(codes))
     single = [name for name, count in zip(names, counts, strict=True) if count == 1]
     if single:
-        warnings.warn(
+        warn(
             f"{len(single)} (class, bias value) groups have a single sample, which goes to the "
             f"training set: {shorten(single)}.",
-            DebiasWarning,
-            stacklevel=2,
         )
     # A deck sorted by group, at random within; the first cards of each group are the test set.
     deck = np.lexsort((rng.permutation(len(codes)), codes))

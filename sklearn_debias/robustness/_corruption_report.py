@@ -1,6 +1,5 @@
 """Accuracy under corruptions, one row each: Table 6 of BiasAdv's paper for any fitted classifier."""
 
-import warnings
 from typing import Any
 
 import numpy as np
@@ -17,7 +16,7 @@ from sklearn_debias.corruptions.internal import (
     fits,
     read_seed,
 )
-from sklearn_debias.exceptions import DebiasWarning
+from sklearn_debias.exceptions import warn
 from sklearn_debias.metrics.internal import (
     aligned_mask,
     binomial_bounds,
@@ -200,7 +199,7 @@ def _tasks(corruptions: Any, severities: Any, n_channels: int) -> list[Task]:
         f"Images with {n_channels} channels cannot have {', '.join(unfit)}: left out of "
         f"{corruptions!r}."
     )
-    warnings.warn(message, DebiasWarning, stacklevel=3)
+    warn(message)
     return [task for task in tasks if task[0] not in unfit]
 
 

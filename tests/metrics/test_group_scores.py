@@ -220,6 +220,14 @@ def test_an_absent_group_of_the_universe_raises_unless_ignored():
     assert report.absent == (("cow", "sea"),)
 
 
+@pytest.mark.parametrize("metric", [worst_group_accuracy_score, group_report])
+def test_a_warning_of_absent_groups_points_at_the_caller(metric):
+    universe = [*SHARES, ("cow", "sea")]
+    with pytest.warns(DebiasWarning, match="sea") as caught:
+        metric(Y_TRUE, Y_PRED, bias_labels=BIAS, universe=universe, absent="warn")
+    assert [entry.filename for entry in caught] == [__file__]
+
+
 @pytest.mark.parametrize("metric", [worst_group_accuracy_score, group_mean_accuracy_score])
 def test_without_bias_labels_the_classes_stand_in_with_one_warning(metric):
     with warnings.catch_warnings(record=True) as caught:
