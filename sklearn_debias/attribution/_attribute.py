@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from sklearn_debias import maps as pure_maps
 from sklearn_debias.attribution._run import attend, bind_cam, bind_path, check_scalar, run
 from sklearn_debias.fitting import open_model
-from sklearn_debias.maps import _maps
 
 
 def attribute(
@@ -135,7 +135,7 @@ def grad_cam(
     """
     options = {"layer": layer, "scalar": scalar}
     return run(
-        open_model(estimator, X, y), lambda opened: bind_cam(_maps.grad_cam, opened, options)
+        open_model(estimator, X, y), lambda opened: bind_cam(pure_maps.grad_cam, opened, options)
     )
 
 
@@ -176,7 +176,7 @@ def integrated_gradients(
     options = {"n_steps": n_steps, "baseline": baseline, "scalar": scalar}
     return run(
         open_model(estimator, X, y),
-        lambda opened: bind_path(_maps.integrated_gradients, opened, options),
+        lambda opened: bind_path(pure_maps.integrated_gradients, opened, options),
     )
 
 
@@ -210,5 +210,5 @@ def input_gradients(estimator: Any, X: Any, y: Any = None, *, scalar: str = "log
     check_scalar(scalar)
     return run(
         open_model(estimator, X, y),
-        lambda opened: partial(_maps.input_gradient, opened.net, scalar=scalar),
+        lambda opened: partial(pure_maps.input_gradient, opened.net, scalar=scalar),
     )

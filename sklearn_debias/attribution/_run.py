@@ -8,10 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from sklearn_debias import maps as pure_maps
 from sklearn_debias.core import Net
 from sklearn_debias.exceptions import DivergedError, warn
 from sklearn_debias.fitting import Opened, open_model
-from sklearn_debias.maps import _maps
 from sklearn_debias.training import blamed
 
 METHODS = ("grad_cam", "integrated_gradients", "input_gradient", "gradient_x_input")
@@ -66,16 +66,16 @@ def run(opened: Opened, bind: Callable[[Opened], Map]) -> np.ndarray:
 def bind(method: str | Callable, opened: Opened, options: dict[str, Any]) -> Map:
     """Attention in [0, 1] by a method, as a function of a batch's inputs and class codes."""
     if callable(method):
-        return lambda x, y: _maps.min_max(_called(method, opened.net, x, y))
+        return lambda x, y: pure_maps.min_max(_called(method, opened.net, x, y))
     if method == "grad_cam":
-        return bind_cam(_maps.grad_cam_attention, opened, options)
+        return bind_cam(pure_maps.grad_cam_attention, opened, options)
     if method == "integrated_gradients":
-        return bind_path(_maps.integrated_gradients_attention, opened, options)
+        return bind_path(pure_maps.integrated_gradients_attention, opened, options)
     check_scalar(options["scalar"])
     function = (
-        _maps.input_gradient_attention
+        pure_maps.input_gradient_attention
         if method == "input_gradient"
-        else _maps.gradient_x_input_attention
+        else pure_maps.gradient_x_input_attention
     )
     return partial(function, opened.net, scalar=options["scalar"])
 
@@ -84,7 +84,7 @@ def bind_cam(function: Callable, opened: Opened, options: dict[str, Any]) -> Map
     """Grad-CAM of the given layer, or of the last convolution."""
     check_scalar(options["scalar"])
     layer = options["layer"]
-    layer = _maps.last_conv_layer(opened.net, _first(opened)) if layer is None else layer
+    layer = pure_maps.last_conv_layer(opened.net, _first(opened)) if layer is None else layer
     return lambda x, y: function(opened.net, x, y, layer, scalar=options["scalar"])
 
 
@@ -138,7 +138,7 @@ def _called(method: Callable, net: Net, x: Tensor, y: Tensor | None) -> Tensor:
         raise ValueError(
             "`method` must return maps at least 0, got negative values. Take their abs() or relu()."
         )
-    return maps if x.ndim == 2 else _maps.resize(maps, x.shape[-2:])
+    return maps if x.ndim == 2 else pure_maps.resize(maps, x.shape[-2:])
 
 
 def _first(opened: Opened) -> Tensor:
