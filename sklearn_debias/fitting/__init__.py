@@ -1,4 +1,15 @@
-"""From the X and y of a user to a finished fit. Openly internal: rooms above build on it."""
+"""From the X and y of a user to a finished fit.
+
+Openly internal: rooms above, and methods from elsewhere, build on these names. They may change with
+the package. Read them in this order:
+
+* `Given`, `View`: what `fit` was given. `fit_method` makes a `fit` that trains of one that says so.
+* `open_inputs`, `Inputs`: the front door for X. `encode_target` is the one for y.
+* `read_given`, `TrainingSet`, `Facts`: the rows to train on, and what was seen of the data.
+* `Networks`: the networks of all roles. `Fit`: batches and phases.
+* `Fitted`, `all_or_nothing`: what a fit leaves behind, and how it is taken back.
+* `open_model`, `Opened`: a fitted model on some rows, for attacks, maps and reports.
+"""
 
 from sklearn_debias.fitting._attack import (
     attack_rows,
@@ -54,6 +65,7 @@ from sklearn_debias.fitting._requirements import check_linear_head
 from sklearn_debias.fitting._scales import Sweep
 from sklearn_debias.fitting._targets import encode_known, encode_target
 from sklearn_debias.fitting._training_set import TrainingSet, read_given, take_rows
+from sklearn_debias.fitting._types import Classifier, Estimator, Model
 
 __all__ = [
     "MODULE",
@@ -64,11 +76,14 @@ __all__ = [
     "SHARED_CONSTRAINTS",
     "Attempt",
     "CallbackBridge",
+    "Classifier",
+    "Estimator",
     "Facts",
     "Fit",
     "Fitted",
     "Given",
     "Inputs",
+    "Model",
     "NetParams",
     "Networks",
     "Opened",

@@ -13,6 +13,7 @@ from sklearn_debias.exceptions import warn
 from sklearn_debias.fitting._inputs import Inputs, plain
 from sklearn_debias.fitting._opened import Opened, open_model, unwrapped
 from sklearn_debias.fitting._training_set import TrainingSet
+from sklearn_debias.fitting._types import Classifier
 from sklearn_debias.maps import grad_cam_attention, gradient_x_input_attention, last_conv_layer
 from sklearn_debias.training import ArraySource, Prepare, Source, as_given, blamed
 
@@ -145,7 +146,7 @@ def _called(attention: Callable, source: Any, prepare: Prepare, y: np.ndarray) -
     return np.concatenate(parts)
 
 
-def _seen_by(estimator: Any, source: Any, y: np.ndarray) -> np.ndarray:
+def _seen_by(estimator: Classifier, source: Any, y: np.ndarray) -> np.ndarray:
     """Return an estimator's Grad-CAM for the labels ``y``, or gradient x input on 2-D rows."""
     with blamed(
         "attention", "As an estimator it must be fitted on images like X, with the same labels."

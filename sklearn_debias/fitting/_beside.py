@@ -11,6 +11,7 @@ from sklearn.utils.validation import _num_samples
 from sklearn_debias.fitting._facts import Facts, reopen
 from sklearn_debias.fitting._inputs import FIRST, Inputs
 from sklearn_debias.fitting._targets import encode_known
+from sklearn_debias.fitting._types import Classifier
 from sklearn_debias.training import JoinedSource, blamed
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def open_beside(
-    estimator: Any, name: str, rows: tuple[Any, Any], n: int, facts: Facts, advice: str
+    estimator: Classifier, name: str, rows: tuple[Any, Any], n: int, facts: Facts, advice: str
 ) -> tuple[Inputs, np.ndarray]:
     """Check ``X_name`` and ``y_name`` given beside X of n rows; return inputs and class codes."""
     X, y = rows
@@ -40,7 +41,7 @@ def open_beside(
 
 
 def with_extra(
-    estimator: Any, training: TrainingSet, rows: tuple[Any, Any], facts: Facts
+    estimator: Classifier, training: TrainingSet, rows: tuple[Any, Any], facts: Facts
 ) -> TrainingSet:
     """Return the training set with ``X_extra`` and ``y_extra``, whose bias values are not known."""
     inputs = training.inputs

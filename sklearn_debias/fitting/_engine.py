@@ -7,10 +7,11 @@ from torch import nn
 
 from sklearn_debias.fitting._modules import Networks
 from sklearn_debias.fitting._params import OPTIMIZERS
+from sklearn_debias.fitting._types import Classifier
 from sklearn_debias.training import Engine
 
 
-def make_engine(estimator: Any, networks: Networks, options: dict[str, Any]) -> Engine:
+def make_engine(estimator: Classifier, networks: Networks, options: dict[str, Any]) -> Engine:
     """Return the skorch net, initialised; ``options`` are those of `net_params` that it takes."""
     device = networks.prepare.device
     optimizer = OPTIMIZERS.get(estimator.optimizer, estimator.optimizer)
@@ -48,7 +49,7 @@ def make_engine(estimator: Any, networks: Networks, options: dict[str, Any]) -> 
     return engine
 
 
-def _momentum(estimator: Any) -> dict[str, Any]:
+def _momentum(estimator: Classifier) -> dict[str, Any]:
     """Return the momentum of the optimiser "sgd", by name, where the method's paper has one."""
     wanted = estimator.optimizer == "sgd" and estimator._sgd_momentum > 0
     return {"optimizer__momentum": estimator._sgd_momentum} if wanted else {}

@@ -10,6 +10,7 @@ from sklearn.utils.validation import _check_feature_names, _check_n_features
 
 from sklearn_debias.exceptions import warn
 from sklearn_debias.fitting._inputs import Inputs, open_inputs
+from sklearn_debias.fitting._types import Estimator
 from sklearn_debias.training import ArraySource
 
 
@@ -52,7 +53,7 @@ class Facts:
         return found
 
 
-def reopen(estimator: Any, X: Any, facts: Facts, params: Mapping[str, Any]) -> Inputs:
+def reopen(estimator: Estimator, X: Any, facts: Facts, params: Mapping[str, Any]) -> Inputs:
     """Open rows that must be like those of the fit that ``facts`` and ``params`` are of."""
     inputs = open_inputs(X, dtype=params["dtype"], image_size=params["image_size"], owner=estimator)
     if len(facts.shape) == 1 == len(inputs.shape) and isinstance(inputs.source, ArraySource):

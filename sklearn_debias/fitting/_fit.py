@@ -28,6 +28,7 @@ from sklearn_debias.fitting._requirements import (
     requirements,
 )
 from sklearn_debias.fitting._training_set import TrainingSet
+from sklearn_debias.fitting._types import Classifier
 from sklearn_debias.training import (
     Engine,
     Epochs,
@@ -50,7 +51,7 @@ class Fit:
     fitted : Fitted
     """
 
-    def __init__(self, estimator: Any, training: TrainingSet, fitted: Fitted) -> None:
+    def __init__(self, estimator: Classifier, training: TrainingSet, fitted: Fitted) -> None:
         self.estimator = estimator
         self.training = training
         self.fitted = fitted
@@ -257,7 +258,7 @@ class Fit:
         return make_engine(self.estimator, self.networks, self.skorch)
 
 
-def check_shared(estimator: Any) -> None:
+def check_shared(estimator: Classifier) -> None:
     """Check the shared parameters beyond types and ranges, which scikit-learn has checked."""
     read_image_size(estimator.image_size)
     pick_device(estimator.device)

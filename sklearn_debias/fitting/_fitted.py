@@ -7,6 +7,7 @@ from typing import Any
 
 from sklearn_debias.fitting._facts import Facts, reopen
 from sklearn_debias.fitting._inputs import Inputs
+from sklearn_debias.fitting._types import Estimator
 from sklearn_debias.training import Streams
 
 LEFT = "_left_by_fit"  # names of the attributes that the last fit has set
@@ -28,7 +29,7 @@ class Fitted:
     facts: Facts
     streams: Streams
 
-    def open(self, estimator: Any, X: Any) -> Inputs:
+    def open(self, estimator: Estimator, X: Any) -> Inputs:
         """Open rows that must be like those of the fit."""
         return reopen(estimator, X, self.facts, self.params)
 
@@ -39,7 +40,7 @@ class Attempt:
     The last fit is forgotten first.
     """
 
-    def __init__(self, estimator: Any) -> None:
+    def __init__(self, estimator: Estimator) -> None:
         self.estimator = estimator
         forget(estimator)
         self.before = set(vars(estimator))
@@ -55,7 +56,7 @@ class Attempt:
 
 
 @contextmanager
-def all_or_nothing(estimator: Any) -> Iterator[None]:
+def all_or_nothing(estimator: Estimator) -> Iterator[None]:
     """Keep all that a fit sets inside, or nothing where an error ends it."""
     attempt = Attempt(estimator)
     try:
@@ -66,7 +67,7 @@ def all_or_nothing(estimator: Any) -> Iterator[None]:
     attempt.keep()
 
 
-def forget(estimator: Any) -> None:
+def forget(estimator: Estimator) -> None:
     """Drop every attribute that a fit has set."""
     left = vars(estimator).get(LEFT, frozenset()) | {LEFT}
     for name in list(vars(estimator)):

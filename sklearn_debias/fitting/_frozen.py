@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from sklearn_debias.core import SplitModule
+from sklearn_debias.fitting._types import Classifier
 from sklearn_debias.training import ArraySource, Prepare, Roles, Source, padded
 
 
@@ -61,7 +62,7 @@ def same_body(one: nn.Module, other: nn.Module, x: torch.Tensor) -> bool:
         return alike and torch.equal(mine(x), theirs(x))
 
 
-def on_features(estimator: Any, features: ArraySource, heads: Roles) -> Any:
+def on_features(estimator: Classifier, features: ArraySource, heads: Roles) -> Any:
     """Return a view of an estimator whose X are ``features``: it predicts with the heads alone."""
     view = copy.copy(estimator)
     fitted = estimator._fitted

@@ -7,12 +7,13 @@ from torch import nn
 
 from sklearn_debias.core import Objective, Phase, Role
 from sklearn_debias.fitting._training_set import TrainingSet
+from sklearn_debias.fitting._types import Classifier
 
 if TYPE_CHECKING:
     from sklearn_debias.fitting._modules import Networks
 
 
-def training_set_of(estimator: Any, given: TrainingSet) -> TrainingSet:
+def training_set_of(estimator: Classifier, given: TrainingSet) -> TrainingSet:
     """Return the rows that the classifier trains on."""
     found = estimator._training_set(given)
     hook = _name(estimator, "_training_set")
@@ -33,17 +34,19 @@ def training_set_of(estimator: Any, given: TrainingSet) -> TrainingSet:
     return found
 
 
-def phases_of(estimator: Any) -> tuple[Phase, ...]:
+def phases_of(estimator: Classifier) -> tuple[Phase, ...]:
     """Return the phases of the fit."""
     return _checked(estimator._phases(), _name(estimator, "_phases"))
 
 
-def settled(estimator: Any, phases: tuple[Phase, ...], networks: "Networks") -> tuple[Phase, ...]:
+def settled(
+    estimator: Classifier, phases: tuple[Phase, ...], networks: "Networks"
+) -> tuple[Phase, ...]:
     """Return the phases, with what only the built networks tell."""
     return _checked(estimator._settle(phases, networks), _name(estimator, "_settle"))
 
 
-def role_of(estimator: Any, role: str) -> Role:
+def role_of(estimator: Classifier, role: str) -> Role:
     """Return what the network of a role is built from."""
     found = estimator._role(role)
     if not isinstance(found, Role):
@@ -52,7 +55,7 @@ def role_of(estimator: Any, role: str) -> Role:
     return found
 
 
-def helper_of(estimator: Any, name: str, role: Role, modules: Any) -> nn.Module:
+def helper_of(estimator: Classifier, name: str, role: Role, modules: Any) -> nn.Module:
     """Return the network of a role that does not look at X."""
     assert role.helper is not None
     found = role.helper(modules)
@@ -97,7 +100,7 @@ def _is_count(value: Any) -> bool:
     return whole and bool(value >= 1)
 
 
-def _name(estimator: Any, hook: str) -> str:
+def _name(estimator: Classifier, hook: str) -> str:
     return f"`{type(estimator).__name__}.{hook}`"
 
 

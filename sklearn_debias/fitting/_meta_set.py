@@ -8,6 +8,7 @@ import numpy as np
 from sklearn_debias.exceptions import warn
 from sklearn_debias.fitting._beside import open_beside
 from sklearn_debias.fitting._facts import Facts
+from sklearn_debias.fitting._types import Classifier
 from sklearn_debias.training import ImageSource, Source
 
 CHUNK = 1024  # rows looked at together
@@ -15,7 +16,7 @@ SHARE = 5  # a class gives at most one row in so many
 
 
 def open_meta(
-    estimator: Any, rows: tuple[Any, Any], training: Source, facts: Facts
+    estimator: Classifier, rows: tuple[Any, Any], training: Source, facts: Facts
 ) -> tuple[Source, np.ndarray]:
     """Check the meta set that `fit` was given; return its rows and class codes."""
     advice = "Pass fewer rows, or leave it out to hold rows out of X."

@@ -11,6 +11,7 @@ from sklearn_debias.exceptions import warn
 from sklearn_debias.fitting._hooks import helper_of, role_of
 from sklearn_debias.fitting._probe import check_module, like_probabilities
 from sklearn_debias.fitting._training_set import TrainingSet
+from sklearn_debias.fitting._types import Classifier
 from sklearn_debias.models import build_module, is_same_network
 from sklearn_debias.training import Prepare, Roles, Streams
 
@@ -64,7 +65,7 @@ class Networks:
 
 
 def build_networks(
-    estimator: Any,
+    estimator: Classifier,
     phases: tuple[Phase, ...],
     training: TrainingSet,
     prepare: Prepare,
@@ -100,7 +101,7 @@ def build_networks(
 
 
 def _build(
-    estimator: Any, name: str, role: Role, networks: Networks, options: Mapping[str, Any]
+    estimator: Classifier, name: str, role: Role, networks: Networks, options: Mapping[str, Any]
 ) -> nn.Module:
     training = networks.training
     prepare = networks.prepare

@@ -8,6 +8,7 @@ from sklearn import config_context
 
 from sklearn_debias.fitting._fitted import is_fitted_name
 from sklearn_debias.fitting._requests import asks_for_bias
+from sklearn_debias.fitting._types import Classifier
 from sklearn_debias.metrics import get_scorer
 from sklearn_debias.training import Observer, blamed
 
@@ -27,7 +28,14 @@ class Monitor(Observer):
     """
 
     def __init__(
-        self, estimator: Any, X: Any, y: Any, bias_labels: Any, scorer: Any, *, live: bool = True
+        self,
+        estimator: Classifier,
+        X: Any,
+        y: Any,
+        bias_labels: Any,
+        scorer: Any,
+        *,
+        live: bool = True,
     ) -> None:
         self.view = copy.copy(estimator)
         self.live = live
@@ -92,7 +100,7 @@ def _requested(scorer: Any, bias_labels: Any) -> dict[str, Any]:
 class CallbackBridge(Observer):
     """Tell scikit-learn's callbacks of each skorch epoch, so that they see inside a fit."""
 
-    def __init__(self, estimator: Any, context: Any, X: Any, y: Any, metadata: dict) -> None:
+    def __init__(self, estimator: Classifier, context: Any, X: Any, y: Any, metadata: dict) -> None:
         self.estimator = estimator
         self.context = context
         self.arguments = {"X": X, "y": y, "metadata": metadata}

@@ -9,6 +9,7 @@ from sklearn.utils.metadata_routing import get_routing_for_object
 from sklearn.utils.validation import has_fit_parameter
 
 from sklearn_debias.fitting._training_set import take_rows
+from sklearn_debias.fitting._types import Estimator
 
 
 def asks_for_bias(scorer: Any) -> bool:
@@ -28,7 +29,9 @@ def bias_for(scorer: Any, bias_labels: Any, rows: np.ndarray) -> dict[str, Any]:
     return {"bias_labels": _safe_indexing(bias_labels, rows)}
 
 
-def fit_with_bias(estimator: Any, X: Any, y: np.ndarray, bias_labels: Any, rows: np.ndarray) -> Any:
+def fit_with_bias(
+    estimator: Estimator, X: Any, y: np.ndarray, bias_labels: Any, rows: np.ndarray
+) -> Any:
     """Fit to these rows, with their bias labels if the estimator's ``fit`` asks for them."""
     given = {}
     if bias_labels is not None and _takes_bias(estimator):
@@ -36,7 +39,7 @@ def fit_with_bias(estimator: Any, X: Any, y: np.ndarray, bias_labels: Any, rows:
     return estimator.fit(take_rows(X, rows), y[rows], **given)
 
 
-def _takes_bias(estimator: Any) -> bool:
+def _takes_bias(estimator: Estimator) -> bool:
     """Return whether bias labels reach the estimator or, by routing, a part of it."""
     asked = bool(get_routing_for_object(estimator).consumes("fit", ["bias_labels"]))
     return asked and (

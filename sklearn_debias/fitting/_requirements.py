@@ -7,6 +7,7 @@ from torch import nn
 from sklearn_debias.core import Net, Phase
 from sklearn_debias.fitting._params import split_net_params
 from sklearn_debias.fitting._probe import check_gradient
+from sklearn_debias.fitting._types import Classifier
 
 KNOWN = {
     "meta",
@@ -38,7 +39,7 @@ def looks_below_head(required: frozenset[str]) -> bool:
     return bool(required & {"input", "input_gradient"})
 
 
-def check_loader(estimator: Any, required: frozenset[str]) -> None:
+def check_loader(estimator: Classifier, required: frozenset[str]) -> None:
     """Raise where `net_params` drops rows that the method must see."""
     loader = split_net_params(estimator.net_params)[1]
     if "every_row" in required and loader.get("drop_last"):
@@ -48,7 +49,7 @@ def check_loader(estimator: Any, required: frozenset[str]) -> None:
         )
 
 
-def check_networks(estimator: Any, phases: tuple[Phase, ...], networks: Any) -> None:
+def check_networks(estimator: Classifier, phases: tuple[Phase, ...], networks: Any) -> None:
     """Raise where a network is not what a step requires of it."""
     for phase in phases:
         for step in phase.steps:
@@ -56,7 +57,9 @@ def check_networks(estimator: Any, phases: tuple[Phase, ...], networks: Any) -> 
                 _check_network(estimator, step.requires, role, networks)
 
 
-def _check_network(estimator: Any, required: frozenset[str], role: str, networks: Any) -> None:
+def _check_network(
+    estimator: Classifier, required: frozenset[str], role: str, networks: Any
+) -> None:
     module = networks.modules[role]
     if "linear_head" in required and role == "model":
         check_linear_head(estimator, module)
@@ -67,7 +70,7 @@ def _check_network(estimator: Any, required: frozenset[str], role: str, networks
         check_gradient(module, networks.example(role), networks.roles[role].parameter)
 
 
-def check_linear_head(estimator: Any, module: nn.Module) -> None:
+def check_linear_head(estimator: Classifier, module: nn.Module) -> None:
     """Raise where the last layer is not linear: its weights say how features spread."""
     head = getattr(module, "head", None)
     plain = isinstance(head, nn.Linear) and type(head).forward is nn.Linear.forward

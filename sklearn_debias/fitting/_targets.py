@@ -12,10 +12,11 @@ from sklearn.utils.validation import _check_y, check_consistent_length
 from torch import Tensor
 
 from sklearn_debias.fitting._inputs import plain
+from sklearn_debias.fitting._types import Estimator
 from sklearn_debias.training import blamed
 
 
-def encode_target(estimator: Any, y: Any, n: int) -> tuple[np.ndarray, np.ndarray]:
+def encode_target(estimator: Estimator, y: Any, n: int) -> tuple[np.ndarray, np.ndarray]:
     """Return codes (n,) of the labels ``y``, and the sorted classes."""
     if y is None:
         raise ValueError(

@@ -16,6 +16,7 @@ from sklearn_debias.fitting._given import Given, View
 from sklearn_debias.fitting._inputs import Inputs, open_inputs, plain
 from sklearn_debias.fitting._meta_set import open_meta
 from sklearn_debias.fitting._targets import encode_known, encode_target, hold_out
+from sklearn_debias.fitting._types import Classifier
 from sklearn_debias.metrics import encode_bias, group_cells
 from sklearn_debias.training import Source, Streams, blamed
 
@@ -94,7 +95,7 @@ class TrainingSet:
         )
 
 
-def read_given(estimator: Any, given: Given, streams: Streams) -> tuple[TrainingSet, Facts]:
+def read_given(estimator: Classifier, given: Given, streams: Streams) -> tuple[TrainingSet, Facts]:
     """Check what `fit` was given, and split it; return the rows and what was seen of them.
 
     The estimator is asked for its parameters only, and left as it is.
@@ -140,7 +141,7 @@ def read_given(estimator: Any, given: Given, streams: Streams) -> tuple[Training
 
 
 def _hold_out(
-    estimator: Any,
+    estimator: Classifier,
     given: Given,
     facts: Facts,
     codes: np.ndarray,
@@ -174,7 +175,7 @@ def _hold_out(
 
 
 def _read_validation(
-    estimator: Any, data: Any, facts: Facts, known: list | None
+    estimator: Classifier, data: Any, facts: Facts, known: list | None
 ) -> tuple[Any, Any, Any]:
     if not isinstance(data, (tuple, list)) or len(data) not in (2, 3):
         raise ValueError("`validation_data` must be (X, y) or (X, y, bias_labels).")
@@ -193,7 +194,7 @@ def _read_validation(
     return X, y, bias
 
 
-def _open_view(estimator: Any, view: View, n: int) -> Inputs:
+def _open_view(estimator: Classifier, view: View, n: int) -> Inputs:
     with blamed(view.argument, LIKE_X):
         inputs = open_inputs(
             view.rows, dtype=estimator.dtype, image_size=estimator.image_size, owner=estimator
