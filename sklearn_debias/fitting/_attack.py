@@ -17,7 +17,7 @@ from sklearn_debias.objectives import BiasAdv
 from sklearn_debias.objectives.internal import InnerAttack
 from sklearn_debias.training import ArraySource, Prepare, Source, padded, span, white
 
-LOOKED_AT = 64  # rows of data that are not in memory
+LOOKED_AT = 64  # rows, where they are read one by one
 SLACK = 1e-6  # of a range: rounding
 STILL = 0.01  # of epsilon: less is no attack
 
@@ -68,6 +68,7 @@ def check_ball(
 ) -> None:
     """Raise where a radius exceeds the range of the data, or `clip` does not hold them."""
     bounds = read_clip(clip)
+    # Without a range, only images in [0, 1] tell what a radius may be.
     if bounds is None and not 0 <= inputs.low <= inputs.high <= 1:
         return
     low, high = (0.0, 1.0) if bounds is None else (bounds[0].min(), bounds[1].max())
@@ -146,6 +147,7 @@ def attack_rows(
     order = 2 if attack.norm == "l2" else float("inf")
 
     def attacked(x: Tensor, index: np.ndarray) -> Tensor:
+        # Keyed by the row's content, so that neither order nor company changes a start.
         start = draw(attack.ball, x, row_keys(x, seed)) if attack.random_start else None
         out = attack.attack(nets, x, y[index].to(x.device), start=start)
         still.append(((out - x).flatten(1).norm(p=order, dim=1) < STILL * attack.epsilon).cpu())

@@ -103,7 +103,7 @@ def fitted_attention(attention: Any, training: TrainingSet, seed: int) -> Any:
     estimator = unwrapped(attention)
     if hasattr(estimator, "classes_"):
         return estimator
-    estimator = clone(estimator)
+    estimator = clone(estimator)  # the user's own stays unfitted
     params = estimator.get_params()
     unseeded = [n for n in params if n.rpartition("__")[2] == "random_state" and params[n] is None]
     estimator.set_params(**dict.fromkeys(unseeded, seed % 2**32))

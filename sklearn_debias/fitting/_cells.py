@@ -43,6 +43,7 @@ def bias_facts(y: np.ndarray, labels: list, names: Any) -> dict[str, Any]:
     """Return what scorers ask a fitted estimator for, from the training rows (n,)."""
     return {
         "bias_classes_": list(names),
+        # A class without a majority has no aligned value; scorers then say so.
         "aligned_bias_": aligned_map(y, labels, ties="omit"),
         "group_shares_": group_shares_map(y, labels),
     }

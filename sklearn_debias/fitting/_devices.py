@@ -32,7 +32,7 @@ def pick_device(device: Any) -> torch.device:
             f"`device`={device!r} was asked for, but this torch finds no CUDA device. Use 'auto' "
             "or 'cpu'."
         )
-    try:
+    try:  # a device may exist in name only, or have no kernels here
         torch.zeros(1, device=chosen).item()
     except (RuntimeError, NotImplementedError, AssertionError) as error:
         raise ValueError(

@@ -20,6 +20,7 @@ def make_engine(estimator: Classifier, networks: Networks, options: dict[str, An
         **_momentum(estimator),
         **_own_rates(networks, options),
     }
+    # The fused kernels are the fastest, but exclude these two.
     other = {"optimizer__foreach", "optimizer__differentiable"} & options.keys()
     if optimizer in OPTIMIZERS.values() and device.type in ("cpu", "cuda") and not other:
         arguments["optimizer__fused"] = True
@@ -31,7 +32,7 @@ def make_engine(estimator: Classifier, networks: Networks, options: dict[str, An
         max_epochs=estimator.max_epochs,
         batch_size=estimator.batch_size,
         train_split=None,
-        callbacks=_copied(estimator.callbacks),
+        callbacks=_copied(estimator.callbacks),  # they keep state between epochs
         device=str(device),
         verbose=int(estimator.verbose),
         **{**arguments, **options},

@@ -21,7 +21,7 @@ def readable_errors(
     """Say in the estimator's words what torch could not do."""
     try:
         yield
-    except OutOfMemoryError:
+    except OutOfMemoryError:  # ours, from a fit inside of this one
         raise
     except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
         if "modified by an inplace operation" in str(error):
@@ -30,10 +30,10 @@ def readable_errors(
                 "in its layers."
             ) from error
         if isinstance(error, RuntimeError) and not _of_memory(error):
-            raise
+            raise  # torch has one class for nearly everything
         message = (str(error) or type(error).__name__).splitlines()[0]
         traceback.clear_frames(error.__traceback__)  # their tensors would live as long as the error
-        torch.cuda.empty_cache()
+        torch.cuda.empty_cache()  # or a smaller batch would find the memory still taken
         raise OutOfMemoryError(
             f"Out of memory with `batch_size`={batch_size or estimator.batch_size}: {message}. "
             f"{advice}, or pass X as image paths or a memory map, which are read batch by batch."

@@ -68,6 +68,7 @@ class Fit:
         self.phases = settled(estimator, phases, self.networks)
         check_networks(estimator, self.phases, self.networks)
         self.networks.remember(self.phases)
+        # Features are computed once where they stay the same in every epoch.
         self.frozen = (
             estimator.freeze == "body"
             and estimator.augment is None
@@ -225,6 +226,7 @@ class Fit:
         nets = {}
         for role, module in self.trained.items():
             noise = self.streams.noise("noise", phase.name, role, device=self.prepare.device)
+            # A stream costs a lock and two copies of the global state per forward pass.
             if role not in self.quiet and not draws(module, self.feed.example(role), noise):
                 self.quiet.add(role)
             nets[role] = Net(module, noise=None if role in self.quiet else noise)
@@ -233,6 +235,7 @@ class Fit:
     def epochs(self, phase: Phase, data: Any, state: Mapping[str, Tensor]) -> Epochs:
         """Return the batches of a phase, in the order of its first objective with an opinion."""
         device = self.prepare.device
+        # The stream's name is older than the hook's, and decides every number drawn.
         draw = self.streams.generator("rows", phase.name)
 
         def visits() -> Tensor:

@@ -61,7 +61,7 @@ def all_or_nothing(estimator: Estimator) -> Iterator[None]:
     attempt = Attempt(estimator)
     try:
         yield
-    except BaseException:
+    except BaseException:  # Ctrl-C, too, must not leave half a fit
         attempt.undo()
         raise
     attempt.keep()
@@ -69,6 +69,7 @@ def all_or_nothing(estimator: Estimator) -> Iterator[None]:
 
 def forget(estimator: Estimator) -> None:
     """Drop every attribute that a fit has set."""
+    # By the note of the fit, and by convention: an older pickle has no note.
     left = vars(estimator).get(LEFT, frozenset()) | {LEFT}
     for name in list(vars(estimator)):
         if is_fitted_name(name) or name in left:

@@ -24,6 +24,7 @@ def heads_of(roles: Roles, helpers: Collection[str] = ()) -> Roles:
 
 def features_of(module: nn.Module, source: Source, prepare: Prepare) -> ArraySource:
     """Return the features of all rows by the frozen body of ``module``, in eval mode."""
+    # A copy: the module keeps the mode that it is in.
     body = copy.deepcopy(module.get_submodule("body")).eval()
 
     @torch.no_grad()
@@ -58,7 +59,7 @@ def same_body(one: nn.Module, other: nn.Module, x: torch.Tensor) -> bool:
         and a.keys() == b.keys()
         and all(torch.equal(a[k], b[k]) for k in a)
     )
-    with torch.no_grad():
+    with torch.no_grad():  # plain attributes and code may differ, too
         return alike and torch.equal(mine(x), theirs(x))
 
 
@@ -68,7 +69,7 @@ def on_features(estimator: Classifier, features: ArraySource, heads: Roles) -> A
     fitted = estimator._fitted
     facts = replace(fitted.facts, shape=features.items.shape[1:], names=None)
     view._fitted = replace(fitted, params={**fitted.params, "image_size": None}, facts=facts)
-    if hasattr(view, "feature_names_in_"):
+    if hasattr(view, "feature_names_in_"):  # features have no names to be compared with
         del view.feature_names_in_
     vars(view).update(facts.attributes())
     view.net_ = _Heads(heads)

@@ -83,6 +83,7 @@ def _checked(phases: Any, hook: str) -> tuple[Phase, ...]:
             f"{hook} must train the role 'model', which predicts, in its last phase, got "
             f"{phases[-1].roles}."
         )
+    # Zero epochs would end with an empty history, and with states that nobody made.
     short = [phase.name for phase in phases if not _is_count(phase.max_epochs)]
     if short:
         raise ValueError(f"{hook} must give the phase {short[0]!r} an int >= 1 as `max_epochs`.")

@@ -41,10 +41,11 @@ def open_meta(
 def _shared_rows(one: Source, other: Source) -> int:
     """Count the rows of ``other`` that are in ``one``, where both are in memory or both files."""
     if isinstance(one, ImageSource) and isinstance(other, ImageSource):
+        # Two names may lead to one file.
         known = {os.path.realpath(path) for path in one.items}
         return sum(os.path.realpath(path) in known for path in other.items)
     if not (one.resident() and other.resident()):
-        return 0
+        return 0  # reading a whole disk for a warning would cost more than it tells
     few = [row.tobytes() for row in other.take(np.arange(len(other))).numpy()]
     known = set(few)
     found = set()
@@ -77,6 +78,6 @@ def held_out(
         while len(chosen) < wanted and any(queues):
             for queue in queues:
                 if queue and len(chosen) < wanted:
-                    chosen.append(queue.pop())
+                    chosen.append(queue.pop())  # one of each group in turn
         held[chosen] = True
     return held

@@ -47,6 +47,7 @@ class Networks:
     def example(self, role: str) -> Tensor:
         """Return the first two training rows as a role sees them; read and prepared once."""
         if role not in self.examples:
+            # Two rows, since BatchNorm cannot train on one.
             first = self.training.index[[0, min(1, len(self.training) - 1)]]
             self.examples[role] = self.prepare(self.training.inputs_of(role).source.take(first))
         return self.examples[role]
@@ -78,6 +79,7 @@ def build_networks(
     for name in dict.fromkeys(role for phase in phases for role in phase.roles):
         role = role_of(estimator, name)
         networks.roles[name] = role
+        # Layers draw their start from torch's global generator, which is lent this stream.
         with streams.noise("initialisation", name, device=prepare.device):
             if role.helper is None:
                 module = _build(estimator, name, role, networks, options)
@@ -106,6 +108,7 @@ def _build(
     training = networks.training
     prepare = networks.prepare
     shape = training.inputs_of(name).shape
+    # `module__*` of `net_params` is for the parameter `module`, and for no other network.
     shared = is_same_network(role.module, estimator.module)
     module = build_module(
         role.module,

@@ -37,6 +37,7 @@ class Monitor(Observer):
         *,
         live: bool = True,
     ) -> None:
+        # The estimator itself is not fitted yet, and must not look so to others meanwhile.
         self.view = copy.copy(estimator)
         self.live = live
         self.X = X
@@ -57,11 +58,10 @@ class Monitor(Observer):
             "It must be a scorer's name, or a callable (estimator, X, y) that returns a finite "
             "number."
         )
-        with (
-            config_context(enable_metadata_routing=True),
-            blamed("monitor", advice, passing=(ValueError,)),
-        ):
+        routing = config_context(enable_metadata_routing=True)  # or no scorer takes bias labels
+        with routing, blamed("monitor", advice, passing=(ValueError,)):
             score = float(self.scorer(self.view, self.X, self.y, **self.given))
+        # NaN would never be beaten, and so select the first epoch in silence.
         if not abs(score) < float("inf"):
             raise ValueError(
                 f"`monitor` must score a finite number, got {score} from {self.scorer!r}."
@@ -69,6 +69,7 @@ class Monitor(Observer):
         engine.history.record(f"validation_{self.name}", score)
         if self.keep_best and (self.best is None or score > self.best[0]):
             engine.history.record("event_best", True)
+            # A copy: the tensors of the engine are trained on.
             state = {k: v.detach().clone() for k, v in engine.module_.state_dict().items()}
             self.best = (score, state)
 

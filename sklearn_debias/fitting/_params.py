@@ -58,9 +58,11 @@ class NetParams:
 
     def set_params(self, **params: Any) -> Any:
         """Set parameters; ``module__*``, ``optimizer__*`` and the like go into ``net_params``."""
+        # Scikit-learn would look for a parameter `module` with parameters of its own.
         own = {k: params.pop(k) for k in list(params) if k.split("__")[0] in PREFIXES and "__" in k}
         super().set_params(**params)  # type: ignore[misc]
         if own:
+            # A new dict: the old one may be shared with clones, or be the user's.
             self.net_params = {**(self.net_params or {}), **own}
         return self
 
@@ -68,6 +70,7 @@ class NetParams:
 def ignored_parameters(estimator: Any, base: Any) -> list[str]:
     """Return shared parameters of ``base`` that were set otherwise than in ``estimator``."""
     defaults = type(base)()
+    # By their text: arrays and modules do not compare to a single truth.
     return [
         name
         for name in SHARED_CONSTRAINTS

@@ -11,19 +11,21 @@ from torch.nn.modules.conv import _ConvNd
 
 from sklearn_debias.training import blamed
 
+# Below these, handing work between threads costs more than it gains.
 SMALL = 1_000_000  # parameters
 TINY_IMAGE = 512  # values
 
 
 def check_module(module: nn.Module, x: Tensor, n_classes: int, name: str) -> Tensor:
     """Return the logits of ``x`` (b, ...); raise unless they are (b, n_classes) and can learn."""
-    module.eval()
+    module.eval()  # BatchNorm's statistics must not see the rows that it is tried on
     with torch.no_grad():
         logits = _logits(module, x, n_classes, name, "")
-    with blamed(
-        name, "It must allow copy.deepcopy; parametrizations do, old-style weight_norm does not."
-    ):
-        learner = copy.deepcopy(module).train()
+    advice = "It must allow copy.deepcopy; parametrizations do, old-style weight_norm does not."
+    with blamed(name, advice):
+        learner = copy.deepcopy(
+            module
+        ).train()  # what trains may answer otherwise than in eval mode
     if not _logits(learner, x, n_classes, name, " in train mode").requires_grad:
         raise ValueError(
             f"`{name}` has nothing to train: no gradient of its outputs reaches a parameter. Set "
@@ -33,7 +35,7 @@ def check_module(module: nn.Module, x: Tensor, n_classes: int, name: str) -> Ten
 
 
 def _logits(module: nn.Module, x: Tensor, n_classes: int, name: str, mode: str) -> Tensor:
-    version = x._version
+    version = x._version  # torch counts writes in place
     try:
         logits = module(x)
     except (torch.OutOfMemoryError, MemoryError):
@@ -64,10 +66,10 @@ def check_gradient(module: nn.Module, x: Tensor, name: str) -> None:
     """Raise unless the logits depend on ``x`` differentiably."""
     x = x.detach().clone().requires_grad_(True)
     logits = module(x)
-    if (
-        not logits.requires_grad
-        or torch.autograd.grad(logits.sum(), x, allow_unused=True)[0] is None
-    ):
+    gradient = None
+    if logits.requires_grad:  # by its parameters at least
+        (gradient,) = torch.autograd.grad(logits.sum(), x, allow_unused=True)
+    if gradient is None:
         raise ValueError(
             f"`{name}` must be differentiable in its input to be attacked, but no gradient reaches "
             f"X. Remove argmax, rounding, detach() or no_grad() from its forward."
@@ -81,7 +83,7 @@ def draws(module: nn.Module, x: Tensor, noise: Any) -> bool:
         before = [generator.get_state() for generator in noise.generators()]
         try:
             twin(x)
-        except (RuntimeError, ValueError):
+        except (RuntimeError, ValueError):  # two rows may be too few for it: assume the worse
             return True
         after = [generator.get_state() for generator in noise.generators()]
     return not all(torch.equal(a, b) for a, b in zip(before, after, strict=True))

@@ -16,6 +16,7 @@ def asks_for_bias(scorer: Any) -> bool:
     """Return whether ``scorer`` requests bias labels."""
     if not hasattr(scorer, "_get_metadata_request"):
         return False
+    # Without routing a scorer does not tell what it would ask for.
     with config_context(enable_metadata_routing=True):
         return scorer._get_metadata_request().score.requests.get("bias_labels") is True
 

@@ -33,6 +33,7 @@ class Sweep:
         k = len(self.classes)
         scale = np.zeros(k)
         best = self._try(np.zeros(k))
+        # With two classes only the ratio counts, and one sweep over it finds the best.
         for _ in range(1 if k == 2 else max_rounds):
             before = best
             for c in [1] if k == 2 else range(k):
@@ -57,6 +58,7 @@ class Sweep:
             trial = scale.copy()
             trial[c] = value
             result = self._try(trial)
+            # Of the new ones that are equally good, the one that changes least.
             if result > best or (result == best and abs(value) < least < np.inf):
                 found = trial
                 best = result
@@ -66,6 +68,7 @@ class Sweep:
     def _candidates(self, scale: np.ndarray, c: int, max_scales: int) -> np.ndarray:
         """Return log scales of class ``c``, one between rows that turn to ``c``."""
         scaled = self.log_proba + scale
+        # Predictions change where a scale passes the margin of a row, and nowhere else.
         margin = np.unique(np.delete(scaled, c, axis=1).max(1) - self.log_proba[:, c])
         between = np.concatenate(
             [[margin[0] - 1], (margin[1:] + margin[:-1]) / 2, [margin[-1] + 1]]

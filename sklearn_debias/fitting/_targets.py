@@ -24,7 +24,7 @@ def encode_target(estimator: Estimator, y: Any, n: int) -> tuple[np.ndarray, np.
             "is None"
         )
     y = column_or_1d(plain(y, "y"), warn=True)
-    if pd.isna(y).any():
+    if pd.isna(y).any():  # scikit-learn misses None and pandas' NA among strings
         raise ValueError("Input y contains NaN.")
     y = _check_y(y, multi_output=False, estimator=estimator)
     check_classification_targets(y)
@@ -46,6 +46,7 @@ def encode_known(
     y = column_or_1d(np.asarray(plain(y, name)))
     if len(y) != n:
         raise ValueError(f"`{name}` must have one label per row of {rows}, {n}, got {len(y)}.")
+    # Sorted by their text: labels of several types do not compare.
     unseen = sorted(set(y.tolist()) - set(classes.tolist()), key=str)
     if unseen:
         raise ValueError(
@@ -61,6 +62,7 @@ def read_codes(y: Any, n: int) -> Tensor:
         texts = any(isinstance(label, str | bytes) for label in labels.flat)
         if labels.dtype.kind in "OSU" and texts:
             raise ValueError("it holds string labels, pass codes")
+        # A copy, since torch warns of arrays that it cannot write to.
         codes = torch.tensor(labels.astype(labels.dtype.newbyteorder("=")))
         if codes.shape != (n,) or codes.is_floating_point() or codes.is_complex():
             raise ValueError(
@@ -72,6 +74,7 @@ def read_codes(y: Any, n: int) -> Tensor:
 def hold_out(strata: np.ndarray, fraction: float, rng: np.random.Generator) -> np.ndarray:
     """Return a mask (n,) of about ``fraction`` of each stratum; one row of each stays."""
     held = np.zeros(len(strata), dtype=bool)
+    # Fractions of rows are carried on, from a random start, so that small strata have their share.
     carry = rng.random()
     for stratum in np.unique(strata):
         rows = rng.permutation(np.flatnonzero(strata == stratum))

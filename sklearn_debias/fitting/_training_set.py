@@ -110,6 +110,7 @@ def read_given(estimator: Classifier, given: Given, streams: Streams) -> tuple[T
     if given.bias_labels is not None:
         bias = encode_bias(plain(given.bias_labels, "bias_labels"), n)
     weight = _read_weight(given.sample_weight, n)
+    # Weight 0 means removed: not even BatchNorm sees the row.
     index = np.arange(n) if weight is None else np.flatnonzero(weight)
     index, validation = _hold_out(estimator, given, facts, codes, bias, index, streams)
     present = np.unique(codes[index])
@@ -129,6 +130,7 @@ def read_given(estimator: Classifier, given: Given, streams: Streams) -> tuple[T
         training = replace(training, group=group, groups=groups)
         facts = replace(facts, bias=bias_facts(classes[training.y], labels, bias[1]))
     if weight is not None:
+        # Mean 1 keeps the size of a step, whatever unit the weights are in.
         training = replace(training, weight=weight[index] / weight[index].mean())
     views = {name: _open_view(estimator, view, n) for name, view in given.views.items()}
     aligned = frozenset(name for name, view in given.views.items() if view.aligned)
@@ -164,7 +166,7 @@ def _hold_out(
                 "validation_data."
             )
         return index, None
-    strata = codes[index]
+    strata = codes[index]  # of classes alone, rare groups could all be held out, or none
     if bias is not None:
         strata = strata * len(bias[1]) + bias[0][index]
     rng = np.random.default_rng(streams.seed("validation"))
