@@ -13,7 +13,7 @@ from sklearn_debias.fitting._probe import check_module, like_probabilities
 from sklearn_debias.fitting._training_set import TrainingSet
 from sklearn_debias.fitting._types import Classifier
 from sklearn_debias.models import build_module, is_same_network
-from sklearn_debias.training import Prepare, Roles, Streams
+from sklearn_debias.training import SAME, Prepare, Roles, Streams
 
 
 class Networks:
@@ -46,11 +46,12 @@ class Networks:
 
     def example(self, role: str) -> Tensor:
         """Return the first two training rows as a role sees them; read and prepared once."""
-        if role not in self.examples:
+        view = role if role in self.training.views else SAME
+        if view not in self.examples:
             # Two rows, since BatchNorm cannot train on one.
             first = self.training.index[[0, min(1, len(self.training) - 1)]]
-            self.examples[role] = self.prepare(self.training.inputs_of(role).source.take(first))
-        return self.examples[role]
+            self.examples[view] = self.prepare(self.training.inputs_of(role).source.take(first))
+        return self.examples[view]
 
     def remember(self, phases: tuple[Phase, ...]) -> None:
         """Keep the parts that a phase lets start anew."""

@@ -4,7 +4,7 @@ from sklearn_debias.training._augment import crop_flip
 from sklearn_debias.training._blame import blamed, diverged
 from sklearn_debias.training._by_role import ByRole
 from sklearn_debias.training._engine import Engine, Observer, Roles, is_fixed
-from sklearn_debias.training._feed import Epochs, Feed, Prepare, padded
+from sklearn_debias.training._feed import SAME, Epochs, Feed, Prepare, padded
 from sklearn_debias.training._pixels import as_seen, span, white
 from sklearn_debias.training._sizes import n_bytes
 from sklearn_debias.training._sources import (
@@ -20,6 +20,7 @@ from sklearn_debias.training._streams import Noise, Streams
 from sklearn_debias.training._threads import cpu_threads
 
 __all__ = [
+    "SAME",
     "ArraySource",
     "ByRole",
     "DatasetSource",

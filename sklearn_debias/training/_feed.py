@@ -16,6 +16,7 @@ from sklearn_debias.training._blame import blamed
 from sklearn_debias.training._pixels import as_seen
 from sklearn_debias.training._sources import Source
 
+SAME = ""  # stands for all roles that see the rows as they are
 INFERENCE_BATCH = {"cpu": 32, "cuda": 256}  # one shape for every predict batch, see `padded`
 
 
@@ -119,7 +120,7 @@ class Feed:
     aligned : frozenset of str
         Those of ``others`` that are images of the same size and are augmented with the rows.
     examples : dict of str to Tensor
-        Prepared inputs of the first two rows by role, as far as they are known.
+        Prepared inputs of the first two rows, as far as they are known: by role, or `SAME`.
     """
 
     source: Source
@@ -219,10 +220,11 @@ class Feed:
 
     def example(self, role: str) -> Tensor:
         """Return the prepared inputs of the first two rows of a role; they are read once."""
-        if role not in self.examples:
+        view = role if role in self.others else SAME
+        if view not in self.examples:
             source = self.others.get(role, self.source)
-            self.examples[role] = self.prepare(source.take(np.arange(min(2, len(self)))))
-        return self.examples[role]
+            self.examples[view] = self.prepare(source.take(np.arange(min(2, len(self)))))
+        return self.examples[view]
 
     def views(self, rows: Tensor) -> dict[str, Tensor]:
         """Return the prepared inputs of the roles in ``others``; ``rows`` lie on the device."""

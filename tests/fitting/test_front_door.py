@@ -1,0 +1,108 @@
+"""Whatever X is, and whoever asks, the network sees the same rows."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from PIL import Image
+from torch import nn
+from torch.utils.data import Dataset
+
+from sklearn_debias import BiasAdvClassifier, ERMClassifier, LfFClassifier
+from sklearn_debias.attribution import attribute
+from sklearn_debias.feature_extraction import Embedder
+from sklearn_debias.fitting import open_inputs, open_model
+from sklearn_debias.robustness import robust_accuracy_score
+
+rng = np.random.default_rng(0)
+N = 12
+PIXELS = rng.integers(0, 256, size=(N, 3, 8, 8), dtype=np.uint8)
+y = np.arange(N) % 2
+MODULE = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(144, 2))
+
+
+class Items(Dataset):
+    """Images one by one; it counts how often the first is read."""
+
+    def __init__(self):
+        self.first = 0
+
+    def __len__(self):
+        return N
+
+    def __getitem__(self, i):
+        self.first += i == 0
+        return PIXELS[i]
+
+
+@pytest.fixture(scope="module")
+def kinds(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("images")
+    paths = [folder / f"{i}.png" for i in range(N)]
+    for path, pixels in zip(paths, PIXELS, strict=True):
+        Image.fromarray(pixels.transpose(1, 2, 0)).save(path)
+    np.save(folder / "pixels.npy", PIXELS)
+    return {
+        "pixels": PIXELS,
+        "floats": (PIXELS / 255).astype(np.float32),
+        "tensor": torch.from_numpy(PIXELS),
+        "float tensor": torch.from_numpy(PIXELS).float() / 255,
+        "memory map": np.load(folder / "pixels.npy", mmap_mode="r"),
+        "paths": paths,
+        "names": [str(path) for path in paths],
+        "column": pd.DataFrame({"path": [str(path) for path in paths]}),
+        "dataset": Items(),
+    }
+
+
+KINDS = [
+    "floats",
+    "tensor",
+    "float tensor",
+    "memory map",
+    "paths",
+    "names",
+    "column",
+    "dataset",
+]
+ASKING = {
+    "fit": lambda X: ERMClassifier(MODULE, max_epochs=2, random_state=0).fit(X, y).predict_proba(X),
+    "predict": lambda X: (
+        ERMClassifier(MODULE, max_epochs=2, random_state=0).fit(PIXELS, y).predict_proba(X)
+    ),
+    "embedder": lambda X: Embedder("simple_cnn", cache_dir=None).fit(X).transform(X),
+    "map of a module": lambda X: attribute(MODULE, X, method="input_gradient"),
+    "attack on a module": lambda X: robust_accuracy_score(MODULE, X, y, attack="fgsm", epsilon=0.1),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("asking", ASKING)
+def test_every_door_opens_every_kind_alike(asking, kind, kinds):
+    ask = ASKING[asking]
+    np.testing.assert_allclose(ask(kinds[kind]), ask(PIXELS), atol=1e-6)
+
+
+def test_a_range_is_that_of_what_networks_see(kinds):
+    whole = open_inputs(PIXELS, dtype="float32")
+    assert (whole.low, whole.high) == (PIXELS.min() / 255, PIXELS.max() / 255)
+    floats = open_inputs(kinds["floats"], dtype="float32")
+    np.testing.assert_allclose((floats.low, floats.high), (whole.low, whole.high), rtol=1e-6)
+    assert whole.shape == floats.shape == (3, 8, 8)
+
+
+def test_grey_levels_are_images_only():
+    """uint8 features, such as counts, are numbers as any other."""
+    counts = rng.integers(0, 256, size=(N, 5), dtype=np.uint8)
+    inputs = open_inputs(counts, dtype="float32")
+    assert inputs.high == counts.max()
+    assert open_model(nn.Linear(5, 2), counts).inputs.high == counts.max()
+
+
+@pytest.mark.parametrize("classifier", [ERMClassifier, LfFClassifier, BiasAdvClassifier])
+def test_the_first_row_is_read_once_for_what_it_tells(classifier):
+    """At the door, to try the networks on, in the epoch; then come the looks after it."""
+    items = Items()
+    classifier("simple_cnn", max_epochs=1, random_state=0).fit(items, y)
+    looks = 1 + (classifier is BiasAdvClassifier)  # predictions; whether the attack still moves
+    assert items.first == 3 + looks
