@@ -167,7 +167,6 @@ class BaseDebiasClassifier(NetParams, CallbackSupportMixin, ClassifierMixin, Bas
             }
             context.call_on_fit_task_begin(estimator=self, **task)
             fit.run(CallbackBridge(self, context, **task))
-            self._review(fit.training)
             context.call_on_fit_task_end(estimator=self, **task)
 
     def _open(self, given: Given, read: Any = read_given) -> Fit:

@@ -65,8 +65,8 @@ class Fit:
         self.networks = build_networks(
             estimator, phases, training, self.prepare, self.streams, options
         )
+        check_networks(estimator, phases, self.networks)
         self.phases = settled(estimator, phases, self.networks)
-        check_networks(estimator, self.phases, self.networks)
         self.networks.remember(self.phases)
         # Features are computed once where they stay the same in every epoch.
         self.frozen = (
@@ -207,6 +207,7 @@ class Fit:
         estimator.net_ = engine
         estimator.history_ = tidy(history)
         estimator.n_iter_ = len(history)
+        estimator._review(self.training)  # a network that gives NaN has nothing to finish
         estimator._finish(states, self.training)
 
     def _monitor(self) -> Monitor | None:

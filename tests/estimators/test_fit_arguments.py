@@ -12,10 +12,11 @@ from sklearn.utils.validation import has_fit_parameter
 
 import sklearn_debias
 from sklearn_debias import ERMClassifier, JTTClassifier, LfFClassifier, ULEClassifier
-from sklearn_debias.estimators._base import BaseDebiasClassifier
+from sklearn_debias.core import Phase
+from sklearn_debias.estimators import BaseDebiasClassifier
 from sklearn_debias.exceptions import DebiasWarning
-from sklearn_debias.fitting._docs import fill
-from sklearn_debias.fitting._fit_method import fit_method
+from sklearn_debias.fitting import Given, fill, fit_method
+from sklearn_debias.objectives import ERM
 
 X = np.random.default_rng(0).normal(size=(40, 3))
 y = (X[:, 0] > 0).astype(int)
@@ -138,9 +139,13 @@ class Taking(BaseDebiasClassifier):
         X_meta : array-like
         """
         self.seen_ = X_meta
-        return self
+        return Given(X, y)
+
+    def _phases(self):
+        return (Phase("train", (ERM(),), 1),)
 
 
+@pytest.mark.filterwarnings("ignore:The fitted model predicts")
 def test_a_method_with_arguments_of_its_own():
     assert Taking().fit(X, y, X_meta=3).seen_ == 3
     assert (

@@ -30,7 +30,7 @@ def test_a_head_is_opened_as_it_predicts():
     opened = open_model(clf, X, y)
     np.testing.assert_array_equal(logits(opened).numpy(), clf.decision_function(X))
     assert opened.y.tolist() == [{"a": 0, "b": 1, "c": 2}[label] for label in y]
-    assert (opened.low, opened.high) == pytest.approx((X.min(), X.max()))
+    assert (opened.inputs.low, opened.inputs.high) == pytest.approx((X.min(), X.max()))
 
 
 @pytest.mark.filterwarnings("ignore::sklearn_debias.exceptions.DebiasWarning")
@@ -44,7 +44,7 @@ def test_images_are_opened_as_they_are_predicted():
         logits(opened).numpy(), clf.decision_function(IMAGES).astype(np.float32)
     )
     assert opened.y is None
-    assert 0 <= opened.low < opened.high <= 1
+    assert 0 <= opened.inputs.low < opened.inputs.high <= 1
     assert all(
         torch.equal(tensor, before[name]) for name, tensor in clf.module_.state_dict().items()
     )

@@ -44,10 +44,10 @@ def test_a_range_by_channels_must_hold_every_channel():
         NET, inside, CODES, clip=PER_CHANNEL, epsilon=EPSILON, judge="last"
     )
     assert np.abs(found - inside).max() <= EPSILON + 1e-6
-    params = {"clip": PER_CHANNEL, "epsilon": EPSILON, "norm": "linf"}
+    ball = {"clip": PER_CHANNEL, "epsilon": EPSILON, "norm": "linf"}
     with pytest.raises(ValueError, match="by its channels"):
-        check_ball(params, Inputs(ArraySource(IMAGES), (3, 8, 8), 0.0, 1.0))
-    check_ball(params, Inputs(ArraySource(inside), (3, 8, 8), 0.0, 1.0))
+        check_ball(Inputs(ArraySource(IMAGES), (3, 8, 8), 0.0, 1.0), **ball)
+    check_ball(Inputs(ArraySource(inside), (3, 8, 8), 0.0, 1.0), **ball)
 
 
 @pytest.mark.parametrize(

@@ -138,7 +138,6 @@ class Trial:
                 raise member.error
             with on_own_terms(small=True), readable_errors(estimator):
                 fit.finish(member.engine, member.states, member.history)
-                estimator._review(fit.training)
         except BaseException:
             self.attempt.undo()
             raise
