@@ -38,12 +38,12 @@ from sklearn_debias.fitting._facts import Facts
 from sklearn_debias.fitting._fit import Fit, check_shared
 from sklearn_debias.fitting._fit_method import fit_method
 from sklearn_debias.fitting._fitted import Attempt, Fitted, all_or_nothing, is_fitted_name
-from sklearn_debias.fitting._given import Given, View, pair
+from sklearn_debias.fitting._given import Given, View, pair, take_rows
 from sklearn_debias.fitting._halves import split_by
 from sklearn_debias.fitting._hooks import training_set_of
 from sklearn_debias.fitting._inputs import Inputs, is_dataset, open_inputs, plain
 from sklearn_debias.fitting._meta_set import held_out
-from sklearn_debias.fitting._modules import Networks
+from sklearn_debias.fitting._networks import Networks
 from sklearn_debias.fitting._observers import CallbackBridge
 from sklearn_debias.fitting._opened import Opened, open_model
 from sklearn_debias.fitting._params import (
@@ -60,11 +60,12 @@ from sklearn_debias.fitting._params import (
     split_net_params,
 )
 from sklearn_debias.fitting._probe import is_small, like_probabilities
+from sklearn_debias.fitting._reading import read_given
 from sklearn_debias.fitting._requests import bias_for, fit_with_bias
 from sklearn_debias.fitting._requirements import check_linear_head
 from sklearn_debias.fitting._scales import Sweep
 from sklearn_debias.fitting._targets import encode_known, encode_target
-from sklearn_debias.fitting._training_set import TrainingSet, read_given, take_rows
+from sklearn_debias.fitting._training_set import TrainingSet
 from sklearn_debias.fitting._types import Classifier, Estimator, Model
 
 __all__ = [

@@ -1,9 +1,7 @@
 """Rows that `fit` is given beside X: a meta set, extra training rows."""
 
-from __future__ import annotations
-
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from sklearn.utils.validation import _num_samples
@@ -11,11 +9,9 @@ from sklearn.utils.validation import _num_samples
 from sklearn_debias.fitting._facts import Facts, reopen
 from sklearn_debias.fitting._inputs import FIRST, Inputs
 from sklearn_debias.fitting._targets import encode_known
+from sklearn_debias.fitting._training_set import TrainingSet
 from sklearn_debias.fitting._types import Classifier
 from sklearn_debias.training import JoinedSource, blamed
-
-if TYPE_CHECKING:
-    from sklearn_debias.fitting._training_set import TrainingSet
 
 
 def open_beside(

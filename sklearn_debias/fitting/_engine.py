@@ -5,7 +5,7 @@ from typing import Any
 
 from torch import nn
 
-from sklearn_debias.fitting._modules import Networks
+from sklearn_debias.fitting._networks import Networks
 from sklearn_debias.fitting._params import OPTIMIZERS
 from sklearn_debias.fitting._types import Classifier
 from sklearn_debias.training import Engine

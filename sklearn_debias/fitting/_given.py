@@ -4,6 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+from sklearn.utils import _safe_indexing
+from torch.utils.data import Dataset, Subset
+
 
 @dataclass(frozen=True)
 class View:
@@ -54,3 +58,10 @@ class Given:
 def pair(X: Any, y: Any) -> tuple[Any, Any] | None:
     """Return rows and labels that were given beside X, or None where neither was."""
     return None if X is None and y is None else (X, y)
+
+
+def take_rows(X: Any, index: np.ndarray) -> Any:
+    """Return the rows ``index`` of X as it was given: a frame stays one, a Dataset unread."""
+    if isinstance(X, Dataset) and not hasattr(X, "iloc"):
+        return Subset(X, index.tolist())
+    return _safe_indexing(X, index)

@@ -1,16 +1,14 @@
 """What the hooks of a classifier return, checked: a subclass may come from anywhere."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from torch import nn
 
 from sklearn_debias.core import Objective, Phase, Role
+from sklearn_debias.fitting._networks import Networks
 from sklearn_debias.fitting._training_set import TrainingSet
 from sklearn_debias.fitting._types import Classifier
-
-if TYPE_CHECKING:
-    from sklearn_debias.fitting._modules import Networks
 
 
 def training_set_of(estimator: Classifier, given: TrainingSet) -> TrainingSet:
@@ -40,7 +38,7 @@ def phases_of(estimator: Classifier) -> tuple[Phase, ...]:
 
 
 def settled(
-    estimator: Classifier, phases: tuple[Phase, ...], networks: "Networks"
+    estimator: Classifier, phases: tuple[Phase, ...], networks: Networks
 ) -> tuple[Phase, ...]:
     """Return the phases, with what only the built networks tell."""
     return _checked(estimator._settle(phases, networks), _name(estimator, "_settle"))

@@ -1,69 +1,20 @@
-"""The networks of a fit: built role by role, each from a random stream of its own, and tried."""
+"""Build the networks of a fit, role by role, each from a random stream of its own; try each."""
 
 from collections.abc import Mapping
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from sklearn_debias.core import Net, Phase, Role
 from sklearn_debias.exceptions import warn
 from sklearn_debias.fitting._hooks import helper_of, role_of
+from sklearn_debias.fitting._networks import Networks
 from sklearn_debias.fitting._probe import check_module, like_probabilities
 from sklearn_debias.fitting._training_set import TrainingSet
 from sklearn_debias.fitting._types import Classifier
 from sklearn_debias.models import build_module, is_same_network
-from sklearn_debias.training import SAME, Prepare, Roles, Streams
-
-
-class Networks:
-    """The networks of all roles, and two rows to try each on.
-
-    Parameters
-    ----------
-    training : TrainingSet
-    prepare : Prepare
-
-    Attributes
-    ----------
-    modules : Roles
-        By role.
-    roles : dict of str to Role
-        What they were built from.
-    helpers : set of str
-        Roles whose networks do not look at X.
-    training : TrainingSet
-    """
-
-    def __init__(self, training: TrainingSet, prepare: Prepare) -> None:
-        self.training = training
-        self.prepare = prepare
-        self.modules = Roles({})
-        self.roles: dict[str, Role] = {}
-        self.helpers: set[str] = set()
-        self.examples: dict[str, Tensor] = {}
-        self._starts: dict[str, dict[str, Tensor]] = {}
-
-    def example(self, role: str) -> Tensor:
-        """Return the first two training rows as a role sees them; read and prepared once."""
-        view = role if role in self.training.views else SAME
-        if view not in self.examples:
-            # Two rows, since BatchNorm cannot train on one.
-            first = self.training.index[[0, min(1, len(self.training) - 1)]]
-            self.examples[view] = self.prepare(self.training.inputs_of(role).source.take(first))
-        return self.examples[view]
-
-    def remember(self, phases: tuple[Phase, ...]) -> None:
-        """Keep the parts that a phase lets start anew."""
-        for name in (name for phase in phases for name in phase.restarts):
-            part = self.modules.get_submodule(name)
-            start = {key: value.clone() for key, value in part.state_dict().items()}
-            self._starts.setdefault(name, start)
-
-    def restart(self, phase: Phase) -> None:
-        """Put the parts that begin this phase anew back to where they began."""
-        for name in phase.restarts:
-            self.modules.get_submodule(name).load_state_dict(self._starts[name])
+from sklearn_debias.training import Prepare, Streams
 
 
 def build_networks(

@@ -8,7 +8,7 @@ from sklearn.utils import _safe_indexing
 from sklearn.utils.metadata_routing import get_routing_for_object
 from sklearn.utils.validation import has_fit_parameter
 
-from sklearn_debias.fitting._training_set import take_rows
+from sklearn_debias.fitting._given import take_rows
 from sklearn_debias.fitting._types import Estimator
 
 

@@ -1,17 +1,8 @@
 """What a fit asks of estimators: anything of scikit-learn, a classifier, a model under scrutiny."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from torch import nn
-
-from sklearn_debias.core import Phase, Role
-
-if TYPE_CHECKING:
-    from sklearn_debias.fitting._fitted import Fitted
-    from sklearn_debias.fitting._modules import Networks
-    from sklearn_debias.fitting._training_set import TrainingSet
 
 
 class Estimator(Protocol):
@@ -57,22 +48,17 @@ class Classifier(Estimator, Protocol):
     net_: Any
     history_: Any
     n_iter_: int
-    _fitted: Fitted
-    _sgd_momentum: Any  # a ClassVar, which a protocol cannot ask for
+    _fitted: Any
+    _sgd_momentum: Any
 
-    def _training_set(self, given: TrainingSet) -> TrainingSet: ...
-
-    def _phases(self) -> tuple[Phase, ...]: ...
-
-    def _role(self, name: str) -> Role: ...
-
-    def _settle(self, phases: tuple[Phase, ...], networks: Networks) -> tuple[Phase, ...]: ...
-
-    def _inspect(self, phase: Phase, state: dict, training: TrainingSet) -> None: ...
-
-    def _review(self, training: TrainingSet) -> None: ...
-
-    def _finish(self, states: dict, training: TrainingSet) -> None: ...
+    # The hooks, whose types stand in the base class: it knows the rows and networks, this does not.
+    _training_set: Any
+    _phases: Any
+    _role: Any
+    _settle: Any
+    _inspect: Any
+    _review: Any
+    _finish: Any
 
 
 Model = Estimator | nn.Module  # what attacks and maps look at

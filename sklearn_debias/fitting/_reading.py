@@ -1,0 +1,148 @@
+"""From what `fit` was given to the training set: checks, held-out rows, groups, weights."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from sklearn.utils.validation import _check_sample_weight
+
+from sklearn_debias.fitting._beside import with_extra
+from sklearn_debias.fitting._cells import bias_facts
+from sklearn_debias.fitting._facts import Facts, reopen
+from sklearn_debias.fitting._given import Given, View, take_rows
+from sklearn_debias.fitting._inputs import Inputs, open_inputs, plain
+from sklearn_debias.fitting._meta_set import open_meta
+from sklearn_debias.fitting._targets import encode_known, encode_target, hold_out
+from sklearn_debias.fitting._training_set import TrainingSet
+from sklearn_debias.fitting._types import Classifier
+from sklearn_debias.metrics import encode_bias, group_cells
+from sklearn_debias.training import Streams, blamed
+
+LIKE_X = "It must hold the rows of X in the same order, as arrays, image paths or a Dataset."
+
+
+def read_given(estimator: Classifier, given: Given, streams: Streams) -> tuple[TrainingSet, Facts]:
+    """Check what `fit` was given, and split it; return the rows and what was seen of them.
+
+    The estimator is asked for its parameters only, and left as it is.
+    """
+    inputs = open_inputs(
+        given.X, dtype=estimator.dtype, image_size=estimator.image_size, owner=estimator
+    )
+    n = len(inputs)
+    codes, classes = encode_target(estimator, given.y, n)
+    facts = replace(Facts.of(inputs), classes=classes)
+    bias = None
+    if given.bias_labels is not None:
+        bias = encode_bias(plain(given.bias_labels, "bias_labels"), n)
+    weight = _read_weight(given.sample_weight, n)
+    # Weight 0 means removed: not even BatchNorm sees the row.
+    index = np.arange(n) if weight is None else np.flatnonzero(weight)
+    index, validation = _hold_out(estimator, given, facts, codes, bias, index, streams)
+    present = np.unique(codes[index])
+    if len(present) < len(classes):  # all rows of a class have weight 0
+        if len(present) < 2:
+            raise ValueError(
+                f"`sample_weight` leaves one class, {classes[present].tolist()}; at least 2 are "
+                "needed."
+            )
+        classes = classes[present]
+        codes = np.searchsorted(present, codes)
+        facts = replace(facts, classes=classes)
+    training = TrainingSet(inputs, index, codes[index], classes, validation=validation)
+    if bias is not None:
+        labels = [bias[1][code] for code in bias[0][index]]
+        group, groups = group_cells(classes[training.y], labels)
+        training = replace(training, group=group, groups=groups)
+        facts = replace(facts, bias=bias_facts(classes[training.y], labels, bias[1]))
+    if weight is not None:
+        # Mean 1 keeps the size of a step, whatever unit the weights are in.
+        training = replace(training, weight=weight[index] / weight[index].mean())
+    views = {name: _open_view(estimator, view, n) for name, view in given.views.items()}
+    aligned = frozenset(name for name, view in given.views.items() if view.aligned)
+    training = replace(training, views=views, aligned=aligned)
+    if given.meta is not None:
+        training = replace(training, meta=open_meta(estimator, given.meta, inputs.source, facts))
+    if given.extra is not None:
+        training = with_extra(estimator, training, given.extra, facts)
+    return training, facts
+
+
+def _hold_out(
+    estimator: Classifier,
+    given: Given,
+    facts: Facts,
+    codes: np.ndarray,
+    bias: tuple[np.ndarray, list] | None,
+    index: np.ndarray,
+    streams: Streams,
+) -> tuple[np.ndarray, tuple[Any, Any, Any] | None]:
+    """Return the rows to train on, and the validation rows that were given or are held out."""
+    if estimator.validation is not None and given.validation_data is not None:
+        raise ValueError(
+            "`validation` and `validation_data` must not both be given: keep one of them."
+        )
+    if given.validation_data is not None:
+        known = None if bias is None else bias[1]
+        return index, _read_validation(estimator, given.validation_data, facts, known)
+    if estimator.validation is None:
+        if estimator.monitor is not None:
+            raise ValueError(
+                "`monitor` needs validation rows to score: set `validation` to a fraction, or pass "
+                "validation_data."
+            )
+        return index, None
+    strata = codes[index]  # of classes alone, rare groups could all be held out, or none
+    if bias is not None:
+        strata = strata * len(bias[1]) + bias[0][index]
+    rng = np.random.default_rng(streams.seed("validation"))
+    held = hold_out(strata, estimator.validation, rng)
+    out = index[held]
+    labels = None if bias is None else [bias[1][code] for code in bias[0][out]]
+    return index[~held], (take_rows(given.X, out), facts.classes[codes[out]], labels)
+
+
+def _read_validation(
+    estimator: Classifier, data: Any, facts: Facts, known: list | None
+) -> tuple[Any, Any, Any]:
+    if not isinstance(data, (tuple, list)) or len(data) not in (2, 3):
+        raise ValueError("`validation_data` must be (X, y) or (X, y, bias_labels).")
+    X, y, bias = (*data, None)[:3]
+    advice = "Its X must be like that of fit, with one label (and bias value) per row."
+    with blamed("validation_data", advice):
+        n = len(reopen(estimator, X, facts, estimator.get_params(deep=False)))
+        encode_known(facts.classes, y, n, "validation_data[1]")
+        values = [] if bias is None else encode_bias(plain(bias, "validation_data[2]"), n)[1]
+    unseen = [] if known is None else [value for value in values if value not in known]
+    if known is not None and unseen:
+        raise ValueError(
+            f"`validation_data[2]` must hold bias values of the training data, {known[:8]}, got "
+            f"{unseen[:5]} too."
+        )
+    return X, y, bias
+
+
+def _open_view(estimator: Classifier, view: View, n: int) -> Inputs:
+    with blamed(view.argument, LIKE_X):
+        inputs = open_inputs(
+            view.rows, dtype=estimator.dtype, image_size=estimator.image_size, owner=estimator
+        )
+        if len(inputs) != n:
+            raise ValueError(f"it has {len(inputs)} rows, and X {n}")
+    return inputs
+
+
+def _read_weight(sample_weight: Any, n: int) -> np.ndarray | None:
+    if sample_weight is None:
+        return None
+    weight = _check_sample_weight(
+        plain(sample_weight, "sample_weight"),
+        np.empty((n, 1)),
+        dtype=np.float64,
+        ensure_non_negative=True,
+    )
+    if not weight.any():
+        raise ValueError(
+            "`sample_weight` must have a positive entry for at least 2 classes, got zeros only."
+        )
+    return weight
