@@ -3,9 +3,12 @@
 from sklearn_debias.training._augment import crop_flip
 from sklearn_debias.training._blame import blamed, diverged
 from sklearn_debias.training._by_role import ByRole
-from sklearn_debias.training._engine import Engine, Observer, Roles, is_fixed
-from sklearn_debias.training._feed import SAME, Epochs, Feed, Prepare, padded
+from sklearn_debias.training._engine import Engine
+from sklearn_debias.training._feed import SAME, Epochs, Feed
+from sklearn_debias.training._observer import Observer
 from sklearn_debias.training._pixels import as_seen, span, white
+from sklearn_debias.training._prepare import Prepare, padded
+from sklearn_debias.training._roles import Roles, is_fixed
 from sklearn_debias.training._sizes import n_bytes
 from sklearn_debias.training._sources import (
     ArraySource,

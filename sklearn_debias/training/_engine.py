@@ -11,37 +11,21 @@ from typing import Any
 import torch
 from skorch import NeuralNet
 from skorch.callbacks import Callback, EpochTimer, PrintLog
-from torch import Tensor, nn
+from torch import Tensor
 
 from sklearn_debias.core import Batch, Net, Phase
 from sklearn_debias.training._blame import blamed, diverged
 from sklearn_debias.training._by_role import MakeOptimizer, parts_of, split_off
 from sklearn_debias.training._feed import Epochs
+from sklearn_debias.training._observer import Observer
+from sklearn_debias.training._roles import finite, is_fixed
 from sklearn_debias.training._step_checks import check_step
 
 BATCH_HOOKS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
 
 
-class Roles(nn.ModuleDict):
-    """The modules of all roles; called, it is the one that predicts."""
-
-    def forward(self, X: Tensor) -> Tensor:
-        """Return the logits of the model."""
-        return self["model"](X)
-
-
 class _Stop(Exception):
     """A callback asked to end the phase."""
-
-
-class Observer:
-    """Looks at a fit before and after each epoch."""
-
-    def begin(self, engine: "Engine") -> None:
-        """Look before an epoch."""
-
-    def end(self, engine: "Engine") -> bool | None:
-        """Look after an epoch; True ends the phase."""
 
 
 class Engine(NeuralNet):
@@ -97,7 +81,7 @@ class Engine(NeuralNet):
         moving = [t for t in self.module_.state_dict(keep_vars=True).values() if id(t) not in still]
         self._parameters = [p for p in self.module_.parameters() if p.requires_grad]
         # What is not finite from the start, such as a mask of -inf, is not watched.
-        self._watched = [t.detach() for t in moving if t.is_floating_point() and _finite(t)]
+        self._watched = [t.detach() for t in moving if t.is_floating_point() and finite(t)]
         self._batch_hooks = {
             hook
             for hook in BATCH_HOOKS
@@ -292,20 +276,6 @@ class Engine(NeuralNet):
         for part in parts_of(self.optimizer_).values():
             part.state.clear()
         self.optimizer_.zero_grad(set_to_none=True)
-
-
-def _finite(tensor: Tensor) -> bool:
-    """Return whether every entry is finite."""
-    return bool(torch.isfinite(tensor).all())
-
-
-def is_fixed(module: nn.Module) -> bool:
-    """Return whether none of the parameters learns.
-
-    BatchNorm and dropout then stay as in prediction, too.
-    """
-    parameters = list(module.parameters())
-    return bool(parameters) and not any(p.requires_grad for p in parameters)
 
 
 def _raised_in_code(error: BaseException) -> bool:

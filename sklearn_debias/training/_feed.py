@@ -7,75 +7,16 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from sklearn_debias.core import Batch, Data
 from sklearn_debias.training._blame import blamed
-from sklearn_debias.training._pixels import as_seen
+from sklearn_debias.training._order import Order
+from sklearn_debias.training._prepare import INFERENCE_BATCH, Prepare
 from sklearn_debias.training._sources import Source
 
 SAME = ""  # stands for all roles that see the rows as they are
-INFERENCE_BATCH = {"cpu": 32, "cuda": 256}  # one shape for every predict batch, see `padded`
-
-
-@dataclass(frozen=True)
-class Prepare:
-    """Turn raw rows into what the modules see: on the device, floating, uint8 scaled to [0, 1]."""
-
-    device: torch.device
-    dtype: torch.dtype
-    size: tuple[int, int] | None = None
-
-    def __call__(self, raw: Tensor) -> Tensor:
-        """Prepare raw rows (b, ...)."""
-        x = raw.to(self.device, non_blocking=True)
-        x = as_seen(x, self.dtype)
-        if self.size is not None and x.shape[-2:] != self.size:
-            # Rounding may lead out of the range of the image, and so out of [0, 1].
-            low = x.amin((1, 2, 3), keepdim=True)
-            high = x.amax((1, 2, 3), keepdim=True)
-            x = F.interpolate(x, self.size, mode="bilinear", antialias=True).clamp(low, high)
-        # The layout that the modules have on CUDA.
-        if x.ndim == 4 and self.device.type == "cuda":
-            x = x.contiguous(memory_format=torch.channels_last)
-        return x
-
-
-@dataclass(frozen=True)
-class Order:
-    """Row numbers of the batches; each iteration is one epoch.
-
-    Parameters
-    ----------
-    visits : callable
-        ``visits()`` gives the row numbers of one epoch.
-    batch_size : int
-    generator : torch.Generator
-        Stream of the shuffles.
-    shuffle, drop_last : bool
-    merge_single : bool
-        Add a last batch of one row to the one before it: BatchNorm cannot train on one row.
-    """
-
-    visits: Callable[[], Tensor]
-    batch_size: int
-    generator: torch.Generator
-    shuffle: bool = True
-    drop_last: bool = False
-    merge_single: bool = False
-
-    def __iter__(self) -> Iterator[Tensor]:
-        visited = self.visits()
-        if self.shuffle:
-            visited = visited[torch.randperm(len(visited), generator=self.generator)]
-        batches = list(visited.split(self.batch_size))
-        if self.drop_last and len(batches[-1]) < self.batch_size:
-            batches.pop()
-        elif self.merge_single and len(batches) > 1 and len(batches[-1]) == 1:
-            batches[-2:] = [torch.cat(batches[-2:])]
-        return iter(batches)
 
 
 class _Raw(Dataset):
@@ -346,21 +287,3 @@ class Epochs:
     def ahead(self) -> Batch | None:
         """Return the meta set's next batch, if there is a meta set."""
         return None if self.meta is None else next(self.meta)
-
-
-def padded(
-    forward: Callable[[Tensor, np.ndarray], Tensor],
-    source: Source,
-    prepare: Prepare,
-    batch_size: int | None = None,
-) -> Iterator[Tensor]:
-    """Yield outputs of ``forward(x, row_numbers)`` in row order, each batch padded to one shape.
-
-    Kernels sum in an order that depends on the shape of the batch; with one shape a sample's output
-    does not depend on its neighbours.
-    """
-    size = batch_size or INFERENCE_BATCH.get(prepare.device.type, INFERENCE_BATCH["cpu"])
-    for start in range(0, len(source), size):
-        # The last batch is filled up with the last row.
-        index = np.minimum(np.arange(start, start + size), len(source) - 1)
-        yield forward(prepare(source.take(index)), index)[: len(source) - start]

@@ -9,7 +9,7 @@ from torch import nn
 
 from sklearn_debias import BiasAdvClassifier, ERMClassifier, LfFClassifier
 from sklearn_debias.training import ArraySource, Feed, Prepare, padded
-from sklearn_debias.training._feed import Order
+from sklearn_debias.training._order import Order
 
 pytestmark = pytest.mark.filterwarnings("ignore:The fitted model predicts")  # these fits are short
 
