@@ -3,59 +3,20 @@
 import inspect
 
 import pytest
-from sklearn.base import BaseEstimator, clone
-from sklearn.linear_model import LogisticRegression
+from sklearn.base import clone
 from sklearn.utils.estimator_checks import estimator_checks_generator, parametrize_with_checks
 
-import sklearn_debias
-from sklearn_debias import (
-    AdversarialTrainingClassifier,
-    AFRClassifier,
-    BiasAdvClassifier,
-    ClassScaling,
-    CRTClassifier,
-    DFRClassifier,
-    DHATClassifier,
-    ERMClassifier,
-    FishClassifier,
-    GroupDROClassifier,
-    InvarianceClassifier,
-    ISDAClassifier,
-    JTTClassifier,
-    LfFClassifier,
-    LongTailClassifier,
-    MetaIADAClassifier,
-    MetaSAugClassifier,
-    MetaWeightNetClassifier,
-    MixUpClassifier,
-    UIATClassifier,
-    ULEClassifier,
-)
+from sklearn_debias.testing import all_estimators, default
 
 # Weights equal repetitions exactly in float64, and where a batch holds all rows.
-ESTIMATORS = [
-    ERMClassifier(dtype="float64", batch_size=1000),
-    LfFClassifier(),
-    JTTClassifier(),
-    BiasAdvClassifier(),
-    GroupDROClassifier(),
-    AFRClassifier(),
-    LongTailClassifier(),
-    CRTClassifier(),
-    DFRClassifier(),
-    ClassScaling(LogisticRegression()),
-    ULEClassifier(),
-    InvarianceClassifier(),
-    FishClassifier(),
-    MixUpClassifier(),
-    ISDAClassifier(),
-    MetaSAugClassifier(),
-    MetaWeightNetClassifier(),
-    MetaIADAClassifier(),
-    AdversarialTrainingClassifier(),
-    UIATClassifier(),
-    DHATClassifier(),
-]
+EXACT = {"dtype": "float64", "batch_size": 1000}
+
+
+def takes_weights(cls):
+    return "sample_weight" in inspect.signature(cls.fit).parameters
+
+
+ESTIMATORS = [default(cls, **(EXACT if takes_weights(cls) else {})) for _, cls in all_estimators()]
 WITHOUT_WEIGHTS, WITH_WEIGHTS = 55, 62
 # What is learned is checked with every default. The other checks look at arguments, attributes,
 # copies and equal results: they walk the same code in ten epochs, every phase of every method among
@@ -76,17 +37,5 @@ def test_sklearn_check(estimator, check):
 
 @pytest.mark.parametrize("estimator", ESTIMATORS, ids=lambda e: type(e).__name__)
 def test_number_of_checks(estimator):
-    expected = (
-        WITH_WEIGHTS
-        if "sample_weight" in inspect.signature(estimator.fit).parameters
-        else WITHOUT_WEIGHTS
-    )
+    expected = WITH_WEIGHTS if takes_weights(type(estimator)) else WITHOUT_WEIGHTS
     assert len(list(estimator_checks_generator(estimator))) == expected
-
-
-def test_every_exported_estimator_is_checked():
-    exported = {getattr(sklearn_debias, name) for name in sklearn_debias.__all__}
-    estimators = {
-        item for item in exported if inspect.isclass(item) and issubclass(item, BaseEstimator)
-    }
-    assert estimators == {type(estimator) for estimator in ESTIMATORS}
