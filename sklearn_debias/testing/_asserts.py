@@ -29,7 +29,7 @@ def _generators() -> dict[str, Any]:
 
 
 def assert_close(actual: Any, expected: Any, tolerance: float, what: str) -> None:
-    """Assert that two tensors, or nested mappings of them, have the same keys and differ by at most ``tolerance``."""
+    """Assert that two tensors, or nested mappings of them, differ by at most ``tolerance``."""
     if isinstance(expected, Mapping):
         assert set(actual) == set(expected), (
             f"{what}: {sorted(actual)} instead of {sorted(expected)}."

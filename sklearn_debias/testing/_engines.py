@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import grad
 
-from sklearn_debias.core import Net, Phase
+from sklearn_debias.core import Batch, Net, Phase, State
 from sklearn_debias.testing._problem import LR, Problem
 from sklearn_debias.training import Engine
 
@@ -68,7 +68,7 @@ def train_functionally(problem: Problem) -> Parameters:
     for batch in problem.batches(state):
 
         def total(
-            parameters: Parameters, batch=batch, state=state
+            parameters: Parameters, batch: Batch = batch, state: State = state
         ) -> tuple[Tensor, tuple[Mapping[str, Tensor], Mapping[str, Tensor]]]:
             nets = {role: Net(problem.modules[role], given) for role, given in parameters.items()}
             out = problem.objective.step(nets, batch, state)

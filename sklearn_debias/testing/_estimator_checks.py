@@ -1,10 +1,11 @@
-"""What every classifier leaves as it was, and what it gives back. Each check takes an unfitted classifier."""
+"""What every classifier leaves alone, and gives back. Each check takes an unfitted one."""
 
 import contextlib
 import copy
 import io
 import pickle
 import warnings
+from typing import Any
 
 import numpy as np
 import torch
@@ -25,8 +26,8 @@ from sklearn_debias.testing._estimator_data import (
 )
 
 
-def check_classifier_global_state_untouched(estimator) -> None:
-    """Fit and predict leave the global generators, the thread count and the gradient mode as they were."""
+def check_classifier_global_state_untouched(estimator: Any) -> None:
+    """Fit and predict leave global generators, the thread count and the gradient mode alone."""
     X, y, bias = toy_rows()
     threads = torch.get_num_threads()
     mode = torch.is_grad_enabled()
@@ -38,7 +39,7 @@ def check_classifier_global_state_untouched(estimator) -> None:
     assert torch.is_grad_enabled() == mode, "The gradient mode changed."
 
 
-def check_classifier_module_untouched(estimator) -> None:
+def check_classifier_module_untouched(estimator: Any) -> None:
     """A module passed as an instance is copied: never trained, moved or switched."""
     needs(estimator, "module")
     own = SplitModule(
@@ -57,7 +58,7 @@ def check_classifier_module_untouched(estimator) -> None:
     assert all(p.grad is None and p.requires_grad for p in own.parameters())
 
 
-def check_classifier_inputs_untouched(estimator) -> None:
+def check_classifier_inputs_untouched(estimator: Any) -> None:
     """Fit and predict read X, y and the bias labels, which may be read-only."""
     rows = toy_rows()
     before = [array.tobytes() for array in rows]
@@ -67,8 +68,8 @@ def check_classifier_inputs_untouched(estimator) -> None:
     assert before == [array.tobytes() for array in rows], "An input was written to."
 
 
-def check_classifier_labels_come_back(estimator) -> None:
-    """Labels may be strings; codes or strings give the same networks, and `predict` the caller's labels."""
+def check_classifier_labels_come_back(estimator: Any) -> None:
+    """Codes or strings as labels give the same networks; `predict` gives the labels back."""
     X, y, bias = toy_rows()
     coded = fitted(estimator, X, y, bias)
     named = fitted(estimator, X, LABELS[y], bias)
@@ -77,7 +78,7 @@ def check_classifier_labels_come_back(estimator) -> None:
     assert_equal_bits(named.predict_proba(X), coded.predict_proba(X), "The probability")
 
 
-def check_classifier_bias_names_do_not_matter(estimator) -> None:
+def check_classifier_bias_names_do_not_matter(estimator: Any) -> None:
     """Other names for the bias values, in the same order, give the same networks."""
     X, y, bias = toy_rows()
     first = fitted(estimator, X, y, bias)
@@ -86,8 +87,8 @@ def check_classifier_bias_names_do_not_matter(estimator) -> None:
         assert_equal_bits(value, weights(first)[name], name)
 
 
-def check_classifier_pickles(estimator) -> None:
-    """A model from a file predicts the same; it grows with the data only by its documented attributes."""
+def check_classifier_pickles(estimator: Any) -> None:
+    """A model from a file predicts the same; only documented attributes grow with the data."""
     sizes = {}
     for n in (60, 600):
         X, *labels = toy_rows(n)
@@ -105,7 +106,7 @@ def check_classifier_pickles(estimator) -> None:
     assert sizes[600] - sizes[60] < 1000, f"The file grows with the training data: {sizes} bytes."
 
 
-def check_classifier_failed_fit_leaves_nothing(estimator) -> None:
+def check_classifier_failed_fit_leaves_nothing(estimator: Any) -> None:
     """After a fit that fails, nothing of it and nothing of the fit before it is left."""
     X, y, bias = toy_rows()
     wrong = X.copy()
@@ -115,7 +116,9 @@ def check_classifier_failed_fit_leaves_nothing(estimator) -> None:
         _check_failing(fitted(estimator).set_params(lr=1e30), X, y, bias, DivergedError)
 
 
-def _check_failing(model, X, y, bias, expected) -> None:
+def _check_failing(
+    model: Any, X: np.ndarray, y: np.ndarray, bias: np.ndarray, expected: type[Exception]
+) -> None:
     with contextlib.suppress(expected):
         model.fit(X, y, bias_labels=bias)
         raise AssertionError("The fit should have failed.")
@@ -125,7 +128,7 @@ def _check_failing(model, X, y, bias, expected) -> None:
         raise AssertionError("A failed fit must not predict.")
 
 
-def check_classifier_quiet(estimator) -> None:
+def check_classifier_quiet(estimator: Any) -> None:
     """Nothing is printed at ``verbose=0``, one line or more per epoch at ``verbose=1``."""
     needs(estimator, "verbose")
     printed = []
@@ -143,7 +146,7 @@ def check_classifier_quiet(estimator) -> None:
     assert printed[1].count("\n") >= model.n_iter_, "`verbose=1` must print a line per epoch."
 
 
-def check_classifier_history(estimator) -> None:
+def check_classifier_history(estimator: Any) -> None:
     """`history_` has a row per epoch; what a phase records is finite in all its epochs."""
     needs(estimator, "max_epochs")
     model = fitted(estimator)
@@ -160,8 +163,8 @@ def check_classifier_history(estimator) -> None:
         )
 
 
-def check_classifier_neighbours_do_not_matter(estimator) -> None:
-    """The prediction of a row does not depend on the rows beside it: features to 1e-12, images to the last bit."""
+def check_classifier_neighbours_do_not_matter(estimator: Any) -> None:
+    """A row's prediction does not depend on its neighbours: features to 1e-12, images exactly."""
     quick = {"max_epochs": 1} if "max_epochs" in estimator.get_params() else {}
     for shape, tolerance in (((4,), 1e-12), ((3, 8, 8), 0.0))[: 2 if quick else 1]:
         X, y, bias = toy_rows(70, shape)

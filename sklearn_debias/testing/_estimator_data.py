@@ -1,5 +1,6 @@
 """Small data that any classifier can be checked on."""
 
+from typing import Any
 from unittest import SkipTest
 
 import numpy as np
@@ -23,7 +24,7 @@ def toy_rows(
     return X, np.where(np.arange(n) % 10 == 0, (y + 1) % 3, y), rng.integers(2, size=n)
 
 
-def fitted(estimator, X=None, y=None, bias=None):
+def fitted(estimator: Any, X: Any = None, y: Any = None, bias: Any = None) -> Any:
     """Fit a clone of ``estimator`` with a fixed seed, on the toy rows where none are given."""
     X, y, bias = toy_rows() if X is None else (X, y, bias)
     model = clone(estimator)
@@ -32,15 +33,15 @@ def fitted(estimator, X=None, y=None, bias=None):
     return model.fit(X, y, bias_labels=bias)
 
 
-def needs(estimator, *parameters: str) -> None:
+def needs(estimator: Any, *parameters: str) -> None:
     """Skip a check of what a classifier without these parameters does not have."""
     lacking = set(parameters) - set(estimator.get_params(deep=False))
     if lacking:
         raise SkipTest(f"{type(estimator).__name__} has no {', '.join(sorted(lacking))}.")
 
 
-def weights(estimator) -> dict[str, np.ndarray]:
-    """Every parameter and buffer of all fitted networks, or the fitted arrays of a classifier without any."""
+def weights(estimator: Any) -> dict[str, np.ndarray]:
+    """Return all tensors of the fitted networks, or the fitted arrays where there are none."""
     if not hasattr(estimator, "net_"):
         values = {name: getattr(estimator, name) for name in fitted_names(estimator)}
         inner = weights(values["estimator_"]) if "estimator_" in values else {}
@@ -53,6 +54,6 @@ def weights(estimator) -> dict[str, np.ndarray]:
     }
 
 
-def fitted_names(estimator) -> list[str]:
-    """Names of the fitted attributes."""
+def fitted_names(estimator: Any) -> list[str]:
+    """Return the names of the fitted attributes."""
     return [name for name in vars(estimator) if name.endswith("_") and not name.startswith("_")]

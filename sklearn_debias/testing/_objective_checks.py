@@ -1,4 +1,4 @@
-"""What every objective keeps to. Each check takes an objective and raises AssertionError where it fails."""
+"""What every objective keeps to. Each check takes one, and raises where it fails."""
 
 import pickle
 from collections.abc import Callable, Mapping
@@ -32,7 +32,7 @@ from sklearn_debias.training import Streams
 def check_objective_declares_itself(
     objective: Objective, module: ModuleFactory = toy_module
 ) -> None:
-    """A frozen dataclass that names its roles, pickles, and returns scalar losses of its roles only.
+    """A frozen dataclass names its roles, pickles, and returns scalar losses of its roles.
 
     A step without a loss must leave something for the phase's next step.
     """
@@ -86,7 +86,7 @@ def check_objective_training_mode_kept(
 def check_objective_no_leak_between_roles(
     objective: Objective, module: ModuleFactory = toy_module
 ) -> None:
-    """Each role's loss has a gradient in that role's parameters and in no other; what is kept has none."""
+    """A role's loss has a gradient in its own parameters only; what is kept has none."""
     problem = Problem(objective, module)
     out = problem.step()
     for role, loss in out.losses.items():
@@ -182,7 +182,7 @@ def check_objective_precision_kept(
 def check_objective_finite_at_large_logits(
     objective: Objective, module: ModuleFactory = toy_module
 ) -> None:
-    """Losses, gradients and state stay finite in float32 when the logits are a thousand times larger."""
+    """Losses, gradients and state stay finite in float32 at logits a thousand times larger."""
     problem = Problem(objective, steeper(module, 1e3), torch.float32)
     out = problem.step()
     for loss in out.losses.values():
@@ -195,7 +195,7 @@ def check_objective_finite_at_large_logits(
 def check_objective_idle_roles_do_not_move(
     objective: Objective, module: ModuleFactory = toy_module
 ) -> None:
-    """A role without a loss keeps its parameters to the last bit, whatever momentum and weight decay."""
+    """A role without a loss keeps its parameters, whatever momentum and weight decay."""
     problem = Problem(objective, module)
     start = problem.parameters()
     losing = set(problem.step().losses)
@@ -208,7 +208,7 @@ def check_objective_idle_roles_do_not_move(
 
 
 def check_objective_engines_agree(objective: Objective, module: ModuleFactory = toy_module) -> None:
-    """The skorch net, a plain loop and a functional one reach the same parameters in 5 steps or more."""
+    """The skorch net, a plain loop and a functional one reach the same parameters."""
     reached = train_by_skorch(Problem(objective, module))
     assert_close(train_by_loop(Problem(objective, module)), reached, 1e-10, "A plain loop")
     assert_close(

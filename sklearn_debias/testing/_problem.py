@@ -24,7 +24,7 @@ ModuleFactory = Callable[[str], nn.Module]
 
 
 def toy_module(role: str) -> nn.Module:
-    """Return a smooth network from 6 features to 3 logits, float64, its start fixed by the name of the role.
+    """Return a smooth float64 network from 6 features to 3 logits; the role fixes its start.
 
     The roles "perturber" and "weigher" have networks from 15 inputs, or from one, to a single
     output.
@@ -57,7 +57,7 @@ def with_batch_norm(module: ModuleFactory) -> ModuleFactory:
 
 
 def steeper(module: ModuleFactory, factor: float) -> ModuleFactory:
-    """Return a factory of modules whose last parameters, and so whose outputs, are ``factor`` times larger."""
+    """Return a factory of modules whose last parameters are ``factor`` times larger."""
 
     def build(role: str) -> nn.Module:
         built = module(role)
@@ -71,7 +71,9 @@ def steeper(module: ModuleFactory, factor: float) -> ModuleFactory:
 
 @dataclass
 class Problem:
-    """An objective, fresh modules for its roles, and rows to train on: two bias values, uneven weights, a meta set.
+    """An objective, fresh modules for its roles, and rows to train on.
+
+    The rows have two bias values, uneven weights and a meta set.
 
     Parameters
     ----------

@@ -1,5 +1,7 @@
 """An int seed gives one model, wherever it is fitted."""
 
+from typing import Any
+
 import joblib
 import numpy as np
 from sklearn.base import clone
@@ -8,7 +10,7 @@ from sklearn_debias.testing._asserts import assert_equal_bits
 from sklearn_debias.testing._estimator_data import fitted, toy_rows, weights
 
 
-def check_classifier_seed_reproduces_refits(estimator) -> None:
+def check_classifier_seed_reproduces_refits(estimator: Any) -> None:
     """A clone, a second fit of the same object and a first fit elsewhere end with the same bits."""
     estimator = clone(estimator).set_params(random_state=7)
     model = fitted(estimator)
@@ -18,7 +20,7 @@ def check_classifier_seed_reproduces_refits(estimator) -> None:
     _assert_same(weights(fitted(model)), first, "A clone")
 
 
-def check_classifier_seed_matters(estimator) -> None:
+def check_classifier_seed_matters(estimator: Any) -> None:
     """Two seeds give two models."""
     first, second = (
         weights(fitted(clone(estimator).set_params(random_state=seed))) for seed in (0, 1)
@@ -28,17 +30,17 @@ def check_classifier_seed_matters(estimator) -> None:
     )
 
 
-def check_classifier_seed_reproduces_in_threads(estimator) -> None:
+def check_classifier_seed_reproduces_in_threads(estimator: Any) -> None:
     """Fits that run at the same time in threads end with the bits of one that runs alone."""
     _check_in_pool(estimator, "threading")
 
 
-def check_classifier_seed_reproduces_in_processes(estimator) -> None:
+def check_classifier_seed_reproduces_in_processes(estimator: Any) -> None:
     """A fit in another process ends with the same bits."""
     _check_in_pool(estimator, "loky")
 
 
-def _check_in_pool(estimator, backend: str) -> None:
+def _check_in_pool(estimator: Any, backend: str) -> None:
     estimator = clone(estimator).set_params(random_state=7)
     first = weights(fitted(estimator))
     with joblib.parallel_config(backend=backend, n_jobs=2):
@@ -46,7 +48,7 @@ def _check_in_pool(estimator, backend: str) -> None:
             _assert_same(one, first, f"A fit in {backend}")
 
 
-def _fitted_weights(estimator) -> dict[str, np.ndarray]:
+def _fitted_weights(estimator: Any) -> dict[str, np.ndarray]:
     return weights(fitted(estimator))
 
 

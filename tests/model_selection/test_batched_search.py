@@ -9,7 +9,16 @@ import numpy as np
 import pytest
 import torch
 from scipy import sparse
-from searches import METHODS, SHARED, Records, assert_close_fits, assert_equal_scores, both, rows
+from searches import (
+    REFUSED,
+    SEARCHES,
+    SHARED,
+    Records,
+    assert_close_fits,
+    assert_equal_scores,
+    both,
+    rows,
+)
 from sklearn import config_context
 from sklearn.base import clone
 from sklearn.callback import ProgressBar
@@ -33,6 +42,7 @@ from sklearn_debias.feature_extraction import Embedder
 from sklearn_debias.metrics import group_mean_accuracy_scorer, worst_group_accuracy_scorer
 from sklearn_debias.model_selection import BatchedGridSearchCV, BiasStratifiedKFold
 from sklearn_debias.model_selection.batched import _candidates
+from sklearn_debias.testing import quick
 from sklearn_debias.testing._asserts import generators_untouched
 
 ERM = ERMClassifier(**SHARED, dtype="float64")
@@ -41,12 +51,11 @@ pytestmark = pytest.mark.filterwarnings(
 )  # fits this short learn little
 
 
-@pytest.mark.parametrize("method", METHODS)
-def test_every_fit_equals_that_of_grid_search(method):
-    estimator, grid = METHODS[method]
-    (one, expected), (other, actual) = both(
-        clone(estimator).set_params(**SHARED, dtype="float64"), grid
-    )
+@pytest.mark.parametrize("row", SEARCHES)
+def test_every_fit_equals_that_of_grid_search(row):
+    estimator, grid = SEARCHES[row]
+    estimator = clone(estimator).set_params(**SHARED, dtype="float64")
+    (one, expected), (other, actual) = both(estimator, grid, n=100)
     assert_equal_scores(one, other)
     assert_close_fits(expected, actual, 1e-9)
     for name, value in one.best_estimator_.module_.state_dict().items():
@@ -55,14 +64,22 @@ def test_every_fit_equals_that_of_grid_search(method):
         )
 
 
-@pytest.mark.parametrize("method", METHODS)
-def test_in_float32_results_stay_close_over_twenty_epochs(method):
-    estimator, grid = METHODS[method]
-    grid = {name: values[:1] for name, values in grid.items()} | {"lr": [1e-3, 1e-2]}
-    (_, expected), (_, actual) = both(
-        clone(estimator).set_params(**{**SHARED, "max_epochs": 20}), grid
-    )
+@pytest.mark.slow
+@pytest.mark.parametrize("row", SEARCHES)
+def test_in_float32_results_stay_close_over_twenty_epochs(row):
+    estimator, grid = SEARCHES[row]
+    first = grid[0] if isinstance(grid, list) else grid
+    two = {name: values[:1] for name, values in first.items()} | {"lr": [1e-3, 1e-2]}
+    estimator = clone(estimator).set_params(**{**SHARED, "max_epochs": 20})
+    (_, expected), (_, actual) = both(estimator, two, n=100, cv=2, refit=False)
     assert_close_fits(expected, actual, 1e-5, flips=1)
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_classifier_without_a_network_is_refused_by_name(name):
+    words = f"`estimator` must be .* got {name}. Use sklearn.model_selection.GridSearchCV"
+    with pytest.raises(TypeError, match=words):
+        BatchedGridSearchCV(quick(REFUSED[name]), {"random_state": [0]}).fit(*rows()[:2])
 
 
 @pytest.mark.parametrize(
@@ -122,7 +139,9 @@ def test_dropout_draws_what_it_draws_alone(model):
     grid = {"lr": [0.01, 0.1]} | (
         {"beta": [0.0, 0.5, 1.0]} if isinstance(model, BiasAdvClassifier) else {}
     )
-    (one, expected), (other, actual) = both(clone(model).set_params(**SHARED, **options), grid)
+    (one, expected), (other, actual) = both(
+        clone(model).set_params(**SHARED, **options), grid, n=100
+    )
     assert_equal_scores(one, other)
     assert_close_fits(expected, actual, 1e-9)
 
@@ -230,7 +249,7 @@ def test_prefixed_and_nested_parameters():
         "biasadvclassifier__" + k: v
         for k, v in {"base__upweight": [2, 4], "module__hidden": [3, 5]}.items()
     }
-    (one, expected), (other, actual) = both(model, grid)
+    (one, expected), (other, actual) = both(model, grid, n=100, cv=2)
     assert_equal_scores(one, other)
     assert_close_fits(expected, actual, 1e-9)
 
@@ -543,7 +562,7 @@ def test_less_memory_makes_more_runs_and_the_same_results(monkeypatch):
     for memory in ("1GB", "200KB", 1):
         scorer = Records()
         search = BatchedGridSearchCV(
-            LfFClassifier(**SHARED, dtype="float64"), grid, scoring=scorer, memory=memory
+            LfFClassifier(**SHARED, dtype="float64"), grid, scoring=scorer, memory=memory, cv=2
         )
         results.append((search.fit(X, y), scorer.seen))
     for search, seen in results[1:]:
