@@ -1,4 +1,4 @@
-"""Draw docs/images/corruptions.png: every corruption on crops of the two photographs that ship with scikit-learn.
+"""Draw docs/images/corruptions.png: every corruption, on crops of scikit-learn's two photographs.
 
     MPLBACKEND=agg python docs/corruption_sheet.py
 
@@ -57,7 +57,7 @@ def panel(ax, image, title):
 
 
 def main():
-    """Left: BiasAdv's eight, five photographs each. Right: the classic ones at severities 1 to 5."""
+    """Draw BiasAdv's eight on the left, the classic ones at severities 1 to 5 on the right."""
     images = crops()
     drawn, classic = corruption_names("biasadv"), corruption_names("classic")
     figure = plt.figure(figsize=(10, 14.5), layout="constrained")

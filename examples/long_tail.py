@@ -1,16 +1,13 @@
-"""Many zeros, few nines: five methods on digits whose classes follow a long tail, 30 to 1. Writes long_tail.png.
+"""Many zeros, few nines: five methods on digits whose classes follow a long tail, 30 to 1.
 
-Meta-IADA and MetaSAug hold a small meta set out of the training rows. Its strategies lie in (-1,
-1), in the units of the features: these are pixels from 0 to 16; scaled to [0, 1] the same
+Meta-IADA and MetaSAug hold a small meta set out of the training rows. Their strategies lie in
+(-1, 1), in the units of the features: these are pixels from 0 to 16; scaled to [0, 1] the same
 strategies would be out of proportion. Adjusted logits are hard to beat, here as on the real images
-of docs/reproduction/meta_iada.md.
+of docs/reproduction/meta_iada.md. Writes long_tail.png.
 """
 
 import time
 
-import matplotlib
-
-matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
@@ -19,7 +16,7 @@ from sklearn.datasets import load_digits
 import sklearn_debias as sd
 from sklearn_debias.datasets import long_tail_indices
 
-SEEDS = 2
+SEEDS = range(2)
 SHARED = {"module": "linear", "optimizer": "sgd", "lr": 4e-4, "max_epochs": 50}
 MOMENTUM = {"net_params": {"optimizer__momentum": 0.9}}  # the meta-learners have it by default
 METHODS = {
@@ -48,13 +45,13 @@ def run(method, X, y, seed):
 
 def main():
     """Print the table, save the figure."""
-    torch.set_num_threads(1)
+    torch.set_num_threads(1)  # small networks: threads would wait for each other
     X, y = load_digits(return_X_y=True)
     X, sizes = X.astype(np.float32), np.bincount(y[draw_rows(y, 0)[0]])
     figure, axis = plt.subplots(figsize=(7, 3.6), layout="constrained")
     print(f"{'test accuracy, %':18s}{'mean':>8s}{'last three':>12s}{'seconds':>10s}")
     for k, (name, method) in enumerate(METHODS.items()):
-        classes, seconds = zip(*(run(method, X, y, seed) for seed in range(SEEDS)), strict=True)
+        classes, seconds = zip(*(run(method, X, y, seed) for seed in SEEDS), strict=True)
         accuracy = np.mean(classes, axis=0)
         print(
             f"{name:18s}{accuracy.mean():8.1f}{accuracy[-3:].mean():12.1f}{np.mean(seconds):10.1f}"
@@ -64,7 +61,7 @@ def main():
     axis.set_xticks(range(10), [f"{c}\n({n})" for c, n in enumerate(sizes)])
     axis.legend(frameon=False, fontsize="small")
     figure.savefig("long_tail.png", dpi=100)
-    print(f"Means of {SEEDS} fits. Saved long_tail.png")
+    print(f"Means of {len(SEEDS)} fits. Saved long_tail.png")
 
 
 if __name__ == "__main__":

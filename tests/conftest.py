@@ -22,19 +22,19 @@ def one_thread():
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_setupnodes():
-    """NumPy, SciPy and torch read this as they are imported; processes side by side would else share their cores."""
+    """Keep processes side by side to a core each; NumPy, SciPy and torch read this on import."""
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture(autouse=True)
 def same_start():
-    """Modules that a test draws from torch's global generator do not depend on the tests before it."""
+    """Seed torch, so that modules a test draws do not depend on the tests before it."""
     torch.manual_seed(0)
 
 
 @pytest.fixture
 def interruptible():
-    """A background shell starts its children with SIGINT ignored; Python then sets no handler of its own."""
+    """Let Ctrl-C interrupt: a background shell starts its children with SIGINT ignored."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)

@@ -68,7 +68,7 @@ def load_data(data, conflict, seed):
 
 
 def digits(conflict, seed):
-    """899 training images of load_biased_digits(random_state=0), recoloured; 449 and 449 unbiased ones."""
+    """Recolour the 899 training images of load_biased_digits; add 449 and 449 unbiased ones."""
     fixed = load_biased_digits(conflict_ratio=conflict, random_state=0)
     test = fixed.test
     palette = np.stack([test.data[test.bias_labels == k].max((0, 2, 3)) for k in range(10)])
@@ -85,7 +85,7 @@ def digits(conflict, seed):
 
 
 def mnist(conflict, seed, n_train=4000, n_validation=2000, side=14):
-    """Coloured MNIST of LfF, mean-pooled to 14x14: 4000 of 50,000 images; 2000 others; MNIST's test set."""
+    """Draw LfF's Coloured MNIST at 14x14: 4000 of 50,000 images, 2000 others, MNIST's test set."""
     source = read_mnist(data_folder())
     rows = np.random.default_rng(seed).permutation(50_000)[:n_train]
     held_out = slice(50_000, 50_000 + n_validation)
@@ -168,7 +168,10 @@ def draw(method, data, i):
 
 
 def epsilon_of(relative, norm, X):
-    """Radius that moves an input by `relative` of the mean L2 norm of X, at most ("linf": in every pixel)."""
+    """Return the radius that moves an input by at most `relative` of the mean L2 norm of X.
+
+    With norm "linf" every pixel moves that much.
+    """
     flat = X.reshape(len(X), -1)
     size = relative * np.linalg.norm(flat, axis=1).mean()
     return float(size if norm == "l2" else size / np.sqrt(flat.shape[1]))
@@ -361,7 +364,7 @@ def table_head(*names):
 
 
 def tables(path):
-    """Markdown tables of a results file: accuracies, paired differences, selected configurations."""
+    """Return the Markdown tables of a results file: accuracies, paired differences, settings."""
     rows = read_rows(path)
     settings = list(
         dict.fromkeys((r["data"], float(r["conflict"])) for r in rows if r["stage"] == "report")

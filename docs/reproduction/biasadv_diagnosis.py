@@ -188,7 +188,10 @@ def attack_part(data, conflict, seed, emit):
 
 
 def saturation_part(data, conflict, seed, emit):
-    """Gradients of the attack's two terms at aligned and conflicting training inputs, as the nets train."""
+    """Measure the gradients of the attack's two terms as the nets train.
+
+    They are taken at aligned and at conflicting training inputs.
+    """
     train, _, _ = biasadv.load_data(data, conflict, seed)
     x, y = torch.from_numpy(train.data), torch.from_numpy(train.target)
     conflicting = torch.from_numpy(train.bias_labels != train.target)
@@ -267,7 +270,7 @@ def length_part(data, conflict, seed, emit):
 
 
 def lff_part(data, conflict, seed, emit):
-    """LfF; with BiasAdv's second term but radius 0 (x_adv = x, the weights alone); with its attack."""
+    """Compare LfF alone, with BiasAdv's second term at radius 0 (x_adv = x), and attacked."""
     train, validation, _ = biasadv.load_data(data, conflict, seed)
     for variant, relative, beta in (
         ("lff", "", 0.0),

@@ -1,4 +1,4 @@
-"""Do BiasAdv's models hold up better on corrupted images? Table 6 of its paper, for ERM, LfF and BiasAdv-LfF.
+"""Do BiasAdv's models hold up better on corrupted images? Table 6, for three methods.
 
     python docs/reproduction/corruptions.py --data colour_mnist --conflict 0.01
     python docs/reproduction/corruptions.py --data colour_mnist_cnn --conflict 0.01
@@ -46,7 +46,10 @@ CNN = {"module": "simple_cnn", "net_params": {"module__width": 8}}
 
 
 def bar_images(seed, side=32, n_moved=94):
-    """BAR at 32 pixels, averaged from 64: 94 conflicting images in training, a fixed half of the others as test set."""
+    """Read BAR at 32 pixels, averaged from 64, with 94 conflicting images in training.
+
+    A fixed half of the other conflicting images is the test set.
+    """
     pack = read_bar(data_folder(), kind="images")
     sealed = np.random.default_rng(2026)
     aligned, conflicting = (
@@ -86,7 +89,7 @@ def corrupted(data, corruption):
 
 
 def estimator(method, data, conflict, X, seed):
-    """Unfitted, with the settings selected for Coloured MNIST, or those of the paper's BAR experiments."""
+    """Return an unfitted model, set as selected on Coloured MNIST or as in the paper for BAR."""
     if data == "bar":
         ours = BiasAdvClassifier.from_preset("bar", "lff", **CNN, normalize=None)
         ours.set_params(random_state=seed, device="cpu")
@@ -206,7 +209,10 @@ def values(rows, data, conflict, method, corruption, column):
 
 
 def differences(rows, data, conflict, method, against, corruption, column, drop=False):
-    """Paired differences over the seeds, in points; with ``drop`` of what is lost against the clean images."""
+    """Return paired differences over the seeds, in points.
+
+    With ``drop`` they are differences of what is lost against the clean images.
+    """
     pair = []
     for name in (method, against):
         lost = values(rows, data, conflict, name, corruption, column)
@@ -253,7 +259,7 @@ def tables(rows):
 
 
 def comparison(rows, data, conflict, against):
-    """One line: differences of conflicting accuracy, of its loss, and how many corruptions are won."""
+    """Sum up in one line: conflicting accuracy, what it loses, and how many corruptions are won."""
     settings = (data, conflict, "biasadv-lff", against)
     asked = (("clean", False), ("mean", False), ("mean", True))
     cells = [differences(rows, *settings, name, "conflicting", drop) for name, drop in asked]

@@ -63,7 +63,8 @@ VARIANTS = (
 )
 METHODS = ("plain", "pgd-at", "trades", "uiat", *READINGS)
 COLUMNS = ("stage", "data", "method", "lr", "seed", "val_pgd10", "clean", "fgsm", "pgd10", "pgd20",
-           "cw", "auto_pgd20", "auto", "train_pgd10", "sweep", "terms", "seconds", "failed")  # fmt: skip
+           "cw", "auto_pgd20", "auto", "train_pgd10", "sweep", "terms", "seconds",
+           "failed")  # fmt: skip
 
 
 def small_cnn(in_channels, n_features, n_classes, batch_norm=False):
@@ -85,7 +86,7 @@ def small_cnn(in_channels, n_features, n_classes, batch_norm=False):
 
 
 def load(data, seed):
-    """Training, validation and test images in [0, 1] and labels; only the training images depend on the seed."""
+    """Return images in [0, 1] and labels of three sets; the seed draws the training set only."""
     X, y, first_test = (fashion if data == "fashion" else cifar10)()
     pool = np.arange(first_test - 1000)
     train = np.random.default_rng(seed).permutation(pool)[:N_TRAIN]
@@ -117,7 +118,10 @@ def cifar10():
 
 
 def strangers(X, labels):
-    """Maps of no meaning: Grad-CAM-like blobs at random places, as many pixels above the threshold as not."""
+    """Return maps of no meaning: blobs like Grad-CAM's, at random places.
+
+    About as many pixels are above the threshold as below it.
+    """
     rng = np.random.default_rng(len(X))
     h, w = X.shape[2:]
     centre = rng.uniform(0, (h, w), (len(X), 2))

@@ -1,4 +1,4 @@
-"""Does Meta-IADA help? Long tails, wrong labels, shifted groups; against losses and meta-learners, equal budgets.
+"""Does Meta-IADA help? Long tails, wrong labels and shifted groups, at equal budgets.
 
     python docs/reproduction/meta_iada.py --scenarios "cifar lt100" "cifar flip2 40"
     python docs/reproduction/meta_iada.py --tables --figures
@@ -159,7 +159,10 @@ def part(x, y, rows, bias_labels=None):
 
 @functools.cache
 def cifar(cache):
-    """Whitened principal components of MobileNetV2's embeddings; fitted on the 10,000 training pictures, unlabelled."""
+    """Return whitened principal components of MobileNetV2's embeddings.
+
+    They are fitted on the 10,000 training pictures, without labels.
+    """
     path = Path(cache) / "cifar_mbv2_96.npz"
     if not path.exists():
         embed(path)
@@ -226,7 +229,10 @@ def clusters(cache):
 
 
 def generalised(x, y, attributes, ratio, seed):
-    """Classes and attributes long-tailed in training, balanced elsewhere; 4 meta rows of each class and attribute."""
+    """Draw long tails of classes and attributes for training, balanced rows elsewhere.
+
+    There are 4 meta rows of each class and attribute.
+    """
     sealed = glt_split(y, attributes, per_cell=20, random_state=2026).test
     rest = np.setdiff1d(np.arange(len(y)), sealed)
     split = glt_split(
@@ -246,7 +252,10 @@ def generalised(x, y, attributes, ratio, seed):
 
 
 def bar(conflict, seed):
-    """BAR's embeddings, as in biasadv.py; components fitted on the training rows; 3 meta rows per class and bias."""
+    """Read BAR's embeddings as in biasadv.py, with 3 meta rows per class and bias.
+
+    The principal components are fitted on the training rows.
+    """
     train, validation, test = bar_parts(conflict, seed)
     reduce = make_pipeline(StandardScaler(), PCA(N_FEATURES, whiten=True, random_state=0)).fit(
         train.data
@@ -262,7 +271,10 @@ def _grey():
 
 
 def colour_mnist(seed):
-    """LISA's binary Coloured MNIST, 14x14: 3000 training, 2000 validation, 4000 test images; 25 meta rows a cell."""
+    """Draw LISA's binary Coloured MNIST at 14x14, with 25 meta rows a cell.
+
+    There are 3000 training, 2000 validation and 4000 test images.
+    """
     source = _grey()
     order = np.concatenate(
         [np.random.default_rng(seed).permutation(30_000)[:6000], np.arange(30_000, 36_000)]
@@ -366,7 +378,7 @@ def fit(method, variant, data, config, parts, seed):
 
 
 def scores(estimator, rows):
-    """Mean and minimum accuracy over the classes, or the classes' groups, and the mean of the last three classes."""
+    """Return mean and least accuracy of the classes or groups, and the last three classes' mean."""
     right, group = estimator.predict(rows.data) == rows.target, rows.target
     if rows.bias_labels is not None:
         group = np.unique(np.c_[rows.target, rows.bias_labels], axis=0, return_inverse=True)[1]
@@ -376,7 +388,10 @@ def scores(estimator, rows):
 
 
 def strategy(estimator, train):
-    """Shares of adversarial samples in the last epoch: by class, for wrong and right labels, and mean strategies."""
+    """Return the shares of adversarial samples in the last epoch, and the mean strategies.
+
+    The shares are by class, and for wrong and right labels.
+    """
     epsilon = estimator.epsilon_[: len(train.target)]
     shares = [
         float(f"{(epsilon[train.target == c] > 0).mean():.4f}") for c in np.unique(train.target)
@@ -682,7 +697,7 @@ def figures(path):
 
 
 def diagnose(args, done, scenario="fashion lt100", seeds=range(1000, 1006)):
-    """Validation accuracy of Meta-IADA's selected configuration with all strategies made smaller."""
+    """Measure Meta-IADA's selected configuration on validation rows with smaller strategies."""
     wanted = ("search", scenario, "meta-iada")
     found = [r for r in done.values() if (r["experiment"], r["scenario"], r["method"]) == wanted]
     config = json.loads(max(found, key=lambda r: float(r["val"]))["params"])

@@ -260,7 +260,7 @@ def search(path, name, n_draws, epochs, few=False):
 
 
 def ranked(rows, name, method, seeds):
-    """(mean validation accuracy over the seeds, epochs, params) of what has run on all of them, the best first."""
+    """Rank what ran on all seeds: (mean validation accuracy, epochs, params), the best first."""
     found = {}
     for row in rows:
         if row["data"] == name and row["method"] == method and int(row["seed"]) in seeds:
@@ -431,7 +431,7 @@ def draw_perceptron(method, i, longest):
 
 
 def report_perceptrons(path, name, seeds, n_draws, longest):
-    """Search ERM and ULE with a perceptron as head, fit by fit, and fit what validation has selected."""
+    """Search ERM and ULE with a perceptron as head, one fit at a time, and fit what is selected."""
     done = {tuple(r[k] for k in COLUMNS[:6]): r for r in biasadv.read_rows(path)}
     chosen = {}
     for method in PERCEPTRONS[:2]:

@@ -29,7 +29,7 @@ BATCH = 256
 
 
 def synthetic(seed, n_classes=2, n_features=50, conflict=0.05, axes=False, **options):
-    """make_spurious_embeddings; with axes=True rotated so that each concept has coordinates of its own."""
+    """Make spurious embeddings; axes=True rotates each concept to coordinates of its own."""
     bunch = make_spurious_embeddings(
         1000,
         n_validation=1000,
@@ -65,7 +65,7 @@ def bar(seed, conflict):
 
 
 def digits(seed, bias, body, conflict):
-    """Coloured or patched MNIST through a small CNN; 3000 images to train on, 2000 unbiased ones for validation.
+    """Embed coloured or patched MNIST by a small CNN: 3000 training images, 2000 unbiased ones.
 
     body : {"biased", "other"}
         Whether the CNN was trained on these 3000 images, or on Fashion-MNIST in random colours or
@@ -108,7 +108,7 @@ def other_body(bias):
 
 
 def trained_body(images, targets, epochs, seed):
-    """Three convolutions and average pooling to 64 features, trained with a linear head for each target."""
+    """Train three convolutions, averaged to 64 features, with a linear head for each target."""
     torch.manual_seed(seed)
     layers, channels = [], images.shape[1]
     for width in (16, 32, 64):
@@ -154,7 +154,7 @@ DATA = {
 
 @functools.lru_cache(maxsize=4)
 def load_data(name, seed):
-    """Biased training set; unbiased validation and test sets. Standardised, unless the name says raw."""
+    """Return a biased training set and unbiased others, standardised unless the name says raw."""
     sets = DATA[name](seed)
     if name.endswith("raw"):
         return sets
@@ -165,7 +165,10 @@ def load_data(name, seed):
 
 
 def scores(predicted, rows):
-    """Accuracies: worse of aligned and conflicting, conflicting, aligned, worst (class, conflicting or not)."""
+    """Return four accuracies: the worse half, conflicting, aligned, and the worst group.
+
+    A half is all aligned or all conflicting rows; a group is a class's part of a half.
+    """
     right, group = predicted == rows.target, 2 * rows.target + rows.conflicting
     conflicting, aligned = (
         right[..., rows.conflicting].mean(-1),

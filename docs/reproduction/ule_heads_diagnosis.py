@@ -49,7 +49,7 @@ LAMS = (1.0, 0.95, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1, 0.05)
 
 
 def diagnose(path, name, seeds=SEARCH_SEEDS):
-    """Accuracy and weights over lam, for several students; validation rows and search seeds only."""
+    """Measure accuracy and weights over lam for several students, on validation rows only."""
     done = {tuple(r[k] for k in DIAGNOSIS_COLUMNS[:6]) for r in biasadv.read_rows(path)}
     for seed, reading, decay, student in itertools.product(seeds, DIAGNOSED, (1e-4, 0.3), STUDENTS):
         words = (
@@ -86,7 +86,7 @@ def diagnose(path, name, seeds=SEARCH_SEEDS):
 
 
 def centred(weight):
-    """What tells the classes apart, flattened: weights (k, classes, d) minus their mean over the classes."""
+    """Flatten what tells classes apart: weights (k, classes, d) minus their mean over classes."""
     return (weight - weight.mean(1, keepdim=True)).flatten(1)
 
 

@@ -56,7 +56,7 @@ def bold(mean, half):
 
 
 def compared(rows, names, methods):
-    """A table of ERM's worst accuracy, and what the others differ by, where any of the methods has run."""
+    """Return ERM's worst accuracy and the others' differences, where any of the methods has run."""
     names = [n for n in names if len(values(rows, n, methods[0], "test_worst")) > 1]
     out = biasadv.table_head("method", *names)
     for method in methods:

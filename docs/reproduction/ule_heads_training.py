@@ -130,7 +130,7 @@ SUBSTITUTES = {"none": torch.zeros_like, "permuted": permuted}
 
 
 def train_heads(train, rows, configs, reading, seed, epochs=LONGEST, weights=None, student="label"):
-    """Train a teacher (and a student) per configuration; predicted classes of ``rows`` at each checkpoint, and all.
+    """Train a teacher (and a student) per configuration; return classes of ``rows``, and all.
 
     student : {"label", "shortcut", "none", "permuted"}
         What the student learns: the label as in ULE, or the shortcut; or "none" for a map of zeros

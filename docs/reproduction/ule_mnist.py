@@ -241,7 +241,10 @@ def search(path, done, data, net, n_train, epochs, method):
 
 
 def tables(path):
-    """Markdown tables of a results file, from two seeds up: accuracies, paired differences to ERM, searches."""
+    """Return a results file's Markdown tables: accuracies, paired differences to ERM, searches.
+
+    They need two seeds or more.
+    """
     rows = read_rows(path)
     settings = list(dict.fromkeys(setting(r) for r in rows if r["experiment"] != "search"))
     kinds = ("test_biased", "test_clean", "test_wrong")

@@ -1,4 +1,4 @@
-"""Where a network looks: Grad-CAM, integrated gradients, input gradients, and the share of it inside a mask."""
+"""Where a network looks: Grad-CAM, integrated and input gradients, and their share in a mask."""
 
 from sklearn_debias.attribution._attribute import (
     attribute,

@@ -148,7 +148,7 @@ def integrated_gradients(
     baseline: Any = 0.0,
     scalar: str = "logit",
 ) -> np.ndarray:
-    """Integrated gradients, signed: they sum to the scalar at the row minus the scalar at the baseline.
+    """Return signed integrated gradients: they sum to the scalar's rise from the baseline.
 
     Parameters
     ----------

@@ -266,7 +266,7 @@ class Embedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
             yield
 
     def _network(self, device: torch.device) -> nn.Module:
-        """A twin of ``module_`` that shares its tensors: it takes hooks, which other threads must not see."""
+        """Return a twin of ``module_`` that shares its tensors; other threads see no hook of it."""
         twin = Net(self.module_).frozen().module.to(device)
         if device.type == "cuda" and len(self.input_shape_) == 3:
             return twin.to(memory_format=torch.channels_last)

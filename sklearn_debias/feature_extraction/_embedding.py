@@ -1,4 +1,4 @@
-"""One pass over the rows: what is known is read, the others go through the network in batches of one shape."""
+"""Pass over the rows once: read what is known, embed the others in batches of one shape."""
 
 import hashlib
 import math

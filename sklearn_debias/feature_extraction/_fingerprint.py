@@ -53,7 +53,7 @@ def outer_values(network: nn.Module) -> dict[str, str]:
 
 
 def name_of(network: nn.Module, *settings: Any, before: dict[str, str]) -> str | None:
-    """Name of ``network`` and ``settings`` for the cache, or None, with a warning, where it has none.
+    """Name ``network`` and ``settings`` for the cache; warn and return None where that fails.
 
     ``before`` are its `outer_values` before a forward pass.
     """
@@ -70,7 +70,7 @@ def name_of(network: nn.Module, *settings: Any, before: dict[str, str]) -> str |
 
 
 class _Walk:
-    """Feeds a digest with values of any kind; what is met again counts as the number of its first visit."""
+    """Digest of values of any kind; what is met again counts as the number of its first visit."""
 
     def __init__(self, ignored: Collection[str] = (), *, tensors: bool = True) -> None:
         self.digest = hashlib.blake2b(digest_size=16)
@@ -228,7 +228,7 @@ class _Walk:
                     self.outside(function, name, module, names)
 
     def outside(self, owner: Any, name: str, value: Any, names: Collection[str] = ()) -> None:
-        """Note a value that code refers to; of a module of the user's those parts that are in ``names``."""
+        """Note a value that code refers to; of a user's module, the parts that are in ``names``."""
         module = getattr(owner, "__module__", "")
         qualified = getattr(owner, "__qualname__", owner.__name__)
         key = f"{module}.{qualified}.{name}"

@@ -76,7 +76,7 @@ class Features(nn.Module):
 def build_features(
     params: dict[str, Any], shape: tuple[int, ...], x: Tensor, noise: Noise
 ) -> Features:
-    """Network for rows of ``shape``, with its weights; ``x`` (b, ...) are rows to try it on, on the CPU."""
+    """Return the network for rows of ``shape``, with its weights, after a try on ``x`` (b, ...)."""
     module = params["module"]
     (weights, file) = _which_weights(params["weights"], params["module"])
     blame = ("module", "It must allow copy.deepcopy.")

@@ -25,7 +25,7 @@ def imported(name: str, package: str) -> list[types.ModuleType]:
 
 @functools.cache
 def installed(name: str | None) -> str | None:
-    """Version of the installed package that the module ``name`` belongs to; None for the user's own code."""
+    """Return the version of the package that owns the module ``name``; None for the user's code."""
     root = (name or "").partition(".")[0]
     if root in sys.stdlib_module_names and root != "__main__":
         return sys.version.split()[0]

@@ -17,7 +17,7 @@ VARIABLE = "SKLEARN_DEBIAS_CACHE"
 
 
 def allocate(shape: tuple[int, int], dtype: str, limit: int) -> np.ndarray:
-    """Room for embeddings (n, d): in memory, or in a temporary file where that takes more than ``limit`` bytes.
+    """Make room for embeddings (n, d): in memory, or in a file above ``limit`` bytes.
 
     The file lives as long as the array and its views.
     """
@@ -65,7 +65,7 @@ def cache_folder(cache_dir: Any, *, strict: bool) -> Path | None:
 
 
 def default_folder() -> Path:
-    """The folder in the variable SKLEARN_DEBIAS_CACHE, else sklearn_debias in the user's folder of caches."""
+    """Return the folder that SKLEARN_DEBIAS_CACHE names, or one in the user's folder of caches."""
     if named := os.environ.get(VARIABLE):
         return Path(named).expanduser()
     return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "sklearn_debias"

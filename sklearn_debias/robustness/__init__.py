@@ -1,4 +1,4 @@
-"""Accuracy under attack: scores, scorers and reports for fitted estimators and for plain modules."""
+"""Accuracy under attack: scores, scorers and reports for fitted estimators and plain modules."""
 
 from sklearn_debias.robustness._corruption_report import corruption_report
 from sklearn_debias.robustness._corruption_table import CorruptionReport

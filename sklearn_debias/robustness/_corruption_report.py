@@ -1,4 +1,4 @@
-"""Accuracy under corruptions, one row each: Table 6 of BiasAdv's paper for any fitted classifier."""
+"""Accuracy under corruptions: Table 6 of BiasAdv's paper, for any fitted classifier."""
 
 from typing import Any
 

@@ -89,7 +89,10 @@ class Evaluation:
     def run(
         self, attack: Attack, threat: Threat, *, keep: bool = False, rows: np.ndarray | None = None
     ) -> Outcome:
-        """Attack the rows, or those of a mask (n,): with judge="any" only the ones that are classified right."""
+        """Attack the rows, or those of a mask (n,).
+
+        With judge="any" only rows that are classified right are attacked.
+        """
         attack.check(threat, self.n_classes, row_shape(self.opened))
         out = copy.deepcopy(self.clean)
         out.points = self._originals() if keep else None

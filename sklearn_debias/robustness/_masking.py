@@ -19,7 +19,7 @@ LUCK = 0.1  # of the rows: what restarts may gain
 
 
 def masking_signs(evaluation: Evaluation, threat: Threat, robust: np.ndarray) -> list[str]:
-    """Sentences on what looks wrong; ``robust`` (n,) tells which rows no attack of the report fooled.
+    """Return sentences on what looks wrong; ``robust`` (n,) are the rows that no attack fooled.
 
     The signs are those of Athalye, Carlini and Wagner, "Obfuscated Gradients Give a False Sense of
     Security", ICML 2018, Sec. 3.1: steps that do not help, chance that does, a black box that beats

@@ -71,7 +71,7 @@ class RobustReport:
         return self.frame.copy()
 
     def groups_to_frame(self) -> pd.DataFrame:
-        """Accuracy of every group: a row for each, a column for each attack, and the worst case's interval.
+        """Return a row per group: its accuracy under each attack, and the worst case's interval.
 
         Returns
         -------
@@ -88,7 +88,7 @@ class RobustReport:
         )
 
     def to_text(self) -> str:
-        """Return the report as plain text: the table, the groups, and the signs of gradient masking."""
+        """Return the report as text: the table, the groups, and the signs of gradient masking."""
         parts = [self._title(), _table(self.frame)]
         if self.group_reports:
             low, high = self.worst_group_interval

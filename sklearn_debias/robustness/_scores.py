@@ -23,7 +23,10 @@ def open_evaluation(
     verbose: int,
     name: str = "estimator",
 ) -> tuple[Evaluation, Threat]:
-    """Check everything, and look at the rows without an attack; ``name`` is what the caller calls the model."""
+    """Check everything, and judge the rows without an attack.
+
+    ``name`` is what the caller calls the model.
+    """
     check_judge(judge)
     opened = open_rows(estimator, X, y, name)
     read_threat(opened, epsilon, norm, clip)

@@ -17,7 +17,7 @@ Attack = StepwiseAttack | AutoAttack
 
 
 def read_threat(opened: Opened, epsilon: Any, norm: Any, clip: Any) -> Threat:
-    """The threat that `epsilon`, `norm` and `clip` describe on these rows; the defaults depend on their kind."""
+    """Return the threat that `epsilon`, `norm` and `clip` describe; X's kind sets the defaults."""
     shape = row_shape(opened)
     images = len(shape) == 3
     check_norm(norm)
@@ -33,7 +33,7 @@ def read_threat(opened: Opened, epsilon: Any, norm: Any, clip: Any) -> Threat:
 
 
 def plain_clip(clip: Any) -> Any:
-    """The `clip` parameter as tuples of floats, which can be compared; "auto" and None are themselves."""
+    """Return `clip` as tuples of floats, which can be compared; "auto" and None stay."""
     if isinstance(clip, str) and clip != "auto":
         raise ValueError(f"`clip` must be 'auto', (low, high) or None, got {clip!r}.")
     bounds = None if isinstance(clip, str) else read_clip(clip)

@@ -1,4 +1,4 @@
-"""Ratios of two functions, timed in turns: machines drift, neighbours compete, medians of the ratios stay."""
+"""Time two functions in turns: machines drift, but the median of the ratios stays."""
 
 import os
 import re
@@ -11,7 +11,7 @@ import torch
 
 
 def pytest_collection_modifyitems(config, items):
-    """Benchmarks are no tests: they run on their own, `pytest tests/benchmarks --benchmark-only -s`."""
+    """Skip benchmarks among tests: they run by `pytest tests/benchmarks --benchmark-only -s`."""
     if not config.getoption("--benchmark-only"):
         here = Path(__file__).parent
         items[:] = [item for item in items if here not in item.path.parents]

@@ -1,4 +1,4 @@
-"""Adversarial training on images: DHAT against a loop by hand, and against PGD-AT; 10 steps of PGD in each."""
+"""Adversarial training on images: DHAT against a loop by hand and against PGD-AT, 10 steps each."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Meta-IADA: a linear head on embeddings, and ResNet-32 with the head-only virtual step, on the CPU."""
+"""Meta-IADA on the CPU: a linear head on embeddings, and ResNet-32 with head-only steps."""
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ rng = np.random.default_rng(0)
 
 
 class ByHand:
-    """The same arithmetic in one loop: Algorithm 1 with the head-only virtual step, differentiated by autograd."""
+    """Run the same arithmetic in one loop: Algorithm 1, its head-only step left to autograd."""
 
     def __init__(self, model, X, y, X_meta, y_meta, batch, diagonal=False, lr=1e-2):
         self.body, self.head = model

@@ -1,4 +1,4 @@
-"""The paper's grid as one sweep: 11 lam x 5 lr x 2 weight decays, 3 folds of 4795 rows, d=512, on the CPU.
+"""The paper's grid as one sweep on the CPU: 11 lam x 5 lr x 2 weight decays, 3 folds.
 
 Few epochs stand for the paper's 300: what a search does once per fit (checks, scoring) weighs more
 here, so the ratios are pessimistic. The reference trains a tenth of the settings; its limit is

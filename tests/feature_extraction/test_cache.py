@@ -1,4 +1,4 @@
-"""The cache: what is computed once, what is told apart, what happens to damaged and large caches."""
+"""The cache: what is computed once, what is told apart, what becomes of damaged and large ones."""
 
 import os
 import subprocess
