@@ -18,10 +18,9 @@ from sklearn_debias import attacks, losses, objectives
 from sklearn_debias.attacks import StepwiseAttack
 from sklearn_debias.core import Objective
 from sklearn_debias.estimators import BaseDebiasClassifier
-from sklearn_debias.objectives import InnerAttack
 
 # Exported for others to derive from; none of them trains or attacks itself.
-BASES = (BaseDebiasClassifier, InnerAttack, StepwiseAttack)
+BASES = (BaseDebiasClassifier, StepwiseAttack)
 
 
 def all_estimators() -> list[tuple[str, type]]:
