@@ -45,6 +45,7 @@ class Classifier(Estimator, Protocol):
 
     classes_: Any
     input_shape_: tuple[int, ...]
+    module_: Any
     net_: Any
     history_: Any
     n_iter_: int

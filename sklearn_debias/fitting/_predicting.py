@@ -1,0 +1,66 @@
+"""How a fitted classifier predicts: in batches of one shape, so that no row depends on another."""
+
+import copy
+from collections.abc import Generator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from sklearn_debias.core import Net
+from sklearn_debias.exceptions import DivergedError
+from sklearn_debias.fitting._devices import make_prepare
+from sklearn_debias.fitting._opened import Opened
+from sklearn_debias.fitting._probe import is_small
+from sklearn_debias.fitting._targets import encode_known
+from sklearn_debias.fitting._types import Classifier
+from sklearn_debias.training import Source, padded
+
+HEAD_BATCH = 256  # rows of a predict batch of heads
+
+
+def predictor(classifier: Classifier) -> tuple[nn.Module, int | None]:
+    """Return the module as `predict` runs it, and the rows of a batch."""
+    module = classifier.module_
+    if len(classifier.input_shape_) == 1:  # heads: in float64, where order hardly matters
+        return copy.deepcopy(module).double().cpu(), HEAD_BATCH
+    return module, None
+
+
+def outputs(classifier: Classifier, source: Source) -> Generator[np.ndarray, None, None]:
+    """Yield logits of a few rows after another, float64."""
+    module, batch_size = predictor(classifier)
+    prepare = make_prepare(classifier._fitted, next(module.parameters()).device)
+
+    @torch.inference_mode()
+    def forward(x: torch.Tensor, _: np.ndarray) -> torch.Tensor:
+        return module(x.double() if batch_size else x).double().cpu()
+
+    was_training = module.training
+    module.eval()
+    try:
+        for logits in padded(forward, source, prepare, batch_size):
+            if not torch.isfinite(logits).all():
+                raise DivergedError(
+                    "The outputs of the fitted `module` are not finite for some rows of `X`. "
+                    "Scale X, and lower `lr` if this happens in fit."
+                )
+            yield logits.numpy()
+    finally:  # the caller may stop early, or be interrupted
+        module.train(was_training)
+
+
+def opened(classifier: Classifier, X: Any, y: Any = None) -> Opened:
+    """Return rows, and the network that predicts, for attacks and attention maps."""
+    inputs = classifier._fitted.open(classifier, X)
+    codes = None
+    if y is not None:
+        codes = torch.from_numpy(encode_known(classifier.classes_, y, len(inputs)))
+    module, batch_size = predictor(classifier)
+    parameter = next(module.parameters())
+    # What attacks see has the precision of what predicts, or a borderline row would differ.
+    prepare = replace(make_prepare(classifier._fitted, parameter.device), dtype=parameter.dtype)
+    small = is_small(classifier.module_, classifier.input_shape_)
+    return Opened(Net(module).frozen(), inputs, prepare, codes, small, batch_size)
