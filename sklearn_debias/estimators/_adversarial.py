@@ -31,7 +31,7 @@ from sklearn_debias.objectives.internal import InnerAttack
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class AdversarialClassifier(BaseDebiasClassifier):
-    """A classifier trained on what an attack finds; its subclasses say by which loss."""
+    """Base of the classifiers that train on what an attack finds; a subclass says by which loss."""
 
     lr: float = 0.1
     optimizer: Any = "sgd"
@@ -88,28 +88,31 @@ class AdversarialClassifier(BaseDebiasClassifier):
         return Given(X, y, bias_labels, validation_data, extra=pair(X_extra, y_extra))
 
     def _objective(self, **attack: Any) -> InnerAttack:
-        """The objective, with these settings of the attack."""
+        """Return the objective, with these settings of the attack."""
         raise NotImplementedError(f"{type(self).__name__} must define _objective().")
 
     def _radii(self) -> tuple[str, ...]:
-        """Names of the parameters that are radii in the units of X."""
+        """Return the names of the parameters that are radii in the units of X."""
         return ("epsilon",)
 
     def _range(self) -> Any:
-        """The `clip` parameter, "auto" resolved."""
+        """Return the `clip` parameter, "auto" resolved."""
         if isinstance(self.clip, str):
             return (0.0, 1.0) if len(self.input_shape_) == 3 else None
         return self.clip
 
     def _check_params(self) -> None:
         super()._check_params()
+        # "auto" needs the shape of X, which is not known yet.
         read_clip(None if isinstance(self.clip, str) else self.clip)
 
     def _training_set(self, given: TrainingSet) -> TrainingSet:
+        # The range of rows that are read one by one is known of some of them only.
         inputs = with_range(given.inputs)
         for name in self._radii():
             radius = getattr(self, name)
             check_ball(inputs, epsilon=radius, norm=self.norm, clip=self._range(), name=name)
+            # Nothing else would show that the attack stops short of its radius.
             if self.n_steps * self._step() < radius:
                 warn(
                     f"`step_size`={self.step_size} is too small for `{name}`={radius:g}: "
@@ -119,16 +122,17 @@ class AdversarialClassifier(BaseDebiasClassifier):
         return given
 
     def _step(self) -> float:
-        """Length of a step of the attack."""
+        """Return the length of a step of the attack."""
         if self.step_size is not None:
             return float(self.step_size)
-        radius = next(
-            (r for r in map(float, (getattr(self, name) for name in self._radii())) if r > 0), 0.0
-        )
+        # One length serves all radii, as in DHAT's code. It follows from the first that is not 0:
+        # `epsilon`, unless that attack is switched off.
+        radii = [float(getattr(self, name)) for name in self._radii()]
+        radius = next((radius for radius in radii if radius > 0), 0.0)
         return float(make_ball(self.norm, radius, None, self.n_steps).step_size)
 
     def _settings(self) -> dict[str, Any]:
-        """The attack's settings as the objectives take them."""
+        """Return the attack's settings as the objectives take them."""
         return {
             "epsilon": float(self.epsilon),
             "step_size": self._step(),

@@ -12,11 +12,11 @@ from sklearn_debias.objectives import AdversarialTraining
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class AdversarialTrainingClassifier(AdversarialClassifier):
-    """Adversarial training: fit the samples' worst neighbours.
+    """Adversarial training: fit the worst neighbours of the samples.
 
     "ce" is PGD-AT [1]_: the cross entropy of adversarial inputs. "trades" [2]_ is ``CE(x) + beta
     KL(p(x) || p(x'))``. "mart" [3]_ is ``BCE(x') + beta KL(p(x) || p(x')) (1 - p_y(x))``, which
-    leans on the samples that the model gets wrong. Any of them can be taken at adversarial weights
+    leans on the samples that the model gets wrong. Each of them can be taken at adversarial weights
     (``awp``, [4]_).
 
     Parameters
@@ -34,17 +34,17 @@ class AdversarialTrainingClassifier(AdversarialClassifier):
 
     See Also
     --------
-    UIATClassifier : towards the predictions for easier neighbours.
-    DHATClassifier : the same, without the background's share.
+    UIATClassifier : draws predictions towards those for easier neighbours.
+    DHATClassifier : does the same, without the background's share.
 
     Notes
     -----
     "ce" and "mart" attack the cross entropy, "trades" the divergence. "ce" starts anywhere in the
-    ball, the other two next to x, as their authors do; these attack in eval mode, too: set
-    ``attack_mode="eval"`` for theirs. AWP is taken from the first epoch on. ``history_`` has the
-    training batches' robust accuracy as "adversarial_accuracy"; for that of held-out rows set
-    ``monitor`` to `sklearn_debias.robustness.robust_accuracy`. The defaults of the optimiser are
-    those of CIFAR-10 at 100 epochs.
+    ball; the other two start next to x, as their authors do. The authors of these two also attack
+    in eval mode: set ``attack_mode="eval"`` to do as they do. AWP is taken from the first epoch on.
+    ``history_`` has the robust accuracy on the training batches as "adversarial_accuracy"; for that
+    on held-out rows set ``monitor`` to `sklearn_debias.robustness.robust_accuracy`. The defaults of
+    the optimiser are those of CIFAR-10 at 100 epochs.
 
     References
     ----------

@@ -19,8 +19,8 @@ from sklearn_debias.objectives.internal import example_weights, two_parts
 class AFRClassifier(BaseDebiasClassifier):
     """Automatic feature reweighting: retrain the last layer on what the network fits badly [1]_.
 
-    The network is trained as by ERM on most rows of each class. On the others, the head alone is
-    trained further, each row weighted by ``beta_y exp(-gamma p_y)``, where ``p_y`` is the
+    The first stage trains the network by ERM on most rows of each class. The second trains the head
+    alone on the other rows. It weighs each row by ``beta_y exp(-gamma p_y)``, where ``p_y`` is the
     probability that the first stage gives to its class, and ``beta_y = 1 / n_y``. No bias labels
     are needed.
 
@@ -32,8 +32,8 @@ class AFRClassifier(BaseDebiasClassifier):
     lam : float, default=0.3
         Weight of the squared distance of the head from the first stage's, at least 0.
     reweighting_share : float, default=0.2
-        Share of each class's rows that is left to the second stage, in (0, 1); at least one row,
-        and at least one for the first. A class with a single row has it in both.
+        Share of each class's rows that is left to the second stage, in (0, 1). Each stage gets at
+        least one row of a class; a single row serves both.
     reweighting_epochs : int, default=100
         Steps of the second stage, each on all of its rows.
 
@@ -48,10 +48,10 @@ class AFRClassifier(BaseDebiasClassifier):
     Notes
     -----
     The second stage computes the features of its rows once, in eval mode and without augmentation,
-    and takes one full-batch step per epoch, as the paper does; ``optimizer``, ``lr`` and
-    ``lr_schedule`` are those of the first stage, restarted. ``weight_decay`` acts in both stages (0
-    in the paper's second). Validation rows are scored, and the best epoch is kept, in the second
-    stage.
+    and takes one full-batch step per epoch, as the paper does. ``optimizer``, ``lr`` and
+    ``lr_schedule`` are those of the first stage, restarted. ``weight_decay`` acts in both stages;
+    the paper has 0 in the second. Validation rows are scored, and the best epoch is kept, in the
+    second stage.
 
     References
     ----------
@@ -85,16 +85,15 @@ class AFRClassifier(BaseDebiasClassifier):
 
     def _phases(self) -> tuple[Phase, ...]:
         split: dict[str, Any] = self._split()
+        reweight = ReweightHead(float(self.gamma), float(self.lam), **split)
         return (
             Phase("train", (ERMOnPart(**split),), self.max_epochs),
-            Phase(
-                "reweighting",
-                (ReweightHead(float(self.gamma), float(self.lam), **split),),
-                self.reweighting_epochs,
-            ),
+            Phase("reweighting", (reweight,), self.reweighting_epochs),
         )
 
     def _split(self) -> dict[str, Any]:
+        """Return what decides which rows each stage trains on."""
+        # A seed and not a generator: both stages, and `_finish`, must find the same rows.
         return {
             "share": float(self.reweighting_share),
             "seed": self._streams.seed("reweighting split"),
@@ -103,7 +102,6 @@ class AFRClassifier(BaseDebiasClassifier):
     def _finish(self, states: dict, training: TrainingSet) -> None:
         _, second = two_parts(torch.from_numpy(training.y), **self._split())
         state = states["reweighting"]
+        weights = example_weights(state["p"], state["beta"], self.gamma)
         self.reweighted_rows_: np.ndarray = training.index[second.numpy()]
-        self.reweighted_weights_: np.ndarray = (
-            example_weights(state["p"], state["beta"], self.gamma).cpu().numpy()
-        )
+        self.reweighted_weights_: np.ndarray = weights.cpu().numpy()

@@ -1,4 +1,4 @@
-"""What ISDA, MetaSAug and Meta-IADA share."""
+"""Parameters that ISDA, MetaSAug and Meta-IADA share, and how they are read."""
 
 import numbers
 
@@ -13,12 +13,18 @@ SHARE_OR_EPOCHS = [
 
 
 def diagonal(covariance: str) -> bool | None:
-    """What the objectives call the parameter ``covariance``."""
-    return None if covariance == "auto" else covariance == "diagonal"
+    """Return the objectives' ``diagonal``, from the parameter ``covariance``."""
+    if covariance == "auto":
+        return None
+    return covariance == "diagonal"
 
 
 def warmup_epochs(warmup: float, max_epochs: int) -> int:
-    """Epochs of the first stage: a share of all, or a number of them; one is left to the second stage."""
+    """Return the epochs of the first stage: ``warmup`` itself, or that share of all.
+
+    At least one epoch is left to the second stage.
+    """
+    # By type: 1 is one epoch, and 0.5 half of them.
     if isinstance(warmup, (int, np.integer)):
         if warmup >= max_epochs:
             raise ValueError(

@@ -48,13 +48,15 @@ REVIEWED = 2048  # training rows that are looked at after a fit
 KNOBS = 4  # parameters that advice names
 
 
+# A dataclass writes the constructor that scikit-learn wants: every parameter named, and stored as
+# it is. Its repr and its equality would stand in the way of scikit-learn's.
 @dataclass(kw_only=False, eq=False, repr=False)
 class BaseDebiasClassifier(NetParams, CallbackSupportMixin, ClassifierMixin, BaseEstimator):
     """Base class of all torch classifiers of this package, and of methods from elsewhere.
 
     A subclass is a dataclass: its fields are its parameters, so that each constructor is explicit.
-    It says in `_phases` which objectives it trains, in which order. The other hooks have defaults;
-    ``docs/extending.md`` shows a method from the outside.
+    Its hook `_phases` says which objectives are trained, in which order. The other hooks have
+    defaults. ``docs/extending.md`` shows how to write a method outside of this package.
 
     =====================  =====================================================================
     hook                   says
@@ -68,8 +70,8 @@ class BaseDebiasClassifier(NetParams, CallbackSupportMixin, ClassifierMixin, Bas
     ``_finish(s, t)``      set the fitted attributes of the method
     =====================  =====================================================================
 
-    While these run, `classes_`, `input_shape_` and the like are known; what they set on the
-    estimator goes with the fit.
+    While these run, `classes_`, `input_shape_` and the like are known. What they set on the
+    estimator belongs to the fit: the next one drops it.
 
     Parameters
     ----------
@@ -104,15 +106,17 @@ class BaseDebiasClassifier(NetParams, CallbackSupportMixin, ClassifierMixin, Bas
 
     _parameter_constraints: ClassVar[dict] = SHARED_CONSTRAINTS
     _sgd_momentum: ClassVar[float] = 0.0  # of optimizer="sgd", by name
+    # Requested by default, so that no user needs `set_fit_request`.
     __metadata_request__fit = {"bias_labels": True, "validation_data": True}
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
+        # The shared parameters are documented once. The text is put in when a class is made.
         if cls.__doc__:
             cls.__doc__ = fill(cls.__doc__, cls)
 
     def _check_params(self) -> None:
-        """Raise where a parameter cannot work whatever the data; called before they are touched."""
+        """Raise where a parameter cannot work, whatever the data; none are read before."""
         check_shared(self)
 
     def _training_set(self, given: TrainingSet) -> TrainingSet:
@@ -129,11 +133,14 @@ class BaseDebiasClassifier(NetParams, CallbackSupportMixin, ClassifierMixin, Bas
         return Role(self.module) if own is None else Role(own, parameter=f"{name}_module")
 
     def _settle(self, phases: tuple[Phase, ...], networks: Networks) -> tuple[Phase, ...]:
-        """Return the phases with what only the networks tell; raise where these do not suit."""
+        """Return the phases, completed by what only the built networks tell.
+
+        Raise where the networks do not suit.
+        """
         return phases
 
     def _inspect(self, phase: Phase, state: dict, training: TrainingSet) -> None:
-        """Look at the state that a phase begins with, and warn of what is strange."""
+        """Look at the state that a phase begins with; warn of what is strange."""
 
     def _finish(self, states: dict, training: TrainingSet) -> None:
         """Set the fitted attributes of the method from the last state of each phase."""
@@ -170,11 +177,16 @@ class BaseDebiasClassifier(NetParams, CallbackSupportMixin, ClassifierMixin, Bas
             context.call_on_fit_task_end(estimator=self, **task)
 
     def _open(self, given: Given, read: Any = read_given) -> Fit:
-        """Check everything, and build the networks."""
+        """Check everything, and build the networks.
+
+        ``read`` does what `read_given` does; a search passes one that reads each fold once.
+        """
         self._check_params()
         streams = Streams(self.random_state)
         training, facts = read(self, given, streams)
+        # A copy of the parameters: `set_params` after a fit must not change its predictions.
         self._fitted = Fitted(self.get_params(deep=False), facts, streams)
+        # Before the hooks, which may ask for them.
         self.__dict__.update(facts.attributes())
         return Fit(self, training_set_of(self, training), self._fitted)
 
@@ -186,8 +198,10 @@ class BaseDebiasClassifier(NetParams, CallbackSupportMixin, ClassifierMixin, Bas
     def _review(self, training: TrainingSet) -> None:
         """Warn where the fitted model predicts one class for all training rows."""
         n = len(training)
+        # Spread over all rows: labels are often sorted.
         chosen = training.index[np.unique(np.linspace(0, n - 1, REVIEWED, dtype=int))]
         seen: set[int] = set()
+        # The generator puts the module's mode back when it is closed, even if it is left early.
         with closing(self._outputs(training.inputs.source.subset(chosen))) as batches:
             for logits in batches:
                 seen.update(logits.argmax(1).tolist())
@@ -209,12 +223,14 @@ class BaseDebiasClassifier(NetParams, CallbackSupportMixin, ClassifierMixin, Bas
                 default = vars(cls).get(name)
                 if isinstance(default, numbers.Real) and not isinstance(default, bool):
                     names.append(name)
+        # A method may have defaults of its own for the first two: they are named once.
         *first, last = [f"`{name}`" for name in list(dict.fromkeys(names))[:KNOBS]]
         return f"{', '.join(first)} and {last}"
 
     @staticmethod
     def _takers(argument: str) -> list[str]:
         """Return the names of the public estimators whose ``fit`` takes this argument."""
+        # Not at the top: the package imports this module.
         from sklearn_debias import estimators
 
         public = [getattr(estimators, name) for name in estimators.__all__]
@@ -231,8 +247,9 @@ class BaseDebiasClassifier(NetParams, CallbackSupportMixin, ClassifierMixin, Bas
 
     def _network(self, role: str) -> nn.Module:
         """Return the fitted network of a role."""
-        networks = vars(self).get("net_") and self.net_.module_
-        if not networks or role not in networks:
+        net = vars(self).get("net_")
+        networks = {} if net is None else net.module_
+        if role not in networks:
             raise NotFittedError(
                 f"This {type(self).__name__} has no fitted {role!r} module. Call `fit` first."
             )
@@ -252,7 +269,9 @@ class BaseDebiasClassifier(NetParams, CallbackSupportMixin, ClassifierMixin, Bas
             For two classes the logit of the second minus that of the first.
         """
         logits = self._logits(X)
-        return logits[:, 1] - logits[:, 0] if len(self.classes_) == 2 else logits
+        if len(self.classes_) == 2:
+            return logits[:, 1] - logits[:, 0]
+        return logits
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Return the probabilities of the classes, shape (n, classes)."""
@@ -268,7 +287,7 @@ class BaseDebiasClassifier(NetParams, CallbackSupportMixin, ClassifierMixin, Bas
         return self.classes_[codes]
 
     def _logits(self, X: Any) -> np.ndarray:
-        """Return logits (n, classes), float64; a row's do not depend on its neighbours."""
+        """Return logits (n, classes), float64; those of a row do not depend on its neighbours."""
         check_is_fitted(self)
         source = self._fitted.open(self, X).source
         small = is_small(self.module_, self.input_shape_)
@@ -285,23 +304,27 @@ class BaseDebiasClassifier(NetParams, CallbackSupportMixin, ClassifierMixin, Bas
             codes = torch.from_numpy(encode_known(self.classes_, y, len(inputs)))
         module, batch_size = self._predictor()
         parameter = next(module.parameters())
+        # In the dtype of the module that predicts, not of the fit: heads are float64 by now.
+        prepare = replace(make_prepare(self._fitted, parameter.device), dtype=parameter.dtype)
         return Opened(
             Net(module).frozen(),
             inputs,
-            replace(make_prepare(self._fitted, parameter.device), dtype=parameter.dtype),
+            prepare,
             codes,
             small=is_small(self.module_, self.input_shape_),
             batch_size=batch_size,
         )
 
     def _predictor(self) -> tuple[nn.Module, int | None]:
-        """Return the module as `predict` runs it, and the rows of a batch."""
-        if len(self.input_shape_) == 1:  # heads: in float64, where the order of sums hardly matters
+        """Return the module as `predict` runs it, and the rows of a batch; None: the device's."""
+        # Heads in float64, where the order of sums hardly matters, so that a row is predicted the
+        # same alone and in company. Images get there by batches of one shape.
+        if len(self.input_shape_) == 1:
             return copy.deepcopy(self.module_).double().cpu(), HEAD_BATCH
         return self.module_, None
 
     def _outputs(self, source: Source) -> Generator[np.ndarray, None, None]:
-        """Yield logits of a few rows after another."""
+        """Yield the logits of all rows, batch after batch."""
         module, batch_size = self._predictor()
         prepare = make_prepare(self._fitted, next(module.parameters()).device)
 
@@ -323,4 +346,5 @@ class BaseDebiasClassifier(NetParams, CallbackSupportMixin, ClassifierMixin, Bas
             module.train(was_training)
 
 
+# The class itself is not among its subclasses, whose docstrings are filled in as they are made.
 BaseDebiasClassifier.__doc__ = fill(BaseDebiasClassifier.__doc__ or "")

@@ -42,7 +42,8 @@ from sklearn_debias.presets import biasadv_preset
 from sklearn_debias.training import Source
 
 BASES = {"erm": ERMClassifier, "jtt": JTTClassifier, "lff": LfFClassifier}
-TRIED = 32  # rows that are attacked after a fit, to see whether the attack still moves
+# Rows that are attacked after a fit, to see whether the attack still moves them.
+TRIED = 32
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -50,8 +51,8 @@ class BiasAdvClassifier(BaseDebiasClassifier):
     """BiasAdv: augment with samples on which the biased model fails and the model need not [1]_.
 
     For each batch an attack maximises ``L(x, y; biased) - lam * L(x, y; model)`` in a ball around
-    x: it removes the cue that the biased model relies on. The base method's loss on x, plus
-    ``beta`` times its loss on these inputs, trains the model.
+    x: it removes the cue that the biased model relies on. The model is trained by the base method's
+    loss on x, plus ``beta`` times its loss on the attacked inputs.
 
     Parameters
     ----------
@@ -68,9 +69,9 @@ class BiasAdvClassifier(BaseDebiasClassifier):
     n_steps : int, default=5
         Steps of the attack, at least 1.
     norm : {"l2", "linf"}, default="l2"
-        Norm of the radius. The paper does not say; L2 fits its radii of up to 1 at 32 and at 224
-        pixels, where a maximum norm of 1 would bound nothing. Roughly 60/40, so compare both before
-        you quote it.
+        Norm of the radius. The paper does not say which. L2 fits its radii of up to 1 at 32 and at
+        224 pixels, where a maximum norm of 1 would bound nothing. This is a guess, at roughly
+        60/40: compare both before you quote it.
     step_size : float or None, default=None
         Length of one step (not stated in the paper); None is 2.5 epsilon / n_steps, at most
         epsilon.
@@ -95,12 +96,14 @@ class BiasAdvClassifier(BaseDebiasClassifier):
 
     Notes
     -----
-    Order of one step: attack with both nets as they are, in eval mode; then the base's weights;
-    then the updates of the biased net and of the model (Algorithms 1-3). With base "jtt" the biased
-    net is the identification model and stays fixed. Weights of the adversarial samples: ``beta``
-    for "erm", ``beta`` times the sample's own weight for "jtt", ``beta * (1 - W)`` for "lff": there
-    a weak attack undoes LfF, since x_adv is then nearly x and the two weights add up to plain
-    training. Scale ``epsilon`` to the norm of X; ``docs/reproduction/biasadv.md`` has figures.
+    One step attacks with both nets as they are, in eval mode; then it computes the base's weights;
+    then it updates the biased net and the model (Algorithms 1-3). With base "jtt" the biased net is
+    the identification model and stays fixed.
+
+    The adversarial samples weigh ``beta`` for "erm", ``beta`` times the sample's own weight for
+    "jtt", and ``beta * (1 - W)`` for "lff". A weak attack undoes LfF: x_adv is then nearly x, and
+    the two weights add up to plain training. Scale ``epsilon`` to the norm of X;
+    ``docs/reproduction/biasadv.md`` has figures.
 
     References
     ----------
@@ -147,7 +150,7 @@ class BiasAdvClassifier(BaseDebiasClassifier):
 
     @classmethod
     def from_preset(cls, name: str, base: str, **overrides: Any) -> "BiasAdvClassifier":
-        """Classifier with the settings of the paper's experiments.
+        """Return a classifier with the settings of the paper's experiments.
 
         Parameters
         ----------
@@ -191,11 +194,14 @@ class BiasAdvClassifier(BaseDebiasClassifier):
         return super().set_params(**params)
 
     def _base(self) -> Any:
+        """Return a fresh estimator of the base method."""
+        # A clone at each call: its hooks set attributes, and the user's estimator is left alone.
         return BASES[self.base]() if isinstance(self.base, str) else clone(self.base)
 
     def _check_params(self) -> None:
         super()._check_params()
         read_clip(self.clip)
+        # A class has the methods that the constraint asks for, too.
         if isinstance(self.base, (type, BiasAdvClassifier)):
             raise TypeError(
                 f"`base` must be one of {sorted(BASES)} or an estimator such as JTTClassifier()."
@@ -215,6 +221,7 @@ class BiasAdvClassifier(BaseDebiasClassifier):
             )
 
     def _role(self, name: str) -> Role:
+        # JTT and LfF have a `biased_module` of their own.
         of_base = getattr(self._base(), f"{name}_module", None)
         if of_base is None:
             return super()._role(name)
@@ -223,11 +230,13 @@ class BiasAdvClassifier(BaseDebiasClassifier):
     def _training_set(self, given: TrainingSet) -> TrainingSet:
         check_ball(given.inputs, epsilon=self.epsilon, norm=self.norm, clip=self.clip)
         base = self._base()
+        # Known to the hooks of any estimator, see `BaseDebiasClassifier`; this one opens no data.
         base.classes_ = self.classes_
         return base._training_set(given)
 
     def _phases(self) -> tuple[Phase, ...]:
         *before, last = self._base().set_params(max_epochs=self.max_epochs)._phases()
+        # The last step of the last phase trains the model; whatever comes before stays as it is.
         attack = BiasAdv(
             base=last.steps[-1],
             lam=self.lam,
@@ -251,14 +260,16 @@ class BiasAdvClassifier(BaseDebiasClassifier):
         base._finish(states, training)
         found = {name: value for name, value in vars(base).items() if is_fitted_name(name)}
         self.__dict__.update(found)
+        # Kept, so that `adversarial_examples` has the parameters of the fit, not later ones.
         self._attack: Any = self._phases()[-1].steps[-1]
+        # Tried once: nothing else would show that the attack moves nothing.
         if self.beta > 0:
             few = np.unique(np.linspace(0, len(training) - 1, TRIED, dtype=int))
             rows = training.inputs.source.subset(training.index[few])
             warn_of_still(self._attacked(rows, training.y[few])[1])
 
     def adversarial_examples(self, X: Any, y: Any) -> np.ndarray:
-        """Bias-adversarial inputs at the fitted nets.
+        """Return bias-adversarial inputs at the fitted nets.
 
         Parameters
         ----------
@@ -282,16 +293,14 @@ class BiasAdvClassifier(BaseDebiasClassifier):
         params = self._fitted.params
         check_ball(inputs, epsilon=params["epsilon"], norm=params["norm"], clip=params["clip"])
         with on_own_terms(small=len(self.input_shape_) == 1), readable_errors(self):
-            adversarial, still = self._attacked(
-                inputs.source, encode_known(self.classes_, y, len(inputs.source))
-            )
+            codes = encode_known(self.classes_, y, len(inputs.source))
+            adversarial, still = self._attacked(inputs.source, codes)
         warn_of_still(still)
         return adversarial.numpy()
 
     def _attacked(self, source: Source, codes: np.ndarray) -> tuple[Tensor, Tensor]:
-        """Adversarial inputs of all rows, and which of them hardly moved."""
+        """Return the adversarial inputs of all rows, and which of them hardly moved."""
         prepare = make_prepare(self._fitted, next(self.module_.parameters()).device)
         nets = {"model": Net(self.module_), "biased": Net(self.biased_module_)}
-        return attack_rows(
-            self._attack, nets, source, codes, prepare, self._streams.seed("adversarial examples")
-        )
+        seed = self._streams.seed("adversarial examples")
+        return attack_rows(self._attack, nets, source, codes, prepare, seed)

@@ -37,15 +37,15 @@ from sklearn_debias.fitting import (
 from sklearn_debias.metrics import get_scorer
 from sklearn_debias.training import Streams
 
-TINY = np.finfo(np.float64).tiny
+TINY = np.finfo(np.float64).tiny  # stands in for a probability of 0, whose logarithm is -inf
 
 
 @dataclass(eq=False, repr=False)
 class ClassScaling(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
-    """Predict ``argmax_c s_c p_c``: scale the probabilities of the classes, after training, for the worst group.
+    """Predict ``argmax_c s_c p_c``: scale the classes after training, for the worst group.
 
-    A baseline for every method: plain training with scaled classes is reported to match recent ones
-    [1]_. The curve shows what a better worst group costs on average.
+    This is a baseline for every method: plain training with scaled classes is reported to match
+    recent ones [1]_. The curve shows what a better worst group costs on average.
 
     Parameters
     ----------
@@ -59,10 +59,10 @@ class ClassScaling(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         What the scales are chosen by; greater is better.
     held_out : float, default=0.2
         Share of each group's rows that choose the scales, in (0, 1), where the estimator is fitted
-        here; a group of one row serves both.
+        here; the row of a group of one serves for both.
     max_scales : int, default=200
-        Values of one class's scale to try at most. All that predict differently are tried where
-        they are fewer, else these, evenly among them.
+        Most values to try of one class's scale. Where fewer predict differently all of these are
+        tried, otherwise so many, evenly among them.
     max_rounds : int, default=10
         Passes over the classes at most, where there are more than two.
     random_state : int, RandomState instance or None, default=None
@@ -79,7 +79,7 @@ class ClassScaling(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
     curve_ : DataFrame
         A row for each s that was tried, the first with all scales 1: ``scale_<class>``,
         ``average_accuracy`` (the raw one), ``worst_group_accuracy`` and ``score``, on the rows that
-        chose.
+        chose the scales.
     n_features_in_ : int
         That of the estimator, where it has one; ``feature_names_in_`` alike.
     bias_classes_, aligned_bias_, group_shares_
@@ -90,11 +90,11 @@ class ClassScaling(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
     Notes
     -----
     With two classes only the ratio of the scales matters, and one sweep finds its best value. With
-    more, the scale of one class after another is swept, the others held, until a pass gains
-    nothing: a local optimum. Scales are changed only for a better score, or for a better average
-    accuracy at the same score; among equals the one closest to 1 is taken. Without bias labels the
-    classes are the groups, with a warning. On the rows that chose it a score is optimistic, and the
-    more so the fewer they are.
+    more, the scale of one class after another is swept while the others are held, until a pass
+    gains nothing: a local optimum. Scales are changed only for a better score, or for a better
+    average accuracy at the same score; among equals the one closest to 1 is taken. Without bias
+    labels the classes are the groups, with a warning. The score on the rows that chose the scales
+    is optimistic, and the more so the fewer they are.
 
     References
     ----------
@@ -132,6 +132,7 @@ class ClassScaling(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
     }
     __metadata_request__fit = {"bias_labels": True}
 
+    # False: the estimator inside is the user's, and must check its own parameters.
     @_fit_context(prefer_skip_nested_validation=False)
     def fit(self, X: Any, y: Any, *, bias_labels: Any = None) -> Any:
         """Choose the scales, after fitting the estimator if it is not fitted.
@@ -151,13 +152,16 @@ class ClassScaling(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         self
         """
         with all_or_nothing(self):
+            # The default needs no scorer: `Sweep` computes it in any case.
             scorer = None if self.scoring == "worst_group_accuracy" else get_scorer(self.scoring)
             X = plain(X, "X")
-            (X,) = (X,) if is_dataset(X) else indexable(X)
+            if not is_dataset(X):
+                (X,) = indexable(X)
             n = _num_samples(X)
             codes, classes = encode_target(self, y, n)
             fitted = _is_fitted(self.estimator)
             self.classes_ = self.estimator.classes_ if fitted else classes
+            # The rows that choose need not hold every class that the estimator knows.
             if fitted:
                 codes = encode_known(self.classes_, y, n)
             bias = None if bias_labels is None else plain(bias_labels, "bias_labels")
@@ -179,12 +183,12 @@ class ClassScaling(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
                 )
             self._inherit()
             given = {} if scorer is None else bias_for(scorer, bias, rows)
-            self._choose(
-                X if fitted else take_rows(X, rows), codes[rows], group[rows], scorer, given
-            )
+            choosing = X if fitted else take_rows(X, rows)
+            self._choose(choosing, codes[rows], group[rows], scorer, given)
         return self
 
     def _inherit(self) -> None:
+        """Take over what the estimator says of its features."""
         for name in ("n_features_in_", "feature_names_in_"):
             if hasattr(self.estimator_, name):
                 setattr(self, name, getattr(self.estimator_, name))
@@ -200,7 +204,9 @@ class ClassScaling(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         """Set the scales and the curve by the rows X."""
 
         def score(scaled: np.ndarray) -> float:
-            value = float(scorer(_Scaled(self, scaled), X, self.classes_[codes], **given))  # type: ignore[misc]
+            assert scorer is not None
+            value = float(scorer(_Scaled(self, scaled), X, self.classes_[codes], **given))
+            # Nothing is better than NaN, or worse: the search would keep what it began with.
             if not np.isfinite(value):
                 raise ValueError(
                     f"`scoring` must give finite numbers, got {value} from {self.scoring!r}."
@@ -211,7 +217,7 @@ class ClassScaling(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         self.scale_, self.curve_ = sweep.run(self.max_scales, self.max_rounds)
 
     def _log_proba(self, X: Any) -> np.ndarray:
-        """Logarithms of the estimator's probabilities (n, k), finite."""
+        """Return the logarithms of the estimator's probabilities (n, k), finite."""
         proba = np.asarray(self.estimator_.predict_proba(X), dtype=np.float64)
         if proba.shape[1:] != self.classes_.shape or not np.isfinite(proba).all():
             raise ValueError(
@@ -221,49 +227,48 @@ class ClassScaling(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         return np.log(proba.clip(TINY))
 
     def _scaled(self, X: Any) -> np.ndarray:
+        """Return the logarithms of the scaled probabilities (n, k), not normalised."""
         check_is_fitted(self)
         return self._log_proba(plain(X, "X")) + np.log(self.scale_)
 
     def _opened(self, X: Any, y: Any = None) -> Opened:
-        """Rows, and the network that gives the scaled logarithms, for attacks and attention maps."""
+        """Return rows, and the network that gives the scaled logarithms, for attacks and maps."""
         check_is_fitted(self)
         frozen = isinstance(self.estimator_, FrozenEstimator)
-        opened = open_model(
-            self.estimator_.estimator if frozen else self.estimator_, plain(X, "X"), y
-        )
+        estimator = self.estimator_.estimator if frozen else self.estimator_
+        opened = open_model(estimator, plain(X, "X"), y)
         module: Any = opened.net.module
-        shift = torch.from_numpy(np.log(self.scale_)).to(
-            opened.prepare.device, opened.prepare.dtype
-        )
-        whole = not (hasattr(module, "body") and hasattr(module, "head"))
-        scaled = (
-            _ScaledLogits(module, shift)
-            if whole
-            else SplitModule(module.body, _ScaledLogits(module.head, shift))
-        )
+        shift = torch.from_numpy(np.log(self.scale_))
+        shift = shift.to(opened.prepare.device, opened.prepare.dtype)
+        # Split where the network is: attention maps look at the features.
+        if hasattr(module, "body") and hasattr(module, "head"):
+            scaled: nn.Module = SplitModule(module.body, _ScaledLogits(module.head, shift))
+        else:
+            scaled = _ScaledLogits(module, shift)
         return replace(opened, net=Net(scaled).frozen())
 
     def predict_log_proba(self, X: Any) -> np.ndarray:
-        """Logarithms of the scaled probabilities, shape (n, classes)."""
+        """Return the logarithms of the scaled probabilities, shape (n, classes)."""
         return log_softmax(self._scaled(X), axis=1)
 
     def predict_proba(self, X: Any) -> np.ndarray:
-        """Scaled probabilities, normalised to sum to 1, shape (n, classes)."""
+        """Return the scaled probabilities, normalised to sum to 1, shape (n, classes)."""
         return softmax(self._scaled(X), axis=1)
 
     def predict(self, X: Any) -> np.ndarray:
-        """Class with the largest scaled probability, in the labels of ``fit``, shape (n,)."""
+        """Return the class with the largest scaled probability, in the labels of ``fit``, (n,)."""
         codes = self._scaled(X).argmax(axis=1)
         return self.classes_[codes]
 
     def __sklearn_tags__(self) -> Any:
+        # It takes what the estimator takes.
         tags = super().__sklearn_tags__()
         tags.input_tags = get_tags(self.estimator).input_tags
         return tags
 
 
 class _ScaledLogits(nn.Module):
-    """Logarithms of the scaled probabilities, up to a constant."""
+    """A module whose outputs are the logarithms of the scaled probabilities, up to a constant."""
 
     shift: torch.Tensor
 
@@ -273,11 +278,15 @@ class _ScaledLogits(nn.Module):
         self.register_buffer("shift", shift)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the logits of ``x``, shape (b, k)."""
         return torch.log_softmax(self.logits(x), dim=1) + self.shift
 
 
 class _Scaled(ClassifierMixin, BaseEstimator):
-    """What a scorer sees of some scales: predictions for the rows that choose."""
+    """A classifier for scorers: it predicts the rows that choose, by given scales.
+
+    Scorers get the rows X, too, but nothing is computed from them again.
+    """
 
     def __init__(self, estimator_: Any, scaled: Any) -> None:
         self.estimator_ = estimator_
@@ -285,13 +294,16 @@ class _Scaled(ClassifierMixin, BaseEstimator):
         self.classes_ = estimator_.classes_
 
     def predict_proba(self, X: Any) -> np.ndarray:
+        """Return the probabilities, whatever X is."""
         return softmax(self.scaled, axis=1)
 
     def predict(self, X: Any) -> np.ndarray:
+        """Return the classes, whatever X is."""
         return self.classes_[self.scaled.argmax(axis=1)]
 
 
 def _is_fitted(estimator: Any) -> bool:
+    """Return whether an estimator is fitted."""
     if isinstance(estimator, type):
         raise TypeError(
             f"`estimator` must be an instance, got the class {estimator.__name__}. Call it."

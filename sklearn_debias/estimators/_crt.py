@@ -11,10 +11,11 @@ from sklearn_debias.objectives import ERM, RetrainHead
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class CRTClassifier(BaseDebiasClassifier):
-    """Classifier re-training: features from all rows as they are, a head from balanced classes [1]_.
+    """Classifier re-training: features from all rows, a head from balanced classes [1]_.
 
-    The network is trained as by ERM. Then its head starts anew, as it was before, and is trained
-    alone on rows drawn such that every class comes equally often. No bias labels are needed.
+    The first stage trains the network by ERM, on the rows as they are. Then the head goes back to
+    where it started, and the second stage trains it alone, on rows drawn so that every class comes
+    equally often. No bias labels are needed.
 
     Parameters
     ----------
@@ -34,8 +35,8 @@ class CRTClassifier(BaseDebiasClassifier):
     are those of the first stage, restarted. Validation rows are scored, and the best epoch is kept,
     in the second stage.
 
-    Where there is no body to train, a linear head on embeddings or ``freeze="body"``, the first
-    stage leaves no trace: the method is ERM on balanced classes.
+    With a linear head on embeddings, or with ``freeze="body"``, there is no body to train. The
+    first stage then leaves no trace: the method is ERM on balanced classes.
 
     References
     ----------
@@ -62,6 +63,7 @@ class CRTClassifier(BaseDebiasClassifier):
     }
 
     def _phases(self) -> tuple[Phase, ...]:
+        # The paper initialises the head anew; here it goes back to the numbers it was built with.
         again = ("model.head",)
         return (
             Phase("train", (ERM(),), self.max_epochs),

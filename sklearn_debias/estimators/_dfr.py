@@ -34,17 +34,19 @@ from sklearn_debias.fitting import (
 from sklearn_debias.training import ArraySource, Prepare, Streams, span
 
 HEAD_BATCH = 256  # rows of a predict batch
-_LIBLINEAR = threading.Lock()  # it draws from one generator of the whole process, without the GIL
+# liblinear draws from one generator of the whole process, without the GIL: two fits at once would
+# take each other's numbers.
+_LIBLINEAR = threading.Lock()
 
 
 @dataclass(eq=False, repr=False)
 class DFRClassifier(ClassifierMixin, BaseEstimator):
     """Deep feature reweighting: retrain the last layer on groups of equal size [1]_.
 
-    An L1 logistic regression on standardised embeddings, fitted to as many rows of each (class,
-    bias value) group as the smallest has, and averaged over several such draws. Fit it on rows that
-    the embedding network was not trained on. It needs ``bias_labels``; without them the classes are
-    the groups, with a warning.
+    An L1 logistic regression is fitted to standardised embeddings: to as many rows of each (class,
+    bias value) group as the smallest has. Its coefficients are averaged over several such draws.
+    Fit it on rows that the embedding network was not trained on. It needs ``bias_labels``; without
+    them the classes are the groups, with a warning.
 
     Parameters
     ----------
@@ -53,9 +55,9 @@ class DFRClassifier(ClassifierMixin, BaseEstimator):
         worst-group accuracy on one half of the rows, after a fit to the other half; the larger one
         among equals.
     Cs : sequence of float, default=(1.0, 0.7, 0.3, 0.1, 0.07, 0.03, 0.01)
-        What "auto" chooses from, each > 0.
+        The values that "auto" chooses from, each > 0.
     n_resamples : int, default=20
-        Refits to be averaged, each on another draw from all rows, at least 1.
+        Number of refits to average, each on another draw from all rows, at least 1.
     max_iter : int, default=1000
         Iterations of each fit, at least 1.
     random_state : int, RandomState instance or None, default=None
@@ -86,12 +88,12 @@ class DFRClassifier(ClassifierMixin, BaseEstimator):
 
     Notes
     -----
-    The authors' code [1]_, except that the halves for selecting C are stratified by group, so that
-    no group is missing from either (a group of one row is in both). More than two classes are
-    fitted one against the rest, as liblinear does. The mean and standard deviation are those of the
-    rows given (in the code: of the network's training rows; in the selection, as here, of the
-    fitted half's draw). A (class, bias value) cell without any row is named in a warning, and
-    nothing can be learned of it.
+    This does as the authors' code [1]_ does, except that the halves for selecting C are stratified
+    by group, so that no group is missing from either (a group of one row is in both). More than two
+    classes are fitted one against the rest, as liblinear does. The mean and standard deviation are
+    those of the rows given; the code takes them from the network's training rows. In the selection
+    both take them from the draw of the fitted half. A (class, bias value) cell without any row is
+    named in a warning, and nothing can be learned of it.
 
     References
     ----------
@@ -168,6 +170,7 @@ class DFRClassifier(ClassifierMixin, BaseEstimator):
         return self
 
     def _matrix(self, X: Any, *, reset: bool) -> np.ndarray:
+        """Return X as a matrix of float64; ``reset`` notes its columns."""
         X = plain(X, "X")
         if is_dataset(X):
             raise TypeError(
@@ -177,6 +180,7 @@ class DFRClassifier(ClassifierMixin, BaseEstimator):
         return validate_data(self, X, dtype=np.float64, reset=reset)
 
     def _check_Cs(self) -> list[float]:
+        """Return `Cs` as numbers; raise where they are none."""
         try:
             Cs = [float(C) for C in self.Cs]
         except (TypeError, ValueError):
@@ -190,22 +194,22 @@ class DFRClassifier(ClassifierMixin, BaseEstimator):
     def _select(
         self, X: np.ndarray, y: np.ndarray, group: np.ndarray, Cs: list[float], streams: Streams
     ) -> float:
-        """The C that is best for the worst group of one half, fitted to a draw from the other."""
+        """Return the C that is best for the worst group of one half, fitted to the other half."""
         rng = np.random.default_rng(streams.seed("selection"))
         fitted, scored = split_by(group, 0.5, rng)
         drawn = fitted[equal_groups(group[fitted], rng)]
         scaler = StandardScaler().fit(X[drawn])
         size = np.bincount(group[scored])
         self.selection_scores_ = {}
+        # One seed for all: the scores then differ by C alone.
+        seed = streams.seed("solver")
         for C in Cs:
-            coef, intercept, _ = self._coefficients(
-                scaler.transform(X[drawn]), y[drawn], C, streams.seed("solver")
-            )
+            coef, intercept, _ = self._coefficients(scaler.transform(X[drawn]), y[drawn], C, seed)
             right = _scores(scaler.transform(X[scored]), coef, intercept).argmax(1) == y[scored]
-            self.selection_scores_[C] = float(
-                (np.bincount(group[scored], right, len(size)) / size).min()
-            )
+            by_group = np.bincount(group[scored], right, len(size)) / size
+            self.selection_scores_[C] = float(by_group.min())
         best = max(self.selection_scores_.values())
+        # The larger one among equals: it penalises less.
         return max(C for C, score in self.selection_scores_.items() if score == best)
 
     def _refit(self, X: np.ndarray, y: np.ndarray, group: np.ndarray, streams: Streams) -> None:
@@ -216,44 +220,46 @@ class DFRClassifier(ClassifierMixin, BaseEstimator):
         fits = []
         for i in range(self.n_resamples):
             drawn = equal_groups(group, rng)
-            fits.append(
-                self._coefficients(Z[drawn], y[drawn], self.C_, streams.seed("solver", str(i)))
-            )
+            seed = streams.seed("solver", str(i))
+            fits.append(self._coefficients(Z[drawn], y[drawn], self.C_, seed))
         coefs, intercepts, n_iters = zip(*fits, strict=True)
         coef = np.mean(coefs, axis=0)
         intercept = np.mean(intercepts, axis=0)
         self.n_iter_ = max(n_iters)
+        # Back in the units of X: w . (x - mean) / scale + b.
         self.coef_ = coef / scaler.scale_
         self.intercept_ = intercept - self.coef_ @ scaler.mean_
 
     def _coefficients(
         self, X: np.ndarray, y: np.ndarray, C: float, seed: int
     ) -> tuple[np.ndarray, np.ndarray, int]:
-        """Weights (1 or k, d), intercepts and most iterations of L1 fits, one class against the rest."""
+        """Return weights (1 or k, d), intercepts and most iterations of L1 fits.
+
+        Each is of one class against the rest; of two classes the second has the only one.
+        """
+        # Class by class: scikit-learn's liblinear refuses more than two at once.
         classes = [1] if len(self.classes_) == 2 else range(len(self.classes_))
         model = LogisticRegression(
             C=C, l1_ratio=1, solver="liblinear", max_iter=self.max_iter, random_state=seed % 2**32
         )
+        fits = []
         with _LIBLINEAR:
-            fits = [
-                (f.coef_[0], f.intercept_[0], f.n_iter_[0])
-                for f in (model.fit(X, y == c) for c in classes)
-            ]
+            for c in classes:
+                model.fit(X, y == c)
+                fits.append((model.coef_[0], model.intercept_[0], model.n_iter_[0]))
         coef, intercept, n_iter = zip(*fits, strict=True)
         return np.stack(coef), np.array(intercept), int(max(n_iter))
 
     def _opened(self, X: Any, y: Any = None) -> Opened:
-        """Rows, and the scores as a linear layer, for attacks and attention maps."""
+        """Return rows, and the scores as a linear layer, for attacks and attention maps."""
         check_is_fitted(self)
         X = self._matrix(X, reset=False)
         y = None if y is None else torch.from_numpy(encode_known(self.classes_, y, len(X)))
-        blank = np.zeros(
-            (int(len(self.classes_) == 2), 1)
-        )  # of two classes the first has the score 0
+        # A row of zeros, or none: of two classes the first has the score 0.
+        blank = np.zeros((int(len(self.classes_) == 2), 1))
         weight = np.vstack([blank * self.coef_[:1], self.coef_])
-        layer = skip_init(
-            nn.Linear, weight.shape[1], weight.shape[0], dtype=torch.float64
-        )  # draws no numbers
+        # A layer's own start would draw from torch's global generator.
+        layer = skip_init(nn.Linear, weight.shape[1], weight.shape[0], dtype=torch.float64)
         with torch.no_grad():
             layer.weight.copy_(torch.from_numpy(weight))
             layer.bias.copy_(torch.from_numpy(np.concatenate([blank[:, 0], self.intercept_])))
@@ -263,41 +269,47 @@ class DFRClassifier(ClassifierMixin, BaseEstimator):
         return Opened(net, inputs, prepare, y, small=True, batch_size=HEAD_BATCH)
 
     def decision_function(self, X: Any) -> np.ndarray:
-        """Scores of the classes, shape (n, classes), or (n,) for two: the second's."""
+        """Return the scores of the classes, shape (n, classes), or (n,) for two: the second's."""
         check_is_fitted(self)
         X = self._matrix(X, reset=False)
         scores = X @ self.coef_.T + self.intercept_
         return scores[:, 0] if len(self.classes_) == 2 else scores
 
     def predict_proba(self, X: Any) -> np.ndarray:
-        """Probabilities of the classes, shape (n, classes); more than two are normalised to sum to 1."""
+        """Return the probabilities of the classes, shape (n, classes).
+
+        Those of more than two are normalised to sum to 1.
+        """
         scores = self.decision_function(X)
         if scores.ndim == 1:
             return np.column_stack([expit(-scores), expit(scores)])
-        return softmax(
-            -np.logaddexp(0, -scores), axis=1
-        )  # the sigmoids over their sum, at any scale
+        # The sigmoids over their sum, by logarithms: all of them may underflow.
+        return softmax(-np.logaddexp(0, -scores), axis=1)
 
     def predict_log_proba(self, X: Any) -> np.ndarray:
-        """Logarithms of the probabilities, shape (n, classes)."""
+        """Return the logarithms of the probabilities, shape (n, classes)."""
+        # That of a probability which underflows to 0 is -inf, and means no harm.
         with np.errstate(divide="ignore"):
             return np.log(self.predict_proba(X))
 
     def predict(self, X: Any) -> np.ndarray:
-        """Class of the largest score of each row, in the labels of ``fit``, shape (n,)."""
+        """Return the class of the largest score of each row, in the labels of ``fit``, (n,)."""
         scores = self.decision_function(X)
         codes = (scores > 0).astype(int) if scores.ndim == 1 else scores.argmax(axis=1)
         return self.classes_[codes]
 
 
 def equal_groups(group: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Rows of a draw, without replacement, of as many rows of each group (n,) as the smallest has."""
+    """Draw, without replacement, as many rows of each group (n,) as the smallest has."""
     members = [np.flatnonzero(group == code) for code in np.unique(group)]
     smallest = min(map(len, members))
     return np.concatenate([rng.permutation(rows)[:smallest] for rows in members])
 
 
 def _scores(X: np.ndarray, coef: np.ndarray, intercept: np.ndarray) -> np.ndarray:
-    """Scores (n, classes) whose largest is the prediction; for two classes the first has 0."""
+    """Return scores (n, classes), the largest of which is the prediction."""
     scores = X @ coef.T + intercept
-    return scores if len(coef) > 1 else np.column_stack([np.zeros(len(X)), scores])
+    if len(coef) > 1:
+        return scores
+    # Of two classes the first has the score 0.
+    return np.column_stack([np.zeros(len(X)), scores])

@@ -35,7 +35,7 @@ from sklearn_debias.maps import last_conv_layer
 from sklearn_debias.objectives import DHAT, ERM
 from sklearn_debias.presets import dhat_preset
 
-MAPS = "attention_maps"  # of `fit`, and in the batches of the objective
+MAPS = "attention_maps"  # the argument of `fit`, and the name in the objective's batches
 BUILT_IN = {"gradcam", "integrated_gradients"}
 READINGS = [StrOptions({"code", "paper"})]
 
@@ -44,10 +44,10 @@ READINGS = [StrOptions({"code", "paper"})]
 class DHATClassifier(AdversarialClassifier):
     """DHAT: adversarial training towards confident logits without their background's share [1]_.
 
-    x^ maximises the cross entropy around x; the inverse adversary x~ is an easier neighbour of x,
-    as in UIAT. Where the attention of a plainly trained network is at most ``omega``, x~ shows
-    background: x~_B. The loss is ``CE(z^) + lam1 DHLR + lam2 FLOE``: DHLR draws the logits of x^ to
-    the debiased ones, z* = z~ - z~_B; FLOE separates z~ from the direction of z~_B.
+    The adversary x^ maximises the cross entropy around x. The inverse adversary x~ is an easier
+    neighbour of x, as in UIAT. Its background x~_B is x~ where the attention of a plainly trained
+    network is at most ``omega``. The loss is ``CE(z^) + lam1 DHLR + lam2 FLOE``: DHLR draws the
+    logits of x^ to the debiased ones, z* = z~ - z~_B; FLOE separates z~ from the direction of z~_B.
 
     Parameters
     ----------
@@ -58,26 +58,28 @@ class DHATClassifier(AdversarialClassifier):
     lam1, lam2 : float, default=1.0
         Weights of DHLR and FLOE, at least 0. Both 0 is PGD-AT.
     omega : float, default=0.1
-        Attention above it is foreground, in [0, 1]. The paper calls it adaptive; its code has 0.1.
+        Attention above this is foreground, in [0, 1]. The paper calls it adaptive; its code has
+        0.1.
     dhlr : {"code", "paper"}, default="code"
         "code": KL(p(z^) || p(z*)). "paper": KL(p(z*) || p(z^)).
     floe : {"code", "paper"}, default="code"
         "code": the loss lowers ||Z~ - (Z~ Z_B^T / ||Z_B Z_B^T||_F) Z_B||_F / b of the batch's
-        logits. "paper": it raises the mean distance of each z~ to its projection on z~_B: the
-        opposite sign, and without bound, so watch ``history_``. The published results are the
-        code's.
+        logits. "paper": the loss raises the mean distance of each z~ to its projection on z~_B.
+        That is the opposite sign, and has no bound: watch ``history_``. The published results are
+        the code's.
     attention : {"gradcam", "integrated_gradients"}, estimator or callable, default="gradcam"
         Where the foreground is. By name: maps, for the true label, of a network that is trained
         first, plainly, on the same rows. Grad-CAM looks at the last layer with positions; on 2-D X
         it is the positive part of gradient times feature, a mask over features. An estimator's
         Grad-CAM, or a callable's maps, ``attention(images, labels)`` -> (n, h, w) in [0, 1], are
         made once, before training. An estimator that is not fitted, as after ``clone``, is fitted
-        on the training rows first, seeded by ``random_state`` if it has no seed; scikit-learn's
+        on the training rows first; if it has no seed, ``random_state`` gives it one. Scikit-learn's
         ``FrozenEstimator`` takes a fitted one through a search as it is.
     attention_module : str, callable, nn.Module or None, default=None
-        The network to train for it; None takes ``module``.
+        The network to train for the attention; None takes ``module``.
     attention_epochs : int or None, default=None
-        Its epochs, at least 1; None is ``max_epochs``, each a fraction of the cost of the others.
+        Epochs of that network, at least 1. None is ``max_epochs``; each costs a fraction of one of
+        the others.
 
     Attributes
     ----------
@@ -85,7 +87,7 @@ class DHATClassifier(AdversarialClassifier):
     attention_module_ : nn.Module
         The network whose attention was used, where one was trained, or `attention_` has one.
     attention_ : estimator
-        Where ``attention`` is an estimator: that, or its clone that was fitted on the training
+        Where ``attention`` is an estimator: the same, or its clone that was fitted on the training
         rows.
 
     See Also
@@ -96,10 +98,10 @@ class DHATClassifier(AdversarialClassifier):
     Notes
     -----
     The defaults are the authors' code; `sklearn_debias.DHATClassifier.from_preset` has the settings
-    of the experiments. ``history_`` holds each term, the training batches' robust accuracy, and the
-    shares of maps with no foreground and with no background; for the robust accuracy of held-out
-    rows set ``monitor`` to `sklearn_debias.robustness.robust_accuracy`. The authors' code selects
-    the epoch on test images; nothing here does. ``docs/reproduction/dhat.md`` has figures.
+    of the experiments. ``history_`` holds each term, the robust accuracy on the training batches,
+    and the shares of maps with no foreground and with no background. For the robust accuracy on
+    held-out rows set ``monitor`` to `sklearn_debias.robustness.robust_accuracy`. The authors' code
+    selects the epoch on test images; nothing here does. ``docs/reproduction/dhat.md`` has figures.
 
     References
     ----------
@@ -149,10 +151,10 @@ class DHATClassifier(AdversarialClassifier):
 
     @classmethod
     def from_preset(cls, name: str, **overrides: Any) -> "DHATClassifier":
-        """Classifier with the settings of the paper's experiments.
+        """Return a classifier with the settings of the paper's experiments.
 
-        Stated there are radii, steps, epochs and the optimiser. The batch size, the network (a
-        ResNet-18) and, for ImageNet, the inverse radius and the crops are ours; give ``image_size``
+        The paper states radii, steps, epochs and the optimiser. The batch size, the network (a
+        ResNet-18) and, for ImageNet, the inverse radius and the crops are ours. Give ``image_size``
         with images of other sizes than 224.
 
         Parameters
@@ -194,8 +196,8 @@ class DHATClassifier(AdversarialClassifier):
         attention_maps : array-like of shape (n, height, width), or (n, features) for 2-D X, \
 default=None
             Attention in [0, 1], 1 on the foreground, instead of what ``attention`` says: the masks
-            of a segmentation model, for instance. Cropped and flipped with the images by
-            ``augment="crop-flip"``, and resized by ``image_size`` as they are.
+            of a segmentation model, for instance. They are cropped and flipped with the images by
+            ``augment="crop-flip"``, and resized by ``image_size`` as the images are.
         {extra_arguments}
 
         Returns
@@ -240,11 +242,14 @@ default=None
         """Return where the attention comes from, as the objective calls it."""
         if self._maps_given or not isinstance(self.attention, str):
             return "given"
-        flat = len(self.input_shape_) == 1
-        return "gradient_x_input" if flat and self.attention == "gradcam" else self.attention
+        # Rows of features have no layer with positions for Grad-CAM to look at.
+        if self.attention == "gradcam" and len(self.input_shape_) == 1:
+            return "gradient_x_input"
+        return self.attention
 
     def _training_set(self, given: TrainingSet) -> TrainingSet:
         super()._training_set(given)
+        # Known from here on; the hooks that ask for `_kind` run later.
         self._maps_given = MAPS in given.views
         if self._kind() != "given" or self._is_pgd_at():
             if self._maps_given:
@@ -261,6 +266,7 @@ default=None
         maps = given.views[MAPS] if self._maps_given else self._made_maps(given)
         name = "attention_maps" if self._maps_given else "attention"
         check_size(maps, self.input_shape_, name)
+        # Attention that tells nothing apart makes z* 0: it is warned of before the long training.
         shares = one_sided(maps.source.subset(given.index), self.omega)
         advice = "Are the maps in [0, 1], with 1 on the foreground?"
         warn_of_one_sided(shares, self.omega, name, advice)
@@ -269,6 +275,7 @@ default=None
     def _made_maps(self, given: TrainingSet) -> Inputs:
         """Return maps by the function or the estimator that `attention` is, fitted if it is not."""
         attention = self.attention
+        # A callable has no `predict`; a fitted estimator is used as it is.
         if hasattr(attention, "predict"):
             attention = fitted_attention(attention, given, self._streams.seed("attention"))
             self.attention_ = attention
@@ -297,6 +304,7 @@ default=None
         *before, last = phases
         if "attention" not in last.roles or self._kind() != "gradcam":
             return phases
+        # The last one in order of execution: only a built network tells.
         try:
             layer = last_conv_layer(networks.modules["attention"], networks.example("attention"))
         except ValueError:
@@ -312,6 +320,7 @@ default=None
     def _finish(self, states: dict, training: TrainingSet) -> None:
         if self._kind() == "given" or self._is_pgd_at():
             return
+        # The maps of a network of the fit change with it: those of the last epoch count.
         last = self.history_.iloc[-1]
         shares = {"background": last["no_foreground"], "foreground": last["no_background"]}
         advice = (

@@ -24,10 +24,10 @@ class ERMClassifier(BaseDebiasClassifier):
         Give every class, or every (class, bias value) group, the same share of the loss. "group"
         without bias labels balances the classes, with a warning.
     balance_by : {"weight", "sample", "subsample"}, default="weight"
-        Weight the loss by n / (groups * n_group); or draw each epoch's n rows with replacement,
-        every group with the same probability; or draw, anew in each epoch and without replacement,
-        as many rows of each group as the smallest has [1]_. Without ``balance`` it has no effect,
-        and any but the default warns.
+        "weight" weighs the loss by n / (groups * n_group). "sample" draws each epoch's n rows with
+        replacement, every group with the same probability. "subsample" draws as many rows of each
+        group as the smallest has, without replacement, anew in each epoch [1]_. Without ``balance``
+        it has no effect, and any but the default warns.
 
     Attributes
     ----------
@@ -91,19 +91,15 @@ class ERMClassifier(BaseDebiasClassifier):
 
     def _phases(self) -> tuple[Phase, ...]:
         balanced = self.balance is not None and self.balance_by != "weight"
-        return (
-            Phase(
-                "train",
-                (ERM(balanced=balanced, replace=self.balance_by == "sample"),),
-                self.max_epochs,
-            ),
-        )
+        objective = ERM(balanced=balanced, replace=self.balance_by == "sample")
+        return (Phase("train", (objective,), self.max_epochs),)
 
     def _training_set(self, given: TrainingSet) -> TrainingSet:
         if self.balance == "group" and given.group is None:
             warn("`balance`='group' was given no bias_labels: the classes are balanced instead.")
         if self.balance is None:
             return given
+        # The objective balances the groups it is given: here these are the classes.
         if self.balance == "class" or given.group is None:
             return self._weighted(replace(given, group=given.y))
         unused = "`balance`='group' cannot weight them."
@@ -111,10 +107,11 @@ class ERMClassifier(BaseDebiasClassifier):
         return self._weighted(given)
 
     def _weighted(self, training: TrainingSet) -> TrainingSet:
-        """Return the rows, the groups of which have the same weight where they are not drawn."""
+        """Return the rows, all groups weighted alike; as they are where groups are drawn alike."""
         if self.balance_by != "weight" or training.group is None:
             return training
         size = np.bincount(training.group)
+        # Groups without rows do not count, so that the weights have mean 1.
         share = len(training) / (np.count_nonzero(size) * size)
         weight = share[training.group]
         if training.weight is not None:

@@ -14,7 +14,7 @@ class FishClassifier(BaseDebiasClassifier):
     """Fish: raise the inner products of the environments' gradients [1]_.
 
     The environment of a row is its bias value. In each step a copy of the network takes one SGD
-    step of length ``inner_lr`` per environment of the batch, in a random order; the network then
+    step of length ``inner_lr`` per environment of the batch, in a random order. Then the network
     moves towards the copy. It needs ``bias_labels`` with at least two values; without them it is
     plain training, with a warning.
 
@@ -33,7 +33,7 @@ class FishClassifier(BaseDebiasClassifier):
     See Also
     --------
     InvarianceClassifier : penalties on what differs between environments.
-    ERMClassifier : with ``balance="group"`` the upweighting that these are compared with.
+    ERMClassifier : with ``balance="group"`` the upweighting that Fish is compared with.
 
     Notes
     -----
@@ -44,7 +44,7 @@ class FishClassifier(BaseDebiasClassifier):
     ``weight_decay`` acts on this step. With one environment in a batch a step is one of plain
     training, whatever the optimiser. The inner steps are SGD; the authors also use Adam.
 
-    A step costs a pass over the whole batch per environment, plus one: this is meant for few
+    A step costs a pass over the whole batch per environment, plus one: Fish is meant for few
     environments. A large ``inner_lr`` diverges as a large ``lr`` does.
 
     References

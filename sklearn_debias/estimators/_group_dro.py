@@ -30,9 +30,9 @@ class GroupDROClassifier(BaseDebiasClassifier):
         C of ``L_g + C / sqrt(n_g)``, at least 0: small groups are weighted as if their loss was
         larger, since they generalise worse.
     balance : "group" or None, default=None
-        How an epoch's rows are drawn, which is another matter than how their losses are weighted:
-        each row once, or n rows with replacement, every group with the same probability, as in the
-        paper.
+        How an epoch's rows are drawn; how their losses are weighted is another matter. None takes
+        each row once. "group" draws n rows with replacement, every group with the same probability,
+        as in the paper.
 
     Attributes
     ----------
@@ -77,6 +77,7 @@ class GroupDROClassifier(BaseDebiasClassifier):
     }
 
     def _phases(self) -> tuple[Phase, ...]:
+        # Drawing is an option of its own: is it the method that helps, or its sampling?
         objective = GroupDRO(float(self.step_size), float(self.adjustment), self.balance == "group")
         return (Phase("train", (objective,), self.max_epochs),)
 
@@ -91,6 +92,5 @@ class GroupDROClassifier(BaseDebiasClassifier):
 
     def _finish(self, states: dict, training: TrainingSet) -> None:
         groups = training.classes.tolist() if training.groups is None else training.groups
-        self.group_weights_: dict[Any, float] = dict(
-            zip(groups, states["train"]["q"].tolist(), strict=True)
-        )
+        weights = states["train"]["q"].tolist()
+        self.group_weights_: dict[Any, float] = dict(zip(groups, weights, strict=True))

@@ -11,6 +11,7 @@ from sklearn_debias.estimators._base import BaseDebiasClassifier
 from sklearn_debias.fitting import NON_NEGATIVE, Networks, TrainingSet, by_environment
 from sklearn_debias.objectives import Invariance
 
+# DomainBed's defaults, and the penalties that it anneals.
 WEIGHTS = {"irm": 100.0, "ib_irm": 100.0, "vrex": 10.0, "coral": 1.0, "mmd": 1.0}
 ANNEALED = ("irm", "ib_irm", "vrex")
 
@@ -28,22 +29,25 @@ class InvarianceClassifier(BaseDebiasClassifier):
     ----------
     {shared_parameters}
     penalty : {"irm", "ib_irm", "vrex", "coral", "mmd"}, default="irm"
-        Squared gradient of each environment's risk in a multiplier of the logits [1]_; that and the
-        variance of the features [2]_; variance of the risks [3]_; distances of the features' means
-        and covariances [4]_; maximum mean discrepancy of the features, with Gaussian kernels of
-        seven bandwidths [5]_. What looks at features needs a ``module`` that learns below its head.
+        "irm": the squared gradient of each environment's risk in a multiplier of the logits [1]_.
+        "ib_irm": that, and the variance of the features [2]_. "vrex": the variance of the risks
+        [3]_. "coral": the distances of the features' means and covariances [4]_. "mmd": the maximum
+        mean discrepancy of the features, with Gaussian kernels of seven bandwidths [5]_. Penalties
+        that look at features need a ``module`` that learns below its head.
     penalty_weight : float or None, default=None
-        At least 0; 0 is training that gives every environment the same share. None is DomainBed's
-        default [6]_: 100 for "irm" and "ib_irm", 10 for "vrex", 1 for "coral" and "mmd".
+        At least 0; 0 gives every environment the same share of the loss, and no more. None is
+        DomainBed's default [6]_: 100 for "irm" and "ib_irm", 10 for "vrex", 1 for "coral" and
+        "mmd".
     bottleneck_weight : float, default=100.0
         Weight of the variance of the features in "ib_irm", at least 0.
     anneal_epochs : int or None, default=None
-        First epochs, in which ``penalty_weight`` is at most 1 and ``bottleneck_weight`` 0; fewer
-        than ``max_epochs``. None is a tenth of ``max_epochs`` for "irm", "ib_irm" and "vrex", else
-        0.
+        Number of first epochs in which ``penalty_weight`` is at most 1 and ``bottleneck_weight`` is
+        0; fewer than ``max_epochs``. None is a tenth of ``max_epochs`` for "irm", "ib_irm" and
+        "vrex", else 0.
     balance : "environment" or None, default=None
-        How an epoch's rows are drawn: each row once, or n rows with replacement, every environment
-        with the same probability, as DomainBed does. Penalties on a few rows are noisy.
+        How an epoch's rows are drawn. None takes each row once. "environment" draws n rows with
+        replacement, every environment with the same probability, as DomainBed does: penalties on a
+        few rows are noisy.
 
     Attributes
     ----------
@@ -54,13 +58,15 @@ class InvarianceClassifier(BaseDebiasClassifier):
     See Also
     --------
     ERMClassifier : with ``balance="group"`` the upweighting that these are compared with.
-    GroupDROClassifier : looks at the risks, too, of (class, bias value) groups.
+    GroupDROClassifier : compares risks, too, but of (class, bias value) groups.
 
     Notes
     -----
-    The annealing is a phase of its own, "anneal" in ``history_``: the optimiser and the
-    learning-rate schedule start afresh after it, as in DomainBed, since Adam does not like the
-    jump. An environment that a batch does not hold counts for nothing there: use batches that hold
+    The annealing is a phase of its own, "anneal" in ``history_``. After it the optimiser and the
+    learning-rate schedule start afresh, as in DomainBed, since Adam does not like the jump of the
+    weight.
+
+    An environment that a batch does not hold counts for nothing there: use batches that hold
     several rows of each. The penalties suit environments in which a shortcut holds to different
     degrees, such as sites or years. Where the bias value is the shortcut itself, the class shares
     of the environments differ, and a penalty can do harm: balance the groups there
@@ -112,12 +118,11 @@ class InvarianceClassifier(BaseDebiasClassifier):
             )
 
     def _objective(self) -> Invariance:
-        weight = (
-            WEIGHTS[self.penalty] if self.penalty_weight is None else float(self.penalty_weight)
-        )
-        return Invariance(
-            self.penalty, weight, float(self.bottleneck_weight), self.balance is not None
-        )
+        weight = WEIGHTS[self.penalty]
+        if self.penalty_weight is not None:
+            weight = float(self.penalty_weight)
+        bottleneck = float(self.bottleneck_weight)
+        return Invariance(self.penalty, weight, bottleneck, self.balance is not None)
 
     def _phases(self) -> tuple[Phase, ...]:
         objective = self._objective()
@@ -127,7 +132,8 @@ class InvarianceClassifier(BaseDebiasClassifier):
         epochs = self.anneal_epochs
         if epochs is None:
             epochs = self.max_epochs // 10 if self.penalty in ANNEALED else 0
-        if weak == objective:  # the weights stay as they are
+        # Weights that stay as they are need no phase of their own, nor a fresh optimiser.
+        if weak == objective:
             epochs = 0
         before = (Phase("anneal", (weak,), int(epochs)),) if epochs else ()
         return (*before, Phase("train", (objective,), int(self.max_epochs - epochs)))
@@ -144,7 +150,8 @@ class InvarianceClassifier(BaseDebiasClassifier):
                 "its head learns. Use module='mlp' or another with layers that learn, or "
                 "penalty='irm' or 'vrex'."
             )
-        if networks.training.groups is None:  # nothing to compare, and so nothing to anneal
+        # Without environments there is nothing to compare, and so nothing to anneal.
+        if networks.training.groups is None:
             return (replace(phases[-1], max_epochs=int(self.max_epochs)),)
         return phases
 

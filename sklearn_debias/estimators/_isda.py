@@ -24,8 +24,9 @@ from sklearn_debias.objectives import ERM, ISDA, MetaSAug
 class ISDAClassifier(BaseDebiasClassifier):
     """Implicit semantic data augmentation: features spread along their class's covariance [1]_.
 
-    The loss bounds the expected cross entropy of features drawn from a normal distribution around
-    each sample's, with ``strength * t / T`` times its class's covariance in epoch t of T.
+    The features of a sample stand for a normal distribution around them. Its covariance is
+    ``strength * t / T`` times that of the class, in epoch t of T. The loss bounds the expected
+    cross entropy of what is drawn from it.
 
     Parameters
     ----------
@@ -71,9 +72,8 @@ class ISDAClassifier(BaseDebiasClassifier):
     }
 
     def _phases(self) -> tuple[Phase, ...]:
-        isda = ISDA(
-            float(self.strength), epochs=int(self.max_epochs), diagonal=diagonal(self.covariance)
-        )
+        form = diagonal(self.covariance)
+        isda = ISDA(float(self.strength), epochs=int(self.max_epochs), diagonal=form)
         return (Phase("train", (isda,), self.max_epochs),)
 
     def _finish(self, states: dict, training: TrainingSet) -> None:
@@ -93,13 +93,13 @@ class MetaSAugClassifier(MetaClassifier):
         In [0, 1): weigh the classes in the second stage by their effective numbers of samples,
         scaled to sum to the number of classes; 0 weighs them alike.
     warmup : float or int, default=0.8
-        First stage, plain cross entropy: a share of ``max_epochs`` in [0, 1), or a number of
-        epochs.
+        Length of the first stage, plain cross entropy: a share of ``max_epochs`` in [0, 1), or a
+        number of epochs.
     covariance : {"auto", "full", "diagonal"}, default="auto"
         "auto" is full up to 512 features.
     virtual_step : {"head", "all"}, default="head"
         What the virtual step moves: the last layer, as the authors do on ImageNet, or the whole
-        network, as they do on CIFAR, which costs several times as much.
+        network, as they do on CIFAR. The latter costs several times as much.
     sigma_lr : float, default=0.1
         Learning rate of the covariances on the meta set, at least 0.
     {meta_parameters}
@@ -159,13 +159,15 @@ class MetaSAugClassifier(MetaClassifier):
         isda = ISDA(
             float(self.strength),
             float(self.class_balance),
-            int(self.max_epochs),
-            first,
-            diagonal(self.covariance),
+            epochs=int(self.max_epochs),
+            done=first,
+            diagonal=diagonal(self.covariance),
         )
         ahead = MetaSAug(isda, float(self.sigma_lr), self.virtual_step, int(self.meta_interval))
         before = (Phase("warmup", (ERM(),), first),) if first else ()
+        # The step that looks ahead has made the state already.
         steps = (ahead, replace(isda, starts=False))
+        # One training: the schedule runs through both stages.
         return (*before, Phase("train", steps, self.max_epochs - first, continues=bool(before)))
 
     def _finish(self, states: dict, training: TrainingSet) -> None:

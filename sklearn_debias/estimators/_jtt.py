@@ -22,14 +22,15 @@ class JTTClassifier(BaseDebiasClassifier):
     ----------
     {shared_parameters}
     identification_epochs : int, default=20
-        Epochs of the first, identification model. It should have learned the shortcut and little
-        else: too many epochs leave no errors, too few leave errors everywhere. Both are warned of.
+        Epochs of the first model, which identifies errors. It should learn the shortcut and little
+        else: too many epochs leave no errors, too few leave errors everywhere. A warning tells of
+        both.
     upweight : int or float, default=5
         How often an error counts in the second training; a whole number where errors are
         duplicated.
     upweight_by : {"duplicate", "weight"}, default="duplicate"
-        Repeat the errors in each epoch (the paper: ``upweight`` copies in all; its released code
-        has one more), or weight their loss.
+        Repeat the errors in each epoch, or weight their loss. In the paper there are ``upweight``
+        copies in all; its released code has one more.
     biased_module : str, callable, nn.Module or None, default=None
         Another network for the identification model; None takes ``module``.
 
@@ -81,9 +82,9 @@ class JTTClassifier(BaseDebiasClassifier):
 
     def _check_params(self) -> None:
         super()._check_params()
-        if self.upweight_by == "duplicate" and (
-            self.upweight < 1 or self.upweight != int(self.upweight)
-        ):
+        if self.upweight_by != "duplicate":
+            return
+        if self.upweight < 1 or self.upweight != int(self.upweight):
             raise ValueError(
                 "`upweight` must be a whole number >= 1 where errors are duplicated, got "
                 f"{self.upweight}. Use upweight_by='weight' for other values."
@@ -97,6 +98,7 @@ class JTTClassifier(BaseDebiasClassifier):
         )
 
     def _inspect(self, phase: Phase, state: dict, training: TrainingSet) -> None:
+        # Of the two phases only the second begins with an error set.
         if "error" not in state:
             return
         errors = int(state["error"].sum())

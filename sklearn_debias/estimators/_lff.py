@@ -20,8 +20,8 @@ class LfFClassifier(BaseDebiasClassifier):
     """Learning from Failure: train on what a deliberately biased net finds hard [1]_.
 
     Two nets see the same batches. The biased one is trained by the generalised cross entropy, which
-    dwells on what is already easy: the shortcut. The model weighs each sample by its relative
-    difficulty ``W = l_biased / (l_biased + l_model)``.
+    dwells on what is already easy: the shortcut. The loss of the model weighs each sample by its
+    relative difficulty ``W = l_biased / (l_biased + l_model)``.
 
     Parameters
     ----------
@@ -50,8 +50,8 @@ class LfFClassifier(BaseDebiasClassifier):
 
     Notes
     -----
-    The defaults are the authors' released code. ``gce_factor=False`` is SpuCo's variant;
-    ``ema=0, class_normalize=False`` (raw losses) that of SubpopBench and of BiasAdv's Algorithm 3.
+    The defaults are the authors' released code. SpuCo's variant is ``gce_factor=False``. That of
+    SubpopBench and of BiasAdv's Algorithm 3 is ``ema=0, class_normalize=False``: raw losses.
 
     References
     ----------
@@ -100,6 +100,8 @@ class LfFClassifier(BaseDebiasClassifier):
         self.sample_difficulty_: np.ndarray = training.of_all(self._difficulty(states["train"]))
 
     def _difficulty(self, state: dict) -> np.ndarray:
+        """Return the last W of each training row, NaN where it was never visited."""
+        # A loss is never negative: the average of a row that was not seen is -1.
         index = torch.arange(len(state["y"]), device=state["y"].device)
         difficulty = self._objective().difficulty(state, index)
         return torch.where(state["loss_model"] < 0, torch.nan, difficulty).cpu().numpy()

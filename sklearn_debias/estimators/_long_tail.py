@@ -31,8 +31,8 @@ default="balanced_softmax"
         "balanced_softmax" [1]_ adds log n_y to the logits while training; "logit_adjustment" [2]_
         adds ``tau`` times the logarithm of the class shares, and is the same at ``tau=1``. "ldam"
         [3]_ asks the true class for a margin, the larger the rarer it is. "focal" [4]_ weighs
-        samples by ``(1 - p_y)^gamma``. The default has nothing to tune, and is consistent for the
-        balanced error.
+        samples by ``(1 - p_y)^gamma``. "balanced_softmax" has nothing to tune, and is consistent
+        for the balanced error.
     beta : float, default=0.0
         Class-balanced weights, ``(1 - beta) / (1 - beta^n_y)`` [5]_, with mean 1 over the training
         rows. In [0, 1]: 0 weighs no class, .9999 is common, 1 is ``1 / n_y``. Leave it at 0 with
@@ -42,13 +42,13 @@ default="balanced_softmax"
         optimiser and ``lr_schedule`` go on undisturbed; callbacks, such as skorch's
         ``LRScheduler``, begin anew.
     gamma : float, default=2.0
-        Of "focal", at least 0; 0 is the cross entropy.
+        Exponent of "focal", at least 0; 0 is the cross entropy.
     max_margin : float, default=0.5
-        Of "ldam": the margin of the rarest class, at least 0, in units of the cosine.
+        Margin that "ldam" gives the rarest class, at least 0, in units of the cosine.
     scale : float, default=30.0
-        Of "ldam": the factor from cosines to logits, > 0.
+        Factor from cosines to logits in "ldam", > 0.
     tau : float, default=1.0
-        Of "logit_adjustment", at least 0; 0 is the cross entropy.
+        Factor of the logarithms in "logit_adjustment", at least 0; 0 is the cross entropy.
 
     Attributes
     ----------
@@ -64,8 +64,8 @@ default="balanced_softmax"
     the cosines of features and class vectors. A module that ends otherwise is kept as it is, and
     ``scale * margin`` is taken off its logits.
 
-    In [5]_ the weights sum to the number of classes, and the code of [3]_ divides each batch's loss
-    by the sum of its weights; mean 1 over the rows keeps the size of the steps, as the latter does.
+    In [5]_ the weights sum to the number of classes. The code of [3]_ divides each batch's loss by
+    the sum of its weights, which keeps the size of the steps; so does a mean of 1 over the rows.
     The papers' focal loss has one sigmoid per class; here it is that of a softmax.
 
     With ``deferred``, validation rows are scored, and the best epoch is kept, in the deferred stage
@@ -122,11 +122,14 @@ default="balanced_softmax"
         role = super()._role(name)
         if self.loss != "ldam":
             return role
+        # The factory is not `module` itself, and so is given no `module__*`: they go along here,
+        # for the module inside.
+        options, _, _ = split_net_params(self.net_params)
         build = partial(
             with_normalized_head,
             module=role.module,
             shape=self.input_shape_,
-            options=split_net_params(self.net_params)[0],
+            options=options,
             scale=float(self.scale),
         )
         return replace(role, module=build)
@@ -134,11 +137,13 @@ default="balanced_softmax"
     def _phases(self) -> tuple[Phase, ...]:
         names = ("beta", "gamma", "max_margin", "scale", "tau")
         objective = LongTail(self.loss, **{name: float(getattr(self, name)) for name in names})
-        before = (
-            min(round(self.deferred * self.max_epochs), self.max_epochs - 1) if self.beta else 0
-        )
+        before = 0
+        if self.beta:
+            # At least one epoch has weights.
+            before = min(round(self.deferred * self.max_epochs), self.max_epochs - 1)
         if before == 0:
             return (Phase("train", (objective,), self.max_epochs),)
+        # One training: DRW changes the weights, not the optimiser or the schedule.
         return (
             Phase("train", (replace(objective, beta=0.0),), before),
             Phase("deferred", (objective,), self.max_epochs - before, continues=True),

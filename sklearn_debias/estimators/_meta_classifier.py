@@ -1,4 +1,4 @@
-"""The family of classifiers that look ahead: they judge a virtual step on a meta set."""
+"""The family of classifiers that look ahead: they judge a virtual step by a meta set."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -22,12 +22,12 @@ from sklearn_debias.fitting import (
     pick_device,
 )
 
-HIDDEN = 100
+HIDDEN = 100  # as in Meta-Weight-Net; Meta-IADA says "two-layer MLP", and no more
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class MetaClassifier(BaseDebiasClassifier):
-    """A classifier with a meta set; its subclasses say what they learn there."""
+    """Base of the classifiers with a meta set; a subclass says what it learns there."""
 
     lr: float = 1e-2
     optimizer: Any = "sgd"
@@ -72,11 +72,12 @@ class MetaClassifier(BaseDebiasClassifier):
         return Given(X, y, bias_labels, validation_data, meta=pair(X_meta, y_meta))
 
     def _looks_ahead(self) -> bool:
-        """Whether any of the phases needs the meta set."""
+        """Return whether any of the phases needs the meta set."""
         return any("meta" in step.requires for phase in self._phases() for step in phase.steps)
 
     def _training_set(self, given: TrainingSet) -> TrainingSet:
         self.meta_indices_: np.ndarray | None = None
+        # With some parameters nothing is learned: then no row is held out, either.
         if not self._looks_ahead():
             if given.meta is not None:
                 warn(
@@ -97,6 +98,7 @@ class MetaClassifier(BaseDebiasClassifier):
         """Return a mask of the rows to hold out as the meta set."""
         rng = np.random.default_rng(self._streams.seed("meta set"))
         held = held_out(given.y, given.group, int(self.meta_size), rng)
+        # A class of a single row keeps it, and is not served by what is learned.
         absent = np.setdiff1d(given.y, given.y[held])
         if not held.any():
             raise ValueError(
@@ -113,11 +115,12 @@ class MetaClassifier(BaseDebiasClassifier):
 
 
 def adam(lr: float, device: Any) -> Callable[[Any], torch.optim.Optimizer]:
-    """What makes the optimiser of a small auxiliary network."""
+    """Return a function that makes the optimiser of a small auxiliary network."""
+    # Fused, one update is one kernel; False would switch off torch's own choice, None leaves it.
     fused = pick_device(device).type in ("cpu", "cuda")
     return partial(torch.optim.Adam, lr=float(lr), weight_decay=1e-4, fused=fused or None)
 
 
 def two_layers(n_inputs: int) -> nn.Module:
-    """The auxiliary network: one hidden layer of 100."""
+    """Build the auxiliary network, which has one hidden layer of 100."""
     return nn.Sequential(nn.Linear(n_inputs, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, 1))

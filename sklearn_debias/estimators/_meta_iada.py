@@ -24,14 +24,13 @@ from sklearn_debias.fitting import NON_NEGATIVE, POSITIVE, TrainingSet, check_li
 from sklearn_debias.objectives import ERM, IADA, LearnStrategy, Samples, fifteen
 from sklearn_debias.training import blamed
 
-N_DEFAULT = 15
+N_DEFAULT = 15  # characteristics of `fifteen`
 
 
 def characterised(function: Callable[[Samples], torch.Tensor], samples: Samples) -> torch.Tensor:
-    """Characteristics (b, K) by the user's function; what goes wrong in it is its own fault."""
-    with blamed(
-        "characteristics", "It is called with a Samples, and must return a float tensor (b, K)."
-    ):
+    """Return characteristics (b, K) by the user's function; what goes wrong in it is its fault."""
+    advice = "It is called with a Samples, and must return a float tensor (b, K)."
+    with blamed("characteristics", advice):
         found = function(samples)
         if not isinstance(found, torch.Tensor) or not found.is_floating_point():
             raise TypeError(f"it returned {getattr(found, 'dtype', type(found).__name__)}")
@@ -44,11 +43,11 @@ def characterised(function: Callable[[Samples], torch.Tensor], samples: Samples)
 class MetaIADAClassifier(MetaClassifier):
     """Implicit adversarial data augmentation with a meta-learned strategy [1]_.
 
-    Each sample's deep feature is moved adversarially or anti-adversarially (``epsilon`` above or
-    below 0), spread along its class's covariance, and the classes' logits are adjusted by their
-    proportions. A closed-form bound of the expected loss stands for infinitely many such copies.
-    How far each sample is moved is the output of a small perturbation network, which learns on a
-    balanced meta set what serves it.
+    The deep feature of each sample is moved adversarially (``epsilon`` above 0) or
+    anti-adversarially (below 0), and spread along the covariance of its class. The logits of the
+    classes are adjusted by their proportions. A closed-form bound of the expected loss stands for
+    infinitely many such copies. A small perturbation network says how far each sample is moved; it
+    learns what serves a balanced meta set.
 
     Parameters
     ----------
@@ -59,11 +58,11 @@ class MetaIADAClassifier(MetaClassifier):
         Weight of the log class proportions, at least 0; 0 switches the term for fairness among
         classes off.
     epsilon : float or None, default=None
-        None learns a strategy in (-1, 1) for each sample; a number is that of all, and 0.0 switches
-        the term for robustness off.
+        None learns a strategy in (-1, 1) for each sample. A number is the strategy of all samples;
+        0.0 switches the term for robustness off.
     warmup : float or int, default=0.8
-        First stage, plain cross entropy: a share of ``max_epochs`` in [0, 1), or a number of
-        epochs.
+        Length of the first stage, plain cross entropy: a share of ``max_epochs`` in [0, 1), or a
+        number of epochs.
     covariance : {"auto", "full", "diagonal"}, default="auto"
         "auto" is full up to 512 features.
     virtual_step : {"head", "all"}, default="head"
@@ -76,13 +75,13 @@ class MetaIADAClassifier(MetaClassifier):
         leaves it alone.
     characteristics : "default" or callable, default="default"
         What the network sees of each sample: ``characteristics(samples)`` returns (b, K) from a
-        `sklearn_debias.objectives.Samples`. The default are fifteen: losses, margins, class means,
-        norms, earlier strategies.
+        `sklearn_debias.objectives.Samples`. The default is fifteen of them: losses, margins, class
+        means, norms, earlier strategies.
     alpha_ramp : bool, default=False
         Let ``alpha`` grow in proportion to the epochs done, as ISDA does.
     n_copies : int, default=0
-        Draw so many copies of each feature instead of bounding their expected loss: slow, to
-        compare with; the covariances are not learned then.
+        Number of copies to draw of each feature, instead of bounding their expected loss. This is
+        slow, and meant for comparison; the covariances are not learned then.
     {meta_parameters}
 
     Attributes
@@ -102,18 +101,21 @@ class MetaIADAClassifier(MetaClassifier):
 
     Notes
     -----
-    No code was released. Open points, and what is done here: the paper's list of characteristics is
-    not public; the virtual step is plain SGD at the current learning rate; the covariances'
-    learning rate is 0.1, and a covariance learned on the meta set serves one step, the estimates go
-    on without it; where it turns indefinite, the bound's term is floored at 0 (``floored`` in
-    ``history_`` is the share). Prediction uses the plain logits. A strategy moves every feature by
-    up to 1 in its own unit: scale embeddings, whose spread decides how far that is.
-    ``optimizer="sgd"``, by name, has momentum 0.9 here. ``validation`` and ``monitor`` look at the
-    second stage; the fitted attributes of the strategy are those of its last epoch, whichever is
-    kept. With a hidden layer and a high learning rate, features and covariances can drive each
-    other up; lower ``lr`` or ``alpha`` then. The defaults of ``lr`` and ``max_epochs`` are for
-    embeddings; on CIFAR the paper trains ResNet-32 by SGD at 0.1 with weight decay 5e-4 for 200
-    epochs, divided by 100 at 160 and 180.
+    No code was released. These points are open, and this is what is done here. The paper's list of
+    characteristics is not public. The virtual step is plain SGD at the current learning rate. The
+    covariances' learning rate is 0.1. A covariance learned on the meta set serves one step; the
+    estimates go on without it. Where it turns indefinite, the bound's term is floored at 0
+    (``floored`` in ``history_`` is the share).
+
+    Prediction uses the plain logits. A strategy moves every feature by up to 1 in its own unit:
+    scale embeddings, whose spread decides how far that is. ``validation`` and ``monitor`` look at
+    the second stage. The fitted attributes of the strategy are those of its last epoch, whichever
+    epoch is kept. ``optimizer="sgd"``, by name, has momentum 0.9 here.
+
+    With a hidden layer and a high learning rate, features and covariances can drive each other up;
+    lower ``lr`` or ``alpha`` then. The defaults of ``lr`` and ``max_epochs`` are for embeddings. On
+    CIFAR the paper trains ResNet-32 for 200 epochs by SGD with weight decay 5e-4, at a rate of 0.1
+    that is divided by 100 at epochs 160 and 180.
 
     References
     ----------
@@ -159,6 +161,7 @@ class MetaIADAClassifier(MetaClassifier):
 
     def _check_params(self) -> None:
         super()._check_params()
+        # Called for its error: `_phases` reads the number.
         warmup_epochs(self.warmup, self.max_epochs)
 
     def _phases(self) -> tuple[Phase, ...]:
@@ -178,11 +181,13 @@ class MetaIADAClassifier(MetaClassifier):
         ahead = LearnStrategy(
             IADA(**real), float(self.sigma_lr), self.virtual_step, int(self.meta_interval)
         )
-        useless = self.epsilon is not None and (
-            self.alpha == 0 or self.sigma_lr == 0 or self.n_copies
-        )
+        # Where neither strategy nor covariances are learned, no meta set is needed.
+        fixed_covariances = self.alpha == 0 or self.sigma_lr == 0 or self.n_copies
+        useless = self.epsilon is not None and fixed_covariances
+        # Of two steps the first makes the state.
         steps = (IADA(**real),) if useless else (ahead, IADA(**real, starts=False))
         before = (Phase("warmup", (ERM(),), first),) if first else ()
+        # One training: the learning-rate schedule runs through both stages.
         return (*before, Phase("train", steps, self.max_epochs - first, continues=bool(before)))
 
     def _role(self, name: str) -> Role:
@@ -192,9 +197,11 @@ class MetaIADAClassifier(MetaClassifier):
         return Role(helper=self._perturbation_network, optimizer=optimizer)
 
     def _perturbation_network(self, modules: Mapping[str, nn.Module]) -> nn.Module:
+        """Build the network that maps characteristics to strategies."""
         return two_layers(self._count_characteristics(modules["model"]))
 
     def _count_characteristics(self, module: nn.Module) -> int:
+        """Return K: of the user's function, by a try on samples made up."""
         if isinstance(self.characteristics, str):
             return N_DEFAULT
         check_linear_head(self, module)
@@ -231,6 +238,8 @@ class MetaIADAClassifier(MetaClassifier):
             )
         network = self._network("perturber")
         mean, variance = (torch.from_numpy(v) for v in self._characteristics)
+        # The fit standardises in the objective's state, for a module with buffers could not be
+        # vmapped; what predicts is a module.
         norm = nn.BatchNorm1d(len(mean), affine=False)
         norm.running_mean = mean
         norm.running_var = variance

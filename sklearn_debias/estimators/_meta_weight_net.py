@@ -16,7 +16,7 @@ from sklearn_debias.objectives import LearnWeights, WeightedByNet
 class MetaWeightNetClassifier(MetaClassifier):
     """Meta-Weight-Net: weigh each sample by a learned function of its loss [1]_.
 
-    A network of one hidden layer maps a sample's loss to its weight in (0, 1); it learns what
+    A network of one hidden layer maps a sample's loss to its weight in (0, 1). It learns which
     weights make a step of the model serve a small balanced, clean meta set. For long tails it comes
     to weigh large losses more, for label noise less.
 
@@ -71,6 +71,7 @@ class MetaWeightNetClassifier(MetaClassifier):
 
     def _phases(self) -> tuple[Phase, ...]:
         ahead = LearnWeights(self.virtual_step, int(self.meta_interval))
+        # In this order: the real step uses the weight net that was just updated (Eqs. 7 and 8).
         return (Phase("train", (ahead, WeightedByNet()), self.max_epochs),)
 
     def _role(self, name: str) -> Role:

@@ -12,7 +12,8 @@ from sklearn_debias.exceptions import warn
 from sklearn_debias.fitting import NON_NEGATIVE, TrainingSet, by_environment, warn_of_empty_cells
 from sklearn_debias.objectives import MixUp
 
-ALPHA = {"any": 0.2, "label": 0.2, "domain": 0.2, "lisa": 2.0}
+ALPHA = {"any": 0.2, "label": 0.2, "domain": 0.2, "lisa": 2.0}  # LISA's as in its paper
+# What is done without bias labels, for the warning; the other partners need none.
 INSTEAD = {"domain": "any rows are mixed", "lisa": "rows of the same label are mixed"}
 
 
@@ -28,20 +29,20 @@ class MixUpClassifier(BaseDebiasClassifier):
     ----------
     {shared_parameters}
     partners : {"any", "label", "domain", "lisa"}, default="any"
-        Rows of the same batch to mix with: any (MixUp [1]_); another of the same label; of another
-        environment (DomainMix [2]_); or LISA [3]_, which tosses a coin per batch: the same label in
-        another environment, or another label in the same environment. "domain" and "lisa" need
-        ``bias_labels`` with at least two values; without them they are "any" and "label", with a
-        warning.
+        Rows of the same batch to mix with. "any": any (MixUp [1]_). "label": another of the same
+        label. "domain": one of another environment (DomainMix [2]_). "lisa" (LISA [3]_) tosses a
+        coin per batch: the same label in another environment, or another label in the same
+        environment. "domain" and "lisa" need ``bias_labels`` with at least two values; without them
+        they are "any" and "label", with a warning.
     alpha : float or None, default=None
-        Of Beta(alpha, alpha), at least 0; 0 is plain training. None is 2 for "lisa", as in [3]_,
-        else 0.2.
+        Parameter of Beta(alpha, alpha), at least 0; 0 is plain training. None is 2 for "lisa", as
+        in [3]_, else 0.2.
     p_sel : float, default=0.5
         Chance that LISA mixes rows of the same label, in [0, 1].
     balance : "group" or None, default=None
-        How an epoch's rows are drawn: each row once, or n rows with replacement, every (class, bias
-        value) with the same probability; without bias labels every class, with a warning. The
-        authors of LISA draw so.
+        How an epoch's rows are drawn. None takes each row once. "group" draws n rows with
+        replacement, every (class, bias value) with the same probability, as the authors of LISA do;
+        without bias labels every class, with a warning.
 
     Attributes
     ----------
@@ -59,7 +60,7 @@ class MixUpClassifier(BaseDebiasClassifier):
     Inputs are mixed as the network sees them: images in [0, 1], after ``augment``. A row without a
     partner in its batch stays as it is; ``history_`` has the share of the others as "mixed". lam is
     drawn per batch, and per row for "lisa", as in the code of [1]_ and [3]_. Compare "lisa" with
-    ``balance="group"``: where groups are rare, most rows find no partner otherwise.
+    ``balance="group"``: otherwise most rows find no partner where groups are rare.
 
     References
     ----------
@@ -105,6 +106,7 @@ class MixUpClassifier(BaseDebiasClassifier):
         if self.partners not in INSTEAD:
             return given
         instead = INSTEAD[self.partners]
+        # Without environments the objective draws by class, and one warning says all.
         if balanced:
             instead += ", and classes balanced"
         return by_environment(given, type(self).__name__, instead)

@@ -12,8 +12,9 @@ from sklearn_debias.objectives import UIAT
 class UIATClassifier(AdversarialClassifier):
     """UIAT: adversarial inputs should be classified like the samples' easiest neighbours [1]_.
 
-    ``CE(x^) + lam KL(p(x~) || p(x^))``, where x^ maximises the cross entropy around x, and x~
-    minimises ``CE(x~) + KL(p(x) || p(x~)) - KL(p(x^) || p(x~))`` nearer by.
+    The loss is ``CE(x^) + lam KL(p(x~) || p(x^))``. The adversary x^ maximises the cross entropy
+    around x. The inverse adversary x~ minimises ``CE(x~) + KL(p(x) || p(x~)) - KL(p(x^) || p(x~))``
+    nearer by.
 
     Parameters
     ----------
@@ -36,8 +37,8 @@ class UIATClassifier(AdversarialClassifier):
     Notes
     -----
     This is UIAT as DHAT builds on it [2]_: an inverse adversary for each sample, by 10 steps,
-    without the momentum of earlier predictions. Nothing is detached in the loss. The weight of the
-    divergence is ours to choose, and 1 is DHAT's for its own.
+    without the momentum of earlier predictions. Nothing is detached in the loss. We could not
+    verify the authors' weight of the divergence; 1 is the weight that DHAT gives to its own.
 
     References
     ----------

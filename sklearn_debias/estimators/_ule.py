@@ -25,7 +25,7 @@ from sklearn_debias.objectives import ERM, ULE
 from sklearn_debias.training import blamed
 
 PIXEL_SCALE = 100.0  # of the mean over pixels, a few of which are large
-HEAD_START = 5
+HEAD_START = 5  # epochs of the student alone: its maps must peak on the shortcut first
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -44,29 +44,29 @@ class ULEClassifier(BaseDebiasClassifier):
         Weight of the teacher's cross entropy, in [0, 1]. Always have 1, which is ERM, in the grid.
     where : "auto", "features", "input", "output" or the name of a layer, default="auto"
         What the maps are gradients by: the head's input, the module's input, or the output of a
-        layer, named as in ``module.named_modules()`` of the fitted ``module_``. "auto": "features"
-        for 2-D X and for ``freeze="body"``, else "input". With ``similarity="gram"``: whose
-        activations are compared; "auto" is then "output", the logits, where the features cannot
-        learn, and "features" elsewhere.
+        layer, named as in ``module.named_modules()`` of the fitted ``module_``. "auto" is
+        "features" for 2-D X and for ``freeze="body"``, else "input". With ``similarity="gram"`` it
+        says which activations are compared; "auto" is then "output", the logits, where the features
+        cannot learn, and "features" elsewhere.
     saliency : {"auto", "logit", "label_logit", "log_prob", "label_log_prob", "prob", \
 "sum_log_softmax"}, default="auto"
         The scalar that is explained: logit, log-probability or probability of each net's arg-max
-        class, or of the label; or the sum of all log-probabilities. "auto": "logit" on features,
+        class, or of the label; or the sum of all log-probabilities. "auto" is "logit" on features,
         else "label_log_prob".
     magnitude : "auto" or bool, default="auto"
-        Compare the maps' absolute values. "auto": False on features, else True.
+        Compare the maps' absolute values. "auto" is False on features, else True.
     normalize_by : {"sample", "batch"}, default="sample"
         Whether N divides each map by its own size, or all maps of a batch by the largest.
     norm : {"max", "l2"}, default="max"
         N divides by the largest entry (the paper), or by the Euclidean norm.
     distance : {"mse", "l1"}, default="mse"
-        Of the two maps; a mean over all entries.
+        Distance of the two maps, a mean over all entries.
     scale : "auto", "ratio" or float, default="auto"
-        Factor that brings the two terms to one order of magnitude. "ratio": CE / distance in each
-        step. "auto": 100 for maps of inputs and layers; elsewhere a power of ten from the first
+        Factor that brings the two terms to one order of magnitude. "ratio" is CE / distance in each
+        step. "auto" is 100 for maps of inputs and layers, elsewhere a power of ten from the first
         batch.
     student_warmup : "auto" or int, default="auto"
-        Epochs the student trains alone before. "auto": 0 on features, else 5.
+        Epochs that the student first trains alone. "auto" is 0 on features, else 5.
     similarity : {"saliency", "gram"}, default="saliency"
         "gram" compares similarities of the samples of a batch, ``A A^T``: for nets whose maps
         differ in shape.
@@ -92,11 +92,11 @@ class ULEClassifier(BaseDebiasClassifier):
     defaults for training from scratch on images are the reading that reproduces its MNIST result:
     see ``docs/reproduction/ule.md``, also for what is not reproduced. The defaults of ``lr``,
     ``max_epochs`` and ``optimizer`` are those of heads on embeddings ("sgd" by name has momentum
-    0.9 here); from scratch on images ``optimizer="adam", lr=1e-3, max_epochs=20`` is a better
+    0.9 here). From scratch on images ``optimizer="adam", lr=1e-3, max_epochs=20`` is a better
     start.
 
     On features with linear heads the gradients are known in closed form, and nothing is
-    differentiated twice. No reading was found that beats ERM on frozen embeddings across data sets,
+    differentiated twice. On frozen embeddings no reading was found that beats ERM across data sets,
     and ``lam=0.5`` can cost much there: have ``lam=1`` in the grid, and compare with JTT and DFR. N
     is blind to the size of the weights, so heads that start near zero are thrown about at first;
     ``net_params={"module__std": None}`` starts "linear" as torch does.
@@ -200,26 +200,18 @@ class ULEClassifier(BaseDebiasClassifier):
             )
 
     def _objective(self) -> ULE:
-        """The objective, every "auto" resolved."""
-        frozen = self.freeze == "body"
-        flat = len(self.input_shape_) == 1
-        where = self.where
-        if where == "auto" and self.similarity == "gram":
-            where = "output" if frozen or self.module in (None, "linear") else "features"
-        elif where == "auto":
-            where = "features" if frozen or flat else "input"
+        """Return the objective, every "auto" resolved."""
+        where = self._where()
         inside = where not in ("features", "output")
-        scaling = self.scale if self.scale == "ratio" else "fixed"
-        if self.scale == "auto" and (self.similarity == "gram" or not inside):
-            scaling = "first"
+        saliency = self.saliency
+        if saliency == "auto":
+            saliency = "label_log_prob" if inside else "logit"
         return ULE(
             lam=self.lam,
             scale=PIXEL_SCALE if isinstance(self.scale, str) else float(self.scale),
-            scaling=scaling,
+            scaling=self._scaling(inside),
             where=where,
-            saliency=("label_log_prob" if inside else "logit")
-            if self.saliency == "auto"
-            else self.saliency,
+            saliency=saliency,
             magnitude=inside if self.magnitude == "auto" else bool(self.magnitude),
             normalize_by=self.normalize_by,
             norm=self.norm,
@@ -227,7 +219,28 @@ class ULEClassifier(BaseDebiasClassifier):
             similarity=self.similarity,
         )
 
+    def _where(self) -> str:
+        """Return `where`, "auto" resolved."""
+        if self.where != "auto":
+            return self.where
+        frozen = self.freeze == "body"
+        if self.similarity == "gram":
+            # There the features cannot learn: no gradient would reach the teacher.
+            return "output" if frozen or self.module in (None, "linear") else "features"
+        flat = len(self.input_shape_) == 1
+        return "features" if frozen or flat else "input"
+
+    def _scaling(self, inside: bool) -> str:
+        """Return what decides the scale; ``inside``: maps of inputs or of a layer."""
+        if self.scale == "ratio":
+            return "ratio"
+        # The factor of pixels is measured. What similarities and features need, a batch must tell.
+        if self.scale == "auto" and (self.similarity == "gram" or not inside):
+            return "first"
+        return "fixed"
+
     def _head_start(self, objective: ULE) -> int:
+        """Return the epochs that the student first trains alone."""
         if self.student_warmup != "auto":
             return int(self.student_warmup)
         return 0 if objective.where in ("features", "output") else HEAD_START
@@ -243,6 +256,7 @@ class ULEClassifier(BaseDebiasClassifier):
         return replace(role, lr=self.student_lr) if name == "student" else role
 
     def _settle(self, phases: tuple[Phase, ...], networks: Networks) -> tuple[Phase, ...]:
+        # A try on two rows: a wrong layer, or maps that cannot be compared, fail before training.
         objective = self._objective()
         gram = objective.similarity == "gram"
         seen = {}
@@ -285,15 +299,18 @@ class ULEClassifier(BaseDebiasClassifier):
         self.saliency_ = objective.saliency
         self.magnitude_ = objective.magnitude
         self.student_warmup_ = self._head_start(objective)
+        # 0 as long as no batch has told a scale; in no state where it changes at each step.
         first = states["train"].get("scale")
         chosen = float(first) if first is not None and first > 0 else float("nan")
         self.scale_ = objective.scale if objective.scaling == "fixed" else chosen
 
 
 def _activation(net: Net, x: Tensor, where: str) -> Tensor:
-    """What a map of ``where`` has the shape of."""
+    """Return the activations by which, or of which, a map of ``where`` is made."""
     if where == "input":
         return x
     if where == "features":
         return net.body(x)
-    return net(x) if where == "output" else net.with_layer(x, where)[1]
+    if where == "output":
+        return net(x)
+    return net.with_layer(x, where)[1]

@@ -1,4 +1,4 @@
-"""Splitters that keep every (class, bias value) group in every part; a search that trains at once."""
+"""Splitters that keep every (class, bias value) group in every part; a batched search."""
 
 from sklearn_debias.model_selection._kfold import BiasStratifiedKFold
 from sklearn_debias.model_selection._split import bias_train_test_split

@@ -1,4 +1,7 @@
-"""The search that trains its candidates at once: stacks of fits, each one vmapped run."""
+"""The search that trains its candidates together, in stacks of fits; each is one vmapped run.
+
+``docs/design/batched_search.md`` says what a stack and a lane are, and what the run costs.
+"""
 
 from sklearn_debias.model_selection.batched._search import BatchedGridSearchCV
 

@@ -1,4 +1,4 @@
-"""The candidates of a search on its folds: opened one by one, trained in stacks, closed one by one."""
+"""The candidates of a search on its folds: opened singly, trained in stacks, closed singly."""
 
 import copy
 import traceback
@@ -25,7 +25,17 @@ from sklearn_debias.model_selection.batched._trial import Fold, Trial
 
 @dataclass
 class Prepared:
-    """What the earlier steps of a pipeline, nested ones too, made of one fold for the last."""
+    """One fold as the earlier steps of a pipeline hand it to the last.
+
+    Parameters
+    ----------
+    steps : list of list of (name, estimator)
+        The earlier steps, fitted: a list for the pipeline, and for each pipeline nested in it.
+    X, y, fit_params
+        What reaches the last step.
+    fold : Fold
+        What the candidates that begin from here share.
+    """
 
     steps: list[list[tuple[str, Any]]]
     X: Any
@@ -35,12 +45,12 @@ class Prepared:
 
 
 class Recorder(ClassifierMixin, BaseEstimator):
-    """The last step of a pipeline while the earlier ones are fitted: it keeps what reaches it.
+    """The last step of a pipeline while the earlier ones are fitted; it keeps what reaches it.
 
     Parameters
     ----------
     estimator : classifier
-        What it stands in for: it asks for the same metadata.
+        The step that it stands in for. The recorder asks for the same metadata.
     """
 
     def __init__(self, estimator: Any) -> None:
@@ -76,7 +86,7 @@ class Candidate:
     def open(
         self, X: Any, y: Any, fit_params: dict[str, Any], prepared: dict[Hashable, Prepared]
     ) -> None:
-        """Begin the fit; what goes wrong is kept, as a search goes on."""
+        """Begin the fit; keep what goes wrong, for the other candidates go on."""
         start = perf_counter()
         try:
             for fitted in (*pipelines(self.estimator), last_step(self.estimator)):
@@ -85,10 +95,12 @@ class Candidate:
             trial = Trial(last_step(self.estimator), known.fold)
             trial.open(known.X, known.y, **known.fit_params)
             self.trial = trial
+        # Not the fault of a candidate: the search is asked for what it cannot do.
         except NotStackableError:
             raise
         except Exception as error:
-            traceback.clear_frames(error.__traceback__)  # they hold the rows
+            # The error lives until the results are written, and its frames hold the rows.
+            traceback.clear_frames(error.__traceback__)
             self.error = error
         self.seconds += perf_counter() - start
 
@@ -104,20 +116,24 @@ class Candidate:
             for pipeline, earlier in zip(around, prepared[key].steps, strict=True):
                 pipeline.steps = [*earlier, pipeline.steps[-1]]
             return prepared[key]
+        # scikit-learn's own fit does the rest: routing of metadata, caching, passthrough steps.
         last = last_step(self.estimator)
         recorder = Recorder(last)
-        around[-1].steps[-1] = (around[-1].steps[-1][0], recorder)
+        innermost = around[-1]
+        name = innermost.steps[-1][0]
+        innermost.steps[-1] = (name, recorder)
         try:
             self.estimator.fit(X, y, **fit_params)
         finally:
-            around[-1].steps[-1] = (around[-1].steps[-1][0], last)
+            innermost.steps[-1] = (name, last)
         fitted = [pipeline.steps[:-1] for pipeline in around]
         prepared[key] = Prepared(fitted, recorder.X, recorder.y, recorder.fit_params)
         return prepared[key]
 
     def close(self) -> None:
-        """End the fit."""
+        """End the fit, and keep what goes wrong."""
         assert self.trial is not None
+        # The candidate outlives its trial, which holds the data.
         trial = self.trial
         self.trial = None
         start = perf_counter()
@@ -130,7 +146,7 @@ class Candidate:
 
 
 def pipelines(estimator: Any) -> list[Pipeline]:
-    """The pipeline that ``estimator`` is, the one that it ends in, and so on."""
+    """Return the pipeline that ``estimator`` is, the one that it ends in, and so on."""
     found = []
     while isinstance(estimator, Pipeline):
         found.append(estimator)
@@ -139,22 +155,26 @@ def pipelines(estimator: Any) -> list[Pipeline]:
 
 
 def last_step(estimator: Any, setting: Iterable[str] = ()) -> BaseDebiasClassifier:
-    """The classifier of this package that ``estimator`` is, or ends in, after a grid has set these parameters."""
+    """Return the classifier of this package that ``estimator`` is, or ends in.
+
+    Raises
+    ------
+    TypeError
+        Where it is none. ``setting`` holds the parameters that a grid has set, for the message.
+    """
     around = pipelines(estimator)
     last = around[-1].steps[-1][1] if around else estimator
     if isinstance(last, BaseDebiasClassifier):
         return last
+    # Of "inner" and "inner__clf" the longer one has put it there.
     path = "__".join(pipeline.steps[-1][0] for pipeline in around)
-    placed = max(
-        (key for key in setting if path == key or path.startswith(f"{key}__")),
-        key=len,
-        default=None,
-    )
+    above = [key for key in setting if path == key or path.startswith(f"{key}__")]
+    placed = max(above, key=len, default=None)
+    where = f"`{placed}` in `param_grid`" if placed else "`estimator`"
     found = repr(last) if isinstance(last, str) else type(last).__name__
     raise TypeError(
-        f"{f'`{placed}` in `param_grid`' if placed else '`estimator`'} must be a torch classifier "
-        f"of sklearn_debias, or a Pipeline that ends in one, got {found}. Use "
-        "sklearn.model_selection.GridSearchCV for it."
+        f"{where} must be a torch classifier of sklearn_debias, or a Pipeline that ends in one, "
+        f"got {found}. Use sklearn.model_selection.GridSearchCV for it."
     )
 
 
@@ -170,6 +190,7 @@ def train(candidates: Sequence[Candidate], *, budget: int, bar: tqdm) -> None:
 
 
 def _train_group(group: list[Candidate], budget: int, bar: tqdm) -> None:
+    """Train candidates of one structure, close each, and share the time out among them."""
     trials = [candidate.trial for candidate in group if candidate.trial is not None]
     members = [trial.member for trial in trials]
     owner = {id(member): candidate for member, candidate in zip(members, group, strict=True)}
@@ -186,30 +207,38 @@ def _train_group(group: list[Candidate], budget: int, bar: tqdm) -> None:
     try:
         with on_own_terms(small=trials[0].fit.small):
             sweep(members, budget=budget, exact=exact, finish=finish, progress=bar.update)
+    # It is a MemoryError, too, and has its own advice.
     except OutOfMemoryError:
         raise
     except (torch.OutOfMemoryError, MemoryError) as error:
+        # The frames hold the stack, and with it the memory that ran out.
         traceback.clear_frames(error.__traceback__)
         raise OutOfMemoryError(
             f"Out of memory in a stack of candidates with `memory`={budget} bytes. Lower it."
         ) from None
+    # vmap has no error of its own for what it cannot run, such as a branch on data.
     except RuntimeError as error:
         raise NotStackableError(
             "`module` cannot be run for several candidates at once (torch.vmap): "
             f"{str(error).splitlines()[0]} Use sklearn.model_selection.GridSearchCV."
         ) from error
+    # Candidates are closed in the middle of the run, and have counted that time already.
     shared = perf_counter() - start - (sum(closing) - before)
     for candidate in group:
         candidate.seconds += shared / len(group)
 
 
 def reseeded(estimator: Any, seed: int, fresh: int) -> Any:
-    """``estimator`` with the random state of its ``seed``-th repetition; ``fresh`` stands in for None."""
+    """Set the random state of the ``seed``-th repetition; ``fresh`` stands in for None."""
     last = last_step(estimator)
     state = last.random_state
     if state is None:
         last.set_params(random_state=(fresh + seed) % 2**32)
+    # The first repetition keeps the caller's own: it equals the fit of GridSearchCV.
     elif seed:
-        first = state if not hasattr(state, "randint") else copy.deepcopy(state).randint(2**31 - 1)
+        first = state
+        if hasattr(state, "randint"):
+            # Of a copy, for a draw moves it. The number is the one that its own fit begins with.
+            first = copy.deepcopy(state).randint(2**31 - 1)
         last.set_params(random_state=(int(first) + seed) % 2**32)
     return estimator

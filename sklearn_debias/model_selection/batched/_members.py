@@ -1,4 +1,4 @@
-"""The fits of a sweep, and which of them are trained as one stack."""
+"""The fits of a sweep, what they cost, and which of them are trained as one stack."""
 
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
@@ -13,10 +13,10 @@ from sklearn_debias.core import Data, Net, Phase, State
 from sklearn_debias.model_selection.batched._structure import settings_of
 from sklearn_debias.training import Engine, Epochs, Feed, Noise
 
-FEW = 8  # members of a lane below which several lanes go into one stack on the CPU
-WORKING_SET = (
-    2**26
-)  # bytes that one step of a stack may write on the CPU: more would leave its caches
+# Members of a lane below which several lanes go into one stack on the CPU.
+FEW = 8
+# Bytes that one step of a stack may write on the CPU: more would leave its caches.
+WORKING_SET = 2**26
 
 
 @dataclass
@@ -78,9 +78,17 @@ class Member:
 
 @dataclass(frozen=True)
 class Cost:
-    """What one member needs: bytes that stay, bytes that a step writes, and whether its steps draw numbers.
+    """What one member needs.
 
-    Rows of a meta set are drawn, too: lanes that draw are never merged.
+    Parameters
+    ----------
+    lasting : int
+        Bytes that stay.
+    written : int
+        Bytes that a step writes.
+    draws : bool
+        Whether its steps draw random numbers. Rows of a meta set are drawn, too. Lanes that draw
+        are never merged.
     """
 
     lasting: int
@@ -89,26 +97,30 @@ class Cost:
 
 
 def cost_of_all(members: Iterable[Member]) -> Cost:
-    """The most that a member needs: one is measured of those with the same terms switched off, by a 0 or a 1."""
+    """Return the most that any member needs."""
+    # An objective may skip what a 0 or a 1 switches off, and costs less then: one member is
+    # measured of those that have these numbers in the same places.
     alike: dict[Hashable, Member] = {}
     for member in members:
         steps = [settings_of(step) for phase in member.phases for step in phase.steps]
-        alike.setdefault(
-            tuple(v if v in (0, 1) else None for step in steps for v in step.values()), member
-        )
+        values = [value for step in steps for value in step.values()]
+        alike.setdefault(tuple(v if v in (0, 1) else None for v in values), member)
     costs = [cost_of(member) for member in alike.values()]
     return Cost(
-        max(c.lasting for c in costs), max(c.written for c in costs), any(c.draws for c in costs)
+        lasting=max(cost.lasting for cost in costs),
+        written=max(cost.written for cost in costs),
+        draws=any(cost.draws for cost in costs),
     )
 
 
 def cost_of(member: Member) -> Cost:
-    """Measure one step of each phase."""
+    """Measure one step of each phase; move no parameter, and draw from no stream of the fit."""
     parameters = [p for p in member.engine.module_.parameters() if p.requires_grad]
-    size = sum(p.numel() * p.element_size() for p in parameters)
+    size = _bytes_of(parameters)
+    # Parameters, gradients, up to three slots of the optimiser (Adam's two, and that of AMSGrad).
     lasting = 5 * size
     written = 0
-    draws = False  # parameters, gradients, up to three slots
+    draws = False
     for phase in member.phases:
         state: Mapping[str, Tensor] = member.begin(phase)
         nets = member.nets(phase)
@@ -121,6 +133,7 @@ def cost_of(member: Member) -> Cost:
             meta = next(member.feed.meta.endless(torch.Generator().manual_seed(0), generator))
             draws = True
         batch = replace(member.feed.take(first), generator=generator, meta=meta)
+        # Dropout draws from a stream of this pass alone: the caller's generators come back.
         with Noise(0, device), _Written() as counter:
             quiet = {role: replace(net, noise=None) for role, net in nets.items()}
             for objective in phase.steps:
@@ -128,11 +141,14 @@ def cost_of(member: Member) -> Cost:
                 state = step.state
                 batch = replace(batch, carry=step.carry)
                 if step.losses:
+                    # For what the backward writes; the gradients themselves serve nothing.
                     loss = sum(step.losses.values())
                     torch.autograd.grad(loss, parameters, allow_unused=True)  # type: ignore[arg-type]
+        # An objective says nothing of its draws: a generator that has moved does.
         fresh = torch.Generator(device).manual_seed(0)
         draws |= not torch.equal(generator.get_state(), fresh.get_state())
-        held = sum(t.numel() * t.element_size() for t in state.values())
+        held = _bytes_of(state.values())
+        # A step makes the next state while the last one is still there.
         lasting = max(lasting, 5 * size + 2 * held)
         written = max(written, counter.bytes)
     return Cost(lasting, written, draws)
@@ -151,31 +167,40 @@ def chunks(members: Iterable[Member], cost: Cost, budget: int) -> Iterator[list[
     on_cpu = True
     for name, lane in lanes.items():
         on_cpu = lane[0].feed.prepare.device.type == "cpu"
+        # Members of one stack draw the same numbers, so lanes with streams of their own stay apart.
+        # On a CPU a wide lane gains nothing by company: its one matrix product would become batched
+        # ones on gathered copies of the rows.
         alone = cost.draws or (on_cpu and len(lane) >= FEW)
-        bundles[name if alone else ("rows", len(lane[0].feed), len(lane))].append(lane)
+        bundle = name if alone else ("rows", len(lane[0].feed), len(lane))
+        bundles[bundle].append(lane)
     limit = max(1, budget // max(1, cost.lasting + cost.written))
     if on_cpu:
         limit = min(limit, max(FEW, WORKING_SET // max(1, cost.written)))
     for together in bundles.values():
+        # Lanes of one feed stand together: a run makes their batches feed by feed, in this order.
         together.sort(key=lambda lane: id(lane[0].feed))
-        whole = max(1, limit // len(together[0]))  # lanes that fit at once
-        for start in range(0, len(together), whole):
-            some = [member for lane in together[start : start + whole] for member in lane]
+        at_once = max(1, limit // len(together[0]))
+        for start in range(0, len(together), at_once):
+            some = [member for lane in together[start : start + at_once] for member in lane]
+            # As few parts as fit, of nearly one size: the largest sets the peak of memory.
             parts = -(-len(some) // limit)
             for i in range(parts):
                 yield some[i * len(some) // parts : (i + 1) * len(some) // parts]
 
 
+def _bytes_of(tensors: Iterable[Tensor]) -> int:
+    """Return the bytes that the entries of these tensors take."""
+    return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+
+
 class _Written(TorchDispatchMode):
-    """Counts the bytes of all tensors that operations make."""
+    """Count the bytes of all tensors that operations make."""
 
     bytes = 0
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         out = func(*args, **(kwargs or {}))
         if not func.is_view:
-            tensors = out if isinstance(out, (tuple, list)) else (out,)
-            self.bytes += sum(
-                t.numel() * t.element_size() for t in tensors if isinstance(t, Tensor)
-            )
+            made = out if isinstance(out, (tuple, list)) else (out,)
+            self.bytes += _bytes_of(tensor for tensor in made if isinstance(tensor, Tensor))
         return out

@@ -1,4 +1,9 @@
-"""scikit-learn's search, with fits that were trained beforehand."""
+"""Scikit-learn's search, run over fits that were trained beforehand.
+
+Scikit-learn clones the estimator for the search, that clone for each candidate and fold, and once
+more for the refit. Here each of these clones is another class: `Searched` becomes a `Turn`, and
+this gives `Trained` ones in order, and a plain estimator in the end.
+"""
 
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -17,14 +22,16 @@ from tqdm.auto import tqdm
 from sklearn_debias.fitting import is_fitted_name
 from sklearn_debias.model_selection.batched._candidates import Candidate, last_step, reseeded, train
 
-MANY = 8  # candidates with which one fold at a time makes large enough stacks
+# Settings with which a single fold makes large enough stacks.
+MANY = 8
 
 
 class StandIn(FrozenEstimator):
-    """An estimator that others take for the one it holds: its clones say what happens next."""
+    """An estimator that others take for the one it holds; its clones say what happens next."""
 
     def get_metadata_routing(self) -> Any:
         """Return what the estimator asks for."""
+        # The requests of a FrozenEstimator are its own: they know nothing of bias labels.
         return self.estimator.get_metadata_routing()
 
     def set_params(self, **params: Any) -> "StandIn":
@@ -33,7 +40,7 @@ class StandIn(FrozenEstimator):
 
 
 class Searched(StandIn):
-    """The estimator of a search: its clone is what the search clones for each candidate and fold."""
+    """The estimator of a search, whose clone is the one to be cloned for the candidates."""
 
     def __init__(self, estimator: Any, outcomes: "deque[Candidate]") -> None:
         super().__init__(estimator)
@@ -44,14 +51,15 @@ class Searched(StandIn):
 
 
 class Turn(Searched):
-    """What a search clones: it gives one trained candidate after another, then a fresh estimator."""
+    """A source of clones: one trained candidate after another, then a fresh estimator."""
 
     def __sklearn_clone__(self) -> Any:
+        # None is left for the refit, which trains on all rows.
         return Trained(self.outcomes.popleft()) if self.outcomes else clone(self.estimator)
 
 
 class Trained(StandIn):
-    """A candidate that a stack has trained: `fit` has nothing left to do, or raises its error."""
+    """A candidate that a stack has trained; `fit` has nothing left to do, or raises its error."""
 
     def __init__(self, outcome: Candidate) -> None:
         super().__init__(outcome.estimator)
@@ -68,7 +76,7 @@ class Replay(GridSearchCV):
     """One run of scikit-learn's search over what stacks have trained.
 
     Scikit-learn clones the estimator once for each candidate and fold, in a known order, fits the
-    clone and scores it. Here the clones are `Trained`. The last clone, for the refit, is none.
+    clone and scores it. Here the clones are `Trained`, but for that of the refit.
 
     Parameters
     ----------
@@ -80,12 +88,14 @@ class Replay(GridSearchCV):
     """
 
     def __init__(self, owner: Any, X: Any, y: Any, budget: int) -> None:
-        self.__dict__.update({k: v for k, v in vars(owner).items() if not is_fitted_name(k)})
+        settings = {name: value for name, value in vars(owner).items() if not is_fitted_name(name)}
+        self.__dict__.update(settings)
         self.owner = owner
         self.own = owner.estimator
         self.X = X
         self.y = y
         self.budget = budget
+        # Scoring is all that is left to do: other processes would be sent whole fits for it.
         self.n_jobs = 1
         self.outcomes: deque[Candidate] = deque()
         self.estimator = Searched(self.own, self.outcomes)
@@ -101,6 +111,7 @@ class Replay(GridSearchCV):
 
     @classmethod
     def _get_param_names(cls) -> list[str]:
+        # Read off the constructor, which here takes other arguments.
         return GridSearchCV._get_param_names()
 
     def _get_scorers(self) -> Any:
@@ -108,13 +119,16 @@ class Replay(GridSearchCV):
         return self.owner._get_scorers()
 
     def _get_routed_params_for_fit(self, params: dict[str, Any]) -> Any:
+        # Kept, for the training before the search needs what is routed to fit and to the splitter.
         self.routed = super()._get_routed_params_for_fit(params)
         return self.routed
 
     def _run_search(self, evaluate_candidates: Callable, *, callback_ctx: Any = None) -> None:
         candidates = list(ParameterGrid(self.param_grid))
+        # All of them before the first is trained: a wrong one may come last in a long search.
         for setting in candidates:
             last_step(self._set(setting), setting)
+        # Drawn once, for training and for scoring: a splitter may shuffle anew at each call.
         splits = list(self._checked_cv_orig.split(self.X, self.y, **self.routed.splitter.split))
         self.outcomes.extend(self._train(candidates, splits))
         self.seconds = [outcome.seconds for outcome in self.outcomes]
@@ -123,7 +137,8 @@ class Replay(GridSearchCV):
         super()._run_search(partial(evaluate_candidates, cv=repeated), callback_ctx=callback_ctx)
 
     def _train(self, settings: list[dict], splits: list[tuple]) -> list[Candidate]:
-        """Outcome of every setting on every split, in scikit-learn's order."""
+        """Return the outcome of every setting on every split, in scikit-learn's order."""
+        # One for all settings: with seeds of their own, no two of them would share a lane.
         fresh = int(np.random.SeedSequence().generate_state(1)[0])
         made: dict[tuple[int, int, int], Candidate] = {}
         with tqdm(total=0, unit="epoch", disable=not self.verbose) as bar:
@@ -133,27 +148,33 @@ class Replay(GridSearchCV):
                 given = _check_method_params(self.X, params=self.routed.estimator.fit, indices=rows)
                 prepared: dict = {}
                 for (c, setting), seed in product(enumerate(settings), range(self.n_seeds)):
-                    made[c, i, seed] = Candidate(reseeded(self._set(setting), seed, fresh))
-                    made[c, i, seed].open(X, y, given, prepared)
-                    pending.append(made[c, i, seed])
+                    candidate = Candidate(reseeded(self._set(setting), seed, fresh))
+                    candidate.open(X, y, given, prepared)
+                    made[c, i, seed] = candidate
+                    pending.append(candidate)
+                # Few settings wait for all folds, or their stacks would be small. Many are trained
+                # fold by fold, so that the rows of a single fold are held at a time.
                 if len(settings) >= MANY or i == len(splits) - 1:
                     train(pending, budget=self.budget, bar=bar)
                     pending = []
         return [made[key] for key in sorted(made)]
 
     def _set(self, setting: dict[str, Any]) -> Any:
-        """An unfitted estimator with these parameters."""
+        """Return an unfitted estimator with these parameters."""
+        # The values are cloned, as scikit-learn does it: fits must not share an estimator.
         return clone(self.own).set_params(**clone(setting, safe=False))
 
     def _format_results(
         self, candidate_params: Any, n_splits: int, out: list[dict], more_results: Any = None
     ) -> dict[str, Any]:
+        # What scikit-learn has timed is the fit of a stand-in.
         for result, seconds in zip(out, self.seconds, strict=True):
             result["fit_time"] = seconds
         return super()._format_results(candidate_params, n_splits, out, more_results)
 
 
-Replay.__name__ = "BatchedGridSearchCV"  # in the messages of scikit-learn
+# Scikit-learn's messages name the class, and users know this one.
+Replay.__name__ = "BatchedGridSearchCV"
 
 
 class _Splits:

@@ -1,4 +1,4 @@
-"""GridSearchCV that trains all candidates, folds and seeds of a head in a few vmapped runs."""
+"""A GridSearchCV that trains all candidates, folds and seeds of a head in a few vmapped runs."""
 
 from numbers import Integral
 from typing import Any, ClassVar
@@ -59,9 +59,8 @@ class BatchedGridSearchCV(GridSearchCV):
 
     Attributes
     ----------
-    cv_results_, best_estimator_, best_params_, best_score_, best_index_, scorer_, refit_time_,
-    multimetric_, \
-classes_, n_features_in_, feature_names_in_
+    cv_results_, best_estimator_, best_params_, best_score_, best_index_, scorer_, refit_time_, \
+multimetric_, classes_, n_features_in_, feature_names_in_
         As for GridSearchCV. ``mean_fit_time`` is a candidate's share of the time of its run.
     n_splits_ : int
         Folds times ``n_seeds``.
@@ -95,22 +94,23 @@ classes_, n_features_in_, feature_names_in_
         "memory": [str, Interval(Integral, 1, None, closed="left")],
     }
 
+    # Written out: scikit-learn reads the parameters off the signature, and allows no **kwargs.
     def __init__(
         self,
-        estimator,
-        param_grid,
+        estimator: Any,
+        param_grid: Any,
         *,
-        scoring=None,
-        n_jobs=None,
-        refit=True,
-        cv=None,
-        verbose=0,
-        pre_dispatch="2*n_jobs",
-        error_score=np.nan,
-        return_train_score=False,
-        n_seeds=1,
-        memory="1GB",
-    ):
+        scoring: Any = None,
+        n_jobs: int | None = None,
+        refit: Any = True,
+        cv: Any = None,
+        verbose: int = 0,
+        pre_dispatch: int | str = "2*n_jobs",
+        error_score: Any = np.nan,
+        return_train_score: bool = False,
+        n_seeds: int = 1,
+        memory: int | str = "1GB",
+    ) -> None:
         super().__init__(
             estimator,
             param_grid,
@@ -145,6 +145,7 @@ classes_, n_features_in_, feature_names_in_
         self._validate_params()
         budget = n_bytes(self.memory, "memory")
         X, y = indexable(X, y)
+        # A run of its own, so that one that fails, or is stopped, sets nothing here.
         search = Replay(self, X, y, budget)
         search.run(params)
         self.__dict__.update(search.fitted())

@@ -1,4 +1,4 @@
-"""Several members of a sweep as one: their parameters, states and numbers stacked, their steps vmapped."""
+"""Members of a sweep as one: their parameters, states and numbers stacked, their steps vmapped."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
@@ -19,9 +19,9 @@ Nested = dict[str, dict[str, Tensor]]
 
 
 class Stack:
-    """The members of one stack in one phase.
+    """The members of one stack, in one phase.
 
-    Their own modules become views of it, and so are trained with it, until `Member.leave`.
+    Their own modules become views of the stack, and so are trained with it, until `Member.leave`.
 
     Parameters
     ----------
@@ -49,18 +49,13 @@ class Stack:
                 self._stack_parameter((role, name), own.requires_grad)
         self.shared, self.state = _stacked_states(states)
         self.settings = [self._settings(i, exact) for i in range(len(self.steps[0]))]
-        groups = [
-            _by_parameter(member.engine.optimizer_, member.engine.module_) for member in members
-        ]
-        self.optimizer = stack_optimizer(
-            members[0].engine.optimizer_,
-            {key: self.parameters[key] for key in self.trainable},
-            {
-                key: self._column([group[key]["weight_decay"] for group in groups])
-                for key in self.trainable
-            },
-        )
-
+        groups = self._groups()
+        learning = {key: self.parameters[key] for key in self.trainable}
+        decay = {
+            key: self._column([group[key]["weight_decay"] for group in groups])
+            for key in self.trainable
+        }
+        self.optimizer = stack_optimizer(members[0].engine.optimizer_, learning, decay)
         self.lr = self._column([member.engine.model_lr() for member in members])
         self.batches = 0
 
@@ -68,6 +63,7 @@ class Stack:
         return len(self.members)
 
     def _stack_parameter(self, key: Key, learns: bool) -> None:
+        """Stack one parameter of all members, and make theirs views of it."""
         role, name = key
         owners = [member.engine.module_[role].get_parameter(name) for member in self.members]
         stacked = torch.stack([own.detach() for own in owners])
@@ -78,40 +74,55 @@ class Stack:
             self.trainable.append(key)
 
     def _column(self, values: Sequence[float]) -> Tensor:
-        """One number per member, as the parameters have them."""
+        """Return one number per member, on the device and in the dtype of the parameters."""
         dtype = self.parameters[self.trainable[0]].dtype
-        return (
-            torch.tensor(values, dtype=torch.float64).to(dtype).to(self.device, non_blocking=True)
-        )
+        column = torch.tensor(values, dtype=torch.float64).to(dtype)
+        return column.to(self.device, non_blocking=True)
 
     def _settings(self, step: int, exact: bool) -> dict[tuple[str, ...], Tensor]:
+        """Return the numbers in which the members' objectives may differ, (members,) by path."""
         each = [settings_of(steps[step], exact=exact) for steps in self.steps]
         return {path: self._column([own[path] for own in each]) for path in each[0]}
 
+    def _groups(self) -> list[dict[Key, dict]]:
+        """Return the optimiser's group of each parameter, for each member."""
+        engines = [member.engine for member in self.members]
+        return [_by_parameter(engine.optimizer_, engine.module_) for engine in engines]
+
     def read_lr(self) -> list[float]:
-        """Take the learning rates over from the members' own optimisers; return those for the history."""
-        groups = [
-            _by_parameter(member.engine.optimizer_, member.engine.module_)
-            for member in self.members
-        ]
-        self.optimizer.set_lr(
-            {key: self._column([g[key]["lr"] for g in groups]) for key in self.trainable}
-        )
-        rates = [member.engine.model_lr() for member in self.members]
-        self.lr = self._column(rates)
-        return rates
+        """Read the learning rates off the members' own optimisers; return the models'.
+
+        Torch's schedules act on these, one for each member.
+        """
+        groups = self._groups()
+        rates = {
+            key: self._column([group[key]["lr"] for group in groups]) for key in self.trainable
+        }
+        self.optimizer.set_lr(rates)
+        of_models = [member.engine.model_lr() for member in self.members]
+        self.lr = self._column(of_models)
+        return of_models
 
     def train(
         self, which: Which, lanes: int, batch: Batch, nets: Mapping[str, Net]
     ) -> dict[str, Tensor]:
-        """One step of the members ``which``, which are ``lanes`` times equally many; return the terms (members,).
+        """Take one step of the members ``which``; return its terms, one value per member.
 
-        ``batch`` is one batch for a single lane, else it holds a batch per lane, (lanes, b, ...).
+        Parameters
+        ----------
+        which : slice or Tensor of int64
+            Members of ``lanes`` lanes, of each equally many, lane after lane.
+        lanes : int
+        batch : Batch
+            One batch for a single lane, otherwise one per lane: (lanes, b, ...).
+        nets : mapping of str to Net
+            Those of any of the members; their parameters are replaced.
         """
         terms: dict[str, Tensor] = {}
         carry: dict[str, Tensor] = {}
         number = self.batches
         self.batches = self.batches + 1
+        # Members of one structure have the same objectives but for their numbers.
         for i, objective in enumerate(self.steps[0]):
             if number % objective.every:
                 continue
@@ -134,10 +145,12 @@ class Stack:
         nets: Mapping[str, Net],
         carry: dict,
     ) -> tuple[dict, dict, dict, dict, dict[Key, Tensor]]:
+        """Return losses, changed state, log, carry and gradients of one objective on one batch."""
         leaves = {
             key: self.parameters[key][which].detach().requires_grad_() for key in self.trainable
         }
-        given = {**{key: value[which] for key, value in self.parameters.items()}, **leaves}
+        given = {key: value[which] for key, value in self.parameters.items()}
+        given |= leaves
         names: list[str] = []
 
         def one(
@@ -146,10 +159,11 @@ class Stack:
             own = {role: replace(net, params=parameters[role]) for role, net in nets.items()}
             before = {**self.shared, **state}
             numbers = {path: settings[str(j)] for j, path in enumerate(self.settings[i])}
-            out = with_settings(objective, numbers).step(
-                own, replace(batch, **own_batch, **columns), before
-            )
+            given_batch = replace(batch, **own_batch, **columns)
+            out = with_settings(objective, numbers).step(own, given_batch, before)
+            # Names cannot be returned from vmap, which lets out nothing but tensors.
             names[:] = out.state
+            # What the step hands on as it is stays out: vmap would return it once per member.
             changed = {
                 name: value for name, value in out.state.items() if value is not before.get(name)
             }
@@ -157,59 +171,65 @@ class Stack:
 
         settings = {str(j): value[which] for j, value in enumerate(self.settings[i].values())}
         state = {name: value[which] for name, value in self.state.items()}
+        own_batch = {"lr": self.lr[which], "carry": carry}
+        stacked = (_nested(given), settings, state, own_batch)
         with ClassesFirst():
-            own_batch = {"lr": self.lr[which], "carry": carry}
-            losses, changed, log, left = _mapped(
-                one, lanes, (_nested(given), settings, state, own_batch), batch
-            )
+            losses, changed, log, left = _mapped(one, lanes, stacked, batch)
+            # No loss reaches another member's parameters, or another role's: the gradients of the
+            # sum are those of each.
             wanted = [key for key in self.trainable if key[0] in losses]
             total = reduce(torch.add, [loss.sum() for loss in losses.values()], torch.zeros(()))
-            found = (
-                torch.autograd.grad(total, [leaves[key] for key in wanted], allow_unused=True)
-                if wanted
-                else ()
-            )
-        for name in [name for name in self.state if name not in names]:
+            found: Sequence[Tensor | None] = ()
+            if wanted:
+                at = [leaves[key] for key in wanted]
+                found = torch.autograd.grad(total, at, allow_unused=True)
+        for name in self.state.keys() - set(names):
             del self.state[name]
+        # Without a gradient a parameter is skipped, as torch's optimisers do it: neither momentum
+        # nor weight decay move it.
         gradients = {key: g for key, g in zip(wanted, found, strict=True) if g is not None}
-        changed, left = (
-            {name: value.detach() for name, value in part.items()} for part in (changed, left)
-        )
+        changed = {name: value.detach() for name, value in changed.items()}
+        left = {name: value.detach() for name, value in left.items()}
         return losses, changed, log, left, gradients
 
     def _keep(self, which: Which, changed: Mapping[str, Tensor]) -> None:
+        """Take over what a step of the members ``which`` has changed in their states."""
         for name, value in changed.items():
             if isinstance(which, slice) and which == slice(None):
                 self.state[name] = value
                 continue
-            if name not in self.state:  # it was the same for all so far
+            # It was the same for all so far; the others keep that.
+            if name not in self.state:
                 self.state[name] = self.shared[name].expand(len(self), *value.shape[1:]).clone()
             self.state[name][which] = value
         for name in changed:
             self.shared.pop(name, None)
 
     def state_of(self, i: int) -> dict[str, Tensor]:
-        """State of one member, which does not keep the stack alive."""
-        return {**self.shared, **{name: value[i].clone() for name, value in self.state.items()}}
+        """Return the state of one member, which does not keep the stack alive."""
+        own = {name: value[i].clone() for name, value in self.state.items()}
+        return {**self.shared, **own}
 
     def finite(self) -> Tensor:
-        """Which members' parameters are finite, (members,)."""
+        """Return which members have finite parameters, (members,)."""
         each = [torch.isfinite(self.parameters[key]).flatten(1).all(1) for key in self.trainable]
         return torch.stack(each).all(0)
 
 
 def _mapped(one: Any, lanes: int, stacked: tuple, batch: Batch) -> tuple:
     """Call ``one`` for all members: those of a lane share its batch."""
+    # Members of a lane have one seed: with the same random numbers each draws what it draws alone.
     if lanes == 1:
         return vmap(lambda *values: one(*values, {}), randomness="same")(*stacked)
-    columns: dict[str, Any] = {f.name: getattr(batch, f.name) for f in fields(batch)}
-    columns = {
-        name: value
-        for name, value in columns.items()
-        if isinstance(value, Tensor) or name == "inputs"
-    }
-    first = next(iter(next(iter(stacked[0].values())).values()))
-    if len(first) == lanes:
+    # Neither the generator nor the meta set's batch: lanes that have a use for them run alone.
+    columns: dict[str, Any] = {}
+    for field in fields(batch):
+        value = getattr(batch, field.name)
+        if isinstance(value, Tensor) or field.name == "inputs":
+            columns[field.name] = value
+    parameters_of_a_role = next(iter(stacked[0].values()))
+    n_members = len(next(iter(parameters_of_a_role.values())))
+    if n_members == lanes:
         return vmap(one, randomness="same")(*stacked, columns)
     inner = vmap(one, in_dims=(0, 0, 0, 0, None), randomness="same")
     by_lane = _each(lambda t: t.unflatten(0, (lanes, -1)), stacked)
@@ -226,6 +246,7 @@ def _each(change: Any, tree: Any) -> Any:
 
 
 def _nested(flat: Mapping[Key, Tensor]) -> Nested:
+    """Return values by role and name as nested dicts."""
     nested: Nested = {}
     for (role, name), value in flat.items():
         nested.setdefault(role, {})[name] = value
@@ -233,23 +254,25 @@ def _nested(flat: Mapping[Key, Tensor]) -> Nested:
 
 
 def _stacked_states(states: Sequence[dict]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """Entries that are the same for all members, and the others stacked."""
+    """Return the entries that are the same for all members, and the others stacked."""
+    # Of an entry with n rows, such as the labels, one copy then serves a whole stack.
     shared = {}
     stacked = {}
     for name, first in states[0].items():
         values = [state[name] for state in states]
-        if all(
-            value is first or (value.shape == first.shape and torch.equal(value, first))
-            for value in values
-        ):
+        if all(_is_equal(value, first) for value in values):
             shared[name] = first
         else:
             stacked[name] = torch.stack(values)
     return shared, stacked
 
 
+def _is_equal(one: Tensor, other: Tensor) -> bool:
+    return one is other or (one.shape == other.shape and torch.equal(one, other))
+
+
 def _by_parameter(optimizer: torch.optim.Optimizer, modules: nn.ModuleDict) -> dict[Key, dict]:
-    """The optimiser's group of each parameter."""
+    """Return the optimiser's group of each parameter."""
     group_of = {id(p): group for group in optimizer.param_groups for p in group["params"]}
     found = {}
     for name, parameter in modules.named_parameters():

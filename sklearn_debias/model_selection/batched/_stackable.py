@@ -1,4 +1,4 @@
-"""What a stack of candidates cannot train, told by the parameter or the module that is in the way."""
+"""Checks of what a stack of candidates cannot train; they name the parameter or the module."""
 
 from collections.abc import Hashable
 from typing import Any
@@ -10,8 +10,10 @@ from sklearn_debias.model_selection.batched._sweep import check_schedule
 from sklearn_debias.models import Normalize
 from sklearn_debias.training import Engine
 
-DYNAMIC = ("lr", "weight_decay", "verbose", "random_state")  # max_epochs counts by the phases
+# Shared parameters that may differ within a stack.
+DYNAMIC = ("lr", "weight_decay", "verbose", "random_state")
 ADVICE = "Use sklearn.model_selection.GridSearchCV for it."
+# Shared parameters that a stack cannot do, and the values that ask for nothing.
 OFF = {
     "augment": None,
     "freeze": None,
@@ -30,27 +32,22 @@ def check_parameters(estimator: Any, fit_params: dict[str, Any]) -> None:
     """Raise where a parameter, or an argument of fit, asks for what a stack cannot do."""
     for name, off in OFF.items():
         value = getattr(estimator, name)
-        if (
-            value is not off
-            and value != off
-            and not (name == "callbacks" and value in ([], (), "disable"))
-        ):
-            advice = (
-                "Put an Embedder before a linear head, or use GridSearchCV."
-                if name == "freeze"
-                else ADVICE
-            )
-            raise NotStackableError(
-                f"`{name}`={value!r} does not work in a stack of candidates. {advice}"
-            )
-    loader = [
-        key
-        for key in estimator.net_params or {}
-        if str(key).startswith(("iterator_train__", "callbacks__"))
-    ]
-    if loader:
+        if value is off or value == off:
+            continue
+        if name == "callbacks" and value in ([], (), "disable"):
+            continue
+        advice = ADVICE
+        if name == "freeze":
+            advice = "Put an Embedder before a linear head, or use GridSearchCV."
         raise NotStackableError(
-            f"`{loader[0]}` of `net_params` does not work in a stack of candidates. {ADVICE}"
+            f"`{name}`={value!r} does not work in a stack of candidates. {advice}"
+        )
+    # A stack has no skorch loop, and so neither a DataLoader nor skorch's callbacks.
+    unused = ("iterator_train__", "callbacks__")
+    found = [key for key in estimator.net_params or {} if str(key).startswith(unused)]
+    if found:
+        raise NotStackableError(
+            f"`{found[0]}` of `net_params` does not work in a stack of candidates. {ADVICE}"
         )
     if fit_params.get("validation_data") is not None:
         raise NotStackableError(
@@ -59,7 +56,7 @@ def check_parameters(estimator: Any, fit_params: dict[str, Any]) -> None:
 
 
 def check_callbacks(estimator: Any) -> None:
-    """Raise where `set_callbacks` has given scikit-learn's callbacks to a classifier or pipeline."""
+    """Raise where `set_callbacks` gave scikit-learn's callbacks to a classifier or pipeline."""
     if callbacks := getattr(estimator, "_skl_callbacks", None):
         names = ", ".join(type(callback).__name__ for callback in callbacks)
         raise NotStackableError(
@@ -78,11 +75,14 @@ def check_fit(fit: Fit, engine: Engine) -> None:
     for role, module in fit.networks.modules.items():
         name = fit.networks.roles[role].parameter
         for path, part in module.named_modules():
-            if any(True for _ in part.buffers(recurse=False)) and not isinstance(part, Normalize):
+            holds = next(part.buffers(recurse=False), None) is not None
+            # vmap cannot write to BatchNorm's statistics. Those of Normalize are constants.
+            if holds and not isinstance(part, Normalize):
                 raise NotStackableError(
                     f"`{name}` holds buffers in {path or role!r}, a {type(part).__name__}, which a "
                     f"stack of candidates cannot update. {ADVICE}"
                 )
+    # A schedule is known once it is made: this one only shows its kind.
     try:
         optimizer_settings(engine.optimizer_)
         engine.fresh_optimizer(fit.schedule(fit.phases[0]))
@@ -92,8 +92,9 @@ def check_fit(fit: Fit, engine: Engine) -> None:
 
 
 def stack_key(fit: Fit, engine: Engine, *, exact: bool) -> Hashable:
-    """Equal for fits that one stack can train."""
+    """Return a key that is equal for fits that one stack can train."""
     estimator = fit.estimator
+    # The phases count, and with them `max_epochs` and the method's own parameters.
     shared = [name for name in SHARED_CONSTRAINTS if name not in (*DYNAMIC, "max_epochs")]
     modules = fit.networks.modules
     shapes = tuple((n, tuple(p.shape), p.requires_grad) for n, p in modules.named_parameters())

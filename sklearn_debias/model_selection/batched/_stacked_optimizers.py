@@ -11,7 +11,9 @@ from sklearn_debias.training import ByRole
 Which = slice | Tensor  # which members of a stack
 Key = tuple[str, str]  # role and name of a parameter
 
+# What members of one stack may differ in; a schedule notes the rate it began with as "initial_lr".
 PER_MEMBER = ("lr", "weight_decay", "initial_lr")
+# Not compared, either: the parameters themselves, and how torch computes an update.
 IRRELEVANT = (
     "params",
     "foreach",
@@ -24,15 +26,20 @@ IRRELEVANT = (
 
 
 def optimizer_settings(optimizer: optim.Optimizer) -> tuple:
-    """What two optimisers must have in common to train one stack: their kind, and all but lr and weight decay.
+    """Return what optimisers of one stack have in common: their kind and their arguments.
+
+    Learning rate and weight decay are left out, for they may differ.
 
     Raises
     ------
     TypeError
         Where the kind cannot be stacked.
+    ValueError
+        Where groups of parameters differ in more than these two.
     """
     if isinstance(optimizer, ByRole):
         return tuple((role, optimizer_settings(part)) for role, part in optimizer.parts.items())
+    # Not isinstance: a subclass may update in another way.
     if type(optimizer) not in _KINDS:
         raise TypeError(
             f"`optimizer`={type(optimizer).__name__} cannot train a stack of candidates, only "
@@ -42,9 +49,8 @@ def optimizer_settings(optimizer: optim.Optimizer) -> tuple:
         {k: v for k, v in group.items() if k not in IRRELEVANT} for group in optimizer.param_groups
     ]
     others = {name: value for group in groups for name, value in group.items()}
-    if any(group != others for group in groups) or any(
-        isinstance(v, Tensor) for v in others.values()
-    ):
+    unlike = any(group != others for group in groups)
+    if unlike or any(isinstance(value, Tensor) for value in others.values()):
         raise ValueError(
             "`optimizer__param_groups` of a stack of candidates may set lr and weight_decay only. "
             "Use GridSearchCV."
@@ -53,7 +59,7 @@ def optimizer_settings(optimizer: optim.Optimizer) -> tuple:
 
 
 class StackedOptimizer:
-    """One update of all members at once, with torch's arithmetic.
+    """Update all members at once, with torch's arithmetic.
 
     Parameters
     ----------
@@ -69,18 +75,20 @@ class StackedOptimizer:
         Set before each epoch.
     """
 
-    n_slots = 0
-
     def __init__(
         self,
         like: optim.Optimizer,
         parameters: Mapping[Key, Tensor],
         weight_decay: Mapping[Key, Tensor],
     ) -> None:
+        # The first group speaks for all: they differ in lr and weight_decay only.
         self.group: Mapping[str, Any] = like.param_groups[0]
         self.parameters = parameters
+        # Where no member decays, the term is left out, as torch does it.
         self.weight_decay = {
-            key: _column(v, parameters[key]) for key, v in weight_decay.items() if v.any()
+            key: _column(value, parameters[key])
+            for key, value in weight_decay.items()
+            if value.any()
         }
         self.rates: dict[Key, Tensor] = {}
         self.steps: dict[Key, Tensor] = {}
@@ -93,7 +101,7 @@ class StackedOptimizer:
         self.slots = {key: [slot[chosen] for slot in slots] for key, slots in other.slots.items()}
 
     def set_lr(self, lr: Mapping[Key, Tensor]) -> None:
-        """Learning rates (members,) from now on."""
+        """Set the learning rates (members,) from now on."""
         self.rates = {key: _column(value, self.parameters[key]) for key, value in lr.items()}
 
     @torch.no_grad()
@@ -101,22 +109,26 @@ class StackedOptimizer:
         """Update the members ``which`` by their gradients, which are used up."""
         seen: set[int] = set()
         for key, gradient in gradients.items():
+            # The update writes into it: entries must not share memory, as those of an expanded
+            # gradient do, and autograd may hand out one tensor for two parameters.
             gradient = gradient.contiguous()
-            if gradient.data_ptr() in seen:  # autograd may hand out one tensor twice
+            if gradient.data_ptr() in seen:
                 gradient = gradient.clone()
             seen.add(gradient.data_ptr())
             self._update_members(key, which, -gradient if self.group["maximize"] else gradient)
 
     def _update_members(self, key: Key, which: Which, gradient: Tensor) -> None:
+        """Update one parameter of the members ``which``."""
         whole = self.parameters[key]
+        # Counts and slots by parameter, and made at its first gradient, as in torch: a role may
+        # begin to learn in a later phase than the others.
         if key not in self.steps:
             self.steps[key] = torch.zeros(len(whole), dtype=torch.float64, device=whole.device)
             self.slots[key] = [torch.zeros_like(whole) for _ in range(self._n_slots())]
         self.steps[key][which] += 1
         kept = [whole, *self.slots[key]]
-        parameter, *slots = (
-            tensor[which] for tensor in kept
-        )  # views for a slice, copies for row numbers
+        # Views for a slice; copies for row numbers, which are written back below.
+        parameter, *slots = (tensor[which] for tensor in kept)
         decay = self.weight_decay.get(key)
         self._update(
             parameter,
@@ -131,6 +143,7 @@ class StackedOptimizer:
                 tensor.index_copy_(0, which, part)
 
     def _n_slots(self) -> int:
+        """Return how many tensors like a parameter are kept between steps."""
         raise NotImplementedError
 
     def _update(
@@ -142,10 +155,13 @@ class StackedOptimizer:
         lr: Tensor,
         decay: Tensor | None,
     ) -> None:
+        """Write the update into ``p`` and the slots; ``g`` may be overwritten."""
         raise NotImplementedError
 
 
 class _SGD(StackedOptimizer):
+    """SGD; its slot is the velocity."""
+
     def _n_slots(self) -> int:
         return 1 if self.group["momentum"] else 0
 
@@ -164,7 +180,8 @@ class _SGD(StackedOptimizer):
             momentum = self.group["momentum"]
             dampening = self.group["dampening"]
             velocity.mul_(momentum)
-            if dampening:  # the first gradient counts in full
+            if dampening:
+                # In torch the first gradient becomes the velocity, not dampened.
                 velocity.addcmul_(g, 1 - dampening * (steps > 1).to(g.dtype))
             else:
                 velocity.add_(g)
@@ -173,6 +190,8 @@ class _SGD(StackedOptimizer):
 
 
 class _Adam(StackedOptimizer):
+    """Adam and AdamW; the slots are the two moments, and the largest second one of AMSGrad."""
+
     def _n_slots(self) -> int:
         return 3 if self.group["amsgrad"] else 2
 
@@ -195,15 +214,17 @@ class _Adam(StackedOptimizer):
         square.mul_(beta2).addcmul_(g, g, value=1 - beta2)
         for most in largest:
             square = torch.maximum(most, square, out=most)
+        # In float64: torch computes these corrections with Python's numbers.
         step_size = (lr.double() / (1 - beta1**steps)).to(p.dtype)
         root = (1 - beta2**steps).sqrt().to(p.dtype)
+        # The gradient has served: its memory takes the denominator, then the step.
         torch.sqrt(square, out=g)
         g.div_(root).add_(self.group["eps"])
         p.sub_(torch.div(mean, g, out=g).mul_(step_size))
 
 
 class StackedByRole:
-    """What `ByRole` is, for a stack.
+    """Several optimisers of a stack as one, as `ByRole` is for a single fit.
 
     Parameters
     ----------
@@ -218,16 +239,15 @@ class StackedByRole:
         return self.parts[key[0] if key[0] in self.parts else ""]
 
     def set_lr(self, lr: Mapping[Key, Tensor]) -> None:
-        """Learning rates (members,) from now on."""
+        """Set the learning rates (members,) from now on."""
         for part in self.parts.values():
             part.set_lr({key: value for key, value in lr.items() if self._part(key) is part})
 
     def step(self, which: Which, gradients: Mapping[Key, Tensor]) -> None:
         """Update the members ``which`` by their gradients, which are used up."""
         for part in self.parts.values():
-            part.step(
-                which, {key: value for key, value in gradients.items() if self._part(key) is part}
-            )
+            own = {key: value for key, value in gradients.items() if self._part(key) is part}
+            part.step(which, own)
 
     def adopt(self, other: "StackedByRole", which: Sequence[int]) -> None:
         """Go on from the members ``which`` of another stack."""
@@ -238,19 +258,21 @@ class StackedByRole:
 def stack_optimizer(
     like: optim.Optimizer, parameters: Mapping[Key, Tensor], weight_decay: Mapping[Key, Tensor]
 ) -> Any:
-    """Optimiser of a stack, of the kind of ``like``."""
+    """Return an optimiser of a stack, of the kind of ``like``."""
     if not isinstance(like, ByRole):
         return _KINDS[type(like)](like, parameters, weight_decay)
     parts = {}
     for role, part in like.parts.items():
+        # The part of "" updates the roles without an optimiser of their own.
         keys = [key for key in parameters if (key[0] if key[0] in like.parts else "") == role]
-        own = ({key: values[key] for key in keys} for values in (parameters, weight_decay))
-        parts[role] = stack_optimizer(part, *own)
+        own = {key: parameters[key] for key in keys}
+        decay = {key: weight_decay[key] for key in keys}
+        parts[role] = stack_optimizer(part, own, decay)
     return StackedByRole(parts)
 
 
 def _column(values: Tensor, like: Tensor) -> Tensor:
-    """Values (members,) so that they broadcast against ``like`` (members, ...)."""
+    """Return values (members,) in a shape that broadcasts against ``like`` (members, ...)."""
     return values.view(-1, *[1] * (like.ndim - 1))
 
 

@@ -1,4 +1,4 @@
-"""What two fits must have in common to be trained as one stack, and the numbers in which they may differ."""
+"""What fits of one stack have in common, and the numbers in which they may differ."""
 
 import numbers
 import weakref
@@ -17,27 +17,31 @@ from sklearn_debias.core import Objective, Phase
 
 Path = tuple[str, ...]
 
-KEPT_BY_CLONE = ("_metadata_request", "_sklearn_output_config")  # beside the parameters
+# What scikit-learn's clone keeps of an estimator beside its parameters.
+KEPT_BY_CLONE = ("_metadata_request", "_sklearn_output_config")
+# Torch's own attributes: tensors and submodules, which are compared by themselves, and hooks.
 OF_EVERY_MODULE = vars(nn.Module()).keys() - {"training"}
 
 
 def settings_of(objective: Objective, *, exact: bool = False) -> dict[Path, float]:
-    """Numbers of an objective, and of those inside it, that a stack may vary: its fields that are not static.
+    """Return the numbers of an objective, and of those inside it, that a stack may vary.
 
-    With ``exact``, 0 and 1 are left out: an objective may skip what they switch off, and with it
-    some of the random numbers that are drawn.
+    They are its fields that are not static. With ``exact``, 0 and 1 are left out: an objective may
+    skip what they switch off, and with it some of the random numbers that are drawn.
     """
     found: dict[Path, float] = {}
     for name, value in _dynamic(objective).items():
         if isinstance(value, Objective):
-            found |= {(name, *path): v for path, v in settings_of(value, exact=exact).items()}
+            # BiasAdv has its base as a field.
+            inner = settings_of(value, exact=exact)
+            found |= {(name, *path): number for path, number in inner.items()}
         elif _is_number(value) and not (exact and value in (0, 1)):
             found[(name,)] = float(value)
     return found
 
 
 def with_settings(objective: Objective, settings: Mapping[Path, Any]) -> Objective:
-    """The objective with the numbers at these paths replaced."""
+    """Return the objective with the numbers at these paths replaced."""
     inner = {path[0] for path in settings if len(path) > 1}
     changes = {path[0]: value for path, value in settings.items() if len(path) == 1}
     for name in inner:
@@ -47,7 +51,7 @@ def with_settings(objective: Objective, settings: Mapping[Path, Any]) -> Objecti
 
 
 def structure(phases: tuple[Phase, ...], *, exact: bool) -> Hashable:
-    """Equal for phases that differ in the numbers of `settings_of` only."""
+    """Return a key that is equal for phases that differ in the numbers of `settings_of` only."""
     return tuple(
         (
             phase.name,
@@ -61,6 +65,7 @@ def structure(phases: tuple[Phase, ...], *, exact: bool) -> Hashable:
 
 
 def _of_objective(objective: Objective, exact: bool) -> Hashable:
+    """Return the key of one objective; see `structure`."""
     varied = settings_of(objective, exact=exact)
     parts: list[Any] = [type(objective)]
     for field in fields(objective):  # type: ignore[arg-type]
@@ -71,6 +76,7 @@ def _of_objective(objective: Objective, exact: bool) -> Hashable:
 
 
 def _dynamic(objective: Objective) -> dict[str, Any]:
+    """Return the fields of an objective that are not static, by name."""
     if not is_dataclass(objective):
         return {}
     return {
@@ -81,19 +87,21 @@ def _dynamic(objective: Objective) -> dict[str, Any]:
 
 
 def _is_number(value: Any) -> bool:
+    # Python's bool is a number, too, and a switch.
     return isinstance(value, numbers.Real) and not isinstance(value, bool)
 
 
 def fingerprint(value: Any) -> Hashable:
-    """Equal for equal parameter values, clones of estimators, modules, partials and arrays included."""
+    """Return a key that is equal for equal parameter values.
+
+    Clones of estimators, modules, partials and arrays are included. In doubt the keys differ: fits
+    that one stack could train are then trained in two.
+    """
     if isinstance(value, Tensor):
         return _of_tensor(value)
     if isinstance(value, nn.Module):
         return _of_module(value)
-    if (
-        isinstance(value, BaseEstimator)
-        and type(value).__sklearn_clone__ is BaseEstimator.__sklearn_clone__
-    ):
+    if isinstance(value, BaseEstimator) and _clones_by_parameters(value):
         settings = {name: vars(value).get(name) for name in KEPT_BY_CLONE}
         return type(value), fingerprint(value.get_params(deep=False)), fingerprint(settings)
     if isinstance(value, partial):
@@ -102,29 +110,38 @@ def fingerprint(value: Any) -> Hashable:
         return tuple((key, fingerprint(value[key])) for key in sorted(value, key=repr))
     if isinstance(value, (list, tuple)):
         return type(value), tuple(map(fingerprint, value))
+    # With its type, since 1 == 1.0 == True, and a module may be built otherwise from each.
     if value is None or isinstance(value, (str, bool, numbers.Number, type)):
         return type(value), value
+    # What cannot be pickled equals itself only.
     try:
         return joblib.hash(value)
-    except Exception:  # what cannot be pickled equals itself only
+    except Exception:
         return id(value)
 
 
+def _clones_by_parameters(estimator: BaseEstimator) -> bool:
+    """Return whether scikit-learn clones the estimator by its parameters."""
+    # A FrozenEstimator clones to itself, fitted: what it has learned counts, too.
+    return type(estimator).__sklearn_clone__ is BaseEstimator.__sklearn_clone__
+
+
 def _of_module(module: nn.Module) -> Hashable:
-    """Equal for modules of one class with the same tensors and the same plain attributes."""
+    """Return a key of a module's class, tensors and plain attributes."""
     tensors = {**dict(module.named_parameters()), **dict(module.named_buffers())}
-    own = {
-        name: (
-            type(part),
-            _of_attribute({k: v for k, v in vars(part).items() if k not in OF_EVERY_MODULE}),
-        )
-        for name, part in module.named_modules()
-    }
-    return type(module), repr(module), fingerprint(tensors), tuple(own.items())
+    # repr does not show all attributes: a module of the user's may keep a number to itself.
+    own = []
+    for name, part in module.named_modules():
+        plain = {key: value for key, value in vars(part).items() if key not in OF_EVERY_MODULE}
+        own.append((name, (type(part), _of_attribute(plain))))
+    return type(module), repr(module), fingerprint(tensors), tuple(own)
 
 
 def _of_attribute(value: Any) -> Hashable:
-    """As `fingerprint`, but a module inside counts by its class: it may be the one that holds it."""
+    """Return `fingerprint`, but count a module inside by its class.
+
+    It may be the one that holds the attribute.
+    """
     if isinstance(value, (nn.Module, weakref.ref)):
         return (type(value),)
     if isinstance(value, Mapping):
@@ -135,11 +152,12 @@ def _of_attribute(value: Any) -> Hashable:
 
 
 def _of_tensor(tensor: Tensor) -> Hashable:
+    """Return a key of a tensor's dtype, shape and content."""
+    # Lazy modules have no shape yet, and are alike until they see data.
     if is_lazy(tensor):
         return type(tensor)
-    if (
-        tensor.layout != torch.strided or tensor.is_quantized or tensor.is_meta
-    ):  # equals itself only
+    # What has no plain bytes to read equals itself only.
+    if tensor.layout != torch.strided or tensor.is_quantized or tensor.is_meta:
         return id(tensor)
     content = tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy()
     return str(tensor.dtype), tuple(tensor.shape), tensor.requires_grad, joblib.hash(content)

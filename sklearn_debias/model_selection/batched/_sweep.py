@@ -1,8 +1,9 @@
-"""Many fits in one: members of one structure are trained together, step by step, in one vmapped run."""
+"""Many fits in one: members of one structure are trained together, step by step, under vmap."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from functools import partial
 from time import perf_counter
 from typing import Any
 
@@ -54,7 +55,8 @@ def sweep(
             if chunk_left:
                 run = _Run(chunk_left, i, cost, exact, run if phase.continues else None)
                 run.train(progress)
-        run = None  # its stack is not needed beside the members' own copies
+        # Dropped first, or its slots would lie beside the members' own copies of the parameters.
+        run = None
         for member in chunk:
             member.leave()
             finish(member)
@@ -62,7 +64,18 @@ def sweep(
 
 @dataclass
 class _Lane:
-    """Members that share every batch of an epoch."""
+    """Members that share every batch of an epoch.
+
+    Parameters
+    ----------
+    members : list of int
+        Their places in the stack.
+    epochs : Epochs
+        The streams of the first of them, which are those of all.
+    nets : mapping of str to Net
+    batches : list of Tensor
+        Row numbers of each batch of the present epoch.
+    """
 
     members: list[int]
     epochs: Epochs
@@ -71,7 +84,19 @@ class _Lane:
 
 
 class _Run:
-    """One phase of one chunk."""
+    """One phase of one chunk.
+
+    Parameters
+    ----------
+    members : sequence of Member
+    phase : int
+        Which of their phases.
+    cost : Cost
+    exact : bool
+        See `settings_of`.
+    before : _Run or None
+        The run that this one continues: its optimiser goes on.
+    """
 
     def __init__(
         self, members: Sequence[Member], phase: int, cost: Cost, exact: bool, before: "_Run | None"
@@ -80,6 +105,7 @@ class _Run:
         kept = []
         states = []
         for member in members:
+            # What stops one member before its first step must not stop the others.
             try:
                 state = member.begin(member.phases[phase])
                 member.inspect(member.phases[phase], state)
@@ -95,29 +121,33 @@ class _Run:
         if kept:
             self.stack = Stack(kept, phase, states, exact=exact)
             if before is not None:
+                # Some of its members may have diverged since.
                 places = {id(member): i for i, member in enumerate(before.members)}
-                self.stack.optimizer.adopt(
-                    before.stack.optimizer, [places[id(member)] for member in kept]
-                )
+                chosen = [places[id(member)] for member in kept]
+                self.stack.optimizer.adopt(before.stack.optimizer, chosen)
             self.own_rows = self._asks_for_rows(kept[0], states[0])
             self.lanes = self._lanes(states)
 
     def _asks_for_rows(self, member: Member, state: dict) -> bool:
+        """Return whether an objective of the phase says which rows an epoch visits."""
+        # What it draws here is thrown away, and must not come from the member's stream.
         generator = torch.Generator().manual_seed(0)
-        return any(
-            o.visits(member.data, state, generator) is not None
-            for o in member.phases[self.phase].steps
-        )
+        steps = member.phases[self.phase].steps
+        return any(step.visits(member.data, state, generator) is not None for step in steps)
 
     def _lanes(self, states: Sequence[dict]) -> list[_Lane]:
+        """Return the lanes of the phase."""
         groups: dict[Any, list[int]] = defaultdict(list)
         for i, member in enumerate(self.members):
+            # Rows may depend on the state, as JTT's do: then each member is a lane of its own.
             groups[(i if self.own_rows else None, member.lane)].append(i)
         return [self._lane(members, states[members[0]]) for members in groups.values()]
 
     def _lane(self, members: list[int], state: dict) -> _Lane:
+        """Return a lane, with the streams and the networks of its first member."""
         lead = self.members[members[0]]
         phase = lead.phases[self.phase]
+        # What does not learn stays as in prediction, as in a fit of its own.
         lead.engine.module_.train()
         for part in lead.engine.module_.modules():
             if is_fixed(part):
@@ -135,6 +165,7 @@ class _Run:
             names, means = self._epoch()
             self._record(epoch, rates, names, means, perf_counter() - start)
             progress(len(self.members))
+            # Those that have diverged go on, unrecorded: vmap computes all members alike.
             if all(member.error for member in self.members):
                 break
             self._step_schedules()
@@ -142,7 +173,10 @@ class _Run:
             member.states[phase.name] = self.stack.state_of(i)
 
     def _epoch(self) -> tuple[list[str], np.ndarray]:
-        """Names and means (terms + 1, members) of one epoch's terms; the last row says whose weights are finite."""
+        """Train one epoch; return the names and the means of its terms.
+
+        The means are (terms + 1, members): the last row says whose parameters are finite.
+        """
         sums: dict[str, Tensor] = {}
         counts: dict[str, Tensor] = {}
         for which, lanes, batch, nets in self._steps():
@@ -156,13 +190,18 @@ class _Run:
                     counts[name] = torch.zeros(len(self.stack), dtype=torch.float64)
                 sums[name][which] += values.double() * size
                 counts[name][where] += size
-        means = [
-            sums[name] / counts[name].to(sums[name].device, non_blocking=True) for name in sums
-        ]
+        means = []
+        for name, total in sums.items():
+            means.append(total / counts[name].to(total.device, non_blocking=True))
+        # One transfer for all terms and members.
         return list(sums), torch.stack([*means, self.stack.finite().double()]).cpu().numpy()
 
     def _steps(self) -> Iterator[tuple[Which, int, Batch, Mapping[str, Net]]]:
-        """What each step of an epoch trains: lanes whose batches are equally long go together."""
+        """Yield what each step of an epoch trains; see `Stack.train`.
+
+        Lanes with batches of one length go together.
+        """
+        # Drawn for all lanes, before some are merged: each stream goes on as that of a fit alone.
         for lane in self.lanes:
             lane.batches = list(lane.epochs.order)
         lanes = self._merged()
@@ -170,51 +209,59 @@ class _Run:
             alike: dict[Any, list[_Lane]] = defaultdict(list)
             for j, lane in enumerate(lanes):
                 if t < len(lane.batches):
-                    alike[
-                        len(lane.batches[t]), len(lane.members), j if self.cost.draws else None
-                    ].append(lane)
+                    # A step has one generator: lanes that draw take theirs one after another.
+                    own = j if self.cost.draws else None
+                    alike[len(lane.batches[t]), len(lane.members), own].append(lane)
             for group in alike.values():
                 which = self._which([i for lane in group for i in lane.members])
                 yield which, len(group), self._batch(group, t), group[0].nets
 
     def _merged(self) -> list[_Lane]:
-        """Lanes of this epoch: those with the same batches count as one, where no random numbers are drawn."""
+        """Return the lanes of this epoch: of those that draw nothing, equal ones count as one."""
         if not self.own_rows or self.cost.draws:
             return self.lanes
+        # Members of one seed that ask for rows often ask for the same, as in balanced sampling.
         merged: dict[Any, _Lane] = {}
         for lane in self.lanes:
             lengths = tuple(map(len, lane.batches))
-            key = id(lane.epochs.feed), lengths, torch.cat(lane.batches).numpy().tobytes()
+            order = torch.cat(lane.batches).numpy().tobytes()
+            key = (id(lane.epochs.feed), lengths, order)
             first = merged.setdefault(key, replace(lane, members=[]))
             first.members.extend(lane.members)
         return list(merged.values())
 
     def _which(self, numbers: list[int]) -> Which:
-        if numbers == list(range(numbers[0], numbers[0] + len(numbers))):
-            whole = len(numbers) == len(self.stack)
-            return slice(None) if whole else slice(numbers[0], numbers[0] + len(numbers))
-        return torch.tensor(numbers).to(self.stack.device, non_blocking=True)
+        """Return what selects these members of a stack."""
+        # A slice where it can be: it gives views, and nothing is gathered or written back.
+        first = numbers[0]
+        end = first + len(numbers)
+        if numbers != list(range(first, end)):
+            return torch.tensor(numbers).to(self.stack.device, non_blocking=True)
+        whole = len(numbers) == len(self.stack)
+        return slice(None) if whole else slice(first, end)
 
     def _batch(self, group: Sequence[_Lane], t: int) -> Batch:
-        """Batch ``t`` of a lane, or of several lanes stacked."""
+        """Return batch ``t`` of a lane, or of several lanes stacked."""
         device = self.stack.device
         if len(group) == 1:
             epochs = group[0].epochs
             batch = epochs.feed.take(group[0].batches[t].to(device, non_blocking=True))
             return replace(batch, generator=epochs.attack, meta=epochs.ahead())
+        # Feed by feed, one fetch for all its lanes. Those of a feed stand together, see `chunks`:
+        # so the lanes keep their order.
         feeds = {id(lane.epochs.feed): lane.epochs.feed for lane in group}
         parts = []
         for key, feed in feeds.items():
             index = torch.stack([lane.batches[t] for lane in group if id(lane.epochs.feed) == key])
             taken = feed.take(index.flatten().to(device, non_blocking=True))
-            parts.append(
-                _by_field(lambda value, like=index: value.unflatten(0, like.shape), [taken])
-            )
+            by_lane = partial(torch.unflatten, dim=0, sizes=index.shape)
+            parts.append(_by_field(by_lane, [taken]))
         return parts[0] if len(parts) == 1 else _by_field(lambda *values: torch.cat(values), parts)
 
     def _record(
         self, epoch: int, rates: list[float], names: list[str], means: np.ndarray, seconds: float
     ) -> None:
+        """Write the epoch's row into the members' histories; note who has diverged in it."""
         phase = self.members[0].phases[self.phase].name
         good = np.isfinite(means).all(0) & (means[-1] > 0)
         for i, member in enumerate(self.members):
@@ -230,13 +277,15 @@ class _Run:
                 member.error = diverged(wrong, epoch, phase, member.engine.lr)
 
     def _step_schedules(self) -> None:
+        """Step each member's schedule; raise where it changes more than the learning rate."""
         for member in self.members:
             schedule = member.engine.schedule
             if schedule is not None:
                 before = [_fixed(group) for group in member.engine.optimizer_.param_groups]
-                # without gradients: it does nothing, and the schedule asks for it
+                # Without gradients it moves nothing; torch warns of schedules that step before it.
                 member.engine.optimizer_.step()
                 schedule.step()
+                # OneCycleLR turns the momentum, too, which a stack has in common.
                 if before != [_fixed(group) for group in member.engine.optimizer_.param_groups]:
                     raise ValueError(
                         f"`lr_schedule`={type(schedule).__name__} changes more than the learning "
@@ -254,13 +303,13 @@ def check_schedule(schedule: Any) -> None:
 
 
 def _fixed(group: dict) -> dict:
-    return {
-        name: value for name, value in group.items() if name != "params" and name not in PER_MEMBER
-    }
+    """Return what a schedule must leave alone in a group of an optimiser."""
+    free = ("params", *PER_MEMBER)
+    return {name: value for name, value in group.items() if name not in free}
 
 
 def _by_field(change: Callable[..., Tensor], batches: Sequence[Batch]) -> Batch:
-    """One batch of several, field by field."""
+    """Make one batch of several, field by field."""
     first = batches[0]
     made: dict[str, Any] = {}
     for field in fields(first):

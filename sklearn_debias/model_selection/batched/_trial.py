@@ -1,4 +1,7 @@
-"""A candidate on one fold: opened and closed as `fit` does it, trained in between by a sweep."""
+"""A candidate on one fold: opened and closed as `fit` does it, trained in between by a sweep.
+
+Both go by the code of `fit`, so that both agree on everything that is checked or drawn.
+"""
 
 from collections.abc import Hashable
 from dataclasses import dataclass, field
@@ -25,7 +28,7 @@ from sklearn_debias.training import Engine, Feed, Source, Streams
 
 @dataclass
 class Fold:
-    """What the candidates of one fold share: checked rows, and the feeds that hold them.
+    """The checked rows of one fold, and the feeds that hold them: what its candidates share.
 
     Parameters
     ----------
@@ -41,13 +44,16 @@ class Fold:
         self, estimator: BaseDebiasClassifier, given: Given, streams: Streams
     ) -> tuple[TrainingSet, Facts]:
         """Return rows as `read_given` does, checked once."""
+        # Of the estimator's parameters these alone change how rows are read: `validation` and
+        # `monitor`, which would, are refused before.
         key = (estimator.dtype, repr(estimator.image_size))
         if key not in self.opened:
             self.opened[key] = read_given(estimator, given, streams)
         return self.opened[key]
 
     def feed(self, own: Feed) -> Feed:
-        """Return a feed with the same rows, columns and batch size, if there is one; else ``own``."""
+        """Return a feed with the same rows, columns and batch size, or else ``own``."""
+        # Candidates with one feed are one lane, and hold the rows on the device once.
         for feed in self.feeds:
             if _same_feed(feed, own):
                 return feed
@@ -90,9 +96,8 @@ class Trial:
         estimator._validate_params()
         self.attempt = Attempt(estimator)
         try:
-            given = type(estimator).fit.given(  # type: ignore[attr-defined]
-                estimator, X, y, **fit_params
-            )
+            read: Any = type(estimator).fit.given  # type: ignore[attr-defined]
+            given = read(estimator, X, y, **fit_params)
             with on_own_terms(small=False), readable_errors(estimator):
                 self._begin(given)
         except BaseException:
@@ -100,10 +105,13 @@ class Trial:
             raise
 
     def _begin(self, given: Given) -> None:
+        """Build the networks and the member, and find out what may be stacked with it."""
         fit = self.estimator._open(given, self.fold.read)
         fit.feed = self.fold.feed(fit.feed)
         engine = fit.engine()
         check_fit(fit, engine)
+        # A term that 0 or 1 switches off draws nothing in a fit alone. In one stack with others it
+        # would, and shift the numbers after it.
         nets = fit.nets(fit.phases[0])
         draws = any(net.noise is not None for net in nets.values())
         self.exact = draws or "input_gradient" in fit.required
@@ -112,6 +120,7 @@ class Trial:
         self.member = self._member(engine)
 
     def _member(self, engine: Engine) -> Member:
+        """Return the fit as a sweep trains it."""
         fit = self.fit
         data = fit.data()
         return Member(
@@ -132,6 +141,7 @@ class Trial:
         member = self.member
         fit = self.fit
         estimator = self.estimator
+        # Whoever keeps the trial keeps no data.
         del self.member, self.fit
         try:
             if member.error is not None:
@@ -145,28 +155,28 @@ class Trial:
 
 
 def _same_feed(one: Feed, other: Feed) -> bool:
-    """Whether two feeds give the same batches for the same order."""
-    mine, theirs = ((f.batch_size, f.merge_single, f.prepare, len(f)) for f in (one, other))
-    if (
-        mine != theirs
-        or one.columns.keys() != other.columns.keys()
-        or one.others.keys() != other.others.keys()
-    ):
+    """Return whether two feeds give the same batches for the same order."""
+    # What costs nothing is compared first: the rows' numbers and columns are long.
+    for name in ("batch_size", "merge_single", "prepare"):
+        if getattr(one, name) != getattr(other, name):
+            return False
+    if len(one) != len(other):
+        return False
+    if one.columns.keys() != other.columns.keys() or one.others.keys() != other.others.keys():
         return False
     if (one.meta is None) != (other.meta is None):
         return False
-    sources = [
-        (one.source, other.source),
-        *((one.others[role], other.others[role]) for role in one.others),
-    ]
-    return (
-        all(_same_rows(a, b) for a, b in sources)
-        and all(torch.equal(one.columns[name], other.columns[name]) for name in one.columns)
-        and (one.meta is None or other.meta is None or _same_feed(one.meta, other.meta))
-    )
+    sources = [(one.source, other.source)]
+    sources += [(one.others[role], other.others[role]) for role in one.others]
+    if not all(_same_rows(mine, theirs) for mine, theirs in sources):
+        return False
+    if not all(torch.equal(one.columns[name], other.columns[name]) for name in one.columns):
+        return False
+    return one.meta is None or other.meta is None or _same_feed(one.meta, other.meta)
 
 
 def _same_rows(one: Source, other: Source) -> bool:
+    """Return whether two sources show the same rows of the same items."""
     if one.index is None or other.index is None:
         return one.items is other.items and one.index is other.index
     return one.items is other.items and np.array_equal(one.index, other.index)
