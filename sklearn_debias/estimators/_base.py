@@ -1,15 +1,11 @@
 """The scikit-learn face of every method: constructor, hooks, prediction."""
 
-import copy
 import inspect
-import numbers
-from collections.abc import Generator
 from contextlib import closing
-from dataclasses import KW_ONLY, dataclass, replace
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, ClassVar
 
 import numpy as np
-import torch
 from scipy.special import log_softmax, softmax
 from sklearn import get_config
 from sklearn.base import BaseEstimator, ClassifierMixin
@@ -18,8 +14,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
-from sklearn_debias.core import Net, Phase, Role
-from sklearn_debias.exceptions import DivergedError, warn
+from sklearn_debias.core import Phase, Role
 from sklearn_debias.fitting import (
     SHARED_CONSTRAINTS,
     CallbackBridge,
@@ -31,21 +26,17 @@ from sklearn_debias.fitting import (
     Opened,
     TrainingSet,
     check_shared,
-    encode_known,
     fill,
     fit_method,
     is_small,
-    make_prepare,
     on_own_terms,
+    opened,
+    outputs,
     read_given,
     readable_errors,
     training_set_of,
 )
-from sklearn_debias.training import Source, Streams, padded
-
-HEAD_BATCH = 256  # rows of a predict batch of heads
-REVIEWED = 2048  # training rows that are looked at after a fit
-KNOBS = 4  # parameters that advice names
+from sklearn_debias.training import Streams
 
 
 # A dataclass writes the constructor that scikit-learn wants: every parameter named, and stored as
@@ -195,38 +186,6 @@ class BaseDebiasClassifier(NetParams, CallbackSupportMixin, ClassifierMixin, Bas
         """Random streams of the fit."""
         return self._fitted.streams
 
-    def _review(self, training: TrainingSet) -> None:
-        """Warn where the fitted model predicts one class for all training rows."""
-        n = len(training)
-        # Spread over all rows: labels are often sorted.
-        chosen = training.index[np.unique(np.linspace(0, n - 1, REVIEWED, dtype=int))]
-        seen: set[int] = set()
-        # The generator puts the module's mode back when it is closed, even if it is left early.
-        with closing(self._outputs(training.inputs.source.subset(chosen))) as batches:
-            for logits in batches:
-                seen.update(logits.argmax(1).tolist())
-                if len(seen) > 1:  # the usual case, after the first batch
-                    return
-        warn(
-            f"The fitted model predicts {self.classes_[list(seen)].tolist()[0]!r} for all of "
-            f"{len(chosen)} training rows: it has learned nothing. Try other values of "
-            f"{self._advised()}, or scale X."
-        )
-
-    def _advised(self) -> str:
-        """Return the parameters to turn first: `lr`, `max_epochs`, and numbers of the method."""
-        names = ["lr", "max_epochs"]
-        for cls in type(self).__mro__:  # the method's own before those of its family
-            if cls is BaseDebiasClassifier:
-                break
-            for name in inspect.get_annotations(cls):
-                default = vars(cls).get(name)
-                if isinstance(default, numbers.Real) and not isinstance(default, bool):
-                    names.append(name)
-        # A method may have defaults of its own for the first two: they are named once.
-        *first, last = [f"`{name}`" for name in list(dict.fromkeys(names))[:KNOBS]]
-        return f"{', '.join(first)} and {last}"
-
     @staticmethod
     def _takers(argument: str) -> list[str]:
         """Return the names of the public estimators whose ``fit`` takes this argument."""
@@ -290,60 +249,14 @@ class BaseDebiasClassifier(NetParams, CallbackSupportMixin, ClassifierMixin, Bas
         """Return logits (n, classes), float64; those of a row do not depend on its neighbours."""
         check_is_fitted(self)
         source = self._fitted.open(self, X).source
-        small = is_small(self.module_, self.input_shape_)
-        terms = on_own_terms(small=small)
-        with terms, readable_errors(self), closing(self._outputs(source)) as batches:
+        terms = on_own_terms(small=is_small(self.module_, self.input_shape_))
+        with terms, readable_errors(self), closing(outputs(self, source)) as batches:
             return np.concatenate(list(batches))
 
     def _opened(self, X: Any, y: Any = None) -> Opened:
         """Return rows, and the network that predicts, for attacks and attention maps."""
         check_is_fitted(self)
-        inputs = self._fitted.open(self, X)
-        codes = None
-        if y is not None:
-            codes = torch.from_numpy(encode_known(self.classes_, y, len(inputs)))
-        module, batch_size = self._predictor()
-        parameter = next(module.parameters())
-        # In the dtype of the module that predicts, not of the fit: heads are float64 by now.
-        prepare = replace(make_prepare(self._fitted, parameter.device), dtype=parameter.dtype)
-        return Opened(
-            Net(module).frozen(),
-            inputs,
-            prepare,
-            codes,
-            small=is_small(self.module_, self.input_shape_),
-            batch_size=batch_size,
-        )
-
-    def _predictor(self) -> tuple[nn.Module, int | None]:
-        """Return the module as `predict` runs it, and the rows of a batch; None: the device's."""
-        # Heads in float64, where the order of sums hardly matters, so that a row is predicted the
-        # same alone and in company. Images get there by batches of one shape.
-        if len(self.input_shape_) == 1:
-            return copy.deepcopy(self.module_).double().cpu(), HEAD_BATCH
-        return self.module_, None
-
-    def _outputs(self, source: Source) -> Generator[np.ndarray, None, None]:
-        """Yield the logits of all rows, batch after batch."""
-        module, batch_size = self._predictor()
-        prepare = make_prepare(self._fitted, next(module.parameters()).device)
-
-        @torch.inference_mode()
-        def forward(x: torch.Tensor, _: np.ndarray) -> torch.Tensor:
-            return module(x.double() if batch_size else x).double().cpu()
-
-        was_training = module.training
-        module.eval()
-        try:
-            for logits in padded(forward, source, prepare, batch_size):
-                if not torch.isfinite(logits).all():
-                    raise DivergedError(
-                        "The outputs of the fitted `module` are not finite for some rows of `X`. "
-                        "Scale X, and lower `lr` if this happens in fit."
-                    )
-                yield logits.numpy()
-        finally:
-            module.train(was_training)
+        return opened(self, X, y)
 
 
 # The class itself is not among its subclasses, whose docstrings are filled in as they are made.

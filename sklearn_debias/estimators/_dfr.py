@@ -18,6 +18,7 @@ from torch.nn.utils import skip_init
 from sklearn_debias.core import Net, split
 from sklearn_debias.exceptions import warn
 from sklearn_debias.fitting import (
+    HEAD_BATCH,
     POSITIVE,
     POSITIVE_INT,
     Inputs,
@@ -33,7 +34,6 @@ from sklearn_debias.fitting import (
 )
 from sklearn_debias.training import ArraySource, Prepare, Streams, span
 
-HEAD_BATCH = 256  # rows of a predict batch
 # liblinear draws from one generator of the whole process, without the GIL: two fits at once would
 # take each other's numbers.
 _LIBLINEAR = threading.Lock()

@@ -59,6 +59,7 @@ from sklearn_debias.fitting._params import (
     ignored_parameters,
     split_net_params,
 )
+from sklearn_debias.fitting._predicting import HEAD_BATCH, opened, outputs
 from sklearn_debias.fitting._probe import is_small, like_probabilities
 from sklearn_debias.fitting._reading import read_given
 from sklearn_debias.fitting._requests import bias_for, fit_with_bias
@@ -69,6 +70,7 @@ from sklearn_debias.fitting._training_set import TrainingSet
 from sklearn_debias.fitting._types import Classifier, Estimator, Model
 
 __all__ = [
+    "HEAD_BATCH",
     "MODULE",
     "MOMENTUM",
     "NON_NEGATIVE",
@@ -123,6 +125,8 @@ __all__ = [
     "one_sided",
     "open_inputs",
     "open_model",
+    "opened",
+    "outputs",
     "pair",
     "pick_device",
     "placed",

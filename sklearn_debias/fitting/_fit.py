@@ -27,6 +27,7 @@ from sklearn_debias.fitting._requirements import (
     looks_below_head,
     requirements,
 )
+from sklearn_debias.fitting._reviewing import review
 from sklearn_debias.fitting._training_set import TrainingSet
 from sklearn_debias.fitting._types import Classifier
 from sklearn_debias.training import (
@@ -207,7 +208,7 @@ class Fit:
         estimator.net_ = engine
         estimator.history_ = tidy(history)
         estimator.n_iter_ = len(history)
-        estimator._review(self.training)  # a network that gives NaN has nothing to finish
+        review(estimator, self.training)  # a network that gives NaN has nothing to finish
         estimator._finish(states, self.training)
 
     def _monitor(self) -> Monitor | None:

@@ -24,7 +24,9 @@ HEAD_BATCH = 256  # rows of a predict batch of heads
 def predictor(classifier: Classifier) -> tuple[nn.Module, int | None]:
     """Return the module as `predict` runs it, and the rows of a batch."""
     module = classifier.module_
-    if len(classifier.input_shape_) == 1:  # heads: in float64, where order hardly matters
+    # Heads in float64, where the order of sums hardly matters, so that a row is predicted the same
+    # alone and in company. Images get there by batches of one shape.
+    if len(classifier.input_shape_) == 1:
         return copy.deepcopy(module).double().cpu(), HEAD_BATCH
     return module, None
 

@@ -1,4 +1,4 @@
-"""A look at a fitted classifier: has it learned anything?"""
+"""A look at a fitted classifier, to see whether it has learned anything."""
 
 import inspect
 import numbers
@@ -19,8 +19,10 @@ KNOBS = 4  # parameters that advice names
 def review(classifier: Classifier, training: TrainingSet) -> None:
     """Warn where the fitted model predicts one class for all training rows."""
     n = len(training)
+    # Spread over all rows: labels are often sorted.
     chosen = training.index[np.unique(np.linspace(0, n - 1, LOOKED_AT, dtype=int))]
     seen: set[int] = set()
+    # The generator puts the module's mode back when it is closed, even if it is left early.
     with closing(outputs(classifier, training.inputs.source.subset(chosen))) as batches:
         for logits in batches:
             seen.update(logits.argmax(1).tolist())
@@ -42,5 +44,6 @@ def advised(classifier: Classifier) -> str:
             number = isinstance(default, numbers.Real) and not isinstance(default, bool)
             if number and name not in SHARED_CONSTRAINTS:
                 names.append(name)
+    # A method may have defaults of its own for the first two: they are named once.
     *first, last = [f"`{name}`" for name in list(dict.fromkeys(names))[:KNOBS]]
     return f"{', '.join(first)} and {last}"

@@ -58,7 +58,6 @@ class Classifier(Estimator, Protocol):
     _role: Any
     _settle: Any
     _inspect: Any
-    _review: Any
     _finish: Any
 
 
