@@ -27,7 +27,7 @@ OF_ESTIMATORS: dict[str, list[Mapping[str, Any]]] = {
         {"estimator": DFRClassifier(n_resamples=2, random_state=0)},
         {"estimator": ERMClassifier(**BRIEF), "scoring": "accuracy"},
     ],
-    "DHATClassifier": [{}, {"attention": "integrated_gradients", **DROPOUT, **MONITORED}],
+    "DHATClassifier": [{"attention": "gradcam"}, {**DROPOUT, **MONITORED}],
     "ERMClassifier": [
         {},
         {"balance": "group", "balance_by": "sample", **MONITORED},

@@ -1,91 +1,65 @@
 """What the tests of faults share: small data, quick estimators, modules that misbehave."""
 
-from functools import wraps
+import warnings
+from functools import cache, wraps
+from inspect import signature
 
 import numpy as np
 import torch
 from torch import nn
 
-from sklearn_debias import (
-    AdversarialTrainingClassifier,
-    AFRClassifier,
-    BiasAdvClassifier,
-    CRTClassifier,
-    DHATClassifier,
-    ERMClassifier,
-    FishClassifier,
-    GroupDROClassifier,
-    InvarianceClassifier,
-    ISDAClassifier,
-    JTTClassifier,
-    LfFClassifier,
-    LongTailClassifier,
-    MetaIADAClassifier,
-    MetaSAugClassifier,
-    MetaWeightNetClassifier,
-    MixUpClassifier,
-    UIATClassifier,
-    ULEClassifier,
-)
 from sklearn_debias.core import SplitModule, split
+from sklearn_debias.testing import all_estimators, quick
 
 QUICK = {"lr": 0.1, "max_epochs": 2, "batch_size": 16, "random_state": 0}
-METHODS = {
-    "erm": ERMClassifier,
-    "lff": LfFClassifier,
-    "jtt": JTTClassifier,
-    "biasadv": BiasAdvClassifier,
-    "ule": ULEClassifier,
-    "group_dro": GroupDROClassifier,
-    "afr": AFRClassifier,
-    "long_tail": LongTailClassifier,
-    "crt": CRTClassifier,
-    "invariance": InvarianceClassifier,
-    "fish": FishClassifier,
-    "mixup": MixUpClassifier,
-    "isda": ISDAClassifier,
-    "meta_saug": MetaSAugClassifier,
-    "meta_weight_net": MetaWeightNetClassifier,
-    "meta_iada": MetaIADAClassifier,
-    "adversarial": AdversarialTrainingClassifier,
-    "uiat": UIATClassifier,
-    "dhat": DHATClassifier,
-}
-# The others have no code of their own between the door and the objective.
-FRONT = ("erm", "lff", "jtt", "biasadv", "ule", "afr", "fish", "meta_iada", "dhat")
-ADVERSARIAL = ("adversarial", "uiat", "dhat")
-LINEAR_HEAD = ("isda", "meta_saug", "meta_iada")
+CLASSES = dict(all_estimators())
+METHODS = [name for name, cls in CLASSES.items() if "module" in signature(cls).parameters]
+HEADS = [name for name in CLASSES if name not in METHODS]
 
 
-def make(method, **params):
-    """A quick estimator of ``method``."""
-    own = {"identification_epochs": 1} if method == "jtt" else {}
-    if (
-        method == "ule"
-        and params.get("where") is None
-        and not isinstance(params.get("module", ""), str)
-    ):
-        own = {"where": "input", "student_warmup": 0}  # these modules have no body
-    if method in ADVERSARIAL:
-        own = {"n_steps": 2}
-    if method == "dhat":
-        own |= {
-            "attention": "integrated_gradients",
-            "lam2": 0.1,
-        }  # of any module; FLOE holds two rows together
-    if method == "fish":
-        own = {"optimizer": "adam"}  # in so few steps
-    if method in ("afr", "crt"):
-        own = {"afr": {"reweighting_epochs": 2}, "crt": {"retraining_epochs": 10}}[method]
-        params = {
-            name: with_head(value) if name == "module" else value for name, value in params.items()
-        }
-    if method in LINEAR_HEAD:
-        params = {
-            name: with_linear_head(value) if name == "module" else value
-            for name, value in params.items()
-        }
-    return METHODS[method](**{**QUICK, **own, **params})
+def arguments(name):
+    """Arguments that ``fit`` of the class takes."""
+    return signature(CLASSES[name].fit).parameters
+
+
+# One method for each `fit`: the others come in by the same doors.
+DOORS = sorted({CLASSES[name].fit: name for name in reversed(METHODS)}.values())
+# These have code of their own behind the door that they share.
+BEHIND = ("AFRClassifier", "BiasAdvClassifier", "FishClassifier", "JTTClassifier", "LfFClassifier")
+FRONT = sorted({*DOORS, *BEHIND})
+# What lets a method train on a module without a body, where it can at all.
+WITHOUT_BODY = {"ULEClassifier": {"where": "input", "student_warmup": 0}}
+
+
+def make(name, **params):
+    """A quick estimator of the class ``name``, with any module made to suit it."""
+    cls = CLASSES[name]
+    taken = signature(cls).parameters
+    own = {}
+    if not isinstance(params.get("module", ""), str):
+        own = WITHOUT_BODY.get(name, {})
+        params["module"] = suited(name, params["module"])
+    settings = {**QUICK, **own, **params}
+    return quick(cls, **{k: v for k, v in settings.items() if k in params or k in taken})
+
+
+def suited(name, module):
+    """The module, as a head or below a linear one where the class asks for that."""
+    made = {"head": with_head, "linear head": with_linear_head}.get(asks_for(name))
+    return made(module) if made else module
+
+
+@cache
+def asks_for(name):
+    """What the class asks of a module, in the words of its own error."""
+    bare = quick(CLASSES[name], **{**QUICK, **WITHOUT_BODY.get(name, {}), "module": Linear})
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            bare.fit(X, y)
+        except TypeError as error:
+            return "head" if "must have a body and a head" in str(error) else "linear head"
+    return "a module"
 
 
 def with_head(module):
@@ -97,7 +71,7 @@ def with_head(module):
 
 
 def with_linear_head(module):
-    """The module as the body of another, whose linear head hands on what it gets, where it has none of its own."""
+    """The module below a linear head that hands on what it gets, where it has none of its own."""
     if isinstance(module, type) and issubclass(module, nn.Module):
         return wraps(module)(lambda **options: with_linear_head(module(**options)))
     if not isinstance(module, nn.Module) or isinstance(
@@ -111,11 +85,11 @@ def with_linear_head(module):
 
 
 def erm(**params):
-    return make("erm", **params)
+    return make("ERMClassifier", **params)
 
 
 def biasadv(**params):
-    return make("biasadv", **params)
+    return make("BiasAdvClassifier", **params)
 
 
 rng = np.random.default_rng(0)

@@ -1,20 +1,18 @@
-"""Bad input for the classifiers of adversarial training: what is wrong, and with what, is said before training."""
+"""Bad input for adversarial training: before a step it is said what is wrong, and with what."""
+
+from inspect import signature
 
 import numpy as np
 import pytest
 import torch
+from faulty import CLASSES, METHODS, arguments
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from torch import nn
 from torch.utils.data import Dataset
 
-from sklearn_debias import (
-    AdversarialTrainingClassifier,
-    DHATClassifier,
-    ERMClassifier,
-    UIATClassifier,
-)
+from sklearn_debias import AdversarialTrainingClassifier, DHATClassifier, ERMClassifier
 from sklearn_debias.exceptions import DebiasWarning
 
 ATTACK = {"epsilon": 0.1, "step_size": 0.05, "n_steps": 2}
@@ -41,7 +39,8 @@ QUICK = {
 X = np.random.default_rng(0).random((20, 3, 8, 8), dtype=np.float32)
 y = np.arange(20) % 2
 MAPS = np.random.default_rng(1).random((20, 8, 8), dtype=np.float32)
-KINDS = [AdversarialTrainingClassifier, UIATClassifier, DHATClassifier]
+KINDS = [CLASSES[name] for name in METHODS if "X_extra" in arguments(name)]
+WITH_INVERSE = [kind for kind in KINDS if "inverse_epsilon" in signature(kind).parameters]
 quiet = pytest.mark.filterwarnings("ignore::sklearn_debias.exceptions.DebiasWarning")
 
 
@@ -53,7 +52,7 @@ def test_radius_in_grey_levels(kind):
         kind(**{**QUICK, "epsilon": 8}).fit(X, y)
 
 
-@pytest.mark.parametrize("kind", KINDS[1:])
+@pytest.mark.parametrize("kind", WITH_INVERSE)
 def test_inverse_radius_in_grey_levels(kind):
     with pytest.raises(ValueError, match="`inverse_epsilon`=4 is larger than the whole range"):
         kind(**QUICK, inverse_epsilon=4).fit(X, y)

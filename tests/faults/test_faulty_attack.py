@@ -1,4 +1,4 @@
-"""faults.md, the rows on the attack: radii, gradients, saturation, and what it must leave as it was."""
+"""faults.md, the rows on the attack: radii, gradients, saturation, and what it leaves alone."""
 
 import copy
 

@@ -1,4 +1,4 @@
-"""faults.md, the row on attribution: sizes, channels, in-place layers, constant maps, names, modules that misbehave."""
+"""faults.md, the row on attribution: sizes, channels, layers, constant maps, names, modules."""
 
 import numpy as np
 import pytest

@@ -1,11 +1,11 @@
-"""faults.md for the classifiers without a network: the same front door, and scikit-learn's own words."""
+"""faults.md for the classifiers without a network: the same faults, in scikit-learn's words."""
 
 import re
 
 import numpy as np
 import pytest
 import torch
-from faulty import IMAGES, X, b, fitted_names, y
+from faulty import CLASSES, HEADS, IMAGES, X, b, fitted_names, y
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 from test_faulty_at_random import STANDARD
@@ -15,11 +15,8 @@ from test_faulty_labels import REFUSED as LABELS_REFUSED
 
 from sklearn_debias import ClassScaling, DFRClassifier
 from sklearn_debias.exceptions import DebiasWarning
+from sklearn_debias.testing import variants
 
-HEADS = {
-    "dfr": DFRClassifier(n_resamples=2, random_state=0),
-    "scaling": ClassScaling(DFRClassifier(n_resamples=2, random_state=0), random_state=0),
-}
 NAMED = re.compile(
     rf"['`]\w+(\[\d\])?['`=]|dense|unique column names|Feature names|np.matrix|1D array|{STANDARD}"
 )
@@ -28,7 +25,7 @@ NOT_REFUSED = {"overflows float32"}  # these work in float64
 
 @pytest.fixture(params=HEADS)
 def head(request):
-    return clone(HEADS[request.param])
+    return clone(variants(CLASSES[request.param])[0]).set_params(random_state=0)
 
 
 def refused(head, X, y, bias, words=NAMED):

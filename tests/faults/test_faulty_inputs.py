@@ -4,7 +4,20 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from faulty import FRONT, X, b, biasadv, erm, fitted_names, is_finite, make, rng, y
+from faulty import (
+    DOORS,
+    FRONT,
+    X,
+    arguments,
+    b,
+    biasadv,
+    erm,
+    fitted_names,
+    is_finite,
+    make,
+    rng,
+    y,
+)
 from scipy import sparse
 from torch.utils.data import DataLoader, TensorDataset
 
@@ -63,7 +76,7 @@ REFUSED = {
 }
 
 
-@pytest.mark.parametrize("method", FRONT)
+@pytest.mark.parametrize("method", DOORS)
 @pytest.mark.parametrize("row", REFUSED)
 def test_refused_at_fit(row, method):
     bad, error, words = REFUSED[row]
@@ -168,7 +181,7 @@ def test_dtypes_of_x_agree(row):
     np.testing.assert_array_equal(logits, erm().fit(as_float, y).decision_function(as_float))
 
 
-@pytest.mark.parametrize("method", FRONT)
+@pytest.mark.parametrize("method", DOORS)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_read_only_memory_map_is_left_as_it_was(tmp_path, method, dtype):
     np.save(tmp_path / "x.npy", X.astype(dtype))
@@ -193,7 +206,7 @@ def test_arrays_are_left_as_they_were(method):
 
 
 @pytest.mark.filterwarnings("ignore:The error set")
-@pytest.mark.parametrize("method", [method for method in FRONT if not method.startswith("meta_")])
+@pytest.mark.parametrize("method", [m for m in FRONT if "X_meta" not in arguments(m)])
 @pytest.mark.parametrize("batch_size", [1, 100])
 def test_two_rows_are_enough(method, batch_size):
     given = np.array([[-1.0, 0.0], [1.0, 0.0]])

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from faulty import FRONT, IMAGES, UINT8, X, b, erm, fitted_names, is_finite, make, y
+from faulty import DOORS, IMAGES, UINT8, X, b, erm, fitted_names, is_finite, make, y
 from scipy import sparse
 
 from sklearn_debias.exceptions import DebiasWarning
@@ -29,7 +29,7 @@ REFUSED = {
 }
 
 
-@pytest.mark.parametrize("method", FRONT)
+@pytest.mark.parametrize("method", DOORS)
 @pytest.mark.parametrize("row", REFUSED)
 def test_refused_labels(row, method):
     bad, error, words = REFUSED[row]
@@ -108,7 +108,7 @@ BIAS_REFUSED = {
 }
 
 
-@pytest.mark.parametrize("method", FRONT)
+@pytest.mark.parametrize("method", DOORS)
 @pytest.mark.parametrize("row", BIAS_REFUSED)
 def test_refused_bias_labels(row, method):
     bad, error, words = BIAS_REFUSED[row]
@@ -211,4 +211,4 @@ def test_only_the_scale_free_part_of_weights_counts():
 def test_labels_of_image_fits_are_the_same_front_door():
     for images in (IMAGES, UINT8, torch.tensor(UINT8)):
         with pytest.raises(ValueError, match="inconsistent numbers of samples"):
-            make("jtt", module="linear").fit(images, ab[:-1])
+            make("JTTClassifier", module="linear").fit(images, ab[:-1])

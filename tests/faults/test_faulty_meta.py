@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from faulty import IMAGES, X, b, fitted_names, make, y
+from faulty import CLASSES, IMAGES, X, arguments, b, fitted_names, make, y
 from scipy import sparse
 from sklearn import config_context
 from sklearn.model_selection import GridSearchCV
@@ -19,7 +19,7 @@ from sklearn_debias.models import NormalizedLinear
 
 pytestmark = pytest.mark.filterwarnings("ignore:The fitted model predicts")  # these fits are short
 
-METHODS = ["meta_saug", "meta_weight_net", "meta_iada"]
+METHODS = [name for name in CLASSES if "X_meta" in arguments(name)]
 rng = np.random.default_rng(1)
 Y_META = np.arange(10) % 2
 X_META = rng.normal(size=(10, 4)) + 2 * Y_META[:, None]
@@ -98,8 +98,8 @@ def test_a_frame_with_other_columns_is_refused():
     for columns in names:
         given = pd.DataFrame(X_META, columns=columns)
         with pytest.raises(ValueError, match="`X_meta` failed with .*feature names"):
-            make("meta_iada").fit(FRAME, y, X_meta=given, y_meta=Y_META)
-    clf = make("meta_iada").fit(
+            make("MetaIADAClassifier").fit(FRAME, y, X_meta=given, y_meta=Y_META)
+    clf = make("MetaIADAClassifier").fit(
         FRAME, y, X_meta=pd.DataFrame(X_META, columns=list("abcd")), y_meta=Y_META
     )
     assert clf.feature_names_in_.tolist() == list("abcd")
@@ -118,9 +118,9 @@ KINDS = {
 
 @pytest.mark.parametrize("row", KINDS)
 def test_kinds_of_meta_sets_agree(row):
-    expected = make("meta_iada").fit(X, y, X_meta=X_META, y_meta=Y_META)
+    expected = make("MetaIADAClassifier").fit(X, y, X_meta=X_META, y_meta=Y_META)
     given, labels = KINDS[row]
-    found = make("meta_iada").fit(X, y, X_meta=given, y_meta=labels)
+    found = make("MetaIADAClassifier").fit(X, y, X_meta=given, y_meta=labels)
     np.testing.assert_array_equal(found.predict_proba(X), expected.predict_proba(X))
 
 
@@ -147,13 +147,13 @@ def test_rows_of_the_training_data_in_the_meta_set_are_warned_about(method):
 
 def test_images_in_both_sets_are_found_too():
     with pytest.warns(DebiasWarning, match="`X_meta` shares 4 of its 4 rows"):
-        make("meta_iada", lr=0.01).fit(IMAGES, y, X_meta=IMAGES[:4], y_meta=y[:4])
+        make("MetaIADAClassifier", lr=0.01).fit(IMAGES, y, X_meta=IMAGES[:4], y_meta=y[:4])
 
 
 def test_a_slice_of_a_search_is_told_apart():
     with config_context(enable_metadata_routing=True), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        search = GridSearchCV(make("meta_iada"), {"lr": [0.1]}, cv=2, error_score="raise")
+        search = GridSearchCV(make("MetaIADAClassifier"), {"lr": [0.1]}, cv=2, error_score="raise")
         with pytest.raises(ValueError, match="cross-validation would slice it"):
             search.fit(X, y, X_meta=X + 1, y_meta=y)
 
@@ -179,7 +179,7 @@ def test_a_bias_group_of_one_row_stays_in_training(method):
     assert len(clf.meta_indices_) == 8
 
 
-@pytest.mark.parametrize("method", ["meta_saug", "meta_iada"])
+@pytest.mark.parametrize("method", ["MetaSAugClassifier", "MetaIADAClassifier"])
 def test_a_first_stage_longer_than_the_fit(method):
     for warmup in (2, 50):
         clf = make(method, warmup=warmup)
@@ -211,19 +211,22 @@ CHARACTERISTICS = {
 
 @pytest.mark.parametrize("row", CHARACTERISTICS)
 def test_characteristics_that_cannot_be_used_are_named(row):
-    clf = make("meta_iada", characteristics=CHARACTERISTICS[row])
+    clf = make("MetaIADAClassifier", characteristics=CHARACTERISTICS[row])
     with pytest.raises((ValueError, TypeError), match="`characteristics`"):
         clf.fit(X, y)
     assert fitted_names(clf) == []
 
 
 def test_characteristics_of_another_precision_are_converted():
-    clf = make("meta_iada", characteristics=lambda s: s.logits.double()).fit(X, y)
+    clf = make("MetaIADAClassifier", characteristics=lambda s: s.logits.double()).fit(X, y)
     assert np.isfinite(clf.epsilon_[~np.isnan(clf.epsilon_)]).all()
 
 
 def test_characteristics_that_turn_to_nan_end_the_fit_by_epoch_and_phase():
-    clf = make("meta_iada", characteristics=lambda s: s.logits if len(s.y) == 3 else s.logits * nan)
+    clf = make(
+        "MetaIADAClassifier",
+        characteristics=lambda s: s.logits if len(s.y) == 3 else s.logits * nan,
+    )
     with pytest.raises(
         DivergedError, match="perturber_loss.* is not finite in epoch 1 of phase 'train'"
     ):
@@ -250,7 +253,7 @@ HEADS = {
 }
 
 
-@pytest.mark.parametrize("method", ["isda", "meta_saug", "meta_iada"])
+@pytest.mark.parametrize("method", ["ISDAClassifier", "MetaSAugClassifier", "MetaIADAClassifier"])
 @pytest.mark.parametrize("row", HEADS)
 def test_a_head_that_is_not_linear_is_refused(row, method):
     module = (
@@ -275,15 +278,15 @@ def test_meta_weight_net_takes_any_module_unless_it_splits_it():
         def forward(self, x):
             return self.layer(x)
 
-    assert make("meta_weight_net", module=Whole).fit(X, y).score(X, y) > 0.4
+    assert make("MetaWeightNetClassifier", module=Whole).fit(X, y).score(X, y) > 0.4
     with pytest.raises(TypeError, match="`module` must have a body and a head"):
-        make("meta_weight_net", module=Whole, virtual_step="head").fit(X, y)
+        make("MetaWeightNetClassifier", module=Whole, virtual_step="head").fit(X, y)
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_the_meta_set_is_not_an_argument_of_others(method):
     with pytest.raises(TypeError, match="`X_meta` is not an argument of ERMClassifier.fit"):
-        make("erm").fit(X, y, X_meta=X_META, y_meta=Y_META)
+        make("ERMClassifier").fit(X, y, X_meta=X_META, y_meta=Y_META)
     with pytest.raises(
         TypeError, match=f"`X_met` is not an argument of {type(make(method)).__name__}.fit"
     ):
@@ -301,10 +304,10 @@ def test_strategies_that_leave_their_range_are_refused():
 )
 def test_a_meta_set_that_serves_nothing_is_told(params):
     with pytest.warns(DebiasWarning, match="`X_meta` serves nothing here"):
-        make("meta_iada", **params).fit(X, y, X_meta=X_META, y_meta=Y_META)
+        make("MetaIADAClassifier", **params).fit(X, y, X_meta=X_META, y_meta=Y_META)
 
 
-@pytest.mark.parametrize("method", ["isda", "meta_saug", "meta_iada"])
+@pytest.mark.parametrize("method", ["ISDAClassifier", "MetaSAugClassifier", "MetaIADAClassifier"])
 def test_epochs_that_leave_rows_out_are_refused(method):
     clf = make(method, net_params={"iterator_train__drop_last": True})
     with pytest.raises(ValueError, match="`net_params` must not set iterator_train__drop_last"):
@@ -314,9 +317,9 @@ def test_epochs_that_leave_rows_out_are_refused(method):
 def test_the_perturbation_networks_rate_has_a_parameter_of_its_own():
     groups = [("perturber.*", {"lr": 1e-7})]
     with pytest.raises(ValueError, match="optimizer__param_groups of 'perturber'"):
-        make("meta_iada", net_params={"optimizer__param_groups": groups}).fit(X, y)
+        make("MetaIADAClassifier", net_params={"optimizer__param_groups": groups}).fit(X, y)
     groups = [("model.*", {"lr": 1e-3})]
-    make("meta_iada", net_params={"optimizer__param_groups": groups}).fit(X, y)
+    make("MetaIADAClassifier", net_params={"optimizer__param_groups": groups}).fit(X, y)
 
 
 def test_image_files_in_both_sets_are_noticed(tmp_path):
@@ -326,7 +329,9 @@ def test_image_files_in_both_sets_are_noticed(tmp_path):
     for path, image in zip(paths, IMAGES, strict=False):
         Image.fromarray((image.transpose(1, 2, 0) * 255).astype(np.uint8)).save(path)
     with pytest.warns(DebiasWarning, match="`X_meta` shares 4 of its 4 rows"):
-        make("meta_weight_net", module="linear").fit(paths, y[:20], X_meta=paths[:4], y_meta=y[:4])
+        make("MetaWeightNetClassifier", module="linear").fit(
+            paths, y[:20], X_meta=paths[:4], y_meta=y[:4]
+        )
 
 
 def test_characteristics_that_end_finite_are_named():
@@ -336,4 +341,4 @@ def test_characteristics_that_end_finite_are_named():
         )
 
     with pytest.raises(DivergedError, match="characteristics"):
-        make("meta_iada", characteristics=late, warmup=0).fit(X, y)
+        make("MetaIADAClassifier", characteristics=late, warmup=0).fit(X, y)

@@ -49,7 +49,8 @@ FORKED = """
     large @ large
     torch.nn.functional.conv2d(torch.randn(8, 3, 64, 64), torch.randn(8, 3, 3, 3))
     estimators = [(make(method, module="mlp"), X) for method in FRONT]
-    estimators.append((make("biasadv", module="simple_cnn", lr=1e-3, max_epochs=6), IMAGES))
+    on_images = make("BiasAdvClassifier", module="simple_cnn", lr=1e-3, max_epochs=6)
+    estimators.append((on_images, IMAGES))
     options = {"cv": 2, "return_estimator": True, "error_score": "raise"}
     for estimator, given in estimators:
         def run():

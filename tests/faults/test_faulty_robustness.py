@@ -1,4 +1,4 @@
-"""faults.md, the rows on attacks, in robust evaluation: radii, ranges, gradients, labels, models of other kinds."""
+"""faults.md, the rows on robust evaluation: radii, ranges, gradients, labels, models."""
 
 import builtins
 

@@ -1,4 +1,4 @@
-"""faults.md and its kin, the rows on ULE: layers, maps of other shapes, students, batches of one."""
+"""faults.md, the rows on ULE: layers, maps of other shapes, students, batches of one."""
 
 import warnings
 
@@ -110,14 +110,16 @@ FAULTS = {
 @pytest.mark.parametrize("fault", FAULTS)
 def test_is_refused_by_name(fault):
     data, params, given, message = FAULTS[fault]
-    clf = make("ule", **params)
+    clf = make("ULEClassifier", **params)
     with pytest.raises((ValueError, TypeError), match=message):
         clf.fit(data, y, **given)
     assert fitted_names(clf) == []
 
 
 def test_a_last_batch_of_one_row_joins_the_one_before():
-    clf = make("ule", similarity="gram", batch_size=13).fit(X, y)  # 40 rows: 13, 13, 13 and 1
+    clf = make("ULEClassifier", similarity="gram", batch_size=13).fit(
+        X, y
+    )  # 40 rows: 13, 13, 13 and 1
     assert np.isfinite(clf.history_["opposition"]).all()
 
 
@@ -132,16 +134,16 @@ def test_gradients_of_zero_leave_a_finite_model():
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        clf = make("ule", module=dead, where="input", student_warmup=0).fit(X, y)
+        clf = make("ULEClassifier", module=dead, where="input", student_warmup=0).fit(X, y)
     assert np.isfinite(clf.predict_proba(X)).all()
     assert (clf.history_["opposition"] == 0).all()
 
 
 @pytest.mark.filterwarnings("ignore:The fitted model predicts")
 def test_constant_embeddings_are_survived():
-    assert np.isfinite(make("ule").fit(np.ones_like(X), y).predict_proba(X)).all()
+    assert np.isfinite(make("ULEClassifier").fit(np.ones_like(X), y).predict_proba(X)).all()
 
 
 def test_a_module_without_a_body_has_no_features():
     with pytest.raises(TypeError, match="`module` must have a body and a head .*, or let `where`"):
-        make("ule", module=Plain, where="features").fit(X, y)
+        make("ULEClassifier", module=Plain, where="features").fit(X, y)

@@ -1,4 +1,4 @@
-"""What validation rows and monitors must be; checked before the first epoch where that is possible."""
+"""What validation rows and monitors must be; checked before training where that is possible."""
 
 import numpy as np
 import pytest

@@ -20,7 +20,8 @@ EXACT = {"dtype": "float64"}
 ATTACK = {"n_steps": 2, "step_size": 0.1, **EXACT}
 # A start that is drawn otherwise must show in the end.
 SHORT_STEPS = {"module": "mlp", "n_steps": 6, "step_size": 0.02, "epsilon": 0.1, **EXACT}
-PRINTED = {"dhlr": "paper", "floe": "paper", "attention": "integrated_gradients"}
+PRINTED = {"dhlr": "paper", "floe": "paper"}
+GRAD_CAM = {"attention": "gradcam"}
 MOMENTUM = {"optimizer__momentum": 0.9}
 
 # Parameters, and a grid over numbers. A class that is not here has the row of `derived_row`.
@@ -45,9 +46,9 @@ ROWS = {
         ({"retraining_epochs": 2, "module": "mlp"}, {"weight_decay": [0.0, 0.01], **LRS})
     ],
     "DHATClassifier": [
-        (ATTACK, {"lam1": [0.0, 0.5], "lam2": [0.5, 2.0], "omega": [0.1, 0.4]}),
+        ({**ATTACK, **GRAD_CAM}, {"lam1": [0.0, 0.5], "lam2": [0.5, 2.0], "omega": [0.1, 0.4]}),
         ({**ATTACK, **PRINTED}, {"lam2": [0.0, 0.1], "step_size": [0.1, None]}),
-        (SHORT_STEPS, {"lam1": [0, 1], "lam2": [0, 1]}),
+        ({**SHORT_STEPS, **GRAD_CAM}, {"lam1": [0, 1], "lam2": [0, 1]}),
     ],
     "ERMClassifier": [
         ({}, {"weight_decay": [0.0, 0.01], **LRS}),
