@@ -199,7 +199,7 @@ class Embedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         self.module_ = build_features(
             params, inputs.shape, make_prepare(self, torch.device("cpu"))(rows), noise
         )
-        before = outer_values(self.module_)
+        before = outer_values(self.module_)  # what the pass below changes decides no embedding
         with torch.inference_mode():
             self._n_features_out = run(
                 self._network(device), make_prepare(self, device)(rows)
