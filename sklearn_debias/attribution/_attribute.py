@@ -8,11 +8,11 @@ import numpy as np
 
 from sklearn_debias import maps as pure_maps
 from sklearn_debias.attribution._run import attend, bind_cam, bind_path, check_scalar, run
-from sklearn_debias.fitting import open_model
+from sklearn_debias.fitting import Model, open_model
 
 
 def attribute(
-    estimator: Any,
+    estimator: Model,
     X: Any,
     y: Any = None,
     *,
@@ -22,7 +22,7 @@ def attribute(
     baseline: Any = 0.0,
     scalar: str = "logit",
 ) -> np.ndarray:
-    """Attention map of each row: where the network looks for a class, in [0, 1].
+    """Return the attention map of each row: where the network looks for a class, in [0, 1].
 
     Parameters
     ----------
@@ -103,9 +103,9 @@ def attribute(
 
 
 def grad_cam(
-    estimator: Any, X: Any, y: Any = None, *, layer: str | None = None, scalar: str = "logit"
+    estimator: Model, X: Any, y: Any = None, *, layer: str | None = None, scalar: str = "logit"
 ) -> np.ndarray:
-    """Grad-CAM as it is: at the layer's size, after ReLU, not scaled.
+    """Return Grad-CAM as it is: at the layer's size, after ReLU, not scaled.
 
     Parameters
     ----------
@@ -134,13 +134,12 @@ def grad_cam(
     (5, 6, 4)
     """
     options = {"layer": layer, "scalar": scalar}
-    return run(
-        open_model(estimator, X, y), lambda opened: bind_cam(pure_maps.grad_cam, opened, options)
-    )
+    opened = open_model(estimator, X, y)
+    return run(opened, lambda opened: bind_cam(pure_maps.grad_cam, opened, options))
 
 
 def integrated_gradients(
-    estimator: Any,
+    estimator: Model,
     X: Any,
     y: Any = None,
     *,
@@ -174,14 +173,14 @@ def integrated_gradients(
     array([[2., 0.]], dtype=float32)
     """
     options = {"n_steps": n_steps, "baseline": baseline, "scalar": scalar}
-    return run(
-        open_model(estimator, X, y),
-        lambda opened: bind_path(pure_maps.integrated_gradients, opened, options),
-    )
+    opened = open_model(estimator, X, y)
+    return run(opened, lambda opened: bind_path(pure_maps.integrated_gradients, opened, options))
 
 
-def input_gradients(estimator: Any, X: Any, y: Any = None, *, scalar: str = "logit") -> np.ndarray:
-    """Gradient of the class's scalar by the input, signed.
+def input_gradients(
+    estimator: Model, X: Any, y: Any = None, *, scalar: str = "logit"
+) -> np.ndarray:
+    """Return the signed gradient of the class's scalar by the input.
 
     Parameters
     ----------
@@ -208,7 +207,5 @@ def input_gradients(estimator: Any, X: Any, y: Any = None, *, scalar: str = "log
            [ 0.,  3.]], dtype=float32)
     """
     check_scalar(scalar)
-    return run(
-        open_model(estimator, X, y),
-        lambda opened: partial(pure_maps.input_gradient, opened.net, scalar=scalar),
-    )
+    opened = open_model(estimator, X, y)
+    return run(opened, lambda opened: partial(pure_maps.input_gradient, opened.net, scalar=scalar))

@@ -11,7 +11,7 @@ from torch import Tensor
 from sklearn_debias import maps as pure_maps
 from sklearn_debias.core import Net
 from sklearn_debias.exceptions import DivergedError, warn
-from sklearn_debias.fitting import Opened, open_model
+from sklearn_debias.fitting import Model, Opened, open_model
 from sklearn_debias.training import blamed
 
 METHODS = ("grad_cam", "integrated_gradients", "input_gradient", "gradient_x_input")
@@ -20,7 +20,7 @@ Map = Callable[[Tensor, Tensor | None], Tensor]
 
 
 def attend(
-    estimator: Any,
+    estimator: Model,
     X: Any,
     y: Any,
     method: str | Callable,
@@ -50,9 +50,10 @@ def attend(
 
 
 def run(opened: Opened, bind: Callable[[Opened], Map]) -> np.ndarray:
-    """Maps of all rows, batch by batch."""
+    """Return the maps of all rows, batch by batch."""
     with opened.terms():
-        find = bind(opened)
+        find = bind(opened)  # on these terms, since it may try the network on a row
+        # Each batch leaves the device at once, which may not hold the maps of all rows.
         found = torch.cat(list(opened.batches(lambda x, y, _: find(x, y).cpu())))
     finite = torch.isfinite(found).flatten(1).all(1)
     if not finite.all():
@@ -64,7 +65,7 @@ def run(opened: Opened, bind: Callable[[Opened], Map]) -> np.ndarray:
 
 
 def bind(method: str | Callable, opened: Opened, options: dict[str, Any]) -> Map:
-    """Attention in [0, 1] by a method, as a function of a batch's inputs and class codes."""
+    """Bind a method: a function from inputs and class codes to attention in [0, 1]."""
     if callable(method):
         return lambda x, y: pure_maps.min_max(_called(method, opened.net, x, y))
     if method == "grad_cam":
@@ -81,15 +82,16 @@ def bind(method: str | Callable, opened: Opened, options: dict[str, Any]) -> Map
 
 
 def bind_cam(function: Callable, opened: Opened, options: dict[str, Any]) -> Map:
-    """Grad-CAM of the given layer, or of the last convolution."""
+    """Bind Grad-CAM to the given layer, or to the last convolution."""
     check_scalar(options["scalar"])
     layer = options["layer"]
-    layer = pure_maps.last_conv_layer(opened.net, _first(opened)) if layer is None else layer
+    if layer is None:
+        layer = pure_maps.last_conv_layer(opened.net, _first(opened))
     return lambda x, y: function(opened.net, x, y, layer, scalar=options["scalar"])
 
 
 def bind_path(function: Callable, opened: Opened, options: dict[str, Any]) -> Map:
-    """Integrated gradients from the given baseline, by the given number of steps."""
+    """Bind integrated gradients to the given baseline and number of steps."""
     check_scalar(options["scalar"])
     n_steps = options["n_steps"]
     row = _first(opened)[0]
@@ -97,9 +99,8 @@ def bind_path(function: Callable, opened: Opened, options: dict[str, Any]) -> Ma
         raise ValueError(f"`n_steps` must be an int >= 1, such as 50, got {n_steps!r}.")
     try:
         baseline = torch.as_tensor(np.asarray(options["baseline"], dtype=float)).to(row)
-        fits = torch.broadcast_shapes(baseline.shape, row.shape) == row.shape and bool(
-            baseline.isfinite().all()
-        )
+        broadcasts = torch.broadcast_shapes(baseline.shape, row.shape) == row.shape
+        fits = broadcasts and bool(baseline.isfinite().all())
     except (TypeError, ValueError, RuntimeError):
         fits = False
     if not fits:
@@ -113,14 +114,15 @@ def bind_path(function: Callable, opened: Opened, options: dict[str, Any]) -> Ma
 
 
 def _called(method: Callable, net: Net, x: Tensor, y: Tensor | None) -> Tensor:
-    """What the user's function finds, resized to the images."""
-    if y is None:
+    """Return what the user's function finds, resized to the images."""
+    if y is None:  # explain what is predicted, as the other maps do
         with torch.no_grad():
             y = net(x).argmax(-1)
     with blamed(
         "method",
         "It is called with (module, x, y), and returns maps (b, h, w), or (b, d), at least 0.",
     ):
+        # A copy of x, since what users pass may write to it.
         maps = torch.as_tensor(method(net.module, x.clone(), y)).detach().to(x)
         if not torch.isfinite(maps).all():
             raise ValueError("it returned NaN or infinity")

@@ -37,7 +37,7 @@ class MeanShare(NamedTuple):
 
 
 def saliency_share(maps: Any, mask: Any) -> np.ndarray:
-    """Share of each map's saliency that lies inside a mask.
+    """Return the share of each map's saliency that lies inside a mask.
 
     Parameters
     ----------
@@ -69,11 +69,12 @@ def saliency_share(maps: Any, mask: Any) -> np.ndarray:
     axes = tuple(range(1, maps.ndim))
     total = maps.sum(axes)
     inside = np.where(mask, maps, 0).sum(axes)
+    # Zero maps are divided by 1 on the way to NaN, which spares NumPy's warning.
     return np.where(total > 0, inside / np.where(total > 0, total, 1), np.nan)
 
 
 def mean_saliency_share(maps: Any, mask: Any, *, confidence: float = 0.95) -> MeanShare:
-    """Mean share of saliency inside a mask, with its interval over images.
+    """Return the mean share of saliency inside a mask, with its interval over images.
 
     Parameters
     ----------

@@ -29,7 +29,7 @@ TIER = 16  # so many segments of one size class become one
 def open_cache(
     cache_dir: Any, name: str | None, shape: tuple[int, int], dtype: str, limit: int
 ) -> Iterator["RowCache | None"]:
-    """Cache of the network ``name`` for embeddings of ``shape``, or None where there is to be none.
+    """Open the cache of the network ``name`` for embeddings of ``shape``; None for no cache.
 
     Whatever happens inside, what was stored until then is kept.
     """
@@ -81,7 +81,7 @@ class RowCache:
             self._show(path)
 
     def get(self, digests: list[bytes]) -> tuple[np.ndarray, np.ndarray]:
-        """Which of the rows are known, a boolean mask, and their embeddings."""
+        """Return which of the rows are known, a boolean mask, and their embeddings."""
         values = np.empty((len(digests), self.width), self.dtype)
         known = np.zeros(len(digests), dtype=bool)
         wanted: dict[int, list[tuple[int, int]]] = defaultdict(list)
@@ -96,7 +96,7 @@ class RowCache:
             at, rows = np.array(pairs).T
             segment = self.segments[number]
             values[at] = segment.rows[rows]
-            known[at] = are_sound(segment.keys[rows], values[at])
+            known[at] = are_sound(segment.keys[rows], values[at])  # others are computed again
             self.used.add(segment.path)
             if not known[at].all():
                 self._salvage(segment)
@@ -113,7 +113,7 @@ class RowCache:
     def close(self) -> None:
         """Write what is held, mark what was used, keep the folder within its limit."""
         self._flush()
-        for path in self.used:
+        for path in self.used:  # `trim` goes by these times
             with contextlib.suppress(OSError):
                 os.utime(path)
         if self.written:
@@ -122,7 +122,7 @@ class RowCache:
                 trim(self.root, self.limit)
 
     def problems(self, n: int) -> Iterator[str]:
-        """What the user is told after ``n`` rows."""
+        """Say what the user should know after ``n`` rows."""
         if self.n_damaged:
             yield (
                 f"{self.n_damaged} damaged files in the cache {str(self.folder)!r} were dropped; "
@@ -142,6 +142,7 @@ class RowCache:
         return sorted(self.folder.glob("*.keys.npy"))
 
     def _open(self, path: Path) -> Segment | None:
+        """Open a segment; remove a damaged one."""
         try:
             return open_segment(path, self.width, self.dtype)
         except ValueError:
@@ -150,11 +151,11 @@ class RowCache:
             return None
 
     def _show(self, path: Path) -> None:
+        """Make the rows of a segment known."""
         segment = self._open(path)
         if segment is not None:
-            self.where |= {
-                digest: (len(self.segments), j) for j, digest in enumerate(segment.digests())
-            }
+            number = len(self.segments)
+            self.where |= {digest: (number, j) for j, digest in enumerate(segment.digests())}
             self.segments.append(segment)
 
     def _salvage(self, segment: Segment) -> None:
@@ -167,11 +168,11 @@ class RowCache:
                 self.pending[digest] = np.array(row)
 
     def _flush(self) -> None:
+        """Write what is held as a segment, unless that has failed before, and let it go."""
         if self.pending and self.failure is None:
+            values = np.stack(list(self.pending.values()))
             try:
-                path = write_segment(
-                    self.folder, list(self.pending), np.stack(list(self.pending.values()))
-                )
+                path = write_segment(self.folder, list(self.pending), values)
             except OSError as error:
                 self.failure = error
             else:
@@ -185,6 +186,7 @@ class RowCache:
         for path in self._paths():
             segment = self._open(path)
             if segment is not None and segment.rows.nbytes < FLUSH:
+                # A class ends at 16 times the rows at which it begins.
                 tiers[len(segment.keys).bit_length() // 4].append(segment)
         for tier in tiers.values():
             if len(tier) >= TIER:

@@ -197,7 +197,7 @@ class Embedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         on_cpu = make_prepare(self._fitted, torch.device("cpu"))(two)
         noise = streams.noise("initialisation", "model")
         self.module_ = build_features(params, inputs.shape, on_cpu, noise)
-        before = outer_values(self.module_)
+        before = outer_values(self.module_)  # what the pass below changes decides no embedding
         with torch.inference_mode():
             seen = make_prepare(self._fitted, device)(two)
             self._n_features_out = run(self._network(device), seen).shape[1]

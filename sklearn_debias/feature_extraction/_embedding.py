@@ -75,7 +75,8 @@ class Embedding:
         waiting = None
         for at in self._chunks():
             new = self._unknown(at, out)
-            waiting = new if waiting is None else waiting if new is None else waiting + new
+            if new is not None:
+                waiting = new if waiting is None else waiting + new
             if waiting is not None:
                 whole = len(waiting.at) // self.batch_size * self.batch_size
                 full, waiting = waiting.split(whole)
@@ -93,6 +94,7 @@ class Embedding:
         """Fill in the rows ``at`` that the cache knows and return the others."""
         if self.cache is None:
             return Waiting(at, self._take(at), [b""] * len(at))
+        # Files that are known are not even decoded.
         raw = None if isinstance(self.source, ImageSource) else self._take(at)
         digests = self._file_digests(at) if raw is None else row_digests(raw)
         known, values = self.cache.get(digests)
@@ -101,9 +103,8 @@ class Embedding:
         if known.all():
             return None
         new = np.flatnonzero(~known)
-        return Waiting(
-            at[new], self._take(at[new]) if raw is None else raw[new], [digests[i] for i in new]
-        )
+        content = self._take(at[new]) if raw is None else raw[new]
+        return Waiting(at[new], content, [digests[i] for i in new])
 
     def _take(self, at: np.ndarray) -> Tensor:
         raw = self.source.take(at)
@@ -116,9 +117,10 @@ class Embedding:
         return raw
 
     def _file_digests(self, at: np.ndarray) -> list[bytes]:
-        """Digests of the files, which are decoded only where they are new."""
+        """Return digests of the files' bytes."""
         from PIL import __version__ as version
 
+        person = f"pil{version}".encode()[:16]  # another Pillow may decode to other pixels
         digests = []
         for i in at:
             try:
@@ -127,11 +129,7 @@ class Embedding:
             except OSError:
                 self.source.take(np.array([i]))  # which says what is wrong with the file
                 raise
-            digests.append(
-                hashlib.blake2b(
-                    content, digest_size=16, person=f"pil{version}".encode()[:16]
-                ).digest()
-            )
+            digests.append(hashlib.blake2b(content, digest_size=16, person=person).digest())
         return digests
 
     def _compute(self, waiting: Waiting, out: np.ndarray) -> None:
@@ -140,19 +138,19 @@ class Embedding:
             return
         start = 0
         source = ArraySource(waiting.raw.numpy())
-        for values in padded(
-            lambda x, i: self._forward(x, waiting.at[i]), source, self.prepare, self.batch_size
-        ):
+
+        def forward(x: Tensor, index: np.ndarray) -> Tensor:
+            return self._forward(x, waiting.at[index])
+
+        for values in padded(forward, source, self.prepare, self.batch_size):
             part = slice(start, start + len(values))
             array = values.numpy()
             out[waiting.at[part]] = array
             if self.cache is not None:
                 self.cache.put(waiting.digests[part], array)
-            start, self.done, self.computed = (
-                part.stop,
-                self.done + len(values),
-                self.computed + len(values),
-            )
+            start = part.stop
+            self.done += len(values)
+            self.computed += len(values)
             self.report(self.done, self.computed)
 
     @torch.inference_mode()
@@ -169,26 +167,27 @@ class Embedding:
 
 
 def batch_rows(device: torch.device, shape: tuple[int, ...]) -> int:
-    """Rows of one batch where the user has not said how many."""
+    """Return the rows of one batch where the user has not said how many."""
     if device.type == "cuda":
         return 256
     return 32 if math.prod(shape) <= LARGE else 8
 
 
 def is_constant(out: np.ndarray) -> bool:
-    """Whether several embeddings are all equal."""
+    """Tell whether several embeddings are all equal."""
+    # In parts, since a memory map may be larger than memory.
     parts = (out[start : start + 1024] for start in range(0, len(out), 1024))
     return len(out) > 1 and all((part == out[0]).all() for part in parts)
 
 
 def differ(source: Source) -> bool:
-    """Whether not all rows are equal."""
+    """Tell whether some rows differ."""
     first = source.take(np.zeros(1, dtype=int))
     return any(not torch.equal(source.take(np.array([i])), first) for i in range(1, len(source)))
 
 
 def row_digests(raw: Tensor) -> list[bytes]:
-    """Digests of rows (n, ...) by type, shape and content, 16 bytes each."""
+    """Return digests of rows (n, ...) by type, shape and content, 16 bytes each."""
     rows = np.ascontiguousarray(raw.numpy()).reshape(len(raw), -1)
     begun = hashlib.blake2b(f"{raw.dtype} {tuple(raw.shape[1:])}".encode(), digest_size=16)
     digests = []

@@ -19,16 +19,12 @@ FORMAT = 2  # of the cache, and of what decides an embedding
 PLAIN = (type(None), bool, int, float, complex, str, bytes, torch.dtype, torch.device)
 LEAVES = (*PLAIN, Tensor, np.ndarray, np.generic)
 READS = ("LOAD_GLOBAL", "LOAD_NAME")
-SKIPPED = {
-    "training",
-    "_parameters",
-    "_buffers",
-    "_modules",
-}  # walked by name, or equal in all embedders
+# Walked by name, or equal in all embedders.
+SKIPPED = {"training", "_parameters", "_buffers", "_modules"}
 
 
 def fingerprint(*values: Any, ignored: Collection[str] = ()) -> str:
-    """Name of ``values`` by content, 32 hexadecimal digits.
+    """Name ``values`` by content, in 32 hexadecimal digits.
 
     A network counts with its architecture, tensors, plain attributes, and the code of classes and
     functions that are not from an installed package; installed packages count by name and version.
@@ -42,7 +38,7 @@ def fingerprint(*values: Any, ignored: Collection[str] = ()) -> str:
 
 
 def outer_values(network: nn.Module) -> dict[str, str]:
-    """Plain values that the code of ``network`` refers to outside of itself, by content.
+    """Return plain values that the code of ``network`` refers to outside of itself, by content.
 
     Those that a forward pass changes are counters and the like: they do not decide an embedding.
     """
@@ -99,7 +95,8 @@ class _Walk:
             self.add(kind)
         if isinstance(value, PLAIN):
             self.note(value)
-        elif isinstance(value, tuple):  # equal ones may be one object here and two elsewhere
+        elif isinstance(value, tuple):
+            # Never by a visit's number: equal ones may be one object here and two elsewhere.
             self.all(value)
         elif isinstance(value, set | frozenset):
             self.all(sorted(value, key=repr))
@@ -171,9 +168,8 @@ class _Walk:
         self.add(type(value))
         for name, part in vars(value).items():
             if name not in SKIPPED:
-                hooks = (
-                    isinstance(part, dict) and "hooks" in name
-                )  # by numbers that count up in a process
+                # The keys of hooks are numbers that count up in a process.
+                hooks = isinstance(part, dict) and "hooks" in name
                 self.all((name, list(part.values()) if hooks else part))
         for group in (value._parameters, value._buffers, value._modules):
             self.all(item for pair in group.items() for item in pair)
@@ -197,7 +193,8 @@ class _Walk:
     def function(self, value: Any) -> None:
         self.note(value.__module__, value.__qualname__)
         version = installed(value.__globals__.get("__name__"))
-        if version is not None:  # its code, but not what another package's closure holds
+        if version is not None:
+            # The version stands for its code, but not for what a closure holds.
             self.note(version)
             if "<locals>" not in value.__qualname__ and installed(value.__module__) is not None:
                 return
@@ -214,9 +211,8 @@ class _Walk:
     def code(self, code: types.CodeType, function: Any, names: Collection[str]) -> None:
         self.note(code.co_code, code.co_names, code.co_varnames, code.co_freevars)
         for i, constant in enumerate(code.co_consts):
-            if not isinstance(constant, types.CodeType) and (
-                i or constant != function.__doc__
-            ):  # it does nothing
+            docstring = i == 0 and constant == function.__doc__  # decides nothing
+            if not docstring and not isinstance(constant, types.CodeType):
                 self.add(constant)
         scope = function.__globals__
         for operation in dis.get_instructions(code):

@@ -39,17 +39,15 @@ class Features(nn.Module):
         self.pool = pool
 
     def forward(self, x: Tensor) -> Tensor:
-        """Embeddings of ``x``, shape (b, d)."""
+        """Return the embeddings of ``x``, shape (b, d)."""
         taken: list[Tensor] = []
 
         def keep(module: nn.Module, args: tuple, kwargs: dict, output: Any) -> None:
-            taken[:] = [
-                self._flat((*args, *kwargs.values())[0] if self.side == "input" else output, len(x))
-            ]
+            z = (*args, *kwargs.values())[0] if self.side == "input" else output
+            taken[:] = [self._flat(z, len(x))]  # of a layer that runs again, the last run
 
-        handle = self.network.get_submodule(self.layer).register_forward_hook(
-            keep, with_kwargs=True
-        )
+        layer = self.network.get_submodule(self.layer)
+        handle = layer.register_forward_hook(keep, with_kwargs=True)
         try:
             self.network(self.front(x))
         finally:
@@ -78,7 +76,7 @@ def build_features(
 ) -> Features:
     """Return the network for rows of ``shape``, with its weights, after a try on ``x`` (b, ...)."""
     module = params["module"]
-    (weights, file) = _which_weights(params["weights"], params["module"])
+    weights, file = _which_weights(params["weights"], params["module"])
     blame = ("module", "It must allow copy.deepcopy.")
     if weights is not None:
         blame = ("weights", "Pass a file instead: the state_dict of torchvision's download.")
@@ -86,36 +84,32 @@ def build_features(
         ours = () if isinstance(module, nn.Module) else (ValueError, TypeError)
         with blamed(*blame, passing=ours):
             network = bare_module(module, shape, weights=weights)
-        named = isinstance(module, str | None) and type(network).__module__.startswith(
-            "torchvision."
-        )
+        of_torchvision = type(network).__module__.startswith("torchvision.")
+        named = isinstance(module, str | None) and of_torchvision
         front = _front(params["normalize"], shape, weights, rgb=named and shape[0] != 3)
         front = front.to(x.dtype).eval()
         network = network.to("cpu", x.dtype).eval()
         layer, side = _locate(front, network, params["layer"], x, noise)
-    unused = (
-        layer
-        if side == "input"
-        else "head"
-        if params["layer"] is None and layer == "body"
-        else None
-    )
+    unused = None  # the part behind the embedding
+    if side == "input":
+        unused = layer
+    elif params["layer"] is None and layer == "body":
+        unused = "head"
     if file is not None:
         load_weights(network, file, optional=unused)
     if unused is not None and not isinstance(module, nn.Module):
-        for parameter in network.get_submodule(
-            unused
-        ).parameters():  # random, and nothing may depend on it
+        # They may be random, and the name of the network in the cache must not depend on them.
+        for parameter in network.get_submodule(unused).parameters():
             parameter.detach().zero_()
     return Features(front, network, layer, side, params["pool"]).requires_grad_(False)
 
 
 def run(features: nn.Module, x: Tensor) -> Tensor:
-    """Embeddings of ``x``; what the network cannot do is said in the embedder's words."""
+    """Return embeddings of ``x``; say what the network cannot do in the embedder's words."""
     shape = tuple(x.shape)
     try:
         return features(x)
-    except (torch.OutOfMemoryError, MemoryError):
+    except (torch.OutOfMemoryError, MemoryError):  # the embedder has advice on these
         raise
     except Exception as error:
         if isinstance(error, ValueError) and str(error).startswith("`"):
@@ -129,7 +123,7 @@ def run(features: nn.Module, x: Tensor) -> Tensor:
 
 
 def _which_weights(weights: Any, module: Any) -> tuple[Any, str | os.PathLike | None]:
-    """``weights`` as torchvision's enum or as a file."""
+    """Return ``weights`` as torchvision's enum or as a file."""
     if weights is None:
         return None, None
     path = os.path.expanduser(weights)
@@ -168,15 +162,12 @@ def _front(normalize: Any, shape: tuple[int, ...], weights: Any, *, rgb: bool) -
 def _locate(
     front: nn.Module, network: nn.Module, layer: str | None, x: Tensor, noise: Noise
 ) -> tuple[str, str]:
-    """Name of the layer that gives the embeddings, and which end of it."""
+    """Return the name of the layer that gives the embeddings, and which end of it."""
     names = [name for name, _ in network.named_modules()]
     if layer is not None and layer not in names:
         shown = names if len(names) <= LISTED else [name for name in names if name.count(".") < 2]
-        deeper = (
-            f" and {len(names) - len(shown)} layers inside of these"
-            if len(shown) < len(names)
-            else ""
-        )
+        hidden = len(names) - len(shown)
+        deeper = f" and {hidden} layers inside of these" if hidden else ""
         raise ValueError(
             f"`layer` must be one of {shown}{deeper} ('' is the output of `module`), got {layer!r}."
         )
@@ -190,9 +181,8 @@ def _locate(
     output = run(nn.Sequential(front, network), x)
     for handle in handles:
         handle.remove()
-    if not all(
-        torch.equal(a, g.get_state()) for a, g in zip(before, noise.generators(), strict=True)
-    ):
+    pairs = zip(before, noise.generators(), strict=True)
+    if not all(torch.equal(state, generator.get_state()) for state, generator in pairs):
         raise ValueError(
             "`module` draws random numbers in eval mode, so that a row would have another "
             "embedding in each call. Remove what draws, such as F.dropout without "

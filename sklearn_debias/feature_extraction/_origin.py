@@ -8,6 +8,7 @@ from importlib import metadata
 
 
 def codes(code: types.CodeType) -> Iterator[types.CodeType]:
+    """Yield a code object and all those inside of it."""
     yield code
     for constant in code.co_consts:
         if isinstance(constant, types.CodeType):
@@ -15,10 +16,10 @@ def codes(code: types.CodeType) -> Iterator[types.CodeType]:
 
 
 def imported(name: str, package: str) -> list[types.ModuleType]:
-    """Modules that ``import name`` within ``package`` may mean, relative ones included."""
-    roots = (
-        [package.rsplit(".", i)[0] + "." for i in range(package.count(".") + 1)] if package else []
-    )
+    """Return the modules that ``import name`` in ``package`` may mean, relative ones too."""
+    roots = []
+    if package:
+        roots = [package.rsplit(".", i)[0] + "." for i in range(package.count(".") + 1)]
     found = (sys.modules.get((root + name).rstrip(".")) for root in ["", *roots])
     return [module for module in found if module is not None]
 

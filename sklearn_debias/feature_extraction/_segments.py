@@ -39,20 +39,19 @@ class Segment:
     rows: np.ndarray
 
     def digests(self) -> list[bytes]:
-        """Whose embeddings they are."""
+        """Return the digests of the rows whose embeddings these are."""
         return _digests(self.keys)
 
     def sound(self) -> np.ndarray:
-        """Mask of the rows that are what was stored."""
+        """Return a mask of the rows that are what was stored."""
         return are_sound(self.keys, self.rows)
 
 
 def open_segment(path: Path, width: int, dtype: np.dtype) -> Segment | None:
-    """Segment with the keys ``path``, or None where it is gone; ValueError where it is damaged."""
+    """Open the segment with the keys ``path``: None where it is gone, an error where damaged."""
     try:
-        segment = Segment(
-            path, np.array(np.load(path, mmap_mode="r")), np.load(_rows(path), mmap_mode="r")
-        )
+        keys = np.array(np.load(path, mmap_mode="r"))  # in memory: all are looked at, few rows are
+        segment = Segment(path, keys, np.load(_rows(path), mmap_mode="r"))
     except FileNotFoundError:
         if path.exists() and not _rows(path).exists():
             raise ValueError(f"{path} has no rows") from None
@@ -61,11 +60,8 @@ def open_segment(path: Path, width: int, dtype: np.dtype) -> Segment | None:
         return None
     except Exception as error:  # a damaged header may look like anything
         raise ValueError(str(error)) from error
-    if (
-        segment.keys.dtype != KEYS
-        or segment.rows.dtype != dtype
-        or segment.rows.shape != (len(segment.keys), width)
-    ):
+    types = (segment.keys.dtype, segment.rows.dtype)
+    if types != (KEYS, dtype) or segment.rows.shape != (len(segment.keys), width):
         raise ValueError(f"{path} holds another type or shape")
     return segment
 
@@ -78,7 +74,7 @@ def write_segment(folder: Path, digests: list[bytes], values: np.ndarray) -> Pat
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{uuid.uuid4().hex}.keys.npy"
     try:
-        for file, array in ((_rows(path), values), (path, keys)):
+        for file, array in ((_rows(path), values), (path, keys)):  # the keys last
             with open(file.with_suffix(".tmp"), "xb") as stream:
                 np.save(stream, array)
             os.replace(file.with_suffix(".tmp"), file)
@@ -111,9 +107,8 @@ def trim(root: Path, limit: int) -> None:
                 stat = file.stat()
                 total += stat.st_size
                 if file.name.endswith(".keys.npy"):
-                    segments.append(
-                        (stat.st_mtime, file, stat.st_size + _rows(file).stat().st_size)
-                    )
+                    size = stat.st_size + _rows(file).stat().st_size
+                    segments.append((stat.st_mtime, file, size))
                 elif time.time() - stat.st_mtime > ABANDONED and not _belongs(file):
                     _unlink(file)
                     total -= stat.st_size
@@ -135,7 +130,7 @@ def make_usable(folder: Path) -> None:
 
 
 def are_sound(keys: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """Mask of the rows whose checksum is that of their keys."""
+    """Return a mask of the rows whose checksum is that of their keys."""
     return _checks(keys, rows) == keys["check"]
 
 
@@ -158,10 +153,8 @@ def _rows(keys: Path) -> Path:
 
 
 def _belongs(file: Path) -> bool:
-    return (
-        file.name.endswith(".rows.npy")
-        and file.with_name(file.name.replace(".rows.", ".keys.")).exists()
-    )
+    keys = file.with_name(file.name.replace(".rows.", ".keys."))
+    return file.name.endswith(".rows.npy") and keys.exists()
 
 
 def _unlink(path: Path) -> None:

@@ -30,12 +30,13 @@ def allocate(shape: tuple[int, int], dtype: str, limit: int) -> np.ndarray:
     except BaseException:
         os.unlink(path)
         raise
+    # Tied to the map, which views keep alive after the array has gone.
     weakref.finalize(out._mmap, _discard, path)
     return out
 
 
 def cache_folder(cache_dir: Any, *, strict: bool) -> Path | None:
-    """Folder of the cache, which can be written to, or None.
+    """Return the folder of the cache, which can be written to, or None.
 
     Parameters
     ----------

@@ -9,7 +9,7 @@ OUTLINE = "deepskyblue"
 
 
 def pyplot() -> Any:
-    """matplotlib.pyplot, or an ImportError that says how to get it."""
+    """Return matplotlib.pyplot, or raise an ImportError that says how to get it."""
     try:
         import matplotlib.pyplot as plt
     except ImportError as error:
@@ -20,7 +20,7 @@ def pyplot() -> Any:
 
 
 def as_pictures(images: Any) -> np.ndarray:
-    """Images (n, channels, h, w) as matplotlib shows them: (n, h, w, 3), floats in [0, 1].
+    """Return images (n, channels, h, w) as matplotlib shows them: (n, h, w, 3), in [0, 1].
 
     Floats outside of [0, 1], such as standardised ones, are scaled by their range over all images.
     """
@@ -30,9 +30,8 @@ def as_pictures(images: Any) -> np.ndarray:
             "The images to draw must have shape (n, 1, 3 or 4 channels, height, width), got "
             f"{images.shape}."
         )
-    pictures = images[:, :3].transpose(0, 2, 3, 1).astype(float) / (
-        255 if images.dtype == np.uint8 else 1
-    )
+    scale = 255 if images.dtype == np.uint8 else 1
+    pictures = images[:, :3].transpose(0, 2, 3, 1).astype(float) / scale  # without alpha
     low, high = pictures.min(), pictures.max()
     if low < 0 or high > 1:
         pictures = (pictures - low) / (high - low if high > low else 1)
@@ -40,18 +39,17 @@ def as_pictures(images: Any) -> np.ndarray:
 
 
 def greys(picture: np.ndarray) -> np.ndarray:
-    """The picture (h, w, 3) without its colours, so that those of a map over it can be read."""
+    """Return the picture (h, w, 3) in greys, so that the colours of a map over it can be read."""
     return np.repeat((picture @ LUMINANCE)[..., None].clip(0, 1), 3, axis=2)
 
 
 def grid_of_axes(ax: Any, n_rows: int, n_columns: int, panel: tuple[float, float]) -> np.ndarray:
-    """Axes (n_rows, n_columns) without ticks: new ones, those given, or one divided."""
+    """Return axes (n_rows, n_columns) without ticks: new ones, those given, or one divided."""
     plt = pyplot()
     if ax is None:
         size = (n_columns * panel[0] + 0.3, n_rows * (panel[1] + 0.25) + 0.2)
-        axes = plt.figure(figsize=size, layout="constrained").subplots(
-            n_rows, n_columns, squeeze=False
-        )
+        figure = plt.figure(figsize=size, layout="constrained")
+        axes = figure.subplots(n_rows, n_columns, squeeze=False)
     elif isinstance(ax, plt.Axes):
         ax.set_axis_off()
         cells = _cells(ax, n_rows, n_columns)
@@ -73,7 +71,7 @@ def grid_of_axes(ax: Any, n_rows: int, n_columns: int, panel: tuple[float, float
 
 
 def _cells(ax: Any, n_rows: int, n_columns: int) -> Any:
-    """The grid that divides an Axes, whether of a layout or placed by hand."""
+    """Return the grid that divides an Axes, whether of a layout or placed by hand."""
     from matplotlib.gridspec import GridSpec, GridSpecFromSubplotSpec
 
     place = ax.get_subplotspec()
@@ -94,6 +92,7 @@ def outline(axis: Any, mask: np.ndarray, extent: tuple[float, float, float, floa
     edges = np.concatenate([above[:, None] + [[0, 0], [0, 1]], beside[:, None] + [[0, 0], [1, 0]]])
     scale = np.array([(right - left) / mask.shape[1], (bottom - top) / mask.shape[0]])
     lines = edges[..., ::-1] * scale + [left, top]
-    axis.add_collection(
-        LineCollection(list(lines), colors=OUTLINE, linewidths=1.2, capstyle="round", clip_on=False)
+    border = LineCollection(
+        list(lines), colors=OUTLINE, linewidths=1.2, capstyle="round", clip_on=False
     )
+    axis.add_collection(border)

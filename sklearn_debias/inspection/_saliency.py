@@ -60,14 +60,14 @@ class SaliencyDisplay:
         self.maps = maps
         self.mask = mask
         self.labels = labels
-        self.shares_ = (
-            {} if mask is None else {name: saliency_share(m, mask) for name, m in maps.items()}
-        )
+        self.shares_ = {}
+        if mask is not None:
+            self.shares_ = {name: saliency_share(m, mask) for name, m in maps.items()}
 
     def plot(
         self, ax: Any = None, *, cmap: Any = "inferno", alpha: float = 0.6
     ) -> "SaliencyDisplay":
-        """Draw.
+        """Draw the images, and beside each the maps over it.
 
         Parameters
         ----------
@@ -92,9 +92,8 @@ class SaliencyDisplay:
         pictures = as_pictures(self.images)
         self._check(len(pictures), pictures.shape[1:3])
         height, width = pictures.shape[1:3]
-        self.axes_ = grid_of_axes(
-            ax, len(pictures), 1 + len(self.maps), (INCHES * width / height, INCHES)
-        )
+        panel = (INCHES * width / height, INCHES)
+        self.axes_ = grid_of_axes(ax, len(pictures), 1 + len(self.maps), panel)
         self.figure_ = self.axes_[0, 0].figure
         extent = (-0.5, width - 0.5, height - 0.5, -0.5)
         for i, (row, picture) in enumerate(zip(self.axes_, pictures, strict=True)):
@@ -103,9 +102,8 @@ class SaliencyDisplay:
                 row[0].set_ylabel(str(self.labels[i]))
             for axis, (name, maps) in zip(row[1:], self.maps.items(), strict=True):
                 axis.imshow(greys(picture))
-                axis.imshow(
-                    np.asarray(maps)[i], cmap=cmap, alpha=alpha, vmin=0, vmax=1, extent=extent
-                )
+                over = {"cmap": cmap, "alpha": alpha, "vmin": 0, "vmax": 1, "extent": extent}
+                axis.imshow(np.asarray(maps)[i], **over)
                 axis.set_title(self._title(name, i), fontsize="medium")
             for axis in row:
                 self._outline(axis, i, extent)
@@ -180,11 +178,10 @@ class SaliencyDisplay:
         DebiasWarning
             Where maps are constant.
         """
-        models = (
-            dict(estimator)
-            if isinstance(estimator, Mapping)
-            else {type(estimator).__name__: estimator}
-        )
+        if isinstance(estimator, Mapping):
+            models = dict(estimator)
+        else:
+            models = {type(estimator).__name__: estimator}
         if not models:
             raise ValueError(
                 "`estimator` must be a fitted classifier, a module, or a dict with at least one of "

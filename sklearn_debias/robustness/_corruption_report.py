@@ -46,7 +46,7 @@ def corruption_report(
     random_state: Any = 0,
     verbose: int = 0,
 ) -> CorruptionReport:
-    """Accuracy of a fitted classifier on corrupted copies of the images: Table 6 of [1]_.
+    """Report the accuracy of a fitted classifier on corrupted images: Table 6 of [1]_.
 
     Parameters
     ----------
@@ -132,36 +132,35 @@ def corruption_report(
             "`aligned` says which `bias_labels` go with which class: pass these too, or leave it "
             "None."
         )
-    conflicting = (
-        None if bias_labels is None else _conflicting(estimator, labels, bias_labels, aligned)
-    )
-    bar = tqdm(
-        [(CLEAN, None), *tasks], desc="corruption_report", unit="corruption", disable=not verbose
-    )
+    conflicting = None
+    if bias_labels is not None:
+        conflicting = _conflicting(estimator, labels, bias_labels, aligned)
+    shown = {"desc": "corruption_report", "unit": "corruption", "disable": not verbose}
+    bar = tqdm([(CLEAN, None), *tasks], **shown)
     right = []
     for name, severity in bar:
         bar.set_postfix_str(name)
         images = X if name == CLEAN else corrupt(X, name, severity, seed)
         right.append(correctness(labels[0], labels[1], estimator.predict(images)))
+    # The mean counts as one corruption more, with the share of them under which an image is right.
     right.append(np.mean(right[1:], axis=0))
     rows = [(CLEAN, None), *tasks, (MEAN, None)]
     table = pd.DataFrame(rows, columns=["corruption", "severity"]).astype({"severity": "Int64"})
-    parts = {"average": np.ones(len(X), dtype=bool)} | (
-        {} if conflicting is None else {"conflicting": conflicting}
-    )
+    parts = {"average": np.ones(len(X), dtype=bool)}
+    if conflicting is not None:
+        parts["conflicting"] = conflicting
     for part, chosen in parts.items():
         hits = np.sum(np.stack(right)[:, chosen], axis=1)
         n = int(chosen.sum())
         half = (1 - confidence) / 2
         lower, upper = binomial_bounds(hits, n, half, half)
         table = table.assign(**{part: hits / n, f"{part}_lower": lower, f"{part}_upper": upper})
-    return CorruptionReport(
-        table, len(X), None if conflicting is None else int(conflicting.sum()), confidence
-    )
+    n_conflicting = None if conflicting is None else int(conflicting.sum())
+    return CorruptionReport(table, len(X), n_conflicting, confidence)
 
 
 def _tasks(corruptions: Any, severities: Any, n_channels: int) -> list[Task]:
-    """(name, severity) of each row, in order, each once."""
+    """Return (name, severity) of each row, in order, each once."""
     if isinstance(corruptions, str) and corruptions in ("biasadv", "classic"):
         if corruptions == "classic" and severities is None:
             severities = SEVERITIES
@@ -204,7 +203,7 @@ def _tasks(corruptions: Any, severities: Any, n_channels: int) -> list[Task]:
 
 
 def _conflicting(estimator: Any, labels: tuple, bias_labels: Any, aligned: Any) -> np.ndarray:
-    """Which samples carry another bias value than their class mostly had in training, (n,)."""
+    """Tell which samples (n,) have another bias value than their class mostly had in training."""
     groups = find_groups(labels, keep=np.ones(len(labels[0]), dtype=bool), bias_labels=bias_labels)
     aligned = find_fitted(estimator, "aligned_bias_") if aligned is None else aligned
     if not aligned:

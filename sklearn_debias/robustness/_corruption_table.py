@@ -81,7 +81,7 @@ class CorruptionReport:
 def _dots(
     ax: Any, table: pd.DataFrame, names: list, kind: str, shift: float, color: str, several: bool
 ) -> None:
-    """One accuracy of all rows, darker at a higher severity."""
+    """Draw one accuracy of all rows, darker at a higher severity."""
     places = table["corruption"].map(names.index) + shift
     values = table[kind]
     if not several:
@@ -90,6 +90,7 @@ def _dots(
         return
     strength = table["severity"].fillna(max(SEVERITIES)).astype(float) / max(SEVERITIES)
     ax.scatter(values, places, s=18, color=color, alpha=0.2 + 0.8 * strength, linewidths=0)
+    # The dots differ in strength: an empty series stands for them in the legend, at full strength.
     ax.scatter([], [], s=18, color=color, label=kind)
 
 

@@ -98,6 +98,7 @@ class Evaluation:
         out.points = self._originals() if keep else None
         if threat.epsilon == 0:
             return out
+        # By the rule "last" rows that are missed anyway run too: their last point may be asked for.
         every = self.judge == "last" and isinstance(attack, StepwiseAttack)
         tried = np.ones(len(out.robust), dtype=bool) if every else out.robust.copy()
         if rows is not None:
@@ -110,7 +111,7 @@ class Evaluation:
         return out
 
     def predict(self, points: Tensor) -> np.ndarray:
-        """Codes of other inputs of the same rows, in the units of the network."""
+        """Return the codes of other inputs of the same rows, in the units of the network."""
         codes: list[Tensor] = []
 
         def look(x: Tensor, _: Any, index: np.ndarray) -> Tensor:
@@ -128,7 +129,7 @@ class Evaluation:
             yield
 
     def _clean(self) -> Outcome:
-        """Outcome without an attack; raises and warns of outputs that cannot be attacked."""
+        """Return the outcome without an attack; refuse outputs that cannot be attacked."""
         likely = []
         ends = []
 
@@ -187,22 +188,24 @@ class Evaluation:
                 out.flat[index] |= flat.cpu().numpy()
                 if out.points is not None:
                     out.points[torch.from_numpy(index)] = look.point[at].to(out.points)
-                bar.update(len(index) if restart == 0 else 0)
+                bar.update(len(index) if restart == 0 else 0)  # restarts run on rows counted before
 
             for restart in range(attack.restarts):
                 seed = self.streams.seed("attack", str(restart))
                 Queue(attack, self.opened, threat, seed, self.judge == "any", done).run(rows)
-                rows = rows[out.robust[rows]]
+                rows = rows[out.robust[rows]]  # another start is for those that none has fooled
                 if len(rows) == 0:
                     break
         if not self.quiet:
+            # A gradient of zero on the way did no harm where the row is fooled all the same.
             warn_of_flat((out.flat & out.robust)[tried], attack)
 
     def _whole(self, attack: AutoAttack, threat: Threat, rows: np.ndarray, out: Outcome) -> None:
-        """All at once, in an order that their content says."""
+        """Attack all rows at once."""
         if len(rows) == 0:
             return
         x = self._originals()[torch.from_numpy(rows)]
+        # AutoAttack draws one stream for a batch: sorted by content, the order of X has no effect.
         order = np.argsort(row_keys(x, 0).numpy(), kind="stable")
         prepare = self.opened.prepare
         rows = rows[order]

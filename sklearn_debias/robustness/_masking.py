@@ -50,42 +50,40 @@ def masking_signs(evaluation: Evaluation, threat: Threat, robust: np.ndarray) ->
 
 
 def _far(look: "_Look", threat: Threat) -> list[str]:
-    """Where a ball that holds all valid inputs leaves rows that are not fooled."""
+    """Return the sign that a ball of all valid inputs leaves rows unfooled, if it does."""
     codes = look.evaluation.clean.codes
     if (codes == codes[0]).all():  # perhaps there is no other class to be found
         return []
     far = replace(threat, epsilon=reach(look.evaluation.opened, threat))
     left = look.n - look.fooled(PGD(FAR_STEPS), far).sum()
-    return (
-        [f"a ball that holds all inputs leaves {left} of {look.n} rows"] if look.many(left) else []
-    )
+    if not look.many(left):
+        return []
+    return [f"a ball that holds all inputs leaves {left} of {look.n} rows"]
 
 
 class _Look:
     """Some rows that are classified right, evenly among them."""
 
     def __init__(self, evaluation: Evaluation) -> None:
-        self.evaluation = copy.copy(evaluation)
+        self.evaluation = copy.copy(evaluation)  # shares the rows, but has rules of its own
         self.evaluation.judge = "any"
         self.evaluation.verbose = 0
         self.evaluation.quiet = True
         right = np.flatnonzero(evaluation.clean.robust)
-        self.rows = (
-            right[np.unique(np.linspace(0, len(right) - 1, ROWS, dtype=int))]
-            if len(right)
-            else right
-        )
+        # Rows sorted by class would have none of the last classes among the first ROWS.
+        spread = np.unique(np.linspace(0, len(right) - 1, ROWS, dtype=int))
+        self.rows = right[spread] if len(right) else right
         self.n = len(self.rows)
 
     def fooled(
         self, attack: PGD | RandomSearch, threat: Threat, among: np.ndarray | None = None
     ) -> np.ndarray:
-        """Which of the rows (n,) the attack fools."""
+        """Return which of the rows (n,) the attack fools, as a mask."""
         mask = np.zeros(len(self.evaluation.y), dtype=bool)
         mask[self.rows] = True
         tried = mask if among is None else mask & among
         return ~self.evaluation.run(attack, threat, rows=tried).robust[self.rows]
 
     def many(self, count: int) -> bool:
-        """Whether so many rows are more than chance."""
+        """Tell whether so many rows are more than chance."""
         return bool(count >= 2 and count > CHANCE * self.n)

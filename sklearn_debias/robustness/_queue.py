@@ -3,7 +3,6 @@
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import torch
@@ -50,15 +49,14 @@ class Queue:
         device = self.opened.prepare.device
         places = self.opened.batch_size or ROWS.get(device.type, ROWS["cpu"])
         self.waiting.extend(rows.tolist())
-        index = np.resize(
-            self._next(places), places
-        )  # places without a row repeat one, and are never read
+        # Places without a row repeat one, so that the batch has its shape; they are never read.
+        index = np.resize(self._next(places), places)
         busy = np.arange(places) < len(rows)
         x, y, state = self._load(index)
         flat = torch.zeros(places, dtype=torch.bool, device=device)
         while busy.any():
             look = self.attack.step(self.opened.net, x, y, self.threat, state)
-            state = dict(look.state)
+            state = dict(look.state)  # a copy, which `_fill` may change
             flat = flat | look.flat
             over = look.over | look.fools if self.early else look.over
             leaving = np.flatnonzero(busy & over.cpu().numpy())
@@ -72,11 +70,12 @@ class Queue:
                 self._fill(leaving[: len(fresh)], fresh, index, x, y, state, flat)
 
     def _next(self, n: int) -> np.ndarray:
-        return np.array(
-            [self.waiting.popleft() for _ in range(min(n, len(self.waiting)))], dtype=int
-        )
+        """Take up to ``n`` rows from those that wait."""
+        n = min(n, len(self.waiting))
+        return np.array([self.waiting.popleft() for _ in range(n)], dtype=int)
 
     def _load(self, rows: np.ndarray) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+        """Return rows as the network sees them, their labels, and where their attack begins."""
         x = self.opened.prepare(self.opened.source.take(rows))
         y = self.opened.y[rows].to(x.device)  # type: ignore[index]
         return x, y, dict(self.attack.begin(x, self.threat, row_keys(x, self.seed)))
@@ -86,11 +85,11 @@ class Queue:
         places: np.ndarray,
         rows: np.ndarray,
         index: np.ndarray,
-        x: Any,
-        y: Any,
-        state: Any,
-        flat: Any,
-    ):
+        x: Tensor,
+        y: Tensor,
+        state: dict[str, Tensor],
+        flat: Tensor,
+    ) -> None:
         """Put rows into places, in place: the tensors are this queue's own."""
         at = torch.from_numpy(places).to(x.device)
         x_new, y_new, state_new = self._load(rows)

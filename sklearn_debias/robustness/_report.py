@@ -8,6 +8,7 @@ import pandas as pd
 
 from sklearn_debias.attacks import AutoAttack, StepwiseAttack, Threat, get_attack
 from sklearn_debias.exceptions import warn
+from sklearn_debias.fitting import Model
 from sklearn_debias.metrics import GroupReport, group_report
 from sklearn_debias.metrics.internal import binomial_bounds, check_confidence
 from sklearn_debias.robustness._evaluate import Evaluation, Outcome, open_rows
@@ -23,7 +24,7 @@ TAKEN = {CLEAN, WORST, "class", "bias", "n", "lower", "upper"}  # columns of the
 
 
 def robust_report(
-    estimator: Any,
+    estimator: Model,
     X: Any,
     y: Any,
     *,
@@ -102,20 +103,18 @@ def robust_report(
     _check_before(evaluation, threat, named, sources, X, y)
     outcomes = {CLEAN: evaluation.clean}
     if bias_labels is not None:
-        _groups(
-            evaluation, outcomes, bias_labels, confidence
-        )  # raises before hours of attacks and not after
+        # Bad labels raise now, and not after hours of attacks.
+        _groups(evaluation, outcomes, bias_labels, confidence)
     for name, attack in named.items():
         outcomes[name] = evaluation.run(attack, threat)
+    # What no attack on this network fools: a transfer that fools it is a sign of masking.
     white = np.logical_and.reduce([outcome.robust for outcome in outcomes.values()])
     for name, source in sources.items():
         codes = transfer_codes(source, estimator, X, y, **options).clean.codes
-        codes = np.where(
-            evaluation.clean.robust, codes, evaluation.clean.codes
-        )  # what is missed as it is stays so
-        outcomes[f"transfer from {name}"] = Outcome(
-            evaluation.y, codes, np.zeros(len(codes), dtype=bool)
-        )
+        # A row that is missed as it is stays wrong, even where its attacked copy is not.
+        codes = np.where(evaluation.clean.robust, codes, evaluation.clean.codes)
+        flat = np.zeros(len(codes), dtype=bool)
+        outcomes[f"transfer from {name}"] = Outcome(evaluation.y, codes, flat)
     outcomes[WORST] = _worst(list(outcomes.values()))
     signs = masking_signs(evaluation, threat, white) if check_masking else []
     if check_masking and sources:
@@ -133,7 +132,7 @@ def robust_report(
 
 
 def _worst(outcomes: list[Outcome]) -> Outcome:
-    """For each row the code of the first attack that fools it."""
+    """Return for each row the code of the first attack that fools it."""
     codes = outcomes[0].codes.copy()
     for outcome in outcomes[1:]:
         codes = np.where(codes == outcome.y, outcome.codes, codes)
@@ -176,9 +175,10 @@ def _named_attacks(attacks: Any, transfers: set[str]) -> dict[str, StepwiseAttac
     found = {name: get_attack(attack) for name, attack in _named(attacks, "attacks", "").items()}
     taken = sorted({*TAKEN, *transfers}.intersection(found))
     if taken or not found:
+        clash = f", which takes {taken!r}" if taken else ""
         raise ValueError(
             "`attacks` must hold at least one attack, by names that the report has no other "
-            f"column for, got {attacks!r}{', which takes ' + repr(taken) if taken else ''}."
+            f"column for, got {attacks!r}{clash}."
         )
     return found
 
@@ -199,7 +199,7 @@ def _check_before(
 
 
 def _named(things: Any, parameter: str, prefix: str) -> dict[str, Any]:
-    """Things by name: a dict as it is; of a sequence the text, or else the number or the repr."""
+    """Return things by name: a dict's own; in a sequence the number, the text or the repr."""
     if isinstance(things, Mapping):
         if len({str(name) for name in things}) < len(things):
             raise ValueError(
@@ -208,10 +208,10 @@ def _named(things: Any, parameter: str, prefix: str) -> dict[str, Any]:
         return {str(name): thing for name, thing in things.items()}
     if isinstance(things, str) or not isinstance(things, list | tuple):
         raise TypeError(f"`{parameter}` must be a sequence, or a dict by name, got {things!r}.")
-    names = [
-        f"{prefix} {i}" if prefix else t if isinstance(t, str) else repr(t)
-        for i, t in enumerate(things)
-    ]
+    if prefix:
+        names = [f"{prefix} {i}" for i in range(len(things))]
+    else:
+        names = [thing if isinstance(thing, str) else repr(thing) for thing in things]
     if len(set(names)) < len(names):
         raise ValueError(f"`{parameter}` must not repeat a name, got {names}.")
     return dict(zip(names, things, strict=True))

@@ -67,7 +67,7 @@ class RobustReport:
         return self.group_reports[WORST]
 
     def to_frame(self) -> pd.DataFrame:
-        """Copy of the table."""
+        """Return a copy of the table."""
         return self.frame.copy()
 
     def groups_to_frame(self) -> pd.DataFrame:
@@ -108,9 +108,8 @@ class RobustReport:
         tables = "".join(
             frame.to_html(index=False, float_format="{:.3f}".format) for frame in frames
         )
-        return f"<p><b>{self._title()}</b></p>{tables}" + "".join(
-            f"<p>{sign}</p>" for sign in self.signs
-        )
+        signs = "".join(f"<p>{sign}</p>" for sign in self.signs)
+        return f"<p><b>{self._title()}</b></p>{tables}{signs}"
 
     def _title(self) -> str:
         return (

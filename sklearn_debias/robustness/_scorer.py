@@ -8,6 +8,7 @@ from sklearn.utils.metadata_routing import MetadataRequest
 
 from sklearn_debias.attacks import get_attack
 from sklearn_debias.attacks.internal import check_norm
+from sklearn_debias.fitting import Model
 from sklearn_debias.metrics import worst_group_accuracy_score
 from sklearn_debias.robustness._evaluate import check_seed
 from sklearn_debias.robustness._scores import open_evaluation, robust_accuracy_score
@@ -31,16 +32,16 @@ class RobustAccuracy:
         check_norm(self.norm)
         check_judge(self.judge)
         check_seed(self.random_state)
+        # Whether "auto" has a meaning shows only with the rows: let it pass, as for images.
         radius = read_epsilon(self.epsilon, self.norm, images=True)
         if not isinstance(self.worst_group, bool | np.bool_):
             raise ValueError(f"`worst_group` must be a bool, got {self.worst_group!r}.")
         if not isinstance(self.epsilon, str):
             object.__setattr__(self, "epsilon", radius)
-        object.__setattr__(
-            self, "clip", plain_clip(self.clip)
-        )  # arrays could be neither compared nor hashed
+        # Arrays could be neither compared nor hashed.
+        object.__setattr__(self, "clip", plain_clip(self.clip))
 
-    def __call__(self, estimator: Any, X: Any, y: Any, bias_labels: Any = None) -> float:
+    def __call__(self, estimator: Model, X: Any, y: Any, bias_labels: Any = None) -> float:
         """Score a fitted estimator: greater is better."""
         how = {
             name: value
@@ -56,18 +57,17 @@ class RobustAccuracy:
                 "or inside `params=` to cross_validate."
             )
         evaluation, threat = open_evaluation(estimator, X, y, verbose=0, **how)
-        worst_group_accuracy_score(
-            evaluation.y, evaluation.clean.codes, bias_labels=bias_labels
-        )  # raises in time
+        # Bad labels raise now, and not after the attack.
+        worst_group_accuracy_score(evaluation.y, evaluation.clean.codes, bias_labels=bias_labels)
         codes = evaluation.run(get_attack(self.attack), threat).codes
         return worst_group_accuracy_score(evaluation.y, codes, bias_labels=bias_labels)
 
     def __repr__(self) -> str:
         default = type(self)()
         said = {
-            name: v
-            for name, v in vars(self).items()
-            if name != "attack" and v != getattr(default, name)
+            name: value
+            for name, value in vars(self).items()
+            if name != "attack" and value != getattr(default, name)
         }
         arguments = [repr(self.attack), *(f"{name}={value!r}" for name, value in said.items())]
         return f"robust_accuracy({', '.join(arguments)})"
@@ -79,6 +79,7 @@ class RobustAccuracy:
             request.score.add_request(param="bias_labels", alias=True)
         return request
 
+    # The name by which scikit-learn's routers ask an object for its own request.
     _get_metadata_request = get_metadata_routing
 
 

@@ -5,13 +5,13 @@ from typing import Any
 import numpy as np
 
 from sklearn_debias.attacks import Threat, get_attack
-from sklearn_debias.fitting import check_inside
+from sklearn_debias.fitting import Model, check_inside
 from sklearn_debias.robustness._evaluate import Evaluation, open_rows
 from sklearn_debias.robustness._threats import check_judge, read_threat
 
 
 def open_evaluation(
-    estimator: Any,
+    estimator: Model,
     X: Any,
     y: Any,
     *,
@@ -29,11 +29,12 @@ def open_evaluation(
     """
     check_judge(judge)
     opened = open_rows(estimator, X, y, name)
-    read_threat(opened, epsilon, norm, clip)
+    read_threat(opened, epsilon, norm, clip)  # raises before the pass over all rows
     evaluation = Evaluation(
         opened, random_state, judge, verbose, classes=getattr(estimator, "classes_", None)
     )
-    threat = read_threat(evaluation.opened, epsilon, norm, clip)  # of all rows now
+    # Lazy inputs know their range only after that pass, and the radius is checked against it.
+    threat = read_threat(evaluation.opened, epsilon, norm, clip)
     if threat.clip is not None:
         bounds = tuple(bound.double().cpu().reshape(-1).numpy() for bound in threat.clip)
         check_inside(clip, bounds, evaluation.low, evaluation.high)
@@ -41,7 +42,7 @@ def open_evaluation(
 
 
 def robust_accuracy_score(
-    estimator: Any,
+    estimator: Model,
     X: Any,
     y: Any,
     *,
@@ -53,7 +54,7 @@ def robust_accuracy_score(
     random_state: Any = 0,
     verbose: int = 0,
 ) -> float:
-    """Accuracy when each row may be changed inside a ball, to the attack's best.
+    """Return the accuracy when an attack may change each row inside a ball.
 
     A row counts where it is classified right as it is, and no point that the attack tries is
     missed. This is an upper bound: a stronger attack may find more. See `robust_report` for several
@@ -139,7 +140,7 @@ def robust_accuracy_score(
 
 
 def adversarial_examples(
-    estimator: Any,
+    estimator: Model,
     X: Any,
     y: Any,
     *,
@@ -151,7 +152,7 @@ def adversarial_examples(
     random_state: Any = 0,
     verbose: int = 0,
 ) -> np.ndarray:
-    """Inputs near X that an attack finds.
+    """Return inputs near X that an attack finds.
 
     Parameters
     ----------
@@ -196,9 +197,9 @@ def adversarial_examples(
 
 
 def robust_generalization_gap_score(
-    estimator: Any, X_train: Any, y_train: Any, X_test: Any, y_test: Any, **options
-):
-    """Robust accuracy on the training rows minus that on test rows.
+    estimator: Model, X_train: Any, y_train: Any, X_test: Any, y_test: Any, **options: Any
+) -> float:
+    """Return the robust accuracy on training rows minus that on test rows.
 
     Parameters
     ----------
@@ -226,6 +227,6 @@ def robust_generalization_gap_score(
     >>> robust_generalization_gap_score(torch.nn.Linear(2, 2), X, y, X, y, epsilon=0.1)
     0.0
     """
-    return robust_accuracy_score(estimator, X_train, y_train, **options) - robust_accuracy_score(
-        estimator, X_test, y_test, **options
-    )
+    on_train = robust_accuracy_score(estimator, X_train, y_train, **options)
+    on_test = robust_accuracy_score(estimator, X_test, y_test, **options)
+    return on_train - on_test

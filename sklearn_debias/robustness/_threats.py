@@ -43,7 +43,7 @@ def plain_clip(clip: Any) -> Any:
 
 
 def read_epsilon(epsilon: Any, norm: str, images: bool) -> float:
-    """The radius as a float; "auto" is the usual one of images."""
+    """Return the radius as a float; "auto" is the usual one of images."""
     if isinstance(epsilon, str) and epsilon == "auto":
         if not images:
             raise ValueError(
@@ -60,12 +60,13 @@ def read_epsilon(epsilon: Any, norm: str, images: bool) -> float:
 
 
 def row_shape(opened: Opened) -> tuple[int, ...]:
-    """Shape of a row as the network sees it."""
+    """Return the shape of a row as the network sees it."""
     return tuple(opened.prepare(opened.source.take(np.zeros(1, dtype=int))).shape[1:])
 
 
 def reach(opened: Opened, threat: Threat) -> float:
-    """Radius that holds every valid input, from any of them."""
+    """Return the radius of a ball around any valid input that holds all of them."""
+    # Without a range of valid inputs, that of the rows at hand.
     low, high = threat.clip or (opened.inputs.low, opened.inputs.high)
     width = float(torch.as_tensor(high).max() - torch.as_tensor(low).min())
     return width if threat.norm == "linf" else width * float(np.sqrt(np.prod(row_shape(opened))))

@@ -9,6 +9,7 @@ import pandas as pd
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_debias.attacks import Threat, get_attack
+from sklearn_debias.fitting import Model
 from sklearn_debias.metrics.internal import binomial_bounds, check_confidence
 from sklearn_debias.robustness._evaluate import Evaluation, open_rows
 from sklearn_debias.robustness._scores import open_evaluation
@@ -17,22 +18,22 @@ from sklearn_debias.robustness._threats import RADIUS, read_threat, row_shape
 MULTIPLES = (0.0, 0.25, 0.5, 1.0, 1.5, 2.0)  # of the usual radius
 
 
-def transferred(source: Any, X: Any, y: Any, **options: Any) -> np.ndarray:
-    """What an attack makes of X at the source, by all of its steps."""
+def transferred(source: Model, X: Any, y: Any, **options: Any) -> np.ndarray:
+    """Return what an attack makes of X at the source, by all of its steps."""
     chosen = get_attack(options.pop("attack", "pgd-20"))
     evaluation, threat = open_evaluation(source, X, y, judge="last", name="source", **options)
     return evaluation.run(chosen, threat, keep=True).points.numpy()  # type: ignore[union-attr]
 
 
-def transfer_codes(source: Any, target: Any, X: Any, y: Any, **options: Any) -> Evaluation:
-    """The target on what an attack made of X at the source; nothing is attacked any more."""
+def transfer_codes(source: Model, target: Model, X: Any, y: Any, **options: Any) -> Evaluation:
+    """Judge the target on what an attack made of X at the source."""
     points = transferred(source, X, y, **options)
     return Evaluation(open_rows(target, points, y, "target"), quiet=True)
 
 
 def transfer_accuracy_score(
-    source: Any,
-    target: Any,
+    source: Model,
+    target: Model,
     X: Any,
     y: Any,
     *,
@@ -43,7 +44,7 @@ def transfer_accuracy_score(
     random_state: Any = 0,
     verbose: int = 0,
 ) -> float:
-    """Accuracy of one model on the inputs that an attack on another finds.
+    """Return the accuracy of one model on the inputs that an attack on another finds.
 
     Parameters
     ----------
@@ -79,19 +80,22 @@ def transfer_accuracy_score(
     """
     options = {"attack": attack, "epsilon": epsilon, "norm": norm, "clip": clip}
     options |= {"random_state": random_state, "verbose": verbose}
+    # Estimators of this package and modules are opened; all others are asked to predict.
     if hasattr(type(target), "_opened") or not hasattr(target, "predict"):
         return float(transfer_codes(source, target, X, y, **options).clean.robust.mean())
-    check_is_fitted(target)
-    unseen = np.setdiff1d(np.asarray(y), target.classes_)
+    judge: Any = target  # any classifier of scikit-learn's kind
+    check_is_fitted(judge)
+    unseen = np.setdiff1d(np.asarray(y), judge.classes_)
     if len(unseen):
         raise ValueError(
             f"`y` must hold labels that `target` knows, got also {unseen[:5].tolist()}."
         )
-    return float(np.mean(target.predict(transferred(source, X, y, **options)) == np.asarray(y)))
+    predicted = judge.predict(transferred(source, X, y, **options))
+    return float(np.mean(predicted == np.asarray(y)))
 
 
 def epsilon_sweep(
-    estimator: Any,
+    estimator: Model,
     X: Any,
     y: Any,
     *,
@@ -103,7 +107,7 @@ def epsilon_sweep(
     random_state: Any = 0,
     verbose: int = 0,
 ) -> pd.DataFrame:
-    """Robust accuracy over a range of radii.
+    """Measure the robust accuracy over a range of radii.
 
     What fools a row in a small ball lies in the larger ones too: radii are tried from the smallest
     on, each on the rows that are left. So the accuracy never rises, and at 0 it is that without an
@@ -144,6 +148,7 @@ def epsilon_sweep(
     confidence = check_confidence(confidence)
     chosen = get_attack(attack)
     options = {"norm": norm, "clip": clip, "random_state": random_state, "verbose": verbose}
+    # Any radius will do to open the rows; the sweep's may depend on their kind, and come next.
     evaluation, _ = open_evaluation(estimator, X, y, epsilon=0.0, judge="any", **options)
     threats = _threats(evaluation, epsilons, norm, clip)
     left = evaluation.clean.robust
