@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from sklearn_debias.attribution import attribute, saliency_share
-from sklearn_debias.fitting import open_model
+from sklearn_debias.fitting import Model, open_model
 from sklearn_debias.inspection._drawing import as_pictures, greys, grid_of_axes, outline
 
 INCHES = 1.5  # of a panel
@@ -130,7 +130,7 @@ class SaliencyDisplay:
     @classmethod
     def from_estimator(
         cls,
-        estimator: Any,
+        estimator: Model | Mapping[str, Model],
         X: Any,
         y: Any = None,
         *,

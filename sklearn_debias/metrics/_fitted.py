@@ -16,7 +16,7 @@ _INSIDE: tuple[Callable[[Any], Any], ...] = (
 )
 
 
-def find_fitted(estimator: Any, attribute: str, default: Any = None) -> Any:
+def find_fitted(estimator: object, attribute: str, default: Any = None) -> Any:
     """Return an attribute of the estimator, or of the first one inside of it that has it.
 
     Return `default` if none has.
@@ -28,7 +28,7 @@ def find_fitted(estimator: Any, attribute: str, default: Any = None) -> Any:
     return default
 
 
-def trained_fact(estimator: Any, parameter: str) -> Any:
+def trained_fact(estimator: object, parameter: str) -> Any:
     """Return what training stored for the parameter `aligned` or `group_shares`.
 
     Raise a ValueError if training stored nothing.
@@ -44,7 +44,7 @@ def trained_fact(estimator: Any, parameter: str) -> Any:
     return fact
 
 
-def _unwrap(estimator: Any) -> Any:
+def _unwrap(estimator: object) -> Any:
     """Return the estimator inside of a wrapper, or None if there is none."""
     for inside in _INSIDE:
         # By attribute, not by type: wrappers of other libraries often keep to these names.

@@ -7,9 +7,10 @@ from sklearn_debias.metrics._intervals import binomial_bounds, check_confidence
 from sklearn_debias.metrics._names import shorten
 from sklearn_debias.metrics._random import check_rng
 from sklearn_debias.metrics._training_facts import aligned_mask
-from sklearn_debias.metrics._types import Seed
+from sklearn_debias.metrics._types import Predictor, Seed
 
 __all__ = [
+    "Predictor",
     "Seed",
     "aligned_mask",
     "binomial_bounds",

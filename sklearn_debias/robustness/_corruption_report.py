@@ -18,6 +18,7 @@ from sklearn_debias.corruptions.internal import (
 )
 from sklearn_debias.exceptions import warn
 from sklearn_debias.metrics.internal import (
+    Predictor,
     aligned_mask,
     binomial_bounds,
     check_confidence,
@@ -34,7 +35,7 @@ Task = tuple[str, int | None]
 
 
 def corruption_report(
-    estimator: Any,
+    estimator: Predictor,
     X: Any,
     y: Any,
     *,
@@ -202,7 +203,7 @@ def _tasks(corruptions: Any, severities: Any, n_channels: int) -> list[Task]:
     return [task for task in tasks if task[0] not in unfit]
 
 
-def _conflicting(estimator: Any, labels: tuple, bias_labels: Any, aligned: Any) -> np.ndarray:
+def _conflicting(estimator: Predictor, labels: tuple, bias_labels: Any, aligned: Any) -> np.ndarray:
     """Tell which samples (n,) have another bias value than their class mostly had in training."""
     groups = find_groups(labels, keep=np.ones(len(labels[0]), dtype=bool), bias_labels=bias_labels)
     aligned = find_fitted(estimator, "aligned_bias_") if aligned is None else aligned
