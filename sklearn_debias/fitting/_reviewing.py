@@ -38,11 +38,12 @@ def review(classifier: Classifier, training: TrainingSet) -> None:
 def advised(classifier: Classifier) -> str:
     """Return the parameters to turn first: `lr`, `max_epochs`, and numbers of the method."""
     names = ["lr", "max_epochs"]
+    own = classifier.get_params(deep=False).keys() - SHARED_CONSTRAINTS.keys()
     for cls in type(classifier).__mro__:  # the method's own before those of its family
         for name in inspect.get_annotations(cls):
             default = vars(cls).get(name)
             number = isinstance(default, numbers.Real) and not isinstance(default, bool)
-            if number and name not in SHARED_CONSTRAINTS:
+            if number and name in own:
                 names.append(name)
     # A method may have defaults of its own for the first two: they are named once.
     *first, last = [f"`{name}`" for name in list(dict.fromkeys(names))[:KNOBS]]

@@ -76,6 +76,7 @@ ASKING = {
 }
 
 
+@pytest.mark.filterwarnings("ignore:The fitted model predicts")  # in two epochs, of noise
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("asking", ASKING)
 def test_every_door_opens_every_kind_alike(asking, kind, kinds):
@@ -99,6 +100,7 @@ def test_grey_levels_are_images_only():
     assert open_model(nn.Linear(5, 2), counts).inputs.high == counts.max()
 
 
+@pytest.mark.filterwarnings("ignore::sklearn_debias.exceptions.DebiasWarning")  # of noise
 @pytest.mark.parametrize("classifier", [ERMClassifier, LfFClassifier, BiasAdvClassifier])
 def test_the_first_row_is_read_once_for_what_it_tells(classifier):
     """At the door, to try the networks on, in the epoch; then come the looks after it."""
