@@ -22,19 +22,19 @@ def one_thread():
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_setupnodes():
-    """NumPy, SciPy and torch read this as they are imported; processes side by side would else share their cores."""
+    """Keep processes off each other's cores: NumPy and torch read this as they are imported."""
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture(autouse=True)
 def same_start():
-    """Modules that a test draws from torch's global generator do not depend on the tests before it."""
+    """Seed torch, so that a module that a test draws does not depend on the tests before it."""
     torch.manual_seed(0)
 
 
 @pytest.fixture
 def interruptible():
-    """A background shell starts its children with SIGINT ignored; Python then sets no handler of its own."""
+    """Set Python's handler of SIGINT, which it leaves out in a shell's background."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)

@@ -1,4 +1,4 @@
-"""What attacks refuse, and what they take: NumPy's scalars, bfloat16, layers in place, nets without a gradient."""
+"""What attacks refuse, and take: NumPy's scalars, bfloat16, layers in place, flat nets."""
 
 import zlib
 

@@ -1,4 +1,4 @@
-"""The cache: what is computed once, what is told apart, what happens to damaged and large caches."""
+"""The cache: what is computed once, what is told apart, damaged and large caches."""
 
 import os
 import subprocess

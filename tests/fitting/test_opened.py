@@ -1,4 +1,4 @@
-"""What attacks and attention maps are given of a model: a frozen net, rows in batches of one shape, codes."""
+"""What attacks and attention maps are given of a model: a frozen net, equal batches, codes."""
 
 import numpy as np
 import pytest

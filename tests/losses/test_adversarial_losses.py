@@ -1,4 +1,4 @@
-"""Losses of adversarial training against naive transcriptions, and what DHAT's residuals must satisfy."""
+"""Losses of adversarial training against naive transcriptions; what DHAT's residuals satisfy."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Losses for long-tailed classes: naive transcriptions, and what they become at the ends of their ranges."""
+"""Losses for long-tailed classes: naive transcriptions, and the ends of their ranges."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Penalties on what differs between environments: naive transcriptions, autograd, absent environments."""
+"""Penalties on differences of environments: naive transcriptions, autograd, absent ones."""
 
 import itertools
 

@@ -1,4 +1,4 @@
-"""A small problem with a meta set, and helpers of the tests of the methods that look ahead on one."""
+"""A small problem with a meta set, for the tests of methods that look ahead on one."""
 
 import copy
 
@@ -63,7 +63,7 @@ class Rows:
 
 
 def explicit_meta_loss(rows, training_loss, virtual):
-    """Cross entropy of the meta rows after a copy of the model has taken one plain step on ``training_loss(model)``."""
+    """Cross entropy of the meta rows after a copy has taken a plain step on its training loss."""
     model = copy.deepcopy(rows.model)
     parameters = list(model.parameters() if virtual == "all" else model.head.parameters())
     gradients = torch.autograd.grad(training_loss(model), parameters)

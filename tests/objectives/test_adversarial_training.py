@@ -1,4 +1,4 @@
-"""PGD-AT, TRADES, MART, UIAT and AWP: one step against a naive transcription, and what must hold of any."""
+"""PGD-AT, TRADES, MART, UIAT, AWP: a step against a naive transcription, and what must hold."""
 
 import copy
 

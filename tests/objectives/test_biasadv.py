@@ -117,7 +117,7 @@ def test_a_twin_weighs_what_its_sample_weighs_on_weighted_bases():
 
 
 def test_the_attack_comes_before_the_forward_passes_that_move_batch_norm():
-    """docs/design/attack_first.md: the attack sees the buffers as they are when the iteration begins."""
+    """docs/design/attack_first.md: the attack sees the buffers as the iteration begins."""
     problem = Problem(BiasAdv(base=ERM(), beta=1.0), with_batch_norm_and_dropout)
     problem.modules.train()
     for module in problem.modules.modules():

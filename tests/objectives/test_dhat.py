@@ -146,7 +146,7 @@ def normalised(seed):
 
 @pytest.mark.parametrize("mode", ["train", "eval"])
 def test_a_step_on_images_with_batch_norm_is_the_naive_one(mode):
-    """Algorithm 1 with Grad-CAM; each forward pass of the loss, and no other, moves the running statistics."""
+    """Algorithm 1 with Grad-CAM; only the loss's forward passes move the running statistics."""
     net, attention, rows = normalised(0), normalised(4), images()
     for _ in range(3):  # statistics that are not the start's
         net(rows.x), attention(rows.x)

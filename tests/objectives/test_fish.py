@@ -1,4 +1,4 @@
-"""Fish: a naive Reptile step, its order, absent environments, BatchNorm, and what it is with one environment."""
+"""Fish: a naive Reptile step, its order, absent environments, BatchNorm, one environment."""
 
 import copy
 
@@ -13,12 +13,12 @@ from sklearn_debias.testing import Problem
 
 
 def order_of(problem, n_environments=6):
-    """The order of the environments in the first step: a uniform number each, drawn from the batch's generator."""
+    """The order of the environments in the first step: by a uniform number each, of the batch."""
     return torch.rand(n_environments, generator=problem.batch().generator).argsort().tolist()
 
 
 def naive_copy(problem, inner_lr):
-    """theta~, and how many environments there were: environment by environment, on its own rows alone."""
+    """theta~, and how many environments there were: each steps on its own rows alone."""
     batch, inner = problem.batch(), copy.deepcopy(problem.modules["model"])
     optimizer, n_present = torch.optim.SGD(inner.parameters(), inner_lr), 0
     for e in order_of(problem):
@@ -111,7 +111,7 @@ def test_at_inner_lr_0_it_is_the_mean_of_the_risks():
 
 
 def test_it_raises_the_inner_product_of_the_gradients():
-    """Over both orders: the mean gradient minus alpha / 4 times that of the inner product, to first order."""
+    """Over both orders: the mean gradient minus alpha / 4 times the inner product's."""
     alpha = 1e-4
     problem = two_environments(alpha)
     first, second = slopes_by_order(problem)

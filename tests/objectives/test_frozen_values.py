@@ -1,4 +1,4 @@
-"""What each method computes today, so that none changes in silence: scores of two rows, in float64."""
+"""What each method computes today, so that none changes in silence: float64 scores of two rows."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""IRM, IB-IRM, V-REx, CORAL and MMD as objectives: what the loss is made of, and what it is at weight 0."""
+"""IRM, IB-IRM, V-REx, CORAL and MMD as objectives: the parts of the loss, and weight 0."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""Meta-IADA: its loss against naive code, the bound against draws, the meta gradients against differences."""
+"""Meta-IADA: loss against naive code, bound against draws, meta gradients against differences."""
 
 import copy
 from dataclasses import replace

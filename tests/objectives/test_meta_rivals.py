@@ -161,7 +161,7 @@ def linear():
 
 
 def naive_meta_weight_net(rows, forward, virtual):
-    """One iteration with explicit second-order graphs, after the paper's Eqs. 6 to 8: both networks' new parameters."""
+    """One iteration by explicit second-order graphs, Eqs. 6 to 8: the networks' new parameters."""
     theta = dict(rows.model.named_parameters())
     first, second = rows.weigher[0], rows.weigher[2]
     omega = [first.weight, first.bias, second.weight, second.bias]

@@ -1,4 +1,4 @@
-"""MixUp, DomainMix, LISA: the Beta draws, the partners, the loss, and what it is where nothing is mixed."""
+"""MixUp, DomainMix, LISA: the Beta draws, the partners, the loss, and nothing mixed."""
 
 from dataclasses import replace
 
@@ -77,7 +77,7 @@ def qualifies(kind, y, g, i, j, same_label):
 
 
 def naive_loss(problem, objective, batch):
-    """The draws in their order, then row by row: one partner, one mixed input, two cross entropies."""
+    """The draws in their order, then row by row: a partner, a mixed input, two cross entropies."""
     y, g, b = batch.y.tolist(), batch.group.tolist(), len(batch.y)
     kind, generator = objective.partners, batch.generator
 

@@ -1,4 +1,4 @@
-"""Algorithms 1-3 of BiasAdv, LfF and JTT as the papers print them, in plain torch, against the estimators.
+"""Algorithms 1-3 of BiasAdv, LfF and JTT as the papers print them, against the estimators.
 
 In each iteration: weights, attack, update of the biased net, update of the model. Both nets have an
 optimiser of their own here, and every sum runs row by row.

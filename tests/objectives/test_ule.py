@@ -240,7 +240,7 @@ def test_no_gradient_reaches_the_student_through_the_maps(reading):
 
 @pytest.mark.parametrize("where", ["input", "features", "body.0"])
 def test_dropout_and_batch_norm_see_one_forward(where):
-    """One forward per net: the running statistics and the mask are those of a plain forward in train mode."""
+    """One forward per net: statistics and mask are those of a plain forward in train mode."""
 
     def build(role):
         torch.manual_seed(len(role))

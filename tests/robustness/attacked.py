@@ -1,4 +1,4 @@
-"""What the tests of robust evaluation share: small data, a convolution with fixed weights, reference networks."""
+"""What the tests of robust evaluation share: small data, a fixed convolution, references."""
 
 import json
 import os
@@ -55,7 +55,7 @@ class Normalize(nn.Module):
 
 
 def reference(kind):
-    """An adversarially trained network, 200 test images and labels, the radius, and accuracies measured elsewhere."""
+    """A robust network, 200 test images and labels, the radius, accuracies measured elsewhere."""
     folder = data_folder()
     file, channels, flat = {
         "cifar": ("cifar_cnn_adv_2_255.pt", 3, 2048),

@@ -34,7 +34,7 @@ def test_accuracies_are_those_of_another_library(kind, attack, name, judge):
 @needs_data
 @pytest.mark.parametrize(("kind", "within"), [("cifar", 0.01), ("mnist", 0.03)])
 def test_the_worst_case_comes_near_to_autoattack_and_shows_no_masking(kind, within):
-    """MNIST's network hides more: AutoAttack finds 1 to 3 points that gradients of the loss do not."""
+    """MNIST's network hides more: AutoAttack finds 1 to 3 points that gradients do not."""
     net, images, labels, epsilon, expected = reference(kind)
     report = robust_report(net, images, labels, attacks=["pgd-40", "cw"], epsilon=epsilon)
     assert 0 <= report.robust_accuracy - expected["AutoAttack-standard"] <= within + 1e-9

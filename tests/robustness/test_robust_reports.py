@@ -110,7 +110,7 @@ def test_a_radius_of_zero_is_clean_everywhere():
 
 
 class Masked(nn.Module):
-    """The network on inputs of few levels: a staircase, whose gradient is zero, or noise on top of the true one."""
+    """The network on inputs of few levels: a staircase without slope, or noise on the true one."""
 
     def __init__(self, how):
         super().__init__()
@@ -139,7 +139,7 @@ def test_hidden_gradients_are_warned_about(how):
 
 
 class OnePixel(nn.Module):
-    """Class 0 unless the first pixel is off .5 by what ``fools``; ``slope`` is all that a gradient sees."""
+    """Class 0 unless the first pixel is off .5 by what ``fools``; a gradient sees ``slope``."""
 
     def __init__(self, fools, slope):
         super().__init__()

@@ -277,7 +277,7 @@ def test_transfer_to_itself_is_the_attack_and_to_another_is_weaker():
 
 
 def test_transfer_to_what_only_predicts(head):
-    """A forest or a pipeline is judged by `predict`, on the points that the source's attack ends at."""
+    """A forest or a pipeline is judged by `predict`, where the source's attack ends."""
     labels = head.predict(X)
     points = adversarial_examples(head, X, labels, epsilon=0.5, judge="last", attack="pgd-5")
     strangers = [

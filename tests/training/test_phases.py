@@ -1,4 +1,4 @@
-"""A phase that continues the one before: its optimiser and learning rate go on, alone and in a stack."""
+"""A phase that continues the one before: optimiser and rate go on, alone and in a stack."""
 
 import warnings
 from dataclasses import dataclass
