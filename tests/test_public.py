@@ -60,6 +60,7 @@ def test_readme_example_is_short_and_runs(capsys):
     assert "worst group" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_guide_runs(monkeypatch, tmp_path):
     monkeypatch.setenv("SKLEARN_DEBIAS_CACHE", str(tmp_path))
     guide = (ROOT / "docs" / "guide.md").read_text(encoding="utf-8")

@@ -165,7 +165,7 @@ OF_OBJECTIVES: dict[str, list[Mapping[str, Any]]] = {
 }
 
 OF_ATTACKS: dict[str, list[Mapping[str, Any]]] = {
-    "AutoAttack": [{"parts": ("apgd-ce", "square")}],
+    "AutoAttack": [{"parts": ("apgd-ce",)}],
     "CarliniWagner": [{"n_steps": 15, "lr": 0.1, "c": 1.0}],
     "PGD": [{}, {"step_size": 5.0, "loss": "margin"}, {"loss": "dlr", "random_start": False}],
 }

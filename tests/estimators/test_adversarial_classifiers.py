@@ -1,4 +1,4 @@
-"""The classifiers of adversarial training: identities, attention, extra rows, augmentation, routing."""
+"""The classifiers of adversarial training: identities, attention, extra rows, routing."""
 
 import numpy as np
 import pytest
@@ -234,7 +234,7 @@ def test_maps_of_features(attention, rows):
 
 
 def test_omega_decides_what_is_background(rows):
-    """With everything background, z* is 0 and FLOE's residual small; with nothing, z~_B is a constant."""
+    """All background: z* is 0, and FLOE's residual small. None: z~_B is a constant."""
     terms = []
     for omega in (1.0, 0.5):
         clf = DHATClassifier(**{**QUICK, "max_epochs": 1, "lr": 1e-6}, omega=omega, floe="paper")

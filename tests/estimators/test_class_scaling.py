@@ -1,4 +1,4 @@
-"""Class scaling: the sweep against brute force, what is fitted and what is not, the trade-off curve."""
+"""Class scaling: the sweep against brute force, what is fitted, the trade-off curve."""
 
 import warnings
 

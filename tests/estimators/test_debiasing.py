@@ -90,7 +90,7 @@ def test_with_bias_labels_most_of_the_gap_closes(clf, plain):
 
 @pytest.mark.slow
 def test_class_scaling_helps_against_a_rare_class_and_not_against_a_shortcut():
-    """A shortcut that is fair to the classes leaves class scaling nothing to gain; a class that was rare does."""
+    """A shortcut that is fair to the classes leaves nothing to gain; a class that was rare does."""
     gain = {}
     for name, strength, kept in (("shortcut", 4.0, 1), ("rare class", 0.5, 10)):
         before, after = [], []

@@ -1,4 +1,4 @@
-"""Deep feature reweighting: a naive transcription, what it reduces to, groups that are small or empty."""
+"""Deep feature reweighting: a naive transcription, what it reduces to, small or empty groups."""
 
 import pickle
 
@@ -60,7 +60,7 @@ def naive_draw(group, rng):
 
 
 def naive_dfr(X, y, group, seed, n_resamples):
-    """The authors' two functions, the tuning and the evaluation, on the library's random numbers."""
+    """The authors' two functions, tuning and evaluation, on the library's random numbers."""
     streams, X = Streams(seed), X.astype(float)
     rng = np.random.default_rng(streams.seed("selection"))
     fitted, scored = split_by(np.array(group), 0.5, rng)

@@ -1,4 +1,4 @@
-"""Where DHAT's attention comes from: seeds, what is kept, what is said of attention that tells nothing apart."""
+"""Where DHAT's attention comes from: seeds, what is kept, what is said of flat attention."""
 
 import numpy as np
 import pytest

@@ -10,22 +10,18 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.utils.metadata_routing import get_routing_for_object
 from sklearn.utils.validation import has_fit_parameter
 
-import sklearn_debias
 from sklearn_debias import ERMClassifier, JTTClassifier, LfFClassifier, ULEClassifier
 from sklearn_debias.core import Phase
 from sklearn_debias.estimators import BaseDebiasClassifier
 from sklearn_debias.exceptions import DebiasWarning
 from sklearn_debias.fitting import Given, fill, fit_method
 from sklearn_debias.objectives import ERM
+from sklearn_debias.testing import all_estimators
 
 X = np.random.default_rng(0).normal(size=(40, 3))
 y = (X[:, 0] > 0).astype(int)
 FAST = {"max_epochs": 2, "lr": 0.1, "random_state": 0}
-TORCH = [
-    c
-    for c in vars(sklearn_debias).values()
-    if inspect.isclass(c) and issubclass(c, BaseDebiasClassifier)
-]
+TORCH = [cls for _, cls in all_estimators() if issubclass(cls, BaseDebiasClassifier)]
 by_class = pytest.mark.parametrize("made", TORCH, ids=lambda made: made.__name__)
 
 

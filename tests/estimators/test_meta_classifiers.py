@@ -1,4 +1,4 @@
-"""The classifiers that look ahead on a meta set, and ISDA: what they hold out, what they keep, how they are called."""
+"""The classifiers with a meta set, and ISDA: what they hold out and keep, how they are called."""
 
 import copy
 import pickle

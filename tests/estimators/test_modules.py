@@ -87,7 +87,7 @@ def test_a_module_that_cannot_be_split_trains_all_the_same():
 
 
 def test_a_clone_keeps_two_roles_of_one_instance_apart():
-    """Cloning copies each parameter by itself; the second net must differ from the first all the same."""
+    """Cloning copies each parameter by itself; the second net still differs from the first."""
     shared = nn.Linear(4, 3)
     clf = clone(
         BiasAdvClassifier(shared, biased_module=shared, lr=1e-12, weight_decay=0, beta=0.0, **FAST)

@@ -1,4 +1,4 @@
-"""Invariance penalties, Fish and MixUp as classifiers: what they fall back to, their phases, a flipped shortcut."""
+"""Invariance penalties, Fish and MixUp as classifiers: fallbacks, phases, a flipped shortcut."""
 
 import warnings
 
@@ -265,7 +265,7 @@ class Square(nn.Module):
 
 @QUIET
 def test_with_a_frozen_body_inputs_are_mixed_all_the_same():
-    """Halfway between 1 and -1 is 0, whose square is 0: the head sees nothing, and its weights stay."""
+    """Halfway between 1 and -1 is 0, whose square is 0: the head sees nothing and stays."""
     X, y = np.array([[1.0], [-1.0]]).repeat(20, 0), np.arange(2).repeat(20)
     module = SplitModule(Square(), nn.Linear(1, 2))
     options = {
@@ -284,7 +284,7 @@ def test_with_a_frozen_body_inputs_are_mixed_all_the_same():
 
 
 def coloured(n, flips=(0.2, 0.1), seed=0):
-    """Coloured MNIST without the images: shape says y in 75 %, colour in 80 % and 90 %; and where it says 10 %."""
+    """Coloured MNIST without images: shape says y in 75 %, colour in 80 % and 90 %, or in 10 %."""
     rng = np.random.default_rng(seed)
     found = []
     for flip in (*flips, 0.9):

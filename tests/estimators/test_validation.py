@@ -76,7 +76,7 @@ def test_without_monitor_the_last_epoch_is_kept(data):
 
 
 def test_validation_rows_do_not_train(data):
-    """Held-out rows have no difficulty, and every (class, bias value) cell gives its share of them."""
+    """Held-out rows have no difficulty; every (class, bias value) cell gives its share of them."""
     clf = fit(LfFClassifier(validation=0.25), data.train)
     held = np.isnan(clf.sample_difficulty_)
     assert held.sum() == pytest.approx(75, abs=2)
