@@ -118,7 +118,9 @@ class Step:
 
 
 class Objective:
-    """One phase of one paper. Subclasses are frozen dataclasses; their float fields may be tensors.
+    """One training step of a method, with its state.
+
+    Subclasses are frozen dataclasses; their float fields may be tensors.
 
     ``step`` is pure: it returns losses and never acts. No optimiser, no device, no in-place write,
     no ``.item()``, no global random numbers. It runs on every ``every``-th batch of its phase.

@@ -1,4 +1,4 @@
-"""The public base class, and one file per method."""
+"""The public base class, one file per method, and what a method of your own is written with."""
 
 from sklearn_debias.estimators._adversarial_training import AdversarialTrainingClassifier
 from sklearn_debias.estimators._afr import AFRClassifier
@@ -21,7 +21,7 @@ from sklearn_debias.estimators._meta_weight_net import MetaWeightNetClassifier
 from sklearn_debias.estimators._mixup import MixUpClassifier
 from sklearn_debias.estimators._uiat import UIATClassifier
 from sklearn_debias.estimators._ule import ULEClassifier
-from sklearn_debias.fitting import fit_method
+from sklearn_debias.fitting import Given, TrainingSet, View, fit_method
 
 __all__ = [
     "AFRClassifier",
@@ -34,6 +34,7 @@ __all__ = [
     "DHATClassifier",
     "ERMClassifier",
     "FishClassifier",
+    "Given",
     "GroupDROClassifier",
     "ISDAClassifier",
     "InvarianceClassifier",
@@ -44,7 +45,9 @@ __all__ = [
     "MetaSAugClassifier",
     "MetaWeightNetClassifier",
     "MixUpClassifier",
+    "TrainingSet",
     "UIATClassifier",
     "ULEClassifier",
+    "View",
     "fit_method",
 ]

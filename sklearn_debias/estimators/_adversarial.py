@@ -106,9 +106,9 @@ class AdversarialClassifier(BaseDebiasClassifier):
         # "auto" needs the shape of X, which is not known yet.
         read_clip(None if isinstance(self.clip, str) else self.clip)
 
-    def _training_set(self, given: TrainingSet) -> TrainingSet:
+    def _training_set(self, training: TrainingSet) -> TrainingSet:
         # The range of rows that are read one by one is known of some of them only.
-        inputs = with_range(given.inputs)
+        inputs = with_range(training.inputs)
         for name in self._radii():
             radius = getattr(self, name)
             check_ball(inputs, epsilon=radius, norm=self.norm, clip=self._range(), name=name)
@@ -119,7 +119,7 @@ class AdversarialClassifier(BaseDebiasClassifier):
                     f"{self.n_steps} steps do not reach the border, so the attack is weaker than "
                     "it says. Use step_size=None, or more `n_steps`."
                 )
-        return given
+        return training
 
     def _step(self) -> float:
         """Return the length of a step of the attack."""

@@ -110,9 +110,9 @@ class BaseDebiasClassifier(NetParams, CallbackSupportMixin, ClassifierMixin, Bas
         """Raise where a parameter cannot work, whatever the data; none are read before."""
         check_shared(self)
 
-    def _training_set(self, given: TrainingSet) -> TrainingSet:
+    def _training_set(self, training: TrainingSet) -> TrainingSet:
         """Return the rows that the method trains on; raise or warn where they do not suit it."""
-        return given
+        return training
 
     def _phases(self) -> tuple[Phase, ...]:
         """Return the phases of the fit, the last of which trains the role "model"."""
@@ -196,7 +196,9 @@ class BaseDebiasClassifier(NetParams, CallbackSupportMixin, ClassifierMixin, Bas
         return [
             cls.__name__
             for cls in public
-            if hasattr(cls, "fit") and argument in inspect.signature(cls.fit).parameters
+            if cls is not BaseDebiasClassifier
+            and hasattr(cls, "fit")
+            and argument in inspect.signature(cls.fit).parameters
         ]
 
     @property

@@ -21,6 +21,8 @@ from sklearn_debias.fitting import (
     NON_NEGATIVE,
     POSITIVE,
     POSITIVE_INT,
+    SHARED_CONSTRAINTS,
+    Networks,
     Q,
     TrainingSet,
     attack_rows,
@@ -194,9 +196,16 @@ class BiasAdvClassifier(BaseDebiasClassifier):
         return super().set_params(**params)
 
     def _base(self) -> Any:
-        """Return a fresh estimator of the base method."""
-        # A clone at each call: its hooks set attributes, and the user's estimator is left alone.
+        """Return a fresh estimator of the base method; the user's is left alone."""
         return BASES[self.base]() if isinstance(self.base, str) else clone(self.base)
+
+    def _base_in_fit(self) -> Any:
+        """Return the base as if it were fitted in place of this estimator."""
+        base = self._base()
+        shared = {name: getattr(self, name) for name in SHARED_CONSTRAINTS}
+        vars(base).update(shared | self._fitted.facts.attributes())
+        base._fitted = replace(self._fitted, params=base.get_params(deep=False))
+        return base
 
     def _check_params(self) -> None:
         super()._check_params()
@@ -221,21 +230,26 @@ class BiasAdvClassifier(BaseDebiasClassifier):
             )
 
     def _role(self, name: str) -> Role:
-        # JTT and LfF have a `biased_module` of their own.
-        of_base = getattr(self._base(), f"{name}_module", None)
-        if of_base is None:
+        # A `biased_module` of this estimator is that of no base, see `_check_params`.
+        if getattr(self, f"{name}_module", None) is not None:
             return super()._role(name)
-        return Role(of_base, parameter=f"{name}_module")
+        return self._method._role(name)
 
-    def _training_set(self, given: TrainingSet) -> TrainingSet:
-        check_ball(given.inputs, epsilon=self.epsilon, norm=self.norm, clip=self.clip)
-        base = self._base()
-        # Known to the hooks of any estimator, see `BaseDebiasClassifier`; this one opens no data.
-        base.classes_ = self.classes_
-        return base._training_set(given)
+    def _training_set(self, training: TrainingSet) -> TrainingSet:
+        check_ball(training.inputs, epsilon=self.epsilon, norm=self.norm, clip=self.clip)
+        # One for all hooks of the fit: what one of them sets, another may read.
+        self._method = self._base_in_fit()
+        return self._method._training_set(training)
 
     def _phases(self) -> tuple[Phase, ...]:
-        *before, last = self._base().set_params(max_epochs=self.max_epochs)._phases()
+        return self._attacking(self._method._phases())
+
+    def _settle(self, phases: tuple[Phase, ...], networks: Networks) -> tuple[Phase, ...]:
+        return self._attacking(self._method._settle(self._method._phases(), networks))
+
+    def _attacking(self, phases: tuple[Phase, ...]) -> tuple[Phase, ...]:
+        """Return the phases of the base, the last one with adversarial samples."""
+        *before, last = phases
         # The last step of the last phase trains the model; whatever comes before stays as it is.
         attack = BiasAdv(
             base=last.steps[-1],
@@ -253,15 +267,18 @@ class BiasAdvClassifier(BaseDebiasClassifier):
         return (*before, replace(last, steps=steps))
 
     def _inspect(self, phase: Phase, state: dict, training: TrainingSet) -> None:
-        self._base()._inspect(phase, state, training)
+        self._method._inspect(phase, state, training)
 
     def _finish(self, states: dict, training: TrainingSet) -> None:
-        base = self._base()
+        base = self._method
+        # Its hook may ask for what is fitted.
+        vars(base).update(net_=self.net_, history_=self.history_, n_iter_=self.n_iter_)
         base._finish(states, training)
         found = {name: value for name, value in vars(base).items() if is_fitted_name(name)}
         self.__dict__.update(found)
         # Kept, so that `adversarial_examples` has the parameters of the fit, not later ones.
         self._attack: Any = self._phases()[-1].steps[-1]
+        del self._method
         # Tried once: nothing else would show that the attack moves nothing.
         if self.beta > 0:
             few = np.unique(np.linspace(0, len(training) - 1, TRIED, dtype=int))

@@ -61,8 +61,8 @@ class ClassScaling(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         Share of each group's rows that choose the scales, in (0, 1), where the estimator is fitted
         here; the row of a group of one serves for both.
     max_scales : int, default=200
-        Most values to try of one class's scale. Where fewer predict differently all of these are
-        tried, otherwise so many, evenly among them.
+        Values to try of one class's scale, at most. Where fewer predict differently all of these
+        are tried; where more do, this many of them, evenly spread.
     max_rounds : int, default=10
         Passes over the classes at most, where there are more than two.
     random_state : int, RandomState instance or None, default=None

@@ -247,39 +247,39 @@ default=None
             return "gradient_x_input"
         return self.attention
 
-    def _training_set(self, given: TrainingSet) -> TrainingSet:
-        super()._training_set(given)
+    def _training_set(self, training: TrainingSet) -> TrainingSet:
+        super()._training_set(training)
         # Known from here on; the hooks that ask for `_kind` run later.
-        self._maps_given = MAPS in given.views
+        self._maps_given = MAPS in training.views
         if self._kind() != "given" or self._is_pgd_at():
             if self._maps_given:
                 warn(
                     "`attention_maps` serve nothing with `lam1` and `lam2` both 0, which is PGD-AT."
                 )
-            return replace(given, views={})
+            return replace(training, views={})
         if self.augment is not None and self.augment != "crop-flip":
             raise ValueError(
                 "`augment` must be 'crop-flip' or None where attention maps are made before "
                 f"training, got {self.augment!r}: a map has to be moved with its image. Use "
                 "attention='gradcam', which sees the augmented images."
             )
-        maps = given.views[MAPS] if self._maps_given else self._made_maps(given)
+        maps = training.views[MAPS] if self._maps_given else self._made_maps(training)
         name = "attention_maps" if self._maps_given else "attention"
         check_size(maps, self.input_shape_, name)
         # Attention that tells nothing apart makes z* 0: it is warned of before the long training.
-        shares = one_sided(maps.source.subset(given.index), self.omega)
+        shares = one_sided(maps.source.subset(training.index), self.omega)
         advice = "Are the maps in [0, 1], with 1 on the foreground?"
         warn_of_one_sided(shares, self.omega, name, advice)
-        return replace(given, views={MAPS: maps}, aligned=frozenset({MAPS}))
+        return replace(training, views={MAPS: maps}, aligned=frozenset({MAPS}))
 
-    def _made_maps(self, given: TrainingSet) -> Inputs:
+    def _made_maps(self, training: TrainingSet) -> Inputs:
         """Return maps by the function or the estimator that `attention` is, fitted if it is not."""
         attention = self.attention
         # A callable has no `predict`; a fitted estimator is used as it is.
         if hasattr(attention, "predict"):
-            attention = fitted_attention(attention, given, self._streams.seed("attention"))
+            attention = fitted_attention(attention, training, self._streams.seed("attention"))
             self.attention_ = attention
-        return maps_of(attention, given, make_prepare(self._fitted, pick_device("cpu")))
+        return maps_of(attention, training, make_prepare(self._fitted, pick_device("cpu")))
 
     def _objective(self, **attack: Any) -> DHAT:
         return DHAT(

@@ -94,17 +94,17 @@ class ERMClassifier(BaseDebiasClassifier):
         objective = ERM(balanced=balanced, replace=self.balance_by == "sample")
         return (Phase("train", (objective,), self.max_epochs),)
 
-    def _training_set(self, given: TrainingSet) -> TrainingSet:
-        if self.balance == "group" and given.group is None:
+    def _training_set(self, training: TrainingSet) -> TrainingSet:
+        if self.balance == "group" and training.group is None:
             warn("`balance`='group' was given no bias_labels: the classes are balanced instead.")
         if self.balance is None:
-            return given
+            return training
         # The objective balances the groups it is given: here these are the classes.
-        if self.balance == "class" or given.group is None:
-            return self._weighted(replace(given, group=given.y))
+        if self.balance == "class" or training.group is None:
+            return self._weighted(replace(training, group=training.y))
         unused = "`balance`='group' cannot weight them."
-        warn_of_empty_cells(self.classes_, given.groups or [], unused)
-        return self._weighted(given)
+        warn_of_empty_cells(self.classes_, training.groups or [], unused)
+        return self._weighted(training)
 
     def _weighted(self, training: TrainingSet) -> TrainingSet:
         """Return the rows, all groups weighted alike; as they are where groups are drawn alike."""

@@ -73,8 +73,8 @@ class FishClassifier(BaseDebiasClassifier):
     def _phases(self) -> tuple[Phase, ...]:
         return (Phase("train", (Fish(float(self.inner_lr)),), self.max_epochs),)
 
-    def _training_set(self, given: TrainingSet) -> TrainingSet:
-        return by_environment(given, type(self).__name__, "this is plain training")
+    def _training_set(self, training: TrainingSet) -> TrainingSet:
+        return by_environment(training, type(self).__name__, "this is plain training")
 
     def _finish(self, states: dict, training: TrainingSet) -> None:
         self.environments_: list = training.groups or []

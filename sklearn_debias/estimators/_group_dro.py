@@ -81,14 +81,14 @@ class GroupDROClassifier(BaseDebiasClassifier):
         objective = GroupDRO(float(self.step_size), float(self.adjustment), self.balance == "group")
         return (Phase("train", (objective,), self.max_epochs),)
 
-    def _training_set(self, given: TrainingSet) -> TrainingSet:
-        if given.groups is None:
+    def _training_set(self, training: TrainingSet) -> TrainingSet:
+        if training.groups is None:
             warn(
                 f"{type(self).__name__} was given no bias_labels: the classes are taken as groups."
             )
         else:
-            warn_of_empty_cells(given.classes, given.groups, "they have no weight.")
-        return given
+            warn_of_empty_cells(training.classes, training.groups, "they have no weight.")
+        return training
 
     def _finish(self, states: dict, training: TrainingSet) -> None:
         groups = training.classes.tolist() if training.groups is None else training.groups

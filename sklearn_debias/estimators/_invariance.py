@@ -138,8 +138,8 @@ class InvarianceClassifier(BaseDebiasClassifier):
         before = (Phase("anneal", (weak,), int(epochs)),) if epochs else ()
         return (*before, Phase("train", (objective,), int(self.max_epochs - epochs)))
 
-    def _training_set(self, given: TrainingSet) -> TrainingSet:
-        return by_environment(given, type(self).__name__, "this is plain training")
+    def _training_set(self, training: TrainingSet) -> TrainingSet:
+        return by_environment(training, type(self).__name__, "this is plain training")
 
     def _settle(self, phases: tuple[Phase, ...], networks: Networks) -> tuple[Phase, ...]:
         net = Net(networks.modules["model"])

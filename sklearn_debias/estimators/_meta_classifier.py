@@ -75,31 +75,31 @@ class MetaClassifier(BaseDebiasClassifier):
         """Return whether any of the phases needs the meta set."""
         return any("meta" in step.requires for phase in self._phases() for step in phase.steps)
 
-    def _training_set(self, given: TrainingSet) -> TrainingSet:
+    def _training_set(self, training: TrainingSet) -> TrainingSet:
         self.meta_indices_: np.ndarray | None = None
         # With some parameters nothing is learned: then no row is held out, either.
         if not self._looks_ahead():
-            if given.meta is not None:
+            if training.meta is not None:
                 warn(
                     "`X_meta` serves nothing here: with these parameters nothing is learned on a "
                     "meta set."
                 )
-            return given
-        if given.meta is not None:
-            return given
-        held = self._held_out(given)
-        self.meta_indices_ = given.index[held]
+            return training
+        if training.meta is not None:
+            return training
+        held = self._held_out(training)
+        self.meta_indices_ = training.index[held]
         if self.verbose:
             print(f"Meta set: {held.sum()} rows held out of X, see meta_indices_")
-        meta = given.inputs.source.subset(given.index[held]), given.y[held]
-        return replace(given.without(held), meta=meta)
+        meta = training.inputs.source.subset(training.index[held]), training.y[held]
+        return replace(training.without(held), meta=meta)
 
-    def _held_out(self, given: TrainingSet) -> np.ndarray:
+    def _held_out(self, training: TrainingSet) -> np.ndarray:
         """Return a mask of the rows to hold out as the meta set."""
         rng = np.random.default_rng(self._streams.seed("meta set"))
-        held = held_out(given.y, given.group, int(self.meta_size), rng)
+        held = held_out(training.y, training.group, int(self.meta_size), rng)
         # A class of a single row keeps it, and is not served by what is learned.
-        absent = np.setdiff1d(given.y, given.y[held])
+        absent = np.setdiff1d(training.y, training.y[held])
         if not held.any():
             raise ValueError(
                 "`X` has no class of two rows or more, so no meta set can be held out. Pass "
@@ -108,8 +108,8 @@ class MetaClassifier(BaseDebiasClassifier):
         if len(absent):
             warn(
                 "The meta set held out of X has no row of the classes "
-                f"{given.classes[absent].tolist()[:8]}, which have a single one. Pass `X_meta` and "
-                "`y_meta` to serve them, too."
+                f"{training.classes[absent].tolist()[:8]}, which have a single one. Pass `X_meta` "
+                "and `y_meta` to serve them, too."
             )
         return held
 

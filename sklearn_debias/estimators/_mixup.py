@@ -97,19 +97,19 @@ class MixUpClassifier(BaseDebiasClassifier):
         objective = MixUp(self.partners, alpha, float(self.p_sel), self.balance == "group")
         return (Phase("train", (objective,), self.max_epochs),)
 
-    def _training_set(self, given: TrainingSet) -> TrainingSet:
+    def _training_set(self, training: TrainingSet) -> TrainingSet:
         balanced = self.balance == "group"
-        if balanced and given.groups is not None:
-            warn_of_empty_cells(given.classes, given.groups, "they are never drawn.")
+        if balanced and training.groups is not None:
+            warn_of_empty_cells(training.classes, training.groups, "they are never drawn.")
         elif balanced and self.partners not in INSTEAD:
             warn("`balance`='group' was given no bias_labels: the classes are balanced instead.")
         if self.partners not in INSTEAD:
-            return given
+            return training
         instead = INSTEAD[self.partners]
         # Without environments the objective draws by class, and one warning says all.
         if balanced:
             instead += ", and classes balanced"
-        return by_environment(given, type(self).__name__, instead)
+        return by_environment(training, type(self).__name__, instead)
 
     def _finish(self, states: dict, training: TrainingSet) -> None:
         if self.partners in INSTEAD:

@@ -1,4 +1,4 @@
-"""The groups of the training rows, and what is said of those that have none."""
+"""Name the groups of the training rows; warn of empty ones."""
 
 from dataclasses import replace
 from typing import Any
@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from sklearn_debias.exceptions import warn
+from sklearn_debias.fitting._training_set import TrainingSet
 from sklearn_debias.metrics import aligned_map, encode_bias, group_cells, group_shares_map
 
 
@@ -49,7 +50,7 @@ def bias_facts(y: np.ndarray, labels: list, names: Any) -> dict[str, Any]:
     }
 
 
-def by_environment(training: Any, method: str, instead: str) -> Any:
+def by_environment(training: TrainingSet, method: str, instead: str) -> TrainingSet:
     """Return the training set with the bias values as groups; warn of fewer than two."""
     if training.groups is None:
         warn(

@@ -102,7 +102,7 @@ META_PARAMETERS = """\
         set, at least 1: at most a fifth of a class (one row of two to four), evenly over the bias
         values where bias labels are given; a class of a single row keeps it.
     meta_interval : int, default=1
-        Look ahead on every so-manieth batch, at least 1.
+        Look ahead on every `meta_interval`-th batch, at least 1.
 """
 
 META_ARGUMENTS = """\

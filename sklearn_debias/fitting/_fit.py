@@ -22,7 +22,7 @@ from sklearn_debias.fitting._observers import Monitor, open_scorer
 from sklearn_debias.fitting._params import check_callbacks, check_normalize, drops, split_net_params
 from sklearn_debias.fitting._probe import draws, has_batch_norm, is_small
 from sklearn_debias.fitting._requirements import (
-    check_loader,
+    check_given,
     check_networks,
     looks_below_head,
     requirements,
@@ -59,7 +59,7 @@ class Fit:
         self.streams = fitted.streams
         phases = phases_of(estimator)
         self.required = requirements(phases)
-        check_loader(estimator, self.required)
+        check_given(estimator, training, self.required)
         options, self.loader, self.skorch = split_net_params(estimator.net_params)
         self.prepare = make_prepare(fitted, pick_device(estimator.device))
         check_normalize(estimator.normalize, training.inputs.shape[0])
@@ -234,7 +234,7 @@ class Fit:
             nets[role] = Net(module, noise=None if role in self.quiet else noise)
         return nets
 
-    def epochs(self, phase: Phase, data: Any, state: Mapping[str, Tensor]) -> Epochs:
+    def epochs(self, phase: Phase, data: Data, state: Mapping[str, Tensor]) -> Epochs:
         """Return the batches of a phase, in the order of its first objective with an opinion."""
         device = self.prepare.device
         # The stream's name is older than the hook's, and decides every number drawn.

@@ -36,10 +36,17 @@ def fit_method(method: Method) -> Method:
         method.__doc__ = fill(method.__doc__)
     taken = inspect.signature(method)
 
+    @with_callbacks
+    @functools.wraps(method)
+    def train(estimator: Any, *args: Any, **kwargs: Any) -> None:
+        estimator._fit(read(estimator, *args, **kwargs))
+
+    @_fit_context(prefer_skip_nested_validation=True)
     @functools.wraps(method)  # the signature that metadata routing reads is the method's
-    def train(estimator: Any, *args: Any, **kwargs: Any) -> Any:
+    def inner(estimator: Any, *args: Any, **kwargs: Any) -> Any:
+        # Around the callbacks: they are torn down by what the fit has set.
         with all_or_nothing(estimator):
-            estimator._fit(read(estimator, *args, **kwargs))
+            train(estimator, *args, **kwargs)
         return estimator
 
     def read(estimator: Any, *args: Any, **kwargs: Any) -> Given:
@@ -51,8 +58,6 @@ def fit_method(method: Method) -> Method:
                 f"Given, got {type(given).__name__}."
             )
         return given
-
-    inner = with_callbacks(_fit_context(prefer_skip_nested_validation=True)(train))
 
     def check(estimator: Any, *args: Any, **kwargs: Any) -> None:
         try:

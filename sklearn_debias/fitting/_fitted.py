@@ -43,16 +43,17 @@ class Attempt:
     def __init__(self, estimator: Estimator) -> None:
         self.estimator = estimator
         forget(estimator)
-        self.before = set(vars(estimator))
+        self.before = dict(vars(estimator))
 
     def keep(self) -> None:
         """Keep what was set, and note it for the next fit."""
-        setattr(self.estimator, LEFT, frozenset(vars(self.estimator).keys() - self.before))
+        new = vars(self.estimator).keys() - self.before.keys()
+        setattr(self.estimator, LEFT, frozenset(new))
 
     def undo(self) -> None:
-        """Take back all that was set."""
-        for name in vars(self.estimator).keys() - self.before:
-            delattr(self.estimator, name)
+        """Take back all that was set, and put back what was set anew."""
+        vars(self.estimator).clear()
+        vars(self.estimator).update(self.before)
 
 
 @contextmanager

@@ -11,9 +11,9 @@ from sklearn_debias.fitting._training_set import TrainingSet
 from sklearn_debias.fitting._types import Classifier
 
 
-def training_set_of(estimator: Classifier, given: TrainingSet) -> TrainingSet:
+def training_set_of(estimator: Classifier, training: TrainingSet) -> TrainingSet:
     """Return the rows that the classifier trains on."""
-    found = estimator._training_set(given)
+    found = estimator._training_set(training)
     hook = _name(estimator, "_training_set")
     if not isinstance(found, TrainingSet):
         raise TypeError(

@@ -12,9 +12,10 @@ from sklearn.frozen import FrozenEstimator
 from torch import Tensor, nn
 
 from sklearn_debias.core import Net, split
+from sklearn_debias.fitting._devices import on_own_terms
 from sklearn_debias.fitting._inputs import FIRST, Inputs, open_inputs
 from sklearn_debias.fitting._targets import read_codes
-from sklearn_debias.training import Prepare, Source, blamed, cpu_threads, padded
+from sklearn_debias.training import Prepare, Source, blamed, padded
 
 
 @dataclass(frozen=True)
@@ -60,16 +61,15 @@ class Opened:
 
         def prepared(x: Tensor, index: np.ndarray) -> Tensor:
             out = function(x, None if self.y is None else self.y[index].to(x.device), index)
-            return (
-                out.float() if out.dtype in (torch.bfloat16, torch.float16) else out
-            )  # NumPy knows no bfloat16
+            # NumPy knows no bfloat16.
+            return out.float() if out.dtype in (torch.bfloat16, torch.float16) else out
 
         return padded(prepared, self.source, self.prepare, self.batch_size)
 
     @contextmanager
     def terms(self) -> Iterator[None]:
         """Work with gradients, on as many threads as suit; the caller's settings come back."""
-        with torch.inference_mode(False), torch.enable_grad(), cpu_threads(small=self.small):
+        with on_own_terms(small=self.small):
             yield
 
 

@@ -23,9 +23,8 @@ def check_module(module: nn.Module, x: Tensor, n_classes: int, name: str) -> Ten
         logits = _logits(module, x, n_classes, name, "")
     advice = "It must allow copy.deepcopy; parametrizations do, old-style weight_norm does not."
     with blamed(name, advice):
-        learner = copy.deepcopy(
-            module
-        ).train()  # what trains may answer otherwise than in eval mode
+        # What trains may answer otherwise than in eval mode.
+        learner = copy.deepcopy(module).train()
     if not _logits(learner, x, n_classes, name, " in train mode").requires_grad:
         raise ValueError(
             f"`{name}` has nothing to train: no gradient of its outputs reaches a parameter. Set "

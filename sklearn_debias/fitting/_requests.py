@@ -1,4 +1,4 @@
-"""Bias labels on their way to what was asked for them: a scorer, an estimator inside another."""
+"""Hand bias labels on: to a scorer, or to an estimator inside another."""
 
 from typing import Any
 

@@ -1,12 +1,12 @@
 """What the objectives of a fit require of parameters and networks, see `Objective.requires`."""
 
-from typing import Any
-
 from torch import nn
 
 from sklearn_debias.core import Net, Phase
+from sklearn_debias.fitting._networks import Networks
 from sklearn_debias.fitting._params import split_net_params
 from sklearn_debias.fitting._probe import check_gradient
+from sklearn_debias.fitting._training_set import TrainingSet
 from sklearn_debias.fitting._types import Classifier
 
 KNOWN = {
@@ -39,17 +39,31 @@ def looks_below_head(required: frozenset[str]) -> bool:
     return bool(required & {"input", "input_gradient"})
 
 
-def check_loader(estimator: Classifier, required: frozenset[str]) -> None:
-    """Raise where `net_params` drops rows that the method must see."""
+def check_given(estimator: Classifier, training: TrainingSet, required: frozenset[str]) -> None:
+    """Raise where parameters, or the rows, are not what a step requires."""
+    owner = type(estimator).__name__
     loader = split_net_params(estimator.net_params)[1]
     if "every_row" in required and loader.get("drop_last"):
         raise ValueError(
-            f"`net_params` must not set iterator_train__drop_last for {type(estimator).__name__}, "
-            "which needs every row of an epoch. Leave it out."
+            f"`net_params` must not set iterator_train__drop_last for {owner}, which needs every "
+            "row of an epoch. Leave it out."
+        )
+    if "pairs" in required and estimator.batch_size < 2:
+        raise ValueError(
+            f"`batch_size` must be at least 2 for {owner}, which compares rows of one batch, got "
+            f"{estimator.batch_size}."
+        )
+    missing = {"attention_maps"} & required - training.views.keys()
+    if training.meta is None:
+        missing |= {"meta"} & required
+    if missing:
+        raise ValueError(
+            f"`{owner}._training_set` must return a TrainingSet with {min(missing)!r}, which its "
+            "objective requires: `Given` has `meta` and `views` for it."
         )
 
 
-def check_networks(estimator: Classifier, phases: tuple[Phase, ...], networks: Any) -> None:
+def check_networks(estimator: Classifier, phases: tuple[Phase, ...], networks: Networks) -> None:
     """Raise where a network is not what a step requires of it."""
     for phase in phases:
         for step in phase.steps:
@@ -58,7 +72,7 @@ def check_networks(estimator: Classifier, phases: tuple[Phase, ...], networks: A
 
 
 def _check_network(
-    estimator: Classifier, required: frozenset[str], role: str, networks: Any
+    estimator: Classifier, required: frozenset[str], role: str, networks: Networks
 ) -> None:
     module = networks.modules[role]
     if "linear_head" in required and role == "model":

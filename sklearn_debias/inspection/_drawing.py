@@ -4,6 +4,8 @@ from typing import Any
 
 import numpy as np
 
+from sklearn_debias.training import white
+
 LUMINANCE = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601
 OUTLINE = "deepskyblue"
 
@@ -30,8 +32,7 @@ def as_pictures(images: Any) -> np.ndarray:
             "The images to draw must have shape (n, 1, 3 or 4 channels, height, width), got "
             f"{images.shape}."
         )
-    scale = 255 if images.dtype == np.uint8 else 1
-    pictures = images[:, :3].transpose(0, 2, 3, 1).astype(float) / scale  # without alpha
+    pictures = images[:, :3].transpose(0, 2, 3, 1).astype(float) / white(images)  # without alpha
     low, high = pictures.min(), pictures.max()
     if low < 0 or high > 1:
         pictures = (pictures - low) / (high - low if high > low else 1)

@@ -67,7 +67,11 @@ class BiasAdv(Objective):
     norm: str = static("l2")
     random_start: bool = static(False)
     clip: tuple | None = static(None)
-    roles = ("model", "biased")
+
+    @property
+    def roles(self) -> tuple[str, ...]:  # type: ignore[override]
+        """The model, the biased net, and what else the base trains."""
+        return tuple(dict.fromkeys(("model", "biased", *self.base.roles)))
 
     @property
     def requires(self) -> frozenset[str]:  # type: ignore[override]

@@ -1,4 +1,4 @@
-"""What a caller says of an adversary, against the data."""
+"""Check the adversary that a caller describes against the data."""
 
 from dataclasses import replace
 from typing import Any

@@ -40,7 +40,7 @@ def check_classifier_global_state_untouched(estimator: Any) -> None:
 
 
 def check_classifier_module_untouched(estimator: Any) -> None:
-    """A module passed as an instance is copied: never trained, moved or switched."""
+    """Copy a module passed as an instance: never trained, moved or switched."""
     needs(estimator, "module")
     own = SplitModule(
         nn.Sequential(nn.Linear(4, 5), nn.BatchNorm1d(5), nn.Dropout(0.2)), nn.Linear(5, 3)
@@ -88,7 +88,7 @@ def check_classifier_bias_names_do_not_matter(estimator: Any) -> None:
 
 
 def check_classifier_pickles(estimator: Any) -> None:
-    """A model from a file predicts the same; only documented attributes grow with the data."""
+    """Predict the same from a file; only documented attributes grow with the data."""
     if "batch_size" in estimator.get_params():
         estimator = clone(estimator).set_params(batch_size=200)  # few steps for 600 rows
     sizes = {}
@@ -166,7 +166,7 @@ def check_classifier_history(estimator: Any) -> None:
 
 
 def check_classifier_neighbours_do_not_matter(estimator: Any) -> None:
-    """A row's prediction does not depend on its neighbours: features to 1e-12, images exactly."""
+    """Predict a row whatever its neighbours are: features to 1e-12, images exactly."""
     quick = {"max_epochs": 1} if "max_epochs" in estimator.get_params() else {}
     for shape, tolerance in (((4,), 1e-12), ((3, 8, 8), 0.0))[: 2 if quick else 1]:
         X, y, bias = toy_rows(70, shape)

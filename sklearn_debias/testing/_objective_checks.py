@@ -32,7 +32,7 @@ from sklearn_debias.training import Streams
 def check_objective_declares_itself(
     objective: Objective, module: ModuleFactory = toy_module
 ) -> None:
-    """A frozen dataclass names its roles, pickles, and returns scalar losses of its roles.
+    """Be a frozen dataclass that names its roles, pickles, and returns scalar losses of them.
 
     A step without a loss must leave something for the phase's next step.
     """
@@ -50,7 +50,7 @@ def check_objective_declares_itself(
 
 
 def check_objective_step_is_pure(objective: Objective, module: ModuleFactory = toy_module) -> None:
-    """The same inputs give the same outputs, and nothing that a step was given has changed."""
+    """Give the same outputs for the same inputs, and change nothing that a step was given."""
     problem = Problem(objective, with_batch_norm(module))
     problem.modules.eval()  # in train mode a forward moves BatchNorm's statistics, as it should
     batch = problem.batch()
@@ -71,7 +71,7 @@ def check_objective_step_is_pure(objective: Objective, module: ModuleFactory = t
 def check_objective_training_mode_kept(
     objective: Objective, module: ModuleFactory = toy_module
 ) -> None:
-    """A step on nets in train mode leaves them there, without `.grad`."""
+    """Leave nets that were in train mode there, without `.grad`."""
     problem = Problem(objective, with_batch_norm(module))
     problem.modules.train()
     problem.step()
@@ -86,7 +86,7 @@ def check_objective_training_mode_kept(
 def check_objective_no_leak_between_roles(
     objective: Objective, module: ModuleFactory = toy_module
 ) -> None:
-    """A role's loss has a gradient in its own parameters only; what is kept has none."""
+    """Give a role's loss a gradient in its own parameters only; keep nothing that has one."""
     problem = Problem(objective, module)
     out = problem.step()
     for role, loss in out.losses.items():
@@ -144,7 +144,7 @@ def check_objective_eager_equals_vmapped(
 
 
 def check_objective_order_of_rows(objective: Objective, module: ModuleFactory = toy_module) -> None:
-    """The order of the rows in a batch does not matter, where a step draws no random numbers."""
+    """Ignore the order of the rows in a batch, where a step draws no random numbers."""
     problem = Problem(objective, module)
     batch = problem.batch()
     state = problem.state()
@@ -195,7 +195,7 @@ def check_objective_finite_at_large_logits(
 def check_objective_idle_roles_do_not_move(
     objective: Objective, module: ModuleFactory = toy_module
 ) -> None:
-    """A role without a loss keeps its parameters, whatever momentum and weight decay."""
+    """Keep the parameters of a role without a loss, whatever momentum and weight decay."""
     problem = Problem(objective, module)
     start = problem.parameters()
     losing = set(problem.step().losses)
@@ -208,7 +208,7 @@ def check_objective_idle_roles_do_not_move(
 
 
 def check_objective_engines_agree(objective: Objective, module: ModuleFactory = toy_module) -> None:
-    """The skorch net, a plain loop and a functional one reach the same parameters."""
+    """Reach the same parameters in the skorch net, a plain loop and a functional one."""
     reached = train_by_skorch(Problem(objective, module))
     assert_close(train_by_loop(Problem(objective, module)), reached, 1e-10, "A plain loop")
     assert_close(
@@ -217,7 +217,7 @@ def check_objective_engines_agree(objective: Objective, module: ModuleFactory = 
 
 
 def check_objective_visits(objective: Objective, module: ModuleFactory = toy_module) -> None:
-    """The rows of an epoch are row numbers, drawn from the generator given and from no other."""
+    """Visit row numbers, drawn from the generator given and from no other."""
     problem = Problem(objective, module)
     state = problem.state()
     with generators_untouched():

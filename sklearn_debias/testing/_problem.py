@@ -139,7 +139,7 @@ class Problem:
         )
 
     def batches(self, state: Mapping[str, Tensor]) -> Iterable[Batch]:
-        """The batches of `epochs`, which know the learning rate."""
+        """Return the batches of `epochs`, which know the learning rate."""
         return (replace(batch, lr=LR) for batch in self.epochs(state))
 
     def batch(self) -> Batch:

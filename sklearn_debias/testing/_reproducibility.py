@@ -11,7 +11,7 @@ from sklearn_debias.testing._estimator_data import fitted, toy_rows, weights
 
 
 def check_classifier_seed_reproduces_refits(estimator: Any) -> None:
-    """A clone, a second fit of the same object and a first fit elsewhere end with the same bits."""
+    """End with the same bits in a clone, in a second fit, and in a first fit elsewhere."""
     estimator = clone(estimator).set_params(random_state=7)
     model = fitted(estimator)
     first = weights(model)
@@ -36,7 +36,7 @@ def check_classifier_seed_reproduces_in_threads(estimator: Any) -> None:
 
 
 def check_classifier_seed_reproduces_in_processes(estimator: Any) -> None:
-    """A fit in another process ends with the same bits."""
+    """End with the same bits in another process."""
     _check_in_pool(estimator, "loky")
 
 

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from sklearn_debias.core import Objective, Phase, Role, Step
-from sklearn_debias.estimators import BaseDebiasClassifier, fit_method
-from sklearn_debias.fitting import Given
+from sklearn_debias.estimators import BaseDebiasClassifier, Given, fit_method
+from sklearn_debias.model_selection import BatchedGridSearchCV
 from sklearn_debias.objectives import ERM
 
 rng = np.random.default_rng(0)
@@ -70,19 +70,27 @@ HOOKS = {
         TypeError,
         "_role",
     ),
-    "no training set": ({"_training_set": lambda self, given: None}, TypeError, "_training_set"),
+    "no training set": ({"_training_set": lambda self, training: None}, TypeError, "_training_set"),
     "too few labels": (
-        {"_training_set": lambda self, given: replace(given, y=given.y[:3])},
+        {"_training_set": lambda self, training: replace(training, y=training.y[:3])},
         ValueError,
         "_training_set",
     ),
     "weights of all but one": (
-        {"_training_set": lambda self, given: replace(given, weight=np.ones(len(given) - 1))},
+        {
+            "_training_set": lambda self, training: replace(
+                training, weight=np.ones(len(training) - 1)
+            )
+        },
         ValueError,
         "_training_set",
     ),
     "no rows": (
-        {"_training_set": lambda self, given: given.without(np.ones(len(given), dtype=bool))},
+        {
+            "_training_set": lambda self, training: training.without(
+                np.ones(len(training), dtype=bool)
+            )
+        },
         ValueError,
         "_training_set",
     ),
@@ -153,10 +161,10 @@ def test_a_method_of_an_objective_is_named(fault):
 def test_a_fit_that_diverges_takes_back_what_hooks_have_set():
     """Private attributes of a subclass go as those of the package do."""
 
-    def _training_set(self, given):
+    def _training_set(self, training):
         self._mine = "set in a fit"
         self.public_ = 1
-        return given
+        return training
 
     clf = outside(_training_set=_training_set).fit(X, y)
     assert clf._mine == "set in a fit"
@@ -164,6 +172,52 @@ def test_a_fit_that_diverges_takes_back_what_hooks_have_set():
     with pytest.raises(ValueError, match="diverged"):
         clf.set_params(lr=1e30).fit(X, y)
     assert set(vars(clf)) == {*clf.get_params(deep=False), "note"}
+
+
+def test_a_fit_that_fails_puts_back_what_hooks_have_changed():
+    """Neither a parameter nor a user's note may keep what half a fit made of it."""
+
+    def _training_set(self, training):
+        self.lr = 1.0
+        self._note = "changed"
+        self.extra = 1
+        return training
+
+    def _finish(self, states, training):
+        raise RuntimeError("too late")
+
+    clf = outside(_training_set=_training_set, _finish=_finish)
+    clf._note = "by its user"
+    before = dict(vars(clf))
+    with pytest.raises(RuntimeError, match="too late"):
+        clf.fit(X, y)
+    assert vars(clf) == before
+
+
+REQUIRED = {
+    "meta": "`Outside._training_set` must return a TrainingSet with 'meta'",
+    "attention_maps": "`Outside._training_set` must return a TrainingSet with 'attention_maps'",
+    "pairs": "`batch_size` must be at least 2 for Outside",
+    "every_row": "`net_params` must not set iterator_train__drop_last for Outside",
+}
+
+
+@pytest.mark.parametrize("need", REQUIRED)
+def test_what_an_objective_requires_is_checked_before_it_steps(need):
+    clf = with_step(
+        requires=frozenset({need}), step=lambda self, *given: pytest.fail("a step was taken")
+    )
+    clf.set_params(batch_size=1, net_params={"iterator_train__drop_last": need == "every_row"})
+    with pytest.raises(ValueError, match=REQUIRED[need]):
+        clf.fit(X, y)
+
+
+def test_a_search_names_a_fit_that_it_cannot_open():
+    def fit(self, X, y):
+        return self
+
+    with pytest.raises(ValueError, match=r"`Outside.fit` must be decorated .* Use GridSearchCV"):
+        BatchedGridSearchCV(outside(fit=fit), {"lr": [0.1, 0.2]}, cv=2).fit(X, y)
 
 
 def test_a_fit_from_elsewhere_says_what_it_was_given():

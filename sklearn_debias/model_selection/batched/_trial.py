@@ -22,7 +22,12 @@ from sklearn_debias.fitting import (
     readable_errors,
 )
 from sklearn_debias.model_selection.batched._members import Member
-from sklearn_debias.model_selection.batched._stackable import check_fit, check_parameters, stack_key
+from sklearn_debias.model_selection.batched._stackable import (
+    NotStackableError,
+    check_fit,
+    check_parameters,
+    stack_key,
+)
 from sklearn_debias.training import Engine, Feed, Source, Streams
 
 
@@ -96,8 +101,7 @@ class Trial:
         estimator._validate_params()
         self.attempt = Attempt(estimator)
         try:
-            read: Any = type(estimator).fit.given  # type: ignore[attr-defined]
-            given = read(estimator, X, y, **fit_params)
+            given = _reader(estimator)(estimator, X, y, **fit_params)
             with on_own_terms(small=False), readable_errors(estimator):
                 self._begin(given)
         except BaseException:
@@ -152,6 +156,18 @@ class Trial:
             self.attempt.undo()
             raise
         self.attempt.keep()
+
+
+def _reader(estimator: BaseDebiasClassifier) -> Any:
+    """Return what reads the arguments of ``fit``."""
+    reader = getattr(type(estimator).fit, "given", None)
+    if reader is None:
+        raise NotStackableError(
+            f"`{type(estimator).__name__}.fit` must be decorated with "
+            "sklearn_debias.estimators.fit_method, so that a search can do what it does before "
+            "training. Use GridSearchCV, or decorate it."
+        )
+    return reader
 
 
 def _same_feed(one: Feed, other: Feed) -> bool:
