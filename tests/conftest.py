@@ -40,8 +40,12 @@ def interruptible():
     signal.signal(signal.SIGINT, before)
 
 
+# The first process imports torch for many seconds. The check of learning comes three times.
+SLOW = ("in_processes", "check_classifiers_train(readonly_memmap=True")
+
+
 def pytest_collection_modifyitems(items):
-    """The first process to start imports torch for many seconds."""
+    """Mark what is slow among the cases that are made elsewhere."""
     for item in items:
-        if "in_processes" in item.name:
+        if any(words in item.name for words in SLOW):
             item.add_marker(pytest.mark.slow)

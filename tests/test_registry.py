@@ -29,7 +29,10 @@ TESTS = Path(__file__).parent
 SUITES = {
     "the common checks of estimators": (
         all_estimators,
-        ["estimators/test_contract.py::test_classifier"],
+        [
+            "estimators/test_contract.py::test_classifier",
+            "estimators/test_contract.py::test_classifier_with_other_settings",
+        ],
     ),
     "scikit-learn's checks": (
         all_estimators,
@@ -123,12 +126,13 @@ def test_every_exported_class_is_in_every_suite(collected):
 
 
 def test_every_check_looks_at_every_variant(collected):
-    for exported, checks, test in (
-        (all_estimators, estimator_checks, "estimators/test_contract.py::test_classifier"),
-        (all_objectives, objective_checks, "objectives/test_common.py::test_objective"),
+    for exported, checks, suite in (
+        (all_estimators, estimator_checks, "the common checks of estimators"),
+        (all_objectives, objective_checks, "the common checks of objectives"),
     ):
+        cases = sum((collected[test] for test in SUITES[suite][1]), Counter())
         for name, cls in exported():
-            assert collected[test][name] == len(variants(cls)) * len(list(checks())), name
+            assert cases[name] == len(variants(cls)) * len(list(checks())), name
 
 
 @pytest.mark.parametrize("table", TABLES)

@@ -8,9 +8,15 @@ pytestmark = pytest.mark.filterwarnings(
     "ignore::sklearn_debias.exceptions.DebiasWarning"
 )  # these fits are short
 
-ALL = [estimator for _, cls in all_estimators() for estimator in variants(cls)]
+ALL = [variants(cls) for _, cls in all_estimators()]
 
 
-@parametrize_with_estimator_checks(ALL)
+@parametrize_with_estimator_checks([first for first, *_ in ALL])
 def test_classifier(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.slow
+@parametrize_with_estimator_checks([other for _, *others in ALL for other in others])
+def test_classifier_with_other_settings(estimator, check):
     check(estimator)

@@ -6,6 +6,7 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
+from sklearn.base import clone
 from sklearn.metrics import balanced_accuracy_score
 from torch import nn
 from torch.optim.lr_scheduler import StepLR
@@ -180,16 +181,21 @@ METHODS = {
 }
 
 
-@pytest.mark.parametrize("module", [None, "mlp"])
+@pytest.fixture(scope="module", params=[None, "mlp"])
+def module_and_accuracy_of_erm(request, long, even):
+    return request.param, balanced_accuracy(ERMClassifier(), request.param, long, even)
+
+
+def balanced_accuracy(clf, module, long, even):
+    clf = clone(clf).set_params(module=module, lr=0.01, max_epochs=40, random_state=0)
+    return balanced_accuracy_score(even[1], clf.fit(*long).predict(even[0]))
+
+
 @pytest.mark.parametrize("name", METHODS)
-def test_balanced_accuracy_rises_above_that_of_erm(long, even, name, module):
-    shared = {"module": module, "lr": 0.01, "max_epochs": 40, "random_state": 0}
+def test_balanced_accuracy_rises_above_that_of_erm(long, even, name, module_and_accuracy_of_erm):
+    module, of_erm = module_and_accuracy_of_erm
     clf, *gains = METHODS[name]
-    scores = [
-        balanced_accuracy_score(even[1], model.set_params(**shared).fit(*long).predict(even[0]))
-        for model in (ERMClassifier(), clf)
-    ]
-    assert scores[1] > scores[0] + gains[module == "mlp"]
+    assert balanced_accuracy(clf, module, long, even) > of_erm + gains[module == "mlp"]
 
 
 @dataclass(kw_only=True, eq=False, repr=False)

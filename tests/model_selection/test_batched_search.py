@@ -49,9 +49,12 @@ ERM = ERMClassifier(**SHARED, dtype="float64")
 pytestmark = pytest.mark.filterwarnings(
     "ignore::sklearn_debias.exceptions.DebiasWarning"
 )  # fits this short learn little
+FIRST_AND_SLOW_OTHERS = [
+    pytest.param(row, marks=() if row.endswith("-0") else pytest.mark.slow) for row in SEARCHES
+]
 
 
-@pytest.mark.parametrize("row", SEARCHES)
+@pytest.mark.parametrize("row", FIRST_AND_SLOW_OTHERS)
 def test_every_fit_equals_that_of_grid_search(row):
     estimator, grid = SEARCHES[row]
     estimator = clone(estimator).set_params(**SHARED, dtype="float64")
@@ -555,6 +558,7 @@ def test_nothing_of_the_callers_is_touched():
     assert clone(search).get_params().keys() == search.get_params().keys()
 
 
+@pytest.mark.slow
 def test_less_memory_makes_more_runs_and_the_same_results(monkeypatch):
     X, y, _ = rows()
     grid = {"lr": np.logspace(-3, -1, 10), "q": [0.5, 0.7]}

@@ -15,7 +15,7 @@ from sklearn_debias import BiasAdvClassifier, ERMClassifier, JTTClassifier, LfFC
 from sklearn_debias.training import Streams
 
 N, D, K = 24, 5, 3
-EPOCHS, IDENTIFICATION, LR, SEED = 3, 2, 0.1, 11
+EPOCHS, IDENTIFICATION, LR, SEED = 2, 2, 0.1, 11
 
 
 def start(seed, n_features, n_classes):

@@ -97,7 +97,7 @@ def test_a_seed_decides_the_starts():
 
 @pytest.mark.parametrize("norm", ["linf", "l2"])
 @pytest.mark.parametrize("judge", ["any", "last"])
-@pytest.mark.parametrize("attack", ["fgsm", "pgd-5", "random-search", CarliniWagner(10, 2)])
+@pytest.mark.parametrize("attack", ["fgsm", "pgd-5", RandomSearch(40), CarliniWagner(10, 2)])
 def test_examples_are_in_the_ball_and_fool_where_the_score_says(attack, judge, norm):
     if isinstance(attack, CarliniWagner) and norm == "linf":
         pytest.skip("it minimises the L2 norm")
