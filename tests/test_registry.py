@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+import sklearn_debias
 from sklearn_debias import attacks, estimators, losses, objectives
 from sklearn_debias.core import Objective, Phase, Step
 from sklearn_debias.estimators import BaseDebiasClassifier
@@ -208,3 +209,8 @@ def test_a_newcomer_is_built_by_the_rules(newcomers):
     assert (plain.max_epochs, plain.smoothing_epochs, plain.module) == (2, 2, None)
     assert (deep.module, deep.validation) == ("mlp", 0.2)
     assert variants(Smoothed) == [Smoothed()]
+
+
+def test_every_estimator_is_exported_at_the_top():
+    named = {name for name, _ in all_estimators()}
+    assert named <= set(sklearn_debias.__all__)

@@ -207,6 +207,39 @@ def check_objective_idle_roles_do_not_move(
         )
 
 
+def check_objective_own_inputs(objective: Objective, module: ModuleFactory = toy_module) -> None:
+    """Let each role see its own inputs, `Batch.of`; what works on X itself is exempt."""
+    if objective.requires & {"input", "input_gradient"}:
+        return
+    problem = Problem(objective, module)
+    batch = problem.batch()
+    state = problem.state()
+    for role in objective.roles:
+        if role == "model":
+            continue
+        inputs = {**batch.inputs, role: torch.full_like(batch.x, torch.nan)}
+        out = objective.step(problem.nets, replace(batch, inputs=inputs), state)
+        seen = [*out.losses.values(), *out.state.values(), *out.carry.values()]
+        assert any(value.isnan().any() for value in seen), (
+            f"{role!r} has inputs of its own, and the step does not see them. Read them by "
+            f"batch.of({role!r})."
+        )
+
+
+def check_objective_fixed_nets_are_frozen(
+    objective: Objective, module: ModuleFactory = toy_module
+) -> None:
+    """Use a net that is not trained as it predicts: in eval mode."""
+    problem = Problem(objective, with_batch_norm(module))
+    problem.modules.train()
+    trained = problem.step()
+    fixed = [role for role in objective.roles if role not in trained.losses]
+    for role in fixed:
+        problem.modules[role].eval()
+        loss = problem.step().losses
+        assert_close(loss, trained.losses, 0.0, f"With {role!r} in eval mode, where it is frozen()")
+
+
 def check_objective_engines_agree(objective: Objective, module: ModuleFactory = toy_module) -> None:
     """Reach the same parameters in the skorch net, a plain loop and a functional one."""
     reached = train_by_skorch(Problem(objective, module))

@@ -5,6 +5,7 @@ from functools import cache, wraps
 from inspect import signature
 
 import numpy as np
+import pytest
 import torch
 from torch import nn
 
@@ -22,6 +23,8 @@ def arguments(name):
     return signature(CLASSES[name].fit).parameters
 
 
+# A method may need more than two epochs of these rows.
+NOTHING_LEARNED = pytest.mark.filterwarnings("ignore:.*it has learned nothing")
 # One method for each `fit`: the others come in by the same doors.
 DOORS = sorted({CLASSES[name].fit: name for name in reversed(METHODS)}.values())
 # These have code of their own behind the door that they share.

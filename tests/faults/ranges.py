@@ -211,7 +211,9 @@ def own_parameters(name):
 
 def declared(name, parameter):
     """Values that the class itself declares out of range."""
-    constraints = [make_constraint(c) for c in CLASSES[name]._parameter_constraints[parameter]]
+    # Nothing is in the range of a parameter that was not declared: its tests fail, by its name.
+    allowed = CLASSES[name]._parameter_constraints.get(parameter, [])
+    constraints = [make_constraint(c) for c in allowed]
     return [v for v in TRIED if not any(c.is_satisfied_by(v) for c in constraints)]
 
 

@@ -9,7 +9,20 @@ import weakref
 import numpy as np
 import pytest
 import torch
-from faulty import METHODS, Late, Linear, NaNInEval, X, b, erm, fitted_names, is_finite, make, y
+from faulty import (
+    METHODS,
+    NOTHING_LEARNED,
+    Late,
+    Linear,
+    NaNInEval,
+    X,
+    b,
+    erm,
+    fitted_names,
+    is_finite,
+    make,
+    y,
+)
 from sklearn.exceptions import FitFailedWarning
 from sklearn.model_selection import GridSearchCV
 from skorch.callbacks import Callback, EarlyStopping
@@ -30,7 +43,7 @@ def late(method, how, after=STEPS, **params):
 @pytest.mark.parametrize("how", ["nan", "nan_gradient"])
 def test_divergence_names_epoch_and_phase(method, how):
     estimator = late(method, how)
-    words = "epoch [12] of phase '(train|attention)'. Lower `lr`"
+    words = r"epoch [12] of phase '\w+'. Lower `lr`"
     with pytest.raises(DivergedError, match=words):
         estimator.fit(X, y)
     assert fitted_names(estimator) == []
@@ -54,8 +67,7 @@ def test_a_step_too_large_diverges(method):
 @pytest.mark.parametrize("method", METHODS)
 def test_outputs_that_are_finite_in_training_only(method):
     estimator = make(method, module=NaNInEval)
-    words = "`module` are not finite|adversarial is not finite|phase 'reweighting'|perturber_loss"
-    with pytest.raises(DivergedError, match=words):
+    with pytest.raises(DivergedError, match=r"`module` are not finite|not finite in epoch \d+ of"):
         estimator.fit(X, y)
     assert fitted_names(estimator) == []
 
@@ -194,6 +206,7 @@ def test_skorchs_way_to_stop_is_a_stop():
     assert clf.n_iter_ < 50
 
 
+@NOTHING_LEARNED
 @pytest.mark.parametrize("method", METHODS)
 def test_a_failed_fit_forgets_the_one_before(method):
     clf = make(method).fit(X, y, bias_labels=b)

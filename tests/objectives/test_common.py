@@ -22,6 +22,41 @@ def test_objective(objective, check):
     check(objective)
 
 
+class Asking(Objective):
+    """A model that follows a fixed net, and asks it in a wrong way."""
+
+    roles = ("model", "biased")
+
+    def step(self, nets, batch, state):
+        asked = self.ask(nets["biased"], batch).softmax(dim=1)
+        return Step({"model": cross_entropy(nets["model"](batch.of("model")), asked).mean()}, state)
+
+
+@dataclass(frozen=True)
+class OfX(Asking):
+    def ask(self, net, batch):
+        return net.frozen()(batch.x)
+
+
+@dataclass(frozen=True)
+class InTraining(Asking):
+    def ask(self, net, batch):
+        return net.detached()(batch.of("biased"))
+
+
+@pytest.mark.parametrize(
+    ("objective", "check", "words"),
+    [
+        (OfX(), "check_objective_own_inputs", "'biased' has inputs of its own"),
+        (InTraining(), "check_objective_fixed_nets_are_frozen", "With 'biased' in eval mode"),
+    ],
+)
+def test_a_fixed_net_asked_in_a_wrong_way_is_found(objective, check, words):
+    checks = {one.__name__: one for one in objective_checks()}
+    with pytest.raises(AssertionError, match=words):
+        checks[check](objective)
+
+
 def writes_in_place(nets, batch, state, loss):
     batch.x.mul_(2)
     return Step({"model": loss})
