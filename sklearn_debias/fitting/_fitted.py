@@ -74,7 +74,7 @@ def forget(estimator: Estimator) -> None:
     left = vars(estimator).get(LEFT, frozenset()) | {LEFT}
     for name in list(vars(estimator)):
         if is_fitted_name(name) or name in left:
-            delattr(estimator, name)
+            del vars(estimator)[name]  # a property of that name may have no deleter
 
 
 def is_fitted_name(name: str) -> bool:

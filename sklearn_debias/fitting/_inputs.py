@@ -68,14 +68,14 @@ def open_inputs(
     owner : estimator or str, default=None
         Who asks, for messages.
     any_rank : bool, default=False
-        Take arrays of any number of axes from two on, not features and images only.
+        Take rows of any number of axes, not features and images only.
     """
     size = read_image_size(image_size)
     X = plain(X, "X")
     if is_dataset(X):
-        inputs = _open_lazily(DatasetSource(X), _num_samples(X), size)
+        inputs = _open_lazily(DatasetSource(X), _num_samples(X), size, any_rank=any_rank)
     elif (paths := _as_paths(X)) is not None:
-        inputs = _open_lazily(ImageSource(paths, size), len(paths), size)
+        inputs = _open_lazily(ImageSource(paths, size), len(paths), size, any_rank=False)
     else:
         inputs = _open_array(X, dtype, size, owner, any_rank=any_rank)
     if size is not None and len(inputs.shape) != 3:
@@ -111,16 +111,16 @@ def _open_array(
     return Inputs(ArraySource(array), _resized(array.shape[1:], size), *span(array), names)
 
 
-def _open_lazily(source: Source, n: int, size: tuple[int, int] | None) -> Inputs:
+def _open_lazily(source: Source, n: int, size: tuple[int, int] | None, *, any_rank: bool) -> Inputs:
     if n == 0:
         raise ValueError("Found array with 0 sample(s) while a minimum of 1 is required.")
     first = source.take(FIRST)
     shape = tuple(first.shape[1:])
-    if len(shape) not in (1, 3):
+    if len(shape) not in (1, 3) and not any_rank:
         raise ValueError(
             f"`X` must hold rows of features or images (channels, height, width), got {shape}."
         )
-    if len(shape) == 3:
+    if len(shape) == 3 and not any_rank:
         _check_channels((n, *shape))
     return Inputs(source, _resized(shape, size), *span(first))
 

@@ -113,7 +113,7 @@ def unwrapped(model: Any) -> Any:
 
 def _open_module(module: nn.Module, X: Any, y: Any, name: str) -> Opened:
     with blamed("X", "For a module it must hold rows of numbers, and not be empty."):
-        inputs = open_inputs(X, dtype=None, owner=module, any_rank=True)
+        inputs = open_inputs(X, dtype=None, any_rank=True)
     codes = None if y is None else read_codes(y, len(inputs))
     parameter = next(module.parameters(), torch.zeros(0))  # a module may have none
     prepare = Prepare(parameter.device, parameter.dtype)

@@ -214,9 +214,9 @@ def check_objective_own_inputs(objective: Objective, module: ModuleFactory = toy
     problem = Problem(objective, module)
     batch = problem.batch()
     state = problem.state()
-    for role in objective.roles:
-        if role == "model":
-            continue
+    own = {role: _shapes_seen(problem, role) for role in objective.roles if role != "model"}
+    # A helper looks at losses or characteristics, a net that `init` alone asks at nothing.
+    for role in (role for role, seen in own.items() if batch.x.shape in seen):
         inputs = {**batch.inputs, role: torch.full_like(batch.x, torch.nan)}
         out = objective.step(problem.nets, replace(batch, inputs=inputs), state)
         seen = [*out.losses.values(), *out.state.values(), *out.carry.values()]
@@ -226,18 +226,35 @@ def check_objective_own_inputs(objective: Objective, module: ModuleFactory = toy
         )
 
 
+def _shapes_seen(problem: Problem, role: str) -> set[torch.Size]:
+    """Return the shapes of what a step shows a role's net."""
+    seen = set()
+    watch = problem.modules[role].register_forward_pre_hook(
+        lambda module, args: seen.add(args[0].shape)
+    )
+    problem.step()
+    watch.remove()
+    return seen
+
+
 def check_objective_fixed_nets_are_frozen(
     objective: Objective, module: ModuleFactory = toy_module
 ) -> None:
-    """Use a net that is not trained as it predicts: in eval mode."""
-    problem = Problem(objective, with_batch_norm(module))
-    problem.modules.train()
-    trained = problem.step()
-    fixed = [role for role in objective.roles if role not in trained.losses]
-    for role in fixed:
-        problem.modules[role].eval()
-        loss = problem.step().losses
-        assert_close(loss, trained.losses, 0.0, f"With {role!r} in eval mode, where it is frozen()")
+    """Use a net beside the model that is not trained as it predicts: in eval mode."""
+
+    def losses(fixed: str | None) -> Mapping[str, Tensor]:
+        # Fresh each time: a step in train mode moves BatchNorm's statistics.
+        problem = Problem(objective, with_batch_norm(module))
+        problem.modules.train()
+        if fixed is not None:
+            problem.modules[fixed].eval()
+        return problem.step().losses
+
+    trained = losses(None)
+    # The model stays as it is in a step that looks ahead, which trains another net by its gradient.
+    for role in sorted(set(objective.roles) - {"model", *trained}):
+        what = f"Use nets[{role!r}].frozen(): with the net in eval mode, the loss of"
+        assert_close(losses(role), trained, 0.0, what)
 
 
 def check_objective_engines_agree(objective: Objective, module: ModuleFactory = toy_module) -> None:

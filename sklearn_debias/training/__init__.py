@@ -18,7 +18,7 @@ from sklearn_debias.training._sources import (
     Source,
     as_given,
 )
-from sklearn_debias.training._step_checks import check_state, check_visits
+from sklearn_debias.training._step_checks import check_state, check_step, check_visits
 from sklearn_debias.training._streams import Noise, Streams
 from sklearn_debias.training._threads import cpu_threads
 
@@ -42,6 +42,7 @@ __all__ = [
     "as_seen",
     "blamed",
     "check_state",
+    "check_step",
     "check_visits",
     "cpu_threads",
     "crop_flip",

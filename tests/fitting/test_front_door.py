@@ -108,3 +108,24 @@ def test_the_first_row_is_read_once_for_what_it_tells(classifier):
     classifier("simple_cnn", max_epochs=1, random_state=0).fit(items, y)
     looks = 1 + (classifier is BiasAdvClassifier)  # predictions; whether the attack still moves
     assert items.first == 3 + looks
+
+
+class Rows(Dataset):
+    """Any array, row by row."""
+
+    def __init__(self, array):
+        self.array = array
+
+    def __len__(self):
+        return len(self.array)
+
+    def __getitem__(self, i):
+        return self.array[i]
+
+
+@pytest.mark.parametrize("shape", [(4, 5), (7, 9, 3), (2, 3, 2, 2)])
+def test_a_plain_module_takes_rows_of_any_rank_however_they_come(shape):
+    X = rng.normal(size=(N, *shape)).astype(np.float32)
+    module = nn.Sequential(nn.Flatten(), nn.Linear(int(np.prod(shape)), 2))
+    maps = [attribute(module, x, y, method="input_gradient") for x in (X, Rows(X))]
+    np.testing.assert_array_equal(*maps)

@@ -194,6 +194,48 @@ def test_a_fit_that_fails_puts_back_what_hooks_have_changed():
     assert vars(clf) == before
 
 
+class Watching:
+    """A callback of scikit-learn that must be torn down, whatever happened."""
+
+    def __init__(self):
+        self.seen = []
+
+    def setup(self, estimator, context):
+        self.seen.append("setup")
+
+    def teardown(self, estimator, context):
+        self.seen.append("teardown")
+
+    def on_fit_task_begin(self, estimator, context):
+        pass
+
+    def on_fit_task_end(self, estimator, context):
+        pass
+
+
+@pytest.mark.parametrize("lr", [0.1, 1e30])
+def test_callbacks_are_torn_down_after_any_fit(lr):
+    """The progress bar's would else wait for its end for ever."""
+    watching = Watching()
+    clf = outside().set_params(lr=lr).set_callbacks(watching)
+    if lr > 1:
+        with pytest.raises(ValueError, match="diverged|not finite"):
+            clf.fit(X, y)
+    else:
+        clf.fit(X, y)
+    assert watching.seen == ["setup", "teardown"]
+
+
+def test_an_attribute_that_is_a_property_hides_no_error():
+    def _finish(self, states, training):
+        raise RuntimeError("the real one")
+
+    clf = outside(classes_=property(lambda self: np.arange(2)), _finish=_finish)
+    for _ in range(2):
+        with pytest.raises(RuntimeError, match="the real one"):
+            clf.fit(X, y)
+
+
 REQUIRED = {
     "meta": "`Outside._training_set` must return a TrainingSet with 'meta'",
     "attention_maps": "`Outside._training_set` must return a TrainingSet with 'attention_maps'",
@@ -210,6 +252,16 @@ def test_what_an_objective_requires_is_checked_before_it_steps(need):
     clf.set_params(batch_size=1, net_params={"iterator_train__drop_last": need == "every_row"})
     with pytest.raises(ValueError, match=REQUIRED[need]):
         clf.fit(X, y)
+
+
+@pytest.mark.parametrize("fault", ["no step", "a loss per row", "a number"])
+def test_a_search_names_a_method_of_an_objective(fault):
+    methods, error, name = STEPS[fault]
+    search = BatchedGridSearchCV(
+        with_step(**methods), {"lr": [0.1, 0.2]}, cv=2, error_score="raise"
+    )
+    with pytest.raises(error, match=f"`Odd.{name}`"):
+        search.fit(X, y)
 
 
 def test_a_search_names_a_fit_that_it_cannot_open():

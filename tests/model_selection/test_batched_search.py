@@ -38,6 +38,7 @@ from sklearn_debias import (
     LfFClassifier,
     ULEClassifier,
 )
+from sklearn_debias.estimators import Given, fit_method
 from sklearn_debias.feature_extraction import Embedder
 from sklearn_debias.metrics import group_mean_accuracy_scorer, worst_group_accuracy_scorer
 from sklearn_debias.model_selection import BatchedGridSearchCV, BiasStratifiedKFold
@@ -399,7 +400,10 @@ def test_a_candidate_that_fails_is_nan_and_leaves_the_others_alone():
             {"module": torch.nn.Sequential(torch.nn.BatchNorm1d(8), torch.nn.Linear(8, 2))},
             "`module` .*BatchNorm1d",
         ),
-        ({"module": lambda: Hasty()}, "`module` cannot be run for several candidates"),
+        (
+            {"module": lambda: Hasty()},
+            "`module`, or a step of the method, cannot be run for several candidates",
+        ),
     ],
 )
 def test_what_cannot_be_stacked_is_named_with_the_way_out(change, match):
@@ -616,3 +620,52 @@ def test_ule_sees_a_view_of_its_own():
         for kind in (GridSearchCV, BatchedGridSearchCV)
     )
     assert_equal_scores(one, other)
+
+
+def scores_a_refit(estimator, X, y):
+    return clone(estimator).fit(X, y).score(X, y)
+
+
+def scores_by_class_and_parameter(estimator, X, y):
+    last = estimator[-1]
+    assert type(last) is ERMClassifier
+    return estimator.get_params()["ermclassifier__lr"] + len(estimator) + last.score(X, y)
+
+
+@pytest.mark.parametrize("scorer", [scores_a_refit, scores_by_class_and_parameter])
+def test_a_scorer_is_handed_the_estimator_itself(scorer):
+    X, y, _ = rows(60)
+    pipe = make_pipeline(StandardScaler(), ERM)
+    grid = {"ermclassifier__lr": [0.001, 0.1]}
+    one, other = (
+        search(pipe, grid, cv=2, scoring=scorer, return_train_score=True).fit(X, y)
+        for search in (GridSearchCV, BatchedGridSearchCV)
+    )
+    assert_equal_scores(one, other)
+    assert other.scorer_ is scorer
+
+
+class Flipped(ERMClassifier):
+    """What `fit` was given are not the labels it was called with."""
+
+    @fit_method
+    def fit(self, X, y, *, bias_labels=None):
+        """Fit to the other labels.
+
+        Parameters
+        ----------
+        X, y, bias_labels : array-like
+        """
+        return Given(X, 1 - y, bias_labels)
+
+
+def test_candidates_share_rows_only_where_they_were_given_the_same():
+    X, y, _ = rows(60)
+    pipe = make_pipeline(StandardScaler(), ERM)
+    grid = {"ermclassifier": [ERM, Flipped(**SHARED, dtype="float64")]}
+    one, other = (
+        search(pipe, grid, cv=2).fit(X, y) for search in (GridSearchCV, BatchedGridSearchCV)
+    )
+    scores = [search.cv_results_["mean_test_score"] for search in (one, other)]
+    np.testing.assert_array_equal(*scores)
+    assert scores[0][0] > scores[0][1]

@@ -10,6 +10,7 @@ from sklearn_debias.losses import cross_entropy
 from sklearn_debias.testing import (
     all_objectives,
     check_objective,
+    objective_checks,
     parametrize_with_objective_checks,
     variants,
 )
@@ -48,7 +49,7 @@ class InTraining(Asking):
     ("objective", "check", "words"),
     [
         (OfX(), "check_objective_own_inputs", "'biased' has inputs of its own"),
-        (InTraining(), "check_objective_fixed_nets_are_frozen", "With 'biased' in eval mode"),
+        (InTraining(), "check_objective_fixed_nets_are_frozen", r"Use nets\['biased'\].frozen"),
     ],
 )
 def test_a_fixed_net_asked_in_a_wrong_way_is_found(objective, check, words):

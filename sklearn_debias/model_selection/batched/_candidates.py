@@ -219,7 +219,8 @@ def _train_group(group: list[Candidate], budget: int, bar: tqdm) -> None:
     # vmap has no error of its own for what it cannot run, such as a branch on data.
     except RuntimeError as error:
         raise NotStackableError(
-            "`module` cannot be run for several candidates at once (torch.vmap): "
+            "`module`, or a step of the method, cannot be run for several candidates at once "
+            "(torch.vmap): "
             f"{str(error).splitlines()[0]} Use sklearn.model_selection.GridSearchCV."
         ) from error
     # Candidates are closed in the middle of the run, and have counted that time already.

@@ -11,7 +11,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from sklearn_debias.core import Data, Net, Phase, State
 from sklearn_debias.model_selection.batched._structure import settings_of
-from sklearn_debias.training import Engine, Epochs, Feed, Noise
+from sklearn_debias.training import Engine, Epochs, Feed, Noise, check_step
 
 # Members of a lane below which several lanes go into one stack on the CPU.
 FEW = 8
@@ -138,6 +138,7 @@ def cost_of(member: Member) -> Cost:
             quiet = {role: replace(net, noise=None) for role, net in nets.items()}
             for objective in phase.steps:
                 step = objective.step(quiet, batch, state)
+                check_step(objective, step, quiet)
                 state = step.state
                 batch = replace(batch, carry=step.carry)
                 if step.losses:

@@ -72,6 +72,27 @@ class Trained(StandIn):
         return self
 
 
+class Unwrapping:
+    """A scorer that is handed the estimator itself, not its stand-in; else like ``scorer``.
+
+    A scorer may ask for the estimator's class or parameters, or fit a clone of it.
+    """
+
+    def __init__(self, scorer: Callable) -> None:
+        self.__wrapped__ = scorer
+
+    def __call__(self, estimator: StandIn, *args: Any, **kwargs: Any) -> Any:
+        return self.__wrapped__(estimator.estimator, *args, **kwargs)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(vars(self)["__wrapped__"], name)
+
+    @property  # type: ignore[misc]
+    def __class__(self) -> type:
+        # Scikit-learn tells several metrics from one by the class.
+        return type(self.__wrapped__)
+
+
 class Replay(GridSearchCV):
     """One run of scikit-learn's search over what stacks have trained.
 
@@ -107,7 +128,10 @@ class Replay(GridSearchCV):
 
     def fitted(self) -> dict[str, Any]:
         """Return what the fit has set."""
-        return {name: value for name, value in vars(self).items() if is_fitted_name(name)}
+        found = {name: value for name, value in vars(self).items() if is_fitted_name(name)}
+        if type(found["scorer_"]) is Unwrapping:
+            found["scorer_"] = found["scorer_"].__wrapped__
+        return found
 
     @classmethod
     def _get_param_names(cls) -> list[str]:
@@ -116,7 +140,8 @@ class Replay(GridSearchCV):
 
     def _get_scorers(self) -> Any:
         # Scorers that pass an estimator's own `score` on keep the estimator they are made for.
-        return self.owner._get_scorers()
+        scorers, refit_metric = self.owner._get_scorers()
+        return Unwrapping(scorers), refit_metric
 
     def _get_routed_params_for_fit(self, params: dict[str, Any]) -> Any:
         # Kept, for the training before the search needs what is routed to fit and to the splitter.

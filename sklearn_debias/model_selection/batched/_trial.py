@@ -3,8 +3,8 @@
 Both go by the code of `fit`, so that both agree on everything that is checked or drawn.
 """
 
-from collections.abc import Hashable
-from dataclasses import dataclass, field
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from sklearn_debias.fitting import (
     Fit,
     Given,
     TrainingSet,
+    View,
     on_own_terms,
     read_given,
     readable_errors,
@@ -38,11 +39,11 @@ class Fold:
     Parameters
     ----------
     opened : dict
-        Rows, and what was seen of them, by how they are read.
+        What was given, its rows, and what was seen of them, by how they are read.
     feeds : list of Feed
     """
 
-    opened: dict[Hashable, tuple[TrainingSet, Facts]] = field(default_factory=dict)
+    opened: dict[Hashable, tuple[Given, TrainingSet, Facts]] = field(default_factory=dict)
     feeds: list[Feed] = field(default_factory=list)
 
     def read(
@@ -51,10 +52,13 @@ class Fold:
         """Return rows as `read_given` does, checked once."""
         # Of the estimator's parameters these alone change how rows are read: `validation` and
         # `monitor`, which would, are refused before.
-        key = (estimator.dtype, repr(estimator.image_size))
+        what = tuple(_identity(getattr(given, entry.name)) for entry in fields(given))
+        key = (estimator.dtype, repr(estimator.image_size), what)
         if key not in self.opened:
-            self.opened[key] = read_given(estimator, given, streams)
-        return self.opened[key]
+            # Kept with the rows, so that no later object has the same `id`.
+            self.opened[key] = given, *read_given(estimator, given, streams)
+        _, training, facts = self.opened[key]
+        return training, facts
 
     def feed(self, own: Feed) -> Feed:
         """Return a feed with the same rows, columns and batch size, or else ``own``."""
@@ -156,6 +160,17 @@ class Trial:
             self.attempt.undo()
             raise
         self.attempt.keep()
+
+
+def _identity(given: Any) -> Hashable:
+    """Return what tells one argument from another: the objects it holds, not their values."""
+    if isinstance(given, Mapping):
+        return tuple((name, _identity(value)) for name, value in given.items())
+    if isinstance(given, View):
+        return id(given.rows), given.argument, given.aligned
+    if isinstance(given, tuple):
+        return tuple(map(_identity, given))
+    return id(given)
 
 
 def _reader(estimator: BaseDebiasClassifier) -> Any:
