@@ -40,8 +40,13 @@ def interruptible():
     signal.signal(signal.SIGINT, before)
 
 
-# The first process imports torch for many seconds. The check of learning comes three times.
-SLOW = ("in_processes", "check_classifiers_train(readonly_memmap=True")
+# A further process imports torch for many seconds; the check of learning comes three times.
+SLOW = (
+    "in_processes",
+    "in_two_processes",
+    "in_another_process",
+    "check_classifiers_train(readonly_memmap=True",
+)
 
 
 def pytest_collection_modifyitems(items):

@@ -43,12 +43,12 @@ FORKED = """
     torch.set_num_threads(2)
     from joblib import parallel_config
     from sklearn.model_selection import cross_validate
-    from faulty import IMAGES, FRONT, X, make, y
+    from faulty import DOORS, IMAGES, X, make, y
 
     large = torch.randn(1000, 1000)
     large @ large
     torch.nn.functional.conv2d(torch.randn(8, 3, 64, 64), torch.randn(8, 3, 3, 3))
-    estimators = [(make(method, module="mlp"), X) for method in FRONT]
+    estimators = [(make(method, module="mlp"), X) for method in DOORS]
     on_images = make("BiasAdvClassifier", module="simple_cnn", lr=1e-3, max_epochs=6)
     estimators.append((on_images, IMAGES))
     options = {"cv": 2, "return_estimator": True, "error_score": "raise"}

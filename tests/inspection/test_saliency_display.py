@@ -192,6 +192,7 @@ def test_what_is_no_image_is_refused():
     assert not plt.get_fignums()
 
 
+@pytest.mark.slow
 def test_matplotlib_is_asked_for_only_when_drawing():
     code = """
 import sys
