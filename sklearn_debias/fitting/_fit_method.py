@@ -11,6 +11,7 @@ from sklearn.callback import with_callbacks
 from sklearn_debias.fitting._docs import fill
 from sklearn_debias.fitting._fitted import all_or_nothing
 from sklearn_debias.fitting._given import Given
+from sklearn_debias.fitting._hooks import check_given_of
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 
@@ -52,11 +53,7 @@ def fit_method(method: Method) -> Method:
     def read(estimator: Any, *args: Any, **kwargs: Any) -> Given:
         check(estimator, *args, **kwargs)
         given = method(estimator, *args, **kwargs)
-        if not isinstance(given, Given):
-            raise TypeError(
-                f"`{type(estimator).__name__}.fit` is decorated with @fit_method and must return a "
-                f"Given, got {type(given).__name__}."
-            )
+        check_given_of(estimator, given)
         return given
 
     def check(estimator: Any, *args: Any, **kwargs: Any) -> None:

@@ -13,7 +13,7 @@ from skorch import NeuralNet
 from skorch.callbacks import Callback, EpochTimer, PrintLog
 from torch import Tensor
 
-from sklearn_debias.core import Batch, Net, Phase
+from sklearn_debias.core import Batch, Net, Phase, Step
 from sklearn_debias.training._blame import blamed, diverged
 from sklearn_debias.training._by_role import MakeOptimizer, parts_of, split_off
 from sklearn_debias.training._feed import Epochs
@@ -191,7 +191,8 @@ class Engine(NeuralNet):
             given = replace(batch, lr=self.model_lr(), carry=carry)
             with autocast:
                 out = objective.step(self.nets, given, self.state)
-            if number == 0:  # what one batch shows, all do
+            # What one batch shows, all do; but a step may forget to return on some branch.
+            if number == 0 or not isinstance(out, Step):
                 check_step(objective, out, self.nets)
             carry = out.carry
             self.state = out.state

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from sklearn_debias.core import Objective, Phase, Role, Step
-from sklearn_debias.estimators import BaseDebiasClassifier, Given, fit_method
+from sklearn_debias.estimators import BaseDebiasClassifier, Given, View, fit_method
 from sklearn_debias.model_selection import BatchedGridSearchCV
 from sklearn_debias.objectives import ERM
 
@@ -41,6 +41,34 @@ def test_it_fits_without_nonsense():
 
 
 PHASE = Phase("train", (ERM(),), 2)
+
+
+def rows(**columns):
+    """Hooks that leave these in the training set."""
+    return {"_training_set": lambda self, training: replace(training, **columns)}
+
+
+def roles(**settings):
+    """Hooks that build the network of a role with these settings."""
+    return {"_role": lambda self, name: Role(self.module, **settings)}
+
+
+def phase(**settings):
+    """Hooks that train a phase with these settings."""
+    return {"_phases": lambda self: (replace(PHASE, **settings),)}
+
+
+def settled(*steps):
+    """Hooks that train these steps once the networks are built."""
+    return {"_settle": lambda self, phases, networks: (replace(PHASE, steps=steps),)}
+
+
+def given(**what):
+    """Hooks that say what `fit` was given."""
+    return {"fit": fit_method(lambda self, X, y: Given(X, y, **what))}
+
+
+ONES = np.ones(24)
 HOOKS = {
     "no phases": ({"_phases": lambda self: None}, TypeError, "_phases"),
     "phases in a list": ({"_phases": lambda self: [PHASE]}, TypeError, "_phases"),
@@ -100,6 +128,43 @@ HOOKS = {
         TypeError,
         "fit",
     ),
+    "a phase without a name": (phase(name=""), ValueError, "_phases"),
+    "a number for a name": (phase(name=1), TypeError, "_phases"),
+    "one part to restart": (phase(restarts="model.head"), TypeError, "_phases"),
+    "no such part": (phase(restarts=("model.tail",)), ValueError, "_phases"),
+    "a part without a name": (phase(restarts=("",)), ValueError, "_phases"),
+    "no such part, settled": (
+        {"_settle": lambda self, phases, networks: (replace(PHASE, restarts=("head",)),)},
+        ValueError,
+        "_settle",
+    ),
+    "a role that was not built": (settled(ERM(role="late"), ERM()), ValueError, "_settle"),
+    "labels in a list": (rows(y=[0, 1] * 12), TypeError, "_training_set"),
+    "labels of floats": (rows(y=ONES), TypeError, "_training_set"),
+    "labels of 32 bits": (rows(y=y.astype(np.int32)), TypeError, "_training_set"),
+    "labels beyond the classes": (rows(y=y + 1), ValueError, "_training_set"),
+    "labels below zero": (rows(y=y - 1), ValueError, "_training_set"),
+    "weights in a list": (rows(weight=[1.0] * 24), TypeError, "_training_set"),
+    "weights of ints": (rows(weight=np.ones(24, dtype=int)), TypeError, "_training_set"),
+    "weights below zero": (rows(weight=-ONES), ValueError, "_training_set"),
+    "weights of nan": (rows(weight=np.nan * ONES), ValueError, "_training_set"),
+    "an index in a list": (rows(index=list(range(24))), TypeError, "_training_set"),
+    "a mask for an index": (rows(index=ONES.astype(bool)), TypeError, "_training_set"),
+    "rows beyond X": (rows(index=np.arange(24) + 1), ValueError, "_training_set"),
+    "rows from the end": (rows(index=np.arange(24) - 1), ValueError, "_training_set"),
+    "no index": (rows(index=None), TypeError, "_training_set"),
+    "groups of floats": (rows(group=ONES), TypeError, "_training_set"),
+    "groups without a name": (rows(group=y, groups=["a"]), ValueError, "_training_set"),
+    "a rate in words": (roles(lr="fast"), TypeError, "_role"),
+    "a rate of zero": (roles(lr=0.0), ValueError, "_role"),
+    "a rate of nan": (roles(lr=float("nan")), ValueError, "_role"),
+    "an optimiser by name": (roles(optimizer="adam"), TypeError, "_role"),
+    "a module for a helper": (roles(helper="linear"), TypeError, "_role"),
+    "no views": (given(views=None), TypeError, "fit"),
+    "views without a name": (given(views={0: View(X, "X")}), TypeError, "fit"),
+    "rows for a view": (given(views={"biased": X}), TypeError, "fit"),
+    "a meta set without labels": (given(meta=X), TypeError, "fit"),
+    "extra rows of three parts": (given(extra=(X, y, y)), TypeError, "fit"),
 }
 
 
@@ -110,6 +175,16 @@ def test_a_hook_is_named(fault):
     with pytest.raises(error, match=f"`Outside.{name}`"):
         clf.fit(X, y)
     assert not [attribute for attribute in vars(clf) if attribute.endswith("_")]
+
+
+def returns(make):
+    """A step that returns what is made of the logits and the loss."""
+
+    def step(self, nets, batch, state):
+        logits = nets["model"](batch.x)
+        return make(logits, logits.square().mean())
+
+    return {"step": step}
 
 
 STEPS = {
@@ -148,6 +223,50 @@ STEPS = {
         "visits",
     ),
     "an unknown requirement": ({"requires": frozenset({"magic"})}, ValueError, "requires"),
+    "requirements in a list": ({"requires": ["pairs"]}, TypeError, "requires"),
+    "one requirement": ({"requires": "pairs"}, TypeError, "requires"),
+    "no requirements": ({"requires": None}, TypeError, "requires"),
+    "one role": ({"roles": "model"}, TypeError, "roles"),
+    "no roles": ({"roles": None}, TypeError, "roles"),
+    "a role by number": ({"roles": ("model", 1)}, TypeError, "roles"),
+    "a role with a dot": ({"roles": ("model", "a.b")}, ValueError, "roles"),
+    "a role without a name": ({"roles": ("model", "")}, ValueError, "roles"),
+    "never": ({"every": 0}, ValueError, "every"),
+    "every half batch": ({"every": 0.5}, ValueError, "every"),
+    "losses alone": (returns(lambda logits, loss: Step(loss)), TypeError, "step"),
+    "no losses": (returns(lambda logits, loss: Step({})), ValueError, "step"),
+    "a loss of none": (returns(lambda logits, loss: Step({"model": None})), ValueError, "step"),
+    "a loss of ints": (
+        returns(lambda logits, loss: Step({"model": loss.int()})),
+        ValueError,
+        "step",
+    ),
+    "a detached loss": (
+        returns(lambda logits, loss: Step({"model": loss.detach()})),
+        ValueError,
+        "step",
+    ),
+    "a log of numbers": (
+        returns(lambda logits, loss: Step({"model": loss}, log={"accuracy": 1.0})),
+        TypeError,
+        "step",
+    ),
+    "a log per row": (
+        returns(lambda logits, loss: Step({"model": loss}, log={"margin": logits[:, 0]})),
+        ValueError,
+        "step",
+    ),
+    "no log": (returns(lambda logits, loss: Step({"model": loss}, log=None)), TypeError, "step"),
+    "a step's state of none": (
+        returns(lambda logits, loss: Step({"model": loss}, None)),
+        TypeError,
+        "step",
+    ),
+    "a carry alone": (
+        returns(lambda logits, loss: Step({"model": loss}, carry=loss)),
+        TypeError,
+        "step",
+    ),
 }
 
 
@@ -156,6 +275,23 @@ def test_a_method_of_an_objective_is_named(fault):
     methods, error, name = STEPS[fault]
     with pytest.raises(error, match=f"`Odd.{name}`"):
         with_step(**methods).fit(X, y)
+
+
+def test_a_step_that_forgets_to_return_later_is_named():
+    calls = []
+
+    def step(self, nets, batch, state):
+        calls.append(1)
+        return ERM.step(self, nets, batch, state) if len(calls) < 3 else None
+
+    with pytest.raises(TypeError, match=r"`Odd.step` must return .* got a NoneType"):
+        with_step(step=step).fit(X, y)
+
+
+def test_what_a_settled_objective_requires_is_known():
+    odd = type("Odd", (ERM,), {"requires": frozenset({"magic"})})()
+    with pytest.raises(ValueError, match=r"`Odd.requires` must hold names of"):
+        outside(**settled(odd)).fit(X, y)
 
 
 def test_a_fit_that_diverges_takes_back_what_hooks_have_set():
