@@ -45,6 +45,7 @@ SLOW = (
     "in_processes",
     "in_two_processes",
     "in_another_process",
+    "two_workers",
     "check_classifiers_train(readonly_memmap=True",
 )
 
@@ -52,5 +53,6 @@ SLOW = (
 def pytest_collection_modifyitems(items):
     """Mark what is slow among the cases that are made elsewhere."""
     for item in items:
-        if any(words in item.name for words in SLOW):
+        n_jobs = item.callspec.params.get("n_jobs") if hasattr(item, "callspec") else None
+        if n_jobs == 2 or any(words in item.name for words in SLOW):
             item.add_marker(pytest.mark.slow)

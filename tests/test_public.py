@@ -98,6 +98,7 @@ def test_readme_names_every_estimator():
         assert name == "__version__" or f"`{name}`" in README
 
 
+@pytest.mark.slow
 def test_import_loads_no_optional_package():
     code = "import sys, sklearn_debias; print(*{name.partition('.')[0] for name in sys.modules})"
     found = subprocess.run(

@@ -116,7 +116,7 @@ def test_a_classifier_without_a_network_is_refused_by_name(name):
     ],
 )
 def test_what_differs_in_structure_is_trained_apart(estimator, grid):
-    (one, expected), (other, actual) = both(estimator, grid)
+    (one, expected), (other, actual) = both(estimator, grid, n=100)
     assert_equal_scores(one, other)
     assert_close_fits(expected, actual, 1e-9)
 
@@ -126,7 +126,7 @@ def test_what_differs_in_structure_is_trained_apart(estimator, grid):
 )
 def test_learning_rate_schedules_are_torchs_own(schedule):
     model = JTTClassifier(**SHARED, dtype="float64", identification_epochs=3, lr_schedule=schedule)
-    (one, expected), (other, actual) = both(model, {"lr": [0.01, 0.1], "upweight": [2, 3]})
+    (one, expected), (other, actual) = both(model, {"lr": [0.01, 0.1], "upweight": [2, 3]}, n=100)
     assert_equal_scores(one, other)
     assert_close_fits(expected, actual, 1e-9)
 
@@ -144,7 +144,7 @@ def test_dropout_draws_what_it_draws_alone(model):
         {"beta": [0.0, 0.5, 1.0]} if isinstance(model, BiasAdvClassifier) else {}
     )
     (one, expected), (other, actual) = both(
-        clone(model).set_params(**SHARED, **options), grid, n=100
+        clone(model).set_params(**SHARED, **options), grid, n=100, cv=2
     )
     assert_equal_scores(one, other)
     assert_close_fits(expected, actual, 1e-9)
