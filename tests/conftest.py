@@ -29,7 +29,8 @@ def pytest_xdist_setupnodes():
 @pytest.fixture(autouse=True)
 def same_start():
     """Seed torch, so that modules a test draws do not depend on the tests before it."""
-    torch.manual_seed(0)
+    # For all devices it takes 2 ms, of each of 9,000 tests.
+    torch.default_generator.manual_seed(0)
 
 
 @pytest.fixture

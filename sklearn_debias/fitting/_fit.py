@@ -1,6 +1,7 @@
 """One fit: networks, batches, phases."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from itertools import takewhile
 from typing import Any
 
@@ -35,6 +36,7 @@ from sklearn_debias.training import (
     Epochs,
     Feed,
     Observer,
+    Prepare,
     check_state,
     check_visits,
     cpu_threads,
@@ -108,7 +110,7 @@ class Fit:
         return Feed(
             source,
             columns,
-            self.prepare,
+            self._prepare_fed(),
             estimator.batch_size,
             augment=self._augment(),
             # BatchNorm, and what compares rows, cannot train on one.
@@ -128,7 +130,11 @@ class Fit:
             source = features_of(self.networks.modules["model"], source, self.prepare)
         columns = {"y": torch.from_numpy(y)}
         size = self.estimator.batch_size
-        return Feed(source, columns, self.prepare, size, augment=self._augment("meta"))
+        return Feed(source, columns, self._prepare_fed(), size, augment=self._augment("meta"))
+
+    def _prepare_fed(self) -> Prepare:
+        # Features are of images that were resized before.
+        return replace(self.prepare, size=None) if self.frozen else self.prepare
 
     def _augment(self, of: str = "callable") -> Any:
         noise = self.streams.noise("augmentation", of, device=self.prepare.device)

@@ -63,6 +63,18 @@ def test_heads_equal_those_trained_through_the_body(method):
 
 
 @pytest.mark.parametrize("method", METHODS)
+def test_images_are_resized_before_the_body_alone(method):
+    large = rng.random((40, 3, 12, 12), dtype=np.float32)
+    once, every_epoch = (
+        method(counting(), image_size=8, validation=0.25, augment=augment, **QUICK).fit(large, y)
+        for augment in (None, lambda x: x)
+    )
+    np.testing.assert_allclose(
+        once.decision_function(large), every_epoch.decision_function(large), atol=1e-5
+    )
+
+
+@pytest.mark.parametrize("method", METHODS)
 def test_the_body_stays_as_it_was(method):
     own = counting()
     clf = method(own, **QUICK).fit(X, y)
