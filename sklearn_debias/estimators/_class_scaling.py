@@ -10,7 +10,6 @@ import torch
 from scipy.special import log_softmax, softmax
 from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, _fit_context, clone
 from sklearn.exceptions import NotFittedError
-from sklearn.frozen import FrozenEstimator
 from sklearn.utils import get_tags, indexable
 from sklearn.utils._param_validation import HasMethods, Interval
 from sklearn.utils.validation import _num_samples, check_is_fitted
@@ -234,9 +233,7 @@ class ClassScaling(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
     def _opened(self, X: Any, y: Any = None) -> Opened:
         """Return rows, and the network that gives the scaled logarithms, for attacks and maps."""
         check_is_fitted(self)
-        frozen = isinstance(self.estimator_, FrozenEstimator)
-        estimator = self.estimator_.estimator if frozen else self.estimator_
-        opened = open_model(estimator, plain(X, "X"), y)
+        opened = open_model(self.estimator_, plain(X, "X"), y)
         module: Any = opened.net.module
         shift = torch.from_numpy(np.log(self.scale_))
         shift = shift.to(opened.prepare.device, opened.prepare.dtype)
