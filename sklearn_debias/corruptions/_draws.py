@@ -50,9 +50,9 @@ class Draws:
         """Return what ``draw`` makes of each generator, as a tensor."""
         return self.like(self.arrays(draw))
 
-    def like(self, rows: np.ndarray) -> Tensor:
+    def like(self, values: np.ndarray) -> Tensor:
         """Return an array as a tensor of the images' dtype and device."""
-        return torch.from_numpy(rows).to(self._like.dtype).to(self._like.device)
+        return torch.from_numpy(values).to(self._like.dtype).to(self._like.device)
 
 
 def read_seed(random_state: Seed) -> int:
@@ -84,6 +84,8 @@ def draws_of(levels: Tensor, name: str, seed: int, like: Tensor) -> Draws:
     """
     # The shape is a part of the key: images of other shapes may have the same bytes.
     head = f"{name}/{seed}/{tuple(levels.shape[1:])}/".encode()
-    rows = levels.cpu().contiguous().numpy()
-    keys = [int.from_bytes(blake2b(head + row.tobytes(), digest_size=16).digest()) for row in rows]
+    images = levels.cpu().contiguous().numpy()
+    keys = [
+        int.from_bytes(blake2b(head + image.tobytes(), digest_size=16).digest()) for image in images
+    ]
     return Draws([np.random.default_rng(key) for key in keys], like)

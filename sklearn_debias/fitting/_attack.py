@@ -112,10 +112,10 @@ def _channel_ends(
     long = {len(bound) for bound in bounds if bound.ndim}
     if not in_memory or long != {inputs.shape[0]}:
         return None
-    rows = np.asarray(source.items)
-    top = white(rows)
-    others = tuple(axis for axis in range(rows.ndim) if axis != 1)
-    return rows.min(others) / top, rows.max(others) / top
+    values = np.asarray(source.items)
+    top = white(values)
+    others = tuple(axis for axis in range(values.ndim) if axis != 1)
+    return values.min(others) / top, values.max(others) / top
 
 
 def with_range(inputs: Inputs) -> Inputs:

@@ -42,9 +42,9 @@ def one_sided(maps: Source, omega: float) -> dict[str, float]:
     """Return the shares of maps that call all of the image background, and all foreground."""
     sides = {"background": 0, "foreground": 0}
     for start in range(0, len(maps), CHUNK):
-        rows = maps.take(np.arange(start, min(start + CHUNK, len(maps)))).flatten(1)
-        sides["background"] += int((rows <= omega).all(1).sum())
-        sides["foreground"] += int((rows > omega).all(1).sum())
+        values = maps.take(np.arange(start, min(start + CHUNK, len(maps)))).flatten(1)
+        sides["background"] += int((values <= omega).all(1).sum())
+        sides["foreground"] += int((values > omega).all(1).sum())
     return {side: count / len(maps) for side, count in sides.items()}
 
 
@@ -158,8 +158,8 @@ def _seen_by(estimator: Classifier, source: Any, y: np.ndarray) -> np.ndarray:
         unknown = sorted(set(y.tolist()) - set(estimator.classes_.tolist()), key=str)
         if unknown:
             raise ValueError(f"it was fitted without the labels {unknown[:5]}")
-    rows = replace(opened.inputs, source=source)
-    opened = replace(opened, inputs=rows, y=torch.from_numpy(codes))
+    inputs = replace(opened.inputs, source=source)
+    opened = replace(opened, inputs=inputs, y=torch.from_numpy(codes))
     with opened.terms():
         example = opened.prepare(source.take(np.arange(1)))
         if example.ndim == 2:

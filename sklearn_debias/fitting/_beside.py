@@ -15,10 +15,10 @@ from sklearn_debias.training import JoinedSource, blamed
 
 
 def open_beside(
-    estimator: Classifier, name: str, rows: tuple[Any, Any], n: int, facts: Facts, advice: str
+    estimator: Classifier, name: str, beside: tuple[Any, Any], n: int, facts: Facts, advice: str
 ) -> tuple[Inputs, np.ndarray]:
     """Check ``X_name`` and ``y_name`` given beside X of n rows; return inputs and class codes."""
-    X, y = rows
+    X, y = beside
     argument = f"X_{name}"
     labels = f"y_{name}"
     if X is None or y is None:
@@ -37,12 +37,12 @@ def open_beside(
 
 
 def with_extra(
-    estimator: Classifier, training: TrainingSet, rows: tuple[Any, Any], facts: Facts
+    estimator: Classifier, training: TrainingSet, beside: tuple[Any, Any], facts: Facts
 ) -> TrainingSet:
     """Return the training set with ``X_extra`` and ``y_extra``, whose bias values are not known."""
     inputs = training.inputs
     n = len(inputs)
-    extra, codes = open_beside(estimator, "extra", rows, n, facts, "Leave a row out.")
+    extra, codes = open_beside(estimator, "extra", beside, n, facts, "Leave a row out.")
     own, new = (tuple(source.take(FIRST).shape[1:]) for source in (inputs.source, extra.source))
     if own != new:  # alike once they are resized, but not as they are stored
         raise ValueError(

@@ -16,11 +16,11 @@ SHARE = 5  # a class gives at most one row in so many
 
 
 def open_meta(
-    estimator: Classifier, rows: tuple[Any, Any], training: Source, facts: Facts
+    estimator: Classifier, beside: tuple[Any, Any], training: Source, facts: Facts
 ) -> tuple[Source, np.ndarray]:
     """Check the meta set that `fit` was given; return its rows and class codes."""
     advice = "Pass fewer rows, or leave it out to hold rows out of X."
-    inputs, codes = open_beside(estimator, "meta", rows, len(training), facts, advice)
+    inputs, codes = open_beside(estimator, "meta", beside, len(training), facts, advice)
     source = inputs.source
     classes = facts.classes
     missing = np.setdiff1d(np.arange(len(classes)), codes)

@@ -21,23 +21,23 @@ def asks_for_bias(scorer: Any) -> bool:
         return scorer._get_metadata_request().score.requests.get("bias_labels") is True
 
 
-def bias_for(scorer: Any, bias_labels: Any, rows: np.ndarray) -> dict[str, Any]:
+def bias_for(scorer: Any, bias_labels: Any, index: np.ndarray) -> dict[str, Any]:
     """Return the arguments of ``scorer`` for these rows: their bias labels, if it asks."""
     if not asks_for_bias(scorer):
         return {}
     if bias_labels is None:
         raise ValueError(f"`scoring`={scorer!r} needs bias labels. Pass bias_labels to fit.")
-    return {"bias_labels": _safe_indexing(bias_labels, rows)}
+    return {"bias_labels": _safe_indexing(bias_labels, index)}
 
 
 def fit_with_bias(
-    estimator: Estimator, X: Any, y: np.ndarray, bias_labels: Any, rows: np.ndarray
+    estimator: Estimator, X: Any, y: np.ndarray, bias_labels: Any, index: np.ndarray
 ) -> Any:
     """Fit to these rows, with their bias labels if the estimator's ``fit`` asks for them."""
     given = {}
     if bias_labels is not None and _takes_bias(estimator):
-        given["bias_labels"] = _safe_indexing(bias_labels, rows)
-    return estimator.fit(take_rows(X, rows), y[rows], **given)
+        given["bias_labels"] = _safe_indexing(bias_labels, index)
+    return estimator.fit(take_rows(X, index), y[index], **given)
 
 
 def _takes_bias(estimator: Estimator) -> bool:

@@ -87,9 +87,9 @@ class Evaluation:
         self.clean = self._clean()
 
     def run(
-        self, attack: Attack, threat: Threat, *, keep: bool = False, rows: np.ndarray | None = None
+        self, attack: Attack, threat: Threat, *, keep: bool = False, mask: np.ndarray | None = None
     ) -> Outcome:
-        """Attack the rows, or those of a mask (n,).
+        """Attack the rows, or those of ``mask`` (n,).
 
         With judge="any" only rows that are classified right are attacked.
         """
@@ -101,8 +101,8 @@ class Evaluation:
         # By the rule "last" rows that are missed anyway run too: their last point may be asked for.
         every = self.judge == "last" and isinstance(attack, StepwiseAttack)
         tried = np.ones(len(out.robust), dtype=bool) if every else out.robust.copy()
-        if rows is not None:
-            tried &= rows
+        if mask is not None:
+            tried &= mask
         with self._working():
             if isinstance(attack, StepwiseAttack):
                 self._stepwise(attack, threat, np.flatnonzero(tried), out)
@@ -124,8 +124,8 @@ class Evaluation:
 
     @contextmanager
     def _working(self) -> Iterator[None]:
-        rows = self.opened.batch_size or len(self.opened)
-        with self.opened.terms(), readable_errors(None, batch_size=rows, advice=ADVICE):
+        size = self.opened.batch_size or len(self.opened)
+        with self.opened.terms(), readable_errors(None, batch_size=size, advice=ADVICE):
             yield
 
     def _clean(self) -> Outcome:
@@ -175,11 +175,11 @@ class Evaluation:
             return torch.cat(list(self.opened.batches(lambda x, y, index: x.cpu())))
 
     def _stepwise(
-        self, attack: StepwiseAttack, threat: Threat, rows: np.ndarray, out: Outcome
+        self, attack: StepwiseAttack, threat: Threat, tried: np.ndarray, out: Outcome
     ) -> None:
-        tried = rows
+        standing = tried
         with tqdm(
-            total=len(rows), disable=not self.verbose, desc=type(attack).__name__, unit="row"
+            total=len(tried), disable=not self.verbose, desc=type(attack).__name__, unit="row"
         ) as bar:
 
             def done(index: np.ndarray, look: Look, at: Tensor, flat: Tensor) -> None:
@@ -192,28 +192,29 @@ class Evaluation:
 
             for restart in range(attack.restarts):
                 seed = self.streams.seed("attack", str(restart))
-                Queue(attack, self.opened, threat, seed, self.judge == "any", done).run(rows)
-                rows = rows[out.robust[rows]]  # another start is for those that none has fooled
-                if len(rows) == 0:
+                Queue(attack, self.opened, threat, seed, self.judge == "any", done).run(standing)
+                # Another start is for those that none has fooled.
+                standing = standing[out.robust[standing]]
+                if len(standing) == 0:
                     break
         if not self.quiet:
             # A gradient of zero on the way did no harm where the row is fooled all the same.
             warn_of_flat((out.flat & out.robust)[tried], attack)
 
-    def _whole(self, attack: AutoAttack, threat: Threat, rows: np.ndarray, out: Outcome) -> None:
-        """Attack all rows at once."""
-        if len(rows) == 0:
+    def _whole(self, attack: AutoAttack, threat: Threat, index: np.ndarray, out: Outcome) -> None:
+        """Attack the rows ``index`` at once."""
+        if len(index) == 0:
             return
-        x = self._originals()[torch.from_numpy(rows)]
+        x = self._originals()[torch.from_numpy(index)]
         # AutoAttack draws one stream for a batch: sorted by content, the order of X has no effect.
         order = np.argsort(row_keys(x, 0).numpy(), kind="stable")
         prepare = self.opened.prepare
-        rows = rows[order]
+        index = index[order]
         x = x[torch.from_numpy(order)].to(prepare.device, prepare.dtype)
-        y = self.opened.y[rows].to(x.device)  # type: ignore[index]
+        y = self.opened.y[index].to(x.device)  # type: ignore[index]
         points = attack.attack(self.opened.net, x, y, threat, seed=self.streams.seed("attack", "0"))
         everywhere = self._originals()
-        everywhere[torch.from_numpy(rows)] = points.to(everywhere)
+        everywhere[torch.from_numpy(index)] = points.to(everywhere)
         out.codes = self.predict(everywhere)
         if out.points is not None:
             out.points = everywhere

@@ -82,7 +82,7 @@ class _Look:
         mask = np.zeros(len(self.evaluation.y), dtype=bool)
         mask[self.rows] = True
         tried = mask if among is None else mask & among
-        return ~self.evaluation.run(attack, threat, rows=tried).robust[self.rows]
+        return ~self.evaluation.run(attack, threat, mask=tried).robust[self.rows]
 
     def many(self, count: int) -> bool:
         """Tell whether so many rows are more than chance."""

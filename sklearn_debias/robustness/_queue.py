@@ -44,14 +44,14 @@ class Queue:
     done: Callable[[np.ndarray, Look, Tensor, Tensor], None]
     waiting: deque = field(default_factory=deque)
 
-    def run(self, rows: np.ndarray) -> None:
-        """Attack the rows of these numbers."""
+    def run(self, numbers: np.ndarray) -> None:
+        """Attack the rows of these ``numbers``."""
         device = self.opened.prepare.device
         places = self.opened.batch_size or ROWS.get(device.type, ROWS["cpu"])
-        self.waiting.extend(rows.tolist())
+        self.waiting.extend(numbers.tolist())
         # Places without a row repeat one, so that the batch has its shape; they are never read.
         index = np.resize(self._next(places), places)
-        busy = np.arange(places) < len(rows)
+        busy = np.arange(places) < len(numbers)
         x, y, state = self._load(index)
         flat = torch.zeros(places, dtype=torch.bool, device=device)
         while busy.any():
@@ -74,16 +74,16 @@ class Queue:
         n = min(n, len(self.waiting))
         return np.array([self.waiting.popleft() for _ in range(n)], dtype=int)
 
-    def _load(self, rows: np.ndarray) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+    def _load(self, index: np.ndarray) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
         """Return rows as the network sees them, their labels, and where their attack begins."""
-        x = self.opened.prepare(self.opened.source.take(rows))
-        y = self.opened.y[rows].to(x.device)  # type: ignore[index]
+        x = self.opened.prepare(self.opened.source.take(index))
+        y = self.opened.y[index].to(x.device)  # type: ignore[index]
         return x, y, dict(self.attack.begin(x, self.threat, row_keys(x, self.seed)))
 
     def _fill(
         self,
         places: np.ndarray,
-        rows: np.ndarray,
+        fresh: np.ndarray,
         index: np.ndarray,
         x: Tensor,
         y: Tensor,
@@ -92,8 +92,8 @@ class Queue:
     ) -> None:
         """Put rows into places, in place: the tensors are this queue's own."""
         at = torch.from_numpy(places).to(x.device)
-        x_new, y_new, state_new = self._load(rows)
-        index[places] = rows
+        x_new, y_new, state_new = self._load(fresh)
+        index[places] = fresh
         x[at] = x_new
         y[at] = y_new
         flat[at] = False

@@ -154,7 +154,7 @@ def epsilon_sweep(
     left = evaluation.clean.robust
     hits = []
     for threat in threats:
-        left = left & evaluation.run(chosen, threat, rows=left).robust
+        left = left & evaluation.run(chosen, threat, mask=left).robust
         hits.append(left.sum())
     half = (1 - confidence) / 2
     n = len(left)

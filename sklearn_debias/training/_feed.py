@@ -134,8 +134,8 @@ class Feed:
         size = min(self.batch_size, len(self))
         used = len(self) // size * size
         while True:
-            for rows in torch.randperm(len(self), generator=order)[:used].split(size):
-                batch = self.take(rows.to(self.prepare.device, non_blocking=True))
+            for index in torch.randperm(len(self), generator=order)[:used].split(size):
+                batch = self.take(index.to(self.prepare.device, non_blocking=True))
                 if self.augment is not None:
                     batch = replace(batch, x=self.augment(batch.x, augment))
                 yield batch
@@ -156,8 +156,8 @@ class Feed:
             source, resident = self.others[role], self.others_resident[role]
         else:
             source, resident = self.source, self.resident
-        for rows in torch.arange(len(self)).split(max(self.batch_size, INFERENCE_BATCH["cuda"])):
-            yield self._fetch(source, resident, rows.to(self.prepare.device))
+        for index in torch.arange(len(self)).split(max(self.batch_size, INFERENCE_BATCH["cuda"])):
+            yield self._fetch(source, resident, index.to(self.prepare.device))
 
     def example(self, role: str) -> Tensor:
         """Return the prepared inputs of the first two rows of a role; they are read once."""
@@ -167,22 +167,22 @@ class Feed:
             self.examples[view] = self.prepare(source.take(np.arange(min(2, len(self)))))
         return self.examples[view]
 
-    def views(self, rows: Tensor) -> dict[str, Tensor]:
-        """Return the prepared inputs of the roles in ``others``; ``rows`` lie on the device."""
+    def views(self, index: Tensor) -> dict[str, Tensor]:
+        """Return the prepared inputs of the roles in ``others``; ``index`` lies on the device."""
         return {
-            role: self._fetch(source, self.others_resident[role], rows)
+            role: self._fetch(source, self.others_resident[role], index)
             for role, source in self.others.items()
         }
 
-    def take(self, rows: Tensor) -> Batch:
-        """Return prepared rows by number, not augmented; the numbers lie on the device."""
+    def take(self, index: Tensor) -> Batch:
+        """Return prepared rows by number, not augmented; ``index`` lies on the device."""
         columns: dict[str, Any] = {
-            name: column.index_select(0, rows) for name, column in self.on_device.items()
+            name: column.index_select(0, index) for name, column in self.on_device.items()
         }
         return Batch(
-            self._fetch(self.source, self.resident, rows),
-            index=rows,
-            inputs=self.views(rows),
+            self._fetch(self.source, self.resident, index),
+            index=index,
+            inputs=self.views(index),
             **columns,
         )
 
@@ -206,11 +206,11 @@ class Feed:
             own = own.contiguous(memory_format=layout)
         return own, {**views, **dict(zip(together, rest, strict=True))}
 
-    def _fetch(self, source: Source, resident: Tensor | None, rows: Tensor) -> Tensor:
+    def _fetch(self, source: Source, resident: Tensor | None, index: Tensor) -> Tensor:
         """Return prepared rows, from the device where they are there."""
         if resident is None:
-            return self.prepare(source.take(rows.cpu().numpy()))
-        return self.prepare(resident.index_select(0, rows))
+            return self.prepare(source.take(index.cpu().numpy()))
+        return self.prepare(resident.index_select(0, index))
 
 
 class Epochs:
@@ -264,17 +264,17 @@ class Epochs:
         # One transfer for the numbers of all batches.
         numbers = torch.cat(self.batches).to(device, non_blocking=True)
         on_device = numbers.split([len(batch) for batch in self.batches])
-        for index, rows in zip(self.batches, on_device, strict=True):
+        for index, there in zip(self.batches, on_device, strict=True):
             if resident is None:
-                yield rows, self.feed.source.take(index.numpy())
+                yield there, self.feed.source.take(index.numpy())
             else:
-                yield rows, resident.index_select(0, rows)
+                yield there, resident.index_select(0, there)
 
     def __iter__(self) -> Iterator[Batch]:
         columns = self.feed.on_device
         for index, raw in self._raw():
-            rows = self.feed.prepare(raw)
-            x, inputs = self.feed.augmented(rows, self.feed.views(index), self.augment)
+            x = self.feed.prepare(raw)
+            x, inputs = self.feed.augmented(x, self.feed.views(index), self.augment)
             yield Batch(
                 x,
                 index=index,
