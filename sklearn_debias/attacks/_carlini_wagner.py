@@ -16,7 +16,8 @@ from sklearn_debias.attacks._stepwise import (
     read_positive,
     wide,
 )
-from sklearn_debias.attacks._threat import Threat, is_real
+from sklearn_debias.attacks._threat import Threat
+from sklearn_debias.internal import is_real
 
 BETAS = (0.9, 0.999)
 TINY = 1e-8  # of Adam

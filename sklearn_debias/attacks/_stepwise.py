@@ -3,7 +3,6 @@
 So an evaluation can stop those that are fooled, and fill their places.
 """
 
-import numbers
 import zlib
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
@@ -12,7 +11,8 @@ import torch
 from torch import Tensor
 
 from sklearn_debias.attacks._balls import Ball
-from sklearn_debias.attacks._threat import Threat, is_real
+from sklearn_debias.attacks._threat import Threat
+from sklearn_debias.internal import is_real, is_whole
 
 Network = Callable[[Tensor], Tensor]
 State = Mapping[str, Tensor]
@@ -206,7 +206,7 @@ def draw(ball: Ball, x: Tensor, keys: Tensor) -> Tensor:
 def read_count(owner: object, name: str) -> None:
     """Make a field of a frozen dataclass an int; raise unless it is one (or NumPy's) above 0."""
     value = getattr(owner, name)
-    if not isinstance(value, numbers.Integral) or isinstance(value, bool) or value < 1:
+    if not is_whole(value) or value < 1:
         raise ValueError(f"`{name}` of {type(owner).__name__} must be an int >= 1, got {value!r}.")
     object.__setattr__(owner, name, int(value))
 

@@ -1,7 +1,6 @@
 """The threat of an adversary: how far it may go, in which norm, in which range."""
 
 import math
-import numbers
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +8,7 @@ import torch
 from torch import Tensor
 
 from sklearn_debias.attacks._balls import Ball, make_ball
+from sklearn_debias.internal import is_real
 
 NORMS = ("linf", "l2")
 
@@ -77,15 +77,10 @@ def check_norm(norm: Any) -> None:
         raise ValueError(f"`norm` must be 'linf' or 'l2', got {norm!r}.")
 
 
-def is_real(value: Any) -> bool:
-    """Return whether ``value`` is a number, of Python or NumPy, and no bool."""
-    return isinstance(value, numbers.Real) and not isinstance(value, bool)
-
-
 def _ascending(clip: Any) -> bool:
     """Return whether ``clip`` is a pair of numbers or tensors, everywhere in ascending order."""
     try:
         low, high = (torch.as_tensor(bound) for bound in clip)
         return bool((low < high).all())
-    except (TypeError, ValueError, RuntimeError):
+    except (TypeError, ValueError, RuntimeError, OverflowError):
         return False

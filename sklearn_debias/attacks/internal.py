@@ -1,6 +1,6 @@
 """Names that the rooms above build on; they may change without notice."""
 
 from sklearn_debias.attacks._stepwise import draw
-from sklearn_debias.attacks._threat import check_norm, is_real
+from sklearn_debias.attacks._threat import check_norm
 
-__all__ = ["check_norm", "draw", "is_real"]
+__all__ = ["check_norm", "draw"]

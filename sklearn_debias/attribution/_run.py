@@ -12,6 +12,7 @@ from sklearn_debias import maps as pure_maps
 from sklearn_debias.core import Net
 from sklearn_debias.exceptions import DivergedError, warn
 from sklearn_debias.fitting import Model, Opened, open_model
+from sklearn_debias.internal import is_whole
 from sklearn_debias.training import blamed
 
 METHODS = ("grad_cam", "integrated_gradients", "input_gradient", "gradient_x_input")
@@ -95,13 +96,13 @@ def bind_path(function: Callable, opened: Opened, options: dict[str, Any]) -> Ma
     check_scalar(options["scalar"])
     n_steps = options["n_steps"]
     row = _first(opened)[0]
-    if isinstance(n_steps, bool) or not isinstance(n_steps, int | np.integer) or n_steps < 1:
+    if not is_whole(n_steps) or n_steps < 1:
         raise ValueError(f"`n_steps` must be an int >= 1, such as 50, got {n_steps!r}.")
     try:
         baseline = torch.as_tensor(np.asarray(options["baseline"], dtype=float)).to(row)
         broadcasts = torch.broadcast_shapes(baseline.shape, row.shape) == row.shape
         fits = broadcasts and bool(baseline.isfinite().all())
-    except (TypeError, ValueError, RuntimeError):
+    except (TypeError, ValueError, RuntimeError, OverflowError):
         fits = False
     if not fits:
         raise ValueError(

@@ -9,6 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from sklearn_debias.internal import is_seed
+
 Seed = int | np.integer | np.random.RandomState | np.random.Generator | None
 
 
@@ -66,8 +68,7 @@ def read_seed(random_state: Seed) -> int:
         return int(random_state.integers(2**63))
     if random_state is None:
         return randbits(64)
-    is_int = isinstance(random_state, int | np.integer) and not isinstance(random_state, bool)
-    if is_int and random_state >= 0:
+    if is_seed(random_state):
         return int(random_state)
     raise ValueError(
         "`random_state` must be None, an int >= 0, a RandomState or a Generator, got "

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from difflib import get_close_matches
-from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -11,6 +10,7 @@ from torch import Tensor
 
 from sklearn_debias.corruptions import _biasadv, _blurs, _colours, _digital, _noise, _weather
 from sklearn_debias.corruptions._draws import Draws
+from sklearn_debias.internal import is_whole
 
 SEVERITIES = (1, 2, 3, 4, 5)
 ORIGINAL = "original"
@@ -172,8 +172,7 @@ def find(name: str, severity: int | None) -> tuple[Recipe, int | None]:
         near = get_close_matches(str(name), FAMILIES["all"], 1)
         hint = f" Did you mean {near[0]!r}?" if near else ""
         raise ValueError(f"`name` must be one of {', '.join(FAMILIES['all'])}; got {name!r}.{hint}")
-    whole = isinstance(severity, Integral) and not isinstance(severity, bool)
-    if severity is not None and not (whole and severity in SEVERITIES):
+    if severity is not None and not (is_whole(severity) and severity in SEVERITIES):
         raise ValueError(f"`severity` must be an int in 1..5 or None, got {severity!r}.")
     if name == ORIGINAL:  # at any severity: it takes part in reports and in "type1"
         return Recipe(original), None

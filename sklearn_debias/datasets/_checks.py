@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Iterable
-from numbers import Integral, Real
 from secrets import randbits
 from typing import Any
 from zlib import crc32
@@ -11,13 +10,12 @@ import numpy as np
 import numpy.typing as npt
 
 from sklearn_debias.corruptions.internal import Seed
+from sklearn_debias.internal import is_real, is_seed, is_whole
 
 
 def check_int(name: str, value: Any, low: float, high: float = math.inf, hint: str = "") -> int:
     """Return `value` as an int in low..high."""
-    # A bool is an Integral to Python, and no count to a caller.
-    is_int = isinstance(value, Integral) and not isinstance(value, bool)
-    if not is_int or not low <= value <= high:
+    if not is_whole(value) or not low <= value <= high:
         limits = f">= {low}" if math.isinf(high) else f"in {low}..{high}"
         raise _wrong(name, f"an int {limits}", value, hint)
     return int(value)
@@ -27,11 +25,7 @@ def check_real(
     name: str, value: Any, low: float = 0.0, high: float = math.inf, hint: str = ""
 ) -> float:
     """Return `value` as a finite float in [low, high]."""
-    is_number = isinstance(value, Real) and not isinstance(value, bool)
-    try:
-        number = float(value) if is_number else math.nan
-    except OverflowError:  # an int beyond the floats
-        number = math.nan
+    number = float(value) if is_real(value) else math.nan
     if not math.isfinite(number) or not low <= number <= high:
         limits = f">= {low:g}" if math.isinf(high) else f"in [{low:g}, {high:.6g}]"
         raise _wrong(name, f"a finite number {limits}", value, hint)
@@ -92,14 +86,13 @@ def streams(random_state: Seed, *names: str) -> list[np.random.Generator]:
 
     NumPy's global generator is neither read nor moved.
     """
-    is_seed = isinstance(random_state, int | np.integer) and not isinstance(random_state, bool)
     if isinstance(random_state, np.random.RandomState):
         seed = int(random_state.randint(2**31))
     elif isinstance(random_state, np.random.Generator):
         seed = int(random_state.integers(2**63))
     elif random_state is None:
         seed = randbits(128)
-    elif is_seed and random_state >= 0:
+    elif is_seed(random_state):
         seed = int(random_state)
     else:
         raise _wrong(

@@ -35,6 +35,7 @@ from sklearn_debias.fitting import (
     on_own_terms,
     pick_device,
     placed,
+    plain_params,
     read_clip,
     readable_errors,
     warn_of_still,
@@ -197,7 +198,10 @@ class BiasAdvClassifier(BaseDebiasClassifier):
 
     def _base(self) -> Any:
         """Return a fresh estimator of the base method; the user's is left alone."""
-        return BASES[self.base]() if isinstance(self.base, str) else clone(self.base)
+        if isinstance(self.base, str):
+            return BASES[self.base]()
+        base = clone(self.base)
+        return base.set_params(**plain_params(base))
 
     def _base_in_fit(self) -> Any:
         """Return the base as if it were fitted in place of this estimator."""

@@ -183,7 +183,7 @@ class DFRClassifier(ClassifierMixin, BaseEstimator):
         """Return `Cs` as numbers; raise where they are none."""
         try:
             Cs = [float(C) for C in self.Cs]
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             Cs = []
         if not Cs or not all(0 < C < np.inf for C in Cs):
             raise ValueError(

@@ -13,6 +13,8 @@ from sklearn_debias.exceptions import warn
 from sklearn_debias.fitting import MODULE, POSITIVE, POSITIVE_INT, TrainingSet
 from sklearn_debias.objectives import ERM, UpweightErrors
 
+MOST_VISITS = 2**31  # of an epoch: their numbers alone take 16 GiB
+
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class JTTClassifier(BaseDebiasClassifier):
@@ -102,6 +104,12 @@ class JTTClassifier(BaseDebiasClassifier):
         if "error" not in state:
             return
         errors = int(state["error"].sum())
+        if self.upweight_by == "duplicate" and self.upweight * errors > MOST_VISITS:
+            raise ValueError(
+                f"`upweight`={self.upweight:g} would repeat {errors} errors to "
+                f"{self.upweight * errors:g} rows an epoch; at most {MOST_VISITS} are possible. "
+                "Lower it, or use upweight_by='weight'."
+            )
         if errors == 0:
             warn(
                 "The error set is empty: after "

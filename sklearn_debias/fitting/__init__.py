@@ -57,6 +57,7 @@ from sklearn_debias.fitting._params import (
     Q,
     check_normalize,
     ignored_parameters,
+    plain_params,
     split_net_params,
 )
 from sklearn_debias.fitting._predicting import HEAD_BATCH, opened, outputs
@@ -131,6 +132,7 @@ __all__ = [
     "pick_device",
     "placed",
     "plain",
+    "plain_params",
     "read_clip",
     "read_given",
     "read_maps",

@@ -30,7 +30,7 @@ def read_clip(clip: Any) -> tuple[np.ndarray, np.ndarray] | None:
         return None
     try:
         low, high = (np.asarray(bound, dtype=np.float64) for bound in clip)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise ValueError(
             f"`clip` must be (low, high), numbers or one per channel, got {clip!r}."
         ) from error

@@ -7,6 +7,7 @@ from typing import Any
 
 from sklearn_debias.fitting._facts import Facts, reopen
 from sklearn_debias.fitting._inputs import Inputs
+from sklearn_debias.fitting._params import plain_params
 from sklearn_debias.fitting._types import Estimator
 from sklearn_debias.training import Streams
 
@@ -37,17 +38,24 @@ class Fitted:
 class Attempt:
     """A fit in the making: what it sets on the estimator is kept, or taken back.
 
-    The last fit is forgotten first.
+    The last fit is forgotten first. Meanwhile the parameters hold Python's numbers: those of NumPy
+    are no numbers to torch, or wrap around. Afterwards they are again what the user gave.
     """
 
     def __init__(self, estimator: Estimator) -> None:
         self.estimator = estimator
+        self.lent = plain_params(estimator)  # before anything is forgotten: it may raise
         forget(estimator)
         self.before = dict(vars(estimator))
+        vars(estimator).update(self.lent)
 
     def keep(self) -> None:
         """Keep what was set, and note it for the next fit."""
-        new = vars(self.estimator).keys() - self.before.keys()
+        held = vars(self.estimator)
+        for name, value in self.lent.items():
+            if held.get(name) is value:
+                held[name] = self.before[name]
+        new = held.keys() - self.before.keys()
         setattr(self.estimator, LEFT, frozenset(new))
 
     def undo(self) -> None:

@@ -10,6 +10,9 @@ import torch
 from sklearn.utils._param_validation import HasMethods, Interval, Options, StrOptions
 from torch import nn
 
+from sklearn_debias.fitting._types import Estimator
+from sklearn_debias.internal import LARGEST, as_python
+
 MOMENTUM = 0.9  # of SGD in the papers
 PREFIXES = ("module", "optimizer", "callbacks", "iterator_train")
 OPTIMIZERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "sgd": torch.optim.SGD}
@@ -67,6 +70,38 @@ class NetParams:
         return self
 
 
+def plain_params(estimator: Estimator) -> dict[str, Any]:
+    """Return the parameters with Python's numbers in place of NumPy's.
+
+    Raise for a bool where a number is asked for, and for an integer too large to compute with;
+    scikit-learn lets both pass.
+    """
+    allowed = getattr(estimator, "_parameter_constraints", {})
+    given = estimator.get_params(deep=False)
+    return {name: _plain(estimator, name, given[name], allowed.get(name, [])) for name in given}
+
+
+def _plain(estimator: Estimator, name: str, value: Any, allowed: list) -> Any:
+    asked = f"`{name}` of {type(estimator).__name__} must be a number"
+    kinds = {constraint.type for constraint in allowed if isinstance(constraint, Interval)}
+    numeric = kinds or "random_state" in allowed
+    if isinstance(value, bool) and numeric and not {"boolean", "verbose"} & set(_texts(allowed)):
+        raise TypeError(f"{asked}, got {value!r}. Write 1 where you mean one.")
+    try:
+        value = as_python(value)
+    except OverflowError as error:
+        raise ValueError(f"{asked} in the range of floats, got a larger integer.") from error
+    if type(value) is not int or abs(value) <= LARGEST:
+        return value
+    if numbers.Integral in kinds:
+        raise ValueError(f"{asked} of at most {LARGEST}, got {value!r}.")
+    return float(value)
+
+
+def _texts(allowed: list) -> list[str]:
+    return [constraint for constraint in allowed if isinstance(constraint, str)]
+
+
 def ignored_parameters(estimator: Any, base: Any) -> list[str]:
     """Return shared parameters of ``base`` that were set otherwise than in ``estimator``."""
     defaults = type(base)()
@@ -122,7 +157,7 @@ def check_normalize(normalize: Any, size: int) -> None:
     if isinstance(normalize, (tuple, list)):
         try:
             mean, std = (np.asarray(part, dtype=np.float64) for part in normalize)
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, OverflowError) as error:
             raise ValueError(f"`normalize` must be (mean, std), got {normalize!r}.") from error
         if not (np.isfinite(mean).all() and np.isfinite(std).all() and (std > 0).all()):
             raise ValueError(

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from sklearn_debias.internal import is_whole
 from sklearn_debias.metrics._columns import as_column, columns_of
 from sklearn_debias.metrics._types import Encoded
 
@@ -47,6 +48,8 @@ def encode_bias(
     >>> codes.tolist(), values
     ([1, 0, 1], ['land', 'sea'])
     """
+    if not is_whole(n_samples):
+        raise ValueError(f"`n_samples` must be an int, the number of rows, got {n_samples!r}.")
     columns = [as_column(column, name) for column in columns_of(bias_labels, name)]
     if len(columns[0]) != n_samples:
         raise ValueError(
@@ -108,7 +111,7 @@ def check_weights(sample_weight: npt.ArrayLike | None, n_samples: int) -> np.nda
         return np.ones(n_samples)
     try:
         weight = np.asarray(sample_weight, dtype=float)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise ValueError(f"`sample_weight` must be numeric: {error}.") from error
     if weight.shape != (n_samples,):
         raise ValueError(

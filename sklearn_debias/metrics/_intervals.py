@@ -6,6 +6,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import beta
 
+from sklearn_debias.internal import is_real
+
 __all__ = ["binomial_bounds", "check_confidence", "effective_counts", "worst_group_bounds"]
 
 
@@ -91,8 +93,7 @@ def effective_counts(
 
 def check_confidence(confidence: Any) -> float:
     """Return the confidence as a float; raise a ValueError unless it is a number in (0, 1)."""
-    is_number = isinstance(confidence, int | float) and not isinstance(confidence, bool)
-    if not is_number or not 0 < confidence < 1:
+    if not is_real(confidence) or not 0 < confidence < 1:
         raise ValueError(
             f"`confidence` must be a number in (0, 1), such as 0.95, got {confidence!r}."
         )

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from sklearn_debias.internal import is_whole
 from sklearn_debias.metrics._encoding import correctness, encode_labels
 from sklearn_debias.metrics._groups import Groups, find_groups
 from sklearn_debias.metrics._intervals import check_confidence
@@ -145,8 +146,7 @@ def paired_difference(
     """
     if metric not in COEFFICIENTS:
         raise ValueError(f"`metric` must be one of {sorted(COEFFICIENTS)}, got {metric!r}.")
-    is_int = isinstance(n_resamples, int | np.integer) and not isinstance(n_resamples, bool)
-    if not is_int or n_resamples < 100:
+    if not is_whole(n_resamples) or n_resamples < 100:
         raise ValueError(f"`n_resamples` must be an int >= 100, got {n_resamples!r}.")
     confidence = check_confidence(confidence)
     rng = check_rng(random_state)

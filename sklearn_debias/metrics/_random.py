@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from sklearn_debias.internal import is_seed
 from sklearn_debias.metrics._types import Rng, Seed
 
 __all__ = ["check_rng"]
@@ -14,9 +15,7 @@ def check_rng(random_state: Seed) -> Rng:
     """
     if isinstance(random_state, np.random.Generator | np.random.RandomState):
         return random_state
-    # A bool is an int to Python, and `random_state=True` is more likely a slip than a seed.
-    is_seed = isinstance(random_state, int | np.integer) and not isinstance(random_state, bool)
-    if random_state is not None and (not is_seed or random_state < 0):
+    if random_state is not None and not is_seed(random_state):
         raise ValueError(
             "`random_state` must be None, an int >= 0, a numpy Generator or a RandomState, got "
             f"{random_state!r}."

@@ -160,7 +160,7 @@ def share_weights(
     _refuse_unseen(groups, group_shares)
     try:
         values = np.array([float(share) for share in group_shares.values()])
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise ValueError(f"`group_shares` must map groups to numbers: {error}.") from error
     if not np.isfinite(values).all() or (values < 0).any():
         raise ValueError(f"`group_shares` must be finite and >= 0, got {shorten(values.tolist())}.")

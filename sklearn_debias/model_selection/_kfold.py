@@ -9,6 +9,7 @@ from sklearn.model_selection import BaseCrossValidator
 from sklearn.utils import indexable
 
 from sklearn_debias.exceptions import warn
+from sklearn_debias.internal import is_whole
 from sklearn_debias.metrics import group_cells
 from sklearn_debias.metrics.internal import Seed, check_rng, shorten
 
@@ -56,8 +57,7 @@ class BiasStratifiedKFold(BaseCrossValidator):
     def __init__(
         self, n_splits: int = 5, *, shuffle: bool = False, random_state: Seed = None
     ) -> None:
-        is_int = isinstance(n_splits, int | np.integer) and not isinstance(n_splits, bool)
-        if not is_int or n_splits < 2:
+        if not is_whole(n_splits) or n_splits < 2:
             raise ValueError(f"`n_splits` must be an int >= 2, got {n_splits!r}.")
         if not isinstance(shuffle, bool):
             raise ValueError(f"`shuffle` must be True or False, got {shuffle!r}.")

@@ -7,6 +7,7 @@ import numpy.typing as npt
 from sklearn.utils import _safe_indexing, indexable
 
 from sklearn_debias.exceptions import warn
+from sklearn_debias.internal import is_real, is_whole
 from sklearn_debias.metrics import group_cells
 from sklearn_debias.metrics.internal import Seed, check_rng, shorten
 
@@ -92,10 +93,10 @@ def bias_train_test_split(
 
 def _check_test_size(test_size: Any, n_samples: int) -> int:
     """Return the number of test samples."""
-    if isinstance(test_size, bool) or not isinstance(test_size, int | float | np.number):
+    if not is_real(test_size):
         raise ValueError(f"`test_size` must be a float in (0, 1) or an int, got {test_size!r}.")
     # By type, not by value: 1 is one sample, and 1.0 all of them, which is an error.
-    is_count = isinstance(test_size, int | np.integer)
+    is_count = is_whole(test_size)
     if not 0 < test_size < (n_samples if is_count else 1):
         raise ValueError(
             f"`test_size` must be a float in (0, 1), or an int from 1 to {n_samples - 1} for "

@@ -1,6 +1,6 @@
 """Small modules, each split into body and head."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
 import torch
@@ -26,7 +26,7 @@ def mlp(
     n_features: int, n_classes: int, hidden: int | Sequence[int] = 100, dropout: float = 0.0
 ) -> SplitModule:
     """Build a perceptron with ReLU layers of the given widths; images are flattened."""
-    widths = [n_features, *([hidden] if isinstance(hidden, int) else hidden)]
+    widths = [n_features, *(hidden if isinstance(hidden, Iterable) else [hidden])]
     layers: list[nn.Module] = [nn.Flatten()]
     for width, following in pairwise(widths):
         layers += [nn.Linear(width, following), nn.ReLU()]

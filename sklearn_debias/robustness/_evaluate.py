@@ -14,6 +14,7 @@ from tqdm import tqdm
 from sklearn_debias.attacks import AutoAttack, Look, StepwiseAttack, Threat, row_keys
 from sklearn_debias.exceptions import DivergedError, warn
 from sklearn_debias.fitting import Opened, like_probabilities, open_model, readable_errors
+from sklearn_debias.internal import is_seed
 from sklearn_debias.robustness._queue import Queue
 from sklearn_debias.robustness._threats import Attack, row_shape
 from sklearn_debias.training import Streams
@@ -229,12 +230,7 @@ def open_rows(model: Any, X: Any, y: Any, name: str = "estimator") -> Opened:
 
 def check_seed(random_state: Any) -> None:
     """Raise unless it is an int >= 0, a RandomState or None."""
-    number = (
-        isinstance(random_state, int | np.integer)
-        and not isinstance(random_state, bool)
-        and random_state >= 0
-    )
-    if not number and not isinstance(random_state, np.random.RandomState | None):
+    if not is_seed(random_state) and not isinstance(random_state, np.random.RandomState | None):
         raise ValueError(
             f"`random_state` must be an int >= 0, a RandomState or None, got {random_state!r}."
         )

@@ -7,8 +7,9 @@ import numpy as np
 import torch
 
 from sklearn_debias.attacks import AutoAttack, StepwiseAttack, Threat
-from sklearn_debias.attacks.internal import check_norm, is_real
+from sklearn_debias.attacks.internal import check_norm
 from sklearn_debias.fitting import Opened, check_ball, clip_tensors, read_clip
+from sklearn_debias.internal import is_real
 
 RADIUS = {"linf": 8 / 255, "l2": 0.5}  # of images in [0, 1]; the usual ones
 RULES = ("any", "last")

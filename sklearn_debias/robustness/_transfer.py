@@ -1,6 +1,5 @@
 """Attacks on one model judged on another, and the accuracy over a range of radii."""
 
-import numbers
 from collections.abc import Iterable
 from typing import Any
 
@@ -10,6 +9,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sklearn_debias.attacks import Threat, get_attack
 from sklearn_debias.fitting import Model
+from sklearn_debias.internal import is_real
 from sklearn_debias.metrics.internal import binomial_bounds, check_confidence
 from sklearn_debias.robustness._evaluate import Evaluation, open_rows
 from sklearn_debias.robustness._scores import open_evaluation
@@ -178,7 +178,7 @@ def _threats(evaluation: Evaluation, epsilons: Any, norm: str, clip: Any) -> lis
         raise ValueError(
             f"`epsilons` must be a sequence of radii in the units of X, got {epsilons!r}."
         ) from error
-    if not all(isinstance(radius, numbers.Real) for radius in radii):
+    if not all(is_real(radius) for radius in radii):
         raise ValueError(
             f"`epsilons` must be a sequence of radii in the units of X, got {epsilons!r}."
         )

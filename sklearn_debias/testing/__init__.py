@@ -3,6 +3,7 @@
 from sklearn_debias.testing._discovery import (
     all_attacks,
     all_estimators,
+    all_functions,
     all_losses,
     all_objectives,
 )
@@ -21,6 +22,7 @@ __all__ = [
     "Problem",
     "all_attacks",
     "all_estimators",
+    "all_functions",
     "all_losses",
     "all_objectives",
     "check_estimator",

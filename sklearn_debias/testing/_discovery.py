@@ -21,6 +21,8 @@ from sklearn_debias.estimators import BaseDebiasClassifier
 
 # Exported for others to derive from; none of them trains or attacks itself.
 BASES = (BaseDebiasClassifier, StepwiseAttack)
+# Packages whose functions are of tensors and modules, or for other rooms.
+NOT_CALLED = {"attacks", "core", "fitting", "losses", "maps", "models", "objectives", "training"}
 
 
 def all_estimators() -> list[tuple[str, type]]:
@@ -93,6 +95,28 @@ def all_attacks() -> list[tuple[str, type]]:
     ['AutoAttack', 'CarliniWagner', 'FGSM', 'PGD', 'RandomSearch']
     """
     return sorted(_exports(attacks, _is_attack))
+
+
+def all_functions() -> list[tuple[str, Callable[..., Any]]]:
+    """Return every function that users of the package call.
+
+    Returns
+    -------
+    list of (name, function)
+        Sorted by name, without the functions of tensors and modules, as in `sklearn_debias.losses`,
+        and without those of packages that users are not promised.
+
+    Examples
+    --------
+    >>> from sklearn_debias.testing import all_functions
+    >>> "group_report" in dict(all_functions())
+    True
+    """
+    found: dict[str, Callable[..., Any]] = {}
+    for package in _packages():
+        if package.__name__.rpartition(".")[2] not in NOT_CALLED:
+            found.update(_exports(package, inspect.isfunction))
+    return sorted(found.items())
 
 
 def _packages() -> Iterator[ModuleType]:

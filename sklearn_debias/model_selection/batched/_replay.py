@@ -157,7 +157,7 @@ class Replay(GridSearchCV):
         splits = list(self._checked_cv_orig.split(self.X, self.y, **self.routed.splitter.split))
         self.outcomes.extend(self._train(candidates, splits))
         self.seconds = [outcome.seconds for outcome in self.outcomes]
-        self.n_splits_ *= self.n_seeds
+        self.n_splits_ *= int(self.n_seeds)
         repeated = _Splits([split for split in splits for _ in range(self.n_seeds)])
         super()._run_search(partial(evaluate_candidates, cv=repeated), callback_ctx=callback_ctx)
 

@@ -8,6 +8,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.utils import indexable
 from sklearn.utils._param_validation import Interval
 
+from sklearn_debias.fitting import plain_params
 from sklearn_debias.model_selection.batched._candidates import last_step
 from sklearn_debias.model_selection.batched._replay import Replay
 from sklearn_debias.training import n_bytes
@@ -143,6 +144,7 @@ multimetric_, classes_, n_features_in_, feature_names_in_
         """
         last_step(self.estimator)
         self._validate_params()
+        plain_params(self)  # raises for a bool, and for an integer too large
         budget = n_bytes(self.memory, "memory")
         X, y = indexable(X, y)
         # A run of its own, so that one that fails, or is stopped, sets nothing here.
