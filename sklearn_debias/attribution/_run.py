@@ -13,6 +13,7 @@ from sklearn_debias.core import Net
 from sklearn_debias.exceptions import DivergedError, warn
 from sklearn_debias.fitting import Model, Opened, open_model
 from sklearn_debias.internal import is_whole
+from sklearn_debias.metrics.internal import check_numeric
 from sklearn_debias.training import blamed
 
 METHODS = ("grad_cam", "integrated_gradients", "input_gradient", "gradient_x_input")
@@ -99,6 +100,7 @@ def bind_path(function: Callable, opened: Opened, options: dict[str, Any]) -> Ma
     if not is_whole(n_steps) or n_steps < 1:
         raise ValueError(f"`n_steps` must be an int >= 1, such as 50, got {n_steps!r}.")
     try:
+        check_numeric(options["baseline"], "baseline")
         baseline = torch.as_tensor(np.asarray(options["baseline"], dtype=float)).to(row)
         broadcasts = torch.broadcast_shapes(baseline.shape, row.shape) == row.shape
         fits = broadcasts and bool(baseline.isfinite().all())

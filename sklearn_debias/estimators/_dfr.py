@@ -24,6 +24,7 @@ from sklearn_debias.fitting import (
     Inputs,
     Opened,
     all_or_nothing,
+    check_rows,
     describe_groups,
     encode_known,
     encode_target,
@@ -32,6 +33,7 @@ from sklearn_debias.fitting import (
     split_by,
     warn_of_empty_cells,
 )
+from sklearn_debias.metrics.internal import check_numeric
 from sklearn_debias.training import ArraySource, Prepare, Streams, span
 
 # liblinear draws from one generator of the whole process, without the GIL: two fits at once would
@@ -177,11 +179,13 @@ class DFRClassifier(ClassifierMixin, BaseEstimator):
                 f"`X` must be an array of shape (n, features), got a {type(X).__name__}. Embed it "
                 "first."
             )
+        check_rows(X)
         return validate_data(self, X, dtype=np.float64, reset=reset)
 
     def _check_Cs(self) -> list[float]:
         """Return `Cs` as numbers; raise where they are none."""
         try:
+            check_numeric(self.Cs, "Cs")
             Cs = [float(C) for C in self.Cs]
         except (TypeError, ValueError, OverflowError):
             Cs = []

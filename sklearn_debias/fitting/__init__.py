@@ -41,7 +41,7 @@ from sklearn_debias.fitting._fitted import Attempt, Fitted, all_or_nothing, is_f
 from sklearn_debias.fitting._given import Given, View, pair, take_rows
 from sklearn_debias.fitting._halves import split_by
 from sklearn_debias.fitting._hooks import training_set_of
-from sklearn_debias.fitting._inputs import Inputs, is_dataset, open_inputs, plain
+from sklearn_debias.fitting._inputs import Inputs, check_rows, is_dataset, open_inputs, plain
 from sklearn_debias.fitting._meta_set import held_out
 from sklearn_debias.fitting._networks import Networks
 from sklearn_debias.fitting._observers import CallbackBridge
@@ -104,6 +104,7 @@ __all__ = [
     "check_inside",
     "check_linear_head",
     "check_normalize",
+    "check_rows",
     "check_shared",
     "check_size",
     "clip_tensors",

@@ -13,6 +13,7 @@ from sklearn_debias.attacks.internal import draw
 from sklearn_debias.core import Net
 from sklearn_debias.exceptions import warn
 from sklearn_debias.fitting._inputs import Inputs
+from sklearn_debias.metrics.internal import check_numeric
 from sklearn_debias.objectives import BiasAdv
 from sklearn_debias.objectives.internal import InnerAttack
 from sklearn_debias.training import ArraySource, Prepare, Source, padded, span, white
@@ -29,6 +30,8 @@ def read_clip(clip: Any) -> tuple[np.ndarray, np.ndarray] | None:
     if clip is None:
         return None
     try:
+        for bound in clip:
+            check_numeric(bound, "clip")
         low, high = (np.asarray(bound, dtype=np.float64) for bound in clip)
     except (TypeError, ValueError, OverflowError) as error:
         raise ValueError(

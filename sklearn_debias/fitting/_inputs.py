@@ -16,6 +16,7 @@ from sklearn.utils import check_array
 from sklearn.utils.validation import _get_feature_names, _num_samples
 from torch.utils.data import DataLoader, Dataset, IterableDataset
 
+from sklearn_debias.metrics.internal import check_numeric
 from sklearn_debias.training import ArraySource, DatasetSource, ImageSource, Source, span, white
 
 FIRST = np.zeros(1, dtype=int)
@@ -88,6 +89,7 @@ def open_inputs(
 def _open_array(
     X: Any, dtype: str | None, size: tuple[int, int] | None, owner: Any, *, any_rank: bool
 ) -> Inputs:
+    check_rows(X)
     pixels = isinstance(X, np.ndarray) and white(X) != 1
     kept = pixels or dtype is None
     with np.errstate(all="ignore"):  # what overflows becomes inf, and inf is an error
@@ -109,6 +111,18 @@ def _open_array(
         _check_channels(array.shape)
     names = _get_feature_names(X) if array.ndim == 2 else None
     return Inputs(ArraySource(array), _resized(array.shape[1:], size), *span(array), names)
+
+
+def check_rows(X: Any) -> None:
+    """Raise where X is sparse, or holds text or times: both have a way to be dense numbers."""
+    frame = isinstance(X, pd.DataFrame) and len(X.columns) > 0
+    thin = frame and all(isinstance(dtype, pd.SparseDtype) for dtype in X.dtypes)
+    if thin or sparse.issparse(X):
+        raise TypeError(
+            f"`X` must be dense, got a sparse {type(X).__name__}. Make fewer columns of it by "
+            "TruncatedSVD, as for TF-IDF; use OneHotEncoder(sparse_output=False); or its toarray()."
+        )
+    check_numeric(X, "X")
 
 
 def _open_lazily(source: Source, n: int, size: tuple[int, int] | None, *, any_rank: bool) -> Inputs:
@@ -155,7 +169,7 @@ def plain(value: Any, name: str) -> Any:
         return _plain_tensor(value, name)
     if isinstance(value, (pd.Series, pd.Index, pd.api.extensions.ExtensionArray)):
         return value.to_numpy()
-    if sparse.issparse(value) and name != "X":  # scikit-learn has words for X
+    if sparse.issparse(value) and name != "X":  # what holds X may take it, see `check_rows`
         raise TypeError(
             f"`{name}` must be dense, got a sparse {type(value).__name__}. Use its toarray()."
         )

@@ -12,6 +12,7 @@ from torch import nn
 
 from sklearn_debias.fitting._types import Estimator
 from sklearn_debias.internal import LARGEST, as_python
+from sklearn_debias.metrics.internal import check_numeric
 
 MOMENTUM = 0.9  # of SGD in the papers
 PREFIXES = ("module", "optimizer", "callbacks", "iterator_train")
@@ -156,6 +157,8 @@ def check_normalize(normalize: Any, size: int) -> None:
     """Raise unless ``normalize`` has a mean and a positive std for ``size`` channels."""
     if isinstance(normalize, (tuple, list)):
         try:
+            for part in normalize:
+                check_numeric(part, "normalize")
             mean, std = (np.asarray(part, dtype=np.float64) for part in normalize)
         except (TypeError, ValueError, OverflowError) as error:
             raise ValueError(f"`normalize` must be (mean, std), got {normalize!r}.") from error

@@ -16,6 +16,7 @@ from sklearn_debias.fitting._targets import encode_known, encode_target, hold_ou
 from sklearn_debias.fitting._training_set import TrainingSet
 from sklearn_debias.fitting._types import Classifier
 from sklearn_debias.metrics import encode_bias, group_cells
+from sklearn_debias.metrics.internal import check_numeric
 from sklearn_debias.training import Streams, blamed
 
 LIKE_X = "It must hold the rows of X in the same order, as arrays, image paths or a Dataset."
@@ -135,8 +136,10 @@ def _open_view(estimator: Classifier, view: View, n: int) -> Inputs:
 def _read_weight(sample_weight: Any, n: int) -> np.ndarray | None:
     if sample_weight is None:
         return None
+    weight = plain(sample_weight, "sample_weight")
+    check_numeric(weight, "sample_weight")
     weight = _check_sample_weight(
-        plain(sample_weight, "sample_weight"),
+        weight,
         np.empty((n, 1)),
         dtype=np.float64,
         ensure_non_negative=True,

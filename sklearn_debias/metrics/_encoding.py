@@ -9,6 +9,7 @@ import pandas as pd
 
 from sklearn_debias.internal import is_whole
 from sklearn_debias.metrics._columns import as_column, columns_of
+from sklearn_debias.metrics._numeric import check_numeric
 from sklearn_debias.metrics._types import Encoded
 
 __all__ = ["check_weights", "correctness", "encode_bias", "encode_labels"]
@@ -109,6 +110,7 @@ def check_weights(sample_weight: npt.ArrayLike | None, n_samples: int) -> np.nda
     """
     if sample_weight is None:
         return np.ones(n_samples)
+    check_numeric(sample_weight, "sample_weight")
     try:
         weight = np.asarray(sample_weight, dtype=float)
     except (TypeError, ValueError, OverflowError) as error:

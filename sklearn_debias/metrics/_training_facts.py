@@ -10,6 +10,7 @@ import pandas as pd
 from sklearn_debias.metrics._encoding import check_weights
 from sklearn_debias.metrics._groups import Groups, group_cells
 from sklearn_debias.metrics._names import shorten
+from sklearn_debias.metrics._numeric import check_numeric
 
 __all__ = ["aligned_map", "aligned_mask", "group_shares_map", "share_weights"]
 
@@ -158,6 +159,7 @@ def share_weights(
             f"such as `group_shares_map(y_train, bias_train)`, got {group_shares!r}."
         )
     _refuse_unseen(groups, group_shares)
+    check_numeric(list(group_shares.values()), "group_shares")
     try:
         values = np.array([float(share) for share in group_shares.values()])
     except (TypeError, ValueError, OverflowError) as error:

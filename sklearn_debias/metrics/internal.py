@@ -5,6 +5,7 @@ from sklearn_debias.metrics._fitted import find_fitted
 from sklearn_debias.metrics._groups import find_groups
 from sklearn_debias.metrics._intervals import binomial_bounds, check_confidence
 from sklearn_debias.metrics._names import shorten
+from sklearn_debias.metrics._numeric import check_numeric
 from sklearn_debias.metrics._random import check_rng
 from sklearn_debias.metrics._training_facts import aligned_mask
 from sklearn_debias.metrics._types import Predictor, Seed
@@ -15,6 +16,7 @@ __all__ = [
     "aligned_mask",
     "binomial_bounds",
     "check_confidence",
+    "check_numeric",
     "check_rng",
     "correctness",
     "encode_labels",

@@ -197,6 +197,11 @@ def read_image(path: str | PathLike, index: int, size: tuple[int, int] | None) -
             if size is not None and image.size != size[::-1]:
                 image = image.resize(size[::-1], Image.Resampling.BILINEAR)
             return np.ascontiguousarray(np.asarray(image).transpose(2, 0, 1))
+    except FileNotFoundError as error:
+        raise ValueError(
+            f"`X[{index}]`: cannot read the image {str(path)!r}: there is no such file. Strings are "
+            "read as paths of images; make numbers of text by TfidfVectorizer and TruncatedSVD."
+        ) from error
     # Pillow raises a SyntaxError for a broken PNG.
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise ValueError(f"`X[{index}]`: cannot read the image {str(path)!r}: {error}") from error
