@@ -1,11 +1,37 @@
-"""Numbers that are given as arguments: what counts as one, and Python's own in place of NumPy's.
+"""Arguments: what counts as a number, and what one is called here.
 
 Any room may use this. It is not for users, and may change without notice.
 """
 
+import functools
+import inspect
 import sys
+from collections.abc import Callable, Collection
+from difflib import get_close_matches
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, TypeVar
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+# What other libraries call it: our name, and where it is an argument if not here.
+OURS = {
+    **dict.fromkeys(
+        ["groups", "group", "sensitive_features", "protected", "domains", "environments"],
+        ("bias_labels", "fit"),
+    ),
+    **dict.fromkeys(["attributes", "bias", "bias_attributes"], ("bias_labels", "fit")),
+    **dict.fromkeys(["epochs", "n_epochs", "num_epochs", "max_iter", "n_iter"], ("max_epochs", "")),
+    **dict.fromkeys(["learning_rate", "learning_rate_init", "eta"], ("lr", "")),
+    **dict.fromkeys(["seed", "random_seed"], ("random_state", "")),
+    **dict.fromkeys(["eval_set", "validation_set"], ("validation_data", "fit")),
+    **dict.fromkeys(["validation_split", "validation_fraction"], ("validation", "")),
+    **dict.fromkeys(["weights", "sample_weights", "weight"], ("sample_weight", "fit")),
+    **dict.fromkeys(["model", "net", "network", "base_estimator"], ("module", "")),
+    **dict.fromkeys(["scheduler", "lr_scheduler"], ("lr_schedule", "")),
+    **dict.fromkeys(["hidden", "hidden_layer_sizes"], ("module__hidden", "set_params")),
+    "class_weight": ("balance", ""),
+    "early_stopping": ("monitor", ""),
+}
 
 LARGEST = sys.maxsize  # of the integers that NumPy and torch count with
 
@@ -54,3 +80,35 @@ def _fits(value: Real) -> bool:
     except OverflowError:
         return False
     return True
+
+
+def hint(name: str, accepted: Collection[str], elsewhere: Collection[str] = ()) -> str:
+    """Return what an argument is called here that is not among ``accepted``, as advice, or "".
+
+    ``elsewhere`` holds the parameters of the constructor, where these are others.
+    """
+    ours, place = OURS.get(name, (name, ""))
+    if ours in accepted:
+        return f"Here it is `{ours}`."
+    if ours in elsewhere:
+        return f"Here it is `{ours}`, a parameter of the constructor."
+    if place and ours != name:
+        return f"Here it is `{ours}`, an argument of `{place}`."
+    near = get_close_matches(name, accepted, 1)
+    return f"Did you mean `{near[0]}`?" if near else ""
+
+
+def in_our_words(function: Function) -> Function:
+    """Let a function say what an argument of another name is called here."""
+    accepted = inspect.signature(function).parameters
+
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        for name in kwargs.keys() - accepted.keys():
+            raise TypeError(
+                f"{function.__qualname__}() got an unexpected keyword argument {name!r}. "
+                f"{hint(name, accepted)}".rstrip()
+            )
+        return function(*args, **kwargs)
+
+    return call  # type: ignore[return-value]

@@ -9,6 +9,7 @@ import numpy.typing as npt
 from sklearn_debias.corruptions.internal import Seed
 from sklearn_debias.datasets._checks import check_int, check_real, streams
 from sklearn_debias.datasets._strata import encode, encode_groups, random_places
+from sklearn_debias.internal import in_our_words
 
 
 def long_tail_indices(
@@ -94,6 +95,7 @@ def long_tail_indices(
     return np.flatnonzero(random_places(codes, rng) < counts[codes])
 
 
+@in_our_words
 def balanced_indices(
     y: npt.ArrayLike,
     bias_labels: npt.ArrayLike | None = None,

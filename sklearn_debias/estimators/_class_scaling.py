@@ -20,6 +20,7 @@ from sklearn_debias.exceptions import warn
 from sklearn_debias.fitting import (
     POSITIVE_INT,
     Opened,
+    OurNames,
     Sweep,
     all_or_nothing,
     bias_for,
@@ -33,6 +34,7 @@ from sklearn_debias.fitting import (
     split_by,
     take_rows,
 )
+from sklearn_debias.internal import in_our_words
 from sklearn_debias.metrics import get_scorer
 from sklearn_debias.training import Streams
 
@@ -40,7 +42,7 @@ TINY = np.finfo(np.float64).tiny  # stands in for a probability of 0, whose loga
 
 
 @dataclass(eq=False, repr=False)
-class ClassScaling(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
+class ClassScaling(OurNames, MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
     """Predict ``argmax_c s_c p_c``: scale the classes after training, for the worst group.
 
     This is a baseline for every method: plain training with scaled classes is reported to match
@@ -133,6 +135,7 @@ class ClassScaling(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
 
     # False: the estimator inside is the user's, and must check its own parameters.
     @_fit_context(prefer_skip_nested_validation=False)
+    @in_our_words
     def fit(self, X: Any, y: Any, *, bias_labels: Any = None) -> Any:
         """Choose the scales, after fitting the estimator if it is not fitted.
 

@@ -23,6 +23,7 @@ from sklearn_debias.fitting import (
     POSITIVE_INT,
     Inputs,
     Opened,
+    OurNames,
     all_or_nothing,
     check_rows,
     describe_groups,
@@ -33,6 +34,7 @@ from sklearn_debias.fitting import (
     split_by,
     warn_of_empty_cells,
 )
+from sklearn_debias.internal import in_our_words
 from sklearn_debias.metrics.internal import check_numeric
 from sklearn_debias.training import ArraySource, Prepare, Streams, span
 
@@ -42,7 +44,7 @@ _LIBLINEAR = threading.Lock()
 
 
 @dataclass(eq=False, repr=False)
-class DFRClassifier(ClassifierMixin, BaseEstimator):
+class DFRClassifier(OurNames, ClassifierMixin, BaseEstimator):
     """Deep feature reweighting: retrain the last layer on groups of equal size [1]_.
 
     An L1 logistic regression is fitted to standardised embeddings: to as many rows of each (class,
@@ -131,6 +133,7 @@ class DFRClassifier(ClassifierMixin, BaseEstimator):
     __metadata_request__fit = {"bias_labels": True}
 
     @_fit_context(prefer_skip_nested_validation=True)
+    @in_our_words
     def fit(self, X: Any, y: Any, *, bias_labels: Any = None) -> Any:
         """Fit the classifier.
 

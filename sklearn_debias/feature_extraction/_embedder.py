@@ -32,6 +32,7 @@ from sklearn_debias.fitting import (
     MODULE,
     Facts,
     Fitted,
+    OurNames,
     all_or_nothing,
     make_prepare,
     on_own_terms,
@@ -45,7 +46,7 @@ SIZE = [Interval(Integral, 1, None, closed="left"), str]
 
 
 @dataclass(kw_only=False, eq=False, repr=False)
-class Embedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+class Embedder(OurNames, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     """Embed images or rows of features by a network that is not trained.
 
     The embedding of a row is what the network's last linear layer takes in, or the output of any

@@ -46,6 +46,7 @@ from sklearn_debias.fitting._meta_set import held_out
 from sklearn_debias.fitting._networks import Networks
 from sklearn_debias.fitting._observers import CallbackBridge
 from sklearn_debias.fitting._opened import Opened, open_model
+from sklearn_debias.fitting._our_names import OurNames
 from sklearn_debias.fitting._params import (
     MODULE,
     MOMENTUM,
@@ -91,6 +92,7 @@ __all__ = [
     "NetParams",
     "Networks",
     "Opened",
+    "OurNames",
     "Q",
     "Sweep",
     "TrainingSet",

@@ -12,6 +12,7 @@ from sklearn_debias.fitting._docs import fill
 from sklearn_debias.fitting._fitted import all_or_nothing
 from sklearn_debias.fitting._given import Given
 from sklearn_debias.fitting._hooks import check_given_of
+from sklearn_debias.internal import hint
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 
@@ -82,9 +83,9 @@ def _wrong_call(
     if unknown is None:
         return f"{owner}.fit takes {accepted}: {error}."
     takers = estimator._takers(unknown)
-    advice = (
-        f"Leave it out, or use {' or '.join(takers)}, which can take it."
-        if takers
-        else "Leave it out."
-    )
+    advice = "Leave it out."
+    if takers:
+        advice = f"Leave it out, or use {' or '.join(takers)}, which can take it."
+    elif ours := hint(unknown, by_name, estimator.get_params(deep=False)):
+        advice = ours
     return f"`{unknown}` is not an argument of {owner}.fit, which takes {accepted}. {advice}"

@@ -10,6 +10,7 @@ import torch
 from sklearn.utils._param_validation import HasMethods, Interval, Options, StrOptions
 from torch import nn
 
+from sklearn_debias.fitting._our_names import OurNames
 from sklearn_debias.fitting._types import Estimator
 from sklearn_debias.internal import LARGEST, as_python
 from sklearn_debias.metrics.internal import check_numeric
@@ -48,7 +49,7 @@ SHARED_CONSTRAINTS: dict[str, list] = {
 }
 
 
-class NetParams:
+class NetParams(OurNames):
     """Parameters such as ``optimizer__betas``, which are kept in ``net_params``."""
 
     net_params: dict | None
@@ -64,7 +65,7 @@ class NetParams:
         """Set parameters; ``module__*``, ``optimizer__*`` and the like go into ``net_params``."""
         # Scikit-learn would look for a parameter `module` with parameters of its own.
         own = {k: params.pop(k) for k in list(params) if k.split("__")[0] in PREFIXES and "__" in k}
-        super().set_params(**params)  # type: ignore[misc]
+        super().set_params(**params)
         if own:
             # A new dict: the old one may be shared with clones, or be the user's.
             self.net_params = {**(self.net_params or {}), **own}

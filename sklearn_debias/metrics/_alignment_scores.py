@@ -5,12 +5,14 @@ from typing import Any
 
 import numpy.typing as npt
 
+from sklearn_debias.internal import in_our_words
 from sklearn_debias.metrics._summaries import score
 from sklearn_debias.metrics._types import Absent
 
 __all__ = ["aligned_accuracy_score", "bias_gap_score", "conflicting_accuracy_score"]
 
 
+@in_our_words
 def aligned_accuracy_score(
     y_true: npt.ArrayLike,
     y_pred: npt.ArrayLike,
@@ -76,6 +78,7 @@ def aligned_accuracy_score(
     )
 
 
+@in_our_words
 def conflicting_accuracy_score(
     y_true: npt.ArrayLike,
     y_pred: npt.ArrayLike,
@@ -142,6 +145,7 @@ def conflicting_accuracy_score(
     )
 
 
+@in_our_words
 def bias_gap_score(
     y_true: npt.ArrayLike,
     y_pred: npt.ArrayLike,

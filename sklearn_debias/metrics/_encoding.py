@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from sklearn_debias.internal import is_whole
+from sklearn_debias.internal import in_our_words, is_whole
 from sklearn_debias.metrics._columns import as_column, columns_of
 from sklearn_debias.metrics._numeric import check_numeric
 from sklearn_debias.metrics._types import Encoded
@@ -15,6 +15,7 @@ from sklearn_debias.metrics._types import Encoded
 __all__ = ["check_weights", "correctness", "encode_bias", "encode_labels"]
 
 
+@in_our_words
 def encode_bias(
     bias_labels: npt.ArrayLike, n_samples: int, *, name: str = "bias_labels"
 ) -> Encoded:

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from sklearn_debias.internal import in_our_words
 from sklearn_debias.metrics._encoding import check_weights, correctness, encode_bias, encode_labels
 from sklearn_debias.metrics._names import missing_groups
 from sklearn_debias.metrics._types import Absent, Encoded, Kind
@@ -123,6 +124,7 @@ def find_groups(
     return groups
 
 
+@in_our_words
 def group_cells(
     y: npt.ArrayLike, bias_labels: npt.ArrayLike
 ) -> tuple[np.ndarray, list[tuple[Any, Any]]]:

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from sklearn_debias.internal import in_our_words
 from sklearn_debias.metrics._group_report import GroupReport
 from sklearn_debias.metrics._groups import Tally, tally
 from sklearn_debias.metrics._intervals import (
@@ -22,6 +23,7 @@ from sklearn_debias.metrics._types import Absent, Facts
 __all__ = ["group_report"]
 
 
+@in_our_words
 def group_report(
     y_true: npt.ArrayLike,
     y_pred: npt.ArrayLike,

@@ -6,12 +6,14 @@ from typing import Any
 import numpy.typing as npt
 import pandas as pd
 
+from sklearn_debias.internal import in_our_words
 from sklearn_debias.metrics._summaries import score
 from sklearn_debias.metrics._types import Absent
 
 __all__ = ["adjusted_accuracy_score", "group_mean_accuracy_score", "worst_group_accuracy_score"]
 
 
+@in_our_words
 def worst_group_accuracy_score(
     y_true: npt.ArrayLike,
     y_pred: npt.ArrayLike,
@@ -90,6 +92,7 @@ def worst_group_accuracy_score(
     )
 
 
+@in_our_words
 def group_mean_accuracy_score(
     y_true: npt.ArrayLike,
     y_pred: npt.ArrayLike,
@@ -156,6 +159,7 @@ def group_mean_accuracy_score(
     )
 
 
+@in_our_words
 def adjusted_accuracy_score(
     y_true: npt.ArrayLike,
     y_pred: npt.ArrayLike,

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from sklearn_debias.internal import in_our_words
 from sklearn_debias.metrics._encoding import check_weights
 from sklearn_debias.metrics._groups import Groups, group_cells
 from sklearn_debias.metrics._names import shorten
@@ -15,6 +16,7 @@ from sklearn_debias.metrics._numeric import check_numeric
 __all__ = ["aligned_map", "aligned_mask", "group_shares_map", "share_weights"]
 
 
+@in_our_words
 def aligned_map(
     y: npt.ArrayLike, bias_labels: npt.ArrayLike, *, ties: Literal["raise", "omit"] = "raise"
 ) -> dict[Any, Any]:
@@ -79,6 +81,7 @@ def aligned_map(
     return {label: value for label, value in best.items() if label not in tied}
 
 
+@in_our_words
 def group_shares_map(
     y: npt.ArrayLike, bias_labels: npt.ArrayLike, *, sample_weight: npt.ArrayLike | None = None
 ) -> dict[tuple[Any, Any], float]:

@@ -9,7 +9,7 @@ from sklearn.model_selection import BaseCrossValidator
 from sklearn.utils import indexable
 
 from sklearn_debias.exceptions import warn
-from sklearn_debias.internal import is_whole
+from sklearn_debias.internal import in_our_words, is_whole
 from sklearn_debias.metrics import group_cells
 from sklearn_debias.metrics.internal import Seed, check_rng, shorten
 
@@ -71,6 +71,7 @@ class BiasStratifiedKFold(BaseCrossValidator):
         self.shuffle = shuffle
         self.random_state = random_state
 
+    @in_our_words
     def split(
         self,
         X: Any,

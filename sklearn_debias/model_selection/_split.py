@@ -7,13 +7,14 @@ import numpy.typing as npt
 from sklearn.utils import _safe_indexing, indexable
 
 from sklearn_debias.exceptions import warn
-from sklearn_debias.internal import is_real, is_whole
+from sklearn_debias.internal import in_our_words, is_real, is_whole
 from sklearn_debias.metrics import group_cells
 from sklearn_debias.metrics.internal import Seed, check_rng, shorten
 
 __all__ = ["bias_train_test_split"]
 
 
+@in_our_words
 def bias_train_test_split(
     X: Any,
     y: npt.ArrayLike,

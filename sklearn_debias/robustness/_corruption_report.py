@@ -17,6 +17,7 @@ from sklearn_debias.corruptions.internal import (
     read_seed,
 )
 from sklearn_debias.exceptions import warn
+from sklearn_debias.internal import in_our_words
 from sklearn_debias.metrics.internal import (
     Predictor,
     aligned_mask,
@@ -34,6 +35,7 @@ MEAN = "mean"
 Task = tuple[str, int | None]
 
 
+@in_our_words
 def corruption_report(
     estimator: Predictor,
     X: Any,

@@ -9,6 +9,7 @@ import pandas as pd
 from sklearn_debias.attacks import AutoAttack, StepwiseAttack, Threat, get_attack
 from sklearn_debias.exceptions import warn
 from sklearn_debias.fitting import Model
+from sklearn_debias.internal import in_our_words
 from sklearn_debias.metrics import GroupReport, group_report
 from sklearn_debias.metrics.internal import binomial_bounds, check_confidence
 from sklearn_debias.robustness._evaluate import Evaluation, Outcome, open_rows
@@ -23,6 +24,7 @@ __all__ = ["robust_report"]
 TAKEN = {CLEAN, WORST, "class", "bias", "n", "lower", "upper"}  # columns of the report's frames
 
 
+@in_our_words
 def robust_report(
     estimator: Model,
     X: Any,

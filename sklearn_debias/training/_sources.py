@@ -199,8 +199,8 @@ def read_image(path: str | PathLike, index: int, size: tuple[int, int] | None) -
             return np.ascontiguousarray(np.asarray(image).transpose(2, 0, 1))
     except FileNotFoundError as error:
         raise ValueError(
-            f"`X[{index}]`: cannot read the image {str(path)!r}: there is no such file. Strings are "
-            "read as paths of images; make numbers of text by TfidfVectorizer and TruncatedSVD."
+            f"`X[{index}]`: cannot read the image {str(path)!r}: there is no such file. Strings "
+            "are read as paths of images; make numbers of text by TfidfVectorizer and TruncatedSVD."
         ) from error
     # Pillow raises a SyntaxError for a broken PNG.
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:

@@ -43,12 +43,12 @@ by_class = pytest.mark.parametrize("made", TORCH, ids=lambda made: made.__name__
         (
             ERMClassifier(),
             {"groups": y},
-            "`groups` is not an argument of ERMClassifier.fit, .* Leave it out.",
+            "`groups` is not an argument of ERMClassifier.fit, .* Here it is `bias_labels`.",
         ),
         (
             ULEClassifier(),
             {"groups": y},
-            "ULEClassifier.fit, .* bias_labels, validation_data, X_student. Leave it",
+            "ULEClassifier.fit, .* bias_labels, validation_data, X_student. Here it is",
         ),
     ],
 )
