@@ -21,7 +21,7 @@ TYPES = {
     pd.Period: "dates",
     type(pd.NaT): "dates",
 }
-WAYS_OUT = {
+WAYS_OUT = {  # of rows; of a parameter they are plain
     "text": "Encode categories by OneHotEncoder(sparse_output=False), and text by TfidfVectorizer "
     "and TruncatedSVD; a list of paths is read as images.",
     "bytes": "Decode them first.",
@@ -40,8 +40,8 @@ def check_numeric(values: Any, name: str) -> None:
         kind, example = found
         words = "could not convert string to float: " if kind in ("text", "bytes") else ""
         raise ValueError(
-            f"{words}`{name}` must hold numbers, got {kind}, such as {example!r:.60}. "
-            f"{WAYS_OUT[kind]}"
+            f"{words}`{name}` must hold numbers, got {kind}, such as {example!r:.60}."
+            f"{' ' + WAYS_OUT[kind] if name == 'X' else ''}"
         )
 
 

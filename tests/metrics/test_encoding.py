@@ -117,7 +117,7 @@ def test_bad_y_raises(y_true, y_pred, match):
         ([[1], [1], [1]], r"1-D.*expected shape \(3,\), got \(3, 1\)"),
         ([1, 1], r"got \(2,\)"),
         (2.0, r"got \(\)"),
-        (["a", "b", "c"], "numeric"),
+        (["a", "b", "c"], "must hold numbers, got text"),
     ],
 )
 def test_bad_weights_raise(weight, match):
