@@ -230,7 +230,9 @@ def _pictures(path: Path, n: int, content: np.ndarray, offsets: np.ndarray) -> n
                 if found == ((_SIZE, _SIZE), "RGB"):
                     images[row] = np.asarray(picture).transpose(2, 0, 1)
                     continue
-        except (OSError, SyntaxError, Image.DecompressionBombError) as error:
+        except MemoryError:
+            raise
+        except Exception as error:  # damaged files end in errors of nearly any class
             raise ValueError(f"{path}: image {row} cannot be read: {error}.") from error
         raise ValueError(f"{path}: image {row} must be {_SIZE}x{_SIZE} RGB, found {found}.")
     return images

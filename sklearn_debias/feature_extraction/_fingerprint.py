@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from sklearn_debias.exceptions import warn
 from sklearn_debias.feature_extraction._origin import codes, imported, installed
 
-FORMAT = 2  # of the cache, and of what decides an embedding
+FORMAT = 3  # of the cache, and of what decides an embedding
 PLAIN = (type(None), bool, int, float, complex, str, bytes, torch.dtype, torch.device)
 LEAVES = (*PLAIN, Tensor, np.ndarray, np.generic)
 READS = ("LOAD_GLOBAL", "LOAD_NAME")

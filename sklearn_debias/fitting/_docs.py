@@ -33,7 +33,7 @@ SHARED_PARAMETERS = """\
     normalize : "imagenet", (mean, std) or None, default=None
         Standardise inside the module, so that radii and ranges stay in the units of X.
     image_size : int or (height, width), default=None
-        Resize images to this. Needed where image files differ in size.
+        Resize images to this. Needed where image files, or images of Pillow, differ in size.
     freeze : "body" or None, default=None
         Train the head only.
     validation : float, default=None
@@ -87,7 +87,7 @@ SHARED_ATTRIBUTES = """\
 SHARED_ARGUMENTS = """\
     X : array-like of shape (n, features) or (n, channels, height, width), or n image paths
         Features, or images: floats in [0, 1] by custom, or uint8, which is scaled to [0, 1].
-        Frames, tensors, memory maps and torch Datasets are accepted too.
+        Frames, tensors, memory maps, images of Pillow and torch Datasets are accepted too.
     y : array-like of shape (n,)
         Class labels of any type.
     bias_labels : array-like of shape (n,) or (n, attributes), default=None

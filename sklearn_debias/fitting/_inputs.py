@@ -4,7 +4,6 @@
 plain modules alike. Nothing is written onto an estimator: what was seen comes back as `Inputs`.
 """
 
-import os
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,8 +15,17 @@ from sklearn.utils import check_array
 from sklearn.utils.validation import _get_feature_names, _num_samples
 from torch.utils.data import DataLoader, Dataset, IterableDataset
 
+from sklearn_debias.exceptions import warn
+from sklearn_debias.fitting._images import open_images, rows_of
 from sklearn_debias.metrics.internal import check_numeric
-from sklearn_debias.training import ArraySource, DatasetSource, ImageSource, Source, span, white
+from sklearn_debias.training import (
+    LEVELS,
+    ArraySource,
+    DatasetSource,
+    Source,
+    span,
+    white,
+)
 
 FIRST = np.zeros(1, dtype=int)
 CHANNELS = (1, 3, 4)  # of images: grey, RGB, RGBA
@@ -75,8 +83,8 @@ def open_inputs(
     X = plain(X, "X")
     if is_dataset(X):
         inputs = _open_lazily(DatasetSource(X), _num_samples(X), size, any_rank=any_rank)
-    elif (paths := _as_paths(X)) is not None:
-        inputs = _open_lazily(ImageSource(paths, size), len(paths), size, any_rank=False)
+    elif (source := open_images(X, size)) is not None:
+        inputs = _open_lazily(source, len(source), size, any_rank=False)
     else:
         inputs = _open_array(X, dtype, size, owner, any_rank=any_rank)
     if size is not None and len(inputs.shape) != 3:
@@ -90,25 +98,29 @@ def _open_array(
     X: Any, dtype: str | None, size: tuple[int, int] | None, owner: Any, *, any_rank: bool
 ) -> Inputs:
     check_rows(X)
-    pixels = isinstance(X, np.ndarray) and white(X) != 1
+    given = _stacked(X)
+    pixels = isinstance(given, np.ndarray) and white(given) != 1
     kept = pixels or dtype is None
     with np.errstate(all="ignore"):  # what overflows becomes inf, and inf is an error
         array = check_array(
-            X, dtype=None if kept else dtype, allow_nd=True, estimator=owner, input_name="X"
+            given, dtype=None if kept else dtype, allow_nd=True, estimator=owner, input_name="X"
         )
     if kept:
         array = _in_this_byte_order(array)
     if array.ndim not in (2, 4) and not any_rank:
         raise ValueError(
             f"Found array with dim {array.ndim}. `X` must be 2-D (n, features) or 4-D images (n, "
-            "channels, height, width). Reshape your data: a single sample needs X[None]."
+            "channels, height, width). Reshape your data: a single sample needs X[None], grey "
+            "images (n, height, width) need X[:, None]."
         )
     if 0 in array.shape:
         raise ValueError(
             f"Found array with 0 feature(s) (shape={array.shape}): `X` must have no empty axis."
         )
     if array.ndim == 4 and not any_rank:
-        _check_channels(array.shape)
+        owned = "X" if isinstance(X, np.ndarray) else "np.asarray(X)"
+        _check_channels(array.shape, f"Use {owned}.transpose(0, 3, 1, 2).")
+        _warn_of_levels(given, array)
     names = _get_feature_names(X) if array.ndim == 2 else None
     return Inputs(ArraySource(array), _resized(array.shape[1:], size), *span(array), names)
 
@@ -125,6 +137,44 @@ def check_rows(X: Any) -> None:
     check_numeric(X, "X")
 
 
+def _stacked(X: Any) -> Any:
+    """Return the rows of X as one array of the type that they have; frames and sparse X as given.
+
+    The type is lost if X is cast on the way, and it tells whether images hold pixels.
+    """
+    # A Series of arrays, or an array of arrays.
+    in_objects = isinstance(X, np.ndarray) and X.dtype == object and X.ndim == 1
+    if isinstance(X, np.ndarray) and not in_objects:
+        return X
+    if sparse.issparse(X) or hasattr(X, "dtypes"):
+        return X
+    rows = [plain(row, f"X[{i}]") for i, row in enumerate(rows_of(X))]
+    try:
+        return np.asarray(rows or X)
+    except ValueError:
+        _check_shapes(rows)
+        raise
+
+
+def _check_shapes(rows: list) -> None:
+    """Raise where a row is of another shape than the first."""
+    first = _shape(rows[0])
+    for i, row in enumerate(rows):
+        if (found := _shape(row)) != first:
+            raise ValueError(
+                f"`X` must have rows of one shape: `X[{i}]` has {found}, and `X[0]` {first}. "
+                "For images of several sizes pass paths, or images of Pillow, and `image_size`."
+            )
+
+
+def _shape(row: Any) -> tuple[int, ...] | str:
+    """Return the shape of a row; a nested list may have none."""
+    try:
+        return np.shape(row)
+    except ValueError:
+        return "rows of several lengths"
+
+
 def _open_lazily(source: Source, n: int, size: tuple[int, int] | None, *, any_rank: bool) -> Inputs:
     if n == 0:
         raise ValueError("Found array with 0 sample(s) while a minimum of 1 is required.")
@@ -135,7 +185,7 @@ def _open_lazily(source: Source, n: int, size: tuple[int, int] | None, *, any_ra
             f"`X` must hold rows of features or images (channels, height, width), got {shape}."
         )
     if len(shape) == 3 and not any_rank:
-        _check_channels((n, *shape))
+        _check_channels((n, *shape), "Let each item be transposed by (2, 0, 1).")
     return Inputs(source, _resized(shape, size), *span(first))
 
 
@@ -150,13 +200,24 @@ def _in_this_byte_order(array: np.ndarray) -> np.ndarray:
     return array.astype(array.dtype.newbyteorder("="), copy=False)
 
 
-def _check_channels(shape: tuple[int, ...]) -> None:
+def _warn_of_levels(given: Any, images: np.ndarray) -> None:
+    """Warn of grey levels that are not known as such: libraries hand uint8 on as int64."""
+    integers = given.dtype.kind in "iu" and given.dtype != np.uint8
+    if integers and images.min() >= 0 and 1 < images.max() <= LEVELS:
+        warn(
+            f"`X` holds images of whole numbers up to {images.max():g} as {given.dtype}, which are "
+            "taken as they are: only uint8 is scaled to [0, 1]. Pass np.asarray(X, np.uint8) if "
+            "they are pixels, else floats."
+        )
+
+
+def _check_channels(shape: tuple[int, ...], advice: str) -> None:
     _, second, third, last = shape
     # Feature maps of networks may have any channels, but they are square.
     if last in CHANNELS and second not in CHANNELS and third > last:
         raise ValueError(
             "`X` must be images with the channel axis second, (n, channels, height, width), got "
-            f"{shape}, which looks like (n, height, width, channels). Use X.transpose(0, 3, 1, 2)."
+            f"{shape}, which looks like (n, height, width, channels). {advice}"
         )
 
 
@@ -202,33 +263,6 @@ def is_dataset(X: Any) -> bool:
     if isinstance(X, Dataset):
         return True
     return isinstance(getattr(X, "dataset", None), Dataset) and hasattr(X, "__getitem__")
-
-
-def _as_paths(X: Any) -> Any:
-    """Return the paths in a 1-D list or array of them, or None."""
-    if isinstance(X, pd.DataFrame) and X.shape[1] == 1:  # as a ColumnTransformer passes paths
-        column = X.iloc[:, 0].to_numpy(dtype=object)
-        named = [
-            isinstance(v, os.PathLike) or (isinstance(v, str) and os.path.exists(v))
-            for v in column[:1]
-        ]
-        return _as_paths(column) if any(named) else None
-    if isinstance(X, (str, os.PathLike)):
-        raise TypeError(
-            f"`X` must be a list of image paths, got the single path {str(X)!r}. Pass [path]."
-        )
-    if not isinstance(X, (list, tuple, np.ndarray)):
-        return None
-    values = list(X)[:1] if isinstance(X, (list, tuple)) else list(np.asarray(X).ravel()[:1])
-    if not values or not isinstance(values[0], (str, os.PathLike)) or np.ndim(X) != 1:
-        return None
-    paths = np.asarray(X, dtype=object)
-    wrong = [i for i, path in enumerate(paths) if not isinstance(path, (str, os.PathLike))]
-    if wrong:
-        raise TypeError(
-            f"`X` must hold image paths only, got a {type(paths[wrong[0]]).__name__} at {wrong[0]}."
-        )
-    return paths
 
 
 def read_image_size(size: Any) -> tuple[int, int] | None:

@@ -6,7 +6,8 @@ from sklearn_debias.training._by_role import ByRole
 from sklearn_debias.training._engine import Engine
 from sklearn_debias.training._feed import SAME, Epochs, Feed
 from sklearn_debias.training._observer import Observer
-from sklearn_debias.training._pixels import as_seen, span, white
+from sklearn_debias.training._pictures import is_picture
+from sklearn_debias.training._pixels import LEVELS, as_seen, span, white
 from sklearn_debias.training._prepare import Prepare, padded
 from sklearn_debias.training._roles import Roles, is_fixed
 from sklearn_debias.training._sizes import n_bytes
@@ -15,6 +16,7 @@ from sklearn_debias.training._sources import (
     DatasetSource,
     ImageSource,
     JoinedSource,
+    PictureSource,
     Source,
     as_given,
 )
@@ -23,6 +25,7 @@ from sklearn_debias.training._streams import Noise, Streams
 from sklearn_debias.training._threads import cpu_threads
 
 __all__ = [
+    "LEVELS",
     "SAME",
     "ArraySource",
     "ByRole",
@@ -34,6 +37,7 @@ __all__ = [
     "JoinedSource",
     "Noise",
     "Observer",
+    "PictureSource",
     "Prepare",
     "Roles",
     "Source",
@@ -48,6 +52,7 @@ __all__ = [
     "crop_flip",
     "diverged",
     "is_fixed",
+    "is_picture",
     "n_bytes",
     "padded",
     "span",

@@ -1,7 +1,6 @@
 """Where the inputs come from: arrays, memory maps, image files, datasets."""
 
 from collections.abc import Sequence
-from os import PathLike
 from typing import Any
 
 import numpy as np
@@ -10,9 +9,8 @@ from torch import Tensor
 from torch.utils.data import Subset
 
 from sklearn_debias.training._blame import blamed
+from sklearn_debias.training._pictures import is_picture, read_image, read_picture
 from sklearn_debias.training._pixels import as_seen, white
-
-IMAGE_MODES = {"1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr", "I;16", "I;16B", "I;16L"}
 
 
 class Source:
@@ -64,32 +62,41 @@ class ArraySource(Source):
         return torch.from_numpy(np.take(self.items, index, axis=0))
 
 
-class ImageSource(Source):
-    """Image files, opened when they are needed, as RGB uint8 (3, h, w).
+class PictureSource(Source):
+    """Images of Pillow, turned into RGB uint8 (3, h, w) when they are needed.
 
     Parameters
     ----------
-    items : sequence of path-like
+    items : sequence of PIL.Image.Image
     size : (height, width) or None
         Resize to this; None takes the size of the first image, and the others must have it too.
     """
 
-    def __init__(
-        self, items: Sequence[str | PathLike], size: tuple[int, int] | None = None
-    ) -> None:
+    def __init__(self, items: Sequence[Any], size: tuple[int, int] | None = None) -> None:
         super().__init__(items)
         self.size = size
 
     def _take(self, index: np.ndarray) -> Tensor:
-        images = [read_image(self.items[i], int(i), self.size) for i in index]
+        images = [self._read(int(i)) for i in index]
         for i, image in zip(index, images, strict=True):
             if image.shape != images[0].shape:
                 raise ValueError(
-                    f"`image_size` must be given where image files differ in size: `X[{i}]` "
+                    f"`image_size` must be given where images differ in size: `X[{i}]` "
                     f"({self.items[i]}) has (h, w) = {image.shape[1:]}, another has "
                     f"{images[0].shape[1:]}. Pass image_size=(height, width)."
                 )
         return torch.from_numpy(np.stack(images))
+
+    def _read(self, i: int) -> np.ndarray:
+        """Return one of the images."""
+        return read_picture(self.items[i], i, self.size)
+
+
+class ImageSource(PictureSource):
+    """Image files, opened when they are needed; ``items`` are their paths."""
+
+    def _read(self, i: int) -> np.ndarray:
+        return read_image(self.items[i], i, self.size)
 
 
 class DatasetSource(Source):
@@ -109,10 +116,11 @@ class DatasetSource(Source):
         """Return the input of an item, checked, as uint8 or float32 on the CPU."""
         with blamed(
             f"X[{index}]",
-            "A dataset must hold numeric arrays or tensors, or (input, target) pairs.",
+            "A dataset must hold numeric arrays, tensors or images, or (input, target) pairs.",
         ):
             item = self.items[index]
             x = item[0] if isinstance(item, (tuple, list)) else item
+            x = read_picture(x, index, None) if is_picture(x) else x
             x = x.detach().cpu() if isinstance(x, Tensor) else torch.tensor(np.asarray(x))
             if x.is_complex():
                 raise TypeError("complex data are not supported")
@@ -161,7 +169,7 @@ class JoinedSource(Source):
 def as_given(source: Source) -> Any:
     """Return the rows as an estimator takes them: image paths and datasets stay unread."""
     index = np.arange(len(source.items)) if source.index is None else source.index
-    if isinstance(source, ImageSource):
+    if isinstance(source, PictureSource):
         return [source.items[i] for i in index]
     if isinstance(source, DatasetSource):
         return Subset(source.items, index.tolist())
@@ -175,33 +183,3 @@ def is_memory_map(array: Any) -> bool:
             return True
         array = getattr(array, "base", None)
     return False
-
-
-def read_image(path: str | PathLike, index: int, size: tuple[int, int] | None) -> np.ndarray:
-    """Read an image file as RGB, uint8 of shape (3, h, w); 16-bit greys are scaled to 8 bits."""
-    from PIL import Image
-
-    try:
-        with Image.open(path) as file:
-            image: Image.Image = file
-            if image.mode not in IMAGE_MODES:
-                raise ValueError(
-                    f"mode {image.mode!r} is not one of {sorted(IMAGE_MODES)}; convert the file"
-                )
-            if image.mode.startswith("I;16"):
-                # By 257, which takes 65535 to 255.
-                grey = np.asarray(image).astype(np.uint16) // 257
-                image = Image.fromarray(grey.astype(np.uint8))
-            image = image.convert("RGB")
-            # Pillow's sizes are (width, height).
-            if size is not None and image.size != size[::-1]:
-                image = image.resize(size[::-1], Image.Resampling.BILINEAR)
-            return np.ascontiguousarray(np.asarray(image).transpose(2, 0, 1))
-    except FileNotFoundError as error:
-        raise ValueError(
-            f"`X[{index}]`: cannot read the image {str(path)!r}: there is no such file. Strings "
-            "are read as paths of images; make numbers of text by TfidfVectorizer and TruncatedSVD."
-        ) from error
-    # Pillow raises a SyntaxError for a broken PNG.
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise ValueError(f"`X[{index}]`: cannot read the image {str(path)!r}: {error}") from error

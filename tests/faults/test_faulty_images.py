@@ -1,5 +1,7 @@
 """faults.md, the row on images: ranges, layouts, sizes, and files of all kinds."""
 
+import os
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -57,6 +59,23 @@ REFUSED = {
     "a single image": (IMAGES[0], "4-D images.* a single sample needs X\\[None\\]"),
     "NaN": (np.full_like(IMAGES, np.nan), "X contains NaN"),
     "5-D": (IMAGES[None], "`X` must be 2-D .* or 4-D images"),
+    "greys": (IMAGES[:, 0], "4-D images.*grey images \\(n, height, width\\) need X\\[:, None\\]"),
+    "a list of NHWC": (
+        list(IMAGES.transpose(0, 2, 3, 1)),
+        "Use np.asarray\\(X\\).transpose\\(0, 3, 1, 2\\)",
+    ),
+    "ragged": (
+        [*IMAGES[:5], IMAGES[5, :, 1:], *IMAGES[6:]],
+        "one shape: `X\\[5\\]` has \\(3, 7, 8\\), and `X\\[0\\]` \\(3, 8, 8\\).*`image_size`",
+    ),
+    "ragged tensors": (
+        [torch.zeros(3, 8, 8), torch.zeros(3, 8, 9)] * 20,
+        "one shape: `X\\[1\\]` has \\(3, 8, 9\\), and `X\\[0\\]` \\(3, 8, 8\\)",
+    ),
+    "ragged in itself": (
+        [[[[1.0], [2.0, 3.0]]], [[[1.0], [2.0]]]] * 20,
+        "`X\\[1\\]` has \\(1, 2, 1\\), and `X\\[0\\]` rows of several lengths",
+    ),
 }
 
 
@@ -144,7 +163,7 @@ def test_files_of_another_size(paths):
     for bad in (mixed, mixed[7:8] + paths[1:]):
         with pytest.raises(
             ValueError,
-            match="`image_size` must be given where image files differ in size: `X\\[\\d+\\]`",
+            match="`image_size` must be given where images differ in size: `X\\[\\d+\\]`",
         ):
             linear().fit(bad, y)
     linear(image_size=8).fit(mixed, y)
@@ -209,3 +228,46 @@ def test_a_frame_of_one_column_of_paths_is_read(tmp_path):
 def test_small_feature_maps_are_not_taken_for_channels_last(shape):
     maps = np.random.default_rng(0).random((40, *shape), dtype=np.float32) + y[:, None, None, None]
     assert linear().fit(maps, y).input_shape_ == shape
+
+
+@pytest.mark.parametrize("kind", [list, np.array, torch.tensor])
+def test_grey_levels_of_another_type_are_warned_about(kind):
+    """Libraries hand pixels on as int64: their range is no longer that of uint8."""
+    levels = kind(UINT8.astype(int).tolist())
+    with pytest.warns(DebiasWarning, match="whole numbers up to 2.. as int64.*np.uint8") as caught:
+        linear(lr=1e-4).fit(levels, y)
+    assert [w.filename for w in caught] == [__file__]
+
+
+def test_masks_of_whole_numbers_are_no_grey_levels():
+    linear().fit((IMAGES > 0.5).astype(int), y)
+
+
+def test_a_single_image_is_no_list_of_images():
+    with pytest.raises(TypeError, match="`X` must be a list of images, got a single image"):
+        linear().fit(rgb, y)
+
+
+@pytest.mark.parametrize("odd", ["image.png", None, UINT8[0]])
+def test_images_of_pillow_only(odd):
+    words = f"`X` must hold images of Pillow only, got a {type(odd).__name__} at 39"
+    with pytest.raises(TypeError, match=words):
+        linear().fit([rgb] * 39 + [odd], y)
+
+
+def test_images_of_pillow_are_resized_as_files_are(paths):
+    pictures = [Image.fromarray(image.transpose(1, 2, 0)) for image in UINT8]
+    pictures[3] = pictures[3].resize((9, 11))
+    pictures[3].save(paths[0].parent / "odd.png")
+    files = [*paths[:3], paths[0].parent / "odd.png", *paths[4:]]
+    found, expected = (linear(image_size=4).fit(X, y).predict_proba(X) for X in (pictures, files))
+    np.testing.assert_array_equal(found, expected)
+    with pytest.raises(ValueError, match="`image_size` must be given where images differ in size"):
+        linear().fit(pictures, y)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
+def test_a_pipe_is_not_waited_for(tmp_path, fitted):
+    os.mkfifo(tmp_path / "image.png")
+    with pytest.raises(ValueError, match="`X\\[0\\]`: cannot read the image .*it is no file"):
+        fitted.predict([tmp_path / "image.png"])

@@ -53,7 +53,11 @@ REFUSED = {
     "5-D": (np.zeros((40, 1, 8, 8, 1)), ValueError, "`X` must be 2-D .* or 4-D images"),
     "complex": (X + 1j, ValueError, "Complex data not supported"),
     "text": (pd.DataFrame({"a": ["x"] * 40}), ValueError, "could not convert string to float"),
-    "ragged": ([[1.0, 2.0], [3.0]] * 20, ValueError, "inhomogeneous"),
+    "ragged": (
+        [[1.0, 2.0], [3.0]] * 20,
+        ValueError,
+        "`X` must have rows of one shape: `X\\[1\\]` has \\(1,\\), and `X\\[0\\]` \\(2,\\)",
+    ),
     "None": (None, ValueError, "Expected 2D array"),
     "a matrix": (np.array(X).view(np.matrix), TypeError, "np.matrix is not supported"),
     "one path": ("image.png", TypeError, "`X` must be a list of image paths"),

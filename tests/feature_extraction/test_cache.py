@@ -452,3 +452,13 @@ def test_in_processes_and_threads_that_share_a_cache(backend, cache):
         for rows, found in Parallel()(delayed(work)(i) for i in range(12)):
             np.testing.assert_array_equal(found, expected[rows])
     assert size(cache) <= 60_000
+
+
+def test_images_of_pillow_count_by_their_pixels():
+    embedder = fitted()
+    first, again = (
+        [Image.fromarray(image.transpose(1, 2, 0)) for image in UINT8[:6]] for _ in range(2)
+    )
+    expected = embedder.transform(first)
+    assert rows_seen(lambda: embedder.transform(again)) == 0
+    np.testing.assert_array_equal(embedder.transform(UINT8[:6]), expected)

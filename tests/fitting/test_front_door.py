@@ -1,5 +1,7 @@
 """Whatever X is, and whoever asks, the network sees the same rows."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -35,6 +37,29 @@ class Items(Dataset):
         return PIXELS[i]
 
 
+class Arrayed:
+    """An array to NumPy, as those of dask are."""
+
+    def __init__(self, array):
+        self.array = array
+
+    def __array__(self, dtype=None, copy=None):
+        return self.array.astype(dtype or self.array.dtype)
+
+
+class Column(Sequence):
+    """Rows one by one, as a column of a Hugging Face dataset gives them."""
+
+    def __init__(self, rows):
+        self.rows = rows
+
+    def __len__(self):
+        return len(self.rows)
+
+    def __getitem__(self, i):
+        return self.rows[i]
+
+
 @pytest.fixture(scope="module")
 def kinds(tmp_path_factory):
     folder = tmp_path_factory.mktemp("images")
@@ -42,6 +67,7 @@ def kinds(tmp_path_factory):
     for path, pixels in zip(paths, PIXELS, strict=True):
         Image.fromarray(pixels.transpose(1, 2, 0)).save(path)
     np.save(folder / "pixels.npy", PIXELS)
+    pictures = [Image.fromarray(pixels.transpose(1, 2, 0)) for pixels in PIXELS]
     return {
         "pixels": PIXELS,
         "floats": (PIXELS / 255).astype(np.float32),
@@ -52,6 +78,19 @@ def kinds(tmp_path_factory):
         "names": [str(path) for path in paths],
         "column": pd.DataFrame({"path": [str(path) for path in paths]}),
         "dataset": Items(),
+        "list": list(PIXELS),
+        "tuple": tuple(PIXELS),
+        "list of tensors": list(torch.from_numpy(PIXELS)),
+        "list of arrays to NumPy": [Arrayed(pixels) for pixels in PIXELS],
+        "an array to NumPy": Arrayed(PIXELS),
+        "series": pd.Series(list(PIXELS), index=range(3, 3 + N)),
+        "sequence": Column(list(PIXELS)),
+        "memory view": memoryview(PIXELS),
+        "pictures": pictures,
+        "sequence of pictures": Column(pictures),
+        "series of pictures": pd.Series(pictures),
+        "column of pictures": pd.DataFrame({"image": pictures}),
+        "sequence of paths": Column(paths),
     }
 
 
@@ -64,6 +103,19 @@ KINDS = [
     "names",
     "column",
     "dataset",
+    "list",
+    "tuple",
+    "list of tensors",
+    "list of arrays to NumPy",
+    "an array to NumPy",
+    "series",
+    "sequence",
+    "memory view",
+    "pictures",
+    "sequence of pictures",
+    "series of pictures",
+    "column of pictures",
+    "sequence of paths",
 ]
 ASKING = {
     "fit": lambda X: ERMClassifier(MODULE, max_epochs=2, random_state=0).fit(X, y).predict_proba(X),
