@@ -91,12 +91,13 @@ class Embedder(OurNames, ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         Of the arithmetic and of the embeddings.
     cache_dir : "auto", path-like or None, default="auto"
         Folder of the cache; None for no cache. "auto" takes the folder in the environment variable
-        SKLEARN_DEBIAS_CACHE, else ~/.cache/sklearn_debias.
+        SKLEARN_DEBIAS_CACHE, else ~/.cache/sklearn_debias. Folders that are made are the user's
+        alone.
     cache_size : int or str, default="2GB"
         Bytes that the cache may take. What was not used for longest goes first.
     max_memory : int or str, default="1GB"
         Embeddings that take more bytes are returned as a memory map of a temporary file, which is
-        removed with the array.
+        removed with the array. An OSError says so where there is no room for the file.
     verbose : int, default=0
         1 prints the progress every second, and a summary.
     random_state : int, RandomState instance or None, default=0
@@ -201,9 +202,12 @@ class Embedder(OurNames, ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         before = outer_values(self.module_)  # what the pass below changes decides no embedding
         with torch.inference_mode():
             seen = make_prepare(self._fitted, device)(two)
-            self._n_features_out = run(self._network(device), seen).shape[1]
+            out = run(self._network(device), seen)
+        self._n_features_out = out.shape[1]
         self._name = None
-        if cache_folder(self.cache_dir, strict=True) is not None:
+        # What hands the rows on has nothing to save, and would write X to the disk.
+        hands_on = torch.equal(out, seen.flatten(1))
+        if cache_folder(self.cache_dir, strict=True) is not None and not hands_on:
             self._name = name_of(
                 self.module_,
                 params["dtype"],

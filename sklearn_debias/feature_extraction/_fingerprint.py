@@ -1,6 +1,7 @@
 """One name for a network with its weights and its code, the same in every process."""
 
 import contextlib
+import copyreg
 import dis
 import functools
 import hashlib
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch._ops import OpOverload, OpOverloadPacket
 
 from sklearn_debias.exceptions import warn
 from sklearn_debias.feature_extraction._origin import codes, imported, installed
@@ -18,6 +20,7 @@ from sklearn_debias.feature_extraction._origin import codes, imported, installed
 FORMAT = 3  # of the cache, and of what decides an embedding
 PLAIN = (type(None), bool, int, float, complex, str, bytes, torch.dtype, torch.device)
 LEAVES = (*PLAIN, Tensor, np.ndarray, np.generic)
+OF_TORCH = ("aten", "prim", "prims")  # libraries of operators
 READS = ("LOAD_GLOBAL", "LOAD_NAME")
 # Walked by name, or equal in all embedders.
 SKIPPED = {"training", "_parameters", "_buffers", "_modules"}
@@ -128,6 +131,10 @@ class _Walk:
                 self.add(value.__self__)
             else:
                 self.version(value.__module__, value)
+        elif isinstance(value, OpOverload | OpOverloadPacket):
+            library = str(value).partition(".")[0]
+            self.note(str(value))
+            self.version("torch" if library in OF_TORCH else library, value)
         else:
             self.instance(value)
 
@@ -139,7 +146,8 @@ class _Walk:
 
     def instance(self, value: Any) -> None:
         """Note any other object as pickle would store it."""
-        reduced = value.__reduce_ex__(4)
+        known = copyreg.dispatch_table.get(type(value))
+        reduced = known(value) if known else value.__reduce_ex__(4)
         if not isinstance(reduced, str):
             self.all([*reduced[:3], *map(list, filter(None, reduced[3:5]))])
         elif hasattr(value, "__wrapped__"):  # a function behind a cache

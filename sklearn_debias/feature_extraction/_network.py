@@ -62,9 +62,11 @@ class Features(nn.Module):
         found = tuple(z.shape) if isinstance(z, Tensor) else type(z).__name__
         if not isinstance(z, Tensor) or z.ndim < 2 or len(z) != n or not z.is_floating_point():
             where = f"`layer`={self.layer!r} of `module`" if self.layer else "`module`"
+            named = [n for n in ("logits", "pooler_output", "last_hidden_state") if hasattr(z, n)]
+            inside = f", or wrap it to return its .{named[0]}" if named else ""
             raise ValueError(
                 f"{where} must give a floating tensor with one row for each of {n} inputs, got "
-                f"{found}. Choose another `layer`."
+                f"{found}. Choose another `layer`{inside}."
             )
         if self.pool == "avg" and z.ndim > 2:
             z = z.mean(1) if z.ndim == 3 else z.flatten(2).mean(2)

@@ -30,8 +30,9 @@ def installed(name: str | None) -> str | None:
     root = (name or "").partition(".")[0]
     if root in sys.stdlib_module_names and root != "__main__":
         return sys.version.split()[0]
-    module = sys.modules.get(name or "") or sys.modules.get(root)
-    file = getattr(module, "__file__", None) or ""
+    # Parts that are made in C, as torch._C._nn is, have no file of their own.
+    files = (getattr(sys.modules.get(part), "__file__", None) for part in (name or "", root))
+    file = next(filter(None, files), "")
     if "site-packages" in file or "dist-packages" in file:
         versions = sorted(metadata.version(package) for package in _packages().get(root, ()))
         return " ".join(versions) or getattr(sys.modules.get(root), "__version__", None)

@@ -19,6 +19,7 @@ import numpy as np
 KEYS = np.dtype([("digest", "V16"), ("check", "<u4")])
 OURS = re.compile(r"[0-9a-f]{32}\.(keys|rows)\.(npy|tmp)")
 FOLDER = re.compile(r"[0-9a-f]{32}")
+PRIVATE = 0o700  # the mode of folders
 ABANDONED = 3600  # seconds after which nobody will finish a file that belongs to no segment
 
 
@@ -49,6 +50,9 @@ class Segment:
 
 def open_segment(path: Path, width: int, dtype: np.dtype) -> Segment | None:
     """Open the segment with the keys ``path``: None where it is gone, an error where damaged."""
+    for file in (path, _rows(path)):
+        if file.exists() and not file.is_file():  # a pipe would be waited for
+            raise ValueError(f"{file} is no file")
     try:
         keys = np.array(np.load(path, mmap_mode="r"))  # in memory: all are looked at, few rows are
         segment = Segment(path, keys, np.load(_rows(path), mmap_mode="r"))
@@ -71,7 +75,7 @@ def write_segment(folder: Path, digests: list[bytes], values: np.ndarray) -> Pat
     keys = np.empty(len(digests), KEYS)
     keys["digest"] = np.frombuffer(b"".join(digests), "V16")
     keys["check"] = _checks(keys, values)
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(mode=PRIVATE, exist_ok=True)
     path = folder / f"{uuid.uuid4().hex}.keys.npy"
     try:
         for file, array in ((_rows(path), values), (path, keys)):  # the keys last
@@ -122,8 +126,12 @@ def trim(root: Path, limit: int) -> None:
 
 
 def make_usable(folder: Path) -> None:
-    """Make ``folder`` where it is not there; raise OSError unless files can be written to it."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Make ``folder`` where it is not there; raise OSError unless files can be written to it.
+
+    What is made is the user's alone: embeddings tell of the rows that they are of.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(mode=PRIVATE, exist_ok=True)
     probe = folder / f"{uuid.uuid4().hex}.tmp"
     probe.touch()
     probe.unlink()

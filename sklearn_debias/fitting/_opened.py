@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from sklearn_debias.core import Net, split
 from sklearn_debias.fitting._devices import on_own_terms
 from sklearn_debias.fitting._inputs import FIRST, Inputs, open_inputs
+from sklearn_debias.fitting._probe import unpacking
 from sklearn_debias.fitting._targets import read_codes
 from sklearn_debias.training import Prepare, Source, blamed, padded
 
@@ -126,7 +127,11 @@ def _open_module(module: nn.Module, X: Any, y: Any, name: str) -> Opened:
     with torch.no_grad(), blamed(name, advice):
         logits = net(prepare(inputs.source.take(FIRST)))
     if not isinstance(logits, Tensor) or logits.ndim != 2:
-        raise ValueError(f"`{name}` must map rows to logits of shape (n, classes).")
+        found = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+        raise ValueError(
+            f"`{name}` must map rows to logits of shape (n, classes), got {found} for one row. "
+            f"{unpacking(logits)}"
+        )
     if codes is not None and (codes.min() < 0 or codes.max() >= logits.shape[1]):
         raise ValueError(
             f"`y` must hold class codes 0 to {logits.shape[1] - 1}, got {codes.min()} to "

@@ -48,8 +48,7 @@ def _logits(module: nn.Module, x: Tensor, n_classes: int, name: str, mode: str) 
     if found != (len(x), n_classes):
         raise ValueError(
             f"`{name}` must return one logit per class, a tensor of shape {(len(x), n_classes)} "
-            f"for {len(x)} rows and {n_classes} classes, got {found}{mode}. Change its last layer, "
-            "or switch auxiliary outputs off."
+            f"for {len(x)} rows and {n_classes} classes, got {found}{mode}. {unpacking(logits)}"
         )
     if not logits.is_floating_point():
         raise ValueError(f"`{name}` must return floating logits, got {logits.dtype}.")
@@ -59,6 +58,18 @@ def _logits(module: nn.Module, x: Tensor, n_classes: int, name: str, mode: str) 
             f"inplace=False in its first layers."
         )
     return logits
+
+
+def unpacking(output: Any) -> str:
+    """Return what to do about a module that returns ``output`` instead of a tensor of logits."""
+    if isinstance(output, Tensor):
+        return "Change its last layer."
+    if isinstance(getattr(output, "logits", None), Tensor):
+        return "Its logits are inside: wrap it in a module whose forward returns module(x).logits."
+    return (
+        "Wrap it in a module whose forward returns the logits alone, or switch auxiliary outputs "
+        "off."
+    )
 
 
 def check_gradient(module: nn.Module, x: Tensor, name: str) -> None:

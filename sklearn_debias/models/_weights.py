@@ -65,6 +65,8 @@ def _read(path: str | os.PathLike, parameter: str) -> Mapping[str, Tensor]:
     """Read a state_dict from a file that the user calls ``parameter``."""
     advice = "Expected is what torch.save(module.state_dict(), path) writes."
     try:
+        if not os.path.isfile(path):
+            raise ValueError("it is no file")
         # torch checks no sums: a damaged file would load as other numbers.
         if zipfile.is_zipfile(path):
             with zipfile.ZipFile(path) as archive:

@@ -25,6 +25,8 @@ from faulty import (
 from torch import nn
 
 from sklearn_debias.exceptions import DebiasWarning
+from sklearn_debias.feature_extraction import Embedder
+from sklearn_debias.robustness import robust_accuracy_score
 
 REFUSED = {
     "fewer outputs": (nn.Linear(4, 1), ValueError, "one logit per class, .* got \\(2, 1\\)"),
@@ -68,6 +70,30 @@ def test_refused_modules(row, method):
     with pytest.raises(error, match=f"module.*({words})"):
         estimator.fit(X, y)
     assert fitted_names(estimator) == []
+
+
+class Output:
+    """What networks of Hugging Face return."""
+
+    def __init__(self, logits):
+        self.logits = logits
+
+
+class Objects(Linear):
+    def forward(self, x):
+        return Output(self.linear(x))
+
+
+def test_logits_inside_of_an_object_are_pointed_at():
+    words = r" must .*logit.*got Output.*wrap it .* returns module\(x\)\.logits"
+    with pytest.raises(ValueError, match="`module`" + words):
+        erm(module=Objects).fit(X, y)
+    with pytest.raises(ValueError, match="`biased_module`" + words):
+        make("LfFClassifier", biased_module=Objects).fit(X, y)
+    with pytest.raises(ValueError, match="`estimator`" + words):
+        robust_accuracy_score(Objects(), X.astype(np.float32), y, epsilon=0.1)
+    with pytest.raises(ValueError, match="`module` must .*got Output.*return its .logits"):
+        Embedder(Objects(), cache_dir=None).fit(X)
 
 
 @pytest.mark.parametrize("method", ["LfFClassifier", "JTTClassifier", "BiasAdvClassifier"])

@@ -1,8 +1,10 @@
 """The cache: what is computed once, what is told apart, what becomes of damaged and large ones."""
 
 import os
+import stat
 import subprocess
 import sys
+import tempfile
 import textwrap
 import time
 import warnings
@@ -462,3 +464,73 @@ def test_images_of_pillow_count_by_their_pixels():
     expected = embedder.transform(first)
     assert rows_seen(lambda: embedder.transform(again)) == 0
     np.testing.assert_array_equal(embedder.transform(UINT8[:6]), expected)
+
+
+def mode(folder):
+    return stat.S_IMODE(folder.stat().st_mode)
+
+
+def test_what_is_stored_is_the_users_alone(cache, monkeypatch, tmp_path):
+    """Embeddings tell of the rows, whatever the umask lets others read."""
+    before = os.umask(0o022)
+    try:
+        fitted().transform(IMAGES)
+        assert [mode(folder) for folder in (cache, files(cache)[0].parent)] == [0o700, 0o700]
+        monkeypatch.delenv("SKLEARN_DEBIAS_CACHE")
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home"))
+        ours = tmp_path / "home" / "sklearn_debias"
+        ours.mkdir(parents=True)  # as older versions made it
+        fitted().transform(IMAGES)
+        assert (mode(ours.parent), mode(ours)) == (0o755, 0o700)
+        named = tmp_path / "named"
+        named.mkdir()
+        fitted(cache_dir=named).transform(IMAGES)
+        assert (mode(named), mode(files(named)[0].parent)) == (0o755, 0o700)
+    finally:
+        os.umask(before)
+
+
+@pytest.mark.parametrize("module", [None, "linear", nn.Sequential(nn.Flatten())])
+@pytest.mark.parametrize("X", [IMAGES.reshape(40, -1), IMAGES], ids=["features", "images"])
+def test_rows_that_are_handed_on_are_not_written(module, X, cache):
+    if module is None and X.ndim == 4:
+        pytest.skip("a network for images by default")
+    found = Embedder(module).fit_transform(X)
+    np.testing.assert_array_equal(found, X.reshape(40, -1))
+    assert not list(cache.rglob("*.npy"))
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
+@pytest.mark.parametrize("kind", ["rows", "keys"])
+def test_a_pipe_in_the_cache_is_not_waited_for(kind, cache):
+    embedder = fitted()
+    expected = embedder.transform(IMAGES)
+    (path,) = files(cache, kind)
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.warns(DebiasWarning, match="1 damaged files in the cache .* were dropped"):
+        np.testing.assert_array_equal(embedder.transform(IMAGES), expected)
+    assert rows_seen(lambda: embedder.transform(IMAGES)) == 0
+
+
+def test_no_room_for_a_large_result_is_an_error_before_the_first_row(monkeypatch, tmp_path):
+    """To write to the map of a file without room would end the process by a bus error."""
+
+    def full(*args):
+        raise OSError(28, "No space left on device")
+
+    embedder = fitted(max_memory=100)
+    monkeypatch.setattr(os, "posix_fallocate", full, raising=False)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "room"))
+    (tmp_path / "room").mkdir()
+    words = "take 800 bytes, more than `max_memory`.*No space left.*TMPDIR"
+    with pytest.raises(OSError, match=words):
+        embedder.transform(IMAGES)
+    assert not list((tmp_path / "room").iterdir())
+
+
+def test_room_is_made_on_systems_that_cannot_reserve_it(monkeypatch):
+    monkeypatch.delattr(os, "posix_fallocate", raising=False)
+    found = fitted(max_memory=100).transform(IMAGES)
+    assert isinstance(found, np.memmap)
+    np.testing.assert_array_equal(found, fitted().transform(IMAGES))

@@ -1,12 +1,19 @@
 """Names of networks: they follow the user's code wherever a forward pass can reach it by name."""
 
+import functools
 import importlib
+import operator
 import os
 import subprocess
 import sys
 
+import numpy as np
 import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
 
+from sklearn_debias.feature_extraction import Embedder
 from sklearn_debias.feature_extraction._fingerprint import fingerprint
 
 HELPERS = """
@@ -88,6 +95,56 @@ def test_code_of_the_user_counts_wherever_it_is(body, old, new, tmp_path, monkey
     first = name(tmp_path, monkeypatch, body)
     assert first == name(tmp_path, monkeypatch, body, HELPERS.replace("7.0", "7.5"))
     assert first != name(tmp_path, monkeypatch, body, HELPERS.replace(old, new))
+
+
+class Holding(nn.Module):
+    """A network that holds a function, as those of Hugging Face hold F.gelu."""
+
+    def __init__(self, function):
+        super().__init__()
+        self.function = function
+
+    def forward(self, x):
+        x = x.numpy() if isinstance(self.function, np.ufunc) else x
+        return torch.as_tensor(self.function(x)).mean((2, 3))
+
+
+FUNCTIONS = {
+    "torch": torch.sin,
+    "builtin of a part of torch": F.gelu,
+    "another one": F.softplus,
+    "special": torch.special.expit,
+    "an operator": torch.ops.aten.gelu.default,
+    "operators": torch.ops.aten.relu,
+    "ufunc": np.tanh,
+    "another ufunc": np.cos,
+    "partial": functools.partial(F.gelu, approximate="tanh"),
+    "other arguments": functools.partial(F.gelu, approximate="none"),
+    "of Python": operator.neg,
+}
+
+
+def test_functions_without_code_are_told_apart_by_their_names():
+    names = {row: fingerprint(Holding(function)) for row, function in FUNCTIONS.items()}
+    assert names == {row: fingerprint(Holding(function)) for row, function in FUNCTIONS.items()}
+    assert len(set(names.values())) == len(FUNCTIONS)
+
+
+@pytest.mark.parametrize("row", FUNCTIONS)
+def test_networks_that_hold_functions_are_cached(row, cache):
+    images = np.random.default_rng(0).random((4, 3, 8, 8), dtype=np.float32)
+    expected = Holding(FUNCTIONS[row])(torch.from_numpy(images))
+    embedder = Embedder(Holding(FUNCTIONS[row]), batch_size=1)
+    for _ in range(2):
+        np.testing.assert_allclose(embedder.fit_transform(images), expected, rtol=1e-5, atol=1e-6)
+    assert len(list(cache.glob("*/*.keys.npy"))) == 1  # the second time nothing is written
+
+
+def test_operators_of_an_unknown_library_have_no_name():
+    library = torch.library.Library("of_nobody", "DEF")
+    library.define("twice(Tensor x) -> Tensor")
+    with pytest.raises(TypeError, match="the code of .*of_nobody.twice.* is not known"):
+        fingerprint(Holding(torch.ops.of_nobody.twice))
 
 
 def test_names_are_the_same_in_another_process(tmp_path, monkeypatch):
