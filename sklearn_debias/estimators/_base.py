@@ -1,7 +1,6 @@
 """The scikit-learn face of every method: constructor, hooks, prediction."""
 
 import inspect
-from contextlib import closing
 from dataclasses import KW_ONLY, dataclass
 from typing import Any, ClassVar
 
@@ -252,8 +251,8 @@ class BaseDebiasClassifier(NetParams, CallbackSupportMixin, ClassifierMixin, Bas
         check_is_fitted(self)
         source = self._fitted.open(self, X).source
         terms = on_own_terms(small=is_small(self.module_, self.input_shape_))
-        with terms, readable_errors(self), closing(outputs(self, source)) as batches:
-            return np.concatenate(list(batches))
+        with terms, readable_errors(self):
+            return np.concatenate(list(outputs(self, source)))
 
     def _opened(self, X: Any, y: Any = None) -> Opened:
         """Return rows, and the network that predicts, for attacks and attention maps."""

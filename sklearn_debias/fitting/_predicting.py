@@ -1,7 +1,7 @@
 """How a fitted classifier predicts: in batches of one shape, so that no row depends on another."""
 
 import copy
-from collections.abc import Generator
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -22,16 +22,19 @@ HEAD_BATCH = 256  # rows of a predict batch of heads
 
 
 def predictor(classifier: Classifier) -> tuple[nn.Module, int | None]:
-    """Return the module as `predict` runs it, and the rows of a batch."""
+    """Return the module as `predict` runs it, in eval mode, and the rows of a batch."""
     module = classifier.module_
     # Heads in float64, where the order of sums hardly matters, so that a row is predicted the same
     # alone and in company. Images get there by batches of one shape.
     if len(classifier.input_shape_) == 1:
-        return copy.deepcopy(module).double().cpu(), HEAD_BATCH
-    return module, None
+        return copy.deepcopy(module).double().cpu().eval(), HEAD_BATCH
+    # Never switched here: another thread may be running it. A fit leaves eval mode behind; where a
+    # caller has called train() since, a twin in eval mode answers, which shares its tensors.
+    training = any(part.training for part in module.modules())
+    return (Net(module).frozen().module if training else module), None
 
 
-def outputs(classifier: Classifier, source: Source) -> Generator[np.ndarray, None, None]:
+def outputs(classifier: Classifier, source: Source) -> Iterator[np.ndarray]:
     """Yield logits of a few rows after another, float64."""
     module, batch_size = predictor(classifier)
     prepare = make_prepare(classifier._fitted, next(module.parameters()).device)
@@ -40,18 +43,13 @@ def outputs(classifier: Classifier, source: Source) -> Generator[np.ndarray, Non
     def forward(x: torch.Tensor, _: np.ndarray) -> torch.Tensor:
         return module(x.double() if batch_size else x).double().cpu()
 
-    was_training = module.training
-    module.eval()
-    try:
-        for logits in padded(forward, source, prepare, batch_size):
-            if not torch.isfinite(logits).all():
-                raise DivergedError(
-                    "The outputs of the fitted `module` are not finite for some rows of `X`. "
-                    "Scale X, and lower `lr` if this happens in fit."
-                )
-            yield logits.numpy()
-    finally:  # the caller may stop early, or be interrupted
-        module.train(was_training)
+    for logits in padded(forward, source, prepare, batch_size):
+        if not torch.isfinite(logits).all():
+            raise DivergedError(
+                "The outputs of the fitted `module` are not finite for some rows of `X`. "
+                "Scale X, and lower `lr` if this happens in fit."
+            )
+        yield logits.numpy()
 
 
 def opened(classifier: Classifier, X: Any, y: Any = None) -> Opened:

@@ -2,7 +2,6 @@
 
 import inspect
 import numbers
-from contextlib import closing
 
 import numpy as np
 
@@ -22,12 +21,10 @@ def review(classifier: Classifier, training: TrainingSet) -> None:
     # Spread over all rows: labels are often sorted.
     chosen = training.index[np.unique(np.linspace(0, n - 1, LOOKED_AT, dtype=int))]
     seen: set[int] = set()
-    # The generator puts the module's mode back when it is closed, even if it is left early.
-    with closing(outputs(classifier, training.inputs.source.subset(chosen))) as batches:
-        for logits in batches:
-            seen.update(logits.argmax(1).tolist())
-            if len(seen) > 1:  # the usual case, after the first batch
-                return
+    for logits in outputs(classifier, training.inputs.source.subset(chosen)):
+        seen.update(logits.argmax(1).tolist())
+        if len(seen) > 1:  # the usual case, after the first batch
+            return
     warn(
         f"The fitted model predicts {training.classes[list(seen)].tolist()[0]!r} for all of "
         f"{len(chosen)} training rows: it has learned nothing. Try other values of "

@@ -5,6 +5,7 @@ import copy
 import io
 import pickle
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -56,6 +57,28 @@ def check_classifier_module_untouched(estimator: Any) -> None:
         "The user's module changed its training mode."
     )
     assert all(p.grad is None and p.requires_grad for p in own.parameters())
+
+
+def check_classifier_only_read_after_fit(estimator: Any) -> None:
+    """Leave the networks in eval mode; threads that predict at once write to none of them."""
+    needs(estimator, "module")
+    body = nn.Sequential(
+        nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout()
+    )
+    own = SplitModule(body, nn.Linear(4, 3))
+    X, y, bias = toy_rows(70, (3, 8, 8))
+    quick = clone(estimator).set_params(module=own, net_params=None, max_epochs=1)
+    model = fitted(quick, X, y, bias)
+    assert not any(part.training for part in model.net_.module_.modules()), (
+        "A network is in train mode after the fit."
+    )
+    before = {name: value.copy() for name, value in weights(model).items()}
+    expected = model.predict_proba(X)
+    with ThreadPoolExecutor(4) as pool:
+        for found in pool.map(model.predict_proba, [X] * 8):
+            assert_equal_bits(found, expected, "The probability in a thread")
+    for name, value in weights(model).items():
+        assert_equal_bits(value, before[name], f"After predictions {name}")
 
 
 def check_classifier_inputs_untouched(estimator: Any) -> None:

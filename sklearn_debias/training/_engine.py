@@ -174,6 +174,8 @@ class Engine(NeuralNet):
                 sizes[name].append(len(batch.y))
             if "on_batch_end" in self._batch_hooks:
                 self.notify("on_batch_end", batch=batch, training=training, **step)
+        # Whoever looks on between epochs finds the networks as they predict, and switches nothing.
+        self._set_training(False)
         self._record(terms, sizes)
 
     def train_step(self, batch: Batch, **_: Any) -> dict[str, Any]:
@@ -272,7 +274,9 @@ class Engine(NeuralNet):
             raise _Stop
 
     def trim(self) -> None:
-        """Drop what only training needs: optimiser moments, gradients and the schedule."""
+        """Drop what only training needs: its mode, optimiser moments, gradients, the schedule."""
+        # For good: to predict is to read, also from several threads at once.
+        self._set_training(False)
         self.schedule = None
         for part in parts_of(self.optimizer_).values():
             part.state.clear()
