@@ -72,7 +72,7 @@ default=None
         _load()
         # Bounds may be tensors, per channel.
         unit = threat.clip is not None and all(
-            bool((torch.as_tensor(bound) == value).all())
+            bool((torch.as_tensor(bound, device="cpu") == value).all())
             for bound, value in zip(threat.clip, (0, 1), strict=True)
         )
         if len(shape) != 3 or not unit:

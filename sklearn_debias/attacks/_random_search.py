@@ -87,11 +87,13 @@ class RandomSearch(StepwiseAttack):
     def _propose(self, x: Tensor, threat: Threat, state: State) -> Tensor:
         """Return the best perturbation with a share of its coordinates redrawn."""
         d = x[0].numel()
-        share = (0.5 * (1 - state["t"].cpu() / self.n_steps)).clamp(min=1 / d)
+        share = (0.5 * (1 - state["t"].cpu().float() / self.n_steps)).clamp(min=1 / d)
         # A generator for each row and step, on the CPU: no row depends on others or on the device.
         seeds = (state["keys"] + state["t"]).tolist()
         generators = [torch.Generator().manual_seed(seed) for seed in seeds]
-        u = torch.stack([torch.rand(d, generator=generator) for generator in generators])
+        u = torch.stack(
+            [torch.rand(d, generator=g, device="cpu", dtype=torch.float32) for g in generators]
+        )
         share = share[:, None]
         # One number says which and what: where u < share, u / share is uniform again.
         touched = u < share

@@ -98,7 +98,7 @@ class StepwiseAttack:
         """
         check_points(net, x, y, threat)
         # Below 2**62, so that adding a number of steps to a key cannot overflow.
-        keys = torch.randint(2**62, (len(x),), generator=generator)
+        keys = torch.randint(2**62, (len(x),), generator=generator, device="cpu")
         x = x.detach()
         state = self.begin(x, threat, keys)
         while True:
@@ -134,7 +134,7 @@ def check_points(net: Network, x: Tensor, y: Tensor, threat: Threat) -> int:
             f"{found}."
         )
     if threat.clip is not None:
-        low, high = (torch.as_tensor(bound).to(x) for bound in threat.clip)
+        low, high = (torch.as_tensor(bound, device=x.device).to(x) for bound in threat.clip)
         if bool(((x < low - SLACK) | (x > high + SLACK)).any()):
             raise ValueError(
                 f"`clip`={threat.clip!r} of the threat must hold x: {float(x.min())} to "
@@ -190,7 +190,7 @@ def row_keys(x: Tensor, seed: int) -> Tensor:
     rows = x.detach().cpu().contiguous()
     # As bytes, for NumPy knows no bfloat16.
     contents = (row.contiguous().view(torch.uint8).numpy().tobytes() for row in rows)
-    return torch.tensor([seed ^ zlib.crc32(content) for content in contents])
+    return torch.tensor([seed ^ zlib.crc32(content) for content in contents], device="cpu")
 
 
 def draw(ball: Ball, x: Tensor, keys: Tensor) -> Tensor:

@@ -80,7 +80,7 @@ def check_norm(norm: Any) -> None:
 def _ascending(clip: Any) -> bool:
     """Return whether ``clip`` is a pair of numbers or tensors, everywhere in ascending order."""
     try:
-        low, high = (torch.as_tensor(bound) for bound in clip)
+        low, high = (torch.as_tensor(bound, device="cpu") for bound in clip)
         return bool((low < high).all())
     except (TypeError, ValueError, RuntimeError, OverflowError):
         return False

@@ -48,7 +48,7 @@ def saturate(x: Tensor, draws: Draws, factor: float, more: float) -> Tensor:
 
 def _red(x: Tensor) -> Tensor:
     """Return how far each channel lies below the value at hue 0: (0, 1, 1)."""
-    return torch.tensor([0.0, 1.0, 1.0]).to(x)[:, None, None]
+    return torch.tensor([0.0, 1.0, 1.0], device=x.device).to(x)[:, None, None]
 
 
 def contrast(x: Tensor, draws: Draws, factor: float) -> Tensor:

@@ -55,5 +55,5 @@ def ice(draws: Draws, height: int, width: int) -> Tensor:
             streak = (streak + torch.roll(streak, (step * down, step * along), (2, 3))) / 2**0.5
         out = out + 0.3 * patches * (streak - 1).clamp(0, 1)
     out = gaussian(out, 0.4).clamp(0, 1)
-    tint = torch.tensor([0.88, 0.96, 1.0]).to(out)
+    tint = torch.tensor([0.88, 0.96, 1.0], device=out.device).to(out)
     return out * tint[:, None, None]

@@ -88,5 +88,5 @@ def spatter(
 
 def _colour(rgb: tuple[float, float, float], x: Tensor) -> Tensor:
     """Return a colour as (3, 1, 1), or its brightness as (1, 1, 1) for grey images."""
-    colour = torch.tensor(np.array(rgb)).to(x)[None, :, None, None]
+    colour = torch.tensor(np.array(rgb), device=x.device).to(x)[None, :, None, None]
     return (colour if x.shape[1] == 3 else luma(colour))[0]

@@ -249,9 +249,9 @@ class BaseDebiasClassifier(NetParams, CallbackSupportMixin, ClassifierMixin, Bas
     def _logits(self, X: Any) -> np.ndarray:
         """Return logits (n, classes), float64; those of a row do not depend on its neighbours."""
         check_is_fitted(self)
-        source = self._fitted.open(self, X).source
         terms = on_own_terms(small=is_small(self.module_, self.input_shape_))
         with terms, readable_errors(self):
+            source = self._fitted.open(self, X).source
             return np.concatenate(list(outputs(self, source)))
 
     def _opened(self, X: Any, y: Any = None) -> Opened:

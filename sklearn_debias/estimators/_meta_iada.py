@@ -240,10 +240,11 @@ class MetaIADAClassifier(MetaClassifier):
         mean, variance = (torch.from_numpy(v) for v in self._characteristics)
         # The fit standardises in the objective's state, for a module with buffers could not be
         # vmapped; what predicts is a module.
-        norm = nn.BatchNorm1d(len(mean), affine=False)
+        like = next(network.parameters())
+        norm = nn.BatchNorm1d(len(mean), affine=False, device=like.device)
         norm.running_mean = mean
         norm.running_var = variance
-        return nn.Sequential(norm.to(next(network.parameters())), network, nn.Tanh()).eval()
+        return nn.Sequential(norm.to(like), network, nn.Tanh()).eval()
 
     def _finish(self, states: dict, training: TrainingSet) -> None:
         state = states["train"]

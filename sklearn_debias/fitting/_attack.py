@@ -62,7 +62,7 @@ def clip_tensors(clip: Any, shape: tuple[int, ...], dtype: torch.dtype) -> tuple
             f"of X, got {clip!r}."
         )
     dims = (-1,) + (1,) * (len(shape) - 1)
-    tensors = (torch.as_tensor(bound).to(dtype) for bound in bounds)
+    tensors = (torch.as_tensor(bound, device="cpu").to(dtype) for bound in bounds)
     return tuple(bound.view(dims) if bound.ndim else bound for bound in tensors)
 
 

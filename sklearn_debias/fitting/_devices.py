@@ -7,13 +7,13 @@ from typing import Any
 import torch
 
 from sklearn_debias.fitting._fitted import Fitted
-from sklearn_debias.training import Prepare, cpu_threads
+from sklearn_debias.training import Prepare, cpu_threads, undisturbed
 
 
 @contextmanager
 def on_own_terms(*, small: bool) -> Iterator[None]:
-    """Work with gradients, and on as many threads as suit; the caller's settings come back."""
-    with torch.inference_mode(False), torch.enable_grad(), cpu_threads(small=small):
+    """Work undisturbed by the caller's settings of torch, on as many threads as suit."""
+    with undisturbed(), cpu_threads(small=small):
         yield
 
 

@@ -94,7 +94,7 @@ def open_model(model: Any, X: Any, y: Any = None, *, name: str = "estimator") ->
         For anything else, pipelines among them: a gradient does not reach through their steps.
     """
     model = unwrapped(model)
-    with torch.inference_mode(False):  # copies made inside of it would have no gradient
+    with on_own_terms(small=False):  # a copy made in inference mode would have no gradient
         if hasattr(type(model), "_opened"):
             return model._opened(X, y)
         if isinstance(model, nn.Module):

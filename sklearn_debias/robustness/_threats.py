@@ -69,7 +69,11 @@ def reach(opened: Opened, threat: Threat) -> float:
     """Return the radius of a ball around any valid input that holds all of them."""
     # Without a range of valid inputs, that of the rows at hand.
     low, high = threat.clip or (opened.inputs.low, opened.inputs.high)
-    width = float(torch.as_tensor(high).max() - torch.as_tensor(low).min())
+    highest, lowest = (
+        torch.as_tensor(high, device="cpu").max(),
+        torch.as_tensor(low, device="cpu").min(),
+    )
+    width = float(highest - lowest)
     return width if threat.norm == "linf" else width * float(np.sqrt(np.prod(row_shape(opened))))
 
 

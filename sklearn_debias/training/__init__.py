@@ -22,6 +22,7 @@ from sklearn_debias.training._sources import (
 )
 from sklearn_debias.training._step_checks import check_state, check_step, check_visits
 from sklearn_debias.training._streams import Noise, Streams
+from sklearn_debias.training._surroundings import undisturbed
 from sklearn_debias.training._threads import cpu_threads
 
 __all__ = [
@@ -56,5 +57,6 @@ __all__ = [
     "n_bytes",
     "padded",
     "span",
+    "undisturbed",
     "white",
 ]

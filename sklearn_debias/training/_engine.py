@@ -193,6 +193,9 @@ class Engine(NeuralNet):
             given = replace(batch, lr=self.model_lr(), carry=carry)
             with autocast:
                 out = objective.step(self.nets, given, self.state)
+            if self.amp:
+                # Inside of another autocast, the caller's, the weights cast here would stay.
+                torch.clear_autocast_cache()
             # What one batch shows, all do; but a step may forget to return on some branch.
             if number == 0 or not isinstance(out, Step):
                 check_step(objective, out, self.nets)

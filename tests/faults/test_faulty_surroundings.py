@@ -82,15 +82,6 @@ def test_global_state_is_left_alone_by_images():
 
 
 @contextmanager
-def default_float64():
-    torch.set_default_dtype(torch.float64)
-    try:
-        yield
-    finally:
-        torch.set_default_dtype(torch.float32)
-
-
-@contextmanager
 def deterministic():
     torch.use_deterministic_algorithms(True)
     try:
@@ -127,12 +118,6 @@ def test_results_do_not_depend_on_the_callers_modes(method, row):
     expected = plain_scores(method)
     with MODES[row]():
         np.testing.assert_array_equal(use(method, module="mlp").decision_function(X), expected)
-
-
-@pytest.mark.parametrize("method", FRONT)
-def test_another_default_dtype_still_fits(method):
-    with default_float64():
-        assert use(method, module="mlp").module_.head.weight.dtype == torch.float32
 
 
 def test_a_warning_points_at_the_callers_line():

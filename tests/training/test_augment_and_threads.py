@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from joblib import Parallel, delayed, parallel_config
 
 from sklearn_debias.training import cpu_threads, crop_flip
 
@@ -56,5 +57,24 @@ def test_the_number_of_threads_comes_back(small):
         with cpu_threads(small=small), cpu_threads(small=small):
             assert torch.get_num_threads() == (1 if small else 2)
         assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize(
+    ("outside", "workers", "share"), [(4, 2, 2), (2, 2, 1), (1, 2, 1), (5, 3, 1)]
+)
+def test_workers_of_a_pool_share_the_threads(outside, workers, share):
+    def number(_):
+        with cpu_threads(small=False):
+            return torch.get_num_threads()
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(outside)
+    try:
+        with parallel_config("threading", n_jobs=workers):
+            found = Parallel()(delayed(number)(i) for i in range(4))
+        assert found == [share] * 4
+        assert torch.get_num_threads() == outside
     finally:
         torch.set_num_threads(before)
