@@ -281,7 +281,8 @@ class BiasAdvClassifier(BaseDebiasClassifier):
         found = {name: value for name, value in vars(base).items() if is_fitted_name(name)}
         self.__dict__.update(found)
         # Kept, so that `adversarial_examples` has the parameters of the fit, not later ones.
-        self._attack: Any = self._phases()[-1].steps[-1]
+        # On the CPU, so that it loads where there is no other device.
+        self._attack: Any = placed(self._phases()[-1].steps[-1], torch.device("cpu"))
         del self._method
         # Tried once: nothing else would show that the attack moves nothing.
         if self.beta > 0:

@@ -276,6 +276,16 @@ class Engine(NeuralNet):
         if method_name == "on_epoch_end" and self._stop_asked:
             raise _Stop
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out `module`, which is `module_`."""
+        # skorch moves what it initialised to a device that is there when it is loaded; `module`
+        # would be a second copy, and stay where it was.
+        return {name: value for name, value in super().__getstate__().items() if name != "module"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        self.module = self.module_
+
     def trim(self) -> None:
         """Drop what only training needs: its mode, optimiser moments, gradients, the schedule."""
         # For good: to predict is to read, also from several threads at once.

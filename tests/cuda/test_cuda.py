@@ -1,6 +1,9 @@
 """What only a GPU can show; skipped without one."""
 
+import os
 import pickle
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -108,6 +111,42 @@ def test_pickle_moves_to_the_cpu(head_data, monkeypatch):
         loaded.adversarial_examples(head_data.test.data[:4], head_data.test.target[:4]).shape[0]
         == 4
     )
+
+
+LOAD = """
+import pickle, sys, warnings
+import numpy as np, torch
+warnings.simplefilter("ignore")
+assert not torch.cuda.is_available()
+model, X, y, expected = (pickle.load(open(f"{sys.argv[1]}/{name}", "rb")) for name in "mXye")
+np.testing.assert_allclose(model.predict_proba(X), expected, atol=1e-4)
+assert not hasattr(model, "adversarial_examples") or len(model.adversarial_examples(X, y)) == len(X)
+"""
+
+
+@pytest.mark.parametrize("clf", METHODS, ids=repr)
+def test_a_model_loads_where_there_is_no_gpu(clf, images, tmp_path):
+    X, y = images
+    params = {"module": "simple_cnn", "max_epochs": 1, "device": "cuda", "random_state": 0}
+    clf.set_params(dtype="float32", **params).fit(X, y)
+    for name, value in zip("mXye", (clf, X, y, clf.predict_proba(X)), strict=True):
+        (tmp_path / name).write_bytes(pickle.dumps(value))
+    command = [sys.executable, "-c", LOAD, str(tmp_path)]
+    subprocess.run(command, check=True, env={**os.environ, "CUDA_VISIBLE_DEVICES": ""})
+
+
+def test_a_default_device_changes_nothing(head_data):
+    train, test = head_data.train, head_data.test
+    clf = BiasAdvClassifier("mlp", max_epochs=2, random_state=0)
+    for device in ("cpu", "cuda"):
+        clf.set_params(device=device)
+        expected = clf.fit(train.data, train.target).predict_proba(test.data)
+        torch.set_default_device("cuda")
+        try:
+            found = clf.fit(train.data, train.target).predict_proba(test.data)
+        finally:
+            torch.set_default_device(None)
+        np.testing.assert_array_equal(found, expected)
 
 
 @pytest.mark.filterwarnings(
