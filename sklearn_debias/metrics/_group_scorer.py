@@ -1,17 +1,18 @@
 """The scorer that asks for bias labels, and learns the rest from the fitted estimator."""
 
-import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 import numpy.typing as npt
 from sklearn.metrics._scorer import _cached_call, _Scorer
 from sklearn.utils.metadata_routing import MetadataRequest, get_routing_for_object
+from sklearn.utils.validation import check_is_fitted
 
-from sklearn_debias.metrics._encoding import encode_bias
 from sklearn_debias.metrics._fitted import find_fitted, trained_fact
-from sklearn_debias.metrics._lookup import BiasLookup
+from sklearn_debias.metrics._group_metric import GroupMetric
+from sklearn_debias.metrics._groups import group_cells
+from sklearn_debias.metrics._lookup import Lookup
 from sklearn_debias.metrics._names import shorten
 from sklearn_debias.metrics._types import Predictor
 
@@ -25,20 +26,22 @@ class GroupScorer(_Scorer):
     """Score a fitted estimator by group: ``scorer(estimator, X, y, bias_labels=...)``.
 
     Build it with :func:`make_group_scorer`. It requests `bias_labels` by metadata routing, fills
-    `aligned` and `group_shares` from the fitted estimator, and refuses to score without bias labels
-    or with values that training never saw.
+    `aligned` and `group_shares` from the fitted estimator, and refuses to score without bias
+    labels. A metric that needs these two refuses bias values that training never saw; accuracies by
+    group take any.
     """
+
+    _score_func: GroupMetric
 
     def __init__(
         self,
         score_func: Callable[..., float],
         sign: int,
         kwargs: dict[str, Any],
-        response_method: str = "predict",
-        lookup: BiasLookup | None = None,
+        response_method: str | Sequence[str] = "predict",
+        bound: Mapping[str, Lookup] | None = None,
     ) -> None:
-        super().__init__(score_func, sign, kwargs, response_method)
-        self._lookup = lookup
+        super().__init__(GroupMetric(score_func, bound), sign, kwargs, response_method)
 
     def __repr__(self) -> str:
         arguments = [self._score_func.__name__]
@@ -46,8 +49,8 @@ class GroupScorer(_Scorer):
             arguments.append(f"response_method={self._response_method!r}")
         if self._sign < 0:
             arguments.append("greater_is_better=False")
-        if self._lookup is not None:
-            arguments.append(f"bias_labels={self._lookup!r}")
+        bound = self._score_func.bound
+        arguments += [f"{name}={lookup!r}" for name, lookup in bound.items()]
         arguments += [f"{name}={value!r}" for name, value in self._kwargs.items()]
         return f"make_group_scorer({', '.join(arguments)})"
 
@@ -105,7 +108,7 @@ class GroupScorer(_Scorer):
 
     def _metadata_names(self) -> list[str]:
         """Return the metadata that the metric takes and that are not fixed by `kwargs`."""
-        accepted = inspect.signature(self._score_func).parameters
+        accepted = self._score_func.arguments
         return [name for name in _METADATA if name in accepted and name not in self._kwargs]
 
     def _get_metadata_request(self) -> MetadataRequest:
@@ -116,7 +119,7 @@ class GroupScorer(_Scorer):
         for name in self._metadata_names():
             # A bound scorer leaves routed labels to fit; anything else is requested only when the
             # user says so.
-            alias = self._lookup is None if name == "bias_labels" else None
+            alias = not self._score_func.bound if name == "bias_labels" else None
             requests.score.add_request(param=name, alias=alias)
         return requests
 
@@ -129,53 +132,57 @@ class GroupScorer(_Scorer):
         **metadata: Any,
     ) -> float:
         """Complete the metadata, then score as scikit-learn does."""
+        self._check_estimator(estimator)
         if y_true is None:
             raise ValueError(f"`y_true` must be given to {self!r}, got None.")
         # None stands for what is not given, as it does in the metrics.
         metadata = {name: value for name, value in metadata.items() if value is not None}
-        metadata = self._with_bias(estimator, X, y_true, metadata)
-        accepted = inspect.signature(self._score_func).parameters
-        for parameter in ("aligned", "group_shares"):
-            if parameter in accepted and parameter not in self._kwargs:
-                metadata[parameter] = trained_fact(estimator, parameter)
-        return super()._score(method_caller, estimator, X, y_true, **metadata)
-
-    def _with_bias(
-        self, estimator: Predictor, X: Any, y_true: Any, metadata: dict[str, Any]
-    ) -> dict[str, Any]:
-        """Return the metadata with bias labels, which must be there and known to the estimator."""
-        if self._lookup is not None:
-            if "bias_labels" in metadata:
-                raise ValueError(
-                    "`bias_labels` must not be passed to a scorer that is bound to some already."
-                )
-            metadata = {**metadata, "bias_labels": self._lookup.find(X, y_true)}
-        if "bias_labels" not in metadata:
-            if "membership" in self._kwargs or "membership" in metadata:
-                return metadata
-            # An error, where the metric warns: in a search the worst class would pick the model.
+        metric = self._score_func
+        taken = [name for name in metric.bound if name in metadata]
+        if taken:
             raise ValueError(
-                f"`bias_labels` did not reach {self!r}. Call "
-                "sklearn.set_config(enable_metadata_routing=True) and pass `bias_labels=` to fit, "
-                "score or, inside `params=`, to cross_validate; without routing, bind a pandas "
-                "Series: make_group_scorer(metric, bias_labels=series)."
+                f"`{taken[0]}` must not be passed to a scorer that is bound to some already."
             )
-        trained = find_fitted(estimator, "bias_classes_")
-        if trained is not None:
-            _refuse_unseen(metadata["bias_labels"], len(y_true), trained)
-        return metadata
+        given = metric.with_groups(X, y_true, {**self._kwargs, **metadata})
+        metadata |= {name: given[name] for name in metric.bound}
+        learned = [name for name in metric.facts if name not in self._kwargs]
+        for name in learned:
+            metadata[name] = trained_fact(estimator, name)
+        if learned and "bias_labels" in given:
+            _refuse_unseen(y_true, given["bias_labels"], find_fitted(estimator, "bias_classes_"))
+        try:
+            return super()._score(method_caller, estimator, X, y_true, **metadata)
+        except AttributeError:
+            check_is_fitted(estimator)  # what scikit-learn looked for comes from a fit
+            raise
+
+    def _check_estimator(self, estimator: Any) -> None:
+        """Raise a TypeError unless scikit-learn can score it: in its own words it could not say."""
+        one = isinstance(self._response_method, str)
+        methods = [self._response_method] if one else self._response_method
+        is_estimator = hasattr(estimator, "__sklearn_tags__") and not isinstance(estimator, type)
+        if not is_estimator or not any(hasattr(estimator, method) for method in methods):
+            raise TypeError(
+                "`estimator` must be a fitted scikit-learn classifier with "
+                f"{' or '.join(methods)}, got {estimator!r:.60} of type {type(estimator).__name__}."
+            )
 
 
-def _refuse_unseen(bias_labels: npt.ArrayLike, n_samples: int, trained: Iterable[Any]) -> None:
-    """Raise a ValueError if there are bias labels that training did not see.
+def _refuse_unseen(y_true: Any, bias_labels: Any, trained: Iterable[Any] | None) -> None:
+    """Raise a ValueError if there are groups with a bias value that training did not see.
 
-    A misspelled value would be a group of its own, and count as conflicting, without a word.
+    Training cannot tell whether they are aligned, nor what their share is. A misspelled value would
+    count as conflicting without a word.
     """
-    _, values = encode_bias(bias_labels, n_samples)
+    if trained is None:
+        return
     known = set(trained)
-    unseen = [value for value in values if value not in known]
+    _, cells = group_cells(y_true, bias_labels)
+    unseen = [(label, value) for label, value in cells if value not in known]
     if unseen:
         raise ValueError(
             "`bias_labels` must hold values seen in training, "
-            f"{shorten(sorted(known, key=str))}, got {shorten(unseen)}."
+            f"{shorten(sorted(known, key=str))}, for a metric that depends on what training saw, "
+            f"got the (class, bias value) groups {shorten(unseen)}. Use a metric such as "
+            "worst_group_accuracy_score, or leave these rows out."
         )

@@ -2,7 +2,7 @@
 
 import copy
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import pandas as pd
@@ -14,7 +14,7 @@ from sklearn_debias.metrics._alignment_scores import (
     conflicting_accuracy_score,
 )
 from sklearn_debias.metrics._group_scorer import GroupScorer
-from sklearn_debias.metrics._lookup import BiasLookup
+from sklearn_debias.metrics._lookup import Lookup
 from sklearn_debias.metrics._scores import (
     adjusted_accuracy_score,
     group_mean_accuracy_score,
@@ -33,13 +33,16 @@ __all__ = [
     "worst_group_accuracy_scorer",
 ]
 
+_RESPONSE_METHODS = ("predict", "predict_proba", "decision_function")
+
 
 def make_group_scorer(
     score_func: Callable[..., float],
     *,
-    response_method: str = "predict",
+    response_method: str | Sequence[str] = "predict",
     greater_is_better: bool = True,
     bias_labels: pd.Series | pd.DataFrame | None = None,
+    membership: pd.DataFrame | None = None,
     **kwargs: Any,
 ) -> GroupScorer:
     """Make a scorer from a metric that takes `bias_labels`.
@@ -50,9 +53,9 @@ def make_group_scorer(
         Metric with signature ``score_func(y_true, y_pred, *, bias_labels=None, ...)``. Its
         parameters `aligned` and `group_shares` are filled from the fitted estimator's
         `aligned_bias_` and `group_shares_` unless given here.
-    response_method : str, default="predict"
-        The estimator's method whose result is `y_pred`; a binary `predict_proba` gives the second
-        class's column.
+    response_method : {"predict", "predict_proba", "decision_function"} or list, default="predict"
+        The estimator's method whose result is `y_pred`, the first it has of a list; a binary
+        `predict_proba` gives the second class's column.
     greater_is_better : bool, default=True
         False flips the sign of the score.
     bias_labels : pandas.Series or pandas.DataFrame, default=None
@@ -60,6 +63,9 @@ def make_group_scorer(
         for use without metadata routing. The index must not have duplicates, and must still
         identify the samples: after `reset_index` the lookup finds other samples' labels. None
         expects them by routing.
+    membership : pandas.DataFrame of bool, default=None
+        Overlapping groups of ALL samples, one column each, instead of `bias_labels`; looked up in
+        the same way. By routing they reach a scorer after ``set_score_request(membership=True)``.
     **kwargs : dict
         Further arguments of the metric, such as `universe`, `absent`, `aligned`.
 
@@ -71,8 +77,8 @@ def make_group_scorer(
     Raises
     ------
     TypeError, ValueError
-        If `score_func` does not take `bias_labels` or an argument in `kwargs`, or `bias_labels` is
-        no Series with a unique index.
+        If `score_func` does not take `bias_labels` or an argument in `kwargs`, there is no such
+        `response_method`, or what is bound is no Series or DataFrame with a unique index.
 
     Examples
     --------
@@ -80,17 +86,51 @@ def make_group_scorer(
     >>> make_group_scorer(conflicting_accuracy_score, aligned={0: "a", 1: "b"})
     make_group_scorer(conflicting_accuracy_score, aligned={0: 'a', 1: 'b'})
     """
-    if not callable(score_func) or "bias_labels" not in inspect.signature(score_func).parameters:
+    name = getattr(score_func, "__name__", repr(score_func))
+    accepted = _arguments(score_func)
+    if "bias_labels" not in accepted:
         raise TypeError(
             f"`score_func` must be a callable that takes `bias_labels`, got {score_func!r}."
         )
+    _check_response_method(response_method)
     # Found here, not in the middle of a search.
-    unknown = sorted(set(kwargs) - set(inspect.signature(score_func).parameters))
+    unknown = sorted(set(kwargs) - set(accepted))
     if unknown:
-        raise TypeError(f"`kwargs` must be arguments of {score_func.__name__}, got {unknown}.")
-    lookup = None if bias_labels is None else BiasLookup(bias_labels)
+        raise TypeError(f"`kwargs` must be arguments of {name}, got {unknown}.")
+    bound = {}
+    if bias_labels is not None:
+        bound["bias_labels"] = Lookup(bias_labels, "bias_labels")
+    if membership is not None:
+        bound["membership"] = Lookup(membership, "membership")
+    if len(bound) == 2:
+        raise ValueError(
+            "`bias_labels` and `membership` must not both be given: keep the one that defines the "
+            "groups."
+        )
+    if not set(bound) <= set(accepted):
+        raise TypeError(f"`score_func` must take `membership` to be bound to some, got {name}.")
     sign = 1 if greater_is_better else -1
-    return GroupScorer(score_func, sign, kwargs, response_method, lookup)
+    return GroupScorer(score_func, sign, kwargs, response_method, bound)
+
+
+def _arguments(score_func: Any) -> Collection[str]:
+    """Return the names of a metric's arguments: none where it cannot be called, or is opaque."""
+    try:
+        return inspect.signature(score_func).parameters
+    except (TypeError, ValueError):
+        return ()
+
+
+def _check_response_method(response_method: Any) -> None:
+    """Raise a ValueError unless scikit-learn knows the method, or all in the list."""
+    one = isinstance(response_method, str)
+    methods = [response_method] if one else response_method
+    is_list = isinstance(methods, list | tuple) and len(methods) > 0
+    if not is_list or any(method not in _RESPONSE_METHODS for method in methods):
+        raise ValueError(
+            f"`response_method` must be one of {list(_RESPONSE_METHODS)}, or a list of them, got "
+            f"{response_method!r}."
+        )
 
 
 worst_group_accuracy_scorer = make_group_scorer(worst_group_accuracy_score)

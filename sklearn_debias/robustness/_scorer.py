@@ -1,7 +1,7 @@
 """Robust accuracy as `scoring=` and as `monitor=`."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 from sklearn.utils.metadata_routing import MetadataRequest
@@ -61,6 +61,14 @@ class RobustAccuracy:
         worst_group_accuracy_score(evaluation.y, evaluation.clean.codes, bias_labels=bias_labels)
         codes = evaluation.run(get_attack(self.attack), threat).codes
         return worst_group_accuracy_score(evaluation.y, codes, bias_labels=bias_labels)
+
+    @property
+    def _score_func(self) -> NoReturn:
+        # Scikit-learn tunes thresholds by what it finds under this name, on labels alone.
+        raise TypeError(
+            f"{self!r} attacks a network, and cannot score labels alone: it does not serve to tune "
+            "a threshold. Use a scorer of sklearn_debias.metrics there."
+        )
 
     def __repr__(self) -> str:
         default = type(self)()

@@ -275,7 +275,7 @@ def test_a_search_without_routing_warns_instead_of_choosing_in_silence():
 def test_bad_calls_raise(fitted):
     scorer = get_scorer("conflicting_accuracy")
     with pytest.raises(
-        ValueError, match=r"`bias_labels` must hold values seen in training.*got 'sea'"
+        ValueError, match=r"`bias_labels` must hold values seen in training.*'camel', 'sea'"
     ):
         scorer(fitted, X, Y, bias_labels=np.where(BIAS == "sand", "sea", BIAS))
     with pytest.raises(TypeError, match="takes the metadata"):
