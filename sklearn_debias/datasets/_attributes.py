@@ -8,6 +8,7 @@ from sklearn.utils import check_array
 from sklearn_debias.corruptions.internal import Seed
 from sklearn_debias.datasets._checks import check_int, streams
 from sklearn_debias.datasets._strata import encode, ranks_by_size
+from sklearn_debias.rows import check_same_rows
 
 _STARTS = 10  # of k-means, the default of scikit-learn when ImageNet-GLT was made
 
@@ -69,6 +70,7 @@ def attribute_long_tail(
     array([1, 1, 0, 0, 0, 0, 0, 0, 0, 2])
     """
     rows = _dense(features)
+    check_same_rows({"features": features, "y": y})
     classes, codes = encode("y", y, n_rows=len(rows))
     n_clusters = check_int("n_clusters", n_clusters, 1)
     n_attributes = check_int("n_attributes", n_attributes, 1, n_clusters)

@@ -11,6 +11,7 @@ from sklearn_debias.corruptions.internal import Seed
 from sklearn_debias.datasets._checks import check_int, check_option, streams
 from sklearn_debias.datasets._long_tail import largest_head, tail_counts, tail_shape
 from sklearn_debias.datasets._strata import encode, encode_groups, random_places, ranks_by_size
+from sklearn_debias.rows import check_same_rows
 
 _TEST_ROWS = 20
 _TEST_SHARE = 4  # ImageNet-GLT: 20 test rows per cell, and no more than a quarter of it
@@ -105,6 +106,7 @@ def glt_split(
            [ 7.,  2.,  1.]])
     """
     check_option("protocol", protocol, ("clt", "alt", "glt"))
+    check_same_rows({"y": y, "attributes": attributes})
     classes, codes = encode("y", y, n_values=2)
     shares = _shares(proportions)
     ranks, sizes = _ranked(classes, codes, attributes, len(shares))

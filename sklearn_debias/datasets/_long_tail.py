@@ -10,6 +10,7 @@ from sklearn_debias.corruptions.internal import Seed
 from sklearn_debias.datasets._checks import check_int, check_real, streams
 from sklearn_debias.datasets._strata import encode, encode_groups, random_places
 from sklearn_debias.internal import in_our_words
+from sklearn_debias.rows import check_same_rows
 
 
 def long_tail_indices(
@@ -138,6 +139,7 @@ def balanced_indices(
     >>> balanced_indices(y, bias_labels=[0, 0, 0, 0, 1, 1] * 2, per_cell=2, random_state=0)
     array([ 0,  2,  4,  5,  6,  8, 10, 11])
     """
+    check_same_rows({"y": y, "bias_labels": bias_labels})
     classes, codes = encode("y", y)
     groups: list[Any] = [None]  # one group for all, so that a cell is a class
     group = np.zeros_like(codes)

@@ -36,6 +36,7 @@ from sklearn_debias.fitting import (
 )
 from sklearn_debias.internal import in_our_words
 from sklearn_debias.metrics import get_scorer
+from sklearn_debias.rows import check_same_rows
 from sklearn_debias.training import Streams
 
 TINY = np.finfo(np.float64).tiny  # stands in for a probability of 0, whose logarithm is -inf
@@ -156,6 +157,7 @@ class ClassScaling(OurNames, MetaEstimatorMixin, ClassifierMixin, BaseEstimator)
         with all_or_nothing(self):
             # The default needs no scorer: `Sweep` computes it in any case.
             scorer = None if self.scoring == "worst_group_accuracy" else get_scorer(self.scoring)
+            check_same_rows({"X": X, "y": y, "bias_labels": bias_labels})
             X = plain(X, "X")
             if not is_dataset(X):
                 (X,) = indexable(X)

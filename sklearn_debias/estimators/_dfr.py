@@ -36,6 +36,7 @@ from sklearn_debias.fitting import (
 )
 from sklearn_debias.internal import in_our_words
 from sklearn_debias.metrics.internal import check_numeric
+from sklearn_debias.rows import check_same_rows
 from sklearn_debias.training import ArraySource, Prepare, Streams, span
 
 # liblinear draws from one generator of the whole process, without the GIL: two fits at once would
@@ -153,6 +154,7 @@ class DFRClassifier(OurNames, ClassifierMixin, BaseEstimator):
         with all_or_nothing(self):
             Cs = self._check_Cs()
             streams = Streams(self.random_state)
+            check_same_rows({"X": X, "y": y, "bias_labels": bias_labels})
             X = self._matrix(X, reset=True)
             y, self.classes_ = encode_target(self, y, len(X))
             bias = None if bias_labels is None else plain(bias_labels, "bias_labels")

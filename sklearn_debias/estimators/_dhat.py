@@ -34,6 +34,7 @@ from sklearn_debias.fitting import (
 from sklearn_debias.maps import last_conv_layer
 from sklearn_debias.objectives import DHAT, ERM
 from sklearn_debias.presets import dhat_preset
+from sklearn_debias.rows import check_same_rows
 
 MAPS = "attention_maps"  # the argument of `fit`, and the name in the objective's batches
 BUILT_IN = {"gradcam", "integrated_gradients"}
@@ -212,6 +213,7 @@ default=None
                 "`attention_maps` must not be given with `X_extra`, whose rows have none. Let "
                 "`attention` make them."
             )
+        check_same_rows({"X": X, MAPS: attention_maps})
         views = {MAPS: View(read_maps(attention_maps), MAPS, aligned=True)}
         return Given(X, y, bias_labels, validation_data, views=views)
 

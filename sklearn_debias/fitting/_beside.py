@@ -11,6 +11,7 @@ from sklearn_debias.fitting._inputs import FIRST, Inputs
 from sklearn_debias.fitting._targets import encode_known
 from sklearn_debias.fitting._training_set import TrainingSet
 from sklearn_debias.fitting._types import Classifier
+from sklearn_debias.rows import check_same_rows
 from sklearn_debias.training import JoinedSource, blamed
 
 
@@ -24,6 +25,7 @@ def open_beside(
     if X is None or y is None:
         missing, given = (argument, labels) if X is None else (labels, argument)
         raise ValueError(f"`{missing}` must be given with `{given}`.")
+    check_same_rows({argument: X, labels: y})
     with blamed(argument, f"It must be like X, with one label per row in `{labels}`."):
         m = _num_samples(X)
     if m == n:

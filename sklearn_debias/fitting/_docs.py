@@ -91,7 +91,8 @@ SHARED_ARGUMENTS = """\
     y : array-like of shape (n,)
         Class labels of any type.
     bias_labels : array-like of shape (n,) or (n, attributes), default=None
-        Bias attribute(s) of each sample.
+        Bias attribute(s) of each sample, in the order of X: a pandas index that says otherwise is
+        an error.
     validation_data : (X, y) or (X, y, bias_labels), default=None
         Rows to score after each epoch, instead of a fraction held out by ``validation``.
 """

@@ -54,6 +54,16 @@ class Given:
     meta: tuple[Any, Any] | None = None
     extra: tuple[Any, Any] | None = None
 
+    def rows(self) -> dict[str, Any]:
+        """Return what has one row for each row of X, by the name of its argument."""
+        return {
+            "X": self.X,
+            "y": self.y,
+            "bias_labels": self.bias_labels,
+            "sample_weight": self.sample_weight,
+            **{view.argument: view.rows for view in self.views.values()},
+        }
+
 
 def pair(X: Any, y: Any) -> tuple[Any, Any] | None:
     """Return rows and labels that were given beside X, or None where neither was."""

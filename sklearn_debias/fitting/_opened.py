@@ -16,6 +16,7 @@ from sklearn_debias.fitting._devices import on_own_terms
 from sklearn_debias.fitting._inputs import FIRST, Inputs, open_inputs
 from sklearn_debias.fitting._probe import unpacking
 from sklearn_debias.fitting._targets import read_codes
+from sklearn_debias.rows import check_same_rows
 from sklearn_debias.training import Prepare, Source, blamed, padded
 
 
@@ -94,6 +95,7 @@ def open_model(model: Any, X: Any, y: Any = None, *, name: str = "estimator") ->
         For anything else, pipelines among them: a gradient does not reach through their steps.
     """
     model = unwrapped(model)
+    check_same_rows({"X": X, "y": y})
     with on_own_terms(small=False):  # a copy made in inference mode would have no gradient
         if hasattr(type(model), "_opened"):
             return model._opened(X, y)

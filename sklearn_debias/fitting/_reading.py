@@ -17,6 +17,7 @@ from sklearn_debias.fitting._training_set import TrainingSet
 from sklearn_debias.fitting._types import Classifier
 from sklearn_debias.metrics import encode_bias, group_cells
 from sklearn_debias.metrics.internal import check_numeric
+from sklearn_debias.rows import check_same_rows
 from sklearn_debias.training import Streams, blamed
 
 LIKE_X = "It must hold the rows of X in the same order, as arrays, image paths or a Dataset."
@@ -27,6 +28,7 @@ def read_given(estimator: Classifier, given: Given, streams: Streams) -> tuple[T
 
     The estimator is asked for its parameters only, and left as it is.
     """
+    check_same_rows(given.rows())
     inputs = open_inputs(
         given.X, dtype=estimator.dtype, image_size=estimator.image_size, owner=estimator
     )
@@ -109,6 +111,8 @@ def _read_validation(
     if not isinstance(data, (tuple, list)) or len(data) not in (2, 3):
         raise ValueError("`validation_data` must be (X, y) or (X, y, bias_labels).")
     X, y, bias = (*data, None)[:3]
+    names = ("validation_data[0]", "validation_data[1]", "validation_data[2]")
+    check_same_rows(dict(zip(names, (X, y, bias), strict=True)))
     advice = "Its X must be like that of fit, with one label (and bias value) per row."
     with blamed("validation_data", advice):
         n = len(reopen(estimator, X, facts, estimator.get_params(deep=False)))

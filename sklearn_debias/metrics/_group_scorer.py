@@ -15,6 +15,7 @@ from sklearn_debias.metrics._groups import group_cells
 from sklearn_debias.metrics._lookup import Lookup
 from sklearn_debias.metrics._names import shorten
 from sklearn_debias.metrics._types import Predictor
+from sklearn_debias.rows import check_same_rows
 
 __all__ = ["GroupScorer"]
 
@@ -143,6 +144,7 @@ class GroupScorer(_Scorer):
             raise ValueError(
                 f"`{taken[0]}` must not be passed to a scorer that is bound to some already."
             )
+        check_same_rows({"X": X, "y": y_true, **metadata})
         given = metric.with_groups(X, y_true, {**self._kwargs, **metadata})
         metadata |= {name: given[name] for name in metric.bound}
         learned = [name for name in metric.facts if name not in self._kwargs]

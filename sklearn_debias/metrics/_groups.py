@@ -12,6 +12,7 @@ from sklearn_debias.internal import in_our_words
 from sklearn_debias.metrics._encoding import check_weights, correctness, encode_bias, encode_labels
 from sklearn_debias.metrics._names import missing_groups
 from sklearn_debias.metrics._types import Absent, Encoded, Kind
+from sklearn_debias.rows import check_same_rows
 
 __all__ = ["Groups", "Tally", "find_groups", "group_cells", "tally"]
 
@@ -69,6 +70,15 @@ def tally(
     absent: Absent = "raise",
 ) -> Tally:
     """Validate the arguments that all group metrics share, and count."""
+    check_same_rows(
+        {
+            "y_true": y_true,
+            "y_pred": y_pred,
+            "bias_labels": bias_labels,
+            "membership": membership,
+            "sample_weight": sample_weight,
+        }
+    )
     y_codes, classes = encode_labels(y_true, "y_true")
     correct = correctness(y_codes, classes, y_pred)
     weight = check_weights(sample_weight, len(correct))
@@ -156,6 +166,7 @@ def group_cells(
     >>> codes.tolist(), names
     ([2, 0, 1], [(0, 'sea'), (1, 'land'), (1, 'sea')])
     """
+    check_same_rows({"y": y, "bias_labels": bias_labels})
     encoded_y = encode_labels(y, "y")
     n_samples = len(encoded_y[0])
     encoded_bias = encode_bias(bias_labels, n_samples)

@@ -15,6 +15,7 @@ from sklearn_debias.metrics._intervals import check_confidence
 from sklearn_debias.metrics._random import check_rng
 from sklearn_debias.metrics._summaries import COEFFICIENTS, summarise, warn_of_classes
 from sklearn_debias.metrics._types import Absent, Rng, Seed
+from sklearn_debias.rows import check_same_rows
 
 __all__ = ["PairedDifference", "paired_difference"]
 
@@ -151,6 +152,15 @@ def paired_difference(
         raise ValueError(f"`n_resamples` must be an int >= 100, got {n_resamples!r}.")
     confidence = check_confidence(confidence)
     rng = check_rng(random_state)
+    check_same_rows(
+        {
+            "y_true": y_true,
+            "y_pred_a": y_pred_a,
+            "y_pred_b": y_pred_b,
+            "bias_labels": bias_labels,
+            "membership": membership,
+        }
+    )
     y_codes, classes = encode_labels(y_true, "y_true")
     right_a = correctness(y_codes, classes, y_pred_a)
     right_b = correctness(y_codes, classes, y_pred_b)

@@ -12,6 +12,7 @@ from sklearn_debias.metrics._encoding import check_weights
 from sklearn_debias.metrics._groups import Groups, group_cells
 from sklearn_debias.metrics._names import shorten
 from sklearn_debias.metrics._numeric import check_numeric
+from sklearn_debias.rows import check_same_rows
 
 __all__ = ["aligned_map", "aligned_mask", "group_shares_map", "share_weights"]
 
@@ -113,6 +114,7 @@ def group_shares_map(
     >>> group_shares_map([0, 0, 0, 1], ["a", "a", "b", "b"])
     {(0, 'a'): 0.5, (0, 'b'): 0.25, (1, 'b'): 0.25}
     """
+    check_same_rows({"y": y, "bias_labels": bias_labels, "sample_weight": sample_weight})
     codes, names = group_cells(y, bias_labels)
     totals = np.bincount(codes, weights=check_weights(sample_weight, len(codes)))
     shares = (totals / totals.sum()).tolist()

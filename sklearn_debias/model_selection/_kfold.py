@@ -12,6 +12,7 @@ from sklearn_debias.exceptions import warn
 from sklearn_debias.internal import in_our_words, is_whole
 from sklearn_debias.metrics import group_cells
 from sklearn_debias.metrics.internal import Seed, check_rng, shorten
+from sklearn_debias.rows import check_same_rows
 
 __all__ = ["BiasStratifiedKFold"]
 
@@ -110,6 +111,7 @@ class BiasStratifiedKFold(BaseCrossValidator):
         """
         _check_given(y, groups, bias_labels)
         indexable(X, y)
+        check_same_rows({"X": X, "y": y, "bias_labels": bias_labels})
         folds = self._folds(y, bias_labels)
         for fold in range(self.n_splits):
             test = folds == fold

@@ -10,6 +10,7 @@ from sklearn_debias.exceptions import warn
 from sklearn_debias.internal import in_our_words, is_real, is_whole
 from sklearn_debias.metrics import group_cells
 from sklearn_debias.metrics.internal import Seed, check_rng, shorten
+from sklearn_debias.rows import check_same_rows
 
 __all__ = ["bias_train_test_split"]
 
@@ -71,6 +72,8 @@ def bias_train_test_split(
     [(0, 'a'), (0, 'b'), (1, 'a'), (1, 'b')]
     """
     parts = indexable(X, y, bias_labels, *arrays)
+    others = {f"arrays[{i}]": array for i, array in enumerate(arrays)}
+    check_same_rows({"X": X, "y": y, "bias_labels": bias_labels, **others})
     rng = check_rng(random_state)
     codes, names = group_cells(y, bias_labels)
     counts = np.bincount(codes)

@@ -29,6 +29,7 @@ from sklearn_debias.metrics.internal import (
     find_groups,
 )
 from sklearn_debias.robustness._corruption_table import CorruptionReport
+from sklearn_debias.rows import check_same_rows
 
 CLEAN = "clean"
 MEAN = "mean"
@@ -125,6 +126,7 @@ def corruption_report(
     seed = read_seed(random_state)
     n_channels = check_images(X, "X").shape[1]
     tasks = _tasks(corruptions, severities, n_channels)
+    check_same_rows({"X": X, "y": y, "bias_labels": bias_labels})
     labels = encode_labels(y, "y")
     if len(labels[0]) != len(X):
         raise ValueError(

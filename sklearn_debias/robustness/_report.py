@@ -18,6 +18,7 @@ from sklearn_debias.robustness._robust_report import CLEAN, WORST, RobustReport
 from sklearn_debias.robustness._scores import open_evaluation
 from sklearn_debias.robustness._threats import row_shape
 from sklearn_debias.robustness._transfer import transfer_codes
+from sklearn_debias.rows import check_same_rows
 
 __all__ = ["robust_report"]
 
@@ -92,6 +93,7 @@ def robust_report(
     ['clean', 'fgsm', 'worst case']
     """
     confidence = check_confidence(confidence)
+    check_same_rows({"X": X, "y": y, "bias_labels": bias_labels})
     sources = _named(transfer_from, "transfer_from", "source")
     named = _named_attacks(attacks, {f"transfer from {name}" for name in sources})
     options = {

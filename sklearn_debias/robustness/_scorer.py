@@ -13,6 +13,7 @@ from sklearn_debias.metrics import worst_group_accuracy_score
 from sklearn_debias.robustness._evaluate import check_seed
 from sklearn_debias.robustness._scores import open_evaluation, robust_accuracy_score
 from sklearn_debias.robustness._threats import check_judge, plain_clip, read_epsilon
+from sklearn_debias.rows import check_same_rows
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,7 @@ class RobustAccuracy:
                 "sklearn.set_config(enable_metadata_routing=True) and pass `bias_labels=` to fit, "
                 "or inside `params=` to cross_validate."
             )
+        check_same_rows({"X": X, "y": y, "bias_labels": bias_labels})
         evaluation, threat = open_evaluation(estimator, X, y, verbose=0, **how)
         # Bad labels raise now, and not after the attack.
         worst_group_accuracy_score(evaluation.y, evaluation.clean.codes, bias_labels=bias_labels)
