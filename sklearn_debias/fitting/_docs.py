@@ -94,7 +94,8 @@ SHARED_ARGUMENTS = """\
         Bias attribute(s) of each sample, in the order of X: a pandas index that says otherwise is
         an error.
     validation_data : (X, y) or (X, y, bias_labels), default=None
-        Rows to score after each epoch, instead of a fraction held out by ``validation``.
+        Rows to score after each epoch, instead of a fraction held out by ``validation``; their bias
+        values need not occur in training.
 """
 
 META_PARAMETERS = """\

@@ -86,8 +86,7 @@ def _hold_out(
             "`validation` and `validation_data` must not both be given: keep one of them."
         )
     if given.validation_data is not None:
-        known = None if bias is None else bias[1]
-        return index, _read_validation(estimator, given.validation_data, facts, known)
+        return index, _read_validation(estimator, given.validation_data, facts)
     if estimator.validation is None:
         if estimator.monitor is not None:
             raise ValueError(
@@ -105,9 +104,7 @@ def _hold_out(
     return index[~held], (take_rows(given.X, out), facts.classes[codes[out]], labels)
 
 
-def _read_validation(
-    estimator: Classifier, data: Any, facts: Facts, known: list | None
-) -> tuple[Any, Any, Any]:
+def _read_validation(estimator: Classifier, data: Any, facts: Facts) -> tuple[Any, Any, Any]:
     if not isinstance(data, (tuple, list)) or len(data) not in (2, 3):
         raise ValueError("`validation_data` must be (X, y) or (X, y, bias_labels).")
     X, y, bias = (*data, None)[:3]
@@ -117,13 +114,8 @@ def _read_validation(
     with blamed("validation_data", advice):
         n = len(reopen(estimator, X, facts, estimator.get_params(deep=False)))
         encode_known(facts.classes, y, n, "validation_data[1]")
-        values = [] if bias is None else encode_bias(plain(bias, "validation_data[2]"), n)[1]
-    unseen = [] if known is None else [value for value in values if value not in known]
-    if known is not None and unseen:
-        raise ValueError(
-            f"`validation_data[2]` must hold bias values of the training data, {known[:8]}, got "
-            f"{unseen[:5]} too."
-        )
+        if bias is not None:  # of any value: a hospital may be left out to validate on it
+            encode_bias(plain(bias, "validation_data[2]"), n)
     return X, y, bias
 
 

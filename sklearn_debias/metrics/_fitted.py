@@ -3,7 +3,10 @@
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["find_fitted", "trained_fact"]
+from sklearn_debias.metrics._groups import group_cells
+from sklearn_debias.metrics._names import shorten
+
+__all__ = ["find_fitted", "refuse_unseen", "trained_fact"]
 
 # scikit-learn's wrappers, and where each keeps the estimator that it fitted. The order matters:
 # GridSearchCV has `estimator` as well, but that is the template, which was never fitted.
@@ -42,6 +45,27 @@ def trained_fact(estimator: object, parameter: str) -> Any:
             f"{parameter}=...)."
         )
     return fact
+
+
+def refuse_unseen(estimator: object, y_true: Any, bias_labels: Any) -> None:
+    """Raise a ValueError if there are groups with a bias value that training did not see.
+
+    Training cannot tell whether they are aligned, nor what their share is. A misspelled value would
+    count as conflicting without a word.
+    """
+    trained = find_fitted(estimator, "bias_classes_")
+    if trained is None:
+        return
+    known = set(trained)
+    _, cells = group_cells(y_true, bias_labels)
+    unseen = [(label, value) for label, value in cells if value not in known]
+    if unseen:
+        raise ValueError(
+            "`bias_labels` must hold values seen in training, "
+            f"{shorten(sorted(known, key=str))}, for a metric that depends on what training saw, "
+            f"got the (class, bias value) groups {shorten(unseen)}. Use a metric such as "
+            "worst_group_accuracy_score, or leave these rows out."
+        )
 
 
 def _unwrap(estimator: object) -> Any:

@@ -1,6 +1,6 @@
 """The scorer that asks for bias labels, and learns the rest from the fitted estimator."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -9,11 +9,9 @@ from sklearn.metrics._scorer import _cached_call, _Scorer
 from sklearn.utils.metadata_routing import MetadataRequest, get_routing_for_object
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_debias.metrics._fitted import find_fitted, trained_fact
+from sklearn_debias.metrics._fitted import refuse_unseen, trained_fact
 from sklearn_debias.metrics._group_metric import GroupMetric
-from sklearn_debias.metrics._groups import group_cells
 from sklearn_debias.metrics._lookup import Lookup
-from sklearn_debias.metrics._names import shorten
 from sklearn_debias.metrics._types import Predictor
 from sklearn_debias.rows import check_same_rows
 
@@ -151,7 +149,7 @@ class GroupScorer(_Scorer):
         for name in learned:
             metadata[name] = trained_fact(estimator, name)
         if learned and "bias_labels" in given:
-            _refuse_unseen(y_true, given["bias_labels"], find_fitted(estimator, "bias_classes_"))
+            refuse_unseen(estimator, y_true, given["bias_labels"])
         try:
             return super()._score(method_caller, estimator, X, y_true, **metadata)
         except AttributeError:
@@ -168,23 +166,3 @@ class GroupScorer(_Scorer):
                 "`estimator` must be a fitted scikit-learn classifier with "
                 f"{' or '.join(methods)}, got {estimator!r:.60} of type {type(estimator).__name__}."
             )
-
-
-def _refuse_unseen(y_true: Any, bias_labels: Any, trained: Iterable[Any] | None) -> None:
-    """Raise a ValueError if there are groups with a bias value that training did not see.
-
-    Training cannot tell whether they are aligned, nor what their share is. A misspelled value would
-    count as conflicting without a word.
-    """
-    if trained is None:
-        return
-    known = set(trained)
-    _, cells = group_cells(y_true, bias_labels)
-    unseen = [(label, value) for label, value in cells if value not in known]
-    if unseen:
-        raise ValueError(
-            "`bias_labels` must hold values seen in training, "
-            f"{shorten(sorted(known, key=str))}, for a metric that depends on what training saw, "
-            f"got the (class, bias value) groups {shorten(unseen)}. Use a metric such as "
-            "worst_group_accuracy_score, or leave these rows out."
-        )

@@ -1,7 +1,7 @@
 """Names that the packages above import; they may change without notice."""
 
 from sklearn_debias.metrics._encoding import correctness, encode_labels
-from sklearn_debias.metrics._fitted import find_fitted
+from sklearn_debias.metrics._fitted import find_fitted, refuse_unseen
 from sklearn_debias.metrics._groups import find_groups
 from sklearn_debias.metrics._intervals import binomial_bounds, check_confidence
 from sklearn_debias.metrics._names import shorten
@@ -22,5 +22,6 @@ __all__ = [
     "encode_labels",
     "find_fitted",
     "find_groups",
+    "refuse_unseen",
     "shorten",
 ]

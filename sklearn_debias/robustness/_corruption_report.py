@@ -27,6 +27,7 @@ from sklearn_debias.metrics.internal import (
     encode_labels,
     find_fitted,
     find_groups,
+    refuse_unseen,
 )
 from sklearn_debias.robustness._corruption_table import CorruptionReport
 from sklearn_debias.rows import check_same_rows
@@ -139,7 +140,7 @@ def corruption_report(
         )
     conflicting = None
     if bias_labels is not None:
-        conflicting = _conflicting(estimator, labels, bias_labels, aligned)
+        conflicting = _conflicting(estimator, y, bias_labels, aligned)
     shown = {"desc": "corruption_report", "unit": "corruption", "disable": not verbose}
     bar = tqdm([(CLEAN, None), *tasks], **shown)
     right = []
@@ -207,10 +208,13 @@ def _tasks(corruptions: Any, severities: Any, n_channels: int) -> list[Task]:
     return [task for task in tasks if task[0] not in unfit]
 
 
-def _conflicting(estimator: Predictor, labels: tuple, bias_labels: Any, aligned: Any) -> np.ndarray:
+def _conflicting(estimator: Predictor, y: Any, bias_labels: Any, aligned: Any) -> np.ndarray:
     """Tell which samples (n,) have another bias value than their class mostly had in training."""
+    labels = encode_labels(y, "y")
     groups = find_groups(labels, keep=np.ones(len(labels[0]), dtype=bool), bias_labels=bias_labels)
-    aligned = find_fitted(estimator, "aligned_bias_") if aligned is None else aligned
+    if aligned is None:
+        aligned = find_fitted(estimator, "aligned_bias_")
+        refuse_unseen(estimator, y, bias_labels)
     if not aligned:
         raise ValueError(
             "`aligned` must be given with `bias_labels` where the estimator was fitted without "
