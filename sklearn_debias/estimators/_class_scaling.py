@@ -28,6 +28,7 @@ from sklearn_debias.fitting import (
     encode_known,
     encode_target,
     fit_with_bias,
+    indexed,
     is_dataset,
     open_model,
     plain,
@@ -188,7 +189,8 @@ class ClassScaling(OurNames, MetaEstimatorMixin, ClassifierMixin, BaseEstimator)
             self._inherit()
             given = {} if scorer is None else bias_for(scorer, bias, rows)
             choosing = X if fitted else take_rows(X, rows)
-            self._choose(choosing, codes[rows], group[rows], scorer, given)
+            labels = indexed(self.classes_[codes[rows]], y, rows)
+            self._choose(choosing, labels, codes[rows], group[rows], scorer, given)
         return self
 
     def _inherit(self) -> None:
@@ -200,16 +202,17 @@ class ClassScaling(OurNames, MetaEstimatorMixin, ClassifierMixin, BaseEstimator)
     def _choose(
         self,
         X: Any,
+        y: Any,
         codes: np.ndarray,
         group: np.ndarray,
         scorer: Callable | None,
         given: dict[str, Any],
     ) -> None:
-        """Set the scales and the curve by the rows X."""
+        """Set the scales and the curve by the rows X with the labels y, and their codes."""
 
         def score(scaled: np.ndarray) -> float:
             assert scorer is not None
-            value = float(scorer(_Scaled(self, scaled), X, self.classes_[codes], **given))
+            value = float(scorer(_Scaled(self, scaled), X, y, **given))
             # Nothing is better than NaN, or worse: the search would keep what it began with.
             if not np.isfinite(value):
                 raise ValueError(

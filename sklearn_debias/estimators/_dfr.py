@@ -32,7 +32,7 @@ from sklearn_debias.fitting import (
     is_dataset,
     plain,
     split_by,
-    warn_of_empty_cells,
+    warn_of_cells,
 )
 from sklearn_debias.internal import in_our_words
 from sklearn_debias.metrics.internal import check_numeric
@@ -166,7 +166,7 @@ class DFRClassifier(OurNames, ClassifierMixin, BaseEstimator):
                     "groups."
                 )
             else:
-                warn_of_empty_cells(self.classes_, names, "nothing can be learned of it.")
+                warn_of_cells(self.classes_, group, names, "nothing can be learned of it.")
             self.group_sizes_ = dict(zip(names, np.bincount(group).tolist(), strict=True))
             if (X[0] == X).all():
                 warn(

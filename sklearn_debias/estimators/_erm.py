@@ -9,7 +9,7 @@ from sklearn.utils._param_validation import StrOptions
 from sklearn_debias.core import Phase
 from sklearn_debias.estimators._base import BaseDebiasClassifier
 from sklearn_debias.exceptions import warn
-from sklearn_debias.fitting import Given, TrainingSet, fit_method, warn_of_empty_cells
+from sklearn_debias.fitting import Given, TrainingSet, fit_method, warn_of_cells
 from sklearn_debias.objectives import ERM
 
 
@@ -103,7 +103,7 @@ class ERMClassifier(BaseDebiasClassifier):
         if self.balance == "class" or training.group is None:
             return self._weighted(replace(training, group=training.y))
         unused = "`balance`='group' cannot weight them."
-        warn_of_empty_cells(self.classes_, training.groups or [], unused)
+        warn_of_cells(self.classes_, training.group, training.groups or [], unused)
         return self._weighted(training)
 
     def _weighted(self, training: TrainingSet) -> TrainingSet:

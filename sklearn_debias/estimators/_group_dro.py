@@ -8,7 +8,7 @@ from sklearn.utils._param_validation import StrOptions
 from sklearn_debias.core import Phase
 from sklearn_debias.estimators._base import BaseDebiasClassifier
 from sklearn_debias.exceptions import warn
-from sklearn_debias.fitting import NON_NEGATIVE, TrainingSet, warn_of_empty_cells
+from sklearn_debias.fitting import NON_NEGATIVE, TrainingSet, warn_of_cells
 from sklearn_debias.objectives import GroupDRO
 
 
@@ -82,12 +82,13 @@ class GroupDROClassifier(BaseDebiasClassifier):
         return (Phase("train", (objective,), self.max_epochs),)
 
     def _training_set(self, training: TrainingSet) -> TrainingSet:
-        if training.groups is None:
+        if training.group is None or training.groups is None:
             warn(
                 f"{type(self).__name__} was given no bias_labels: the classes are taken as groups."
             )
         else:
-            warn_of_empty_cells(training.classes, training.groups, "they have no weight.")
+            unused = "they have no weight."
+            warn_of_cells(training.classes, training.group, training.groups, unused)
         return training
 
     def _finish(self, states: dict, training: TrainingSet) -> None:

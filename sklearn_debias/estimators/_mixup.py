@@ -9,7 +9,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn_debias.core import Phase
 from sklearn_debias.estimators._base import BaseDebiasClassifier
 from sklearn_debias.exceptions import warn
-from sklearn_debias.fitting import NON_NEGATIVE, TrainingSet, by_environment, warn_of_empty_cells
+from sklearn_debias.fitting import NON_NEGATIVE, TrainingSet, by_environment, warn_of_cells
 from sklearn_debias.objectives import MixUp
 
 ALPHA = {"any": 0.2, "label": 0.2, "domain": 0.2, "lisa": 2.0}  # LISA's as in its paper
@@ -99,8 +99,10 @@ class MixUpClassifier(BaseDebiasClassifier):
 
     def _training_set(self, training: TrainingSet) -> TrainingSet:
         balanced = self.balance == "group"
-        if balanced and training.groups is not None:
-            warn_of_empty_cells(training.classes, training.groups, "they are never drawn.")
+        group = training.group
+        if balanced and group is not None and training.groups is not None:
+            unused = "they are never drawn."
+            warn_of_cells(training.classes, group, training.groups, unused)
         elif balanced and self.partners not in INSTEAD:
             warn("`balance`='group' was given no bias_labels: the classes are balanced instead.")
         if self.partners not in INSTEAD:

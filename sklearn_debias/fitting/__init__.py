@@ -30,7 +30,7 @@ from sklearn_debias.fitting._attention_maps import (
     read_maps,
     warn_of_one_sided,
 )
-from sklearn_debias.fitting._cells import by_environment, describe_groups, warn_of_empty_cells
+from sklearn_debias.fitting._cells import by_environment, describe_groups, warn_of_cells
 from sklearn_debias.fitting._devices import make_prepare, on_own_terms, pick_device
 from sklearn_debias.fitting._docs import fill
 from sklearn_debias.fitting._errors import readable_errors
@@ -38,7 +38,7 @@ from sklearn_debias.fitting._facts import Facts
 from sklearn_debias.fitting._fit import Fit, check_shared
 from sklearn_debias.fitting._fit_method import fit_method
 from sklearn_debias.fitting._fitted import Attempt, Fitted, all_or_nothing, is_fitted_name
-from sklearn_debias.fitting._given import Given, View, pair, take_rows
+from sklearn_debias.fitting._given import Given, View, indexed, pair, take_rows
 from sklearn_debias.fitting._halves import split_by
 from sklearn_debias.fitting._hooks import training_set_of
 from sklearn_debias.fitting._inputs import Inputs, check_rows, is_dataset, open_inputs, plain
@@ -119,6 +119,7 @@ __all__ = [
     "fitted_attention",
     "held_out",
     "ignored_parameters",
+    "indexed",
     "is_dataset",
     "is_fitted_name",
     "is_small",
@@ -144,7 +145,7 @@ __all__ = [
     "split_net_params",
     "take_rows",
     "training_set_of",
-    "warn_of_empty_cells",
+    "warn_of_cells",
     "warn_of_one_sided",
     "warn_of_still",
     "with_range",

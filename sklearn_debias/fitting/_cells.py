@@ -8,10 +8,29 @@ import numpy as np
 from sklearn_debias.exceptions import warn
 from sklearn_debias.fitting._training_set import TrainingSet
 from sklearn_debias.metrics import aligned_map, encode_bias, group_cells, group_shares_map
+from sklearn_debias.metrics.internal import many_small
 
 
-def warn_of_empty_cells(classes: Any, cells: list[tuple], consequence: str) -> None:
-    """Warn of observed classes and bias values that no training row has together."""
+def warn_of_cells(classes: Any, group: np.ndarray, cells: list[tuple], consequence: str) -> None:
+    """Warn of (class, bias value) cells that are empty, and of many that hold next to nothing.
+
+    Parameters
+    ----------
+    classes : ndarray of shape (k,)
+        The labels.
+    group : ndarray of shape (n,)
+        Code of each training row's cell.
+    cells : list of tuple
+        The observed cells, which the codes stand for.
+    consequence : str
+        What it means that a cell is empty.
+    """
+    found = many_small(cells, np.bincount(group, minlength=len(cells)))
+    if found:
+        warn(
+            f"{found} What is learned of these few, or weighted by them, is noise. Pass the "
+            "attributes that matter most, or merge their rare values."
+        )
     _, values = encode_bias([value for _, value in cells], len(cells))
     empty = [
         (label, value)

@@ -16,6 +16,7 @@ from sklearn_debias.fitting._devices import make_prepare, pick_device
 from sklearn_debias.fitting._engine import make_engine
 from sklearn_debias.fitting._fitted import Fitted
 from sklearn_debias.fitting._frozen import features_by_role, features_of, heads_of, on_features
+from sklearn_debias.fitting._given import indexed
 from sklearn_debias.fitting._hooks import phases_of, settled
 from sklearn_debias.fitting._inputs import read_image_size
 from sklearn_debias.fitting._modules import build_networks
@@ -226,6 +227,8 @@ class Fit:
         X, y, bias_labels = self.training.validation
         rows = self.fitted.open(estimator, X).source
         features = features_of(self.networks.modules["model"], rows, self.prepare)
+        if not hasattr(y, "iloc"):  # features of X have no index
+            y = indexed(y, X)
         view = on_features(estimator, features, self.trained)
         return Monitor(view, features.items, y, bias_labels, estimator.monitor, live=False)
 

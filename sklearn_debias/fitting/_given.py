@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from sklearn.utils import _safe_indexing
 from torch.utils.data import Dataset, Subset
 
@@ -68,6 +69,24 @@ class Given:
 def pair(X: Any, y: Any) -> tuple[Any, Any] | None:
     """Return rows and labels that were given beside X, or None where neither was."""
     return None if X is None and y is None else (X, y)
+
+
+def indexed(y: np.ndarray, like: Any, index: np.ndarray | None = None) -> Any:
+    """Return labels with the pandas index of the rows they are of, where these have one.
+
+    Scorers that are bound to bias labels look rows up by it.
+
+    Parameters
+    ----------
+    y : ndarray of shape (n,)
+    like : Any
+        What has the index, if it is a pandas object.
+    index : ndarray of shape (n,), default=None
+        Numbers of the rows of ``like``; None takes all.
+    """
+    if not isinstance(like, pd.Series | pd.DataFrame):
+        return y
+    return pd.Series(y, index=like.index if index is None else like.index[index])
 
 
 def take_rows(X: Any, index: np.ndarray) -> Any:

@@ -9,7 +9,7 @@ from sklearn.utils.validation import _check_sample_weight
 from sklearn_debias.fitting._beside import with_extra
 from sklearn_debias.fitting._cells import bias_facts
 from sklearn_debias.fitting._facts import Facts, reopen
-from sklearn_debias.fitting._given import Given, View, take_rows
+from sklearn_debias.fitting._given import Given, View, indexed, take_rows
 from sklearn_debias.fitting._inputs import Inputs, open_inputs, plain
 from sklearn_debias.fitting._meta_set import open_meta
 from sklearn_debias.fitting._targets import encode_known, encode_target, hold_out
@@ -101,7 +101,8 @@ def _hold_out(
     held = hold_out(strata, estimator.validation, rng)
     out = index[held]
     labels = None if bias is None else [bias[1][code] for code in bias[0][out]]
-    return index[~held], (take_rows(given.X, out), facts.classes[codes[out]], labels)
+    y = indexed(facts.classes[codes[out]], given.y, out)
+    return index[~held], (take_rows(given.X, out), y, labels)
 
 
 def _read_validation(estimator: Classifier, data: Any, facts: Facts) -> tuple[Any, Any, Any]:

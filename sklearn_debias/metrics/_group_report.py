@@ -45,6 +45,8 @@ class GroupReport:
         `aligned`.
     exact : bool
         Whether the intervals are exact (equal weights) or approximate.
+    left_out : tuple
+        Groups with fewer than `min_group_size` samples.
     """
 
     frame: pd.DataFrame
@@ -57,6 +59,7 @@ class GroupReport:
     absent: tuple[Any, ...]
     alignment: dict[str, float]
     exact: bool
+    left_out: tuple[Any, ...] = ()
 
     def to_frame(self) -> pd.DataFrame:
         """Return a copy of the table: one row per observed group.
@@ -112,4 +115,6 @@ class GroupReport:
             notes.append(f"{title:<15} {value:.3f}")
         if self.absent:
             notes.append(f"absent groups   {len(self.absent)}: {shorten(self.absent)}")
+        if self.left_out:
+            notes.append(f"left out        {len(self.left_out)} small: {shorten(self.left_out)}")
         return notes

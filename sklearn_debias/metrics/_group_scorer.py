@@ -142,8 +142,8 @@ class GroupScorer(_Scorer):
             raise ValueError(
                 f"`{taken[0]}` must not be passed to a scorer that is bound to some already."
             )
-        check_same_rows({"X": X, "y": y_true, **metadata})
         given = metric.with_groups(X, y_true, {**self._kwargs, **metadata})
+        check_same_rows({"X": X, "y": y_true, **metadata})
         metadata |= {name: given[name] for name in metric.bound}
         learned = [name for name in metric.facts if name not in self._kwargs]
         for name in learned:

@@ -14,7 +14,7 @@ from sklearn_debias.metrics._names import missing_groups
 from sklearn_debias.metrics._types import Absent, Encoded, Kind
 from sklearn_debias.rows import check_same_rows
 
-__all__ = ["Groups", "Tally", "find_groups", "group_cells", "tally"]
+__all__ = ["Groups", "Tally", "find_groups", "group_cells", "large_enough", "tally"]
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,18 @@ class Groups:
     strata: np.ndarray  # (n,) codes
     n_strata: int
     member: np.ndarray | None  # (n_strata, n_groups) bool; None when strata are the groups
+    small: tuple[Any, ...] = ()  # names of groups that were left out, as too small
+
+    def keep(self, kept: np.ndarray) -> "Groups":
+        """Return the groups of a mask (n_groups,); the samples stay, in no group or in others."""
+        member = np.eye(self.n_strata, dtype=bool) if self.member is None else self.member
+        pairs = list(zip(self.names, kept.tolist(), strict=True))
+        return replace(
+            self,
+            names=tuple(name for name, is_kept in pairs if is_kept),
+            small=tuple(name for name, is_kept in pairs if not is_kept),
+            member=member[:, kept],
+        )
 
     def total(self, values: np.ndarray) -> np.ndarray:
         """Return the sum of values of shape (n,) in each group, shape (n_groups,)."""
@@ -57,6 +69,20 @@ class Tally:
     def accuracy(self) -> np.ndarray:
         """Accuracy of each group, shape (n_groups,)."""
         return self.hits / self.weight  # never 0 / 0: groups without weight are not present
+
+    def of_at_least(self, min_group_size: int) -> "Tally":
+        """Return the counts of the groups with so many samples."""
+        kept = large_enough(self.n, min_group_size)
+        if kept.all():
+            return self
+        return replace(
+            self,
+            groups=self.groups.keep(kept),
+            n=self.n[kept],
+            weight=self.weight[kept],
+            hits=self.hits[kept],
+            weight_squares=self.weight_squares[kept],
+        )
 
 
 def tally(
@@ -103,6 +129,19 @@ def tally(
         raw_accuracy=float(np.average(correct, weights=weight)),
         n_samples=len(weight),
     )
+
+
+def large_enough(n: np.ndarray, min_group_size: Any) -> np.ndarray:
+    """Return a mask (n_groups,): which groups have `min_group_size` samples; there must be one."""
+    is_int = isinstance(min_group_size, int | np.integer) and not isinstance(min_group_size, bool)
+    if not is_int or min_group_size < 1:
+        raise ValueError(f"`min_group_size` must be an int >= 1, got {min_group_size!r}.")
+    kept = n >= min_group_size
+    if not kept.any():
+        raise ValueError(
+            f"`min_group_size`={min_group_size} leaves no group: the largest has {n.max()} samples."
+        )
+    return kept
 
 
 def find_groups(

@@ -1,12 +1,17 @@
 """Names of groups: those that should exist, and the text of many of them."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
+
+import numpy as np
 
 from sklearn_debias.exceptions import warn
 from sklearn_debias.metrics._types import Absent, Kind
 
-__all__ = ["missing_groups", "shorten"]
+__all__ = ["FEW", "many_small", "missing_groups", "shorten"]
+
+FEW = 5  # samples, of which the accuracy is a matter of luck
+MANY = 10  # such groups: a small sample may have some
 
 
 def missing_groups(
@@ -58,6 +63,21 @@ def _check_universe(universe: Iterable[Any], kind: Kind) -> dict[Any, None]:
             f"`universe` must be a non-empty list of distinct {form}, got {shorten(names)}."
         )
     return expected
+
+
+def many_small(cells: Sequence[Any], n: np.ndarray) -> str:
+    """Return what to warn of where crossed attributes leave many cells (n,) a few samples each.
+
+    The cells are (class, bias value); the text is empty where there is nothing to warn of.
+    """
+    small = int((n < FEW).sum())
+    crossed = isinstance(cells[0][1], tuple)
+    if not crossed or small < MANY:
+        return ""
+    return (
+        f"`bias_labels` cross {len(cells[0][1])} attributes to {len(cells)} (class, bias value) "
+        f"groups, of which {small} have fewer than {FEW} samples."
+    )
 
 
 def shorten(names: Collection[Any], most: int = 8) -> str:

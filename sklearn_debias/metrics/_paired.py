@@ -10,10 +10,16 @@ import pandas as pd
 
 from sklearn_debias.internal import in_our_words, is_whole
 from sklearn_debias.metrics._encoding import correctness, encode_labels
-from sklearn_debias.metrics._groups import Groups, find_groups
+from sklearn_debias.metrics._groups import Groups, find_groups, large_enough
 from sklearn_debias.metrics._intervals import check_confidence
 from sklearn_debias.metrics._random import check_rng
-from sklearn_debias.metrics._summaries import COEFFICIENTS, summarise, warn_of_classes
+from sklearn_debias.metrics._summaries import (
+    BY_GROUP,
+    COEFFICIENTS,
+    summarise,
+    warn_of_classes,
+    warn_of_crossing,
+)
 from sklearn_debias.metrics._types import Absent, Rng, Seed
 from sklearn_debias.rows import check_same_rows
 
@@ -73,6 +79,7 @@ def paired_difference(
     group_shares: Mapping[Any, float] | pd.Series | None = None,
     universe: Iterable[Any] | None = None,
     absent: Absent = "raise",
+    min_group_size: int = 1,
     n_resamples: int = 2000,
     confidence: float = 0.95,
     random_state: Seed = None,
@@ -102,7 +109,7 @@ def paired_difference(
     group_shares : dict or pandas.Series, default=None
         Group -> share in the training data; required by "adjusted_accuracy". See
         :func:`group_shares_map`.
-    universe, absent
+    universe, absent, min_group_size
         As in :func:`worst_group_accuracy_score`.
     n_resamples : int, default=2000
         Number of bootstrap replicates, at least 100.
@@ -173,9 +180,16 @@ def paired_difference(
         absent=absent,
     )
     counts = _outcome_counts(groups, right_a, right_b)
+    sizes = groups.merge(counts.sum(axis=-1))
+    kept = large_enough(sizes, min_group_size)
+    if metric in BY_GROUP and not kept.all():
+        groups = groups.keep(kept)
+        sizes = sizes[kept]
     facts = {"aligned": aligned, "group_shares": group_shares}
-    coefficients = COEFFICIENTS[metric](groups, groups.merge(counts.sum(axis=-1)), facts)
+    coefficients = COEFFICIENTS[metric](groups, sizes, facts)
     warn_of_classes(groups)
+    if metric in BY_GROUP:
+        warn_of_crossing(groups, sizes, min_group_size)
     observed = _accuracies(groups, counts)
     score_a, score_b = (float(summarise(accuracy, coefficients)) for accuracy in observed)
     difference = score_a - score_b
@@ -221,7 +235,7 @@ def _resamples(
     block = max(1, _BLOCK // counts.size)
     for start in range(0, n_resamples, block):
         size = min(block, n_resamples - start)
-        if groups.member is None:
+        if groups.kind != "membership":
             drawn = [rng.multinomial(row.sum(), row / row.sum(), size=size) for row in counts]
             yield np.stack(drawn, axis=1)
         else:

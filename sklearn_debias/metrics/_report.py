@@ -16,7 +16,12 @@ from sklearn_debias.metrics._intervals import (
     effective_counts,
     worst_group_bounds,
 )
-from sklearn_debias.metrics._summaries import COEFFICIENTS, summarise, warn_of_classes
+from sklearn_debias.metrics._summaries import (
+    COEFFICIENTS,
+    summarise,
+    warn_of_classes,
+    warn_of_crossing,
+)
 from sklearn_debias.metrics._training_facts import aligned_mask
 from sklearn_debias.metrics._types import Absent, Facts
 
@@ -35,6 +40,7 @@ def group_report(
     group_shares: Mapping[Any, float] | pd.Series | None = None,
     universe: Iterable[Any] | None = None,
     absent: Absent = "ignore",
+    min_group_size: int = 1,
     confidence: float = 0.95,
 ) -> GroupReport:
     """Report the accuracy of every group with exact intervals, and bounds for the worst group.
@@ -64,6 +70,9 @@ def group_report(
     absent : {"ignore", "warn", "raise"}, default="ignore"
         What to do when a group of an explicit `universe` has no sample. The report names absent
         groups anyway.
+    min_group_size : int, default=1
+        Groups with fewer samples are left out of the table, of the worst group and of the means
+        over groups; the report names them. What is pooled over samples counts them.
     confidence : float, default=0.95
         Coverage of the intervals, in (0, 1).
 
@@ -80,7 +89,8 @@ def group_report(
     Warns
     -----
     DebiasWarning
-        If neither `bias_labels` nor `membership` is given.
+        If neither `bias_labels` nor `membership` is given, or if several attributes are crossed to
+        many groups of a few samples each.
 
     Notes
     -----
@@ -98,7 +108,7 @@ def group_report(
     ((1, 'sea'), 0.5, ((1, 'land'),))
     """
     confidence = check_confidence(confidence)
-    counts = tally(
+    every = tally(
         y_true,
         y_pred,
         bias_labels=bias_labels,
@@ -107,11 +117,13 @@ def group_report(
         universe=universe,
         absent=absent,
     )
+    counts = every.of_at_least(min_group_size)
     facts = {"aligned": aligned, "group_shares": group_shares}
     # Facts that are wrong raise here: a warning before an error would only distract from it.
     averages = _averages(counts, facts)
-    alignment = _alignment(counts, facts)
+    alignment = _alignment(every, facts)
     warn_of_classes(counts.groups)
+    warn_of_crossing(counts.groups, counts.n, min_group_size)
     hits, n = effective_counts(counts.accuracy, counts.weight, counts.weight_squares)
     disjoint = counts.groups.kind != "membership"
     low, high = worst_group_bounds(hits, n, confidence, independent=disjoint)
@@ -126,6 +138,7 @@ def group_report(
         worst_group_interval=(float(low), float(high)),
         absent=counts.groups.absent,
         alignment=alignment,
+        left_out=counts.groups.small,
         # The effective number is the count only where the weights within each group are equal.
         exact=bool(np.allclose(n, counts.n, rtol=1e-9)),
     )

@@ -23,6 +23,7 @@ def worst_group_accuracy_score(
     sample_weight: npt.ArrayLike | None = None,
     universe: Iterable[Any] | None = None,
     absent: Absent = "raise",
+    min_group_size: int = 1,
 ) -> float:
     """Return the accuracy of the group that fares worst.
 
@@ -52,6 +53,9 @@ def worst_group_accuracy_score(
     absent : {"raise", "warn", "ignore"}, default="raise"
         What to do when a group of an explicit `universe` has no sample. Has no effect without
         `universe`.
+    min_group_size : int, default=1
+        Groups with fewer samples of positive weight are left out. One of a few rows has an accuracy
+        by luck, and crossing several attributes makes many of them.
 
     Returns
     -------
@@ -66,7 +70,8 @@ def worst_group_accuracy_score(
     Warns
     -----
     DebiasWarning
-        If neither `bias_labels` nor `membership` is given: the score is that of the worst class.
+        If neither `bias_labels` nor `membership` is given: the score is that of the worst class. If
+        several attributes are crossed to many groups of a few samples each.
 
     References
     ----------
@@ -89,6 +94,7 @@ def worst_group_accuracy_score(
         sample_weight=sample_weight,
         universe=universe,
         absent=absent,
+        min_group_size=min_group_size,
     )
 
 
@@ -102,6 +108,7 @@ def group_mean_accuracy_score(
     sample_weight: npt.ArrayLike | None = None,
     universe: Iterable[Any] | None = None,
     absent: Absent = "raise",
+    min_group_size: int = 1,
 ) -> float:
     """Return the unweighted mean of the groups' accuracies.
 
@@ -124,6 +131,8 @@ def group_mean_accuracy_score(
         The groups that should exist; see :func:`worst_group_accuracy_score`.
     absent : {"raise", "warn", "ignore"}, default="raise"
         What to do when a group of an explicit `universe` has no sample.
+    min_group_size : int, default=1
+        Groups with fewer samples of positive weight are left out.
 
     Returns
     -------
@@ -156,6 +165,7 @@ def group_mean_accuracy_score(
         sample_weight=sample_weight,
         universe=universe,
         absent=absent,
+        min_group_size=min_group_size,
     )
 
 
@@ -170,6 +180,7 @@ def adjusted_accuracy_score(
     sample_weight: npt.ArrayLike | None = None,
     universe: Iterable[Any] | None = None,
     absent: Absent = "raise",
+    min_group_size: int = 1,
 ) -> float:
     """Return the groups' mean accuracy, weighted by their shares in the TRAINING data.
 
@@ -196,6 +207,8 @@ def adjusted_accuracy_score(
         The groups that should exist; see :func:`worst_group_accuracy_score`.
     absent : {"raise", "warn", "ignore"}, default="raise"
         What to do when a group of an explicit `universe` has no sample.
+    min_group_size : int, default=1
+        Groups with fewer samples of positive weight are left out.
 
     Returns
     -------
@@ -236,4 +249,5 @@ def adjusted_accuracy_score(
         sample_weight=sample_weight,
         universe=universe,
         absent=absent,
+        min_group_size=min_group_size,
     )

@@ -12,21 +12,33 @@ import numpy.typing as npt
 
 from sklearn_debias.exceptions import warn
 from sklearn_debias.metrics._groups import Groups, tally
+from sklearn_debias.metrics._names import FEW, many_small
 from sklearn_debias.metrics._training_facts import aligned_mask, share_weights
 from sklearn_debias.metrics._types import Facts
 
-__all__ = ["COEFFICIENTS", "score", "summarise", "warn_of_classes"]
+__all__ = ["BY_GROUP", "COEFFICIENTS", "score", "summarise", "warn_of_classes", "warn_of_crossing"]
+
+# The others pool samples, so that a group counts as much as it has samples.
+BY_GROUP = ("worst_group_accuracy", "group_mean_accuracy", "adjusted_accuracy")
 
 
 def score(
-    metric: str, y_true: npt.ArrayLike, y_pred: npt.ArrayLike, facts: Facts, **arguments: Any
+    metric: str,
+    y_true: npt.ArrayLike,
+    y_pred: npt.ArrayLike,
+    facts: Facts,
+    *,
+    min_group_size: int = 1,
+    **arguments: Any,
 ) -> float:
     """Return the score of the metric named `metric`.
 
     `facts` are what the metric needs to know of the training data; `arguments` are those of
     `tally`.
     """
-    counts = tally(y_true, y_pred, **arguments)
+    counts = tally(y_true, y_pred, **arguments).of_at_least(min_group_size)
+    if metric in BY_GROUP:
+        warn_of_crossing(counts.groups, counts.n, min_group_size)
     coefficients = COEFFICIENTS[metric](counts.groups, counts.weight, facts)
     warn_of_classes(counts.groups)
     return float(summarise(counts.accuracy, coefficients))
@@ -38,6 +50,19 @@ def warn_of_classes(groups: Groups) -> None:
         warn(
             "`bias_labels` is missing, so the classes are taken as groups and the worst group is "
             "the worst CLASS. Pass `bias_labels` to score the (class, bias value) groups.",
+        )
+
+
+def warn_of_crossing(groups: Groups, n: np.ndarray, min_group_size: int) -> None:
+    """Warn if crossed attributes leave many of the groups a few samples each, (n_groups,)."""
+    if groups.kind != "cell" or min_group_size > 1:
+        return
+    found = many_small(groups.names, n)
+    if found:
+        warn(
+            f"{found} Their accuracies are a matter of luck. Pass the attributes as columns of "
+            "`membership`, which are not crossed, or leave small groups out by "
+            f"min_group_size={FEW}."
         )
 
 

@@ -4,7 +4,7 @@ from sklearn_debias.metrics._encoding import correctness, encode_labels
 from sklearn_debias.metrics._fitted import find_fitted, refuse_unseen
 from sklearn_debias.metrics._groups import find_groups
 from sklearn_debias.metrics._intervals import binomial_bounds, check_confidence
-from sklearn_debias.metrics._names import shorten
+from sklearn_debias.metrics._names import many_small, shorten
 from sklearn_debias.metrics._numeric import check_numeric
 from sklearn_debias.metrics._random import check_rng
 from sklearn_debias.metrics._training_facts import aligned_mask
@@ -22,6 +22,7 @@ __all__ = [
     "encode_labels",
     "find_fitted",
     "find_groups",
+    "many_small",
     "refuse_unseen",
     "shorten",
 ]

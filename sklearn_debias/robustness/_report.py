@@ -38,6 +38,7 @@ def robust_report(
     norm: str = "linf",
     clip: Any = "auto",
     judge: str = "any",
+    min_group_size: int = 1,
     confidence: float = 0.95,
     check_masking: bool = True,
     random_state: Any = 0,
@@ -55,6 +56,9 @@ def robust_report(
         Adds the accuracy of every group, and of the worst one.
     transfer_from : sequence of models, or dict of them by name, default=()
         Fitted classifiers or modules: the inputs that "pgd-20" finds at each are one attack more.
+    min_group_size : int, default=1
+        Groups with fewer rows are left out of the worst one, as in
+        :func:`sklearn_debias.metrics.group_report`.
     confidence : float, default=0.95
         Coverage of the exact intervals, in (0, 1).
     check_masking : bool, default=True
@@ -106,9 +110,14 @@ def robust_report(
     evaluation, threat = open_evaluation(estimator, X, y, judge=judge, **options)
     _check_before(evaluation, threat, named, sources, X, y)
     outcomes = {CLEAN: evaluation.clean}
+    how = {
+        "bias_labels": bias_labels,
+        "min_group_size": min_group_size,
+        "confidence": confidence,
+    }
     if bias_labels is not None:
         # Bad labels raise now, and not after hours of attacks.
-        _groups(evaluation, outcomes, bias_labels, confidence)
+        _groups(evaluation, outcomes, how)
     for name, attack in named.items():
         outcomes[name] = evaluation.run(attack, threat)
     # What no attack on this network fools: a transfer that fools it is a sign of masking.
@@ -129,7 +138,7 @@ def robust_report(
             "Remove what hides the gradient, attack with more restarts, 'autoattack' or "
             "'random-search', and read the worst case."
         )
-    groups = {} if bias_labels is None else _groups(evaluation, outcomes, bias_labels, confidence)
+    groups = {} if bias_labels is None else _groups(evaluation, outcomes, how)
     right = pd.DataFrame({name: outcome.robust for name, outcome in outcomes.items()})
     frame = _frame(right, groups, confidence)
     return RobustReport(frame, right, groups, threat.epsilon, norm, confidence, tuple(signs))
@@ -150,16 +159,11 @@ def _transfer_signs(only: np.ndarray) -> list[str]:
 
 
 def _groups(
-    evaluation: Evaluation, outcomes: dict[str, Outcome], bias_labels: Any, confidence: float
+    evaluation: Evaluation, outcomes: dict[str, Outcome], how: dict[str, Any]
 ) -> dict[str, GroupReport]:
     classes = evaluation.classes
     return {
-        name: group_report(
-            classes[evaluation.y],
-            classes[outcome.codes],
-            bias_labels=bias_labels,
-            confidence=confidence,
-        )
+        name: group_report(classes[evaluation.y], classes[outcome.codes], **how)
         for name, outcome in outcomes.items()
     }
 

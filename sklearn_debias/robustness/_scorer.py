@@ -27,6 +27,7 @@ class RobustAccuracy:
     judge: str = "any"
     random_state: Any = 0
     worst_group: bool = False
+    min_group_size: int = 1
 
     def __post_init__(self) -> None:
         get_attack(self.attack)
@@ -47,7 +48,7 @@ class RobustAccuracy:
         how = {
             name: value
             for name, value in vars(self).items()
-            if name not in ("attack", "worst_group")
+            if name not in ("attack", "worst_group", "min_group_size")
         }
         if not self.worst_group:
             return robust_accuracy_score(estimator, X, y, attack=self.attack, **how)
@@ -59,10 +60,11 @@ class RobustAccuracy:
             )
         check_same_rows({"X": X, "y": y, "bias_labels": bias_labels})
         evaluation, threat = open_evaluation(estimator, X, y, verbose=0, **how)
+        groups = {"bias_labels": bias_labels, "min_group_size": self.min_group_size}
         # Bad labels raise now, and not after the attack.
-        worst_group_accuracy_score(evaluation.y, evaluation.clean.codes, bias_labels=bias_labels)
+        worst_group_accuracy_score(evaluation.y, evaluation.clean.codes, **groups)
         codes = evaluation.run(get_attack(self.attack), threat).codes
-        return worst_group_accuracy_score(evaluation.y, codes, bias_labels=bias_labels)
+        return worst_group_accuracy_score(evaluation.y, codes, **groups)
 
     @property
     def _score_func(self) -> NoReturn:
@@ -102,6 +104,7 @@ def robust_accuracy(
     judge: str = "any",
     random_state: Any = 0,
     worst_group: bool = False,
+    min_group_size: int = 1,
 ) -> RobustAccuracy:
     """Make a scorer of the robust accuracy.
 
@@ -115,6 +118,8 @@ def robust_accuracy(
     worst_group : bool, default=False
         Score the group that fares worst, and not all rows: the scorer then asks for
         ``bias_labels``, by metadata routing, as those of `sklearn_debias.metrics` do.
+    min_group_size : int, default=1
+        Groups with fewer rows are left out of the worst group.
 
     Returns
     -------
@@ -132,4 +137,6 @@ def robust_accuracy(
     >>> robust_accuracy("fgsm", epsilon=0.1)
     robust_accuracy('fgsm', epsilon=0.1)
     """
-    return RobustAccuracy(attack, epsilon, norm, clip, judge, random_state, worst_group)
+    return RobustAccuracy(
+        attack, epsilon, norm, clip, judge, random_state, worst_group, min_group_size
+    )
