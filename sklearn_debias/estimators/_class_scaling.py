@@ -32,6 +32,7 @@ from sklearn_debias.fitting import (
     is_dataset,
     open_model,
     plain,
+    plain_bias,
     split_by,
     take_rows,
 )
@@ -169,7 +170,7 @@ class ClassScaling(OurNames, MetaEstimatorMixin, ClassifierMixin, BaseEstimator)
             # The rows that choose need not hold every class that the estimator knows.
             if fitted:
                 codes = encode_known(self.classes_, y, n)
-            bias = None if bias_labels is None else plain(bias_labels, "bias_labels")
+            bias = None if bias_labels is None else plain_bias(bias_labels)
             group, _, facts = describe_groups(self.classes_, codes, bias)
             if bias is None:
                 warn(

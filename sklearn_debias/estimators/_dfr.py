@@ -31,6 +31,7 @@ from sklearn_debias.fitting import (
     encode_target,
     is_dataset,
     plain,
+    plain_bias,
     split_by,
     warn_of_cells,
 )
@@ -157,7 +158,7 @@ class DFRClassifier(OurNames, ClassifierMixin, BaseEstimator):
             check_same_rows({"X": X, "y": y, "bias_labels": bias_labels})
             X = self._matrix(X, reset=True)
             y, self.classes_ = encode_target(self, y, len(X))
-            bias = None if bias_labels is None else plain(bias_labels, "bias_labels")
+            bias = None if bias_labels is None else plain_bias(bias_labels)
             group, names, facts = describe_groups(self.classes_, y, bias)
             self.__dict__.update(facts)
             if bias is None:

@@ -67,7 +67,7 @@ from sklearn_debias.fitting._reading import read_given
 from sklearn_debias.fitting._requests import bias_for, fit_with_bias
 from sklearn_debias.fitting._requirements import check_linear_head
 from sklearn_debias.fitting._scales import Sweep
-from sklearn_debias.fitting._targets import encode_known, encode_target
+from sklearn_debias.fitting._targets import encode_known, encode_target, plain_bias
 from sklearn_debias.fitting._training_set import TrainingSet
 from sklearn_debias.fitting._types import Classifier, Estimator, Model
 
@@ -136,6 +136,7 @@ __all__ = [
     "pick_device",
     "placed",
     "plain",
+    "plain_bias",
     "plain_params",
     "read_clip",
     "read_given",

@@ -7,8 +7,15 @@ import numpy as np
 
 from sklearn_debias.exceptions import warn
 from sklearn_debias.fitting._training_set import TrainingSet
-from sklearn_debias.metrics import aligned_map, encode_bias, group_cells, group_shares_map
-from sklearn_debias.metrics.internal import many_small
+from sklearn_debias.metrics import encode_bias
+from sklearn_debias.metrics.internal import (
+    aligned_of,
+    cells_of,
+    encode_labels,
+    encode_values,
+    many_small,
+    shares_of,
+)
 
 
 def warn_of_cells(classes: Any, group: np.ndarray, cells: list[tuple], consequence: str) -> None:
@@ -31,7 +38,7 @@ def warn_of_cells(classes: Any, group: np.ndarray, cells: list[tuple], consequen
             f"{found} What is learned of these few, or weighted by them, is noise. Pass the "
             "attributes that matter most, or merge their rare values."
         )
-    _, values = encode_bias([value for _, value in cells], len(cells))
+    _, values = encode_values([value for _, value in cells])
     empty = [
         (label, value)
         for label in classes.tolist()
@@ -53,19 +60,18 @@ def describe_groups(
     if bias_labels is None:
         present, group = np.unique(codes, return_inverse=True)
         return group, classes[present].tolist(), {}
-    values, names = encode_bias(bias_labels, len(codes))
-    labels = [names[code] for code in values]
-    y = classes[codes]
-    return *group_cells(y, labels), bias_facts(y, labels, names)
+    encoded = encode_bias(bias_labels, len(codes))
+    group, cells = cells_of(encode_labels(classes[codes], "y"), encoded)
+    return group, cells, bias_facts(group, cells, encoded[1])
 
 
-def bias_facts(y: np.ndarray, labels: list, names: Any) -> dict[str, Any]:
-    """Return what scorers ask a fitted estimator for, from the training rows (n,)."""
+def bias_facts(group: np.ndarray, cells: list, values: Any) -> dict[str, Any]:
+    """Return what scorers ask a fitted estimator for, from the cells of the training rows (n,)."""
     return {
-        "bias_classes_": list(names),
+        "bias_classes_": list(values),
         # A class without a majority has no aligned value; scorers then say so.
-        "aligned_bias_": aligned_map(y, labels, ties="omit"),
-        "group_shares_": group_shares_map(y, labels),
+        "aligned_bias_": aligned_of(group, cells, "omit"),
+        "group_shares_": shares_of(group, cells),
     }
 
 
@@ -77,7 +83,7 @@ def by_environment(training: TrainingSet, method: str, instead: str) -> Training
             f"{instead}."
         )
         return training
-    codes, values = encode_bias([value for _, value in training.groups], len(training.groups))
+    codes, values = encode_values([value for _, value in training.groups])
     if len(values) < 2:
         warn(
             f"`bias_labels` hold a single value, {values[0]!r}, and {method} compares "

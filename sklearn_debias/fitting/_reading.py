@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from sklearn.utils.validation import _check_sample_weight
 
 from sklearn_debias.fitting._beside import with_extra
@@ -12,11 +13,11 @@ from sklearn_debias.fitting._facts import Facts, reopen
 from sklearn_debias.fitting._given import Given, View, indexed, take_rows
 from sklearn_debias.fitting._inputs import Inputs, open_inputs, plain
 from sklearn_debias.fitting._meta_set import open_meta
-from sklearn_debias.fitting._targets import encode_known, encode_target, hold_out
+from sklearn_debias.fitting._targets import encode_known, encode_target, hold_out, plain_bias
 from sklearn_debias.fitting._training_set import TrainingSet
 from sklearn_debias.fitting._types import Classifier
-from sklearn_debias.metrics import encode_bias, group_cells
-from sklearn_debias.metrics.internal import check_numeric
+from sklearn_debias.metrics import encode_bias
+from sklearn_debias.metrics.internal import cells_of, check_numeric, encode_labels
 from sklearn_debias.rows import check_same_rows
 from sklearn_debias.training import Streams, blamed
 
@@ -37,7 +38,7 @@ def read_given(estimator: Classifier, given: Given, streams: Streams) -> tuple[T
     facts = replace(Facts.of(inputs), classes=classes)
     bias = None
     if given.bias_labels is not None:
-        bias = encode_bias(plain(given.bias_labels, "bias_labels"), n)
+        bias = encode_bias(plain_bias(given.bias_labels), n)
     weight = _read_weight(given.sample_weight, n)
     # Weight 0 means removed: not even BatchNorm sees the row.
     index = np.arange(n) if weight is None else np.flatnonzero(weight)
@@ -54,10 +55,10 @@ def read_given(estimator: Classifier, given: Given, streams: Streams) -> tuple[T
         facts = replace(facts, classes=classes)
     training = TrainingSet(inputs, index, codes[index], classes, validation=validation)
     if bias is not None:
-        labels = [bias[1][code] for code in bias[0][index]]
-        group, groups = group_cells(classes[training.y], labels)
+        y = encode_labels(classes[training.y], "y")
+        group, groups = cells_of(y, (bias[0][index], bias[1]))
         training = replace(training, group=group, groups=groups)
-        facts = replace(facts, bias=bias_facts(classes[training.y], labels, bias[1]))
+        facts = replace(facts, bias=bias_facts(group, groups, bias[1]))
     if weight is not None:
         # Mean 1 keeps the size of a step, whatever unit the weights are in.
         training = replace(training, weight=weight[index] / weight[index].mean())
@@ -100,7 +101,12 @@ def _hold_out(
     rng = np.random.default_rng(streams.seed("validation"))
     held = hold_out(strata, estimator.validation, rng)
     out = index[held]
-    labels = None if bias is None else [bias[1][code] for code in bias[0][out]]
+    labels: Any = None
+    if bias is not None:
+        labels = [bias[1][code] for code in bias[0][out]]
+        if not isinstance(labels[0], tuple):
+            # Found categorical in all rows; these few could look continuous.
+            labels = pd.Categorical(labels)
     y = indexed(facts.classes[codes[out]], given.y, out)
     return index[~held], (take_rows(given.X, out), y, labels)
 
@@ -116,7 +122,7 @@ def _read_validation(estimator: Classifier, data: Any, facts: Facts) -> tuple[An
         n = len(reopen(estimator, X, facts, estimator.get_params(deep=False)))
         encode_known(facts.classes, y, n, "validation_data[1]")
         if bias is not None:  # of any value: a hospital may be left out to validate on it
-            encode_bias(plain(bias, "validation_data[2]"), n)
+            encode_bias(plain_bias(bias, "validation_data[2]"), n)
     return X, y, bias
 
 

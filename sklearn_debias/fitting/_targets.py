@@ -55,6 +55,13 @@ def encode_known(
     return np.searchsorted(classes, y).astype(np.int64)
 
 
+def plain_bias(bias_labels: Any, name: str = "bias_labels") -> Any:
+    """Return bias labels as `plain` does, but pandas' columns as they are: "category" says much."""
+    if isinstance(bias_labels, pd.Series | pd.Index | pd.api.extensions.ExtensionArray):
+        return bias_labels
+    return plain(bias_labels, name)
+
+
 def read_codes(y: Any, n: int) -> Tensor:
     """Return the class codes (n,) that a plain module is asked about, as int64."""
     with blamed("y", "For a module it must hold class codes 0 to classes - 1, one per row of X."):

@@ -12,7 +12,7 @@ from sklearn_debias.metrics._columns import as_column, columns_of
 from sklearn_debias.metrics._numeric import check_numeric
 from sklearn_debias.metrics._types import Encoded
 
-__all__ = ["check_weights", "correctness", "encode_bias", "encode_labels"]
+__all__ = ["check_weights", "correctness", "encode_bias", "encode_labels", "encode_values"]
 
 
 @in_our_words
@@ -25,7 +25,8 @@ def encode_bias(
     ----------
     bias_labels : array-like of shape (n_samples,) or (n_samples, n_attributes)
         Value of the bias attribute of each sample, of any dtype. With several columns a sample's
-        value is the tuple of its attributes; a single column counts as 1-D.
+        value is the tuple of its attributes; a single column counts as 1-D. A column of pandas'
+        type "category" is never taken for a continuous one.
     n_samples : int
         The number of samples that the labels must describe.
     name : str, default="bias_labels"
@@ -59,11 +60,16 @@ def encode_bias(
             f"{len(columns[0])}. Slice it with the same rows as X and y."
         )
     encoded = [_factorize(column, name) for column in columns]
-    for _, values in encoded:
-        _refuse_continuous(values, n_samples, name)
-    if len(encoded) == 1:
-        return encoded[0]
+    for column, (_, values) in zip(columns, encoded, strict=True):
+        if not isinstance(getattr(column, "dtype", None), pd.CategoricalDtype):
+            _refuse_continuous(values, n_samples, name)
     return _cross(encoded)
+
+
+def encode_values(values: Sequence[Any]) -> Encoded:
+    """Encode bias values that were found categorical before: those of cells, or of some rows."""
+    columns = [as_column(column, "bias_labels") for column in columns_of(list(values), "")]
+    return _cross([_factorize(column, "bias_labels") for column in columns])
 
 
 def encode_labels(y: npt.ArrayLike, name: str) -> Encoded:
@@ -172,7 +178,12 @@ def _sort_key(values: list[Any]) -> Callable[[int], Any]:
 
 
 def _cross(encoded: Sequence[Encoded]) -> Encoded:
-    """Return the observed joint values of several encoded columns: (codes, list of tuples)."""
+    """Return the observed joint values of encoded columns: (codes, list of tuples).
+
+    Those of a single column are no tuples.
+    """
+    if len(encoded) == 1:
+        return encoded[0]
     table = np.column_stack([codes for codes, _ in encoded])
     rows, codes = np.unique(table, axis=0, return_inverse=True)
     values_of_columns = [values for _, values in encoded]
@@ -199,7 +210,8 @@ def _refuse_continuous(values: Sequence[Any], n_samples: int, name: str) -> None
         return
     raise ValueError(
         f"`{name}` must be categorical, but looks continuous (or like an identifier): got "
-        f"{found}. Bin it first, e.g. with pandas.cut or pandas.qcut."
+        f"{found}. Bin it first, e.g. with pandas.cut or pandas.qcut, or declare it: "
+        "pandas.Series(...).astype('category')."
     )
 
 

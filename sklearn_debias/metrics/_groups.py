@@ -14,7 +14,7 @@ from sklearn_debias.metrics._names import missing_groups
 from sklearn_debias.metrics._types import Absent, Encoded, Kind
 from sklearn_debias.rows import check_same_rows
 
-__all__ = ["Groups", "Tally", "find_groups", "group_cells", "large_enough", "tally"]
+__all__ = ["Groups", "Tally", "cells_of", "find_groups", "group_cells", "large_enough", "tally"]
 
 
 @dataclass(frozen=True)
@@ -208,8 +208,13 @@ def group_cells(
     check_same_rows({"y": y, "bias_labels": bias_labels})
     encoded_y = encode_labels(y, "y")
     n_samples = len(encoded_y[0])
-    encoded_bias = encode_bias(bias_labels, n_samples)
-    groups = _from_cells(encoded_y, encoded_bias, keep=np.ones(n_samples, dtype=bool))
+    return cells_of(encoded_y, encode_bias(bias_labels, n_samples))
+
+
+def cells_of(encoded_y: Encoded, encoded_bias: Encoded) -> tuple[np.ndarray, list[Any]]:
+    """Return the observed cells of encoded labels, as :func:`group_cells` does."""
+    every = np.ones(len(encoded_y[0]), dtype=bool)
+    groups = _from_cells(encoded_y, encoded_bias, every)
     return groups.strata, list(groups.names)
 
 

@@ -1,6 +1,6 @@
 """Facts that the training data tell about the groups: aligned bias values, and shares."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -14,7 +14,14 @@ from sklearn_debias.metrics._names import shorten
 from sklearn_debias.metrics._numeric import check_numeric
 from sklearn_debias.rows import check_same_rows
 
-__all__ = ["aligned_map", "aligned_mask", "group_shares_map", "share_weights"]
+__all__ = [
+    "aligned_map",
+    "aligned_mask",
+    "aligned_of",
+    "group_shares_map",
+    "share_weights",
+    "shares_of",
+]
 
 
 @in_our_words
@@ -61,7 +68,11 @@ def aligned_map(
     """
     if ties not in ("raise", "omit"):
         raise ValueError(f"`ties` must be 'raise' or 'omit', got {ties!r}.")
-    codes, cells = group_cells(y, bias_labels)
+    return aligned_of(*group_cells(y, bias_labels), ties)
+
+
+def aligned_of(codes: np.ndarray, cells: Sequence[Any], ties: str) -> dict[Any, Any]:
+    """Return the aligned map of samples whose cells (n,) are known, as :func:`aligned_map` does."""
     best: dict[Any, Any] = {}
     most: dict[Any, int] = {}
     tied: dict[Any, list[Any]] = {}
@@ -116,7 +127,14 @@ def group_shares_map(
     """
     check_same_rows({"y": y, "bias_labels": bias_labels, "sample_weight": sample_weight})
     codes, names = group_cells(y, bias_labels)
-    totals = np.bincount(codes, weights=check_weights(sample_weight, len(codes)))
+    return shares_of(codes, names, check_weights(sample_weight, len(codes)))
+
+
+def shares_of(
+    codes: np.ndarray, names: Sequence[Any], weight: np.ndarray | None = None
+) -> dict[tuple[Any, Any], float]:
+    """Return the share of each cell of samples whose cells (n,) are known."""
+    totals = np.bincount(codes, weights=weight)
     shares = (totals / totals.sum()).tolist()
     return {name: share for name, share in zip(names, shares, strict=True) if share > 0}
 
