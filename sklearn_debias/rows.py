@@ -1,4 +1,4 @@
-"""Rows are taken by position; a pandas index that says otherwise is an error."""
+"""What goes with rows: indexes that must agree, lists of labels that must keep their types."""
 
 from collections.abc import Mapping
 from itertools import combinations
@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-__all__ = ["check_same_rows"]
+__all__ = ["check_list_of_labels", "check_same_rows"]
 
 
 def check_same_rows(parts: Mapping[str, Any]) -> None:
@@ -46,6 +46,48 @@ def check_same_rows(parts: Mapping[str, Any]) -> None:
                 f"{other}.loc[{name}.index] where the index says which row is which, or "
                 f"{other}.to_numpy() where the order does."
             )
+
+
+def check_list_of_labels(labels: Any, name: str) -> None:
+    """Raise a ValueError where NumPy would make text of what is none.
+
+    An array of ``["a", nan]`` holds the text "nan", and one of ``[1, "1"]`` a single label.
+
+    Parameters
+    ----------
+    labels : Any
+        Only lists and tuples are looked at: an array has its type.
+    name : str
+        The argument, for messages.
+
+    Examples
+    --------
+    >>> from sklearn_debias.rows import check_list_of_labels
+    >>> check_list_of_labels(["a", "b"], "y")
+    """
+    if not isinstance(labels, list | tuple):
+        return
+    if labels and isinstance(labels[0], list | tuple):  # a table: each column has a type
+        rows = [row for row in labels if isinstance(row, list | tuple)]
+        for column in zip(*rows, strict=False):
+            check_list_of_labels(column, name)
+        return
+    is_text = [isinstance(label, str) for label in labels]
+    if not any(is_text) or all(is_text):
+        return
+    place = is_text.index(False)
+    other = labels[place]
+    if np.ndim(other):  # ragged: not a label at all
+        return
+    if pd.isna(other):
+        raise ValueError(
+            f"`{name}` must have no missing value, but Input {name} contains NaN: found one in row "
+            f"{place}, {other!r}. Leave these rows out, or give them a label of their own."
+        )
+    raise ValueError(
+        f"`{name}` must hold labels of one type, got text and {other!r} of type "
+        f"{type(other).__name__}, of which an array would make text. Convert them."
+    )
 
 
 def _contradict(index: pd.Index, other: pd.Index) -> bool:

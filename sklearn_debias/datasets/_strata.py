@@ -6,6 +6,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from sklearn_debias.rows import check_list_of_labels
+
 
 def encode(
     name: str, labels: npt.ArrayLike, *, n_rows: int | None = None, n_values: int = 1
@@ -86,6 +88,7 @@ def _as_array(name: str, labels: npt.ArrayLike) -> np.ndarray:
         raise ValueError(
             f"`{name}` must have no missing value, got a masked array with masked entries."
         )
+    check_list_of_labels(labels, name)
     try:
         return np.asarray(labels)
     except (TypeError, ValueError, RuntimeError) as error:  # ragged lists, tensors on other devices

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from sklearn_debias.fitting._inputs import plain
 from sklearn_debias.fitting._types import Estimator
+from sklearn_debias.rows import check_list_of_labels
 from sklearn_debias.training import blamed
 
 
@@ -23,6 +24,7 @@ def encode_target(estimator: Estimator, y: Any, n: int) -> tuple[np.ndarray, np.
             f"This {type(estimator).__name__} estimator requires y to be passed, but the target y "
             "is None"
         )
+    check_list_of_labels(y, "y")
     y = column_or_1d(plain(y, "y"), warn=True)
     if pd.isna(y).any():  # scikit-learn misses None and pandas' NA among strings
         raise ValueError("Input y contains NaN.")
@@ -43,6 +45,7 @@ def encode_known(
     classes: np.ndarray, y: Any, n: int, name: str = "y", rows: str = "X"
 ) -> np.ndarray:
     """Return codes (n,) of labels that fit has seen."""
+    check_list_of_labels(y, name)
     y = column_or_1d(np.asarray(plain(y, name)))
     if len(y) != n:
         raise ValueError(f"`{name}` must have one label per row of {rows}, {n}, got {len(y)}.")

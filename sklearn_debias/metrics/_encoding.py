@@ -162,10 +162,23 @@ def _factorize(column: Any, name: str) -> Encoded:
         )
     # Python scalars print without `np.str_(...)`, and look up the caller's own dicts.
     values = [value.item() if isinstance(value, np.generic) else value for value in unique]
+    _refuse_twins(values, name)
     order = sorted(range(len(values)), key=_sort_key(values))
     rank = np.empty(len(values), dtype=np.intp)
     rank[order] = np.arange(len(values))
     return rank[codes], [values[i] for i in order]
+
+
+def _refuse_twins(values: Sequence[Any], name: str) -> None:
+    """Raise a ValueError if a text and another value read alike: an array holds one of them."""
+    texts = {value for value in values if isinstance(value, str)}
+    others = [value for value in values if not isinstance(value, str)]
+    twin = next((value for value in others if texts and str(value) in texts), None)
+    if twin is not None:
+        raise ValueError(
+            f"`{name}` must not hold both {twin!r} and {str(twin)!r}, which an array cannot tell "
+            "apart. Convert them to one type."
+        )
 
 
 def _sort_key(values: list[Any]) -> Callable[[int], Any]:

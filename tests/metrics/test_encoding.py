@@ -21,7 +21,7 @@ from sklearn_debias.metrics import encode_bias, group_cells, worst_group_accurac
         (pd.Series(["b", "a", "b"], index=[7, 8, 9], dtype="category"), ["a", "b"]),
         (pd.array([2, 1, 2], dtype="Int64"), [1, 2]),
         (np.array([["b"], ["a"], ["b"]]), ["a", "b"]),
-        (["1", 1, "1"], [1, "1"]),
+        (["x", 1, "x"], [1, "x"]),
         (
             pd.DataFrame({"place": ["x", "x", "y"], "hour": [1, 2, 1]}),
             [("x", 1), ("x", 2), ("y", 1)],
