@@ -49,8 +49,9 @@ def attribute(
             X, as a tensor; captum's attributions fit in here. The module is frozen and in eval
             mode, ``x`` a tensor of rows as it sees them, ``y`` codes.
     layer : str, default=None
-        For Grad-CAM: a layer's name as in ``named_modules``. None takes the last one that is not
-        pooled and whose output has more than one position.
+        For Grad-CAM: a layer's name as in ``named_modules``, whose output has channels at positions
+        of the image: channels second or last, or a sequence of patches. None takes the last one
+        that is not pooled, has more than one position, and (of a sequence) reaches the output.
     n_steps : int, default=50
         Points on the path of integrated gradients.
     baseline : float or array-like that broadcasts to a row, default=0

@@ -84,12 +84,10 @@ def bind(method: str | Callable, opened: Opened, options: dict[str, Any]) -> Map
 
 
 def bind_cam(function: Callable, opened: Opened, options: dict[str, Any]) -> Map:
-    """Bind Grad-CAM to the given layer, or to the last convolution."""
+    """Bind Grad-CAM to the given layer, or to the last that serves."""
     check_scalar(options["scalar"])
-    layer = options["layer"]
-    if layer is None:
-        layer = pure_maps.last_conv_layer(opened.net, _first(opened))
-    return lambda x, y: function(opened.net, x, y, layer, scalar=options["scalar"])
+    place = pure_maps.find_place(opened.net, _first(opened), options["layer"])
+    return lambda x, y: function(opened.net, x, y, place, scalar=options["scalar"])
 
 
 def bind_path(function: Callable, opened: Opened, options: dict[str, Any]) -> Map:

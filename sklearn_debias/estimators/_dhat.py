@@ -31,7 +31,7 @@ from sklearn_debias.fitting import (
     read_maps,
     warn_of_one_sided,
 )
-from sklearn_debias.maps import last_conv_layer
+from sklearn_debias.maps import find_place
 from sklearn_debias.objectives import DHAT, ERM
 from sklearn_debias.presets import dhat_preset
 from sklearn_debias.rows import check_same_rows
@@ -308,7 +308,7 @@ default=None
             return phases
         # The last one in order of execution: only a built network tells.
         try:
-            layer = last_conv_layer(networks.modules["attention"], networks.example("attention"))
+            place = find_place(networks.modules["attention"], networks.example("attention"))
         except ValueError:
             raise ValueError(
                 "`attention`='gradcam' needs a layer with positions in the attention network, "
@@ -316,7 +316,7 @@ default=None
                 "`attention_module` with convolutions."
             ) from None
         (objective,) = last.steps
-        settled: Any = replace(objective, layer=layer)  # type: ignore[type-var]
+        settled: Any = replace(objective, layer=place)  # type: ignore[type-var]
         return (*before, replace(last, steps=(settled,)))
 
     def _finish(self, states: dict, training: TrainingSet) -> None:

@@ -73,8 +73,9 @@ class Embedder(OurNames, ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         gives, what the last linear layer takes in where the network ends in one, and else the
         output of the network.
     pool : {"avg", "flatten"}, default="avg"
-        How activations become vectors: (b, c, h, w) by their average over all places, (b, tokens,
-        d) by their average over the tokens; or flattened.
+        How activations become vectors: (b, c, h, w), or (b, h, w, c) where the network has its
+        channels last, by their average over all places; (b, tokens, d) by their average over the
+        tokens; or flattened.
     normalize : "auto", "imagenet", (mean, std) or None, default="auto"
         Standardise the channels inside of the network. "auto" does so for torchvision's weights,
         with their own mean and std, and for none else. Images are expected in [0, 1]; uint8 is

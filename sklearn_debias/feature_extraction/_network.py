@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from sklearn_debias.fitting import check_normalize
+from sklearn_debias.maps import find_place
 from sklearn_debias.models import IMAGENET, Normalize, ToRGB, bare_module, load_weights
 from sklearn_debias.training import Noise, blamed
 
@@ -26,10 +27,18 @@ class Features(nn.Module):
     side : {"input", "output"}
         Which end of the layer.
     pool : {"avg", "flatten"}
+    channels : int, default=1
+        Which axis of an output (b, ., ., .) has them.
     """
 
     def __init__(
-        self, front: nn.Module, network: nn.Module, layer: str, side: str, pool: str
+        self,
+        front: nn.Module,
+        network: nn.Module,
+        layer: str,
+        side: str,
+        pool: str,
+        channels: int = 1,
     ) -> None:
         super().__init__()
         self.front = front
@@ -37,6 +46,7 @@ class Features(nn.Module):
         self.layer = layer
         self.side = side
         self.pool = pool
+        self.channels = channels
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the embeddings of ``x``, shape (b, d)."""
@@ -69,7 +79,7 @@ class Features(nn.Module):
                 f"{found}. Choose another `layer`{inside}."
             )
         if self.pool == "avg" and z.ndim > 2:
-            z = z.mean(1) if z.ndim == 3 else z.flatten(2).mean(2)
+            z = z.mean(1) if z.ndim == 3 else z.movedim(self.channels, 1).flatten(2).mean(2)
         return z.flatten(1).clone()  # a later layer may write in place
 
 
@@ -103,7 +113,8 @@ def build_features(
         # They may be random, and the name of the network in the cache must not depend on them.
         for parameter in network.get_submodule(unused).parameters():
             parameter.detach().zero_()
-    return Features(front, network, layer, side, params["pool"]).requires_grad_(False)
+    channels = _channel_axis(front, network, layer, x) if side == "output" else 1
+    return Features(front, network, layer, side, params["pool"], channels).requires_grad_(False)
 
 
 def run(features: nn.Module, x: Tensor) -> Tensor:
@@ -159,6 +170,17 @@ def _front(normalize: Any, shape: tuple[int, ...], weights: Any, *, rgb: bool) -
         preset = weights.transforms()
         layers.append(Normalize(preset.mean, preset.std))
     return nn.Sequential(*layers)
+
+
+def _channel_axis(front: nn.Module, network: nn.Module, layer: str, x: Tensor) -> int:
+    """Return which axis of the layer's output has its channels: the last one in some networks."""
+    if x.ndim != 4:
+        return 1
+    try:
+        place = find_place(nn.Sequential(front, network), x, f"1.{layer}".removesuffix("."))
+    except ValueError:  # its output is no image
+        return 1
+    return place.order[1] if len(place.order) == 4 else 1
 
 
 def _locate(

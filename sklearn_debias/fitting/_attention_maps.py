@@ -14,7 +14,7 @@ from sklearn_debias.fitting._inputs import Inputs, plain
 from sklearn_debias.fitting._opened import Opened, open_model, unwrapped
 from sklearn_debias.fitting._training_set import TrainingSet
 from sklearn_debias.fitting._types import Classifier
-from sklearn_debias.maps import grad_cam_attention, gradient_x_input_attention, last_conv_layer
+from sklearn_debias.maps import find_place, grad_cam_attention, gradient_x_input_attention
 from sklearn_debias.training import ArraySource, Prepare, Source, as_given, blamed
 
 CHUNK = 256  # rows handed to a callable together
@@ -170,8 +170,8 @@ def _seen_by(estimator: Classifier, source: Any, y: np.ndarray) -> np.ndarray:
             with blamed(
                 "attention", "Use a function that makes the maps, or pass them as `attention_maps`."
             ):
-                layer = last_conv_layer(opened.net, example)
+                place = find_place(opened.net, example)
             maps = opened.batches(
-                lambda x, y, _: grad_cam_attention(opened.net, x, y, layer)[:, None].cpu()
+                lambda x, y, _: grad_cam_attention(opened.net, x, y, place)[:, None].cpu()
             )
         return torch.cat(list(maps)).float().numpy()

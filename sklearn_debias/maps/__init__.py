@@ -12,11 +12,13 @@ from sklearn_debias.maps._maps import (
     input_gradient_attention,
     integrated_gradients,
     integrated_gradients_attention,
-    last_conv_layer,
 )
+from sklearn_debias.maps._places import Place, find_place, last_conv_layer
 from sklearn_debias.maps._scaling import min_max, resize
 
 __all__ = [
+    "Place",
+    "find_place",
     "grad_cam",
     "grad_cam_attention",
     "gradient_x_input",

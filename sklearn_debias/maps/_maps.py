@@ -16,17 +16,19 @@ and nothing waits for the device, so that an objective may ask for a map in the 
 The results are detached.
 """
 
+from typing import Any
+
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.func import vjp
 
 from sklearn_debias.core import Net, layer_of
 from sklearn_debias.losses import saliency_cotangent
+from sklearn_debias.maps._places import Place, find_place
 from sklearn_debias.maps._quadrature import gauss_legendre
 from sklearn_debias.maps._scaling import min_max, resize
 
 STEP_ROWS = 256  # points of the path of integrated gradients in one forward pass
-POOLING = ("MaxPool", "AvgPool", "LPPool", "FractionalMaxPool")
 
 
 def input_gradient(
@@ -103,7 +105,9 @@ def integrated_gradients(
     return path * total
 
 
-def grad_cam(net: Net, x: Tensor, y: Tensor | None, layer: str, *, scalar: str = "logit") -> Tensor:
+def grad_cam(
+    net: Net, x: Tensor, y: Tensor | None, layer: str | Place, *, scalar: str = "logit"
+) -> Tensor:
     """Return Grad-CAM at a layer, from one forward pass and a backward one down to the layer.
 
     Parameters
@@ -112,8 +116,9 @@ def grad_cam(net: Net, x: Tensor, y: Tensor | None, layer: str, *, scalar: str =
     x : Tensor of shape (b, ...)
     y : Tensor of shape (b,), int64, or None
         The classes explained; None takes the predicted ones.
-    layer : str
-        As in ``named_modules``; its output must be (b, channels, h', w').
+    layer : str or Place
+        A name as in ``named_modules``, whose output has channels at positions; `find_place` tells
+        in which order. Given its result the search, a pass of one row, is spared.
     scalar : {"logit", "log_prob"}, default="logit"
 
     Returns
@@ -127,22 +132,22 @@ def grad_cam(net: Net, x: Tensor, y: Tensor | None, layer: str, *, scalar: str =
         If there is no such layer, or its output has no positions.
     """
     net = net.frozen()
+    place = find_place(net, x, layer) if isinstance(layer, str) else layer
     seen = list[Tensor]()
 
     def begin_here(*event: object) -> Tensor:
         # The graph begins at this leaf: no gradient runs further down. What follows may write in
         # place, and what came before may share its memory: both get copies.
-        seen.append(_spatial(event[-1], layer).detach().clone().requires_grad_())
+        out: Any = event[-1]
+        seen.append(out.detach().clone().requires_grad_())
         return seen[-1].clone()
 
-    hook = layer_of(net.module, layer).register_forward_hook(begin_here)
+    hook = layer_of(net.module, place.layer).register_forward_hook(begin_here)
     try:
         with torch.enable_grad():
             logits = net(x.detach().clone())
     finally:
         hook.remove()
-    if not seen:
-        raise ValueError(f"`layer`={layer!r} is not used in the forward pass. Name another.")
     activation = seen[-1]
     gradient = torch.zeros_like(seen[-1])
     # Where the layer does not reach the logits its gradient is 0.
@@ -150,13 +155,13 @@ def grad_cam(net: Net, x: Tensor, y: Tensor | None, layer: str, *, scalar: str =
         cotangent = _cotangent(logits.detach(), y, scalar)
         (gradient,) = torch.autograd.grad(logits, activation, cotangent, materialize_grads=True)
     # Under autocast both may be of half precision.
-    activation = activation.detach().to(x.dtype)
-    gradient = gradient.to(x.dtype)
+    activation = place.maps(activation.detach()).to(x.dtype)
+    gradient = place.maps(gradient).to(x.dtype)
     return (gradient.mean((2, 3), keepdim=True) * activation).sum(1).relu()
 
 
 def grad_cam_attention(
-    net: Net, x: Tensor, y: Tensor | None, layer: str, *, scalar: str = "logit"
+    net: Net, x: Tensor, y: Tensor | None, layer: str | Place, *, scalar: str = "logit"
 ) -> Tensor:
     """Return Grad-CAM of images, each scaled to [0, 1], then resized to the image: (b, h, w)."""
     scaled = min_max(grad_cam(net, x, y, layer, scalar=scalar))
@@ -201,60 +206,6 @@ def input_gradient_attention(
     return min_max(found.amax(1) if found.ndim == 4 else found)
 
 
-def last_conv_layer(net: Net | nn.Module, x: Tensor) -> str:
-    """Return the name of the layer that Grad-CAM takes by default.
-
-    One row is passed forward to see the outputs.
-
-    It is the last layer, in order of execution, whose output is (b, channels, h, w) with more than
-    one position and is not pooled: the last stage of a ResNet, the last activation of a small CNN.
-
-    Parameters
-    ----------
-    net : Net or nn.Module
-        Run in eval mode; left as it is.
-    x : Tensor of shape (b, ...)
-
-    Raises
-    ------
-    ValueError
-        If there is none, with what to use instead.
-    """
-    net = (Net(net) if isinstance(net, nn.Module) else net).frozen()
-    found = list[str]()
-    pooled = list[Tensor]()
-    hooks = []
-
-    def look(name: str, layer: nn.Module, out: object) -> None:
-        if not isinstance(out, Tensor) or out.ndim != 4 or out.shape[-2] * out.shape[-1] == 1:
-            return
-        if any(kind in type(layer).__name__ for kind in POOLING):
-            pooled.append(out)
-        # A Sequential, or Dropout in eval mode, hands on the pooled tensor itself: pooled as well.
-        if all(out is not other for other in pooled):
-            found.append(name)
-
-    try:
-        for name, layer in net.module.named_modules():
-            if name:  # the whole module has none
-                # A default argument, or every hook would see the last name of the loop.
-                hooks.append(
-                    layer.register_forward_hook(lambda m, _, out, name=name: look(name, m, out))
-                )
-        with torch.no_grad():
-            net(x[:1].detach().clone())
-    finally:
-        for hook in hooks:
-            hook.remove()
-    if found:
-        return found[-1]
-    raise ValueError(
-        "Grad-CAM needs a layer with an output of shape (n, channels, height, width) and more than "
-        'one position, and this module has none for such inputs. Use "integrated_gradients" or '
-        '"input_gradient", or name a `layer`.'
-    )
-
-
 def _gradient(net: Net, x: Tensor, y: Tensor | None, scalar: str) -> Tensor:
     """Return the gradient of a class's scalar by the input; ``net`` is frozen by the caller."""
     # Of a copy, which the first layer may write to.
@@ -272,14 +223,3 @@ def _cotangent(logits: Tensor, y: Tensor | None, scalar: str) -> Tensor:
 def _over_channels(found: Tensor) -> Tensor:
     """Return images added up over their channels; 2-D maps have none."""
     return found.sum(1) if found.ndim == 4 else found
-
-
-def _spatial(out: object, layer: str) -> Tensor:
-    """Return a layer's output if it is (b, channels, h, w), else raise."""
-    if isinstance(out, Tensor) and out.ndim == 4:
-        return out
-    shape = tuple(out.shape) if isinstance(out, Tensor) else type(out).__name__
-    raise ValueError(
-        f"`layer`={layer!r} must give outputs of shape (n, channels, height, width) for Grad-CAM, "
-        f'got {shape}. Name another layer, or use "integrated_gradients" or "input_gradient".'
-    )

@@ -80,8 +80,8 @@ class DHAT(InverseAttack):
     attention : {"gradcam", "integrated_gradients", "gradient_x_input", "given"}, default="gradcam"
         Of the net "attention", for the true label; "given": the maps in
         ``batch.inputs["attention_maps"]``.
-    layer : str, default=""
-        Where Grad-CAM looks, a name of ``named_modules``.
+    layer : str or Place, default=""
+        Where Grad-CAM looks: a name of ``named_modules``, or what `find_place` tells of it.
     inverse_epsilon, epsilon, step_size, n_steps, norm, clip, attack_mode, awp
         See `InverseAttack`.
     """

@@ -37,6 +37,29 @@ def on_rows():
     return ERMClassifier("mlp", **QUICK).fit(ROWS, LABELS)
 
 
+class Last(nn.Module):
+    """Channels last from the convolution on; ``second`` is its twin."""
+
+    def __init__(self, second=False):
+        super().__init__()
+        self.conv, self.act, self.head = nn.Conv2d(1, 4, 3), nn.GELU(), nn.Linear(4, 3)
+        self.second = second
+
+    def forward(self, x):
+        z = self.act(self.conv(x) if self.second else self.conv(x).permute(0, 2, 3, 1))
+        return self.head(z.mean((2, 3) if self.second else (1, 2)))
+
+
+def test_a_network_with_its_channels_last_is_explained_as_its_twin():
+    torch.manual_seed(0)
+    last, second = Last(), Last(second=True)
+    second.load_state_dict(last.state_dict())
+    for find in (attribute, grad_cam):
+        expected = find(second, IMAGES, CODES)
+        np.testing.assert_allclose(find(last, IMAGES, CODES), expected, rtol=1e-4, atol=1e-6)
+    assert attribute(last, IMAGES[:1], CODES[:1]).shape == (1, 8, 10)
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_maps_of_a_module_are_those_of_its_net(method):
     module, x, y = cnn(), images(40), torch.arange(40) % 4

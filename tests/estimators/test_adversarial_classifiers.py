@@ -19,7 +19,7 @@ from sklearn_debias import (
 from sklearn_debias.core import Net
 from sklearn_debias.datasets import load_biased_digits
 from sklearn_debias.fitting._params import drops
-from sklearn_debias.maps._maps import grad_cam_attention, last_conv_layer
+from sklearn_debias.maps import grad_cam_attention, last_conv_layer
 from sklearn_debias.robustness import robust_accuracy
 from sklearn_debias.training import crop_flip
 

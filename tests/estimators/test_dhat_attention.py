@@ -11,6 +11,7 @@ from sklearn_debias import DHATClassifier, ERMClassifier
 from sklearn_debias.core import Net, split
 from sklearn_debias.datasets import load_biased_digits
 from sklearn_debias.exceptions import DebiasWarning
+from sklearn_debias.maps import find_place
 from sklearn_debias.maps._maps import gradient_x_input_attention
 
 QUICK = {
@@ -48,6 +49,19 @@ def test_an_estimator_without_a_seed_takes_that_of_the_fit(rows):
         DHATClassifier(tiny_cnn, **QUICK, attention=seeded).fit(*rows).attention_.random_state == 3
     )
     assert not hasattr(attention, "classes_")
+
+
+@pytest.mark.filterwarnings("ignore:The fitted model predicts")
+@pytest.mark.parametrize("own", [False, True])
+def test_a_vision_transformer_attends_at_its_patches(rows, own):
+    timm = pytest.importorskip("timm")
+    settings = {"img_size": 8, "patch_size": 2, "in_chans": 3, "num_classes": 3, "depth": 2}
+    vit = timm.create_model("vit_tiny_patch16_224", embed_dim=24, num_heads=3, **settings)
+    plain = ERMClassifier(vit, lr=0.02, max_epochs=1, random_state=0)
+    clf = DHATClassifier(vit, **QUICK, attention=plain if own else "gradcam").fit(*rows)
+    place = find_place(clf.attention_module_, torch.from_numpy(rows[0]))
+    assert (place.layer.removeprefix("body."), place.grid) == ("blocks.1.norm1", (4, 4))
+    assert clf.history_["no_foreground"].dropna().max() < 0.5 or own
 
 
 @pytest.mark.filterwarnings("ignore:The fitted model predicts")

@@ -84,6 +84,26 @@ def test_a_layer_that_runs_more_than_once_counts_by_its_last_output():
     np.testing.assert_array_equal(embed(own, layer="act"), embed(own))
 
 
+class Last(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 5, 3)
+        self.norm = nn.LayerNorm(5)
+        self.head = nn.Linear(5, 2)
+
+    def forward(self, x):
+        return self.head(self.norm(self.conv(x).permute(0, 2, 3, 1)).mean((1, 2)))
+
+
+def test_channels_are_kept_and_places_averaged_where_the_channels_are_last():
+    module = Last().eval()
+    with torch.no_grad():
+        expected = module.norm(module.conv(torch.from_numpy(IMAGES)).permute(0, 2, 3, 1))
+    np.testing.assert_allclose(
+        embed(module, layer="norm"), expected.mean((1, 2)).numpy(), atol=1e-6
+    )
+
+
 class Tokens(nn.Module):
     def __init__(self):
         super().__init__()
