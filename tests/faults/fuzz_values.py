@@ -125,6 +125,7 @@ POOLS = {
     "bias_labels": GROUPS,
     "membership": MEMBERS,
     "sample_weight": WEIGHTS,
+    "min_group_size": [0, 5, 1000, -1, 2.5],
     "universe": [None, [(0, 0), (0, 1), (1, 0), (1, 1)], [0, 1], [(0, 0)], [(5, 5)]],
     "absent": ["raise", "warn", "ignore", "x"],
     "aligned": [{0: 0, 1: 1}, None, y == b, {0: 0}, {0: 5, 1: 1}],
