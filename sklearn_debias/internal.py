@@ -11,6 +11,8 @@ from difflib import get_close_matches
 from numbers import Integral, Real
 from typing import Any, TypeVar
 
+import numpy as np
+
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 # What other libraries call it: our name, and where it is an argument if not here.
@@ -38,20 +40,22 @@ LARGEST = sys.maxsize  # of the integers that NumPy and torch count with
 
 def is_whole(value: Any) -> bool:
     """Return whether ``value`` is an integer, of Python or NumPy, that can be counted with."""
-    # A bool is an Integral to Python, and no count to a caller.
-    return (
-        isinstance(value, Integral) and not isinstance(value, bool) and abs(int(value)) <= LARGEST
-    )
+    return isinstance(value, Integral) and not _is_other(value) and abs(int(value)) <= LARGEST
 
 
 def is_real(value: Any) -> bool:
     """Return whether ``value`` is a number, of Python or NumPy, in the range of the floats."""
-    return isinstance(value, Real) and not isinstance(value, bool) and _fits(value)
+    return isinstance(value, Real) and not _is_other(value) and _fits(value)
 
 
 def is_seed(value: Any) -> bool:
     """Return whether ``value`` is an integer >= 0, of any size, and no bool."""
-    return isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= 0
+    return isinstance(value, Integral) and not _is_other(value) and int(value) >= 0
+
+
+def is_one_of(value: Any, names: Collection[str]) -> bool:
+    """Return whether ``value`` is one of the names; an array is none, whatever it holds."""
+    return isinstance(value, str) and value in names
 
 
 def as_python(value: Any) -> Any:
@@ -68,10 +72,15 @@ def as_python(value: Any) -> Any:
         return type(value)(as_python(item) for item in value)
     if type(value) is dict:
         return {name: as_python(item) for name, item in value.items()}
-    if isinstance(value, bool) or not isinstance(value, Real):
+    if not isinstance(value, Real) or _is_other(value):
         return value
     number = float(value)
     return int(value) if isinstance(value, Integral) else number
+
+
+def _is_other(value: Any) -> bool:
+    """Return whether ``value`` is a number to Python's types, and none to a caller."""
+    return isinstance(value, (bool, np.timedelta64))
 
 
 def _fits(value: Real) -> bool:

@@ -1,13 +1,28 @@
 """What goes with rows: indexes that must agree, lists of labels that must keep their types."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from itertools import combinations
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-__all__ = ["check_list_of_labels", "check_same_rows"]
+__all__ = ["check_has_rows", "check_list_of_labels", "check_same_rows"]
+
+
+def check_has_rows(value: Any, name: str) -> None:
+    """Raise a TypeError unless ``value`` may be rows of the argument ``name``.
+
+    Examples
+    --------
+    >>> from sklearn_debias.rows import check_has_rows
+    >>> check_has_rows([[0.1], [0.2]], "X")
+    """
+    unordered = isinstance(value, (str, bytes, Set, Mapping))
+    if unordered or not (np.shape(value) if hasattr(value, "shape") else hasattr(value, "__len__")):
+        raise TypeError(
+            f"`{name}` must be array-like, with one row per sample, got a {type(value).__name__}."
+        )
 
 
 def check_same_rows(parts: Mapping[str, Any]) -> None:

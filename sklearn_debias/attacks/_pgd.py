@@ -18,6 +18,7 @@ from sklearn_debias.attacks._stepwise import (
     read_positive,
 )
 from sklearn_debias.attacks._threat import Threat
+from sklearn_debias.internal import is_one_of
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ class PGD(StepwiseAttack):
         read_count(self, "restarts")
         if self.step_size is not None:
             read_positive(self, "step_size")
-        if not isinstance(self.loss, str) or self.loss not in LOSSES:
+        if not is_one_of(self.loss, LOSSES):
             raise ValueError(
                 f"`loss` of {type(self).__name__} must be one of {sorted(LOSSES)}, got "
                 f"{self.loss!r}."

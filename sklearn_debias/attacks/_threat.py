@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from sklearn_debias.attacks._balls import Ball, make_ball
-from sklearn_debias.internal import is_real
+from sklearn_debias.internal import is_one_of, is_real
 
 NORMS = ("linf", "l2")
 
@@ -73,7 +73,7 @@ class Threat:
 
 def check_norm(norm: Any) -> None:
     """Raise unless ``norm`` is one of `NORMS`."""
-    if not isinstance(norm, str) or norm not in NORMS:
+    if not is_one_of(norm, NORMS):
         raise ValueError(f"`norm` must be 'linf' or 'l2', got {norm!r}.")
 
 

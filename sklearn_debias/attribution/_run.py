@@ -12,7 +12,7 @@ from sklearn_debias import maps as pure_maps
 from sklearn_debias.core import Net
 from sklearn_debias.exceptions import DivergedError, warn
 from sklearn_debias.fitting import Model, Opened, open_model
-from sklearn_debias.internal import is_whole
+from sklearn_debias.internal import is_one_of, is_whole
 from sklearn_debias.metrics.internal import check_numeric
 from sklearn_debias.training import blamed
 
@@ -29,7 +29,7 @@ def attend(
     options: dict[str, Any],
 ) -> np.ndarray:
     """Return the maps of `attribute`."""
-    if not callable(method) and method not in METHODS:
+    if not callable(method) and not is_one_of(method, METHODS):
         raise ValueError(
             f"`method` must be one of {', '.join(map(repr, METHODS))} or a callable, got "
             f"{method!r}."
@@ -150,7 +150,7 @@ def _first(opened: Opened) -> Tensor:
 
 def check_scalar(scalar: Any) -> None:
     """Raise unless it names what is differentiated."""
-    if scalar not in SCALARS:
+    if not is_one_of(scalar, SCALARS):
         raise ValueError(
             f"`scalar` must be one of {', '.join(map(repr, SCALARS))}, got {scalar!r}."
         )

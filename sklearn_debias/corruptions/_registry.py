@@ -10,7 +10,7 @@ from torch import Tensor
 
 from sklearn_debias.corruptions import _biasadv, _blurs, _colours, _digital, _noise, _weather
 from sklearn_debias.corruptions._draws import Draws
-from sklearn_debias.internal import is_whole
+from sklearn_debias.internal import is_one_of, is_whole
 
 SEVERITIES = (1, 2, 3, 4, 5)
 ORIGINAL = "original"
@@ -159,7 +159,7 @@ def corruption_names(family: str = "all") -> tuple[str, ...]:
     >>> corruption_names("biasadv")[:3], len(corruption_names("classic"))
     (('gaussian_noise', 'salt_and_pepper', 'cutout'), 19)
     """
-    if not isinstance(family, str) or family not in FAMILIES:
+    if not is_one_of(family, FAMILIES):
         raise ValueError(
             f"`family` must be one of {', '.join(map(repr, FAMILIES))}, got {family!r}."
         )

@@ -92,4 +92,6 @@ def read_npz(path: Path, names: Sequence[str]) -> list[np.ndarray]:
                 raise ValueError(f"it has no {', '.join(missing)}, only {', '.join(archive.files)}")
             return [np.asarray(archive[name]) for name in names]
     except _UNREADABLE as error:
-        raise ValueError(f"{path} must be an npz file with {', '.join(names)}: {error}.") from error
+        raise ValueError(
+            f"`folder`: {path} must be an npz file with {', '.join(names)}: {error}."
+        ) from error

@@ -5,6 +5,7 @@ plain modules alike. Nothing is written onto an estimator: what was seen comes b
 """
 
 from dataclasses import dataclass
+from numbers import Number
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset
 from sklearn_debias.exceptions import warn
 from sklearn_debias.fitting._images import open_images, rows_of
 from sklearn_debias.metrics.internal import check_numeric
+from sklearn_debias.rows import check_has_rows
 from sklearn_debias.training import (
     LEVELS,
     ArraySource,
@@ -135,6 +137,9 @@ def check_rows(X: Any) -> None:
             "TruncatedSVD, as for TF-IDF; use OneHotEncoder(sparse_output=False); or its toarray()."
         )
     check_numeric(X, "X")
+    # scikit-learn has words for one number, for one text and for None.
+    if not (X is None or isinstance(X, (Number, str)) or hasattr(X, "shape")):
+        check_has_rows(X, "X")
 
 
 def _stacked(X: Any) -> Any:

@@ -89,6 +89,8 @@ def _plain(estimator: Estimator, name: str, value: Any, allowed: list) -> Any:
     numeric = kinds or "random_state" in allowed
     if isinstance(value, bool) and numeric and not {"boolean", "verbose"} & set(_texts(allowed)):
         raise TypeError(f"{asked}, got {value!r}. Write 1 where you mean one.")
+    if isinstance(value, np.timedelta64) and numeric:  # an integer to NumPy
+        raise TypeError(f"{asked}, got a span of time, {value!r}.")
     try:
         value = as_python(value)
     except OverflowError as error:

@@ -90,17 +90,19 @@ def encode_labels(y: npt.ArrayLike, name: str) -> Encoded:
     return codes, values
 
 
-def correctness(y_codes: np.ndarray, classes: Sequence[Any], y_pred: npt.ArrayLike) -> np.ndarray:
+def correctness(
+    y_codes: np.ndarray, classes: Sequence[Any], y_pred: npt.ArrayLike, name: str = "y_pred"
+) -> np.ndarray:
     """Return a boolean array of shape (n,): whether each prediction equals its class."""
-    pred_codes, pred_values = encode_labels(y_pred, "y_pred")
+    pred_codes, pred_values = encode_labels(y_pred, name)
     if len(pred_codes) != len(y_codes):
         raise ValueError(
-            f"`y_pred` must have one label per sample of `y_true`: expected {len(y_codes)}, got "
+            f"`{name}` must have one label per sample of `y_true`: expected {len(y_codes)}, got "
             f"{len(pred_codes)}."
         )
     if _share_no_kind(classes, pred_values):
         raise ValueError(
-            "`y_true` and `y_pred` must hold labels of one type, got "
+            f"`y_true` and `{name}` must hold labels of one type, got "
             f"{_kinds(classes)} and {_kinds(pred_values)}. Convert one of them."
         )
     # Labels meet as dict keys, so that 1, 1.0 and True are one class, as they are to `==`. The

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from sklearn_debias.internal import in_our_words
+from sklearn_debias.internal import in_our_words, is_one_of
 from sklearn_debias.metrics._encoding import check_weights, correctness, encode_bias, encode_labels
 from sklearn_debias.metrics._names import missing_groups
 from sklearn_debias.metrics._types import Absent, Encoded, Kind
@@ -154,7 +154,7 @@ def find_groups(
     absent: Absent = "raise",
 ) -> Groups:
     """Return the groups of the samples in the mask `keep`; `encoded_y` is (codes, classes)."""
-    if absent not in ("raise", "warn", "ignore"):
+    if not is_one_of(absent, ("raise", "warn", "ignore")):
         raise ValueError(f"`absent` must be 'raise', 'warn' or 'ignore', got {absent!r}.")
     if bias_labels is not None and membership is not None:
         raise ValueError(

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from sklearn_debias.internal import in_our_words, is_whole
+from sklearn_debias.internal import in_our_words, is_one_of, is_whole
 from sklearn_debias.metrics._encoding import correctness, encode_labels
 from sklearn_debias.metrics._groups import Groups, find_groups, large_enough
 from sklearn_debias.metrics._intervals import check_confidence
@@ -153,7 +153,7 @@ def paired_difference(
     >>> result.difference, result.interval
     (1.0, (1.0, 1.0))
     """
-    if metric not in COEFFICIENTS:
+    if not is_one_of(metric, COEFFICIENTS):
         raise ValueError(f"`metric` must be one of {sorted(COEFFICIENTS)}, got {metric!r}.")
     if not is_whole(n_resamples) or n_resamples < 100:
         raise ValueError(f"`n_resamples` must be an int >= 100, got {n_resamples!r}.")
@@ -169,8 +169,8 @@ def paired_difference(
         }
     )
     y_codes, classes = encode_labels(y_true, "y_true")
-    right_a = correctness(y_codes, classes, y_pred_a)
-    right_b = correctness(y_codes, classes, y_pred_b)
+    right_a = correctness(y_codes, classes, y_pred_a, "y_pred_a")
+    right_b = correctness(y_codes, classes, y_pred_b, "y_pred_b")
     groups = find_groups(
         (y_codes, classes),
         keep=np.ones(len(right_a), dtype=bool),

@@ -10,7 +10,7 @@ from sklearn_debias.exceptions import warn
 from sklearn_debias.internal import in_our_words, is_real, is_whole
 from sklearn_debias.metrics import group_cells
 from sklearn_debias.metrics.internal import Seed, check_rng, shorten
-from sklearn_debias.rows import check_same_rows
+from sklearn_debias.rows import check_has_rows, check_same_rows
 
 __all__ = ["bias_train_test_split"]
 
@@ -71,6 +71,10 @@ def bias_train_test_split(
     >>> sorted(zip(y_test.tolist(), b_test.tolist()))
     [(0, 'a'), (0, 'b'), (1, 'a'), (1, 'b')]
     """
+    named = {"X": X, "y": y, "bias_labels": bias_labels}
+    for name, part in (named | {f"arrays[{i}]": a for i, a in enumerate(arrays)}).items():
+        if part is not None:  # what is missing has an error of its own
+            check_has_rows(part, name)
     parts = indexable(X, y, bias_labels, *arrays)
     others = {f"arrays[{i}]": array for i, array in enumerate(arrays)}
     check_same_rows({"X": X, "y": y, "bias_labels": bias_labels, **others})

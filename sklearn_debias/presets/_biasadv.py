@@ -5,6 +5,8 @@ from typing import Any
 
 from torch.optim.lr_scheduler import StepLR
 
+from sklearn_debias.internal import is_one_of
+
 # epochs, lam, epsilon, n_steps, beta, weight_decay, and for "jtt" identification epochs and
 # upweight
 ROWS: dict[str, dict[str, tuple]] = {
@@ -40,9 +42,9 @@ DATA: dict[str, tuple[int, float, dict[str, int] | None, bool]] = {
 
 def biasadv_preset(name: str, base: str) -> dict[str, Any]:
     """Return the parameters of a row of the tables; "base" is a name with its settings."""
-    if name not in ROWS:
+    if not is_one_of(name, ROWS):
         raise ValueError(f"`name` must be one of {sorted(ROWS)}, got {name!r}.")
-    if base not in ROWS[name]:
+    if not is_one_of(base, ROWS[name]):
         raise ValueError(f"`base` must be one of {sorted(ROWS[name])}, got {base!r}.")
     epochs, lam, epsilon, n_steps, beta, weight_decay, *jtt = ROWS[name][base]
     batch_size, lr, step, pretrained = DATA[name]

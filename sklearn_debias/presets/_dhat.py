@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from sklearn_debias.internal import is_one_of
+
 CIFAR = {"module": "cifar_resnet18", "augment": "crop-flip", "batch_size": 128, "max_epochs": 100}
 DHAT: dict[str, dict[str, Any]] = {
     "cifar10": {**CIFAR, "normalize": ((0.4914, 0.4822, 0.4465), (0.2471, 0.2435, 0.2616))},
@@ -22,6 +24,6 @@ DHAT: dict[str, dict[str, Any]] = {
 
 def dhat_preset(name: str) -> dict[str, Any]:
     """Return the parameters for a data set; the others are the classifier's defaults."""
-    if name not in DHAT:
+    if not is_one_of(name, DHAT):
         raise ValueError(f"`name` must be one of {sorted(DHAT)}, got {name!r}.")
     return dict(DHAT[name])

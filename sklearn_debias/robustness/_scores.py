@@ -1,5 +1,7 @@
 """Accuracy under attack, and the inputs that attacks find."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -227,6 +229,18 @@ def robust_generalization_gap_score(
     >>> robust_generalization_gap_score(torch.nn.Linear(2, 2), X, y, X, y, epsilon=0.1)
     0.0
     """
-    on_train = robust_accuracy_score(estimator, X_train, y_train, **options)
-    on_test = robust_accuracy_score(estimator, X_test, y_test, **options)
+    with _noted("X_train, y_train"):
+        on_train = robust_accuracy_score(estimator, X_train, y_train, **options)
+    with _noted("X_test, y_test"):
+        on_test = robust_accuracy_score(estimator, X_test, y_test, **options)
     return on_train - on_test
+
+
+@contextmanager
+def _noted(names: str) -> Iterator[None]:
+    """Add to an error on `X` or `y` which of the two pairs it is about."""
+    try:
+        yield
+    except Exception as error:
+        error.add_note(f"`X` and `y` are {names} here.")
+        raise

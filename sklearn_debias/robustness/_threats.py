@@ -9,7 +9,7 @@ import torch
 from sklearn_debias.attacks import AutoAttack, StepwiseAttack, Threat
 from sklearn_debias.attacks.internal import check_norm
 from sklearn_debias.fitting import Opened, check_ball, clip_tensors, read_clip
-from sklearn_debias.internal import is_real
+from sklearn_debias.internal import is_one_of, is_real
 
 RADIUS = {"linf": 8 / 255, "l2": 0.5}  # of images in [0, 1]; the usual ones
 RULES = ("any", "last")
@@ -79,7 +79,7 @@ def reach(opened: Opened, threat: Threat) -> float:
 
 def check_judge(judge: Any) -> None:
     """Raise unless it is a rule."""
-    if judge not in RULES:
+    if not is_one_of(judge, RULES):
         raise ValueError(
             "`judge` must be 'any' (each point that an attack visits counts) or 'last' (its "
             f"last), got {judge!r}."

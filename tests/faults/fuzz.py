@@ -93,7 +93,8 @@ class Call:
     @property
     def arguments(self):
         """Names that an error may give: those of the signature, and what else was given."""
-        return {*inspect.signature(self.function).parameters, *self.given, "bias_labels"}
+        named = {str(self.given["name"])} if "name" in self.given else set()
+        return {*inspect.signature(self.function).parameters, *self.given, "bias_labels", *named}
 
 
 def surface():
@@ -156,7 +157,8 @@ def draw(name, seed):
 
 def named(error, names):
     """Whether an error names one of the arguments, or has scikit-learn's words on data."""
-    words = set(re.findall(r"[A-Za-z_]\w*", str(error)))
+    said = " ".join([str(error), *getattr(error, "__notes__", [])])
+    words = set(re.findall(r"[A-Za-z_]\w*", said))
     return bool(words & names) or re.search(STANDARD, str(error)) is not None
 
 

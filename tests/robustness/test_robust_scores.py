@@ -259,6 +259,13 @@ def test_gap_is_the_difference(head):
     assert gap == a - b
 
 
+def test_an_error_says_which_pair_it_is_about(head):
+    labels = np.array(["no", "yes"])[y]
+    with pytest.raises(ValueError, match="one label per row") as caught:
+        robust_generalization_gap_score(head, X, labels, X, labels[:3], epsilon=0.1)
+    assert caught.value.__notes__ == ["`X` and `y` are X_test, y_test here."]
+
+
 def test_transfer_to_itself_is_the_attack_and_to_another_is_weaker():
     options = {"attack": PGD(5), "epsilon": 0.05}
     to_itself = transfer_accuracy_score(NET, NET, IMAGES, CODES, **options)
