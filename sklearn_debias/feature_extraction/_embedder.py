@@ -65,8 +65,8 @@ class Embedder(OurNames, ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
     weights : str, path-like or None, default=None
         None keeps those of an instance, and draws those of a name, class or factory from
         ``random_state``: the features of an untrained network. "DEFAULT" or another name of
-        torchvision's weights for ``module``, downloaded once. Or a file with a state_dict; the head
-        may be that of another task.
+        torchvision's weights for ``module``, downloaded once. Or a file with a state_dict, of
+        ``torch.save`` or of safetensors; the head may be that of another task.
     layer : str or None, default=None
         Name of the layer whose output is taken (where it runs more than once, its last), "" for the
         output of the network. None takes what the body of a module with ``.body`` and ``.head``

@@ -1,7 +1,9 @@
 """Weights from a file, checked against the module they are for."""
 
+import hashlib
 import os
 import pickle
+import re
 import zipfile
 from collections.abc import Collection, Mapping
 from typing import Any
@@ -18,7 +20,7 @@ def load_weights(
     optional: str | None = None,
     parameter: str = "weights",
 ) -> None:
-    """Fill ``module`` from the state_dict in a file of torch.save.
+    """Fill ``module`` from the state_dict in a file of torch.save or of safetensors.
 
     Parameters
     ----------
@@ -64,32 +66,19 @@ def load_weights(
 def _read(path: str | os.PathLike, parameter: str) -> Mapping[str, Tensor]:
     """Read a state_dict from a file that the user calls ``parameter``."""
     advice = "Expected is what torch.save(module.state_dict(), path) writes."
+    complaint = f"`{parameter}`={os.fspath(path)!r} cannot be read"
     try:
         if not os.path.isfile(path):
             raise ValueError("it is no file")
-        # torch checks no sums: a damaged file would load as other numbers.
-        if zipfile.is_zipfile(path):
-            with zipfile.ZipFile(path) as archive:
-                damaged = archive.testzip()
-            if damaged is not None:
-                raise ValueError(f"its part {damaged!r} is damaged")
-        # Tensors only: what else is pickled in a file could run code.
-        state: Any = torch.load(path, map_location="cpu", weights_only=True)
-    except (
-        OSError,
-        EOFError,
-        RuntimeError,
-        ValueError,
-        KeyError,
-        pickle.UnpicklingError,
-        zipfile.BadZipFile,
-    ) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        if isinstance(error, (KeyError, pickle.UnpicklingError)):
-            reason = "it is no file of tensors: a pickled module, or not of torch"
-        raise ValueError(
-            f"`{parameter}`={os.fspath(path)!r} cannot be read: {reason}. {advice}"
-        ) from error
+        state = _safetensors(path) if _is_safetensors(path) else _saved(path)
+    except (MemoryError, ImportError):
+        raise
+    except (KeyError, pickle.UnpicklingError) as error:
+        reason = "it is no file of tensors: a pickled module, or not of torch"
+        raise ValueError(f"{complaint}: {reason}. {advice}") from error
+    except Exception as error:  # damaged files end in errors of nearly any class
+        reason = str(error).splitlines()[0].rstrip(".") if str(error) else type(error).__name__
+        raise ValueError(f"{complaint}: {reason}. {advice}") from error
     state = _unwrapped(state)
     mapping = isinstance(state, Mapping)
     if not mapping or not all(isinstance(value, Tensor) for value in state.values()):
@@ -98,6 +87,47 @@ def _read(path: str | os.PathLike, parameter: str) -> Mapping[str, Tensor]:
             f"`{parameter}`={os.fspath(path)!r} must hold a state_dict, got {found}. {advice}"
         )
     return state
+
+
+def _saved(path: str | os.PathLike) -> Any:
+    """Read a file of torch.save, if it is what was saved: torch itself checks no sums."""
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            damaged = archive.testzip()
+        if damaged is not None:
+            raise ValueError(f"its part {damaged!r} is damaged")
+    elif not _has_the_hash_of_its_name(path):
+        raise ValueError(
+            "it is no zip archive, as torch.save writes since torch 1.6, nor of a name that ends "
+            "in its hash, so that damage would go unseen; if it is in the format of before, save "
+            "torch.load(path, weights_only=True) again"
+        )
+    # Tensors only: what else is pickled in a file could run code.
+    return torch.load(path, map_location="cpu", weights_only=True)
+
+
+def _has_the_hash_of_its_name(path: str | os.PathLike) -> bool:
+    """Return whether the name of a file ends in its SHA-256, as in torchvision's downloads."""
+    named = re.search(r"-([0-9a-f]{8,64})\.[^.]+$", os.path.basename(path))
+    if named is None:
+        return False
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest().startswith(named.group(1))
+
+
+def _is_safetensors(path: str | os.PathLike) -> bool:
+    return os.fspath(path).endswith(".safetensors")
+
+
+def _safetensors(path: str | os.PathLike) -> Mapping[str, Tensor]:
+    """Read a file of the package safetensors; its numbers have no checksum."""
+    try:
+        from safetensors.torch import load_file
+    except ImportError as error:
+        raise ImportError(
+            "Reading .safetensors needs that package: pip install 'sklearn-debias[safetensors]'."
+        ) from error
+    return load_file(path)
 
 
 def _unwrapped(state: Any) -> Any:

@@ -1,5 +1,10 @@
 """Weights: from a file, by torchvision's names, and of real networks."""
 
+import hashlib
+import io
+import os
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -8,9 +13,10 @@ from sklearn.linear_model import LogisticRegression
 from torch import nn
 from torch.nn import functional as F
 
+from sklearn_debias import ERMClassifier
 from sklearn_debias.datasets import data_folder
 from sklearn_debias.feature_extraction import Embedder
-from sklearn_debias.models import simple_cnn
+from sklearn_debias.models import load_weights, simple_cnn
 
 NAME = "squeezenet1_1"  # the smallest network of torchvision
 LARGE = np.random.default_rng(0).random((3, 3, 40, 40), dtype=np.float32)
@@ -179,6 +185,78 @@ def test_a_damaged_file(kind, saved, tmp_path):
     )
     with pytest.raises(ValueError, match="`weights`"):
         embed("simple_cnn", weights=tmp_path if kind == "folder" else path)
+
+
+def of_old(state):
+    """The bytes of a file in torch's format before 1.6."""
+    stream = io.BytesIO()
+    torch.save(state, stream, _use_new_zipfile_serialization=False)
+    return stream.getvalue()
+
+
+def test_the_format_without_checksums_is_refused_but_with_a_hash_in_the_name(tmp_path):
+    donor = simple_cnn(3, 2)
+    content = of_old(donor.state_dict())
+    digest = hashlib.sha256(content).hexdigest()[:8]
+    for name in ("weights.pt", "weights-00000000.pt"):
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(ValueError, match="no zip archive.*torch.load.*weights_only=True"):
+            embed("simple_cnn", weights=tmp_path / name)
+    named = tmp_path / f"weights-{digest}.pt"  # as torchvision names its downloads
+    named.write_bytes(content)
+    np.testing.assert_array_equal(embed("simple_cnn", weights=named), embed(donor))
+
+
+@pytest.mark.parametrize("kind", ["zip", "old", "named by its hash"])
+def test_damaged_files_never_load_as_other_numbers(kind, tmp_path, saved):
+    donor = nn.Sequential(nn.Flatten(), nn.Linear(192, 3), nn.ReLU(), nn.Linear(3, 2))
+    content = of_old(donor.state_dict())
+    path = tmp_path / f"w-{hashlib.sha256(content).hexdigest()[:8]}.pt"
+    if kind == "zip":
+        content = saved(donor.state_dict()).read_bytes()
+    if kind != "named by its hash":
+        path = tmp_path / "w.pt"
+    rng = np.random.default_rng(0)
+    refused = 0
+    for _ in range(40):
+        damaged = bytearray(content)
+        damaged[rng.integers(len(content))] ^= 1 << rng.integers(8)
+        path.write_bytes(damaged)
+        own = nn.Sequential(nn.Flatten(), nn.Linear(192, 3), nn.ReLU(), nn.Linear(3, 2))
+        try:
+            load_weights(own, path)
+        except ValueError:
+            refused += 1
+        else:
+            for name, value in donor.state_dict().items():
+                assert torch.equal(own.state_dict()[name], value)
+    assert refused >= (20 if kind == "zip" else 40)  # a zip archive has bytes that say nothing
+
+
+def test_safetensors(tmp_path):
+    save_file = pytest.importorskip("safetensors.torch").save_file
+    donor = simple_cnn(3, 2)
+    path = tmp_path / "model.safetensors"
+    save_file(donor.state_dict(), path)
+    np.testing.assert_array_equal(embed("simple_cnn", weights=path), embed(donor))
+    path.write_bytes(path.read_bytes()[:500])
+    with pytest.raises(ValueError, match="`weights`=.*model.safetensors' cannot be read"):
+        embed("simple_cnn", weights=path)
+
+
+def test_safetensors_without_its_package(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "safetensors.torch", None)
+    (tmp_path / "model.safetensors").write_bytes(b"")
+    with pytest.raises(ImportError, match=r"pip install 'sklearn-debias\[safetensors\]'"):
+        embed("simple_cnn", weights=tmp_path / "model.safetensors")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
+def test_weights_are_not_read_from_a_pipe(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    clf = ERMClassifier("resnet18", net_params={"module__weights": tmp_path / "pipe"})
+    with pytest.raises(ValueError, match="`module__weights`=.* cannot be read: it is no file"):
+        clf.fit(LARGE, [0, 1, 0])
 
 
 class SamePadding(nn.Module):
