@@ -5,8 +5,6 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-TINY = 1e-12  # where the three largest logits are equal, their gap is 0
-
 
 def confidence_loss(logits: Tensor, y: Tensor) -> Tensor:
     """Return ``log sum_{k != y} exp z_k - z_y``, the cross entropy as an attack needs it; (b,).
@@ -76,7 +74,9 @@ def dlr_loss(logits: Tensor, y: Tensor) -> Tensor:
     tensor([-0.5000])
     """
     top = logits.topk(3, dim=1).values
-    return margin_loss(logits, y) / (top[:, 0] - top[:, 2] + TINY)
+    gap = top[:, 0] - top[:, 2]
+    # Where the three are equal the margin itself shows the way.
+    return margin_loss(logits, y) / torch.where(gap > 0, gap, 1.0)
 
 
 LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {

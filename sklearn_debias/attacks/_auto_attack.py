@@ -11,7 +11,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sklearn_debias.attacks._stepwise import check_points, logits_and_gradient, read_count, wide
+from sklearn_debias.attacks._stepwise import (
+    check_finite,
+    check_points,
+    logits_and_gradient,
+    read_count,
+    wide,
+)
 from sklearn_debias.attacks._threat import Threat
 from sklearn_debias.exceptions import warn
 
@@ -70,6 +76,7 @@ default=None
     def check(self, threat: Threat, n_classes: int, shape: tuple[int, ...]) -> None:
         """Raise unless the package is there, and rows are images in [0, 1]."""
         _load()
+        check_finite("AutoAttack", threat)
         # Bounds may be tensors, per channel.
         unit = threat.clip is not None and all(
             bool((torch.as_tensor(bound, device="cpu") == value).all())
@@ -115,10 +122,11 @@ default=None
         Raises
         ------
         TypeError, ValueError
-            For rows, labels or a threat of another kind; where no gradient reaches x, unless all
-            parts do without.
+            For rows, labels or a threat of another kind, and what `check` refuses; where no
+            gradient reaches x, unless all parts do without.
         """
         n_classes = check_points(net, x, y, threat)
+        self.check(threat, n_classes, tuple(x.shape[1:]))
         reference = _load()
         devices = range(torch.cuda.device_count() if torch.cuda.is_available() else 0)
         # Raises where no gradient reaches x, which the package would take for robustness. Square

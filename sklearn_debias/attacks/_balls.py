@@ -1,12 +1,15 @@
 """Norm balls around each sample: how to step in them, and how to stay in them."""
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
-TINY = 1e-12  # a gradient or a perturbation of zeros stays 0, not 0 / 0
+TINY = 1e-12  # a gradient of zeros stays 0, not 0 / 0
+SMALL = 1e-6  # a norm beside which TINY is nothing
 
 
 class Ball(Protocol):
@@ -26,9 +29,22 @@ class Ball(Protocol):
         """Length of one step."""
 
 
-def _norm(x: Tensor) -> Tensor:
-    """Return the L2 norm per sample, shape (b, 1, ..., 1)."""
-    return x.flatten(1).norm(dim=1).view(-1, *[1] * (x.ndim - 1))
+def _norm(x: Tensor, p: float = 2.0) -> Tensor:
+    """Return the norm per sample, shape (b, 1, ..., 1)."""
+    return x.flatten(1).norm(p=p, dim=1).view(-1, *[1] * (x.ndim - 1))
+
+
+def unit(x: Tensor, norm: Callable[[Tensor, float], Tensor] = _norm) -> Tensor:
+    """Return ``x`` at the length 1, whatever its own; zeros stay zeros.
+
+    ``norm(x, p)`` is its p-norm, which broadcasts against x: per sample by default.
+    """
+    size = norm(x, 2.0)
+    # The squares of tiny entries underflow and those of huge ones overflow, those of shares do not.
+    tiny = torch.finfo(x.dtype).tiny
+    shares = x / norm(x, math.inf).clamp(min=tiny)
+    careful = shares / norm(shares, 2.0).clamp(min=tiny)
+    return torch.where((size > SMALL) & (size < math.inf), x / (size + TINY), careful)
 
 
 @dataclass(frozen=True)
@@ -54,12 +70,13 @@ class L2:
     step_size: float | Tensor
 
     def direction(self, gradient: Tensor) -> Tensor:
-        """Return ``g / (|g|_2 + 1e-12)`` per sample."""
-        return gradient / (_norm(gradient) + TINY)
+        """Return ``g / |g|_2`` per sample, and 0 where g is."""
+        return unit(gradient)
 
     def project(self, delta: Tensor) -> Tensor:
         """Scale what lies outside back to the radius, per sample."""
-        return delta * (self.radius / _norm(delta).clamp(min=TINY)).clamp(max=1.0)
+        size = _norm(delta).clamp(min=torch.finfo(delta.dtype).tiny)
+        return delta * (self.radius / size).clamp(max=1.0)
 
     def random(self, x: Tensor, generator: torch.Generator | None) -> Tensor:
         """Draw uniformly in the ball: a normal direction, a length of radius * u^(1/d)."""

@@ -11,7 +11,9 @@ from sklearn_debias.attacks._stepwise import (
     Network,
     State,
     StepwiseAttack,
+    codes_of,
     no_gradient,
+    not_finite,
     read_count,
     read_positive,
     wide,
@@ -130,9 +132,9 @@ class CarliniWagner(StepwiseAttack):
             loss = squares + state["c"] * (self.confidence - margin).clamp(min=0)
             (gradient,) = torch.autograd.grad(loss.sum(), w)
         delta = delta.detach()
-        codes = logits.argmax(1)
+        codes, undefined = codes_of(logits.detach(), y)
         # With a confidence it is not enough that the class is missed.
-        fools = (codes != y) & (margin.detach() >= self.confidence)
+        fools = (codes != y) & ((margin.detach() >= self.confidence) | undefined)
         better = fools & (squares.detach().sqrt() < state["norm"])
         new = {
             **state,
@@ -146,7 +148,8 @@ class CarliniWagner(StepwiseAttack):
         near = new["norm"] <= threat.epsilon
         point = torch.where(_like(near, x), x + new["best"], x).to(dtype)
         over = new["round"] >= self.search_steps
-        return Look(new, point, new["codes"], near, over, still & ~near)
+        lost = not_finite(gradient)
+        return Look(new, point, new["codes"], near, over, still & ~near, lost, undefined)
 
     def _adam(self, state: State, gradient: Tensor) -> dict[str, Tensor]:
         """Take one step of Adam in each row, which has its own count of steps."""

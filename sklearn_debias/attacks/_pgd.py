@@ -12,6 +12,7 @@ from sklearn_debias.attacks._stepwise import (
     Network,
     State,
     StepwiseAttack,
+    codes_of,
     draw,
     logits_and_gradient,
     read_count,
@@ -77,7 +78,8 @@ class PGD(StepwiseAttack):
             )
 
     def check(self, threat: Threat, n_classes: int, shape: tuple[int, ...]) -> None:
-        """Raise where there are too few classes for the loss."""
+        """Raise where there are too few classes for the loss, or no radius."""
+        super().check(threat, n_classes, shape)
         if n_classes < FEWEST_CLASSES[self.loss]:
             raise ValueError(
                 f"`loss`={self.loss!r} of {type(self).__name__} needs {FEWEST_CLASSES[self.loss]} "
@@ -97,15 +99,16 @@ class PGD(StepwiseAttack):
         ball = threat.ball(self.step_size, self.n_steps)
         delta = state["delta"]
         point = x + delta
-        logits, gradient = logits_and_gradient(net, point, LOSSES[self.loss], y)
+        logits, gradient, lost = logits_and_gradient(net, point, LOSSES[self.loss], y)
         step = ball.step_size * ball.direction(gradient)
         moved = within(x, ball.project(delta + step), threat.clip)
-        codes = logits.argmax(1)
-        still = (gradient == 0).flatten(1).all(1)
+        codes, undefined = codes_of(logits, y)
+        fools = codes != y
+        still = (gradient == 0).flatten(1).all(1) & ~lost
         after = {"delta": moved, "t": state["t"] + 1}
         # One look more than steps: the last one judges the point of the last step.
         over = state["t"] >= self.n_steps
-        return Look(after, point, codes, codes != y, over, still & (codes == y))
+        return Look(after, point, codes, fools, over, still & ~fools, lost, undefined)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,14 @@ from torch import Tensor
 
 from sklearn_debias.attacks._ascend import within
 from sklearn_debias.attacks._attack_losses import margin_loss
-from sklearn_debias.attacks._stepwise import Look, Network, State, StepwiseAttack, read_count
+from sklearn_debias.attacks._stepwise import (
+    Look,
+    Network,
+    State,
+    StepwiseAttack,
+    codes_of,
+    read_count,
+)
 from sklearn_debias.attacks._threat import Threat
 
 
@@ -67,7 +74,7 @@ class RandomSearch(StepwiseAttack):
         """Look at the proposal, keep it where it is better, and make the next."""
         logits = net(x + state["proposal"])
         margin = margin_loss(logits, y)
-        codes = logits.argmax(1)
+        codes, undefined = codes_of(logits, y)
         fools = codes != y
         # Where logits tie, a point may miss the class at no larger a margin.
         better = (margin > state["margin"]) | (fools & ~state["fooled"])
@@ -82,7 +89,8 @@ class RandomSearch(StepwiseAttack):
         after = {**kept, "proposal": self._propose(x, threat, kept)}
         flat = torch.zeros_like(fools)
         over = state["t"] >= self.n_steps
-        return Look(after, x + kept["delta"], kept["codes"], kept["fooled"], over, flat)
+        point = x + kept["delta"]
+        return Look(after, point, kept["codes"], kept["fooled"], over, flat, None, undefined)
 
     def _propose(self, x: Tensor, threat: Threat, state: State) -> Tensor:
         """Return the best perturbation with a share of its coordinates redrawn."""

@@ -36,6 +36,10 @@ class Look(NamedTuple):
         Whether the attack has made all its steps.
     flat : Tensor of shape (b,), bool
         Whether it does not fool, and the gradient is exactly zero, so that the attack cannot move.
+    lost : Tensor of shape (b,), bool, or None, default=None
+        Whether the gradient is not finite; None where none was taken.
+    undefined : Tensor of shape (b,), bool, or None, default=None
+        Whether the network's outputs are NaN, which fools; None is nowhere.
     """
 
     state: State
@@ -44,6 +48,8 @@ class Look(NamedTuple):
     fools: Tensor
     over: Tensor
     flat: Tensor
+    lost: Tensor | None = None
+    undefined: Tensor | None = None
 
 
 class StepwiseAttack:
@@ -57,6 +63,7 @@ class StepwiseAttack:
 
     def check(self, threat: Threat, n_classes: int, shape: tuple[int, ...]) -> None:
         """Raise a ValueError where the attack does not suit the threat, classes or rows' shape."""
+        check_finite(type(self).__name__, threat)
 
     def begin(self, x: Tensor, threat: Threat, keys: Tensor) -> State:
         """Return the state before the first step; ``keys`` (b,), int64, seed the random numbers."""
@@ -94,9 +101,11 @@ class StepwiseAttack:
         Raises
         ------
         TypeError, ValueError
-            For rows, labels or a threat of another kind, and rows outside of the threat's range.
+            For rows, labels or a threat of another kind, rows outside of the threat's range, and
+            what `check` refuses.
         """
-        check_points(net, x, y, threat)
+        n_classes = check_points(net, x, y, threat)
+        self.check(threat, n_classes, tuple(x.shape[1:]))
         # Below 2**62, so that adding a number of steps to a key cannot overflow.
         keys = torch.randint(2**62, (len(x),), generator=generator, device="cpu")
         x = x.detach()
@@ -111,7 +120,7 @@ class StepwiseAttack:
 def check_points(net: Network, x: Tensor, y: Tensor, threat: Threat) -> int:
     """Raise unless these can be attacked; return the number of classes.
 
-    Needed are floats (b, ...) in range, class codes (b,) and a threat.
+    Needed are floats (b, ...) in range, class codes (b,), a threat, and logits (b, k).
     """
     if not isinstance(threat, Threat):
         raise TypeError(
@@ -133,8 +142,13 @@ def check_points(net: Network, x: Tensor, y: Tensor, threat: Threat) -> int:
             f"`y` must be an int64 tensor of class codes, one for each of {len(x)} rows, got "
             f"{found}."
         )
+    if 0 in x.shape or not bool(torch.isfinite(x).all()):
+        raise ValueError(
+            f"`x` must hold at least one row, and finite numbers only, got shape {tuple(x.shape)}"
+            f"{' with NaN or infinity' if x.numel() else ''}."
+        )
     if threat.clip is not None:
-        low, high = (torch.as_tensor(bound, device=x.device).to(x) for bound in threat.clip)
+        low, high = _bounds(threat.clip, x)
         if bool(((x < low - SLACK) | (x > high + SLACK)).any()):
             raise ValueError(
                 f"`clip`={threat.clip!r} of the threat must hold x: {float(x.min())} to "
@@ -142,20 +156,50 @@ def check_points(net: Network, x: Tensor, y: Tensor, threat: Threat) -> int:
             )
     with torch.no_grad():
         # Of a copy: a first layer may work in place.
-        k = net(x[:1].clone()).shape[-1]
-    if len(y) and (int(y.min()) < 0 or int(y.max()) >= k):
+        logits = net(x[:1].clone())
+    if not isinstance(logits, Tensor) or logits.ndim != 2 or logits.shape[1] < 2:
+        shape = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+        raise ValueError(
+            f"`net` must map a row to logits of shape (1, classes), of two classes or more, got "
+            f"{shape}."
+        )
+    k = logits.shape[1]
+    if int(y.min()) < 0 or int(y.max()) >= k:
         raise ValueError(
             f"`y` must hold class codes 0 to {k - 1}, got {int(y.min())} to {int(y.max())}."
         )
     return k
 
 
+def check_finite(name: str, threat: Threat) -> None:
+    """Raise where a radius is infinite, for an attack that draws from the ball or steps by it."""
+    if threat.epsilon == float("inf"):
+        raise ValueError(
+            f"`epsilon` of the threat must be finite for {name}, got inf. Only CarliniWagner does "
+            "without a radius: it looks for the nearest input."
+        )
+
+
+def _bounds(clip: tuple, x: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the range of valid inputs like ``x``; raise where it is that of other rows."""
+    low, high = (torch.as_tensor(bound).to(x) for bound in clip)
+    for bound in (low, high):
+        if bound.ndim > x.ndim or any(
+            a not in (1, b) for a, b in zip(bound.shape[::-1], x.shape[::-1], strict=False)
+        ):
+            raise ValueError(
+                f"`clip` of the threat must hold numbers, or tensors that broadcast against x of "
+                f"shape {tuple(x.shape)}, got shape {tuple(bound.shape)}."
+            )
+    return low, high
+
+
 def logits_and_gradient(
     net: Network, x: Tensor, loss: Callable[[Tensor, Tensor], Tensor], y: Tensor
-) -> tuple[Tensor, Tensor]:
-    """Return the logits (b, k) at ``x``, and the gradient of each sample's ``loss(logits, y)``.
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the logits (b, k) at ``x``, the gradient of each sample's ``loss(logits, y)``.
 
-    What is not finite in a gradient counts as 0.
+    What is not finite in a gradient counts as 0; where that is so, (b,), comes third.
     """
     with torch.enable_grad():
         x = x.detach().requires_grad_()
@@ -165,7 +209,22 @@ def logits_and_gradient(
             (gradient,) = torch.autograd.grad(loss(logits, y).sum(), x, allow_unused=True)
     if gradient is None:
         raise no_gradient()
-    return logits.detach(), gradient.nan_to_num(0.0, 0.0, 0.0)
+    return logits.detach(), gradient.nan_to_num(0.0, 0.0, 0.0), not_finite(gradient)
+
+
+def codes_of(logits: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the classes (b,) that logits stand for, and where they are NaN.
+
+    NaN is a miss: it stands for another class than ``y``.
+    """
+    undefined = logits.isnan().any(1)
+    codes = logits.argmax(1)
+    return torch.where(undefined & (codes == y), (y + 1) % logits.shape[1], codes), undefined
+
+
+def not_finite(gradient: Tensor) -> Tensor:
+    """Return where a gradient (b, ...) has NaN or infinity, (b,)."""
+    return ~torch.isfinite(gradient).flatten(1).all(1)
 
 
 def wide(x: Tensor) -> Tensor:

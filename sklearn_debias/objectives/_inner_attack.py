@@ -12,10 +12,10 @@ from torch import Tensor
 from torch.func import grad
 
 from sklearn_debias.attacks import Ball, ascend, make_ball
+from sklearn_debias.attacks.internal import unit
 from sklearn_debias.core import Batch, Net, Nets, Objective, State, Step, static
 from sklearn_debias.losses import cross_entropy
 
-TINY = 1e-12
 Views = Mapping[str, Tensor]  # the inputs that a step's loss looks at, by name; detached
 
 
@@ -144,7 +144,7 @@ def worst_weights(
 
     ascent = grad(at)(weights)
     return {
-        n: -gamma * w.norm() * (ascent[n] / (ascent[n].norm() + TINY)).detach()
+        n: -gamma * w.norm() * unit(ascent[n], lambda g, p: g.norm(p=p)).detach()
         for n, w in weights.items()
     }
 

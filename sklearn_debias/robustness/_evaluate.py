@@ -12,10 +12,11 @@ from torch import Tensor
 from tqdm import tqdm
 
 from sklearn_debias.attacks import AutoAttack, Look, StepwiseAttack, Threat, row_keys
+from sklearn_debias.attacks.internal import codes_of
 from sklearn_debias.exceptions import DivergedError, warn
 from sklearn_debias.fitting import Opened, like_probabilities, open_model, readable_errors
 from sklearn_debias.internal import is_seed
-from sklearn_debias.robustness._queue import Queue
+from sklearn_debias.robustness._queue import SIGNS, Queue
 from sklearn_debias.robustness._threats import Attack, row_shape
 from sklearn_debias.training import Streams
 
@@ -33,16 +34,21 @@ class Outcome:
         Codes of the classes.
     codes : ndarray of shape (n,)
         Predicted codes, at the point that fooled where one did.
-    flat : ndarray of shape (n,), bool
-        Whether the attack met a gradient of exactly zero there.
     points : Tensor of shape (n, ...) or None
         The adversarial inputs, on the CPU, if they were to be kept.
+
+    Attributes
+    ----------
+    signs : ndarray of shape (n, 3), bool
+        Whether the attack met what makes its outcome doubtful there, see `SIGNS`.
     """
 
     y: np.ndarray
     codes: np.ndarray
-    flat: np.ndarray
     points: Tensor | None = None
+
+    def __post_init__(self) -> None:
+        self.signs = np.zeros((len(self.codes), len(SIGNS)), dtype=bool)
 
     @property
     def robust(self) -> np.ndarray:
@@ -115,9 +121,9 @@ class Evaluation:
         """Return the codes of other inputs of the same rows, in the units of the network."""
         codes: list[Tensor] = []
 
-        def look(x: Tensor, _: Any, index: np.ndarray) -> Tensor:
+        def look(x: Tensor, y: Any, index: np.ndarray) -> Tensor:
             with torch.no_grad():
-                return self.opened.net(points[index].to(x)).argmax(1).cpu()
+                return codes_of(self.opened.net(points[index].to(x)), y)[0].cpu()
 
         with self._working():
             codes.extend(self.opened.batches(look))
@@ -169,7 +175,7 @@ class Evaluation:
                 "the softmax."
             )
         codes = logits.argmax(1).numpy()
-        return Outcome(self.y, codes, np.zeros(len(codes), dtype=bool))
+        return Outcome(self.y, codes)
 
     def _originals(self) -> Tensor:
         with self._working():
@@ -183,10 +189,10 @@ class Evaluation:
             total=len(tried), disable=not self.verbose, desc=type(attack).__name__, unit="row"
         ) as bar:
 
-            def done(index: np.ndarray, look: Look, at: Tensor, flat: Tensor) -> None:
+            def done(index: np.ndarray, look: Look, at: Tensor, signs: Tensor) -> None:
                 fools = look.fools[at].cpu().numpy()
                 out.codes[index[fools]] = look.codes[at].cpu().numpy()[fools]
-                out.flat[index] |= flat.cpu().numpy()
+                out.signs[index] |= signs.cpu().numpy()
                 if out.points is not None:
                     out.points[torch.from_numpy(index)] = look.point[at].to(out.points)
                 bar.update(len(index) if restart == 0 else 0)  # restarts run on rows counted before
@@ -199,8 +205,7 @@ class Evaluation:
                 if len(standing) == 0:
                     break
         if not self.quiet:
-            # A gradient of zero on the way did no harm where the row is fooled all the same.
-            warn_of_flat((out.flat & out.robust)[tried], attack)
+            warn_of_signs(out.signs[tried], out.robust[tried], attack)
 
     def _whole(self, attack: AutoAttack, threat: Threat, index: np.ndarray, out: Outcome) -> None:
         """Attack the rows ``index`` at once."""
@@ -236,11 +241,27 @@ def check_seed(random_state: Any) -> None:
         )
 
 
-def warn_of_flat(flat: np.ndarray, attack: Attack) -> None:
-    """Warn where the gradient was zero on many of the rows (b,)."""
-    if len(flat) and flat.mean() > FLAT:
+def warn_of_signs(signs: np.ndarray, robust: np.ndarray, attack: Attack) -> None:
+    """Warn where what the rows (b, 3) met on their way makes the outcome doubtful."""
+    n = len(robust)
+    # A gradient without use did no harm where the row is fooled all the same.
+    flat, lost = (signs[:, i] & robust for i in (0, 1))
+    undefined = signs[:, 2] & ~robust
+    if n and flat.mean() > FLAT:
         warn(
-            f"The gradient of {flat.sum()} of {len(flat)} attacked rows is exactly zero on the way "
-            f"of {attack!r}: it cannot move them, and they count as robust. Try "
+            f"The gradient of {flat.sum()} of {n} attacked rows is exactly zero on the way of "
+            f"{attack!r}: it cannot move them, and they count as robust. Try "
             "attack='random-search'."
+        )
+    if lost.any():
+        warn(
+            f"The gradient of {lost.sum()} of {n} attacked rows is NaN or infinite on the way of "
+            f"{attack!r}: what is not finite in it does not move them, and they count as robust. "
+            "Look for 0 / 0 or a root of 0 in the network, or try attack='random-search'."
+        )
+    if undefined.any():
+        warn(
+            f"The outputs of the network are NaN for {undefined.sum()} of {n} rows as {attack!r} "
+            "moved them: they count as misclassified. Look for what overflows, or for 0 / 0, in "
+            "the network."
         )

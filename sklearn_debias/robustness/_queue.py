@@ -11,6 +11,7 @@ from torch import Tensor
 from sklearn_debias.attacks import Look, StepwiseAttack, Threat, row_keys
 from sklearn_debias.fitting import Opened
 
+SIGNS = ("flat", "lost", "undefined")  # of `Look`
 ROWS = {"cpu": 32, "cuda": 256}  # one shape for every batch
 
 
@@ -32,8 +33,8 @@ class Queue:
     early : bool
         Whether a row is done as soon as it is fooled.
     done : callable
-        ``done(row numbers, look, places, flat)`` with the places of the batch where these rows are,
-        and whether each of them met a gradient of zero.
+        ``done(row numbers, look, places, signs)`` with the places of the batch where these rows
+        are, and what each of them met on its way: see `signs_of`.
     """
 
     attack: StepwiseAttack
@@ -53,21 +54,21 @@ class Queue:
         index = np.resize(self._next(places), places)
         busy = np.arange(places) < len(numbers)
         x, y, state = self._load(index)
-        flat = torch.zeros(places, dtype=torch.bool, device=device)
+        signs = torch.zeros((places, len(SIGNS)), dtype=torch.bool, device=device)
         while busy.any():
             look = self.attack.step(self.opened.net, x, y, self.threat, state)
             state = dict(look.state)  # a copy, which `_fill` may change
-            flat = flat | look.flat
+            signs = signs | signs_of(look)
             over = look.over | look.fools if self.early else look.over
             leaving = np.flatnonzero(busy & over.cpu().numpy())
             if len(leaving) == 0:
                 continue
             at = torch.from_numpy(leaving).to(device)
-            self.done(index[leaving], look, at, flat[at])
+            self.done(index[leaving], look, at, signs[at])
             fresh = self._next(len(leaving))
             busy[leaving[len(fresh) :]] = False
             if len(fresh):
-                self._fill(leaving[: len(fresh)], fresh, index, x, y, state, flat)
+                self._fill(leaving[: len(fresh)], fresh, index, x, y, state, signs)
 
     def _next(self, n: int) -> np.ndarray:
         """Take up to ``n`` rows from those that wait."""
@@ -88,7 +89,7 @@ class Queue:
         x: Tensor,
         y: Tensor,
         state: dict[str, Tensor],
-        flat: Tensor,
+        signs: Tensor,
     ) -> None:
         """Put rows into places, in place: the tensors are this queue's own."""
         at = torch.from_numpy(places).to(x.device)
@@ -96,6 +97,12 @@ class Queue:
         index[places] = fresh
         x[at] = x_new
         y[at] = y_new
-        flat[at] = False
+        signs[at] = False
         for name, value in state_new.items():
             state[name] = state[name].index_copy(0, at, value)
+
+
+def signs_of(look: Look) -> Tensor:
+    """Return which of `SIGNS` each sample shows in one step, (b, 3)."""
+    shown = [getattr(look, name) for name in SIGNS]
+    return torch.stack([look.flat & False if sign is None else sign for sign in shown], 1)

@@ -126,8 +126,7 @@ def robust_report(
         codes = transfer_codes(source, estimator, X, y, **options).clean.codes
         # A row that is missed as it is stays wrong, even where its attacked copy is not.
         codes = np.where(evaluation.clean.robust, codes, evaluation.clean.codes)
-        flat = np.zeros(len(codes), dtype=bool)
-        outcomes[f"transfer from {name}"] = Outcome(evaluation.y, codes, flat)
+        outcomes[f"transfer from {name}"] = Outcome(evaluation.y, codes)
     outcomes[WORST] = _worst(list(outcomes.values()))
     signs = masking_signs(evaluation, threat, white) if check_masking else []
     if check_masking and sources:
@@ -149,7 +148,7 @@ def _worst(outcomes: list[Outcome]) -> Outcome:
     codes = outcomes[0].codes.copy()
     for outcome in outcomes[1:]:
         codes = np.where(codes == outcome.y, outcome.codes, codes)
-    return Outcome(outcomes[0].y, codes, np.zeros(len(codes), dtype=bool))
+    return Outcome(outcomes[0].y, codes)
 
 
 def _transfer_signs(only: np.ndarray) -> list[str]:

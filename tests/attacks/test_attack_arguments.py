@@ -147,3 +147,44 @@ def test_autoattack_reads_every_bound():
     with pytest.raises(ValueError, match="needs images in"):
         AutoAttack().check(Threat(0.1, clip=(low, high)), 4, (3, 8, 8))
     AutoAttack().check(Threat(0.1, clip=(low * 0, high)), 4, (3, 8, 8))
+
+
+UNSUITED = {
+    "another range": (
+        AutoAttack(),
+        Threat(0.02, clip=(-1, 1)),
+        "needs images in .0, 1. and `clip`=",
+    ),
+    "no L2": (QUICK, Threat(0.1, clip=(0, 1)), "`norm` must be 'l2' for CarliniWagner"),
+    "parts": (AutoAttack(("apgd-t",)), Threat(0.1, clip=(0, 1)), r"`parts`=.* the 2 classes"),
+    "loss": (PGD(2, loss="dlr"), Threat(0.1), "`loss`='dlr' of PGD needs 3 classes, got 2"),
+    "no radius": (PGD(2), Threat(float("inf")), "`epsilon` of the threat must be finite for PGD"),
+    "no radius to search": (RandomSearch(2), Threat(float("inf")), "`epsilon` .* RandomSearch"),
+    "clip of other rows": (
+        PGD(2),
+        Threat(0.1, clip=(torch.zeros(2, 1, 1), torch.ones(2, 1, 1))),
+        r"`clip` of the threat must hold numbers, or tensors .* got shape \(2, 1, 1\)",
+    ),
+}
+
+
+@pytest.mark.parametrize("row", UNSUITED)
+def test_an_attack_called_by_hand_refuses_what_an_evaluation_does(row):
+    attack, threat, words = UNSUITED[row]
+    if isinstance(attack, AutoAttack):
+        pytest.importorskip("pyautoattack")
+    net = nn.Sequential(nn.Flatten(), nn.Linear(192, 2))
+    with pytest.raises(ValueError, match=words):
+        attack.attack(net, X, Y, threat)
+
+
+@pytest.mark.parametrize("attack", [PGD(2), QUICK, RandomSearch(2), AutoAttack()])
+def test_rows_are_needed_and_finite_ones(attack):
+    net = nn.Sequential(nn.Flatten(), nn.Linear(192, 2))
+    with pytest.raises(ValueError, match=r"`x` must hold at least one row.* \(0, 3, 8, 8\)"):
+        attack.attack(net, X[:0], Y[:0], THREAT)
+    with pytest.raises(ValueError, match="`x` must hold .*with NaN or infinity"):
+        attack.attack(net, torch.where(X > 0.5, X, torch.nan), Y, THREAT)
+    for wrong in (lambda x: net(x)[:, :1], lambda x: (net(x),), lambda x: x):
+        with pytest.raises(ValueError, match="`net` must map a row to logits"):
+            attack.attack(wrong, X, 0 * Y, THREAT)

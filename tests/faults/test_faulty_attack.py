@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from faulty import IMAGES, UINT8, Linear, NoGradient, Rounded, Saturated, X, biasadv, rng, y
+from sklearn.datasets import make_blobs
 from torch import nn
 
 from sklearn_debias.exceptions import DebiasWarning
@@ -157,3 +158,13 @@ def test_inputs_of_adversarial_examples_outside_of_clip():
     clf = biasadv(clip=(-5, 10)).fit(X, y)
     with pytest.raises(ValueError, match="`clip`=.* must hold X, which reaches"):
         clf.adversarial_examples(X + 50, y)
+
+
+def test_networks_that_are_sure_of_themselves_are_attacked_at_full_length():
+    """Cross entropies of 1e-20 have gradients of that size, and a direction all the same."""
+    X, y = make_blobs(120, centers=3, n_features=6, random_state=0)
+    sure = {"lr": 0.1, "max_epochs": 30, "weight_decay": 0.0, "batch_size": 30}
+    clf = biasadv(base="erm", module="mlp", n_steps=5, **sure).fit(X / 3, y)
+    moved = np.linalg.norm(clf.adversarial_examples(X / 3, y) - X / 3, axis=1)
+    # It was .225 where 1e-12 was added to each norm.
+    assert (moved > 0.5 * clf.epsilon).mean() > 0.95

@@ -11,7 +11,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import nn
 
-from sklearn_debias.attacks import PGD
+from sklearn_debias.attacks import PGD, CarliniWagner
 from sklearn_debias.exceptions import DebiasWarning
 from sklearn_debias.robustness import (
     adversarial_examples,
@@ -244,3 +244,67 @@ def test_a_scorer_is_checked_when_it_is_made():
     for params in ({"attack": "pgd-0"}, {"judge": "first"}):
         with pytest.raises(ValueError, match="must be"):
             robust_accuracy(**params)
+
+
+class Flat(nn.Module):
+    """Says class 1 of every row, at any place."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(4, 2))
+
+    def forward(self, x):
+        return x @ self.weight + x.new_tensor([0.0, 2.0])
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+@pytest.mark.parametrize("norm", ["l2", "linf"])
+def test_a_gradient_of_zero_fools_nobody_in_any_precision(dtype, norm):
+    module = Flat().to(getattr(torch, dtype))
+    rows = X.astype(dtype)
+    with pytest.warns(DebiasWarning, match="is exactly zero"):
+        found = robust_accuracy_score(module, rows, np.ones(len(X), int), norm=norm, epsilon=0.1)
+    assert found == 1.0
+
+
+CW = CarliniWagner(n_steps=20, search_steps=3, lr=0.1)
+
+
+class Undefined(nn.Module):
+    """Class 0 by far; NaN, in the outputs or only in their gradient, where x moves below 0.5."""
+
+    def __init__(self, where):
+        super().__init__()
+        self.where = where
+
+    def forward(self, x):
+        z = torch.stack([10 + x[:, 0], x[:, 1]], 1)
+        low = (x[:, :1] < 0.5).to(x)
+        if self.where == "outputs":
+            return z / (1 - low) - z * low / (1 - low)
+        # The root of 0 has an infinite slope, and 0 times that is NaN.
+        return z + 0 * (x[:, :1] * 0).sqrt() * torch.ones_like(z)
+
+
+@pytest.mark.parametrize("attack", ["pgd-5", "fgsm", "random-search", CW])
+def test_outputs_that_become_nan_are_misses_and_said(attack):
+    rows = np.full((6, 4), 0.51, dtype="f4")
+    rows[:2] = 5.0  # too far from where it fails
+    with pytest.warns(DebiasWarning, match="outputs of the network are NaN for 4 of 6 rows"):
+        found = robust_accuracy_score(
+            Undefined("outputs"), rows, [0] * 6, attack=attack, epsilon=0.2, norm="l2"
+        )
+    assert found == pytest.approx(2 / 6)
+
+
+@pytest.mark.parametrize("attack", ["pgd-5", CW])
+def test_gradients_that_are_nan_are_not_called_zero(attack):
+    rows = np.full((6, 4), 0.7, dtype="f4")
+    with pytest.warns(DebiasWarning) as caught:
+        found = robust_accuracy_score(
+            Undefined("gradient"), rows, [0] * 6, attack=attack, epsilon=0.2, norm="l2"
+        )
+    assert found == 1.0
+    said = " ".join(str(warning.message) for warning in caught)
+    assert "The gradient of 6 of 6 attacked rows is NaN or infinite" in said
+    assert "exactly zero" not in said
