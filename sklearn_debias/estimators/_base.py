@@ -1,6 +1,8 @@
 """The scikit-learn face of every method: constructor, hooks, prediction."""
 
 import inspect
+from collections.abc import Callable
+from contextlib import closing
 from dataclasses import KW_ONLY, dataclass
 from typing import Any, ClassVar
 
@@ -243,16 +245,30 @@ class BaseDebiasClassifier(NetParams, CallbackSupportMixin, ClassifierMixin, Bas
 
     def predict(self, X: Any) -> np.ndarray:
         """Return the most probable class of each row, in the labels of ``fit``, shape (n,)."""
-        codes = self._logits(X).argmax(axis=1)
+        # Batch by batch: the logits of all rows may be large where there are many classes.
+        codes = self._read_logits(X, lambda logits: logits.argmax(axis=1))
         return self.classes_[codes]
 
     def _logits(self, X: Any) -> np.ndarray:
         """Return logits (n, classes), float64; those of a row do not depend on its neighbours."""
+        return self._read_logits(X, lambda logits: logits)
+
+    def _read_logits(self, X: Any, read: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+        """Return what ``read`` makes of the logits of a few rows, for all rows."""
         check_is_fitted(self)
         terms = on_own_terms(small=is_small(self.module_, self.input_shape_))
-        with terms, readable_errors(self):
+        errors = readable_errors(self, advice="Predict fewer rows at a time")
+        with terms, errors:
             source = self._fitted.open(self, X).source
-            return np.concatenate(list(outputs(self, source)))
+            with closing(outputs(self, source)) as batches:
+                first = read(next(batches))
+                every = np.empty((len(source), *first.shape[1:]), first.dtype)
+                every[: len(first)] = first
+                done = len(first)
+                for logits in batches:
+                    every[done : done + len(logits)] = read(logits)
+                    done += len(logits)
+        return every
 
     def _opened(self, X: Any, y: Any = None) -> Opened:
         """Return rows, and the network that predicts, for attacks and attention maps."""

@@ -1,6 +1,5 @@
 """Deep feature reweighting."""
 
-import threading
 from dataclasses import KW_ONLY, dataclass
 from typing import Any, ClassVar
 
@@ -8,7 +7,6 @@ import numpy as np
 import torch
 from scipy.special import expit, softmax
 from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
-from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
@@ -30,6 +28,7 @@ from sklearn_debias.fitting import (
     encode_known,
     encode_target,
     is_dataset,
+    one_against_rest,
     plain,
     plain_bias,
     split_by,
@@ -39,10 +38,6 @@ from sklearn_debias.internal import in_our_words
 from sklearn_debias.metrics.internal import check_numeric
 from sklearn_debias.rows import check_same_rows
 from sklearn_debias.training import ArraySource, Prepare, Streams, span
-
-# liblinear draws from one generator of the whole process, without the GIL: two fits at once would
-# take each other's numbers.
-_LIBLINEAR = threading.Lock()
 
 
 @dataclass(eq=False, repr=False)
@@ -96,10 +91,11 @@ class DFRClassifier(OurNames, ClassifierMixin, BaseEstimator):
     -----
     This does as the authors' code [1]_ does, except that the halves for selecting C are stratified
     by group, so that no group is missing from either (a group of one row is in both). More than two
-    classes are fitted one against the rest, as liblinear does. The mean and standard deviation are
-    those of the rows given; the code takes them from the network's training rows. In the selection
-    both take them from the draw of the fitted half. A (class, bias value) cell without any row is
-    named in a warning, and nothing can be learned of it.
+    classes are fitted one against the rest, as liblinear does. 50,000 rows and more of up to 128
+    features are fitted by Newton steps to the same optimum, in a fraction of the time. The mean and
+    standard deviation are those of the rows given; the code takes them from the network's training
+    rows. In the selection both take them from the draw of the fitted half. A (class, bias value)
+    cell without any row is named in a warning, and nothing can be learned of it.
 
     References
     ----------
@@ -211,11 +207,22 @@ class DFRClassifier(OurNames, ClassifierMixin, BaseEstimator):
         scaler = StandardScaler().fit(X[drawn])
         size = np.bincount(group[scored])
         self.selection_scores_ = {}
+        Z = scaler.transform(X[drawn])
+        others = scaler.transform(X[scored])
         # One seed for all: the scores then differ by C alone.
         seed = streams.seed("solver")
+        weights = None
         for C in Cs:
-            coef, intercept, _ = self._coefficients(scaler.transform(X[drawn]), y[drawn], C, seed)
-            right = _scores(scaler.transform(X[scored]), coef, intercept).argmax(1) == y[scored]
+            weights, _ = one_against_rest(
+                Z,
+                y[drawn],
+                len(self.classes_),
+                C=C,
+                max_iter=self.max_iter,
+                seed=seed,
+                start=weights,
+            )
+            right = _scores(others, weights).argmax(1) == y[scored]
             by_group = np.bincount(group[scored], right, len(size)) / size
             self.selection_scores_[C] = float(by_group.min())
         best = max(self.selection_scores_.values())
@@ -228,37 +235,27 @@ class DFRClassifier(OurNames, ClassifierMixin, BaseEstimator):
         scaler = StandardScaler().fit(X)
         Z = scaler.transform(X)
         fits = []
+        weights = None
         for i in range(self.n_resamples):
             drawn = equal_groups(group, rng)
-            seed = streams.seed("solver", str(i))
-            fits.append(self._coefficients(Z[drawn], y[drawn], self.C_, seed))
-        coefs, intercepts, n_iters = zip(*fits, strict=True)
-        coef = np.mean(coefs, axis=0)
-        intercept = np.mean(intercepts, axis=0)
+            weights, n_iter = one_against_rest(
+                Z[drawn],
+                y[drawn],
+                len(self.classes_),
+                C=self.C_,
+                max_iter=self.max_iter,
+                seed=streams.seed("solver", str(i)),
+                start=weights,
+            )
+            fits.append((weights, n_iter))
+        every, n_iters = zip(*fits, strict=True)
+        mean = np.mean(every, axis=0)
+        coef = mean[:, :-1]
+        intercept = mean[:, -1]
         self.n_iter_ = max(n_iters)
         # Back in the units of X: w . (x - mean) / scale + b.
         self.coef_ = coef / scaler.scale_
         self.intercept_ = intercept - self.coef_ @ scaler.mean_
-
-    def _coefficients(
-        self, X: np.ndarray, y: np.ndarray, C: float, seed: int
-    ) -> tuple[np.ndarray, np.ndarray, int]:
-        """Return weights (1 or k, d), intercepts and most iterations of L1 fits.
-
-        Each is of one class against the rest; of two classes the second has the only one.
-        """
-        # Class by class: scikit-learn's liblinear refuses more than two at once.
-        classes = [1] if len(self.classes_) == 2 else range(len(self.classes_))
-        model = LogisticRegression(
-            C=C, l1_ratio=1, solver="liblinear", max_iter=self.max_iter, random_state=seed % 2**32
-        )
-        fits = []
-        with _LIBLINEAR:
-            for c in classes:
-                model.fit(X, y == c)
-                fits.append((model.coef_[0], model.intercept_[0], model.n_iter_[0]))
-        coef, intercept, n_iter = zip(*fits, strict=True)
-        return np.stack(coef), np.array(intercept), int(max(n_iter))
 
     def _opened(self, X: Any, y: Any = None) -> Opened:
         """Return rows, and the scores as a linear layer, for attacks and attention maps."""
@@ -316,10 +313,10 @@ def equal_groups(group: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return np.concatenate([rng.permutation(rows)[:smallest] for rows in members])
 
 
-def _scores(X: np.ndarray, coef: np.ndarray, intercept: np.ndarray) -> np.ndarray:
+def _scores(X: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Return scores (n, classes), the largest of which is the prediction."""
-    scores = X @ coef.T + intercept
-    if len(coef) > 1:
+    scores = X @ weights[:, :-1].T + weights[:, -1]
+    if len(weights) > 1:
         return scores
     # Of two classes the first has the score 0.
     return np.column_stack([np.zeros(len(X)), scores])

@@ -11,6 +11,7 @@ from sklearn_debias.core import Phase
 from sklearn_debias.estimators._augmented import (
     COVARIANCE,
     SHARE_OR_EPOCHS,
+    SpreadFeatures,
     diagonal,
     warmup_epochs,
 )
@@ -21,7 +22,7 @@ from sklearn_debias.objectives import ERM, ISDA, MetaSAug
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class ISDAClassifier(BaseDebiasClassifier):
+class ISDAClassifier(SpreadFeatures, BaseDebiasClassifier):
     """Implicit semantic data augmentation: features spread along their class's covariance [1]_.
 
     The features of a sample stand for a normal distribution around them. Its covariance is
@@ -34,7 +35,8 @@ class ISDAClassifier(BaseDebiasClassifier):
     strength : float, default=0.5
         lambda_0 of the paper, at least 0; 0 is ERM.
     covariance : {"auto", "full", "diagonal"}, default="auto"
-        "auto" is full up to 512 features. The authors' code has the diagonal on ImageNet.
+        "auto" is full up to 512 features, unless that takes more than 2 GiB. The authors' code has
+        the diagonal on ImageNet.
 
     Attributes
     ----------
@@ -81,7 +83,7 @@ class ISDAClassifier(BaseDebiasClassifier):
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class MetaSAugClassifier(MetaClassifier):
+class MetaSAugClassifier(SpreadFeatures, MetaClassifier):
     """MetaSAug: ISDA whose covariances are learned on a balanced meta set, for long tails [1]_.
 
     Parameters
@@ -96,7 +98,7 @@ class MetaSAugClassifier(MetaClassifier):
         Length of the first stage, plain cross entropy: a share of ``max_epochs`` in [0, 1), or a
         number of epochs.
     covariance : {"auto", "full", "diagonal"}, default="auto"
-        "auto" is full up to 512 features.
+        "auto" is full up to 512 features, unless that takes more than 2 GiB.
     virtual_step : {"head", "all"}, default="head"
         What the virtual step moves: the last layer, as the authors do on ImageNet, or the whole
         network, as they do on CIFAR. The latter costs several times as much.

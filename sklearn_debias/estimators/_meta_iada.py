@@ -16,6 +16,7 @@ from sklearn_debias.core import Phase, Role
 from sklearn_debias.estimators._augmented import (
     COVARIANCE,
     SHARE_OR_EPOCHS,
+    SpreadFeatures,
     diagonal,
     warmup_epochs,
 )
@@ -40,7 +41,7 @@ def characterised(function: Callable[[Samples], torch.Tensor], samples: Samples)
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class MetaIADAClassifier(MetaClassifier):
+class MetaIADAClassifier(SpreadFeatures, MetaClassifier):
     """Implicit adversarial data augmentation with a meta-learned strategy [1]_.
 
     The deep feature of each sample is moved adversarially (``epsilon`` above 0) or
@@ -64,7 +65,7 @@ class MetaIADAClassifier(MetaClassifier):
         Length of the first stage, plain cross entropy: a share of ``max_epochs`` in [0, 1), or a
         number of epochs.
     covariance : {"auto", "full", "diagonal"}, default="auto"
-        "auto" is full up to 512 features.
+        "auto" is full up to 512 features, unless that takes more than 2 GiB.
     virtual_step : {"head", "all"}, default="head"
         What the virtual step moves: the last layer, or the whole network, which costs several times
         as much.

@@ -33,7 +33,7 @@ from sklearn_debias.fitting._attention_maps import (
 from sklearn_debias.fitting._cells import by_environment, describe_groups, warn_of_cells
 from sklearn_debias.fitting._devices import make_prepare, on_own_terms, pick_device
 from sklearn_debias.fitting._docs import fill
-from sklearn_debias.fitting._errors import readable_errors
+from sklearn_debias.fitting._errors import MEMORY_ADVICE, readable_errors
 from sklearn_debias.fitting._facts import Facts
 from sklearn_debias.fitting._fit import Fit, check_shared
 from sklearn_debias.fitting._fit_method import fit_method
@@ -42,6 +42,8 @@ from sklearn_debias.fitting._given import Given, View, indexed, pair, take_rows
 from sklearn_debias.fitting._halves import split_by
 from sklearn_debias.fitting._hooks import training_set_of
 from sklearn_debias.fitting._inputs import Inputs, check_rows, is_dataset, open_inputs, plain
+from sklearn_debias.fitting._logistic import one_against_rest
+from sklearn_debias.fitting._memory import check_fits
 from sklearn_debias.fitting._meta_set import held_out
 from sklearn_debias.fitting._networks import Networks
 from sklearn_debias.fitting._observers import CallbackBridge
@@ -73,6 +75,7 @@ from sklearn_debias.fitting._types import Classifier, Estimator, Model
 
 __all__ = [
     "HEAD_BATCH",
+    "MEMORY_ADVICE",
     "MODULE",
     "MOMENTUM",
     "NON_NEGATIVE",
@@ -103,6 +106,7 @@ __all__ = [
     "by_environment",
     "check_attention",
     "check_ball",
+    "check_fits",
     "check_inside",
     "check_linear_head",
     "check_normalize",
@@ -127,6 +131,7 @@ __all__ = [
     "make_prepare",
     "maps_of",
     "on_own_terms",
+    "one_against_rest",
     "one_sided",
     "open_inputs",
     "open_model",

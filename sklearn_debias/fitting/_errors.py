@@ -10,13 +10,15 @@ import torch
 
 from sklearn_debias.exceptions import OutOfMemoryError
 
+MEMORY_ADVICE = "Lower `batch_size`, use amp=True"
+
 
 @contextmanager
 def readable_errors(
     estimator: Any,
     *,
     batch_size: int | None = None,
-    advice: str = "Lower `batch_size`, use amp=True",
+    advice: str | None = None,
 ) -> Iterator[None]:
     """Say in the estimator's words what torch could not do."""
     try:
@@ -34,6 +36,7 @@ def readable_errors(
         message = (str(error) or type(error).__name__).splitlines()[0]
         traceback.clear_frames(error.__traceback__)  # their tensors would live as long as the error
         torch.cuda.empty_cache()  # or a smaller batch would find the memory still taken
+        advice = advice or getattr(estimator, "_memory_advice", MEMORY_ADVICE)
         raise OutOfMemoryError(
             f"Out of memory with `batch_size`={batch_size or estimator.batch_size}: {message}. "
             f"{advice}, or pass X as image paths or a memory map, which are read batch by batch."

@@ -15,6 +15,7 @@ from sklearn_debias.core import Net, State
 from sklearn_debias.losses import no_statistics, update_statistics
 
 FULL_UP_TO = 512  # features
+MOST_NUMBERS = 2**29  # of full covariances, or of their products with the weights: 2 GiB of float32
 
 
 def in_full(compute: Callable) -> Callable:
@@ -40,9 +41,15 @@ def head_weight(net: Net) -> Tensor:
 def begin_statistics(net: Net, diagonal: bool | None) -> State:
     """Return the state of the streaming covariances before the first batch."""
     weight = head_weight(net)
-    diagonal = weight.shape[1] > FULL_UP_TO if diagonal is None else diagonal
+    if diagonal is None:
+        diagonal = weight.shape[1] > FULL_UP_TO or numbers_in_full(*weight.shape) > MOST_NUMBERS
     statistics = no_statistics(*weight.shape, diagonal=diagonal, like=weight.detach())
     return dict(zip(("count", "mean", "covariance"), statistics, strict=True))
+
+
+def numbers_in_full(n_classes: int, n_features: int) -> int:
+    """Return how many numbers full covariances (k, d, d), or their spreads (k, d, k), have."""
+    return n_classes * n_features * max(n_classes, n_features)
 
 
 @in_full
