@@ -124,7 +124,7 @@ default="balanced_softmax"
             return role
         # The factory is not `module` itself, and so is given no `module__*`: they go along here,
         # for the module inside.
-        options, _, _ = split_net_params(self.net_params)
+        options = split_net_params(self.net_params)[0]["module"]
         build = partial(
             with_normalized_head,
             module=role.module,

@@ -55,7 +55,9 @@ SHARED_PARAMETERS = """\
     net_params : dict, default=None
         Any skorch argument by its dunder name: ``module__hidden``, ``optimizer__betas``,
         ``iterator_train__num_workers`` (any of these selects torch's DataLoader) and so on. They
-        are also parameters of their own in ``set_params`` and in grids.
+        are also parameters of their own in ``set_params`` and in grids. ``module__weights`` is a
+        file, or the name of torchvision's weights; a network with a parameter of its own has its
+        own arguments (``student_module__weights``).
     verbose : int, default=0
         1 prints a line per epoch.
     random_state : int, RandomState instance or None, default=None

@@ -23,9 +23,15 @@ def build_networks(
     training: TrainingSet,
     prepare: Prepare,
     streams: Streams,
-    options: Mapping[str, Any],
+    options: Mapping[str, Mapping[str, Any]],
 ) -> Networks:
-    """Build the networks of all roles; ``options`` are those of `module` in `net_params`."""
+    """Build the networks of all roles; ``options`` are those of `net_params`, by parameter."""
+    strangers = [key for key in options if not hasattr(estimator, key)]
+    if strangers:
+        raise ValueError(
+            f"`net_params` holds {strangers[0]}__*, but {type(estimator).__name__} has no "
+            f"parameter `{strangers[0]}`."
+        )
     networks = Networks(training, prepare)
     suspects = set()
     for name in dict.fromkeys(role for phase in phases for role in phase.roles):
@@ -55,26 +61,47 @@ def build_networks(
 
 
 def _build(
-    estimator: Classifier, name: str, role: Role, networks: Networks, options: Mapping[str, Any]
+    estimator: Classifier,
+    name: str,
+    role: Role,
+    networks: Networks,
+    options: Mapping[str, Mapping[str, Any]],
 ) -> nn.Module:
     training = networks.training
     prepare = networks.prepare
     shape = training.inputs_of(name).shape
-    # `module__*` of `net_params` is for the parameter `module`, and for no other network.
     shared = is_same_network(role.module, estimator.module)
+    # `module__*` of `net_params` is for the network `module`, others have options of their own; a
+    # factory that a method makes of `module` has them already.
+    key = "module" if shared else role.parameter
+    own = options.get(key, {}) if shared or key != "module" else {}
     module = build_module(
         role.module,
         shape,
         len(training.classes),
-        options=options if shared else {},
+        options=own,
         normalize=estimator.normalize,
         # Two networks from one instance must not start equal.
         auxiliary=name != "model" and shared,
         parameter=role.parameter,
     )
     if estimator.freeze == "body":
-        Net(module)._part("body").requires_grad_(False)
+        body = Net(module)._part("body")
+        _check_weights(role, key, body, own)
+        body.requires_grad_(False)
     module = module.to(device=prepare.device, dtype=prepare.dtype)
     if prepare.device.type == "cuda" and len(shape) == 3:
         module = module.to(memory_format=torch.channels_last)
     return module
+
+
+def _check_weights(role: Role, key: str, body: nn.Module, options: Mapping[str, Any]) -> None:
+    """Raise where a body that is built by name is to be frozen as it was drawn."""
+    by_name = role.module is None or isinstance(role.module, str)
+    if not by_name or options.get("weights") is not None or not list(body.parameters()):
+        return
+    raise ValueError(
+        f"`freeze`='body' keeps the body of `{role.parameter}`={role.module!r} as it was drawn at "
+        f"random: it was given no weights. Pass a module that holds its own; or, for a network of "
+        f"torchvision, `{key}__weights` in `net_params`: a file, or the name of its weights."
+    )

@@ -17,6 +17,7 @@ from sklearn_debias.metrics.internal import check_numeric
 
 MOMENTUM = 0.9  # of SGD in the papers
 PREFIXES = ("module", "optimizer", "callbacks", "iterator_train")
+OF_ROLES = "_module"  # how the parameters end that name the network of a role
 OPTIMIZERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "sgd": torch.optim.SGD}
 
 MODULE = [str, callable, Options(type, {nn.Module}), HasMethods("forward"), None]
@@ -64,12 +65,18 @@ class NetParams(OurNames):
     def set_params(self, **params: Any) -> Any:
         """Set parameters; ``module__*``, ``optimizer__*`` and the like go into ``net_params``."""
         # Scikit-learn would look for a parameter `module` with parameters of its own.
-        own = {k: params.pop(k) for k in list(params) if k.split("__")[0] in PREFIXES and "__" in k}
+        own = {k: params.pop(k) for k in list(params) if self._is_kept(k)}
         super().set_params(**params)
         if own:
             # A new dict: the old one may be shared with clones, or be the user's.
             self.net_params = {**(self.net_params or {}), **own}
         return self
+
+    def _is_kept(self, key: str) -> bool:
+        """Return whether a parameter of this name is kept in ``net_params``."""
+        prefix, dunder, _ = key.partition("__")
+        of_role = prefix.endswith(OF_ROLES) and hasattr(self, prefix)
+        return bool(dunder) and (prefix in PREFIXES or of_role)
 
 
 def plain_params(estimator: Estimator) -> dict[str, Any]:
@@ -118,11 +125,16 @@ def ignored_parameters(estimator: Any, base: Any) -> list[str]:
     ]
 
 
-def split_net_params(net_params: dict | None) -> tuple[dict, dict, dict]:
-    """Return the arguments of ``net_params`` for the module, the DataLoader, and skorch."""
+def split_net_params(net_params: dict | None) -> tuple[dict[str, dict], dict, dict]:
+    """Return the arguments of ``net_params`` for modules, the DataLoader, and skorch.
+
+    Those for modules are by the parameter that names the module: "module", "student_module".
+    """
     groups: dict[str, dict] = {prefix: {} for prefix in PREFIXES}
     for key, value in (net_params or {}).items():
         prefix, _, name = str(key).partition("__")
+        if prefix.endswith(OF_ROLES):
+            groups.setdefault(prefix, {})
         if prefix not in groups or not name:
             raise ValueError(
                 f"`net_params` must hold keys such as {', '.join(f'{p}__*' for p in PREFIXES)}, "
@@ -142,7 +154,12 @@ def split_net_params(net_params: dict | None) -> tuple[dict, dict, dict]:
         for prefix in ("optimizer", "callbacks")
         for name, v in groups[prefix].items()
     }
-    return groups["module"], groups["iterator_train"], rest
+    modules = {
+        prefix: options
+        for prefix, options in groups.items()
+        if prefix == "module" or prefix.endswith(OF_ROLES)
+    }
+    return modules, groups["iterator_train"], rest
 
 
 def check_callbacks(callbacks: Any) -> None:

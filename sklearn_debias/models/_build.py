@@ -164,7 +164,7 @@ def _by_name(
     _check_name(name, shape, parameter)
     if name in OWN:
         return _own(name, shape, n_classes, options, parameter)
-    return _torchvision(name, shape[0], n_classes, options)
+    return _torchvision(name, shape[0], n_classes, options, f"{parameter}__weights")
 
 
 def _check_name(name: str, shape: tuple[int, ...], parameter: str) -> None:
@@ -193,7 +193,9 @@ def _own(
     return split(_call(OWN[name], shape, n_classes, options, parameter))
 
 
-def _torchvision(name: str, channels: int, n_classes: int, options: dict[str, Any]) -> nn.Module:
+def _torchvision(
+    name: str, channels: int, n_classes: int, options: dict[str, Any], parameter: str
+) -> nn.Module:
     """Build a classifier of torchvision, with weights of torchvision's or from a file if asked."""
     from torchvision import models
 
@@ -209,10 +211,10 @@ def _torchvision(name: str, channels: int, n_classes: int, options: dict[str, An
         module = split(whole)
         if not isinstance(module, SplitModule):
             raise ValueError(
-                f"`module__weights` needs a last linear layer to replace, which {name!r} has not."
+                f"`{parameter}` needs a last linear layer to replace, which {name!r} has not."
             )
         if path:
-            load_weights(module.body, path, known=known, parameter="module__weights")
+            load_weights(module.body, path, known=known, parameter=parameter)
         module.head = nn.Linear(module.head.in_features, n_classes)
     # The stems of torchvision, and their weights, are for three channels.
     return module if channels == 3 else _before(ToRGB(channels), module)

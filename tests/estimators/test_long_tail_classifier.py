@@ -14,7 +14,7 @@ from torch.optim.lr_scheduler import StepLR
 from sklearn_debias import CRTClassifier, ERMClassifier, LongTailClassifier
 from sklearn_debias.core import Phase, SplitModule
 from sklearn_debias.exceptions import DebiasWarning
-from sklearn_debias.models import NormalizedLinear
+from sklearn_debias.models import NormalizedLinear, mlp
 from sklearn_debias.objectives import ERM
 
 QUICK = {"max_epochs": 5, "batch_size": 32, "lr": 0.05, "random_state": 0, "device": "cpu"}
@@ -206,7 +206,7 @@ class BalancedERM(ERMClassifier):
         return (Phase("retraining", (ERM(balanced=True),), self.max_epochs),)
 
 
-@pytest.mark.parametrize("options", [{}, {"module": "mlp", "freeze": "body"}])
+@pytest.mark.parametrize("options", [{}, {"module": mlp, "freeze": "body"}])
 def test_without_a_body_to_train_crt_is_balanced_erm_from_a_fresh_start(long, options):
     expected = BalancedERM(**{**QUICK, "max_epochs": 3}, **options).fit(*long)
     assert_same_model(expected, CRTClassifier(**QUICK, retraining_epochs=3, **options).fit(*long))

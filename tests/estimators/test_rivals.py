@@ -17,6 +17,7 @@ from sklearn_debias.datasets import make_spurious_embeddings
 from sklearn_debias.exceptions import DebiasWarning
 from sklearn_debias.metrics import worst_group_accuracy_scorer
 from sklearn_debias.model_selection import BiasStratifiedKFold
+from sklearn_debias.models import mlp
 
 FAST = {"lr": 0.05, "max_epochs": 4, "random_state": 0}
 EXACT = {**FAST, "dtype": "float64", "batch_size": 1000}
@@ -254,7 +255,7 @@ def test_searches_in_a_pipeline_pass_bias_labels_on(train, clf, grid):
 
 
 def test_afr_on_a_frozen_body_trains_both_stages_on_its_features(train):
-    clf = fit(AFRClassifier("mlp", freeze="body", **FAST, reweighting_epochs=4), train)
+    clf = fit(AFRClassifier(mlp, freeze="body", **FAST, reweighting_epochs=4), train)
     assert clf.history_.phase.unique().tolist() == ["train", "reweighting"]
     assert clf.history_.distance.dropna().iloc[-1] > 0
     assert clf.predict(train.data).shape == (200,)

@@ -11,6 +11,7 @@ from sklearn_debias import ERMClassifier, FishClassifier, InvarianceClassifier, 
 from sklearn_debias.core import SplitModule
 from sklearn_debias.datasets import make_spurious_embeddings
 from sklearn_debias.exceptions import DebiasWarning
+from sklearn_debias.models import mlp
 
 FAST = {"max_epochs": 2, "batch_size": 64, "random_state": 0, "lr": 0.05, "optimizer": "adam"}
 EXACT = {**FAST, "batch_size": 1000, "dtype": "float64", "max_epochs": 3}
@@ -206,7 +207,7 @@ def test_default_weights(penalty):
 
 @pytest.mark.parametrize("penalty", ["ib_irm", "coral", "mmd"])
 def test_features_that_cannot_learn_are_refused(penalty, train):
-    for module, freeze in (("linear", None), (None, None), ("mlp", "body")):
+    for module, freeze in (("linear", None), (None, None), (mlp, "body")):
         with pytest.raises(
             ValueError, match=f"`penalty`='{penalty}' compares the features of `module`"
         ):
