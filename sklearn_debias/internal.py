@@ -11,8 +11,6 @@ from difflib import get_close_matches
 from numbers import Integral, Real
 from typing import Any, TypeVar
 
-import numpy as np
-
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 # What other libraries call it: our name, and where it is an argument if not here.
@@ -80,7 +78,8 @@ def as_python(value: Any) -> Any:
 
 def _is_other(value: Any) -> bool:
     """Return whether ``value`` is a number to Python's types, and none to a caller."""
-    return isinstance(value, (bool, np.timedelta64))
+    # By its name: the maths that use this know no NumPy.
+    return isinstance(value, bool) or type(value).__name__ == "timedelta64"
 
 
 def _fits(value: Real) -> bool:

@@ -282,7 +282,8 @@ class BiasAdvClassifier(BaseDebiasClassifier):
         self.__dict__.update(found)
         # Kept, so that `adversarial_examples` has the parameters of the fit, not later ones.
         # On the CPU, so that it loads where there is no other device.
-        self._attack: Any = placed(self._phases()[-1].steps[-1], torch.device("cpu"))
+        attack: Any = self._phases()[-1].steps[-1]
+        self._attack = placed(attack, torch.device("cpu"))
         del self._method
         # Tried once: nothing else would show that the attack moves nothing.
         if self.beta > 0:

@@ -1,7 +1,7 @@
 """How a fitted classifier predicts: in batches of one shape, so that no row depends on another."""
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import replace
 from typing import Any
 
@@ -34,7 +34,7 @@ def predictor(classifier: Classifier) -> tuple[nn.Module, int | None]:
     return (Net(module).frozen().module if training else module), None
 
 
-def outputs(classifier: Classifier, source: Source) -> Iterator[np.ndarray]:
+def outputs(classifier: Classifier, source: Source) -> Generator[np.ndarray, None, None]:
     """Yield logits of a few rows after another, float64."""
     module, batch_size = predictor(classifier)
     prepare = make_prepare(classifier._fitted, next(module.parameters()).device)
