@@ -1,12 +1,16 @@
 """Facts that a fitted estimator remembers of its training data, however it is wrapped."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
+from sklearn_debias.exceptions import warn
+from sklearn_debias.metrics._encoding import encode_labels
 from sklearn_debias.metrics._groups import group_cells
 from sklearn_debias.metrics._names import shorten
 
-__all__ = ["find_fitted", "refuse_unseen", "trained_fact"]
+__all__ = ["find_fitted", "refuse_unseen", "trained_fact", "unseen_classes"]
 
 # scikit-learn's wrappers, and where each keeps the estimator that it fitted. The order matters:
 # GridSearchCV has `estimator` as well, but that is the template, which was never fitted.
@@ -31,10 +35,30 @@ def find_fitted(estimator: object, attribute: str, default: Any = None) -> Any:
     return default
 
 
-def trained_fact(estimator: object, parameter: str) -> Any:
+def unseen_classes(estimator: object, y_true: Any, name: str = "y_true") -> list[Any]:
+    """Return the classes in `y_true` that the estimator does not know, and warn of them.
+
+    A rare class may be missing from the training rows of a fold. No prediction of its rows is
+    right, and they are scored as such: an error would make the score of that fold NaN.
+    """
+    classes = find_fitted(estimator, "classes_")
+    if not isinstance(classes, np.ndarray) or classes.ndim != 1:
+        return []
+    known = set(classes.tolist())
+    unseen = [label for label in encode_labels(y_true, name)[1] if label not in known]
+    if unseen:
+        warn(
+            f"`{name}` holds classes that training did not see, {shorten(unseen)}: their rows "
+            "count as wrong. Stratify the folds, or leave these classes out."
+        )
+    return unseen
+
+
+def trained_fact(estimator: object, parameter: str, unseen: Sequence[Any] = ()) -> Any:
     """Return what training stored for the parameter `aligned` or `group_shares`.
 
-    Raise a ValueError if training stored nothing.
+    Classes that it did not see have a share of 0, and no bias value that goes with them: their
+    samples are conflicting. Raise a ValueError if training stored nothing.
     """
     attribute = {"aligned": "aligned_bias_", "group_shares": "group_shares_"}[parameter]
     fact = find_fitted(estimator, attribute)
@@ -44,7 +68,12 @@ def trained_fact(estimator: object, parameter: str) -> Any:
             f"`{attribute}`. Pass `bias_labels` to its `fit`, or use make_group_scorer(metric, "
             f"{parameter}=...)."
         )
-    return fact
+    if not unseen:
+        return fact
+    if parameter == "aligned":
+        return {**fact, **dict.fromkeys(unseen)}  # None is no bias value
+    values = find_fitted(estimator, "bias_classes_", [])
+    return {**fact, **{(label, value): 0.0 for label in unseen for value in values}}
 
 
 def refuse_unseen(estimator: object, y_true: Any, bias_labels: Any) -> None:

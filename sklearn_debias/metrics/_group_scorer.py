@@ -9,7 +9,7 @@ from sklearn.metrics._scorer import _cached_call, _Scorer
 from sklearn.utils.metadata_routing import MetadataRequest, get_routing_for_object
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_debias.metrics._fitted import refuse_unseen, trained_fact
+from sklearn_debias.metrics._fitted import refuse_unseen, trained_fact, unseen_classes
 from sklearn_debias.metrics._group_metric import GroupMetric
 from sklearn_debias.metrics._lookup import Lookup
 from sklearn_debias.metrics._types import Predictor
@@ -146,8 +146,9 @@ class GroupScorer(_Scorer):
         check_same_rows({"X": X, "y": y_true, **metadata})
         metadata |= {name: given[name] for name in metric.bound}
         learned = [name for name in metric.facts if name not in self._kwargs]
+        unseen = unseen_classes(estimator, y_true)
         for name in learned:
-            metadata[name] = trained_fact(estimator, name)
+            metadata[name] = trained_fact(estimator, name, unseen)
         if learned and "bias_labels" in given:
             refuse_unseen(estimator, y_true, given["bias_labels"])
         try:

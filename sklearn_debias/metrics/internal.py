@@ -1,7 +1,7 @@
 """Names that the packages above import; they may change without notice."""
 
 from sklearn_debias.metrics._encoding import correctness, encode_labels, encode_values
-from sklearn_debias.metrics._fitted import find_fitted, refuse_unseen
+from sklearn_debias.metrics._fitted import find_fitted, refuse_unseen, unseen_classes
 from sklearn_debias.metrics._groups import cells_of, find_groups
 from sklearn_debias.metrics._intervals import binomial_bounds, check_confidence
 from sklearn_debias.metrics._names import many_small, shorten
@@ -29,4 +29,5 @@ __all__ = [
     "refuse_unseen",
     "shares_of",
     "shorten",
+    "unseen_classes",
 ]

@@ -228,9 +228,14 @@ class Evaluation:
 
 def open_rows(model: Any, X: Any, y: Any, name: str = "estimator") -> Opened:
     """Open a model on rows to be attacked."""
+    check_labels(y)
+    return open_model(model, X, y, name=name)
+
+
+def check_labels(y: Any) -> None:
+    """Raise unless there are labels."""
     if y is None:
         raise ValueError("`y` must hold the labels of the rows to be attacked, got None.")
-    return open_model(model, X, y, name=name)
 
 
 def check_seed(random_state: Any) -> None:

@@ -4,13 +4,15 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 import numpy as np
+from sklearn.utils import _safe_indexing
 from sklearn.utils.metadata_routing import MetadataRequest
 
 from sklearn_debias.attacks import get_attack
 from sklearn_debias.attacks.internal import check_norm
-from sklearn_debias.fitting import Model
+from sklearn_debias.fitting import Model, plain, take_rows
 from sklearn_debias.metrics import worst_group_accuracy_score
-from sklearn_debias.robustness._evaluate import check_seed
+from sklearn_debias.metrics.internal import encode_labels, unseen_classes
+from sklearn_debias.robustness._evaluate import check_labels, check_seed
 from sklearn_debias.robustness._scores import open_evaluation, robust_accuracy_score
 from sklearn_debias.robustness._threats import check_judge, plain_clip, read_epsilon
 from sklearn_debias.rows import check_same_rows
@@ -50,21 +52,33 @@ class RobustAccuracy:
             for name, value in vars(self).items()
             if name not in ("attack", "worst_group", "min_group_size")
         }
-        if not self.worst_group:
-            return robust_accuracy_score(estimator, X, y, attack=self.attack, **how)
-        if bias_labels is None:
+        if self.worst_group and bias_labels is None:
             raise ValueError(
                 f"`bias_labels` did not reach {self!r}. Call "
                 "sklearn.set_config(enable_metadata_routing=True) and pass `bias_labels=` to fit, "
                 "or inside `params=` to cross_validate."
             )
         check_same_rows({"X": X, "y": y, "bias_labels": bias_labels})
+        known = _known(estimator, y)
+        if not known.any():
+            return 0.0
+        rows = np.flatnonzero(known)
+        if len(rows) < len(known):
+            X = take_rows(X, rows)
+            y = _safe_indexing(y, rows)
+        if not self.worst_group:
+            score = robust_accuracy_score(estimator, X, y, attack=self.attack, **how)
+            return float(score * known.mean())
         evaluation, threat = open_evaluation(estimator, X, y, verbose=0, **how)
         groups = {"bias_labels": bias_labels, "min_group_size": self.min_group_size}
+        codes = np.full(len(known), -1)  # a class that training did not see
+        codes[rows] = evaluation.y
+        found = np.full(len(known), -2)
+        found[rows] = evaluation.clean.codes
         # Bad labels raise now, and not after the attack.
-        worst_group_accuracy_score(evaluation.y, evaluation.clean.codes, **groups)
-        codes = evaluation.run(get_attack(self.attack), threat).codes
-        return worst_group_accuracy_score(evaluation.y, codes, **groups)
+        worst_group_accuracy_score(codes, found, **groups)
+        found[rows] = evaluation.run(get_attack(self.attack), threat).codes
+        return worst_group_accuracy_score(codes, found, **groups)
 
     @property
     def _score_func(self) -> NoReturn:
@@ -93,6 +107,15 @@ class RobustAccuracy:
 
     # The name by which scikit-learn's routers ask an object for its own request.
     _get_metadata_request = get_metadata_routing
+
+
+def _known(estimator: Model, y: Any) -> np.ndarray:
+    """Return which rows (n,) are of classes that the model was trained on, and warn of others."""
+    check_labels(y)
+    y = plain(y, "y")
+    codes, classes = encode_labels(y, "y")
+    unseen = unseen_classes(estimator, y, "y")
+    return np.array([label not in unseen for label in classes])[codes]
 
 
 def robust_accuracy(
