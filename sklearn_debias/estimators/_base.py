@@ -1,5 +1,6 @@
 """The scikit-learn face of every method: constructor, hooks, prediction."""
 
+import copy
 import inspect
 from collections.abc import Callable
 from contextlib import closing
@@ -106,6 +107,16 @@ class BaseDebiasClassifier(NetParams, CallbackSupportMixin, ClassifierMixin, Bas
         # The shared parameters are documented once. The text is put in when a class is made.
         if cls.__doc__:
             cls.__doc__ = fill(cls.__doc__, cls)
+
+    def __sklearn_clone__(self) -> Any:
+        # A clone shares the callbacks, which each fit copies: a writer or a trial of a search that
+        # they point to is no parameter to be copied, and often cannot be.
+        bare = copy.copy(self)
+        bare.callbacks = None
+        twin = BaseEstimator.__sklearn_clone__(bare)
+        held = self.callbacks
+        twin.callbacks = type(held)(held) if isinstance(held, (list, tuple)) else held
+        return twin
 
     def _check_params(self) -> None:
         """Raise where a parameter cannot work, whatever the data; none are read before."""

@@ -283,7 +283,7 @@ class BiasAdvClassifier(BaseDebiasClassifier):
         # Kept, so that `adversarial_examples` has the parameters of the fit, not later ones.
         # On the CPU, so that it loads where there is no other device.
         attack: Any = self._phases()[-1].steps[-1]
-        self._attack = placed(attack, torch.device("cpu"))
+        self._attack: Any = placed(attack, torch.device("cpu"))
         del self._method
         # Tried once: nothing else would show that the attack moves nothing.
         if self.beta > 0:

@@ -48,10 +48,11 @@ SHARED_PARAMETERS = """\
     device : str or torch.device, default="auto"
         "auto" takes CUDA where there is one.
     callbacks : list of skorch callbacks, default=None
-        Copied for each fit. Those that read the history find ``train_loss``, every term of
-        ``history_`` and the validation score by its column's name:
+        Copied for each fit; what they point to (a writer, a trial of a search) is shared, by clones
+        too. Those that read the history find ``train_loss``, every term of ``history_`` and, with
+        validation rows, their score by its column's name and ``valid_loss`` (of the last phase):
         ``EarlyStopping(monitor="train_loss")``. Those that score batches themselves
-        (``EpochScoring``) do not apply; use ``monitor``.
+        (``EpochScoring``) are refused; use ``monitor``.
     net_params : dict, default=None
         Any skorch argument by its dunder name: ``module__hidden``, ``optimizer__betas``,
         ``iterator_train__num_workers`` (any of these selects torch's DataLoader) and so on. They

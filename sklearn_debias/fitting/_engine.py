@@ -1,6 +1,5 @@
 """The skorch net of a fit, with the estimator's optimiser and callbacks."""
 
-import copy
 from typing import Any
 
 from torch import nn
@@ -8,7 +7,7 @@ from torch import nn
 from sklearn_debias.fitting._networks import Networks
 from sklearn_debias.fitting._params import OPTIMIZERS
 from sklearn_debias.fitting._types import Classifier
-from sklearn_debias.training import Engine
+from sklearn_debias.training import Engine, own_callbacks
 
 
 def make_engine(estimator: Classifier, networks: Networks, options: dict[str, Any]) -> Engine:
@@ -32,7 +31,7 @@ def make_engine(estimator: Classifier, networks: Networks, options: dict[str, An
         max_epochs=estimator.max_epochs,
         batch_size=estimator.batch_size,
         train_split=None,
-        callbacks=_copied(estimator.callbacks),  # they keep state between epochs
+        callbacks=own_callbacks(estimator.callbacks),
         device=str(device),
         verbose=int(estimator.verbose),
         **{**arguments, **options},
@@ -66,8 +65,3 @@ def _own_rates(networks: Networks, options: dict[str, Any]) -> dict[str, Any]:
         )
     groups = [(f"{name}.*", {"lr": rate}) for name, rate in rates.items()]
     return {"optimizer__param_groups": groups} if groups else {}
-
-
-def _copied(callbacks: Any) -> Any:
-    """Return callbacks of this fit alone."""
-    return copy.deepcopy(list(callbacks)) if isinstance(callbacks, (list, tuple)) else callbacks

@@ -21,7 +21,7 @@ from sklearn_debias.fitting._hooks import phases_of, settled
 from sklearn_debias.fitting._inputs import read_image_size
 from sklearn_debias.fitting._modules import build_networks
 from sklearn_debias.fitting._observers import Monitor, open_scorer
-from sklearn_debias.fitting._params import check_callbacks, check_normalize, drops, split_net_params
+from sklearn_debias.fitting._params import check_normalize, drops, split_net_params
 from sklearn_debias.fitting._probe import draws, has_batch_norm, is_small
 from sklearn_debias.fitting._requirements import (
     check_given,
@@ -38,6 +38,7 @@ from sklearn_debias.training import (
     Feed,
     Observer,
     Prepare,
+    check_callbacks,
     check_state,
     check_visits,
     cpu_threads,
@@ -178,7 +179,7 @@ class Fit:
                     lr_schedule=self.schedule(phase),
                     observers=tuple(observers),
                 )
-                history += [dict(row) for row in engine.history]
+                history += [{"phase": phase.name, **row} for row in engine.history]
             if monitor is not None:
                 monitor.restore(engine)
         self.finish(engine, states, history)
@@ -287,7 +288,7 @@ def tidy(history: list[dict]) -> pd.DataFrame:
     """Return one row per epoch: phase, epoch, every term, seconds."""
     names = dict.fromkeys(name for row in history for name in row)
     columns = {name: [row.get(name) for row in history] for name in names}
-    for name in ("batches", "event_best", "train_loss"):
+    for name in ("batches", "event_best", "train_loss", "train_loss_best", "valid_loss_best"):
         columns.pop(name, None)
     seconds = {"seconds": columns.pop("dur")} if "dur" in columns else {}
     first = {name: columns.pop(name) for name in ("phase", "epoch", "lr") if name in columns}

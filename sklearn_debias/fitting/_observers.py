@@ -4,6 +4,7 @@ import copy
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 from sklearn import config_context
 
 from sklearn_debias.fitting._fitted import is_fitted_name
@@ -49,6 +50,8 @@ class Monitor(Observer):
             self.name = f"neg_{self.name}"  # scorers are greater-is-better
         self.given = _requested(self.scorer, bias_labels)
         self.best: tuple[float, dict] | None = None
+        # One more pass over these rows, which skorch's callbacks alone look for.
+        self.with_loss = isinstance(estimator.callbacks, (list, tuple)) and len(estimator.callbacks)
 
     def end(self, engine: Any) -> None:
         """Score the current epoch."""
@@ -67,11 +70,19 @@ class Monitor(Observer):
                 f"`monitor` must score a finite number, got {score} from {self.scorer!r}."
             )
         engine.history.record(f"validation_{self.name}", score)
+        if self.with_loss:
+            engine.record_loss("valid_loss", self._loss())
         if self.keep_best and (self.best is None or score > self.best[0]):
             engine.history.record("event_best", True)
             # A copy: the tensors of the engine are trained on.
             state = {k: v.detach().clone() for k, v in engine.module_.state_dict().items()}
             self.best = (score, state)
+
+    def _loss(self) -> float:
+        """Return the mean cross entropy of the validation rows."""
+        log_proba = self.view.predict_log_proba(self.X)
+        codes = np.searchsorted(self.view.classes_, self.y)
+        return float(-log_proba[np.arange(len(codes)), codes].mean())
 
     def restore(self, engine: Any) -> None:
         """Put the best epoch's parameters and buffers back."""

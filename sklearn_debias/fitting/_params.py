@@ -162,17 +162,6 @@ def split_net_params(net_params: dict | None) -> tuple[dict[str, dict], dict, di
     return modules, groups["iterator_train"], rest
 
 
-def check_callbacks(callbacks: Any) -> None:
-    """Raise unless ``callbacks`` is made of skorch callbacks, or (name, callback) pairs."""
-    for entry in callbacks if isinstance(callbacks, (list, tuple)) else ():
-        callback = entry[-1] if isinstance(entry, tuple) and len(entry) == 2 else entry
-        made = callback if isinstance(callback, type) else type(callback)
-        if not callable(getattr(made, "on_train_begin", None)):
-            raise TypeError(
-                f"`callbacks` must hold skorch callbacks, or (name, callback) pairs, got {entry!r}."
-            )
-
-
 def check_normalize(normalize: Any, size: int) -> None:
     """Raise unless ``normalize`` has a mean and a positive std for ``size`` channels."""
     if isinstance(normalize, (tuple, list)):

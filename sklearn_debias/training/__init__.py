@@ -3,6 +3,7 @@
 from sklearn_debias.training._augment import crop_flip
 from sklearn_debias.training._blame import blamed, diverged
 from sklearn_debias.training._by_role import ByRole
+from sklearn_debias.training._callbacks import check_callbacks, own_callbacks
 from sklearn_debias.training._engine import Engine
 from sklearn_debias.training._feed import SAME, Epochs, Feed
 from sklearn_debias.training._observer import Observer
@@ -46,6 +47,7 @@ __all__ = [
     "as_given",
     "as_seen",
     "blamed",
+    "check_callbacks",
     "check_state",
     "check_step",
     "check_visits",
@@ -55,6 +57,7 @@ __all__ = [
     "is_fixed",
     "is_picture",
     "n_bytes",
+    "own_callbacks",
     "padded",
     "span",
     "undisturbed",

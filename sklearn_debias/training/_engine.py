@@ -1,6 +1,5 @@
 """The skorch net that runs every fit. It knows no method."""
 
-import dis
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
@@ -16,16 +15,11 @@ from torch import Tensor
 from sklearn_debias.core import Batch, Net, Phase, Step
 from sklearn_debias.training._blame import blamed, diverged
 from sklearn_debias.training._by_role import MakeOptimizer, parts_of, split_off
+from sklearn_debias.training._callbacks import Stop, batch_hooks, in_the_name_of, raised_in_code
 from sklearn_debias.training._feed import Epochs
 from sklearn_debias.training._observer import Observer
 from sklearn_debias.training._roles import finite, is_fixed
 from sklearn_debias.training._step_checks import check_step
-
-BATCH_HOOKS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
-
-
-class _Stop(Exception):
-    """A callback asked to end the phase."""
 
 
 class Engine(NeuralNet):
@@ -44,7 +38,7 @@ class Engine(NeuralNet):
     def _default_callbacks(self) -> list[tuple[str, Callback]]:
         callbacks: list[tuple[str, Callback]] = [("epoch_timer", EpochTimer())]
         if self.verbose:  # PrintLog formats its rows when silent, too
-            callbacks.append(("print_log", PrintLog(keys_ignored=["phase"])))
+            callbacks.append(("print_log", PrintLog()))
         return callbacks
 
     def run_phase(
@@ -82,12 +76,8 @@ class Engine(NeuralNet):
         self._parameters = [p for p in self.module_.parameters() if p.requires_grad]
         # What is not finite from the start, such as a mask of -inf, is not watched.
         self._watched = [t.detach() for t in moving if t.is_floating_point() and finite(t)]
-        self._batch_hooks = {
-            hook
-            for hook in BATCH_HOOKS
-            for _, callback in self.callbacks_
-            if getattr(type(callback), hook) is not getattr(Callback, hook)
-        }
+        self._lowest: dict[str, float] = {}
+        self._batch_hooks = batch_hooks(self.callbacks_)
         if self.verbose:
             print(f"Phase {phase.name!r}: {phase.max_epochs} epochs")
             for _, callback in self.callbacks_:
@@ -97,7 +87,7 @@ class Engine(NeuralNet):
         try:
             self.notify("on_train_begin", X=epochs, y=None)
             self.fit_loop(epochs, epochs=phase.max_epochs)
-        except _Stop:
+        except Stop:
             pass
         finally:
             state = self.state
@@ -165,14 +155,17 @@ class Engine(NeuralNet):
             part.eval()
         terms: dict[str, list[Tensor]] = defaultdict(list)
         sizes: dict[str, list[int]] = defaultdict(list)
+        # Each would wait for the device, and so is told of only where a callback listens.
+        each = bool({"on_batch_begin", "on_batch_end"} & self._batch_hooks)
         for batch in iterator:
-            if "on_batch_begin" in self._batch_hooks:
+            if each:
                 self.notify("on_batch_begin", batch=batch, training=training)
             step = step_fn(batch)
             for name, value in step["terms"].items():
                 terms[name].append(value)
                 sizes[name].append(len(batch.y))
-            if "on_batch_end" in self._batch_hooks:
+            if each:
+                self._record_batch(step["loss"], len(batch.y))
                 self.notify("on_batch_end", batch=batch, training=training, **step)
         # Whoever looks on between epochs finds the networks as they predict, and switches nothing.
         self._set_training(False)
@@ -229,13 +222,29 @@ class Engine(NeuralNet):
             values = torch.stack(terms[name]).double()
             each.append(values @ (weight / weight.sum()).to(values.device))
         means = torch.stack(each).tolist()  # one transfer for all terms
-        self.history.record("phase", self.phase.name)
         self.history.record("lr", self.model_lr())
         for name, mean in zip(names, means, strict=True):
             self.history.record(name, mean)
         losses = [mean for name, mean in zip(names, means, strict=True) if name.endswith("_loss")]
-        self.history.record("train_loss", sum(losses))
+        self.record_loss("train_loss", sum(losses))
+        if not self.history[-1]["batches"]:
+            # Of one batch at least: what skorch's callbacks write to files may name the last one.
+            self.history.new_batch()
+            self.history.record_batch("train_loss", sum(losses))
+            self.history.record_batch("train_batch_size", sum(sizes[names[0]]))
         self._check_finite(dict(zip(names, means, strict=True)))
+
+    def record_loss(self, name: str, loss: float) -> None:
+        """Write a loss into the epoch's row, and whether it is the lowest of the phase so far."""
+        self.history.record(name, loss)
+        self.history.record(f"{name}_best", loss < self._lowest.get(name, float("inf")))
+        self._lowest[name] = min(loss, self._lowest.get(name, float("inf")))
+
+    def _record_batch(self, loss: Tensor | None, size: int) -> None:
+        """Write a batch into the history, as skorch does."""
+        if loss is not None:  # a step may leave all to the next one
+            self.history.record_batch("train_loss", loss.item())
+        self.history.record_batch("train_batch_size", size)
 
     def _check_finite(self, means: Mapping[str, float]) -> None:
         """Raise where a term, a parameter or a buffer is not finite."""
@@ -267,14 +276,17 @@ class Engine(NeuralNet):
         A stop that one of them asks for ends the phase; Ctrl-C ends the fit.
         """
         try:
-            super().notify(method_name, **cb_kwargs)
+            getattr(self, method_name)(self, **cb_kwargs)
+            for name, callback in self.callbacks_:
+                with in_the_name_of(name, callback, self.history):
+                    getattr(callback, method_name)(self, **cb_kwargs)
         except KeyboardInterrupt as error:
             # skorch's callbacks, such as EarlyStopping, stop a fit by raising this, too.
-            if method_name == "on_epoch_end" and _raised_in_code(error):
-                raise _Stop from None
+            if method_name == "on_epoch_end" and raised_in_code(error):
+                raise Stop from None
             raise
         if method_name == "on_epoch_end" and self._stop_asked:
-            raise _Stop
+            raise Stop
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out `module`, which is `module_`."""
@@ -294,15 +306,3 @@ class Engine(NeuralNet):
         for part in parts_of(self.optimizer_).values():
             part.state.clear()
         self.optimizer_.zero_grad(set_to_none=True)
-
-
-def _raised_in_code(error: BaseException) -> bool:
-    """Return whether a ``raise`` statement made the error, not a signal."""
-    # A signal interrupts anything; an error of code stands at a raise in its innermost frame.
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    return (
-        trace is not None
-        and trace.tb_frame.f_code.co_code[trace.tb_lasti] == dis.opmap["RAISE_VARARGS"]
-    )

@@ -248,8 +248,8 @@ class Epochs:
                 self.loader = DataLoader(_Raw(feed.source), **fixed, **options)
 
     def __len__(self) -> int:
-        """Return the number of batches of an epoch that visits each row once."""
-        return -(-len(self.feed) // self.feed.batch_size)
+        """Return the number of rows: skorch takes this for its dataset."""
+        return len(self.feed)
 
     def _raw(self) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield the row numbers of each batch, on the device, and the rows as they are stored."""

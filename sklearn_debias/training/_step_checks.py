@@ -39,6 +39,10 @@ def check_step(objective: Objective, out: Any, nets: Mapping[str, Net]) -> None:
             f"{hook} must give losses of the roles {sorted(nets)}, got one of {strangers[0]!r}."
         )
     for role, loss in out.losses.items():
+        if not nets[role].trainable:  # something has learned when the fit began
+            raise ValueError(
+                f"`callbacks` must leave parameters of {role!r} to train: all of them were frozen."
+            )
         _check_loss(hook, role, loss)
 
 
