@@ -2,6 +2,8 @@
 
 import inspect
 import numbers
+from contextlib import closing
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -13,23 +15,97 @@ from sklearn_debias.fitting._types import Classifier
 
 LOOKED_AT = 2048  # training rows
 KNOBS = 4  # parameters that advice names
+CLEAR = 4  # standard errors above the majority's share: no need to look at more rows
+NOISE = 1  # standard errors: up to here it is no better
+FEWEST = 100  # rows that tell a model without success from one with bad luck
+# Of the way from a guess to perfect recalls. A model that tells rare classes apart may be right
+# less often than the majority class: that is what balancing asks for.
+TELLS_APART = 0.25
+
+
+@dataclass(frozen=True)
+class Tally:
+    """How predictions of training rows compare with one class for all.
+
+    Parameters
+    ----------
+    y, predicted : ndarray of shape (n,)
+        Class codes.
+    """
+
+    y: np.ndarray
+    predicted: np.ndarray
+
+    @property
+    def counts(self) -> np.ndarray:
+        """Rows of each class, (k,)."""
+        return np.bincount(self.y)
+
+    @property
+    def share(self) -> float:
+        """Share of the largest class."""
+        return self.counts.max() / len(self.y)
+
+    @property
+    def accuracy(self) -> float:
+        """Share of the rows that are predicted right."""
+        return float(np.mean(self.predicted == self.y))
+
+    @property
+    def ahead(self) -> float:
+        """How far the accuracy is above the share of the largest class, in standard errors."""
+        error = np.sqrt(self.share * (1 - self.share) / len(self.y))
+        return (self.accuracy - self.share) / max(error, np.finfo(float).tiny)
+
+    @property
+    def tells_apart(self) -> bool:
+        """Whether the classes' recalls show that they are told apart, however rare they are."""
+        present = np.flatnonzero(self.counts)
+        right = np.bincount(self.y[self.predicted == self.y], minlength=len(self.counts))
+        recall = (right[present] / self.counts[present]).mean()
+        guess = 1 / len(present)
+        return recall - guess >= TELLS_APART * (1 - guess)
 
 
 def review(classifier: Classifier, training: TrainingSet) -> None:
-    """Warn where the fitted model predicts one class for all training rows."""
-    n = len(training)
-    # Spread over all rows: labels are often sorted.
-    chosen = training.index[np.unique(np.linspace(0, n - 1, LOOKED_AT, dtype=int))]
-    seen: set[int] = set()
-    for logits in outputs(classifier, training.inputs.source.subset(chosen)):
-        seen.update(logits.argmax(1).tolist())
-        if len(seen) > 1:  # the usual case, after the first batch
-            return
+    """Warn where the fitted model is no better on training rows than one class for all."""
+    tally = _tally(classifier, training)
+    seen = np.unique(tally.predicted)
+    n = len(tally.y)
+    if len(seen) == 1:
+        found = f"predicts {training.classes[seen].tolist()[0]!r} for all of {n} training rows: it"
+    elif n >= FEWEST and tally.ahead <= NOISE and not tally.tells_apart:
+        largest = training.classes[[tally.counts.argmax()]].tolist()[0]
+        found = (
+            f"predicts {tally.accuracy:.1%} of {n} training rows right, and {largest!r} for all "
+            f"would be right on {tally.share:.1%}: it"
+        )
+    else:
+        return
     warn(
-        f"The fitted model predicts {training.classes[list(seen)].tolist()[0]!r} for all of "
-        f"{len(chosen)} training rows: it has learned nothing. Try other values of "
+        f"The fitted model {found} has learned nothing. Try other values of "
         f"{advised(classifier)}, or scale X."
     )
+
+
+def _tally(classifier: Classifier, training: TrainingSet) -> Tally:
+    """Return what is predicted for some training rows, up to where success is plain."""
+    counted = np.arange(len(training))
+    if training.weight is not None:  # rows of weight 0 were not trained on
+        counted = np.flatnonzero(training.weight)
+    # Spread over all rows, and in no order: labels are often sorted, and a few must do.
+    spread = np.unique(np.linspace(0, len(counted) - 1, LOOKED_AT, dtype=int))
+    chosen = counted[np.random.default_rng(0).permutation(spread)]
+    y = training.y[chosen]
+    rows = training.inputs.source.subset(training.index[chosen])
+    predicted = np.empty(0, dtype=int)
+    with closing(outputs(classifier, rows)) as batches:
+        for logits in batches:
+            predicted = np.concatenate([predicted, logits.argmax(1)])
+            tally = Tally(y[: len(predicted)], predicted)
+            if tally.ahead > CLEAR and len(np.unique(predicted)) > 1:
+                break
+    return tally
 
 
 def advised(classifier: Classifier) -> str:
