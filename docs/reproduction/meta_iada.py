@@ -363,6 +363,8 @@ def make(method, data, config, seed):
         "group dro": sd.GroupDROClassifier,
         **META,
     }
+    if method in ("metasaug", "meta-iada"):
+        shared["virtual_step"] = "head"
     return others[method](**config, **shared)
 
 

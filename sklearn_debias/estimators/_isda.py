@@ -2,7 +2,7 @@
 
 import numbers
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from sklearn.utils._param_validation import Interval, StrOptions
@@ -46,7 +46,8 @@ class ISDAClassifier(SpreadFeatures, BaseDebiasClassifier):
 
     Notes
     -----
-    ``optimizer="sgd"``, by name, has momentum 0.9 here.
+    ``optimizer="sgd"``, by name, has momentum 0.9 here, as in the paper. The default is Adam: on
+    unscaled embeddings the covariances drive SGD away.
 
     References
     ----------
@@ -62,7 +63,6 @@ class ISDAClassifier(SpreadFeatures, BaseDebiasClassifier):
     """
 
     lr: float = 1e-2
-    optimizer: Any = "sgd"
     strength: float = 0.5
     covariance: str = "auto"
 
@@ -99,9 +99,10 @@ class MetaSAugClassifier(SpreadFeatures, MetaClassifier):
         number of epochs.
     covariance : {"auto", "full", "diagonal"}, default="auto"
         "auto" is full up to 512 features, unless that takes more than 2 GiB.
-    virtual_step : {"head", "all"}, default="head"
-        What the virtual step moves: the last layer, as the authors do on ImageNet, or the whole
-        network, as they do on CIFAR. The latter costs several times as much.
+    virtual_step : {"auto", "head", "all"}, default="auto"
+        What the virtual step moves: the whole network, as the authors do on CIFAR, or the last
+        layer, as they do on ImageNet, which costs a fraction. "auto" is "all" up to 512 features,
+        and "head" above.
     sigma_lr : float, default=0.1
         Learning rate of the covariances on the meta set, at least 0.
     {meta_parameters}
@@ -139,7 +140,7 @@ class MetaSAugClassifier(SpreadFeatures, MetaClassifier):
     class_balance: float = 0.9999
     warmup: float = 0.8
     covariance: str = "auto"
-    virtual_step: str = "head"
+    virtual_step: str = "auto"
     sigma_lr: float = 0.1
 
     _parameter_constraints: ClassVar[dict] = {
@@ -148,7 +149,7 @@ class MetaSAugClassifier(SpreadFeatures, MetaClassifier):
         "class_balance": [Interval(numbers.Real, 0, 1, closed="left")],
         "warmup": SHARE_OR_EPOCHS,
         "covariance": COVARIANCE,
-        "virtual_step": [StrOptions({"head", "all"})],
+        "virtual_step": [StrOptions({"auto", "head", "all"})],
         "sigma_lr": NON_NEGATIVE,
     }
 

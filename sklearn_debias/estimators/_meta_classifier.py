@@ -30,7 +30,6 @@ class MetaClassifier(BaseDebiasClassifier):
     """Base of the classifiers with a meta set; a subclass says what it learns there."""
 
     lr: float = 1e-2
-    optimizer: Any = "sgd"
     meta_size: int = 10
     meta_interval: int = 1
 

@@ -66,9 +66,11 @@ class MetaIADAClassifier(SpreadFeatures, MetaClassifier):
         number of epochs.
     covariance : {"auto", "full", "diagonal"}, default="auto"
         "auto" is full up to 512 features, unless that takes more than 2 GiB.
-    virtual_step : {"head", "all"}, default="head"
-        What the virtual step moves: the last layer, or the whole network, which costs several times
-        as much.
+    virtual_step : {"auto", "head", "all"}, default="auto"
+        What the virtual step moves. "all" is Eq. 7 of the paper: every parameter. "head" moves the
+        last layer alone, which is not the paper's step, and has another meta gradient wherever
+        something below the head learns; on networks from scratch "all" costs several times as much.
+        "auto" is "all" up to 512 features, and "head" above.
     sigma_lr : float, default=0.1
         Learning rate of the covariances on the meta set, at least 0.
     perturbation_lr : float, default=1e-3
@@ -109,7 +111,9 @@ class MetaIADAClassifier(SpreadFeatures, MetaClassifier):
     (``floored`` in ``history_`` is the share).
 
     Prediction uses the plain logits. A strategy moves every feature by up to 1 in its own unit:
-    scale embeddings, whose spread decides how far that is. ``validation`` and ``monitor`` look at
+    scale embeddings, whose spread decides how far that is. The paper trains by SGD with momentum,
+    as ``optimizer="sgd"`` does; the default is Adam, since on unscaled embeddings the covariances
+    drive SGD away. ``validation`` and ``monitor`` look at
     the second stage. The fitted attributes of the strategy are those of its last epoch, whichever
     epoch is kept. ``optimizer="sgd"``, by name, has momentum 0.9 here.
 
@@ -138,7 +142,7 @@ class MetaIADAClassifier(SpreadFeatures, MetaClassifier):
     epsilon: float | None = None
     warmup: float = 0.8
     covariance: str = "auto"
-    virtual_step: str = "head"
+    virtual_step: str = "auto"
     sigma_lr: float = 0.1
     perturbation_lr: float = 1e-3
     characteristics: Any = "default"
@@ -152,7 +156,7 @@ class MetaIADAClassifier(SpreadFeatures, MetaClassifier):
         "epsilon": [Interval(numbers.Real, -1, 1, closed="both"), None],
         "warmup": SHARE_OR_EPOCHS,
         "covariance": COVARIANCE,
-        "virtual_step": [StrOptions({"head", "all"})],
+        "virtual_step": [StrOptions({"auto", "head", "all"})],
         "sigma_lr": NON_NEGATIVE,
         "perturbation_lr": POSITIVE,
         "characteristics": [StrOptions({"default"}), callable],

@@ -52,6 +52,13 @@ def numbers_in_full(n_classes: int, n_features: int) -> int:
     return n_classes * n_features * max(n_classes, n_features)
 
 
+def stepped(net: Net, part: str) -> str:
+    """Return the part that the virtual step moves; "auto" is all up to 512 features."""
+    if part != "auto":
+        return part
+    return "head" if head_weight(net).shape[1] > FULL_UP_TO else "all"
+
+
 @in_full
 def with_batch(state: State, features: Tensor, y: Tensor) -> State:
     """Return the state with one batch more in the covariances."""

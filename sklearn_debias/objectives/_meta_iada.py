@@ -38,6 +38,7 @@ from sklearn_debias.objectives._class_statistics import (
     head_weight,
     in_full,
     share_done,
+    stepped,
     with_batch,
 )
 from sklearn_debias.objectives._lookahead import chained, look_ahead, view
@@ -208,15 +209,15 @@ class LearnStrategy(Objective):
         The real step, the phase's next.
     sigma_lr : float, default=0.1
         Learning rate of the covariances, at least 0.
-    virtual : {"head", "all"}, default="head"
-        What the virtual step moves.
+    virtual : {"auto", "head", "all"}, default="auto"
+        What the virtual step moves; "auto" is all up to 512 features.
     every : int, default=1
         Look ahead on one batch in so many.
     """
 
     iada: IADA = field(default_factory=IADA)
     sigma_lr: float = 0.1
-    virtual: str = static("head")
+    virtual: str = static("auto")
     every: int = static(1)
     requires = IADA.requires | {"meta"}
 
@@ -232,7 +233,8 @@ class LearnStrategy(Objective):
     def step(self, nets: Nets, batch: Batch, state: State) -> Step:
         """Take the virtual step (Eq. 7); learn Omega (Eq. 8) and Sigma (Eq. 9)."""
         assert batch.meta is not None
-        net, x = view(nets["model"], batch.x, self.virtual)
+        part = stepped(nets["model"], self.virtual)
+        net, x = view(nets["model"], batch.x, part)
         # f^t comes from the net before the virtual step, and counts as given.
         with torch.no_grad():
             h, logits = _outputs(net, x)
@@ -246,7 +248,7 @@ class LearnStrategy(Objective):
             each = self.iada.loss(phi, z, batch.y, given, covariance, state, batch.generator)
             return each.mean()
 
-        meta = view(nets["model"], batch.meta.x, self.virtual)[1], batch.meta.y
+        meta = view(nets["model"], batch.meta.x, part)[1], batch.meta.y
         value, (by_covariance, by_epsilon) = look_ahead(
             net,
             loss,

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from sklearn_debias.core import Batch, Data, Net, Nets, Objective, State, Step, static
-from sklearn_debias.objectives._class_statistics import descended, with_batch
+from sklearn_debias.objectives._class_statistics import descended, stepped, with_batch
 from sklearn_debias.objectives._isda import ISDA
 from sklearn_debias.objectives._lookahead import look_ahead, view
 
@@ -34,15 +34,15 @@ class MetaSAug(Objective):
         The real step.
     sigma_lr : float, default=0.1
         Learning rate of the covariances, at least 0.
-    virtual : {"head", "all"}, default="head"
-        What the virtual step moves.
+    virtual : {"auto", "head", "all"}, default="auto"
+        What the virtual step moves; "auto" is all up to 512 features.
     every : int, default=1
         Look ahead on one batch in so many.
     """
 
     isda: ISDA = field(default_factory=ISDA)
     sigma_lr: float = 0.1
-    virtual: str = static("head")
+    virtual: str = static("auto")
     every: int = static(1)
     requires = ISDA.requires | {"meta"}
 
@@ -53,10 +53,11 @@ class MetaSAug(Objective):
     def step(self, nets: Nets, batch: Batch, state: State) -> Step:
         """Take the virtual step, then learn the covariances, Eqs. 7 and 8; no network learns."""
         assert batch.meta is not None
-        net, x = view(nets["model"], batch.x, self.virtual)
+        part = stepped(nets["model"], self.virtual)
+        net, x = view(nets["model"], batch.x, part)
         with torch.no_grad():
             state = with_batch(state, net.body(x), batch.y)
-        meta = view(nets["model"], batch.meta.x, self.virtual)[1], batch.meta.y
+        meta = view(nets["model"], batch.meta.x, part)[1], batch.meta.y
 
         def loss(phi: Net, covariance: Tensor) -> Tensor:
             return self.isda.loss(phi, phi.body(x), batch.y, covariance, state).mean()

@@ -158,19 +158,17 @@ def test_without_a_term_to_learn_no_row_is_held_out(train, ahead):
 
 @pytest.mark.parametrize("module", [None, "mlp"])
 def test_with_every_term_off_it_is_erm_to_the_last_bit(train, module):
-    off = MetaIADAClassifier(**QUICK, module=module, alpha=0, beta=0, epsilon=0.0, warmup=0).fit(
-        *train
-    )
-    sgd = {"optimizer": "sgd", "net_params": {"optimizer__momentum": 0.9}}
-    assert_same(ERMClassifier(**QUICK, module=module, **sgd).fit(*train), off)
-    assert_same(off, ISDAClassifier(**QUICK, module=module, strength=0).fit(*train))
+    options = {**QUICK, "optimizer": "sgd", "module": module}
+    off = MetaIADAClassifier(**options, alpha=0, beta=0, epsilon=0.0, warmup=0).fit(*train)
+    momentum = {"optimizer__momentum": 0.9}
+    assert_same(ERMClassifier(**options, net_params=momentum).fit(*train), off)
+    assert_same(off, ISDAClassifier(**options, strength=0).fit(*train))
 
 
 def test_a_first_stage_and_a_second_without_terms_are_one_fit(train):
     full = {**QUICK, "batch_size": 1000, "dtype": "float64", "max_epochs": 6}
     off = MetaIADAClassifier(**full, alpha=0, beta=0, epsilon=0.0, warmup=0.5).fit(*train)
-    sgd = {"optimizer": "sgd", "net_params": {"optimizer__momentum": 0.9}}
-    assert_same(ERMClassifier(**full, **sgd).fit(*train), off, rtol=0, atol=1e-12)
+    assert_same(ERMClassifier(**full).fit(*train), off, rtol=0, atol=1e-12)
     assert off.history_["phase"].tolist() == ["warmup"] * 3 + ["train"] * 3
 
 
@@ -357,6 +355,21 @@ def test_in_float64_everything_is(kind, train, ahead):
         )
 
 
+@pytest.mark.parametrize(("width", "part"), [(512, "all"), (513, "head")])
+@pytest.mark.parametrize("kind", [MetaSAugClassifier, MetaIADAClassifier])
+def test_by_default_the_virtual_step_moves_all_parameters_up_to_512_features(kind, width, part):
+    net = nn.Sequential(nn.Linear(5, width), nn.ReLU(), nn.Linear(width, 3))
+    options = {"module": net, "max_epochs": 2, "covariance": "diagonal", "sigma_lr": 10.0}
+    other = "head" if part == "all" else "all"
+    default = quick(kind, **options).fit(*rows(30))
+    same, differs = (
+        quick(kind, **options, virtual_step=step).fit(*rows(30)) for step in (part, other)
+    )
+    assert_same(default, same)
+    with pytest.raises(AssertionError):
+        assert_same(default, differs)
+
+
 @pytest.mark.parametrize("virtual_step", ["head", "all"])
 @pytest.mark.parametrize("kind", [*META, ISDAClassifier])
 def test_bfloat16_stays_close_to_full_precision(kind, virtual_step, train):
@@ -481,9 +494,8 @@ def test_a_plateau_of_the_warm_up_is_none_of_the_second_stage(kind, train):
 @pytest.mark.parametrize("kind", [*META, ISDAClassifier])
 def test_the_documentation_has_the_classes_own_defaults(kind):
     assert "lr : float, default=0.01" in kind.__doc__
-    assert 'default="sgd"' in kind.__doc__
+    assert 'default="adam"' in kind.__doc__
     assert "has momentum 0.9" in kind.__doc__
-    assert kind().get_params()["optimizer"] == "sgd"
     assert "lr : float, default=0.001" in ERMClassifier.__doc__
 
 

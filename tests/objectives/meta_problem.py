@@ -68,7 +68,7 @@ def explicit_meta_loss(rows, training_loss, virtual):
     The step is on ``training_loss(model)``.
     """
     model = copy.deepcopy(rows.model)
-    parameters = list(model.parameters() if virtual == "all" else model.head.parameters())
+    parameters = list(model.parameters() if virtual != "head" else model.head.parameters())
     gradients = torch.autograd.grad(training_loss(model), parameters)
     with torch.no_grad():
         for parameter, gradient in zip(parameters, gradients, strict=True):

@@ -73,24 +73,40 @@ VALUES = {
         (-0.22296185, -0.04276187),
     ),
     "gram ule": (ULEClassifier(optimizer="adam", similarity="gram"), (-0.18373682, -2.24425752)),
-    "isda": (ISDAClassifier(strength=5.0), (-0.03220796, 0.00483108)),
-    "metasaug": (MetaSAugClassifier(warmup=1, strength=5.0), (0.01518016, 0.00735944)),
-    "meta-weight-net": (MetaWeightNetClassifier(weight_lr=0.1), (0.09604368, 0.15217827)),
-    "meta-iada": (MetaIADAClassifier(warmup=1, perturbation_lr=0.1), (0.50152086, -0.38702913)),
+    "isda": (ISDAClassifier(optimizer="sgd", strength=5.0), (-0.03220796, 0.00483108)),
+    "metasaug": (
+        MetaSAugClassifier(optimizer="sgd", warmup=1, strength=5.0),
+        (0.01518016, 0.00735944),
+    ),
+    "meta-weight-net": (
+        MetaWeightNetClassifier(optimizer="sgd", weight_lr=0.1),
+        (0.09604368, 0.15217827),
+    ),
+    "meta-iada": (
+        MetaIADAClassifier(optimizer="sgd", warmup=1, perturbation_lr=0.1),
+        (0.50152086, -0.38702913),
+    ),
     "whole meta-iada": (
         MetaIADAClassifier(
-            warmup=1, virtual_step="all", covariance="diagonal", module="mlp", meta_interval=2
+            optimizer="sgd",
+            warmup=1,
+            covariance="diagonal",
+            module="mlp",
+            meta_interval=2,
         ),
         (-0.10902024, -0.41590428),
     ),
     "fixed meta-iada": (
-        MetaIADAClassifier(warmup=0, epsilon=0.3, sigma_lr=5.0),
+        MetaIADAClassifier(optimizer="sgd", warmup=0, epsilon=0.3, sigma_lr=5.0),
         (-0.02965089, 0.06398956),
     ),
     "linf biasadv": (BiasAdvClassifier(norm="linf", random_start=True), (0.34424335, 0.21928580)),
-    "irm": (InvarianceClassifier(anneal_epochs=1), (-0.25302997, -0.24714928)),
+    "irm": (
+        InvarianceClassifier(penalty_weight=100.0, anneal_epochs=1),
+        (-0.25302997, -0.24714928),
+    ),
     "ib-irm": (
-        InvarianceClassifier("mlp", penalty="ib_irm", bottleneck_weight=0.5),
+        InvarianceClassifier("mlp", penalty="ib_irm", penalty_weight=100.0, bottleneck_weight=0.5),
         (0.37420575, 0.99384099),
     ),
     "vrex": (

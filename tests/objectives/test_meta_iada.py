@@ -276,7 +276,7 @@ def test_only_a_covariance_and_a_network_that_learn_have_a_meta_gradient(rows):
 
 
 @pytest.mark.parametrize("batch_norm", [False, True])
-@pytest.mark.parametrize("virtual", ["head", "all"])
+@pytest.mark.parametrize("virtual", ["head", "all", "auto"])
 @pytest.mark.parametrize("options", [{}, {"diagonal": True, "beta": 0.3}, {"alpha": 0.0}])
 def test_equations_8_and_9_follow_finite_differences(virtual, batch_norm, options):
     rows = Rows(batch_norm=batch_norm)
@@ -299,7 +299,7 @@ def test_equations_8_and_9_follow_finite_differences(virtual, batch_norm, option
         given = known["covariance"] if covariance is None else covariance
 
         def training_loss(model):
-            logits = model(rows.x) if virtual == "all" else model.head(h)
+            logits = model(rows.x) if virtual != "head" else model.head(h)
             return real.loss(Net(model), logits, Y, epsilon.detach(), given, known).mean()
 
         return explicit_meta_loss(rows, training_loss, virtual)
