@@ -1,6 +1,6 @@
 """The family of adversarial training: classifiers that fit what an attack finds."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import torch
@@ -20,6 +20,7 @@ from sklearn_debias.fitting import (
     check_ball,
     clip_tensors,
     fit_method,
+    kept_inside,
     pair,
     pick_device,
     placed,
@@ -119,7 +120,7 @@ class AdversarialClassifier(BaseDebiasClassifier):
                     f"{self.n_steps} steps do not reach the border, so the attack is weaker than "
                     "it says. Use step_size=None, or more `n_steps`."
                 )
-        return training
+        return replace(training, inputs=kept_inside(training.inputs, self._range()))
 
     def _step(self) -> float:
         """Return the length of a step of the attack."""

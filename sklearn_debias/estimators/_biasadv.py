@@ -31,6 +31,7 @@ from sklearn_debias.fitting import (
     encode_known,
     ignored_parameters,
     is_fitted_name,
+    kept_inside,
     make_prepare,
     on_own_terms,
     pick_device,
@@ -243,7 +244,8 @@ class BiasAdvClassifier(BaseDebiasClassifier):
         check_ball(training.inputs, epsilon=self.epsilon, norm=self.norm, clip=self.clip)
         # One for all hooks of the fit: what one of them sets, another may read.
         self._method = self._base_in_fit()
-        return self._method._training_set(training)
+        inputs = kept_inside(training.inputs, self.clip)
+        return self._method._training_set(replace(training, inputs=inputs))
 
     def _phases(self) -> tuple[Phase, ...]:
         return self._attacking(self._method._phases())
@@ -315,6 +317,7 @@ class BiasAdvClassifier(BaseDebiasClassifier):
         inputs = self._fitted.open(self, X)
         params = self._fitted.params
         check_ball(inputs, epsilon=params["epsilon"], norm=params["norm"], clip=params["clip"])
+        inputs = kept_inside(inputs, params["clip"])
         with on_own_terms(small=len(self.input_shape_) == 1), readable_errors(self):
             codes = encode_known(self.classes_, y, len(inputs.source))
             adversarial, still = self._attacked(inputs.source, codes)

@@ -250,7 +250,7 @@ default=None
         return self.attention
 
     def _training_set(self, training: TrainingSet) -> TrainingSet:
-        super()._training_set(training)
+        training = super()._training_set(training)
         # Known from here on; the hooks that ask for `_kind` run later.
         self._maps_given = MAPS in training.views
         if self._kind() != "given" or self._is_pgd_at():

@@ -1,7 +1,7 @@
 """The attack's parameters against the data, its random starts, and whether it moved anything."""
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -119,6 +119,35 @@ def _channel_ends(
     top = white(values)
     others = tuple(axis for axis in range(values.ndim) if axis != 1)
     return values.min(others) / top, values.max(others) / top
+
+
+def kept_inside(inputs: Inputs, clip: Any) -> Inputs:
+    """Return inputs whose rows, read one by one, raise where `clip` does not hold them.
+
+    `check_ball` knows the range of those that are in memory, and of the others that of a few.
+    """
+    bounds = read_clip(clip)
+    source = inputs.source
+    if bounds is None or (isinstance(source, ArraySource) and source.resident()):
+        return inputs
+    low, high = (tuple(bound.tolist()) if bound.ndim else float(bound) for bound in bounds)
+    return replace(inputs, source=source.checked(_Inside(low, high)))
+
+
+@dataclass(frozen=True)
+class _Inside:
+    """Raise unless rows (b, ...) lie in a range; equal where the range is."""
+
+    low: float | tuple[float, ...]
+    high: float | tuple[float, ...]
+
+    def __call__(self, rows: Tensor) -> None:
+        bounds = (self.low, self.high)
+        ends: tuple[Any, Any] = span(rows)
+        if any(isinstance(bound, tuple) for bound in bounds):
+            channels = rows.transpose(0, 1).flatten(1).double() / white(rows)
+            ends = (channels.amin(1).numpy(), channels.amax(1).numpy())
+        check_inside(bounds, bounds, *ends)
 
 
 def with_range(inputs: Inputs) -> Inputs:

@@ -49,6 +49,7 @@ class Classifier(Estimator, Protocol):
     net_: Any
     history_: Any
     n_iter_: int
+    _fitted: Any
     predict_log_proba: Any
     _fitted: Any
     _sgd_momentum: Any

@@ -1,6 +1,7 @@
 """Where the inputs come from: arrays, memory maps, image files, datasets."""
 
-from collections.abc import Sequence
+import copy
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,8 @@ class Source:
         Which rows this source shows; None shows all.
     """
 
+    check: Callable[[Tensor], None] | None = None
+
     def __init__(self, items: Any, index: np.ndarray | None = None) -> None:
         self.items = items
         self.index = index
@@ -33,7 +36,16 @@ class Source:
 
     def take(self, index: np.ndarray) -> Tensor:
         """Return the rows ``index`` as a new tensor on the CPU, uint8 or floating."""
-        return self._take(index if self.index is None else self.index[index])
+        rows = self._take(index if self.index is None else self.index[index])
+        if self.check is not None:
+            self.check(rows)
+        return rows
+
+    def checked(self, check: Callable[[Tensor], None]) -> "Source":
+        """Show the same rows; ``check`` sees each of them as it is read, and may raise."""
+        new = copy.copy(self)
+        new.check = check
+        return new
 
     def subset(self, index: np.ndarray) -> "Source":
         """Show the rows ``index`` of this source."""

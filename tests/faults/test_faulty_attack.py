@@ -5,9 +5,10 @@ import copy
 import numpy as np
 import pytest
 import torch
-from faulty import IMAGES, UINT8, Linear, NoGradient, Rounded, Saturated, X, biasadv, rng, y
+from faulty import IMAGES, UINT8, Linear, NoGradient, Rounded, Saturated, X, biasadv, make, rng, y
 from sklearn.datasets import make_blobs
 from torch import nn
+from torch.utils.data import Dataset, Subset
 
 from sklearn_debias.exceptions import DebiasWarning
 
@@ -168,3 +169,49 @@ def test_networks_that_are_sure_of_themselves_are_attacked_at_full_length():
     moved = np.linalg.norm(clf.adversarial_examples(X / 3, y) - X / 3, axis=1)
     # It was .225 where 1e-12 was added to each norm.
     assert (moved > 0.5 * clf.epsilon).mean() > 0.95
+
+
+class Late(Dataset):
+    """Rows in [0, 1], but for the last one."""
+
+    def __init__(self, shape=(4,), channel=slice(None)):
+        self.rows = np.full((40, *shape), 0.5, dtype="f4") + 0.1 * (y * 2 - 1).reshape(
+            -1, *[1] * len(shape)
+        ).astype("f4")
+        self.rows[39, channel] = 14.0
+
+    def __len__(self):
+        return len(self.rows)
+
+    def __getitem__(self, i):
+        return self.rows[i]
+
+
+RANGES = {
+    "one range": (Late(), (0, 1)),
+    "a range of each feature": (Late(channel=2), ([0, 0, 0, 0], [20, 20, 1, 20])),
+    "a range of each channel": (Late((3, 8, 8), 1), ([0, 0, 0], [20, 1, 20])),
+}
+
+
+@pytest.mark.parametrize("workers", [0, pytest.param(1, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("row", RANGES)
+@pytest.mark.parametrize("norm", ["l2", "linf"])
+def test_every_row_of_a_dataset_must_lie_in_the_range(row, norm, workers):
+    rows, clip = RANGES[row]
+    settings = {"clip": clip, "norm": norm, "epsilon": 0.1, "module": "linear"}
+    if workers:
+        settings["net_params"] = {"iterator_train__num_workers": workers}
+    for make_one in (biasadv, lambda **params: make("UIATClassifier", n_steps=2, **params)):
+        with pytest.raises(ValueError, match="`clip`=.* must hold X, which reaches from"):
+            make_one(**settings).fit(rows, y)
+
+
+@pytest.mark.filterwarnings("ignore:The fitted model predicts")
+def test_adversarial_examples_of_a_dataset_stay_in_the_ball_or_are_refused():
+    rows = Late()
+    clf = biasadv(clip=(0, 1), epsilon=0.1, module="linear").fit(rows.rows[:39], y[:39])
+    with pytest.raises(ValueError, match="`clip`=.* must hold X, which reaches from 0.4 to 14"):
+        clf.adversarial_examples(rows, y)
+    found = clf.adversarial_examples(Subset(rows, range(39)), y[:39])
+    assert np.linalg.norm(found - rows.rows[:39], axis=1).max() <= 0.1 + 1e-6

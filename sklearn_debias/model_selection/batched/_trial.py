@@ -208,6 +208,8 @@ def _same_feed(one: Feed, other: Feed) -> bool:
 
 def _same_rows(one: Source, other: Source) -> bool:
     """Return whether two sources show the same rows of the same items."""
+    if one.check != other.check:
+        return False
     if one.index is None or other.index is None:
         return one.items is other.items and one.index is other.index
     return one.items is other.items and np.array_equal(one.index, other.index)
