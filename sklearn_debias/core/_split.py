@@ -23,13 +23,11 @@ class SplitModule(nn.Module):
     torch.Size([3, 2])
     """
 
-    body: nn.Module
-    head: Any
-
     def __init__(self, body: nn.Module, head: nn.Module) -> None:
         super().__init__()
-        self.body = body
-        self.head = head
+        # Not annotated in the class, where torch.jit.script looks for types that it knows.
+        self.body: nn.Module = body
+        self.head: Any = head
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the logits of ``x``, shape (b, k)."""

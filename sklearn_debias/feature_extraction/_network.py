@@ -54,7 +54,7 @@ class Features(nn.Module):
 
         def keep(module: nn.Module, args: tuple, kwargs: dict, output: Any) -> None:
             z = (*args, *kwargs.values())[0] if self.side == "input" else output
-            taken[:] = [self._flat(z, len(x))]  # of a layer that runs again, the last run
+            taken[:] = [self._flat(z, x.shape[0])]  # of a layer that runs again, the last run
 
         layer = self.network.get_submodule(self.layer)
         handle = layer.register_forward_hook(keep, with_kwargs=True)
@@ -69,8 +69,9 @@ class Features(nn.Module):
         return taken[0]
 
     def _flat(self, z: Any, n: int) -> Tensor:
-        found = tuple(z.shape) if isinstance(z, Tensor) else type(z).__name__
-        if not isinstance(z, Tensor) or z.ndim < 2 or len(z) != n or not z.is_floating_point():
+        # Not len(): it would fix the size of a batch where the network is exported.
+        if not isinstance(z, Tensor) or z.ndim < 2 or z.shape[0] != n or not z.is_floating_point():
+            found = tuple(z.shape) if isinstance(z, Tensor) else type(z).__name__
             where = f"`layer`={self.layer!r} of `module`" if self.layer else "`module`"
             named = [n for n in ("logits", "pooler_output", "last_hidden_state") if hasattr(z, n)]
             inside = f", or wrap it to return its .{named[0]}" if named else ""

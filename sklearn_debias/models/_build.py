@@ -23,6 +23,7 @@ OWN: dict[str, Callable[..., nn.Module]] = {
     "cifar_resnet32": cifar_resnet32,
 }
 ANY_CLASSES = 2  # outputs of a head that is not used
+AUXILIARY = ("AuxLogits", "aux1", "aux2")  # of Inception v3; of GoogLeNet
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
 
@@ -106,9 +107,7 @@ def bare_module(
     _check_name(module, shape, parameter)
     if module in OWN:
         return _own(module, shape, ANY_CLASSES, {}, parameter)
-    from torchvision import models
-
-    return models.get_model(module, weights=weights)
+    return _get_model(module, {"weights": weights})
 
 
 def is_same_network(one: Any, other: Any) -> bool:
@@ -197,18 +196,17 @@ def _torchvision(
     name: str, channels: int, n_classes: int, options: dict[str, Any], parameter: str
 ) -> nn.Module:
     """Build a classifier of torchvision, with weights of torchvision's or from a file if asked."""
-    from torchvision import models
-
     weights = options.pop("weights", None)
     # A text is a file where there is one, else a name of torchvision's weights.
     path = weights if isinstance(weights, (str, os.PathLike)) and os.path.exists(weights) else None
     if weights is None:
-        module = split(models.get_model(name, num_classes=n_classes, **options))
+        whole = _get_model(name, {"num_classes": n_classes, **options})
+        module = split(_without_auxiliary(whole))
     else:
         # Weights belong to the head's own number of classes: it is replaced after they are loaded.
-        whole = models.get_model(name, weights=None if path else weights, **options)
+        whole = _get_model(name, {"weights": None if path else weights, **options})
         known = set(whole.state_dict())
-        module = split(whole)
+        module = split(_without_auxiliary(whole))
         if not isinstance(module, SplitModule):
             raise ValueError(
                 f"`{parameter}` needs a last linear layer to replace, which {name!r} has not."
@@ -218,6 +216,26 @@ def _torchvision(
         module.head = nn.Linear(module.head.in_features, n_classes)
     # The stems of torchvision, and their weights, are for three channels.
     return module if channels == 3 else _before(ToRGB(channels), module)
+
+
+def _get_model(name: str, options: dict[str, Any]) -> nn.Module:
+    """Build a classifier of torchvision as torchvision does."""
+    from torchvision import models
+
+    if name in ("inception_v3", "googlenet") and options.get("weights") is None:
+        options = {"init_weights": True, **options}  # what they do by default, with a warning
+    return models.get_model(name, **options)
+
+
+def _without_auxiliary(module: nn.Module) -> nn.Module:
+    """Take away the heads whose logits a network of torchvision returns beside its own."""
+    if getattr(module, "aux_logits", False):
+        own: Any = module
+        own.aux_logits = False
+        for head in AUXILIARY:
+            if hasattr(module, head):
+                setattr(module, head, None)
+    return module
 
 
 def _before(layer: nn.Module, module: nn.Module) -> nn.Module:

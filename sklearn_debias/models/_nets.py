@@ -84,5 +84,5 @@ class Normalize(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the normalised ``x``, of the same shape."""
-        shape = (-1, *[1] * (x.ndim - 2))
+        shape = [-1] + [1] * (x.ndim - 2)
         return (x - self.mean.view(shape)) / self.std.view(shape)

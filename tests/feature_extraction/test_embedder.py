@@ -270,3 +270,13 @@ def test_default_batches_are_small_for_large_images(shape, rows):
 def test_mlp_factories_get_the_number_of_features():
     X = np.random.default_rng(0).normal(size=(6, 3))
     assert embed(mlp, X).shape == (6, 100)
+
+
+@pytest.mark.parametrize("layer", [None, "body.0"])
+def test_the_network_can_be_exported_for_batches_of_any_size(layer):
+    module = Embedder("simple_cnn", layer=layer, cache_dir=None).fit(IMAGES).module_
+    x = torch.from_numpy(IMAGES)
+    sizes = ({0: torch.export.Dim("b", min=1)},)
+    exported = torch.export.export(module, (x[:2],), dynamic_shapes=sizes).module()
+    for n in (1, 3, 40):
+        torch.testing.assert_close(exported(x[:n]), module(x[:n]))

@@ -1,10 +1,12 @@
 """From what the user calls a module to one of the right size."""
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
+from torchvision import models
 
-from sklearn_debias import LfFClassifier
+from sklearn_debias import ERMClassifier, LfFClassifier
 from sklearn_debias.models import Normalize, build_module, default_name, linear, mlp, simple_cnn
 
 
@@ -169,3 +171,51 @@ def test_a_linear_head_starts_near_zero_or_as_torch_does():
     assert float(near.head.weight.detach().std()) == pytest.approx(0.01, rel=0.05)
     assert not near.head.bias.any()
     assert float(far.head.weight.detach().abs().max()) == pytest.approx(1 / 20, rel=0.01)
+
+
+SIDE = 80  # of images: Inception needs 75
+AUXILIARY = {"inception_v3": ["AuxLogits"], "googlenet": ["aux1", "aux2"]}
+
+
+@pytest.mark.parametrize("name", AUXILIARY)
+def test_networks_with_auxiliary_heads_return_their_logits_alone(name, tmp_path):
+    donor = models.get_model(name, init_weights=False)
+    torch.save(donor.state_dict(), tmp_path / "weights.pt")
+    options = {"init_weights": False}  # it would take seconds
+    module = build_module(
+        name, (3, SIDE, SIDE), 2, options={"weights": tmp_path / "weights.pt", **options}
+    )
+    assert not [key for key in module.state_dict() if key.startswith(("body.Aux", "body.aux"))]
+    x = torch.rand(2, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(0))
+    donor.fc = nn.Identity()
+    features = donor.eval()(x)
+    torch.testing.assert_close(module.eval().body(x), features)
+    torch.testing.assert_close(module(x), module.head(features))
+    assert module.train()(x).shape == (2, 2)
+    bare = build_module(name, (3, SIDE, SIDE), 3, options={"aux_logits": True, **options})
+    assert bare.train()(x).shape == (2, 3)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", AUXILIARY)
+@pytest.mark.filterwarnings("ignore:The fitted model predicts")
+def test_networks_with_auxiliary_heads_train_by_name(name):
+    X = np.random.default_rng(0).random((4, 3, SIDE, SIDE), dtype=np.float32)
+    clf = ERMClassifier(name, max_epochs=1, lr=1e-4, random_state=0).fit(X, [0, 1, 0, 1])
+    assert clf.predict_proba(X).shape == (4, 2)
+
+
+SCRIPTED = [
+    ("mlp", (4,), None),
+    ("linear", (3, 8, 8), None),
+    ("simple_cnn", (3, 8, 8), ([0.5] * 3, [0.2] * 3)),
+    ("cifar_resnet32", (1, 16, 16), ([0.5], [0.2])),
+]
+
+
+@pytest.mark.parametrize(("name", "shape", "normalize"), SCRIPTED)
+@pytest.mark.filterwarnings("ignore:`torch.jit.script")
+def test_networks_can_be_scripted(name, shape, normalize):
+    module = build_module(name, shape, 3, options={}, normalize=normalize).eval()
+    x = torch.rand(5, *shape, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(torch.jit.script(module)(x), module(x))
