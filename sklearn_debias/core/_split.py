@@ -38,7 +38,10 @@ def split(module: nn.Module) -> nn.Module:
     """Split ``module`` into body and head where that is safe, else return it as it is.
 
     Split are: modules with ``.body`` and ``.head``, a lone linear layer, a Sequential that ends in
-    one, and torchvision's classifiers, whose last linear layer becomes the head.
+    one, and the classifiers of torchvision and timm, whose last linear layer becomes the head.
+
+    What `torch.compile` and ``DataParallel`` wrap is taken out of the wrapper, which would hide its
+    parts, and stand in the way of derivatives and copies: it is run as it is.
 
     Parameters
     ----------
@@ -48,7 +51,8 @@ def split(module: nn.Module) -> nn.Module:
     Returns
     -------
     nn.Module
-        A module with ``.body`` and ``.head``, or ``module`` itself where none of the rules apply.
+        A module with ``.body`` and ``.head``; or ``module`` itself, without such a wrapper, where
+        none of the rules apply.
 
     Examples
     --------
@@ -56,18 +60,34 @@ def split(module: nn.Module) -> nn.Module:
     >>> split(nn.Sequential(nn.Linear(8, 4), nn.ReLU(), nn.Linear(4, 2))).head
     Linear(in_features=4, out_features=2, bias=True)
     """
+    module = _without_wrapper(module)
     parts = (getattr(module, "body", None), getattr(module, "head", None))
     if all(isinstance(part, nn.Module) for part in parts):
         return module
     if isinstance(module, nn.Linear):
         return SplitModule(nn.Identity(), module)
     # Exactly a Sequential: a subclass may have a forward of its own, and so may a subclass of
-    # torchvision's, whose type is of another package.
+    # torchvision's or timm's, whose type is of another package.
     if type(module) is nn.Sequential and len(module) > 1 and isinstance(module[-1], nn.Linear):
         return SplitModule(module[:-1], module[-1])
     if type(module).__module__.startswith("torchvision.models"):
         return _split_torchvision(module)
+    if type(module).__module__.startswith("timm.models"):
+        return _split_timm(module)
     return module
+
+
+def _without_wrapper(module: nn.Module) -> nn.Module:
+    """Return the module that is compiled, or shared out over devices."""
+    while True:
+        inner: Any = module
+        if isinstance(module, nn.DataParallel | nn.parallel.DistributedDataParallel):
+            inner = module.module
+        elif type(module).__name__ == "OptimizedModule":  # its class is private to torch
+            inner = module._orig_mod
+        if inner is module:
+            return module
+        module = inner
 
 
 def layer_of(module: nn.Module, name: str) -> nn.Module:
@@ -107,3 +127,21 @@ def _split_torchvision(module: nn.Module) -> nn.Module:
             setattr(owner, name, nn.Identity())
             return SplitModule(module, leaf)
     return module
+
+
+def _split_timm(module: Any) -> nn.Module:
+    """Take the linear layer that timm calls the classifier out of a network, as the head."""
+    leaf = module.get_classifier() if hasattr(module, "get_classifier") else None
+    if not isinstance(leaf, nn.Linear):  # of a distilled network it is a pair
+        return module
+    alike = [
+        path
+        for path, layer in module.named_modules(remove_duplicate=False)
+        if isinstance(layer, nn.Linear) and layer.weight.shape == leaf.weight.shape
+    ]
+    # A second classifier, such as that of VOLO's patches, has a part in the logits.
+    if len(alike) != 1:
+        return module
+    owner, _, name = alike[0].rpartition(".")
+    setattr(module.get_submodule(owner), name, nn.Identity())
+    return SplitModule(module, leaf)

@@ -133,14 +133,14 @@ def _safetensors(path: str | os.PathLike) -> Mapping[str, Tensor]:
 def _unwrapped(state: Any) -> Any:
     """Return the state_dict inside a checkpoint.
 
-    Its names are those before DataParallel or Lightning put a prefix to each.
+    Its names are those before torch.compile, DataParallel or Lightning put a prefix to each.
     """
     for key in ("state_dict", "model"):
         if isinstance(state, Mapping) and isinstance(state.get(key), Mapping):
             state = state[key]
     if not isinstance(state, Mapping):
         return state
-    for prefix in ("module.", "model."):
+    for prefix in ("_orig_mod.", "module.", "model."):
         # Only where all names have it: a module may have a part of that name.
         if state and all(str(name).startswith(prefix) for name in state):
             state = {name.removeprefix(prefix): value for name, value in state.items()}

@@ -70,3 +70,73 @@ def test_torchvision_classifiers(name):
         if name != "squeezenet1_0":  # ends in a convolution
             assert isinstance(parts.head, nn.Linear)
             assert torch.equal(parts.head(parts.body(x)), whole)
+
+
+def sequential():
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 2))
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        nn.DataParallel,
+        lambda module: torch.compile(module, backend="eager"),
+        lambda module: nn.DataParallel(torch.compile(module, backend="eager")),
+    ],
+    ids=["DataParallel", "compiled", "both"],
+)
+def test_wrappers_are_looked_through(wrap):
+    module, x = sequential(), torch.rand(5, 4)
+    parts = split(wrap(module))
+    assert torch.equal(parts.head(parts.body(x)), module(x))
+    assert parts.head is module[-1]
+    whole = nn.Bilinear(2, 2, 2)
+    assert split(wrap(whole)) is whole
+
+
+SMALL_VIT = {"img_size": 16, "patch_size": 8, "embed_dim": 24, "depth": 1, "num_heads": 3}
+TIMM = {
+    "vit": ("vit_tiny_patch16_224", SMALL_VIT, 16),
+    "swin": (
+        "swin_tiny_patch4_window7_224",
+        {"img_size": 56, "embed_dim": 24, "depths": (1, 1), "num_heads": (1, 2)},
+        56,
+    ),
+    "resnet": ("resnet10t", {}, 32),
+    "convnext": ("convnext_atto", {}, 32),
+}
+
+
+@pytest.mark.parametrize("row", TIMM)
+def test_classifiers_of_timm(row):
+    timm = pytest.importorskip("timm")
+    name, settings, side = TIMM[row]
+    torch.manual_seed(0)
+    module = timm.create_model(name, num_classes=3, **settings).eval()
+    x = torch.rand(2, 3, side, side)
+    leaf = module.get_classifier()
+    with torch.no_grad():
+        whole = module(x)
+        features = module.forward_head(module.forward_features(x), pre_logits=True)
+        parts = split(module)
+        assert parts.head is leaf
+        assert torch.equal(parts(x), whole)
+        assert torch.equal(parts.body(x), features)
+
+
+def test_networks_of_timm_with_two_classifiers_or_a_forward_of_their_own_are_left_alone():
+    timm = pytest.importorskip("timm")
+    from timm.models.vision_transformer import VisionTransformer
+
+    class Cool(VisionTransformer):
+        def forward(self, x):
+            return super().forward(x) / 2
+
+    # Two classifiers, whose mean counts; one more for the patches; and a subclass of the user's.
+    for module in (
+        timm.create_model("deit_tiny_distilled_patch16_224", num_classes=3, **SMALL_VIT),
+        timm.create_model("volo_d1_224", num_classes=3),
+        Cool(num_classes=3, **SMALL_VIT),
+    ):
+        assert split(module) is module
