@@ -20,11 +20,12 @@ SHARED_PARAMETERS = """\
     batch_size : int, default=128
         Rows per step, at least 1.
     optimizer : {"adam", "adamw", "sgd"} or torch optimizer class, default="adam"
-        More arguments go into ``net_params``, e.g. ``optimizer__momentum``.
+        More arguments go into ``net_params``, e.g. ``optimizer__momentum``. Those that need a
+        closure (LBFGS) are refused.
     weight_decay : float, default=1e-4
         The optimiser's, at least 0.
     lr_schedule : "drops", callable or None, default=None
-        A torch scheduler class or partial, ``lr_schedule(optimizer)``; applied to every network
+        A scheduler class of torch or timm, or a partial, ``lr_schedule(optimizer)``; applied to every network
         that looks at X, stepped per epoch, restarted in each phase that does not continue the one
         before. "drops" divides the rate by 10 after 80 % of the epochs, and again after 90 %.
     augment : "crop-flip", callable or None, default=None

@@ -7,7 +7,7 @@ from torch import nn
 from sklearn_debias.fitting._networks import Networks
 from sklearn_debias.fitting._params import OPTIMIZERS
 from sklearn_debias.fitting._types import Classifier
-from sklearn_debias.training import Engine, own_callbacks
+from sklearn_debias.training import Engine, own_callbacks, takes
 
 
 def make_engine(estimator: Classifier, networks: Networks, options: dict[str, Any]) -> Engine:
@@ -15,7 +15,7 @@ def make_engine(estimator: Classifier, networks: Networks, options: dict[str, An
     device = networks.prepare.device
     optimizer = OPTIMIZERS.get(estimator.optimizer, estimator.optimizer)
     arguments = {
-        "optimizer__weight_decay": estimator.weight_decay,
+        **_decay(estimator, optimizer),
         **_momentum(estimator),
         **_own_rates(networks, options),
     }
@@ -47,6 +47,19 @@ def make_engine(estimator: Classifier, networks: Networks, options: dict[str, An
             f"that name. Pass (name, callback) pairs to name them."
         )
     return engine
+
+
+def _decay(estimator: Classifier, optimizer: Any) -> dict[str, Any]:
+    """Return the weight decay, for an optimiser that has one."""
+    if takes(optimizer, "weight_decay"):
+        return {"optimizer__weight_decay": estimator.weight_decay}
+    if estimator.weight_decay > 0:
+        name = getattr(optimizer, "__name__", optimizer)
+        raise ValueError(
+            f"`weight_decay` must be 0 with `optimizer`={name}, which has none, got "
+            f"{estimator.weight_decay:g}."
+        )
+    return {}
 
 
 def _momentum(estimator: Classifier) -> dict[str, Any]:

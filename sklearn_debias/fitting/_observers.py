@@ -39,7 +39,7 @@ class Monitor(Observer):
         live: bool = True,
     ) -> None:
         # The estimator itself is not fitted yet, and must not look so to others meanwhile.
-        self.view = copy.copy(estimator)
+        self.view: Any = copy.copy(estimator)
         self.live = live
         self.X = X
         self.y = y

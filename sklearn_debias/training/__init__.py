@@ -7,6 +7,7 @@ from sklearn_debias.training._callbacks import check_callbacks, own_callbacks
 from sklearn_debias.training._engine import Engine
 from sklearn_debias.training._feed import SAME, Epochs, Feed
 from sklearn_debias.training._observer import Observer
+from sklearn_debias.training._optimizers import takes
 from sklearn_debias.training._pictures import is_picture
 from sklearn_debias.training._pixels import LEVELS, as_seen, span, white
 from sklearn_debias.training._prepare import Prepare, padded
@@ -60,6 +61,7 @@ __all__ = [
     "own_callbacks",
     "padded",
     "span",
+    "takes",
     "undisturbed",
     "white",
 ]

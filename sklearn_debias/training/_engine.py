@@ -18,7 +18,15 @@ from sklearn_debias.training._by_role import MakeOptimizer, parts_of, split_off
 from sklearn_debias.training._callbacks import Stop, batch_hooks, in_the_name_of, raised_in_code
 from sklearn_debias.training._feed import Epochs
 from sklearn_debias.training._observer import Observer
-from sklearn_debias.training._roles import finite, is_fixed
+from sklearn_debias.training._optimizers import (
+    MADE,
+    check_optimizer,
+    make_schedule,
+    step_schedule,
+    switch,
+    update,
+)
+from sklearn_debias.training._roles import is_fixed, watched
 from sklearn_debias.training._step_checks import check_step
 
 
@@ -71,11 +79,8 @@ class Engine(NeuralNet):
         elif isinstance(self.schedule, torch.optim.lr_scheduler.ReduceLROnPlateau):
             self.schedule._reset()  # another loss from here on; the rate stays
         self._fixed = [m for m in self.module_.modules() if is_fixed(m)]
-        still = {id(t) for m in self._fixed for t in (*m.parameters(), *m.buffers())}
-        moving = [t for t in self.module_.state_dict(keep_vars=True).values() if id(t) not in still]
         self._parameters = [p for p in self.module_.parameters() if p.requires_grad]
-        # What is not finite from the start, such as a mask of -inf, is not watched.
-        self._watched = [t.detach() for t in moving if t.is_floating_point() and finite(t)]
+        self._watched = watched(self.module_, self._fixed)
         self._lowest: dict[str, float] = {}
         self._batch_hooks = batch_hooks(self.callbacks_)
         if self.verbose:
@@ -103,7 +108,10 @@ class Engine(NeuralNet):
         """Make a new optimiser, and a new schedule of its learning rate."""
         with self._current_init_context("optimizer"):
             self.initialize_optimizer()
-        self.schedule = None if lr_schedule is None else self._scheduled(lr_schedule)
+        self.schedule = None
+        self._scheduled = 0  # epochs
+        if lr_schedule is not None:
+            self.schedule = make_schedule(lr_schedule, self.optimizer_)
 
     def model_lr(self) -> float:
         """Return the present learning rate of the roles without one of their own."""
@@ -112,28 +120,11 @@ class Engine(NeuralNet):
 
     def initialize_optimizer(self, *args: Any, **kwargs: Any) -> Any:
         """Build the optimiser; what goes wrong is the fault of `optimizer`."""
-        advice = (
-            "It is called with the parameters, lr, weight_decay and optimizer__* of `net_params`."
-        )
-        with blamed("optimizer", advice):
+        with blamed("optimizer", MADE):
             super().initialize_optimizer(*args, **kwargs)
-            found = type(self.optimizer_).__name__
-            if not isinstance(self.optimizer_, torch.optim.Optimizer):
-                raise TypeError(f"it made a {found}, not a torch optimizer")
+            check_optimizer(self.optimizer_)
         self.optimizer_ = split_off(self.optimizer_, self.module_, self.own_optimizers)
         return self
-
-    def _scheduled(self, lr_schedule: Callable) -> Any:
-        """Make the schedule of the learning rate; what goes wrong is the fault of `lr_schedule`."""
-        advice = (
-            "Pass a torch scheduler class or a partial of one, such as partial(StepLR, "
-            "step_size=10)."
-        )
-        with blamed("lr_schedule", advice):
-            schedule = lr_schedule(parts_of(self.optimizer_)[""])  # helpers keep their rate
-            if not callable(getattr(schedule, "step", None)):
-                raise TypeError(f"it made a {type(schedule).__name__}, which has no step()")
-        return schedule
 
     def get_split_datasets(self, X: Any, y: Any = None, **fit_params: Any) -> tuple[Any, None]:
         """Train on all that is given; validation rows are the estimator's affair."""
@@ -155,7 +146,7 @@ class Engine(NeuralNet):
             part.eval()
         terms: dict[str, list[Tensor]] = defaultdict(list)
         sizes: dict[str, list[int]] = defaultdict(list)
-        # Each would wait for the device, and so is told of only where a callback listens.
+        # Each waits for the device, and so only where a callback listens.
         each = bool({"on_batch_begin", "on_batch_end"} & self._batch_hooks)
         for batch in iterator:
             if each:
@@ -170,6 +161,10 @@ class Engine(NeuralNet):
         # Whoever looks on between epochs finds the networks as they predict, and switches nothing.
         self._set_training(False)
         self._record(terms, sizes)
+
+    def _set_training(self, training: bool = True) -> None:
+        super()._set_training(training)
+        switch(self.optimizer_, training=training)
 
     def train_step(self, batch: Batch, **_: Any) -> dict[str, Any]:
         """Take the steps of the phase, in order, on one batch."""
@@ -211,7 +206,7 @@ class Engine(NeuralNet):
         if "on_grad_computed" in self._batch_hooks:
             named = list(self.get_all_learnable_params())
             self.notify("on_grad_computed", named_parameters=named, batch=batch, training=True)
-        self.optimizer_.step()
+        update(self.optimizer_)
 
     def _record(self, terms: Mapping[str, list[Tensor]], sizes: Mapping[str, list[int]]) -> None:
         """Write the epoch's row of the history: means over samples, in float64."""
@@ -262,19 +257,14 @@ class Engine(NeuralNet):
     def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
         """Step the schedule, then let the observers look; any of them may end the phase."""
         if self.schedule is not None:
-            if isinstance(self.schedule, torch.optim.lr_scheduler.ReduceLROnPlateau):
-                self.schedule.step(self.history[-1, "train_loss"])
-            else:
-                self.schedule.step()
+            self._scheduled = self._scheduled + 1
+            step_schedule(self.schedule, self._scheduled, self.history[-1, "train_loss"])
         # A list, for any() would not ask those after the first that stops.
         stops = [observer.end(self) for observer in self.observers]
         self._stop_asked = any(stops)
 
     def notify(self, method_name: str, **cb_kwargs: Any) -> None:
-        """Notify the callbacks.
-
-        A stop that one of them asks for ends the phase; Ctrl-C ends the fit.
-        """
+        """Notify the callbacks: a stop that one asks for ends the phase; Ctrl-C ends the fit."""
         try:
             getattr(self, method_name)(self, **cb_kwargs)
             for name, callback in self.callbacks_:

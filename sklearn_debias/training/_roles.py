@@ -1,5 +1,7 @@
 """The modules of all roles, and what is asked of them."""
 
+from collections.abc import Iterable
+
 import torch
 from torch import Tensor, nn
 
@@ -12,9 +14,12 @@ class Roles(nn.ModuleDict):
         return self["model"](X)
 
 
-def finite(tensor: Tensor) -> bool:
-    """Return whether every entry is finite."""
-    return bool(torch.isfinite(tensor).all())
+def watched(modules: nn.Module, fixed: Iterable[nn.Module]) -> list[Tensor]:
+    """Return the tensors that training must keep finite: not those of ``fixed`` parts."""
+    still = {id(t) for part in fixed for t in (*part.parameters(), *part.buffers())}
+    moving = [t for t in modules.state_dict(keep_vars=True).values() if id(t) not in still]
+    # What is not finite from the start, such as a mask of -inf, cannot be watched.
+    return [t.detach() for t in moving if t.is_floating_point() and bool(torch.isfinite(t).all())]
 
 
 def is_fixed(module: nn.Module) -> bool:
