@@ -18,6 +18,7 @@ from sklearn_debias.training import blamed
 
 METHODS = ("grad_cam", "integrated_gradients", "input_gradient", "gradient_x_input")
 SCALARS = ("logit", "log_prob")
+MOST_STEPS = 100_000  # of integrated gradients: more would take hours, and tell no more
 Map = Callable[[Tensor, Tensor | None], Tensor]
 
 
@@ -86,7 +87,10 @@ def bind(method: str | Callable, opened: Opened, options: dict[str, Any]) -> Map
 def bind_cam(function: Callable, opened: Opened, options: dict[str, Any]) -> Map:
     """Bind Grad-CAM to the given layer, or to the last that serves."""
     check_scalar(options["scalar"])
-    place = pure_maps.find_place(opened.net, _first(opened), options["layer"])
+    layer = options["layer"]
+    if not isinstance(layer, str | None):
+        raise ValueError(f"`layer` must be the name of a layer, or None, got {layer!r:.60}.")
+    place = pure_maps.find_place(opened.net, _first(opened), layer)
     return lambda x, y: function(opened.net, x, y, place, scalar=options["scalar"])
 
 
@@ -97,6 +101,10 @@ def bind_path(function: Callable, opened: Opened, options: dict[str, Any]) -> Ma
     row = _first(opened)[0]
     if not is_whole(n_steps) or n_steps < 1:
         raise ValueError(f"`n_steps` must be an int >= 1, such as 50, got {n_steps!r}.")
+    if n_steps > MOST_STEPS:
+        raise ValueError(
+            f"`n_steps` must be at most {MOST_STEPS}, got {n_steps!r:.60}: 50 to 300 are usual."
+        )
     try:
         check_numeric(options["baseline"], "baseline")
         baseline = torch.as_tensor(np.asarray(options["baseline"], dtype=float)).to(row)

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import stats
 
-from sklearn_debias.metrics.internal import check_confidence
+from sklearn_debias.metrics.internal import as_array, check_confidence
 
 
 class MeanShare(NamedTuple):
@@ -103,7 +103,11 @@ def mean_saliency_share(maps: Any, mask: Any, *, confidence: float = 0.95) -> Me
     alpha = 1 - check_confidence(confidence)
     shares = saliency_share(maps, mask)
     seen = ~np.isnan(shares)
-    area = np.broadcast_to(np.asarray(mask), np.shape(maps))[seen].mean() if seen.any() else np.nan
+    area = (
+        np.broadcast_to(as_array(mask, "mask"), as_array(maps, "maps").shape)[seen].mean()
+        if seen.any()
+        else np.nan
+    )
     n = int(seen.sum())
     shares = shares[seen]
     mean = float(shares.mean()) if n else np.nan
@@ -114,8 +118,8 @@ def mean_saliency_share(maps: Any, mask: Any, *, confidence: float = 0.95) -> Me
 
 
 def _checked(maps: Any, mask: Any) -> tuple[np.ndarray, np.ndarray]:
-    maps = np.asarray(maps)
-    mask = np.asarray(mask)
+    maps = as_array(maps, "maps")
+    mask = as_array(mask, "mask")
     if maps.ndim not in (2, 3) or maps.dtype.kind not in "fiub":
         raise ValueError(
             f"`maps` must be numbers of shape (n, h, w) or (n, d), got {maps.dtype} of shape "

@@ -33,7 +33,7 @@ def read_clip(clip: Any) -> tuple[np.ndarray, np.ndarray] | None:
         for bound in clip:
             check_numeric(bound, "clip")
         low, high = (np.asarray(bound, dtype=np.float64) for bound in clip)
-    except (TypeError, ValueError, OverflowError) as error:
+    except (TypeError, ValueError, RuntimeError, OverflowError) as error:
         raise ValueError(
             f"`clip` must be (low, high), numbers or one per channel, got {clip!r}."
         ) from error

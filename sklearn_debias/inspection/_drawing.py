@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from sklearn_debias.metrics.internal import as_array
 from sklearn_debias.training import white
 
 LUMINANCE = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601
@@ -26,10 +27,12 @@ def as_pictures(images: Any) -> np.ndarray:
 
     Floats outside of [0, 1], such as standardised ones, are scaled by their range over all images.
     """
-    images = np.asarray(images)
+    images = as_array(images, "images")
+    if images.dtype.kind not in "fiub" or not np.isfinite(images).all():
+        raise ValueError(f"`images` must hold finite numbers, got the dtype {images.dtype}.")
     if images.ndim != 4 or images.shape[1] not in (1, 3, 4) or 0 in images.shape:
         raise ValueError(
-            "The images to draw must have shape (n, 1, 3 or 4 channels, height, width), got "
+            "`images` to draw must have shape (n, 1, 3 or 4 channels, height, width), got "
             f"{images.shape}."
         )
     pictures = images[:, :3].transpose(0, 2, 3, 1).astype(float) / white(images)  # without alpha

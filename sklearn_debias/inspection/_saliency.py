@@ -7,7 +7,8 @@ import numpy as np
 
 from sklearn_debias.attribution import attribute, saliency_share
 from sklearn_debias.fitting import Model, open_model
-from sklearn_debias.inspection._drawing import as_pictures, greys, grid_of_axes, outline
+from sklearn_debias.inspection._drawing import as_pictures, greys, grid_of_axes, outline, pyplot
+from sklearn_debias.metrics.internal import as_array
 
 INCHES = 1.5  # of a panel
 
@@ -66,6 +67,7 @@ class SaliencyDisplay:
         self.mask = mask
         self.labels = labels
         self.shares_ = {}
+        self._check_maps()
         if mask is not None:
             self.shares_ = {name: saliency_share(m, mask) for name, m in maps.items()}
 
@@ -95,6 +97,9 @@ class SaliencyDisplay:
             If ``ax`` has another shape, or the images cannot be drawn.
         """
         pictures = as_pictures(self.images)
+        self._check_maps()
+        _check_look(cmap, alpha)
+        labels = self._labels(len(pictures))
         self._check(len(pictures), pictures.shape[1:3])
         height, width = pictures.shape[1:3]
         panel = (INCHES * width / height, INCHES)
@@ -103,34 +108,46 @@ class SaliencyDisplay:
         extent = (-0.5, width - 0.5, height - 0.5, -0.5)
         for i, (row, picture) in enumerate(zip(self.axes_, pictures, strict=True)):
             row[0].imshow(picture)
-            if self.labels is not None:
-                row[0].set_ylabel(str(self.labels[i]))
+            if labels is not None:
+                row[0].set_ylabel(str(labels[i]))
             for axis, (name, maps) in zip(row[1:], self.maps.items(), strict=True):
                 axis.imshow(greys(picture))
                 over = {"cmap": cmap, "alpha": alpha, "vmin": 0, "vmax": 1, "extent": extent}
-                axis.imshow(np.asarray(maps)[i], **over)
+                axis.imshow(as_array(maps, f"maps[{name!r}]")[i], **over)
                 axis.set_title(self._title(name, i), fontsize="medium")
             for axis in row:
                 self._outline(axis, i, extent)
         return self
 
-    def _check(self, n: int, size: tuple[int, ...]) -> None:
-        """Raise unless there is a map, and a label, for each image."""
+    def _check_maps(self) -> None:
+        """Raise unless there are maps, by model."""
         if not isinstance(self.maps, Mapping) or not self.maps:
             raise ValueError(
                 "`maps` must be a dict of arrays (n, h, w) by model, got "
                 f"{type(self.maps).__name__}."
             )
-        for name, maps in self.maps.items():
-            if np.shape(maps) != (n, *size):
-                raise ValueError(
-                    f"`maps[{name!r}]` must have shape {(n, *size)}, as the images, got "
-                    f"{np.shape(maps)}."
-                )
-        if self.labels is not None and len(self.labels) != n:
+
+    def _labels(self, n: int) -> list | None:
+        """Return what to write beside each image."""
+        if self.labels is None:
+            return None
+        labels = as_array(self.labels, "labels", dtype=object)
+        if labels.shape != (n,):
             raise ValueError(
-                f"`labels` must hold one label for each of the {n} images, got {len(self.labels)}."
+                f"`labels` must hold one label for each of the {n} images, got "
+                f"{', '.join(map(str, labels.shape)) or 'one value'}."
             )
+        return list(labels)
+
+    def _check(self, n: int, size: tuple[int, ...]) -> None:
+        """Raise unless there is a map for each image."""
+        for name, maps in self.maps.items():
+            found = as_array(maps, f"maps[{name!r}]")
+            if found.shape != (n, *size) or found.dtype.kind not in "fiub":
+                raise ValueError(
+                    f"`maps[{name!r}]` must have shape {(n, *size)}, as the images, and hold "
+                    f"numbers, got {found.dtype} of shape {found.shape}."
+                )
 
     @classmethod
     def from_estimator(
@@ -216,3 +233,15 @@ class SaliencyDisplay:
         if self.mask is not None:
             mask = np.asarray(self.mask)
             outline(axis, mask[i] if mask.ndim == 3 else mask, extent)
+
+
+def _check_look(cmap: Any, alpha: Any) -> None:
+    """Raise unless matplotlib knows the colours, and the opacity is one."""
+    plt = pyplot()
+    try:
+        plt.get_cmap(cmap)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ValueError(f"`cmap` must be a Colormap or the name of one, got {cmap!r}.") from error
+    is_number = isinstance(alpha, int | float | np.number) and not isinstance(alpha, bool)
+    if not is_number or not 0 <= alpha <= 1:
+        raise ValueError(f"`alpha` must be a number in [0, 1], got {alpha!r}.")

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-__all__ = ["as_column", "columns_of"]
+__all__ = ["as_array", "as_column", "columns_of"]
 
 
 def columns_of(bias_labels: Any, name: str) -> list[Any]:
@@ -15,6 +15,8 @@ def columns_of(bias_labels: Any, name: str) -> list[Any]:
         raise ValueError(
             f"`{name}` must be given, got None. Pass the bias attribute of each sample."
         )
+    if hasattr(bias_labels, "detach"):
+        bias_labels = as_array(bias_labels, name)
     if isinstance(bias_labels, list | tuple):
         # One row that is a sequence makes all of it a table, and the other rows must follow.
         if any(isinstance(row, list | tuple) for row in bias_labels):
@@ -44,8 +46,24 @@ def _columns_of_rows(rows: Sequence[Any], name: str) -> list[list[Any]]:
     return [list(column) for column in zip(*rows, strict=True)]
 
 
+def as_array(values: Any, name: str, dtype: Any = None) -> np.ndarray:
+    """Return an array; raise a ValueError that names the argument where there is none."""
+    try:
+        if hasattr(values, "detach") and hasattr(values, "resolve_neg"):  # a tensor, of any state
+            values = values.detach().cpu().resolve_conj().resolve_neg()
+        return np.asarray(values, dtype=dtype)
+    except (TypeError, ValueError, RuntimeError, OverflowError) as error:
+        reason = str(error).partition("\n")[0]
+        kind = "numeric" if dtype is float else "an array-like of numbers or labels"
+        raise ValueError(
+            f"`{name}` must be {kind}, got a {type(values).__name__}: {reason}"
+        ) from error
+
+
 def as_column(values: Any, name: str) -> Any:
     """Return one 1-D pandas or numpy column."""
+    if hasattr(values, "detach"):
+        values = as_array(values, name)
     has_length = hasattr(values, "__len__") or hasattr(values, "shape")
     if isinstance(values, str | bytes | dict | set) or not has_length:
         raise ValueError(
@@ -64,7 +82,7 @@ def as_column(values: Any, name: str) -> Any:
         values = values.to_numpy()
     # pandas keeps its own columns: `np.asarray` would lose categories and nullable dtypes.
     if not isinstance(values, pd.Series | pd.Index | pd.api.extensions.ExtensionArray):
-        values = np.asarray(values)
+        values = as_array(values, name)
         if values.ndim == 2 and values.shape[1] == 1:
             values = values[:, 0]
     if values.ndim != 1:

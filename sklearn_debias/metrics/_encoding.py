@@ -8,7 +8,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from sklearn_debias.internal import in_our_words, is_whole
-from sklearn_debias.metrics._columns import as_column, columns_of
+from sklearn_debias.metrics._columns import as_array, as_column, columns_of
 from sklearn_debias.metrics._numeric import check_numeric
 from sklearn_debias.metrics._types import Encoded
 
@@ -120,10 +120,7 @@ def check_weights(sample_weight: npt.ArrayLike | None, n_samples: int) -> np.nda
     if sample_weight is None:
         return np.ones(n_samples)
     check_numeric(sample_weight, "sample_weight")
-    try:
-        weight = np.asarray(sample_weight, dtype=float)
-    except (TypeError, ValueError, OverflowError) as error:
-        raise ValueError(f"`sample_weight` must be numeric: {error}.") from error
+    weight = as_array(sample_weight, "sample_weight", dtype=float)
     if weight.shape != (n_samples,):
         raise ValueError(
             "`sample_weight` must be 1-D with one weight per sample: expected shape "

@@ -8,9 +8,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from sklearn_debias.internal import in_our_words, is_one_of
+from sklearn_debias.internal import in_our_words
+from sklearn_debias.metrics._columns import as_array
 from sklearn_debias.metrics._encoding import check_weights, correctness, encode_bias, encode_labels
-from sklearn_debias.metrics._names import missing_groups
+from sklearn_debias.metrics._names import check_option, missing_groups
 from sklearn_debias.metrics._types import Absent, Encoded, Kind
 from sklearn_debias.rows import check_same_rows
 
@@ -154,8 +155,7 @@ def find_groups(
     absent: Absent = "raise",
 ) -> Groups:
     """Return the groups of the samples in the mask `keep`; `encoded_y` is (codes, classes)."""
-    if not is_one_of(absent, ("raise", "warn", "ignore")):
-        raise ValueError(f"`absent` must be 'raise', 'warn' or 'ignore', got {absent!r}.")
+    check_option("absent", absent, ("raise", "warn", "ignore"))
     if bias_labels is not None and membership is not None:
         raise ValueError(
             "`bias_labels` and `membership` must not both be given: keep the one that defines the "
@@ -260,7 +260,7 @@ def _from_membership(membership: npt.ArrayLike, keep: np.ndarray) -> Groups:
 
     The column names of a frame are the groups' names.
     """
-    matrix = np.asarray(membership)
+    matrix = as_array(membership, "membership")
     if matrix.ndim != 2 or len(matrix) != len(keep) or matrix.shape[1] == 0:
         raise ValueError(
             f"`membership` must be a matrix of shape ({len(keep)}, n_groups): one row per sample, "

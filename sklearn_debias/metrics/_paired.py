@@ -8,10 +8,11 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from sklearn_debias.internal import in_our_words, is_one_of, is_whole
+from sklearn_debias.internal import in_our_words, is_whole
 from sklearn_debias.metrics._encoding import correctness, encode_labels
 from sklearn_debias.metrics._groups import Groups, find_groups, large_enough
 from sklearn_debias.metrics._intervals import check_confidence
+from sklearn_debias.metrics._names import check_option
 from sklearn_debias.metrics._random import check_rng
 from sklearn_debias.metrics._summaries import (
     BY_GROUP,
@@ -25,6 +26,7 @@ from sklearn_debias.rows import check_same_rows
 
 __all__ = ["PairedDifference", "paired_difference"]
 
+MOST = 10_000_000  # replicates: more would take hours, and tell no more
 _BLOCK = 4_000_000  # counts that are drawn at a time: 32 MB
 
 
@@ -112,7 +114,7 @@ def paired_difference(
     universe, absent, min_group_size
         As in :func:`worst_group_accuracy_score`.
     n_resamples : int, default=2000
-        Number of bootstrap replicates, at least 100.
+        Number of bootstrap replicates, from 100 to ten million.
     confidence : float, default=0.95
         Nominal coverage of the interval, in (0, 1).
     random_state : int, numpy Generator, RandomState or None, default=None
@@ -153,10 +155,9 @@ def paired_difference(
     >>> result.difference, result.interval
     (1.0, (1.0, 1.0))
     """
-    if not is_one_of(metric, COEFFICIENTS):
-        raise ValueError(f"`metric` must be one of {sorted(COEFFICIENTS)}, got {metric!r}.")
-    if not is_whole(n_resamples) or n_resamples < 100:
-        raise ValueError(f"`n_resamples` must be an int >= 100, got {n_resamples!r}.")
+    check_option("metric", metric, sorted(COEFFICIENTS))
+    if not is_whole(n_resamples) or not 100 <= n_resamples <= MOST:
+        raise ValueError(f"`n_resamples` must be an int in 100..{MOST}, got {n_resamples!r}.")
     confidence = check_confidence(confidence)
     rng = check_rng(random_state)
     check_same_rows(

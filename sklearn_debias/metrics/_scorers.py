@@ -5,6 +5,7 @@ import inspect
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import sklearn.metrics
 
@@ -93,6 +94,8 @@ def make_group_scorer(
             f"`score_func` must be a callable that takes `bias_labels`, got {score_func!r}."
         )
     _check_response_method(response_method)
+    if not isinstance(greater_is_better, bool | np.bool_):
+        raise ValueError(f"`greater_is_better` must be a bool, got {greater_is_better!r}.")
     # Found here, not in the middle of a search.
     unknown = sorted(set(kwargs) - set(accepted))
     if unknown:

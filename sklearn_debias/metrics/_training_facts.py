@@ -7,10 +7,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from sklearn_debias.internal import in_our_words, is_one_of
+from sklearn_debias.internal import in_our_words
 from sklearn_debias.metrics._encoding import check_weights
 from sklearn_debias.metrics._groups import Groups, group_cells
-from sklearn_debias.metrics._names import shorten
+from sklearn_debias.metrics._names import check_option, shorten
 from sklearn_debias.metrics._numeric import check_numeric
 from sklearn_debias.rows import check_same_rows
 
@@ -66,8 +66,7 @@ def aligned_map(
     >>> aligned_map(["cow", "cow", "cow", "camel"], ["grass", "grass", "sand", "sand"])
     {'camel': 'sand', 'cow': 'grass'}
     """
-    if not is_one_of(ties, ("raise", "omit")):
-        raise ValueError(f"`ties` must be 'raise' or 'omit', got {ties!r}.")
+    check_option("ties", ties, ("raise", "omit"))
     return aligned_of(*group_cells(y, bias_labels), ties)
 
 

@@ -30,6 +30,7 @@ from sklearn_debias.metrics.internal import (
     refuse_unseen,
 )
 from sklearn_debias.robustness._corruption_table import CorruptionReport
+from sklearn_debias.robustness._threats import check_switch
 from sklearn_debias.rows import check_same_rows
 
 CLEAN = "clean"
@@ -124,6 +125,7 @@ def corruption_report(
     if not hasattr(estimator, "predict"):
         raise TypeError(f"`estimator` must have `predict`, got {type(estimator).__name__}.")
     confidence = check_confidence(confidence)
+    check_switch("verbose", verbose)
     seed = read_seed(random_state)
     n_channels = check_images(X, "X").shape[1]
     tasks = _tasks(corruptions, severities, n_channels)
@@ -178,7 +180,7 @@ def _tasks(corruptions: Any, severities: Any, n_channels: int) -> list[Task]:
             "`corruptions` must be 'biasadv', 'classic', or a list of names and (name, severity), "
             f"got {corruptions!r}."
         )
-    if isinstance(severities, np.ndarray):
+    if isinstance(severities, np.ndarray | pd.Series):
         severities = np.atleast_1d(severities).tolist()
     given = list(severities) if isinstance(severities, list | tuple | range) else [severities]
     if not given:

@@ -16,7 +16,7 @@ from sklearn_debias.robustness._evaluate import Evaluation, Outcome, open_rows
 from sklearn_debias.robustness._masking import CHANCE, masking_signs
 from sklearn_debias.robustness._robust_report import CLEAN, WORST, RobustReport
 from sklearn_debias.robustness._scores import open_evaluation
-from sklearn_debias.robustness._threats import row_shape
+from sklearn_debias.robustness._threats import check_switch, row_shape
 from sklearn_debias.robustness._transfer import transfer_codes
 from sklearn_debias.rows import check_same_rows
 
@@ -98,6 +98,7 @@ def robust_report(
     """
     confidence = check_confidence(confidence)
     check_same_rows({"X": X, "y": y, "bias_labels": bias_labels})
+    check_switch("check_masking", check_masking)
     sources = _named(transfer_from, "transfer_from", "source")
     named = _named_attacks(attacks, {f"transfer from {name}" for name in sources})
     options = {

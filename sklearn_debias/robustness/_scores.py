@@ -9,7 +9,7 @@ import numpy as np
 from sklearn_debias.attacks import Threat, get_attack
 from sklearn_debias.fitting import Model, check_inside
 from sklearn_debias.robustness._evaluate import Evaluation, open_rows
-from sklearn_debias.robustness._threats import check_judge, read_threat
+from sklearn_debias.robustness._threats import check_judge, check_switch, read_threat
 
 
 def open_evaluation(
@@ -30,6 +30,7 @@ def open_evaluation(
     ``name`` is what the caller calls the model.
     """
     check_judge(judge)
+    check_switch("verbose", verbose)
     opened = open_rows(estimator, X, y, name)
     read_threat(opened, epsilon, norm, clip)  # raises before the pass over all rows
     evaluation = Evaluation(

@@ -1,5 +1,6 @@
 """Check the adversary that a caller describes against the data."""
 
+import sys
 from dataclasses import replace
 from typing import Any
 
@@ -52,10 +53,10 @@ def read_epsilon(epsilon: Any, norm: str, images: bool) -> float:
                 "usual radius."
             )
         return RADIUS[norm]
-    if not is_real(epsilon) or not 0 <= epsilon < np.inf:
+    if not is_real(epsilon) or not 0 <= epsilon <= sys.float_info.max:
         raise ValueError(
             "`epsilon` must be a finite number >= 0, in the units of X, or 'auto', got "
-            f"{epsilon!r}."
+            f"{epsilon!r:.60}."
         )
     return float(epsilon)
 
@@ -75,6 +76,12 @@ def reach(opened: Opened, threat: Threat) -> float:
     )
     width = float(highest - lowest)
     return width if threat.norm == "linf" else width * float(np.sqrt(np.prod(row_shape(opened))))
+
+
+def check_switch(name: str, value: Any) -> None:
+    """Raise unless the value is a bool or an int, as `verbose` may be."""
+    if not isinstance(value, bool | int | np.bool_ | np.integer):
+        raise ValueError(f"`{name}` must be a bool or an int, got a {type(value).__name__}.")
 
 
 def check_judge(judge: Any) -> None:

@@ -184,7 +184,7 @@ def test_membership_of_cells_equals_bias_labels_and_overlap_is_allowed():
         ),
         (
             {"bias_labels": BIAS, "absent": "drop"},
-            "`absent` must be 'raise', 'warn' or 'ignore', got 'drop'",
+            "`absent` must be one of 'raise', 'warn', 'ignore', got 'drop'",
         ),
         (
             {"bias_labels": BIAS, "universe": [("cow", "grass")]},

@@ -214,7 +214,7 @@ def test_paired_difference_takes_every_metric_and_membership():
     assert high - low > 0.1
     for bad, match in [
         ({"metric": "accuracy"}, "`metric` must be one of"),
-        ({"n_resamples": 10}, "`n_resamples` must be an int >= 100"),
+        ({"n_resamples": 10}, "`n_resamples` must be an int in 100.."),
         ({"n_resamples": 200.0}, "`n_resamples`"),
         ({"random_state": "a"}, "`random_state` must be"),
         ({"random_state": -1}, "`random_state` must be"),
