@@ -25,9 +25,10 @@ SHARED_PARAMETERS = """\
     weight_decay : float, default=1e-4
         The optimiser's, at least 0.
     lr_schedule : "drops", callable or None, default=None
-        A scheduler class of torch or timm, or a partial, ``lr_schedule(optimizer)``; applied to every network
-        that looks at X, stepped per epoch, restarted in each phase that does not continue the one
-        before. "drops" divides the rate by 10 after 80 % of the epochs, and again after 90 %.
+        A scheduler class of torch or timm, or a partial, ``lr_schedule(optimizer)``; applied to
+        every network that looks at X, stepped per epoch, restarted in each phase that does not
+        continue the one before. "drops" divides the rate by 10 after 80 % of the epochs, and again
+        after 90 %.
     augment : "crop-flip", callable or None, default=None
         Augmentation of each training batch on the device: random crop after padding and horizontal
         flip, or any function of a batch (b, ...).

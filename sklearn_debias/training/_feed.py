@@ -8,34 +8,15 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 
 from sklearn_debias.core import Batch, Data
-from sklearn_debias.training._blame import blamed
+from sklearn_debias.training._loader import make_loader
 from sklearn_debias.training._order import Order
 from sklearn_debias.training._prepare import INFERENCE_BATCH, Prepare
 from sklearn_debias.training._sources import Source
 
 SAME = ""  # stands for all roles that see the rows as they are
-
-
-class _Raw(Dataset):
-    """A source as a map-style dataset that is fetched a batch at a time."""
-
-    def __init__(self, source: Source) -> None:
-        self.source = source
-
-    def __len__(self) -> int:
-        return len(self.source)
-
-    def __getitems__(self, index: Tensor) -> tuple[Tensor, Tensor]:
-        """Fetch a whole batch: a DataLoader prefers this to item by item."""
-        return torch.as_tensor(index), self.source.take(np.asarray(index))
-
-
-def _as_fetched(batch: Any) -> Any:
-    """Return a batch as it is: the DataLoader has nothing left to collate."""
-    return batch
 
 
 @dataclass
@@ -233,19 +214,10 @@ class Epochs:
         self.batches: list[Tensor] = []
         self.loader: DataLoader | None = None
         if feed.loader:
-            options: dict[str, Any] = {
-                k: v for k, v in feed.loader.items() if k not in ("shuffle", "drop_last")
-            }
             # The loader draws its workers' seeds. From the order's stream, or from torch's global
             # one, they would shift other numbers.
-            generator = torch.Generator().manual_seed(order.generator.initial_seed())
-            fixed: dict[str, Any] = {
-                "batch_sampler": self.batches,
-                "collate_fn": _as_fetched,
-                "generator": generator,
-            }
-            with blamed("net_params", "Its iterator_train__* are arguments of torch's DataLoader."):
-                self.loader = DataLoader(_Raw(feed.source), **fixed, **options)
+            seed = order.generator.initial_seed()
+            self.loader = make_loader(feed.source, self.batches, seed, feed.loader)
 
     def __len__(self) -> int:
         """Return the number of rows: skorch takes this for its dataset."""

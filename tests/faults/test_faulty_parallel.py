@@ -38,6 +38,29 @@ def test_backends_agree_to_the_last_bit(method, backend):
         np.testing.assert_array_equal(one, two)
 
 
+WORKERS = {"iterator_train__num_workers": 1}
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning", "ignore:Loky-backed parallel loops")
+@pytest.mark.parametrize("backend", ["threading", "loky"])
+def test_loaders_have_workers_inside_of_parallel_fits(backend):
+    expected = scores_and_weights(make("ERMClassifier"), n_jobs=1)
+    with parallel_config(backend, n_jobs=2):
+        found = scores_and_weights(make("ERMClassifier", net_params=WORKERS))
+    for one, two in zip(expected, found, strict=True):
+        np.testing.assert_array_equal(one, two)
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_process_that_may_start_no_others_says_so():
+    estimator = make("ERMClassifier", net_params=WORKERS)
+    with (
+        parallel_config("multiprocessing", n_jobs=2),
+        pytest.raises(ValueError, match="`net_params` must not set iterator_train__num_workers"),
+    ):
+        scores_and_weights(estimator)
+
+
 FORKED = """
     import sys, numpy as np, torch
     torch.set_num_threads(2)
