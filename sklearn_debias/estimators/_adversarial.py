@@ -11,7 +11,6 @@ from sklearn_debias.core import Phase
 from sklearn_debias.estimators._base import BaseDebiasClassifier
 from sklearn_debias.exceptions import warn
 from sklearn_debias.fitting import (
-    MOMENTUM,
     NON_NEGATIVE,
     POSITIVE,
     POSITIVE_INT,
@@ -52,7 +51,6 @@ class AdversarialClassifier(BaseDebiasClassifier):
         "X_extra": True,
         "y_extra": True,
     }
-    _sgd_momentum: ClassVar[float] = MOMENTUM
     _parameter_constraints: ClassVar[dict] = {
         **BaseDebiasClassifier._parameter_constraints,
         "epsilon": NON_NEGATIVE,

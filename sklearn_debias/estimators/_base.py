@@ -98,7 +98,6 @@ class BaseDebiasClassifier(NetParams, CallbackSupportMixin, ClassifierMixin, Bas
     random_state: Any = None
 
     _parameter_constraints: ClassVar[dict] = SHARED_CONSTRAINTS
-    _sgd_momentum: ClassVar[float] = 0.0  # of optimizer="sgd", by name
     # Requested by default, so that no user needs `set_fit_request`.
     __metadata_request__fit = {"bias_labels": True, "validation_data": True}
 

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import torch
+
 from sklearn_debias.core import Phase
 from sklearn_debias.estimators._base import BaseDebiasClassifier
 from sklearn_debias.fitting import NON_NEGATIVE, TrainingSet, by_environment
@@ -38,7 +40,7 @@ class FishClassifier(BaseDebiasClassifier):
     Notes
     -----
     The optimiser's gradient is ``(theta - theta~) / (inner_lr * S)`` with S environments in the
-    batch: the mean of their gradients along the inner path. With ``optimizer="sgd"`` and no
+    batch: the mean of their gradients along the inner path. With torch's SGD without
     momentum, the default, a step is the paper's ``theta + (epsilon / S) (theta~ - theta)`` with
     ``epsilon = lr / inner_lr`` (S as in the authors' code); the defaults make it .5, DomainBed's.
     ``weight_decay`` acts on this step. With one environment in a batch a step is one of plain
@@ -62,7 +64,7 @@ class FishClassifier(BaseDebiasClassifier):
     """
 
     lr: float = 0.05
-    optimizer: Any = "sgd"
+    optimizer: Any = torch.optim.SGD  # "sgd" has momentum
     inner_lr: float = 0.1
 
     _parameter_constraints: ClassVar[dict] = {

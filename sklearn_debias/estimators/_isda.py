@@ -17,7 +17,7 @@ from sklearn_debias.estimators._augmented import (
 )
 from sklearn_debias.estimators._base import BaseDebiasClassifier
 from sklearn_debias.estimators._meta_classifier import MetaClassifier
-from sklearn_debias.fitting import MOMENTUM, NON_NEGATIVE, TrainingSet
+from sklearn_debias.fitting import NON_NEGATIVE, TrainingSet
 from sklearn_debias.objectives import ERM, ISDA, MetaSAug
 
 
@@ -46,8 +46,8 @@ class ISDAClassifier(SpreadFeatures, BaseDebiasClassifier):
 
     Notes
     -----
-    ``optimizer="sgd"``, by name, has momentum 0.9 here, as in the paper. The default is Adam: on
-    unscaled embeddings the covariances drive SGD away.
+    The paper trains by SGD with momentum. The default is Adam: on unscaled embeddings the
+    covariances drive SGD away.
 
     References
     ----------
@@ -66,7 +66,6 @@ class ISDAClassifier(SpreadFeatures, BaseDebiasClassifier):
     strength: float = 0.5
     covariance: str = "auto"
 
-    _sgd_momentum: ClassVar[float] = MOMENTUM
     _parameter_constraints: ClassVar[dict] = {
         **BaseDebiasClassifier._parameter_constraints,
         "strength": NON_NEGATIVE,
@@ -118,8 +117,7 @@ class MetaSAugClassifier(SpreadFeatures, MetaClassifier):
     Notes
     -----
     A covariance learned on the meta set serves the step of its batch only; the estimates go on
-    without it. ``optimizer="sgd"``, by name, has momentum 0.9 here. ``validation`` and ``monitor``
-    look at the second stage.
+    without it. ``validation`` and ``monitor`` look at the second stage.
 
     References
     ----------

@@ -12,7 +12,6 @@ from torch import nn
 from sklearn_debias.estimators._base import BaseDebiasClassifier
 from sklearn_debias.exceptions import warn
 from sklearn_debias.fitting import (
-    MOMENTUM,
     POSITIVE_INT,
     Given,
     TrainingSet,
@@ -33,7 +32,6 @@ class MetaClassifier(BaseDebiasClassifier):
     meta_size: int = 10
     meta_interval: int = 1
 
-    _sgd_momentum: ClassVar[float] = MOMENTUM
     __metadata_request__fit = {
         "bias_labels": True,
         "validation_data": True,

@@ -115,7 +115,7 @@ class MetaIADAClassifier(SpreadFeatures, MetaClassifier):
     as ``optimizer="sgd"`` does; the default is Adam, since on unscaled embeddings the covariances
     drive SGD away. ``validation`` and ``monitor`` look at
     the second stage. The fitted attributes of the strategy are those of its last epoch, whichever
-    epoch is kept. ``optimizer="sgd"``, by name, has momentum 0.9 here.
+    epoch is kept.
 
     With a hidden layer and a high learning rate, features and covariances can drive each other up;
     lower ``lr`` or ``alpha`` then. The defaults of ``lr`` and ``max_epochs`` are for embeddings. On

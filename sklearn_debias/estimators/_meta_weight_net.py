@@ -41,8 +41,8 @@ class MetaWeightNetClassifier(MetaClassifier):
 
     Notes
     -----
-    ``optimizer="sgd"``, by name, has momentum 0.9 here. The terms in ``history_`` are the meta
-    set's loss (``weigher_loss``) and the weighted one (``model_loss``).
+    The terms in ``history_`` are the meta set's loss (``weigher_loss``) and the weighted one
+    (``model_loss``).
 
     References
     ----------

@@ -11,7 +11,6 @@ from sklearn_debias.core import Net, Phase, Role
 from sklearn_debias.estimators._base import BaseDebiasClassifier
 from sklearn_debias.fitting import (
     MODULE,
-    MOMENTUM,
     NON_NEGATIVE,
     POSITIVE,
     Given,
@@ -91,9 +90,8 @@ class ULEClassifier(BaseDebiasClassifier):
     No code was released, and the paper leaves the scalar, the reach of N and the scale open. The
     defaults for training from scratch on images are the reading that reproduces its MNIST result:
     see ``docs/reproduction/ule.md``, also for what is not reproduced. The defaults of ``lr``,
-    ``max_epochs`` and ``optimizer`` are those of heads on embeddings ("sgd" by name has momentum
-    0.9 here). From scratch on images ``optimizer="adam", lr=1e-3, max_epochs=20`` is a better
-    start.
+    ``max_epochs`` and ``optimizer`` are those of heads on embeddings. From scratch on images
+    ``optimizer="adam", lr=1e-3, max_epochs=20`` is a better start.
 
     On features with linear heads the gradients are known in closed form, and nothing is
     differentiated twice. On frozen embeddings no reading was found that beats ERM across data sets,
@@ -132,7 +130,6 @@ class ULEClassifier(BaseDebiasClassifier):
     student_module: Any = None
     student_lr: float | None = None
 
-    _sgd_momentum: ClassVar[float] = MOMENTUM
     __metadata_request__fit = {"bias_labels": True, "validation_data": True, "X_student": True}
     _parameter_constraints: ClassVar[dict] = {
         **BaseDebiasClassifier._parameter_constraints,

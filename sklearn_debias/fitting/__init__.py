@@ -52,7 +52,6 @@ from sklearn_debias.fitting._opened import Opened, open_model
 from sklearn_debias.fitting._our_names import OurNames
 from sklearn_debias.fitting._params import (
     MODULE,
-    MOMENTUM,
     NON_NEGATIVE,
     POSITIVE,
     POSITIVE_INT,
@@ -78,7 +77,6 @@ __all__ = [
     "HEAD_BATCH",
     "MEMORY_ADVICE",
     "MODULE",
-    "MOMENTUM",
     "NON_NEGATIVE",
     "POSITIVE",
     "POSITIVE_INT",

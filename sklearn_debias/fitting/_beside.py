@@ -16,22 +16,27 @@ from sklearn_debias.training import JoinedSource, blamed
 
 
 def open_beside(
-    estimator: Classifier, name: str, beside: tuple[Any, Any], n: int, facts: Facts, advice: str
+    estimator: Classifier, name: str, beside: tuple[Any, Any], n: int, facts: Facts
 ) -> tuple[Inputs, np.ndarray]:
     """Check ``X_name`` and ``y_name`` given beside X of n rows; return inputs and class codes."""
     X, y = beside
     argument = f"X_{name}"
     labels = f"y_{name}"
+    # As one pair, which no splitter takes for an array of rows.
+    paired = y is None and isinstance(X, tuple) and len(X) == 2
+    if paired:
+        X, y = X
     if X is None or y is None:
         missing, given = (argument, labels) if X is None else (labels, argument)
         raise ValueError(f"`{missing}` must be given with `{given}`.")
     check_same_rows({argument: X, labels: y})
     with blamed(argument, f"It must be like X, with one label per row in `{labels}`."):
         m = _num_samples(X)
-    if m == n:
+    if m == n and not paired:
         raise ValueError(
             f"`{argument}` must not have as many rows as X, {n}: cross-validation would slice it "
-            f"as if it were aligned with X. {advice}"
+            f"as if it were aligned with X. Pass both as one pair: {argument}=({argument}, "
+            f"{labels})."
         )
     with blamed(argument, f"It must be like X, with one label per row in `{labels}`."):
         inputs = reopen(estimator, X, facts, estimator.get_params(deep=False))
@@ -44,7 +49,7 @@ def with_extra(
     """Return the training set with ``X_extra`` and ``y_extra``, whose bias values are not known."""
     inputs = training.inputs
     n = len(inputs)
-    extra, codes = open_beside(estimator, "extra", beside, n, facts, "Leave a row out.")
+    extra, codes = open_beside(estimator, "extra", beside, n, facts)
     own, new = (tuple(source.take(FIRST).shape[1:]) for source in (inputs.source, extra.source))
     if own != new:  # alike once they are resized, but not as they are stored
         raise ValueError(

@@ -20,8 +20,8 @@ SHARED_PARAMETERS = """\
     batch_size : int, default=128
         Rows per step, at least 1.
     optimizer : {"adam", "adamw", "sgd"} or torch optimizer class, default="adam"
-        More arguments go into ``net_params``, e.g. ``optimizer__momentum``. Those that need a
-        closure (LBFGS) are refused.
+        "sgd" has momentum 0.9; torch.optim.SGD, the class, has none. More arguments go into
+        ``net_params``, e.g. ``optimizer__momentum``. Those that need a closure (LBFGS) are refused.
     weight_decay : float, default=1e-4
         The optimiser's, at least 0.
     lr_schedule : "drops", callable or None, default=None
@@ -117,6 +117,7 @@ META_ARGUMENTS = """\
         A small balanced set of clean rows that are not among the training rows: what the method
         learns to serve. In a Pipeline, ``transform_input=["X_meta"]`` sends it through the earlier
         steps. None holds rows out of X, see ``meta_size``; what is scored afterwards is never used.
+        As one pair, ``X_meta=(X_meta, y_meta)``, it may have as many rows as X.
 """
 
 ATTACK_PARAMETERS = """\
@@ -145,8 +146,8 @@ ATTACK_PARAMETERS = """\
 EXTRA_ARGUMENTS = """\
     X_extra, y_extra : array-like of m rows, default=None
         More training rows, generated ones for instance: every epoch visits them, too. They never
-        serve as validation rows. m must differ from n, or cross-validation would slice them; in a
-        search it must differ from the rows of a training fold, too.
+        serve as validation rows. Where m may equal n, or the rows of a training fold, pass both as
+        one pair, ``X_extra=(X_extra, y_extra)``: cross-validation would slice them else.
 """
 
 SHARED = {
@@ -168,6 +169,12 @@ def fill(doc: str, owner: Any = None) -> str:
     for name in ("lr", "max_epochs", "optimizer", "weight_decay", "lr_schedule"):
         value = getattr(owner, name, None)
         if value is not None:
-            shown = f'"{value}"' if isinstance(value, str) else f"{value:g}"
+            shown = _shown(value)
             doc = re.sub(rf"^({name} : .*default=).*$", rf"\g<1>{shown}", doc, flags=re.MULTILINE)
     return doc
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, type):
+        return value.__name__
+    return f'"{value}"' if isinstance(value, str) else f"{value:g}"

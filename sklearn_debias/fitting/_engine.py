@@ -5,7 +5,7 @@ from typing import Any
 from torch import nn
 
 from sklearn_debias.fitting._networks import Networks
-from sklearn_debias.fitting._params import OPTIMIZERS
+from sklearn_debias.fitting._params import MOMENTUM, OPTIMIZERS
 from sklearn_debias.fitting._types import Classifier
 from sklearn_debias.training import Engine, own_callbacks, takes
 
@@ -63,9 +63,8 @@ def _decay(estimator: Classifier, optimizer: Any) -> dict[str, Any]:
 
 
 def _momentum(estimator: Classifier) -> dict[str, Any]:
-    """Return the momentum of the optimiser "sgd", by name, where the method's paper has one."""
-    wanted = estimator.optimizer == "sgd" and estimator._sgd_momentum > 0
-    return {"optimizer__momentum": estimator._sgd_momentum} if wanted else {}
+    """Return the momentum of the optimiser "sgd", by name: the papers' SGD has it."""
+    return {"optimizer__momentum": MOMENTUM} if estimator.optimizer == "sgd" else {}
 
 
 def _own_rates(networks: Networks, options: dict[str, Any]) -> dict[str, Any]:

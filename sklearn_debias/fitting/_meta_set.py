@@ -19,8 +19,7 @@ def open_meta(
     estimator: Classifier, beside: tuple[Any, Any], training: Source, facts: Facts
 ) -> tuple[Source, np.ndarray]:
     """Check the meta set that `fit` was given; return its rows and class codes."""
-    advice = "Pass fewer rows, or leave it out to hold rows out of X."
-    inputs, codes = open_beside(estimator, "meta", beside, len(training), facts, advice)
+    inputs, codes = open_beside(estimator, "meta", beside, len(training), facts)
     source = inputs.source
     classes = facts.classes
     missing = np.setdiff1d(np.arange(len(classes)), codes)

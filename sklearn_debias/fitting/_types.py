@@ -51,7 +51,6 @@ class Classifier(Estimator, Protocol):
     n_iter_: int
     _fitted: Any
     predict_log_proba: Any
-    _sgd_momentum: Any
 
     # The hooks, whose types stand in the base class: it knows the rows and networks, this does not.
     _training_set: Any

@@ -153,9 +153,9 @@ def assert_same(fitted, expected):
 def test_biasadv_is_its_algorithm(base, norm, batch_size, optimizer, rows):
     X, y = rows
     bases = {"erm": "erm", "jtt": JTTClassifier(**JTT), "lff": LfFClassifier(**RAW)}
-    options = settings(batch_size, optimizer=optimizer, biased_module=partial(start, 1))
-    clf = BiasAdvClassifier(base=bases[base], beta=0.8, norm=norm, **ATTACK, **options).fit(X, y)
     rule = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam}[optimizer]
+    options = settings(batch_size, optimizer=rule, biased_module=partial(start, 1))
+    clf = BiasAdvClassifier(base=bases[base], beta=0.8, norm=norm, **ATTACK, **options).fit(X, y)
     X, y = torch.from_numpy(X), torch.from_numpy(y)
     expected = algorithm(base, X, y, batch_size, rule, beta=0.8, norm=norm, **ATTACK)
     assert_same(clf.module_, expected.model)
@@ -163,18 +163,18 @@ def test_biasadv_is_its_algorithm(base, norm, batch_size, optimizer, rows):
 
 
 def test_lff_is_its_algorithm(rows):
-    clf = LfFClassifier(**RAW, **settings(7, optimizer="sgd", biased_module=partial(start, 1))).fit(
-        *rows
-    )
+    clf = LfFClassifier(
+        **RAW, **settings(7, optimizer=torch.optim.SGD, biased_module=partial(start, 1))
+    ).fit(*rows)
     expected = algorithm("lff", *map(torch.from_numpy, rows), 7, torch.optim.SGD)
     assert_same(clf.module_, expected.model)
     assert_same(clf.biased_module_, expected.biased)
 
 
 def test_jtt_is_its_algorithm(rows):
-    clf = JTTClassifier(**JTT, **settings(7, optimizer="sgd", biased_module=partial(start, 1))).fit(
-        *rows
-    )
+    clf = JTTClassifier(
+        **JTT, **settings(7, optimizer=torch.optim.SGD, biased_module=partial(start, 1))
+    ).fit(*rows)
     expected = algorithm("jtt", *map(torch.from_numpy, rows), 7, torch.optim.SGD)
     assert clf.error_set_.tolist() == expected.error_set
     assert_same(clf.module_, expected.model)

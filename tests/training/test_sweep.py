@@ -229,7 +229,7 @@ class Living(TorchDispatchMode):
         self.now -= self.sizes.pop(key)
 
 
-@pytest.mark.parametrize(("optimizer", "slots"), [("adam", 2), ("sgd", 0)])
+@pytest.mark.parametrize(("optimizer", "slots"), [("adam", 2), ("sgd", 1), (torch.optim.SGD, 0)])
 def test_peak_memory_is_data_parameters_gradients_and_slots(optimizer, slots, monkeypatch):
     rng = np.random.default_rng(0)
     n, d, settings, memory, train = 120, 2000, 60, Living(), _Run.train
