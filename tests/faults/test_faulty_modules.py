@@ -23,6 +23,7 @@ from faulty import (
     y,
 )
 from torch import nn
+from torchvision.models import googlenet
 
 from sklearn_debias.exceptions import DebiasWarning
 from sklearn_debias.feature_extraction import Embedder
@@ -145,12 +146,12 @@ def test_detached_inputs_are_for_methods_without_attack():
         make("BiasAdvClassifier", module=Detached).fit(X, y)
 
 
-def test_auxiliary_outputs_of_torchvision():
+def test_auxiliary_outputs_of_an_instance():
+    """By its name the network would be built without them."""
     images = np.zeros((4, 3, 32, 32), np.uint8)
+    module = googlenet(num_classes=2, init_weights=False)
     with pytest.raises(ValueError, match="`module` .* in train mode.* GoogLeNetOutputs"):
-        erm(module="googlenet", net_params={"module__init_weights": False}).fit(
-            images, [0, 1, 0, 1]
-        )
+        erm(module=module).fit(images, [0, 1, 0, 1])
 
 
 def test_freezing_a_body_that_is_not_there():
