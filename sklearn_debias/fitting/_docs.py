@@ -42,7 +42,7 @@ SHARED_PARAMETERS = """\
         Fraction of the rows to hold out, stratified on (y, bias_labels), in (0, 1).
     monitor : str, scorer or None, default=None
         Score on the validation rows that selects the epoch to keep, e.g. "worst_group_accuracy".
-        None keeps the last epoch.
+        Ties go to the smaller loss of these rows. None keeps the last epoch.
     amp : bool, default=False
         Train in bfloat16 where torch's autocast does.
     dtype : {"float32", "float64"}, default="float32"

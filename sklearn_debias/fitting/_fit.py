@@ -180,9 +180,8 @@ class Fit:
                     observers=tuple(observers),
                 )
                 history += [{"phase": phase.name, **row} for row in engine.history]
-            if monitor is not None:
-                monitor.restore(engine)
-        self.finish(engine, states, history)
+            kept = None if monitor is None else monitor.restore(engine)
+        self.finish(engine, states, history, kept)
         return engine
 
     def begin(self, phase: Phase, nets: Mapping[str, Net], data: Data) -> dict[str, Tensor]:
@@ -208,15 +207,19 @@ class Fit:
         return drops(phase.max_epochs + sum(later.max_epochs for later in after))
 
     def finish(
-        self, engine: Engine, states: dict[str, Mapping[str, Tensor]], history: list[dict]
+        self,
+        engine: Engine,
+        states: dict[str, Mapping[str, Tensor]],
+        history: list[dict],
+        kept: int | None = None,
     ) -> None:
-        """Set what is known after the last phase."""
+        """Set what is known after the last phase; ``kept`` is the epoch that `monitor` chose."""
         engine.trim()
         estimator = self.estimator
         estimator.net_ = engine
         estimator.history_ = tidy(history)
         estimator.n_iter_ = len(history)
-        review(estimator, self.training)  # a network that gives NaN has nothing to finish
+        review(estimator, self.training, kept)  # a network that gives NaN has nothing to finish
         estimator._finish(states, self.training)
 
     def _monitor(self) -> Monitor | None:

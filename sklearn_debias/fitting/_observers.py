@@ -9,6 +9,7 @@ from sklearn import config_context
 
 from sklearn_debias.fitting._fitted import is_fitted_name
 from sklearn_debias.fitting._requests import asks_for_bias
+from sklearn_debias.fitting._targets import encode_known
 from sklearn_debias.fitting._types import Classifier
 from sklearn_debias.metrics import get_scorer
 from sklearn_debias.training import Observer, blamed
@@ -23,7 +24,7 @@ class Monitor(Observer):
     X, y, bias_labels
         Validation rows.
     scorer : str, callable or None
-        None records the accuracy and keeps the last epoch.
+        None records the accuracy and keeps the last epoch. Else ties go to the smaller loss.
     live : bool, default=True
         Whether the estimator is to predict with the engine's modules; else it has a net of its own.
     """
@@ -49,7 +50,7 @@ class Monitor(Observer):
         if getattr(self.scorer, "_sign", 1) < 0 and not self.name.startswith("neg_"):
             self.name = f"neg_{self.name}"  # scorers are greater-is-better
         self.given = _requested(self.scorer, bias_labels)
-        self.best: tuple[float, dict] | None = None
+        self.best: tuple[float, float, int, dict] | None = None  # score, -loss, epoch, parameters
         # One more pass over these rows, which skorch's callbacks alone look for.
         self.with_loss = isinstance(estimator.callbacks, (list, tuple)) and len(estimator.callbacks)
 
@@ -70,24 +71,32 @@ class Monitor(Observer):
                 f"`monitor` must score a finite number, got {score} from {self.scorer!r}."
             )
         engine.history.record(f"validation_{self.name}", score)
-        if self.with_loss:
-            engine.record_loss("valid_loss", self._loss())
-        if self.keep_best and (self.best is None or score > self.best[0]):
+        loss = self._loss() if self.with_loss else None
+        if loss is not None:
+            engine.record_loss("valid_loss", loss)
+        if not self.keep_best or (self.best is not None and score < self.best[0]):
+            return
+        # Scores of few rows tie often, from the first epoch on where one class is most of them.
+        reached = (score, -(self._loss() if loss is None else loss))
+        if self.best is None or reached > self.best[:2]:
             engine.history.record("event_best", True)
             # A copy: the tensors of the engine are trained on.
             state = {k: v.detach().clone() for k, v in engine.module_.state_dict().items()}
-            self.best = (score, state)
+            self.best = (*reached, len(engine.history), state)
 
     def _loss(self) -> float:
         """Return the mean cross entropy of the validation rows."""
         log_proba = self.view.predict_log_proba(self.X)
-        codes = np.searchsorted(self.view.classes_, self.y)
-        return float(-log_proba[np.arange(len(codes)), codes].mean())
+        codes = encode_known(self.view.classes_, self.y, len(log_proba), "validation_data[1]")
+        return -float(log_proba[np.arange(len(codes)), codes].mean())
 
-    def restore(self, engine: Any) -> None:
-        """Put the best epoch's parameters and buffers back."""
-        if self.best is not None:
-            engine.module_.load_state_dict(self.best[1])
+    def restore(self, engine: Any) -> int | None:
+        """Put the best epoch's parameters and buffers back; return that epoch, if one was kept."""
+        if self.best is None:
+            return None
+        _, _, epoch, state = self.best
+        engine.module_.load_state_dict(state)
+        return epoch
 
 
 def open_scorer(scorer: Any) -> Callable:

@@ -67,24 +67,32 @@ class Tally:
         return recall - guess >= TELLS_APART * (1 - guess)
 
 
-def review(classifier: Classifier, training: TrainingSet) -> None:
+def review(classifier: Classifier, training: TrainingSet, kept: int | None = None) -> None:
     """Warn where the fitted model is no better on training rows than one class for all."""
     tally = _tally(classifier, training)
     seen = np.unique(tally.predicted)
     n = len(tally.y)
     if len(seen) == 1:
-        found = f"predicts {training.classes[seen].tolist()[0]!r} for all of {n} training rows: it"
+        found = f"predicts {training.classes[seen].tolist()[0]!r} for all of {n} training rows"
     elif n >= FEWEST and tally.ahead <= NOISE and not tally.tells_apart:
         largest = training.classes[[tally.counts.argmax()]].tolist()[0]
         found = (
             f"predicts {tally.accuracy:.1%} of {n} training rows right, and {largest!r} for all "
-            f"would be right on {tally.share:.1%}: it"
+            f"would be right on {tally.share:.1%}"
         )
     else:
         return
-    warn(
-        f"The fitted model {found} has learned nothing. Try other values of "
-        f"{advised(classifier)}, or scale X."
+    warn(f"The fitted model {found}: {_reason(classifier, kept)}")
+
+
+def _reason(classifier: Classifier, kept: int | None) -> str:
+    """Return why a model is no better than one class for all, and what to do."""
+    advice = f"Try other values of {advised(classifier)}, or scale X."
+    if kept is None or kept == classifier.max_epochs:
+        return f"it has learned nothing. {advice}"
+    return (
+        f"it is that of epoch {kept}, which `monitor`={classifier.monitor!r} scored best. Monitor "
+        f"what one class for all does not win, such as 'balanced_accuracy'. {advice}"
     )
 
 

@@ -1,0 +1,63 @@
+"""Epochs that `monitor` scores alike: the smaller loss wins, and warnings say what was kept."""
+
+import numpy as np
+import pytest
+from sklearn.metrics import log_loss
+
+from sklearn_debias import ERMClassifier
+from sklearn_debias.exceptions import DebiasWarning
+
+rng = np.random.default_rng(0)
+y = (np.arange(200) % 10 == 0).astype(int)
+X = rng.normal(size=(200, 3))
+X[:, 0] += 1.5 * y
+SLOW = {"lr": 0.002, "max_epochs": 8, "random_state": 0}
+HELD = (X[:100], y[:100])
+
+
+class Recorded:
+    """A score that is the same for every epoch, and the losses that go with it."""
+
+    def __init__(self, scores=None):
+        self.scores = scores
+        self.losses = []
+
+    def __call__(self, clf, X, y):
+        self.losses.append(log_loss(y, clf.predict_proba(X)))
+        return 0.5 if self.scores is None else self.scores[len(self.losses) - 1]
+
+
+def test_the_smallest_loss_wins_among_equals():
+    monitor = Recorded()
+    clf = ERMClassifier("mlp", monitor=monitor, **{**SLOW, "lr": 0.05, "max_epochs": 60})
+    clf.fit(X[100:], y[100:], validation_data=HELD)
+    best = int(np.argmin(monitor.losses))
+    assert 0 < best < 59  # neither the first epoch nor the last
+    assert log_loss(HELD[1], clf.predict_proba(HELD[0])) == pytest.approx(monitor.losses[best])
+
+
+def test_the_score_comes_before_the_loss():
+    monitor = Recorded([0.1, 0.9, 0.2, 0.9, 0.3, 0.4, 0.5, 0.6])
+    clf = ERMClassifier(monitor=monitor, **{**SLOW, "lr": 0.05})
+    clf.fit(X[100:], y[100:], validation_data=HELD)
+    # Of the two best epochs the later has the smaller loss.
+    assert log_loss(HELD[1], clf.predict_proba(HELD[0])) == pytest.approx(monitor.losses[3])
+
+
+def test_a_kept_epoch_of_one_class_for_all_is_told():
+    flags = iter([0.0, 1.0] + [0.0] * 6)
+    rare = (np.arange(200) % 50 == 0).astype(int)
+    settings = {**SLOW, "lr": 0.05}
+    clf = ERMClassifier(monitor=lambda clf, X, y: next(flags), validation=0.5, **settings)
+    with pytest.warns(DebiasWarning, match="predicts 0 .* is that of epoch 2, which `monitor`="):
+        clf.fit(X, rare)
+
+
+def test_frozen_bodies_have_the_same_rule():
+    from sklearn_debias.models import mlp
+
+    monitor = Recorded()
+    clf = ERMClassifier(mlp, freeze="body", monitor=monitor, **{**SLOW, "lr": 0.05})
+    clf.fit(X[100:], y[100:], validation_data=HELD)
+    found = log_loss(HELD[1], clf.predict_proba(HELD[0]))
+    assert found == pytest.approx(min(monitor.losses), rel=1e-5)
