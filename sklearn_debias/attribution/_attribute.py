@@ -34,7 +34,7 @@ def attribute(
     y : array-like of shape (n,), default=None
         The classes explained: labels, or codes for a module. None takes the predicted ones.
     method : str or callable, default="grad_cam"
-        "grad_cam" [1]_
+        "grad_cam" (or "gradcam") [1]_
             what a convolutional layer found, weighted by its effect on the class; coarse, for
             images.
         "integrated_gradients" [2]_

@@ -30,6 +30,8 @@ def attend(
     options: dict[str, Any],
 ) -> np.ndarray:
     """Return the maps of `attribute`."""
+    if is_one_of(method, pure_maps.GRAD_CAM):
+        method = "grad_cam"
     if not callable(method) and not is_one_of(method, METHODS):
         raise ValueError(
             f"`method` must be one of {', '.join(map(repr, METHODS))} or a callable, got "

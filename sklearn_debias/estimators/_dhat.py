@@ -31,13 +31,13 @@ from sklearn_debias.fitting import (
     read_maps,
     warn_of_one_sided,
 )
-from sklearn_debias.maps import find_place
+from sklearn_debias.maps import GRAD_CAM, find_place
 from sklearn_debias.objectives import DHAT, ERM
 from sklearn_debias.presets import dhat_preset
 from sklearn_debias.rows import check_same_rows
 
 MAPS = "attention_maps"  # the argument of `fit`, and the name in the objective's batches
-BUILT_IN = {"gradcam", "integrated_gradients"}
+BUILT_IN = {*GRAD_CAM, "integrated_gradients"}
 READINGS = [StrOptions({"code", "paper"})]
 
 
@@ -70,12 +70,13 @@ class DHATClassifier(AdversarialClassifier):
         the code's.
     attention : {"gradcam", "integrated_gradients"}, estimator or callable, default="gradcam"
         Where the foreground is. By name: maps, for the true label, of a network that is trained
-        first, plainly, on the same rows. Grad-CAM looks at the last layer with positions; on 2-D X
-        it is the positive part of gradient times feature, a mask over features. An estimator's
-        Grad-CAM, or a callable's maps, ``attention(images, labels)`` -> (n, h, w) in [0, 1], are
-        made once, before training. An estimator that is not fitted, as after ``clone``, is fitted
-        on the training rows first; if it has no seed, ``random_state`` gives it one. Scikit-learn's
-        ``FrozenEstimator`` takes a fitted one through a search as it is.
+        first, plainly, on the same rows. Grad-CAM ("gradcam" or "grad_cam") looks at the last layer
+        with positions, the patches of a transformer included; on 2-D X it is the positive part of
+        gradient times feature, a mask over features. An estimator's Grad-CAM, or a callable's maps,
+        ``attention(images, labels)`` -> (n, h, w) in [0, 1], are made once, before training. An
+        estimator that is not fitted, as after ``clone``, is fitted on the training rows first; if
+        it has no seed, ``random_state`` gives it one. Scikit-learn's ``FrozenEstimator`` takes a
+        fitted one through a search as it is.
     attention_module : str, callable, nn.Module or None, default=None
         The network to train for the attention; None takes ``module``.
     attention_epochs : int or None, default=None
@@ -244,10 +245,10 @@ default=None
         """Return where the attention comes from, as the objective calls it."""
         if self._maps_given or not isinstance(self.attention, str):
             return "given"
+        if self.attention not in GRAD_CAM:
+            return self.attention
         # Rows of features have no layer with positions for Grad-CAM to look at.
-        if self.attention == "gradcam" and len(self.input_shape_) == 1:
-            return "gradient_x_input"
-        return self.attention
+        return "gradcam" if len(self.input_shape_) == 3 else "gradient_x_input"
 
     def _training_set(self, training: TrainingSet) -> TrainingSet:
         training = super()._training_set(training)

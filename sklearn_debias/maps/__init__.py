@@ -4,6 +4,7 @@
 """
 
 from sklearn_debias.maps._maps import (
+    GRAD_CAM,
     grad_cam,
     grad_cam_attention,
     gradient_x_input,
@@ -17,6 +18,7 @@ from sklearn_debias.maps._places import Place, find_place, last_conv_layer
 from sklearn_debias.maps._scaling import min_max, resize
 
 __all__ = [
+    "GRAD_CAM",
     "Place",
     "find_place",
     "grad_cam",

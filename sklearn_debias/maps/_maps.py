@@ -28,6 +28,7 @@ from sklearn_debias.maps._places import Place, find_place
 from sklearn_debias.maps._quadrature import gauss_legendre
 from sklearn_debias.maps._scaling import min_max, resize
 
+GRAD_CAM = ("grad_cam", "gradcam")  # one word, in both spellings
 STEP_ROWS = 256  # points of the path of integrated gradients in one forward pass
 
 

@@ -28,6 +28,7 @@ from sklearn_debias.losses import (
     kl_divergence,
 )
 from sklearn_debias.maps import (
+    GRAD_CAM,
     grad_cam_attention,
     gradient_x_input_attention,
     integrated_gradients_attention,
@@ -118,7 +119,7 @@ class DHAT(InverseAttack):
             maps = batch.inputs[GIVEN]
             return maps.squeeze(1) if maps.ndim == 4 else maps
         net = nets["attention"].frozen()
-        if self.attention == "gradcam":
+        if self.attention in GRAD_CAM:
             return grad_cam_attention(net, batch.x, batch.y, self.layer)
         if self.attention == "integrated_gradients":
             return integrated_gradients_attention(net, batch.x, batch.y, IG_STEPS)

@@ -73,8 +73,9 @@ def robust_accuracy_score(
     y : array-like of shape (n,)
     attack : str or attack, default="pgd-20"
         "fgsm"; "pgd-10" (any number of steps); "cw", the margin loss by PGD, as in tables under
-        Linf; "cw-l2", the optimisation attack; "random-search"; "autoattack"; or an attack such as
-        ``PGD(n_steps=50, restarts=5)``.
+        Linf; "cw-l2", the optimisation attack; "random-search"; "autoattack"; "fgsm-dhat",
+        "pgd-10-dhat" and "cw-dhat", with the settings of that paper's authors; or an attack such as
+        ``PGD(n_steps=50, restarts=5)``. See `sklearn_debias.attacks.get_attack`.
     epsilon : float or "auto", default="auto"
         Radius, at least 0, in the units of X. "auto" is 8/255 for images, or 0.5 in the L2 norm;
         for other X it must be given. 0 gives the accuracy without an attack.

@@ -267,6 +267,11 @@ NAMES = {
     "cw-l2": CarliniWagner(),
     "random-search": RandomSearch(),
     "autoattack": AutoAttack(),
+    # The authors' configs_test.yml and test_robust.py: steps of 2/255, a random start, C&W of 20.
+    "fgsm-dhat": PGD(1, 2 / 255),
+    "pgd-10-dhat": PGD(10, 2 / 255),
+    "pgd-50-dhat": PGD(50, 2 / 255),
+    "cw-dhat": PGD(20, 2 / 255, loss="margin"),
 }
 
 

@@ -8,6 +8,7 @@ from sklearn.exceptions import NotFittedError
 from torch import nn
 
 from sklearn_debias import DHATClassifier, ERMClassifier
+from sklearn_debias.attribution import attribute
 from sklearn_debias.core import Net, split
 from sklearn_debias.datasets import load_biased_digits
 from sklearn_debias.exceptions import DebiasWarning
@@ -49,6 +50,21 @@ def test_an_estimator_without_a_seed_takes_that_of_the_fit(rows):
         DHATClassifier(tiny_cnn, **QUICK, attention=seeded).fit(*rows).attention_.random_state == 3
     )
     assert not hasattr(attention, "classes_")
+
+
+@pytest.mark.filterwarnings("ignore:The fitted model predicts")
+@pytest.mark.parametrize("flat", [False, True])
+def test_grad_cam_is_one_word_in_both_spellings(rows, flat):
+    X = rows[0].reshape(48, -1) if flat else rows[0]
+    module = "linear" if flat else tiny_cnn
+    one, other = (
+        DHATClassifier(module, **QUICK, attention=word).fit(X, rows[1])
+        for word in ("gradcam", "grad_cam")
+    )
+    np.testing.assert_array_equal(one.decision_function(X), other.decision_function(X))
+    if not flat:
+        maps = [attribute(one, X[:5], method=word) for word in ("gradcam", "grad_cam")]
+        np.testing.assert_array_equal(*maps)
 
 
 @pytest.mark.filterwarnings("ignore:The fitted model predicts")

@@ -28,7 +28,7 @@ def on_rows():
 
 
 @pytest.mark.parametrize("function", [attribute, SaliencyDisplay.from_estimator])
-@pytest.mark.parametrize("method", ["gradcam", "saliency", None, 3])
+@pytest.mark.parametrize("method", ["grad-cam", "saliency", None, 3])
 def test_an_unknown_method_is_told_which_there_are(function, method, on_images):
     with pytest.raises(
         ValueError,
