@@ -30,6 +30,7 @@ from sklearn_debias.fitting._requirements import (
     requirements,
 )
 from sklearn_debias.fitting._reviewing import review
+from sklearn_debias.fitting._scale import warn_of_scale
 from sklearn_debias.fitting._training_set import TrainingSet
 from sklearn_debias.fitting._types import Classifier
 from sklearn_debias.training import (
@@ -61,6 +62,7 @@ class Fit:
         self.training = training
         self.fitted = fitted
         self.streams = fitted.streams
+        warn_of_scale(estimator, training.inputs)
         phases = phases_of(estimator)
         self.required = requirements(phases)
         check_given(estimator, training, self.required)

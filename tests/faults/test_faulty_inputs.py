@@ -226,12 +226,14 @@ def test_one_feature_and_a_class_with_one_sample():
     assert clf.predict_proba(X[:, :1]).shape == (40, 3)
 
 
+@pytest.mark.filterwarnings("ignore:`X` has values up to")
 @pytest.mark.filterwarnings("ignore:The fitted model predicts")
 @pytest.mark.parametrize("scale", [1e-30, 1e10])
 def test_a_finite_scale_ends_in_a_finite_model(scale):
     assert is_finite(erm(optimizer="sgd").fit(X * scale, y))
 
 
+@pytest.mark.filterwarnings("ignore:`X` has values up to")
 def test_a_scale_whose_products_overflow_diverges():
     with pytest.raises(ValueError, match="diverged"):
         erm(optimizer="sgd").fit(X * 1e30, y)

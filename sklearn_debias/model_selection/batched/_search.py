@@ -55,8 +55,10 @@ class BatchedGridSearchCV(GridSearchCV):
         and so on. ``split{i}_test_score`` belongs to fold ``i // n_seeds`` and seed ``i %
         n_seeds``; mean and std run over all of them.
     memory : int or str, default="1GB"
-        Bytes (1GB is 10**9) that a run may take beside the data: parameters, gradients, slots of
-        the optimiser, states and activations. More candidates make more runs.
+        Bytes (1GB is 10**9) that one run may take beside the data: parameters, gradients, slots of
+        the optimiser, states and activations. More candidates make more runs. It does not bound the
+        search: the fitted candidates of all folds and seeds (of one fold at a time from 8 settings
+        on) are held until they are scored, each with its networks and fitted attributes.
 
     Attributes
     ----------
