@@ -1,8 +1,10 @@
 """The eight corruptions that BiasAdv's models are tried on: Section D.3 of its supplement [1]_.
 
 Every image draws its own parameters. Strengths are the paper's; what it leaves open follows the
-library that it used, as that library documents it (imgaug: sizes of the dropped rectangles, how
-corners move, the JPEG quality that a compression strength means).
+defaults of the library that it used (imgaug 0.4: one noise for all channels, salt and pepper in
+greys, the width and the edges of the blur, sizes of the dropped rectangles, how corners move, the
+JPEG quality that a compression strength means). That library rounds to whole grey levels after
+each corruption; here nothing is rounded.
 
 References
 ----------
@@ -15,7 +17,14 @@ from torch import Tensor
 
 from sklearn_debias.corruptions._draws import Draws
 from sklearn_debias.corruptions._jpeg import recompressed
-from sklearn_debias.corruptions._sampling import bilinear, blur, gaussian_kernel, grid, symmetric
+from sklearn_debias.corruptions._sampling import (
+    bilinear,
+    blur,
+    gaussian_kernel,
+    grid,
+    mirrored,
+    symmetric,
+)
 
 # Strengths, as in Section D.3.
 NOISE = 0.01  # largest standard deviation
@@ -27,6 +36,8 @@ DROPPED = 0.05  # largest share of the pixels
 ANGLE = 30.0  # degrees
 COMPRESSION = (80.0, 95.0)
 SIGMA = (1.0, 3.0)  # pixels
+WIDTH = 3.3  # of the blur's kernel, in standard deviations
+FEWEST_TAPS = 5
 CORNERS = (0.05, 0.15)  # standard deviation of the corners, in sides
 # Sizes of the dropped rectangles, from imgaug's documentation: the paper does not state them.
 CELLS = (0.02, 0.25)  # cells per pixel of a side
@@ -36,17 +47,20 @@ SQUARE = np.array([(0, 0), (1, 0), (1, 1), (0, 1)])  # corners as (x, y), clockw
 
 
 def gaussian_noise(x: Tensor, draws: Draws) -> Tensor:
-    """Add N(0, s) to every value, s from U(0, .01)."""
+    """Add N(0, s) to every pixel, the same to all channels, s from U(0, .01)."""
     s = draws.uniform(0, NOISE, 1, 1, 1)
-    return x + s * draws.normal(*x.shape[1:])
+    return x + s * draws.normal(1, *x.shape[2:])
 
 
 def salt_and_pepper(x: Tensor, draws: Draws) -> Tensor:
-    """Make each pixel black or white with probability .001, all channels together."""
+    """Make each pixel grey with probability .001, all channels together.
+
+    The grey is from Beta(.5, .5): mostly near black or near white.
+    """
     hit = draws.uniform(0, 1, 1, *x.shape[2:]) < SALT_AND_PEPPER
-    # A second draw for the colour: the numbers that hit are all below .001.
-    white = (draws.uniform(0, 1, 1, *x.shape[2:]) < 0.5).to(x)
-    return torch.where(hit, white, x)
+    # A second draw for the grey: the numbers that hit are all below .001.
+    grey = draws.tensor(lambda rng: rng.beta(0.5, 0.5, (1, *x.shape[2:])))
+    return torch.where(hit, grey, x)
 
 
 def cutout(x: Tensor, draws: Draws) -> Tensor:
@@ -158,7 +172,26 @@ def quality(compression: float) -> int:
 
 
 def gaussian_blur(x: Tensor, draws: Draws) -> Tensor:
-    """Blur with a standard deviation from U(1, 3) pixels."""
-    # One radius for all, wide enough for the widest: kernels of one length make one tensor.
-    radius = round(4 * SIGMA[1])
-    return blur(x, draws.tensor(lambda rng: gaussian_kernel(rng.uniform(*SIGMA), radius)))
+    """Blur with a standard deviation from U(1, 3) pixels.
+
+    The kernel is narrow: about 3.3 standard deviations in all, and at least five pixels.
+    """
+    return blur(x, draws.tensor(lambda rng: _narrow_kernel(_width_drawn(rng))), mirrored)
+
+
+def _width_drawn(rng: np.random.Generator) -> float:
+    """Return the standard deviation of an image's blur, in pixels."""
+    return rng.uniform(*SIGMA)
+
+
+def _narrow_kernel(sigma: float) -> np.ndarray:
+    """Return a Gaussian kernel as wide as imgaug has it, in the middle of zeros."""
+    # Kernels of one length make one tensor.
+    widest = _radius(SIGMA[1])
+    radius = _radius(sigma)
+    return np.pad(gaussian_kernel(sigma, radius), widest - radius)
+
+
+def _radius(sigma: float) -> int:
+    """Return the pixels that the kernel reaches to either side, for ``sigma`` up to 3."""
+    return int(max(WIDTH * sigma, FEWEST_TAPS)) // 2
