@@ -38,7 +38,6 @@ from sklearn_debias.rows import check_same_rows
 
 MAPS = "attention_maps"  # the argument of `fit`, and the name in the objective's batches
 BUILT_IN = {*GRAD_CAM, "integrated_gradients"}
-READINGS = [StrOptions({"code", "paper"})]
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -61,8 +60,10 @@ class DHATClassifier(AdversarialClassifier):
     omega : float, default=0.1
         Attention above this is foreground, in [0, 1]. The paper calls it adaptive; its code has
         0.1.
-    dhlr : {"code", "paper"}, default="code"
-        "code": KL(p(z^) || p(z*)). "paper": KL(p(z*) || p(z^)).
+    dhlr : {"code", "paper", "as_printed"}, default="code"
+        "code": KL(p(z^) || p(z*)). "paper": KL(p(z*) || p(z^)), as the paper's text has it.
+        "as_printed": KL(p(z*) || p(z~)), as the box of Algorithm 1 has it. That is probably a
+        misprint: it leaves the adversary out.
     floe : {"code", "paper"}, default="code"
         "code": the loss lowers ||Z~ - (Z~ Z_B^T / ||Z_B Z_B^T||_F) Z_B||_F / b of the batch's
         logits. "paper": the loss raises the mean distance of each z~ to its projection on z~_B.
@@ -107,7 +108,8 @@ class DHATClassifier(AdversarialClassifier):
 
     References
     ----------
-    .. [1] "DHAT", ICCV 2025, arXiv 2408.06079.
+    .. [1] Zhang, Weng, Li, Luo, "Towards Adversarial Robustness via Debiased High-Confidence Logit
+       Alignment", ICCV 2025, arXiv 2408.06079.
 
     Examples
     --------
@@ -144,8 +146,8 @@ class DHATClassifier(AdversarialClassifier):
         "lam1": NON_NEGATIVE,
         "lam2": NON_NEGATIVE,
         "omega": [Interval(numbers.Real, 0, 1, closed="both")],
-        "dhlr": READINGS,
-        "floe": READINGS,
+        "dhlr": [StrOptions({"code", "paper", "as_printed"})],
+        "floe": [StrOptions({"code", "paper"})],
         "attention": [StrOptions(BUILT_IN), HasMethods(["fit", "predict"]), callable],
         "attention_module": MODULE,
         "attention_epochs": [Interval(numbers.Integral, 1, None, closed="left"), None],
@@ -155,9 +157,10 @@ class DHATClassifier(AdversarialClassifier):
     def from_preset(cls, name: str, **overrides: Any) -> "DHATClassifier":
         """Return a classifier with the settings of the paper's experiments.
 
-        The paper states radii, steps, epochs and the optimiser. The batch size, the network (a
-        ResNet-18) and, for ImageNet, the inverse radius and the crops are ours. Give ``image_size``
-        with images of other sizes than 224.
+        The paper states radii, steps and epochs, and for CIFAR the optimiser and its schedule. The
+        batch size, the network (a ResNet-18) and, for ImageNet, the optimiser and its schedule
+        (those of CIFAR), the inverse radius and the crops are ours. Give ``image_size`` with images
+        of other sizes than 224.
 
         Parameters
         ----------

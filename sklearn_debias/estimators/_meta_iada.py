@@ -124,8 +124,8 @@ class MetaIADAClassifier(SpreadFeatures, MetaClassifier):
 
     References
     ----------
-    .. [1] Zhou et al., "Implicit Adversarial Data Augmentation with a Meta-Learned Strategy", IJCAI
-       2024; Algorithm 1.
+    .. [1] Zhou et al., "Boosting Model Resilience via Implicit Adversarial Data Augmentation",
+       IJCAI 2024; Algorithm 1.
 
     Examples
     --------

@@ -44,7 +44,8 @@ class UIATClassifier(AdversarialClassifier):
     ----------
     .. [1] Dong et al., "The Enemy of My Enemy is My Friend: Exploring Inverse Adversaries for
        Improving Adversarial Training", CVPR 2023.
-    .. [2] "DHAT", ICCV 2025, arXiv 2408.06079.
+    .. [2] Zhang, Weng, Li, Luo, "Towards Adversarial Robustness via Debiased High-Confidence Logit
+       Alignment", ICCV 2025, arXiv 2408.06079.
 
     Examples
     --------

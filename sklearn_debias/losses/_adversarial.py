@@ -53,7 +53,8 @@ def background_residual(logits: Tensor, background: Tensor) -> Tensor:
 
     References
     ----------
-    .. [1] "DHAT", ICCV 2025, arXiv 2408.06079.
+    .. [1] Zhang, Weng, Li, Luo, "Towards Adversarial Robustness via Debiased High-Confidence Logit
+       Alignment", ICCV 2025, arXiv 2408.06079.
 
     Examples
     --------

@@ -1,5 +1,6 @@
 """DHAT: adversarial training with background-debiased logits.
 
+Zhang, Weng, Li, Luo, "Towards Adversarial Robustness via Debiased High-Confidence Logit Alignment",
 ICCV 2025, arXiv 2408.06079; Algorithm 1, and the authors' code where the two differ.
 
 ==============  ==================================================================
@@ -10,7 +11,7 @@ x~              ``views["inverse"]``, by the loss of `UIAT`
 M, omega        ``attention`` in [0, 1], ``omega``
 x~_B            ``views["background"]``: x~ where the attention is at most omega
 z*              z~ - z~_B, the debiased logits
-DHLR            `debiased_high_confidence_loss`: logits of x^ towards z*
+DHLR            `debiased_high_confidence_loss`: logits of x^ towards z*; ``dhlr``
 FLOE            `foreground_orthogonal_loss`: what z~ has beside its background
 lambda_1, 2     ``lam1``, ``lam2``
 ==============  ==================================================================
@@ -40,14 +41,15 @@ GIVEN = "attention_maps"
 IG_STEPS = 20  # fewer than the maps' default: here each row of each batch takes so many
 
 
-def debiased_high_confidence_loss(adversarial: Tensor, debiased: Tensor, reading: str) -> Tensor:
-    """Return DHLR of logits (b, k); shape (b,).
+def debiased_high_confidence_loss(logits: Tensor, debiased: Tensor, reading: str) -> Tensor:
+    """Return DHLR of logits (b, k) and the debiased ones z*; shape (b,).
 
-    "code": KL(p(z^) || p(z*)), "paper": KL(p(z*) || p(z^)).
+    "code": KL(p(z^) || p(z*)), "paper": KL(p(z*) || p(z^)). "as_printed": KL(p(z*) || p(z~)), where
+    the logits are those of x~.
     """
     if reading == "code":
-        return kl_divergence(adversarial, debiased)
-    return kl_divergence(debiased, adversarial)
+        return kl_divergence(logits, debiased)
+    return kl_divergence(debiased, logits)
 
 
 def foreground_orthogonal_loss(inverse: Tensor, background: Tensor, reading: str) -> Tensor:
@@ -77,7 +79,8 @@ class DHAT(InverseAttack):
         Weights of DHLR and FLOE; both 0 is PGD-AT.
     omega : float, default=0.1
         Attention above is foreground.
-    dhlr, floe : {"code", "paper"}, default="code"
+    dhlr : {"code", "paper", "as_printed"}, default="code"
+    floe : {"code", "paper"}, default="code"
     attention : {"gradcam", "integrated_gradients", "gradient_x_input", "given"}, default="gradcam"
         Of the net "attention", for the true label; "given": the maps in
         ``batch.inputs["attention_maps"]``.
@@ -152,7 +155,9 @@ class DHAT(InverseAttack):
             background = net(views["background"])
             # Nothing is detached here, as in the authors' code.
             debiased = inverse - background
-            terms["dhlr"] = debiased_high_confidence_loss(adversarial, debiased, self.dhlr).mean()
+            # The box of Algorithm 1 has z~ in the place of z^, which leaves x^ out of DHLR.
+            drawn = inverse if self.dhlr == "as_printed" else adversarial
+            terms["dhlr"] = debiased_high_confidence_loss(drawn, debiased, self.dhlr).mean()
             terms["floe"] = foreground_orthogonal_loss(inverse, background, self.floe)
             total = total + self.lam1 * terms["dhlr"] + self.lam2 * terms["floe"]
             # Attention that tells nothing apart is counted: without a foreground z* is 0, and DHLR

@@ -1,6 +1,6 @@
 """Meta-IADA: implicit adversarial data augmentation, its strategy learned on a meta set.
 
-Zhou et al., "Implicit Adversarial Data Augmentation with a Meta-Learned Strategy", IJCAI 2024.
+Zhou et al., "Boosting Model Resilience via Implicit Adversarial Data Augmentation", IJCAI 2024.
 
 ================  ==============================================  ========================
 paper             here                                            shape

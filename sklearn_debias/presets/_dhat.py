@@ -1,4 +1,4 @@
-"""DHAT: section 4 of the paper."""
+"""DHAT: the settings of the paper's experiments on CIFAR and ImageNet."""
 
 from typing import Any
 
@@ -8,6 +8,7 @@ CIFAR = {"module": "cifar_resnet18", "augment": "crop-flip", "batch_size": 128, 
 DHAT: dict[str, dict[str, Any]] = {
     "cifar10": {**CIFAR, "normalize": ((0.4914, 0.4822, 0.4465), (0.2471, 0.2435, 0.2616))},
     "cifar100": {**CIFAR, "normalize": ((0.5071, 0.4865, 0.4409), (0.2673, 0.2564, 0.2762))},
+    # The paper gives no optimiser for ImageNet: the classifier's defaults, which are CIFAR's, stay.
     "imagenet": {
         "module": "resnet18",
         "augment": "crop-flip",

@@ -157,7 +157,7 @@ OWN = {
         "lam1": [1.0, 0, 1e6, -1],
         "lam2": [1.0, 0, np.nan],
         "omega": [0.1, 0, 1, 2],
-        "dhlr": ["code", "paper", "x"],
+        "dhlr": ["code", "paper", "as_printed", "x"],
         "floe": ["code", "paper", "x"],
         "attention": [
             "gradcam",

@@ -42,9 +42,11 @@ def naive_dhat(net, attention_net, rows, dhlr, floe, lam1, lam2, omega):
     foreground = (positive - low) / (high - low) > omega
     z_adv, z, z_back = net(x_adv), net(x_inv), net(x_inv * ~foreground)
     debiased = z - z_back
-    high_confidence = (
-        divergence(debiased, z_adv) if dhlr == "code" else divergence(z_adv, debiased)
-    ).mean()
+    high_confidence = {
+        "code": divergence(debiased, z_adv),
+        "paper": divergence(z_adv, debiased),
+        "as_printed": divergence(z, debiased),
+    }[dhlr].mean()
     if floe == "code":
         share = (z @ z_back.T) / torch.linalg.matrix_norm(z_back @ z_back.T)
         orthogonal = torch.linalg.matrix_norm(z - share @ z_back) / len(z)
@@ -56,7 +58,7 @@ def naive_dhat(net, attention_net, rows, dhlr, floe, lam1, lam2, omega):
     return F.cross_entropy(z_adv, rows.y) + lam1 * high_confidence + lam2 * orthogonal
 
 
-@pytest.mark.parametrize("dhlr", ["code", "paper"])
+@pytest.mark.parametrize("dhlr", ["code", "paper", "as_printed"])
 @pytest.mark.parametrize("floe", ["code", "paper"])
 def test_one_step_is_the_naive_one(dhlr, floe):
     net, attention = module(), module(seed=9)
