@@ -87,6 +87,10 @@ class BiasAdvClassifier(BaseDebiasClassifier):
     q : float, default=0.7
         Exponent of the generalised cross entropy of the biased net, where the base has none
         (base="erm").
+    gce_factor : bool, default=True
+        Whether that loss carries the factor q, as in the code of LfF's authors; the gradient of the
+        published formula has none. It matters for SGD and for weight decay. With base "lff" the
+        base's own counts: ``base=LfFClassifier(gce_factor=False)``.
     biased_module : str, callable, nn.Module or None, default=None
         Another network for the biased net; None takes that of ``base``, or else ``module``.
 
@@ -135,6 +139,7 @@ class BiasAdvClassifier(BaseDebiasClassifier):
     random_start: bool = False
     clip: Any = None
     q: float = 0.7
+    gce_factor: bool = True
     biased_module: Any = None
 
     _parameter_constraints: ClassVar[dict] = {
@@ -149,6 +154,7 @@ class BiasAdvClassifier(BaseDebiasClassifier):
         "random_start": ["boolean"],
         "clip": [tuple, list, None],
         "q": Q,
+        "gce_factor": ["boolean"],
         "biased_module": MODULE,
     }
 
@@ -263,6 +269,7 @@ class BiasAdvClassifier(BaseDebiasClassifier):
             epsilon=self.epsilon,
             beta=self.beta,
             q=self.q,
+            gce_factor=bool(self.gce_factor),
             step_size=self.step_size,
             n_steps=self.n_steps,
             norm=self.norm,

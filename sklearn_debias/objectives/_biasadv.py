@@ -31,7 +31,7 @@ from sklearn_debias.objectives._erm import ERM
 def bias_adversarial_loss(
     model: Net, biased: Net, x: Tensor, y: Tensor, lam: float | Tensor
 ) -> Tensor:
-    """Return what the attack maximises, Eq. 4: L(x, y; phi) - lambda L(x, y; theta); (b,)."""
+    """Return what the attack maximises: L(x, y; phi) - lambda L(x, y; theta); (b,)."""
     return cross_entropy(biased(x), y) - lam * cross_entropy(model(x), y)
 
 
@@ -55,6 +55,8 @@ class BiasAdv(Objective):
         None means 2.5 epsilon / n_steps, at most epsilon.
     n_steps, norm, random_start, clip
         See `sklearn_debias.attacks.ascend`.
+    gce_factor : bool, default=True
+        Whether that GCE carries the factor q, as in the code of LfF's authors.
     """
 
     base: Objective = field(default_factory=ERM)
@@ -67,6 +69,7 @@ class BiasAdv(Objective):
     norm: str = static("l2")
     random_start: bool = static(False)
     clip: tuple | None = static(None)
+    gce_factor: bool = static(True)
 
     @property
     def roles(self) -> tuple[str, ...]:  # type: ignore[override]
@@ -128,5 +131,6 @@ class BiasAdv(Objective):
             losses["model"] = losses["model"] + self.beta * log["adversarial"]
         if "biased" not in self.base.roles:
             biased = nets["biased"](batch.x)
-            losses["biased"] = generalized_cross_entropy(biased, batch.y, self.q).mean()
+            easy = generalized_cross_entropy(biased, batch.y, self.q, factor=self.gce_factor)
+            losses["biased"] = easy.mean()
         return Step(losses, out.state, log)

@@ -1,4 +1,4 @@
-"""BiasAdv: Tables 8 to 10 of the supplement."""
+"""BiasAdv: the hyper-parameters of its experiments, from the tables of its supplement."""
 
 from functools import partial
 from typing import Any

@@ -191,6 +191,7 @@ OWN = {
         "norm": ["l2", "linf", "l1"],
         "step_size": [None, 1e-6, 10, 0],
         "random_start": [False, True, 3],
+        "gce_factor": [True, False, "x"],
         "clip": [
             None,
             (-9, 9),

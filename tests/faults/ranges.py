@@ -99,6 +99,7 @@ OWN = {  # a class, or a parameter, that is not here has the values of `declared
         "norm": ["l1", 2],
         "step_size": [0, -1, nan, inf, "a"],
         "random_start": [2, "a"],
+        "gce_factor": [None, "a"],
         "clip": [
             3,
             (0,),

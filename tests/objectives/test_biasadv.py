@@ -145,6 +145,18 @@ def test_on_erm_the_biased_net_learns_by_gce_and_on_jtt_it_is_fixed():
     assert set(Problem(BiasAdv(base=UpweightErrors())).step().losses) == {"model"}
 
 
+@pytest.mark.parametrize("gce_factor", [True, False])
+def test_on_erm_gce_has_the_factor_q_or_the_gradient_of_the_published_formula(gce_factor):
+    problem = Problem(BiasAdv(base=ERM(), q=0.4, gce_factor=gce_factor))
+    batch = problem.batch()
+    parameters = list(problem.modules["biased"].parameters())
+    actual = torch.autograd.grad(problem.step().losses["biased"], parameters)
+    own = problem.nets["biased"](batch.x).softmax(1).gather(1, batch.y[:, None])
+    published = ((1 - own**0.4) / 0.4).mean()
+    for ours, theirs in zip(actual, torch.autograd.grad(published, parameters), strict=True):
+        torch.testing.assert_close(ours, theirs * (0.4 if gce_factor else 1.0))
+
+
 @pytest.mark.parametrize("base", BASES)
 def test_with_beta_zero_the_base_loss_comes_back_to_the_last_bit(base):
     augmented, plain = (
