@@ -97,6 +97,8 @@ def _as_rgb(image: Image.Image, size: tuple[int, int] | None) -> np.ndarray:
 
 def _upright(image: Image.Image) -> Image.Image:
     """Return the image turned as its EXIF data say."""
+    if image.format == "TIFF":  # Pillow has turned it, and older versions keep the entry
+        return image
     turn = None
     with contextlib.suppress(Exception):  # damaged data turn nothing
         turn = TURNS.get(image.getexif()[ORIENTATION])

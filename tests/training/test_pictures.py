@@ -125,7 +125,10 @@ TRANSPARENT = {
 def test_what_is_transparent_shows_white(row, tmp_path):
     make, kind, options, opaque = TRANSPARENT[row]
     path = tmp_path / f"image.{kind}"
-    make().save(path, **options)
+    try:
+        make().save(path, **options)
+    except OSError:
+        pytest.skip("this Pillow does not write it")
     found = seen(path)
     np.testing.assert_array_equal(found[0, 0], opaque)
     found[0, 0] = 255
