@@ -31,6 +31,7 @@ from sklearn_debias.fitting import (
     fill,
     fit_method,
     is_small,
+    linear_weights,
     on_own_terms,
     opened,
     outputs,
@@ -216,6 +217,16 @@ class BaseDebiasClassifier(NetParams, CallbackSupportMixin, ClassifierMixin, Bas
     def module_(self) -> nn.Module:
         """The module that predicts."""
         return self._network("model")
+
+    @property
+    def coef_(self) -> np.ndarray:
+        """Weights of a linear network of 2-D X, as scikit-learn has them; others have none."""
+        return linear_weights(self)[0]
+
+    @property
+    def intercept_(self) -> np.ndarray:
+        """Intercepts that go with `coef_`."""
+        return linear_weights(self)[1]
 
     def _network(self, role: str) -> nn.Module:
         """Return the fitted network of a role."""

@@ -43,6 +43,7 @@ from sklearn_debias.fitting._given import Given, View, indexed, pair, take_rows
 from sklearn_debias.fitting._halves import split_by
 from sklearn_debias.fitting._hooks import training_set_of
 from sklearn_debias.fitting._inputs import Inputs, check_rows, is_dataset, open_inputs, plain
+from sklearn_debias.fitting._linear import linear_weights
 from sklearn_debias.fitting._logistic import one_against_rest
 from sklearn_debias.fitting._memory import check_fits
 from sklearn_debias.fitting._meta_set import held_out
@@ -128,6 +129,7 @@ __all__ = [
     "is_small",
     "kept_inside",
     "like_probabilities",
+    "linear_weights",
     "make_prepare",
     "maps_of",
     "on_own_terms",

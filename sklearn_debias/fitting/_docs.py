@@ -72,6 +72,9 @@ SHARED_ATTRIBUTES = """\
         Class labels, sorted.
     module_ : nn.Module
         The network that predicts.
+    coef_, intercept_ : ndarray
+        Where the network is a linear layer of 2-D X: its weights, of shape (classes, features), or
+        (1, features) for two classes, as scikit-learn's linear models have them.
     net_ : skorch.NeuralNet
         The engine that ran the fit, with all networks.
     history_ : DataFrame

@@ -162,3 +162,16 @@ def test_memberships_are_bound_by_index_or_routed():
         make_group_scorer(worst_group_accuracy_score, membership=MEMBERS, bias_labels=SERIES)
     with pytest.raises(TypeError, match="must take `membership`"):
         make_group_scorer(lambda y, p, bias_labels: 0.0, membership=MEMBERS)
+
+
+def test_skore_reports_the_groups_that_were_bound():
+    skore = pytest.importorskip("skore")
+    frame = pd.DataFrame(X, index=INDEX, columns=["animal", "place"])
+    fitted = LogisticRegression().fit(frame[:120], Y[:120])
+    report = skore.EstimatorReport(fitted, X_test=frame[120:], y_test=TARGET[120:])
+    report.metrics.add(make_group_scorer(worst_group_accuracy_score, bias_labels=SERIES[::-1]))
+    found = report.metrics.get("worst_group_accuracy_score")
+    expected = worst_group_accuracy_score(
+        Y[120:], fitted.predict(frame[120:]), bias_labels=BIAS[120:]
+    )
+    assert found == expected

@@ -1,0 +1,35 @@
+"""The weights of linear networks, as scikit-learn's linear models show theirs."""
+
+import numpy as np
+from torch import nn
+
+from sklearn_debias.fitting._types import Classifier
+
+
+def linear_weights(classifier: Classifier) -> tuple[np.ndarray, np.ndarray]:
+    """Return weights (1 or k, d) and intercepts (1 or k,) of a fitted linear network.
+
+    For two classes they are those of the difference of the logits, which `decision_function` gives.
+
+    Raises
+    ------
+    AttributeError
+        If the network is not a linear layer of 2-D X, so that ``hasattr`` says so.
+    """
+    module = classifier.module_
+    body = getattr(module, "body", None)
+    head = getattr(module, "head", None)
+    # Exactly these: a subclass may have a forward of its own.
+    linear = type(body) is nn.Identity and type(head) is nn.Linear
+    if not linear or not isinstance(head, nn.Linear) or len(classifier.input_shape_) != 1:
+        raise AttributeError(
+            f"{type(classifier).__name__} has no coef_ and intercept_: its network is not a linear "
+            "layer of 2-D X."
+        )
+    weight = head.weight.detach().double().cpu().numpy()
+    intercept = np.zeros(len(weight))
+    if head.bias is not None:
+        intercept = head.bias.detach().double().cpu().numpy()
+    if len(weight) == 2:
+        return weight[1:] - weight[:1], intercept[1:] - intercept[:1]
+    return weight.copy(), intercept.copy()
