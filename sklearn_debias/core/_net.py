@@ -32,6 +32,9 @@ class Net:
     statistics : bool, default=False
         Whether a forward pass with given parameters moves the module's buffers, as one with live
         parameters does.
+    eager : bool, default=False
+        Whether to run what `torch.compile` has wrapped as it is. With given parameters it always
+        is: the compiler cannot follow a module through transforms such as `torch.func.grad`.
 
     Examples
     --------
@@ -46,6 +49,7 @@ class Net:
     params: Mapping[str, Tensor] | None = None
     noise: AbstractContextManager | None = None
     statistics: bool = False
+    eager: bool = False
 
     def __call__(self, x: Tensor) -> Tensor:
         """Return the logits (b, k) of ``x``."""
@@ -82,6 +86,7 @@ class Net:
             ``pull(cotangent)`` has the shape of ``x``, or of the layer's output.
         """
         owner, prefix = (self._part(part), f"{part}.") if part else (self.module, "")
+        prefix, owner = _uncompiled(prefix, owner)
         given = _under(prefix, self.parameters)
 
         def forward(moving: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
@@ -164,7 +169,7 @@ class Net:
         memo |= {
             id(p): nn.Parameter(p.detach(), requires_grad=False) for p in self.module.parameters()
         }
-        return Net(copy.deepcopy(self.module, memo).eval())
+        return Net(copy.deepcopy(self.module, memo).eval(), eager=True)
 
     def _part(self, name: str) -> nn.Module:
         part = getattr(self.module, name, None)
@@ -177,6 +182,8 @@ class Net:
         )
 
     def _run(self, prefix: str, part: nn.Module, x: Tensor) -> Tensor:
+        if self.eager or self.params is not None:
+            prefix, part = _uncompiled(prefix, part)
         with self.noise or nullcontext():
             if self.params is None or type(part) is nn.Identity:
                 return part(x)
@@ -188,6 +195,12 @@ class Net:
                 # BatchNorm writes its statistics in place: let it write to copies.
                 buffers = {name: b.clone() for name, b in buffers.items()}
             return functional_call(part, {**buffers, **_under(prefix, self.params)}, (x,))
+
+
+def _uncompiled(prefix: str, part: nn.Module) -> tuple[str, nn.Module]:
+    """Return a module without `torch.compile`, and the prefix of its parameters' names."""
+    inner = getattr(part, "_orig_mod", None)
+    return (f"{prefix}_orig_mod.", inner) if isinstance(inner, nn.Module) else (prefix, part)
 
 
 def _under(prefix: str, parameters: Mapping[str, Tensor]) -> dict[str, Tensor]:
