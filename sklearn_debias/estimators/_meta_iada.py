@@ -255,7 +255,7 @@ class MetaIADAClassifier(SpreadFeatures, MetaClassifier):
         state = states["train"]
         self.epsilon_: np.ndarray = training.of_all(state["epsilon"].cpu().numpy())
         self.covariances_: np.ndarray = state["covariance"].cpu().numpy()
-        adversarial, seen = state["adversarial"].double().cpu().unbind(1)
+        adversarial, seen = state["adversarial"].cpu().double().unbind(1)
         shares = (adversarial / seen).numpy()
         self.adversarial_share_: pd.DataFrame = pd.DataFrame(shares, columns=training.classes)
         self._characteristics = state["f_mean"].cpu().numpy(), state["f_variance"].cpu().numpy()

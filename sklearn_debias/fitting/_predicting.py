@@ -27,7 +27,7 @@ def predictor(classifier: Classifier) -> tuple[nn.Module, int | None]:
     # Heads in float64, where the order of sums hardly matters, so that a row is predicted the same
     # alone and in company. Images get there by batches of one shape.
     if len(classifier.input_shape_) == 1:
-        return copy.deepcopy(module).double().cpu().eval(), HEAD_BATCH
+        return copy.deepcopy(module).cpu().double().eval(), HEAD_BATCH
     # Never switched here: another thread may be running it. A fit leaves eval mode behind; where a
     # caller has called train() since, a twin in eval mode answers, which shares its tensors.
     training = any(part.training for part in module.modules())
@@ -41,7 +41,8 @@ def outputs(classifier: Classifier, source: Source) -> Generator[np.ndarray, Non
 
     @torch.inference_mode()
     def forward(x: torch.Tensor, _: np.ndarray) -> torch.Tensor:
-        return module(x.double() if batch_size else x).double().cpu()
+        # In this order everywhere: Apple's MPS has no float64.
+        return module(x.double() if batch_size else x).cpu().double()
 
     for logits in padded(forward, source, prepare, batch_size):
         if not torch.isfinite(logits).all():

@@ -150,7 +150,7 @@ class Evaluation:
                     "The outputs of the network are not finite for some rows of `X`. Scale X."
                 )
             likely.append(like_probabilities(logits))
-            return logits.double().cpu()
+            return logits.cpu().double()
 
         with self._working():
             logits = torch.cat(list(self.opened.batches(forward)))

@@ -39,7 +39,7 @@ def open_evaluation(
     # Lazy inputs know their range only after that pass, and the radius is checked against it.
     threat = read_threat(evaluation.opened, epsilon, norm, clip)
     if threat.clip is not None:
-        bounds = tuple(bound.double().cpu().reshape(-1).numpy() for bound in threat.clip)
+        bounds = tuple(bound.cpu().double().reshape(-1).numpy() for bound in threat.clip)
         check_inside(clip, bounds, evaluation.low, evaluation.high)
     return evaluation, threat
 

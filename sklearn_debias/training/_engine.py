@@ -211,12 +211,12 @@ class Engine(NeuralNet):
     def _record(self, terms: Mapping[str, list[Tensor]], sizes: Mapping[str, list[int]]) -> None:
         """Write the epoch's row of the history: means over samples, in float64."""
         names = list(terms)
-        each = []
-        for name in names:
+        # One transfer for all terms; float64 on the CPU, since not every device has it.
+        values = torch.cat([torch.stack(terms[name]) for name in names]).cpu().double()
+        means = []
+        for name, own in zip(names, values.split([len(terms[n]) for n in names]), strict=True):
             weight = torch.tensor(sizes[name], dtype=torch.float64)
-            values = torch.stack(terms[name]).double()
-            each.append(values @ (weight / weight.sum()).to(values.device))
-        means = torch.stack(each).tolist()  # one transfer for all terms
+            means.append(float(own @ (weight / weight.sum())))
         self.history.record("lr", self.model_lr())
         for name, mean in zip(names, means, strict=True):
             self.history.record(name, mean)
