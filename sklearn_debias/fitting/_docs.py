@@ -62,7 +62,8 @@ SHARED_PARAMETERS = """\
         file, or the name of torchvision's weights; a network with a parameter of its own has its
         own arguments (``student_module__weights``).
     verbose : int, default=0
-        1 prints a line per epoch.
+        1 prints a line per epoch. A fit that will take more than ten minutes says so in its first
+        epoch, whatever this is.
     random_state : int, RandomState instance or None, default=None
         An int makes fits reproducible. The global generators are never touched.
 """

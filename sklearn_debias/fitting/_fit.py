@@ -30,7 +30,7 @@ from sklearn_debias.fitting._requirements import (
     requirements,
 )
 from sklearn_debias.fitting._reviewing import review
-from sklearn_debias.fitting._scale import warn_of_scale
+from sklearn_debias.fitting._scale import forecast, warn_of_scale
 from sklearn_debias.fitting._training_set import TrainingSet
 from sklearn_debias.fitting._types import Classifier
 from sklearn_debias.training import (
@@ -162,6 +162,7 @@ class Fit:
         history = []
         with cpu_threads(small=self.small):
             engine = self.engine()
+            engine.forecast = forecast(self.estimator, self.phases, self.training.inputs)
             data = self.data()
             monitor = self._monitor()
             states: dict[str, Mapping[str, Tensor]] = {}
@@ -217,6 +218,7 @@ class Fit:
     ) -> None:
         """Set what is known after the last phase; ``kept`` is the epoch that `monitor` chose."""
         engine.trim()
+        engine.forecast = None
         estimator = self.estimator
         estimator.net_ = engine
         estimator.history_ = tidy(history)

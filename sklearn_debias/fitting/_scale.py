@@ -1,11 +1,13 @@
-"""Features on a scale that no network learns from."""
+"""What is worth a word before a fit goes far: features on a huge scale, hours of training."""
 
 import numpy as np
 
+from sklearn_debias.core import Phase
 from sklearn_debias.exceptions import warn
 from sklearn_debias.fitting._inputs import Inputs
 from sklearn_debias.fitting._types import Classifier
-from sklearn_debias.training import ArraySource
+from sklearn_debias.models import default_name
+from sklearn_debias.training import ArraySource, Forecast
 
 LARGEST = 1e5  # of a feature that gradient steps of the usual length still suit
 
@@ -23,3 +25,15 @@ def warn_of_scale(classifier: Classifier, inputs: Inputs) -> None:
         f"`X` has values up to {large:.3g}{which}: gradient steps on such a scale end at chance, "
         "or diverge. Scale X, by StandardScaler in a pipeline, or by `normalize`=(mean, std)."
     )
+
+
+def forecast(classifier: Classifier, phases: tuple[Phase, ...], inputs: Inputs) -> Forecast:
+    """Return what tells in the first epoch how long the fit will take."""
+    advice = "Lower `max_epochs`, or use fewer rows or a smaller `module`."
+    name = default_name(inputs.shape) if classifier.module is None else classifier.module
+    if isinstance(name, str) and name == "cifar_resnet18":
+        advice = (
+            "The network of images of this size is `module`='cifar_resnet18'; 'resnet18' takes a "
+            "tenth of its time, and 'simple_cnn' less. Or lower `max_epochs`."
+        )
+    return Forecast(sum(phase.max_epochs for phase in phases), advice)

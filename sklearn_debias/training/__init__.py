@@ -6,6 +6,7 @@ from sklearn_debias.training._by_role import ByRole
 from sklearn_debias.training._callbacks import check_callbacks, own_callbacks
 from sklearn_debias.training._engine import Engine
 from sklearn_debias.training._feed import SAME, Epochs, Feed
+from sklearn_debias.training._forecast import Forecast
 from sklearn_debias.training._observer import Observer
 from sklearn_debias.training._optimizers import takes
 from sklearn_debias.training._pictures import is_picture
@@ -36,6 +37,7 @@ __all__ = [
     "Engine",
     "Epochs",
     "Feed",
+    "Forecast",
     "ImageSource",
     "JoinedSource",
     "Noise",

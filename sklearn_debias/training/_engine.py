@@ -17,6 +17,7 @@ from sklearn_debias.training._blame import blamed, diverged
 from sklearn_debias.training._by_role import MakeOptimizer, parts_of, split_off
 from sklearn_debias.training._callbacks import Stop, batch_hooks, in_the_name_of, raised_in_code
 from sklearn_debias.training._feed import Epochs
+from sklearn_debias.training._forecast import Forecast
 from sklearn_debias.training._observer import Observer
 from sklearn_debias.training._optimizers import (
     MADE,
@@ -41,6 +42,7 @@ class Engine(NeuralNet):
     observers: tuple[Observer, ...] = ()
     own_optimizers: Mapping[str, MakeOptimizer] = {}  # of single roles
     optimizer_: torch.optim.Optimizer
+    forecast: Forecast | None = None
 
     @property
     def _default_callbacks(self) -> list[tuple[str, Callback]]:
@@ -148,7 +150,7 @@ class Engine(NeuralNet):
         sizes: dict[str, list[int]] = defaultdict(list)
         # Each waits for the device, and so only where a callback listens.
         each = bool({"on_batch_begin", "on_batch_end"} & self._batch_hooks)
-        for batch in iterator:
+        for batch in self.forecast.watch(iterator, len(iterator)) if self.forecast else iterator:
             if each:
                 self.notify("on_batch_begin", batch=batch, training=training)
             step = step_fn(batch)
