@@ -22,6 +22,8 @@ def columns_of(bias_labels: Any, name: str) -> list[Any]:
         if any(isinstance(row, list | tuple) for row in bias_labels):
             return _columns_of_rows(bias_labels, name)
         return [bias_labels]
+    if getattr(bias_labels, "is_nested", False):  # a tensor without a shape
+        raise TypeError(f"`{name}` must be an array of labels, got a nested tensor.")
     n_dims = getattr(bias_labels, "ndim", 1)
     if n_dims == 2 and 0 in bias_labels.shape[1:]:
         raise ValueError(f"`{name}` must have at least one column, got shape {bias_labels.shape}.")
@@ -29,11 +31,21 @@ def columns_of(bias_labels: Any, name: str) -> list[Any]:
         # Column by column: one array of the whole frame would give all columns one type.
         return [bias_labels.iloc[:, j] for j in range(bias_labels.shape[1])]
     if n_dims == 2:
-        matrix = np.asarray(bias_labels)
+        matrix = as_array(bias_labels, name)
         # NumPy makes a single object of a sparse matrix; that one is refused as a column.
         if matrix.ndim == 2:
             return list(matrix.T)
     return [bias_labels]
+
+
+def as_array(values: Any, name: str) -> np.ndarray:
+    """Return an array; a tensor that NumPy cannot hold is a TypeError, or is made one it can."""
+    # Torch is not known here: of a tensor, a view with its negative bit set is resolved.
+    resolve = getattr(values, "resolve_neg", None)
+    try:
+        return np.asarray(values if resolve is None else resolve())
+    except RuntimeError as error:
+        raise TypeError(f"`{name}` must be an array of labels: {error}") from error
 
 
 def _columns_of_rows(rows: Sequence[Any], name: str) -> list[list[Any]]:
@@ -75,7 +87,7 @@ def as_column(values: Any, name: str) -> Any:
         column = np.empty(len(values), dtype=object)
         try:
             column[:] = values
-        except ValueError as error:
+        except (ValueError, RuntimeError) as error:
             raise ValueError(f"`{name}` must be 1-D, got nested sequences.") from error
         return column
     if isinstance(values, pd.DataFrame):

@@ -46,9 +46,15 @@ def update(optimizer: optim.Optimizer) -> None:
 def make_schedule(lr_schedule: Callable, optimizer: optim.Optimizer) -> Any:
     """Make the schedule of the learning rate; what goes wrong is the fault of `lr_schedule`."""
     with blamed("lr_schedule", SCHEDULE):
-        schedule = lr_schedule(parts_of(optimizer)[""])  # helpers keep their rate
+        shared = parts_of(optimizer)[""]  # helpers keep their rate
+        schedule = lr_schedule(shared)
+        found = type(schedule).__name__
+        if isinstance(schedule, (type, optim.Optimizer)):
+            raise TypeError(f"it made a {found}, not a schedule")
         if not callable(getattr(schedule, "step", None)):
-            raise TypeError(f"it made a {type(schedule).__name__}, which has no step()")
+            raise TypeError(f"it made a {found}, which has no step()")
+        if getattr(schedule, "optimizer", shared) is not shared:
+            raise TypeError(f"it made a {found} of another optimizer than it was given")
         # timm's do nothing at the end of an epoch then, and say nothing.
         if getattr(schedule, "t_in_epochs", True) is False:
             raise ValueError("it counts updates; schedules are stepped per epoch: t_in_epochs=True")
