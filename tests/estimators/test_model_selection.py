@@ -41,6 +41,7 @@ def _routing():
         yield
 
 
+@pytest.mark.filterwarnings("ignore:The fitted model predicts")
 @pytest.mark.parametrize("search", ["grid", "random", "halving"])
 def test_searches_select_by_worst_group(train, search):
     options = {"scoring": worst_group_accuracy_scorer, "cv": BiasStratifiedKFold(2)}

@@ -53,6 +53,7 @@ def test_the_weights_of_group_dro_move_with_the_step_size(train):
     assert set(quick) == {(0, 0), (0, 1), (1, 0), (1, 1)}
 
 
+@pytest.mark.filterwarnings("ignore:The fitted model predicts")
 def test_an_adjustment_weighs_small_groups_more(train):
     plain, adjusted = (
         fit(GroupDROClassifier(adjustment=c, step_size=1, **EXACT), train) for c in (0.0, 5.0)
@@ -161,6 +162,7 @@ def test_afr_on_images_and_convolutions():
     assert clf.predict(images).shape == (40,)
 
 
+@pytest.mark.filterwarnings("ignore:The fitted model predicts")
 def test_afr_computes_features_of_a_frozen_body_with_batch_norm_in_eval_mode(train):
     own = SplitModule(
         torch.nn.Sequential(torch.nn.Linear(8, 4), torch.nn.BatchNorm1d(4)), torch.nn.Linear(4, 2)
@@ -215,6 +217,7 @@ def test_a_subsample_has_the_smallest_size_of_each_group(train, by, expected):
 
 
 @pytest.mark.parametrize("by", ["weight", "sample", "subsample"])
+@pytest.mark.filterwarnings("ignore:The fitted model predicts")
 def test_every_way_to_balance_evens_out_the_classes(by):
     rng = np.random.default_rng(0)
     y = (np.arange(300) % 10 == 0).astype(int)
