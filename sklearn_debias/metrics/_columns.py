@@ -22,8 +22,6 @@ def columns_of(bias_labels: Any, name: str) -> list[Any]:
         if any(isinstance(row, list | tuple) for row in bias_labels):
             return _columns_of_rows(bias_labels, name)
         return [bias_labels]
-    if getattr(bias_labels, "is_nested", False):  # a tensor without a shape
-        raise TypeError(f"`{name}` must be an array of labels, got a nested tensor.")
     n_dims = getattr(bias_labels, "ndim", 1)
     if n_dims == 2 and 0 in bias_labels.shape[1:]:
         raise ValueError(f"`{name}` must have at least one column, got shape {bias_labels.shape}.")
@@ -36,16 +34,6 @@ def columns_of(bias_labels: Any, name: str) -> list[Any]:
         if matrix.ndim == 2:
             return list(matrix.T)
     return [bias_labels]
-
-
-def as_array(values: Any, name: str) -> np.ndarray:
-    """Return an array; a tensor that NumPy cannot hold is a TypeError, or is made one it can."""
-    # Torch is not known here: of a tensor, a view with its negative bit set is resolved.
-    resolve = getattr(values, "resolve_neg", None)
-    try:
-        return np.asarray(values if resolve is None else resolve())
-    except RuntimeError as error:
-        raise TypeError(f"`{name}` must be an array of labels: {error}") from error
 
 
 def _columns_of_rows(rows: Sequence[Any], name: str) -> list[list[Any]]:
