@@ -1,7 +1,5 @@
 """Norm balls around each sample: how to step in them, and how to stay in them."""
 
-import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -29,22 +27,22 @@ class Ball(Protocol):
         """Length of one step."""
 
 
-def _norm(x: Tensor, p: float = 2.0) -> Tensor:
-    """Return the norm per sample, shape (b, 1, ..., 1)."""
-    return x.flatten(1).norm(p=p, dim=1).view(-1, *[1] * (x.ndim - 1))
+def _norm(x: Tensor) -> Tensor:
+    """Return the L2 norm per sample, shape (b, 1, ..., 1)."""
+    return x.flatten(1).norm(dim=1).view(-1, *[1] * (x.ndim - 1))
 
 
-def unit(x: Tensor, norm: Callable[[Tensor, float], Tensor] = _norm) -> Tensor:
-    """Return ``x`` at the length 1, whatever its own; zeros stay zeros.
-
-    ``norm(x, p)`` is its p-norm, which broadcasts against x: per sample by default.
-    """
-    size = norm(x, 2.0)
-    # The squares of tiny entries underflow and those of huge ones overflow, those of shares do not.
-    tiny = torch.finfo(x.dtype).tiny
-    shares = x / norm(x, math.inf).clamp(min=tiny)
-    careful = shares / norm(shares, 2.0).clamp(min=tiny)
-    return torch.where((size > SMALL) & (size < math.inf), x / (size + TINY), careful)
+def unit(x: Tensor) -> Tensor:
+    """Return each sample of ``x`` at the length 1, whatever its own; zeros stay zeros."""
+    info = torch.finfo(x.dtype)
+    size = _norm(x)
+    # The squares of tiny entries underflow, and those of huge ones overflow.
+    lift = torch.where(size < info.max, torch.ones_like(size), info.max**-0.75)
+    lift = torch.where(size < info.tiny**0.25, info.tiny**-0.5, lift)
+    x = x * lift
+    # Usual rows keep their bits: x * 1 is x.
+    usual = (size > SMALL) & (size < info.max)
+    return x / torch.where(usual, size * lift + TINY, _norm(x).clamp(min=info.tiny))
 
 
 @dataclass(frozen=True)

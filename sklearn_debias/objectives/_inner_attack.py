@@ -143,10 +143,7 @@ def worst_weights(
         return loss(replace(net, params={**fixed, **own}))
 
     ascent = grad(at)(weights)
-    return {
-        n: -gamma * w.norm() * unit(ascent[n], lambda g, p: g.norm(p=p)).detach()
-        for n, w in weights.items()
-    }
+    return {n: -gamma * w.norm() * unit(ascent[n][None])[0].detach() for n, w in weights.items()}
 
 
 def accuracy(logits: Tensor, y: Tensor) -> Tensor:
