@@ -22,6 +22,7 @@ def start(seed, n_features, n_classes):
     """A network whose weights depend on ``seed`` alone."""
     generator = torch.Generator().manual_seed(seed)
     module = nn.Sequential(nn.Linear(n_features, 6), nn.Tanh(), nn.Linear(6, n_classes))
+    module.float()  # whatever the default is: a fit begins in float32, as written, and casts
     for parameter in module.parameters():
         nn.init.normal_(parameter, std=0.4, generator=generator)
     return module
