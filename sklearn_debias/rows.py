@@ -7,7 +7,21 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-__all__ = ["check_has_rows", "check_list_of_labels", "check_same_rows"]
+__all__ = ["as_array", "check_has_rows", "check_list_of_labels", "check_same_rows"]
+
+
+def as_array(values: Any, name: str, dtype: Any = None) -> np.ndarray:
+    """Return an array; raise a ValueError that names the argument where there is none."""
+    try:
+        if hasattr(values, "detach") and hasattr(values, "resolve_neg"):  # a tensor, of any state
+            values = values.detach().cpu().resolve_conj().resolve_neg()
+        return np.asarray(values, dtype=dtype)
+    except (TypeError, ValueError, RuntimeError, OverflowError) as error:
+        reason = str(error).partition("\n")[0]
+        kind = "numeric" if dtype is float else "an array-like of numbers or labels"
+        raise ValueError(
+            f"`{name}` must be {kind}, got a {type(values).__name__}: {reason}"
+        ) from error
 
 
 def check_has_rows(value: Any, name: str) -> None:
@@ -19,7 +33,8 @@ def check_has_rows(value: Any, name: str) -> None:
     >>> check_has_rows([[0.1], [0.2]], "X")
     """
     unordered = isinstance(value, (str, bytes, Set, Mapping))
-    if unordered or not (np.shape(value) if hasattr(value, "shape") else hasattr(value, "__len__")):
+    shaped = hasattr(value, "__array__") or hasattr(value, "shape")
+    if unordered or not (np.shape(value) if shaped else hasattr(value, "__len__")):
         raise TypeError(
             f"`{name}` must be array-like, with one row per sample, got a {type(value).__name__}."
         )

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from sklearn_debias.arguments import is_real
 from sklearn_debias.attacks._attack_losses import margin_loss
 from sklearn_debias.attacks._stepwise import (
     Look,
@@ -19,7 +20,6 @@ from sklearn_debias.attacks._stepwise import (
     wide,
 )
 from sklearn_debias.attacks._threat import Threat
-from sklearn_debias.internal import is_real
 
 BETAS = (0.9, 0.999)
 TINY = 1e-8  # of Adam

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from sklearn_debias.arguments import is_one_of
 from sklearn_debias.attacks._ascend import within
 from sklearn_debias.attacks._attack_losses import FEWEST_CLASSES, LOSSES
 from sklearn_debias.attacks._stepwise import (
@@ -19,7 +20,6 @@ from sklearn_debias.attacks._stepwise import (
     read_positive,
 )
 from sklearn_debias.attacks._threat import Threat
-from sklearn_debias.internal import is_one_of
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from sklearn_debias.arguments import is_real, is_whole
 from sklearn_debias.attacks._balls import Ball
 from sklearn_debias.attacks._threat import Threat
-from sklearn_debias.internal import is_real, is_whole
 
 Network = Callable[[Tensor], Tensor]
 State = Mapping[str, Tensor]

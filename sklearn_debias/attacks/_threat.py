@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from sklearn_debias.arguments import is_one_of, is_real
 from sklearn_debias.attacks._balls import Ball, make_ball
-from sklearn_debias.internal import is_one_of, is_real
 
 NORMS = ("linf", "l2")
 

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from sklearn_debias import maps as pure_maps
+from sklearn_debias.arguments import is_one_of, is_whole
 from sklearn_debias.core import Net
 from sklearn_debias.exceptions import DivergedError, warn
 from sklearn_debias.fitting import Model, Opened, open_model
-from sklearn_debias.internal import is_one_of, is_whole
 from sklearn_debias.metrics.internal import check_numeric
 from sklearn_debias.training import blamed
 

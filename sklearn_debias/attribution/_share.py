@@ -5,7 +5,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import stats
 
-from sklearn_debias.metrics.internal import as_array, check_confidence
+from sklearn_debias.metrics.internal import check_confidence
+from sklearn_debias.rows import as_array
 
 
 class MeanShare(NamedTuple):

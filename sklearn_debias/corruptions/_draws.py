@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sklearn_debias.internal import is_seed
+from sklearn_debias.arguments import is_seed
 
 Seed = int | np.integer | np.random.RandomState | np.random.Generator | None
 

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
+from sklearn_debias.arguments import is_one_of, is_whole
 from sklearn_debias.corruptions import _biasadv, _blurs, _colours, _digital, _noise, _weather
 from sklearn_debias.corruptions._draws import Draws
-from sklearn_debias.internal import is_one_of, is_whole
 
 SEVERITIES = (1, 2, 3, 4, 5)
 ORIGINAL = "original"

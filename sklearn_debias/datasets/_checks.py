@@ -9,8 +9,9 @@ from zlib import crc32
 import numpy as np
 import numpy.typing as npt
 
+from sklearn_debias.arguments import is_real, is_seed, is_whole
 from sklearn_debias.corruptions.internal import Seed
-from sklearn_debias.internal import is_real, is_seed, is_whole
+from sklearn_debias.rows import as_array
 
 
 def check_int(name: str, value: Any, low: float, high: float = math.inf, hint: str = "") -> int:
@@ -53,7 +54,7 @@ def check_conflict_ratio(value: Any, n_values: int, name: str = "conflict_ratio"
 
 def check_images(images: npt.ArrayLike) -> np.ndarray:
     """Return `images` as uint8 of shape (n, height, width), without a copy."""
-    grey = np.asarray(images)
+    grey = as_array(images, "images")
     if grey.ndim == 4 and grey.shape[1] == 1:
         grey = grey[:, 0]
     if grey.ndim != 3 or not grey.size:
@@ -67,7 +68,7 @@ def check_images(images: npt.ArrayLike) -> np.ndarray:
 
 def check_target(target: npt.ArrayLike, n_samples: int, n_classes: int) -> np.ndarray:
     """Return `target` as int64 codes in 0..n_classes - 1, of shape (n_samples,)."""
-    codes = np.asarray(target)
+    codes = as_array(target, "target")
     if codes.dtype.kind not in "iu":
         hint = "Convert the labels, as in `target.astype(int)`."
         raise ValueError(f"`target` must hold integers, got the dtype {codes.dtype}. {hint}")

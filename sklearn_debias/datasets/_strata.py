@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from sklearn_debias.rows import check_list_of_labels
+from sklearn_debias.rows import as_array, check_list_of_labels
 
 
 def encode(
@@ -89,10 +89,7 @@ def _as_array(name: str, labels: npt.ArrayLike) -> np.ndarray:
             f"`{name}` must have no missing value, got a masked array with masked entries."
         )
     check_list_of_labels(labels, name)
-    try:
-        return np.asarray(labels)
-    except (TypeError, ValueError, RuntimeError) as error:  # ragged lists, tensors on other devices
-        raise ValueError(f"`{name}` must be an array of labels: {error}.") from error
+    return as_array(labels, name)
 
 
 def _check_values(name: str, labels: np.ndarray) -> None:

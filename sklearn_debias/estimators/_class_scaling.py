@@ -15,6 +15,7 @@ from sklearn.utils._param_validation import HasMethods, Interval
 from sklearn.utils.validation import _num_samples, check_is_fitted
 from torch import nn
 
+from sklearn_debias.arguments import in_our_words
 from sklearn_debias.core import Net, SplitModule
 from sklearn_debias.exceptions import warn
 from sklearn_debias.fitting import (
@@ -36,7 +37,6 @@ from sklearn_debias.fitting import (
     split_by,
     take_rows,
 )
-from sklearn_debias.internal import in_our_words
 from sklearn_debias.metrics import get_scorer
 from sklearn_debias.rows import check_same_rows
 from sklearn_debias.training import Streams

@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import nn
 from torch.nn.utils import skip_init
 
+from sklearn_debias.arguments import in_our_words
 from sklearn_debias.core import Net, split
 from sklearn_debias.exceptions import warn
 from sklearn_debias.fitting import (
@@ -34,7 +35,6 @@ from sklearn_debias.fitting import (
     split_by,
     warn_of_cells,
 )
-from sklearn_debias.internal import in_our_words
 from sklearn_debias.metrics.internal import check_numeric
 from sklearn_debias.rows import check_same_rows
 from sklearn_debias.training import ArraySource, Prepare, Streams, span

@@ -8,11 +8,12 @@ from typing import Any, TypeVar
 from sklearn.base import _fit_context
 from sklearn.callback import with_callbacks
 
+from sklearn_debias.arguments import hint
 from sklearn_debias.fitting._docs import fill
 from sklearn_debias.fitting._fitted import all_or_nothing
 from sklearn_debias.fitting._given import Given
 from sklearn_debias.fitting._hooks import check_given_of
-from sklearn_debias.internal import hint
+from sklearn_debias.fitting._params import plain_params
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 
@@ -65,7 +66,9 @@ def fit_method(method: Method) -> Method:
 
     @functools.wraps(method)
     def fit(estimator: Any, *args: Any, **kwargs: Any) -> Any:
-        check(estimator, *args, **kwargs)  # before scikit-learn looks at the parameters
+        # Before scikit-learn looks at the parameters, in words of its own.
+        check(estimator, *args, **kwargs)
+        plain_params(estimator)
         return inner(estimator, *args, **kwargs)
 
     fit.given = read  # type: ignore[attr-defined]

@@ -3,7 +3,7 @@
 import inspect
 from typing import Any, Self
 
-from sklearn_debias.internal import hint
+from sklearn_debias.arguments import hint
 
 
 class OurNames:

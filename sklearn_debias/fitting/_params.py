@@ -10,9 +10,9 @@ import torch
 from sklearn.utils._param_validation import HasMethods, Interval, Options, StrOptions
 from torch import nn
 
+from sklearn_debias.arguments import LARGEST, as_python
 from sklearn_debias.fitting._our_names import OurNames
 from sklearn_debias.fitting._types import Estimator
-from sklearn_debias.internal import LARGEST, as_python
 from sklearn_debias.metrics.internal import check_numeric
 
 MOMENTUM = 0.9  # of SGD in the papers

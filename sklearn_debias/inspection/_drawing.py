@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from sklearn_debias.metrics.internal import as_array
+from sklearn_debias.rows import as_array
 from sklearn_debias.training import white
 
 LUMINANCE = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601

@@ -8,7 +8,7 @@ import numpy as np
 from sklearn_debias.attribution import attribute, saliency_share
 from sklearn_debias.fitting import Model, open_model
 from sklearn_debias.inspection._drawing import as_pictures, greys, grid_of_axes, outline, pyplot
-from sklearn_debias.metrics.internal import as_array
+from sklearn_debias.rows import as_array
 
 INCHES = 1.5  # of a panel
 

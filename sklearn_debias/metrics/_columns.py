@@ -6,7 +6,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-__all__ = ["as_array", "as_column", "columns_of"]
+from sklearn_debias.rows import as_array
+
+__all__ = ["as_column", "columns_of"]
 
 
 def columns_of(bias_labels: Any, name: str) -> list[Any]:
@@ -44,20 +46,6 @@ def _columns_of_rows(rows: Sequence[Any], name: str) -> list[list[Any]]:
             f"`{name}` must have the same number of attributes, at least one, in every row."
         )
     return [list(column) for column in zip(*rows, strict=True)]
-
-
-def as_array(values: Any, name: str, dtype: Any = None) -> np.ndarray:
-    """Return an array; raise a ValueError that names the argument where there is none."""
-    try:
-        if hasattr(values, "detach") and hasattr(values, "resolve_neg"):  # a tensor, of any state
-            values = values.detach().cpu().resolve_conj().resolve_neg()
-        return np.asarray(values, dtype=dtype)
-    except (TypeError, ValueError, RuntimeError, OverflowError) as error:
-        reason = str(error).partition("\n")[0]
-        kind = "numeric" if dtype is float else "an array-like of numbers or labels"
-        raise ValueError(
-            f"`{name}` must be {kind}, got a {type(values).__name__}: {reason}"
-        ) from error
 
 
 def as_column(values: Any, name: str) -> Any:

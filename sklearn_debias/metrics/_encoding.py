@@ -7,10 +7,11 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from sklearn_debias.internal import in_our_words, is_whole
-from sklearn_debias.metrics._columns import as_array, as_column, columns_of
+from sklearn_debias.arguments import in_our_words, is_whole
+from sklearn_debias.metrics._columns import as_column, columns_of
 from sklearn_debias.metrics._numeric import check_numeric
 from sklearn_debias.metrics._types import Encoded
+from sklearn_debias.rows import as_array
 
 __all__ = ["check_weights", "correctness", "encode_bias", "encode_labels", "encode_values"]
 

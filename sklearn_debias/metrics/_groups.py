@@ -8,12 +8,11 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from sklearn_debias.internal import in_our_words
-from sklearn_debias.metrics._columns import as_array
+from sklearn_debias.arguments import in_our_words, is_whole
 from sklearn_debias.metrics._encoding import check_weights, correctness, encode_bias, encode_labels
 from sklearn_debias.metrics._names import check_option, missing_groups
 from sklearn_debias.metrics._types import Absent, Encoded, Kind
-from sklearn_debias.rows import check_same_rows
+from sklearn_debias.rows import as_array, check_same_rows
 
 __all__ = ["Groups", "Tally", "cells_of", "find_groups", "group_cells", "large_enough", "tally"]
 
@@ -132,11 +131,15 @@ def tally(
     )
 
 
+def check_group_size(min_group_size: Any) -> None:
+    """Raise a ValueError unless it is a number of samples."""
+    if not is_whole(min_group_size) or min_group_size < 1:
+        raise ValueError(f"`min_group_size` must be an int >= 1, got {min_group_size!r}.")
+
+
 def large_enough(n: np.ndarray, min_group_size: Any) -> np.ndarray:
     """Return a mask (n_groups,): which groups have `min_group_size` samples; there must be one."""
-    is_int = isinstance(min_group_size, int | np.integer) and not isinstance(min_group_size, bool)
-    if not is_int or min_group_size < 1:
-        raise ValueError(f"`min_group_size` must be an int >= 1, got {min_group_size!r}.")
+    check_group_size(min_group_size)
     kept = n >= min_group_size
     if not kept.any():
         raise ValueError(

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import beta
 
-from sklearn_debias.internal import is_real
+from sklearn_debias.arguments import is_real
 
 __all__ = ["binomial_bounds", "check_confidence", "effective_counts", "worst_group_bounds"]
 

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from sklearn_debias.internal import in_our_words, is_whole
+from sklearn_debias.arguments import in_our_words, is_whole
 from sklearn_debias.metrics._encoding import correctness, encode_labels
 from sklearn_debias.metrics._groups import Groups, find_groups, large_enough
 from sklearn_debias.metrics._intervals import check_confidence

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from sklearn_debias.internal import is_seed
+from sklearn_debias.arguments import is_seed
 from sklearn_debias.metrics._types import Rng, Seed
 
 __all__ = ["check_rng"]

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from sklearn_debias.internal import in_our_words
+from sklearn_debias.arguments import in_our_words
 from sklearn_debias.metrics._group_report import GroupReport
 from sklearn_debias.metrics._groups import Tally, tally
 from sklearn_debias.metrics._intervals import (

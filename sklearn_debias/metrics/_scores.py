@@ -6,7 +6,7 @@ from typing import Any
 import numpy.typing as npt
 import pandas as pd
 
-from sklearn_debias.internal import in_our_words
+from sklearn_debias.arguments import in_our_words
 from sklearn_debias.metrics._summaries import score
 from sklearn_debias.metrics._types import Absent
 

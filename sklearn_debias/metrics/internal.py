@@ -1,9 +1,8 @@
 """Names that the packages above import; they may change without notice."""
 
-from sklearn_debias.metrics._columns import as_array
 from sklearn_debias.metrics._encoding import correctness, encode_labels, encode_values
 from sklearn_debias.metrics._fitted import find_fitted, refuse_unseen, unseen_classes
-from sklearn_debias.metrics._groups import cells_of, find_groups
+from sklearn_debias.metrics._groups import cells_of, check_group_size, find_groups
 from sklearn_debias.metrics._intervals import binomial_bounds, check_confidence
 from sklearn_debias.metrics._names import check_option, many_small, shorten
 from sklearn_debias.metrics._numeric import check_numeric
@@ -16,10 +15,10 @@ __all__ = [
     "Seed",
     "aligned_mask",
     "aligned_of",
-    "as_array",
     "binomial_bounds",
     "cells_of",
     "check_confidence",
+    "check_group_size",
     "check_numeric",
     "check_option",
     "check_rng",

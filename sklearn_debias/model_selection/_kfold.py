@@ -8,8 +8,8 @@ import numpy.typing as npt
 from sklearn.model_selection import BaseCrossValidator
 from sklearn.utils import indexable
 
+from sklearn_debias.arguments import in_our_words, is_whole
 from sklearn_debias.exceptions import warn
-from sklearn_debias.internal import in_our_words, is_whole
 from sklearn_debias.metrics import group_cells
 from sklearn_debias.metrics.internal import Seed, check_rng, shorten
 from sklearn_debias.rows import check_same_rows

@@ -6,8 +6,8 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.utils import _safe_indexing, indexable
 
+from sklearn_debias.arguments import in_our_words, is_real, is_whole
 from sklearn_debias.exceptions import warn
-from sklearn_debias.internal import in_our_words, is_real, is_whole
 from sklearn_debias.metrics import group_cells
 from sklearn_debias.metrics.internal import Seed, check_rng, shorten
 from sklearn_debias.rows import check_has_rows, check_same_rows

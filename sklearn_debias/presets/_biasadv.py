@@ -5,7 +5,7 @@ from typing import Any
 
 from torch.optim.lr_scheduler import StepLR
 
-from sklearn_debias.internal import is_one_of
+from sklearn_debias.arguments import is_one_of
 
 # epochs, lam, epsilon, n_steps, beta, weight_decay, and for "jtt" identification epochs and
 # upweight

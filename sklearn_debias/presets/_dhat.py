@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sklearn_debias.internal import is_one_of
+from sklearn_debias.arguments import is_one_of
 
 CIFAR = {"module": "cifar_resnet18", "augment": "crop-flip", "batch_size": 128, "max_epochs": 100}
 DHAT: dict[str, dict[str, Any]] = {

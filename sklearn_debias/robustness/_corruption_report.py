@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from tqdm.auto import tqdm
 
+from sklearn_debias.arguments import in_our_words
 from sklearn_debias.corruptions import corrupt, corruption_names
 from sklearn_debias.corruptions.internal import (
     BIASADV,
@@ -17,7 +18,6 @@ from sklearn_debias.corruptions.internal import (
     read_seed,
 )
 from sklearn_debias.exceptions import warn
-from sklearn_debias.internal import in_our_words
 from sklearn_debias.metrics.internal import (
     Predictor,
     aligned_mask,

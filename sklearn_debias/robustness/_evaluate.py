@@ -11,11 +11,11 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from sklearn_debias.arguments import is_seed
 from sklearn_debias.attacks import AutoAttack, Look, StepwiseAttack, Threat, row_keys
 from sklearn_debias.attacks.internal import codes_of
 from sklearn_debias.exceptions import DivergedError, warn
 from sklearn_debias.fitting import Opened, like_probabilities, open_model, readable_errors
-from sklearn_debias.internal import is_seed
 from sklearn_debias.robustness._queue import SIGNS, Queue
 from sklearn_debias.robustness._threats import Attack, row_shape
 from sklearn_debias.training import Streams

@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from sklearn_debias.arguments import in_our_words
 from sklearn_debias.attacks import AutoAttack, StepwiseAttack, Threat, get_attack
 from sklearn_debias.exceptions import warn
 from sklearn_debias.fitting import Model
-from sklearn_debias.internal import in_our_words
 from sklearn_debias.metrics import GroupReport, group_report
-from sklearn_debias.metrics.internal import binomial_bounds, check_confidence
+from sklearn_debias.metrics.internal import binomial_bounds, check_confidence, check_group_size
 from sklearn_debias.robustness._evaluate import Evaluation, Outcome, open_rows
 from sklearn_debias.robustness._masking import CHANCE, masking_signs
 from sklearn_debias.robustness._robust_report import CLEAN, WORST, RobustReport
@@ -97,6 +97,7 @@ def robust_report(
     ['clean', 'fgsm', 'worst case']
     """
     confidence = check_confidence(confidence)
+    check_group_size(min_group_size)
     check_same_rows({"X": X, "y": y, "bias_labels": bias_labels})
     check_switch("check_masking", check_masking)
     sources = _named(transfer_from, "transfer_from", "source")

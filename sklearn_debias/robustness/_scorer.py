@@ -11,7 +11,7 @@ from sklearn_debias.attacks import get_attack
 from sklearn_debias.attacks.internal import check_norm
 from sklearn_debias.fitting import Model, plain, take_rows
 from sklearn_debias.metrics import worst_group_accuracy_score
-from sklearn_debias.metrics.internal import encode_labels, unseen_classes
+from sklearn_debias.metrics.internal import check_group_size, encode_labels, unseen_classes
 from sklearn_debias.robustness._evaluate import check_labels, check_seed
 from sklearn_debias.robustness._scores import open_evaluation, robust_accuracy_score
 from sklearn_debias.robustness._threats import check_judge, plain_clip, read_epsilon
@@ -36,6 +36,7 @@ class RobustAccuracy:
         check_norm(self.norm)
         check_judge(self.judge)
         check_seed(self.random_state)
+        check_group_size(self.min_group_size)
         # Whether "auto" has a meaning shows only with the rows: let it pass, as for images.
         radius = read_epsilon(self.epsilon, self.norm, images=True)
         if not isinstance(self.worst_group, bool | np.bool_):

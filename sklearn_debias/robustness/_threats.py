@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import torch
 
+from sklearn_debias.arguments import is_one_of, is_real
 from sklearn_debias.attacks import AutoAttack, StepwiseAttack, Threat
 from sklearn_debias.attacks.internal import check_norm
 from sklearn_debias.fitting import Opened, check_ball, clip_tensors, read_clip
-from sklearn_debias.internal import is_one_of, is_real
 
 RADIUS = {"linf": 8 / 255, "l2": 0.5}  # of images in [0, 1]; the usual ones
 RULES = ("any", "last")

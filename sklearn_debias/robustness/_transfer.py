@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 from sklearn.utils.validation import check_is_fitted
 
+from sklearn_debias.arguments import is_real
 from sklearn_debias.attacks import Threat, get_attack
 from sklearn_debias.fitting import Model
-from sklearn_debias.internal import is_real
 from sklearn_debias.metrics.internal import binomial_bounds, check_confidence
 from sklearn_debias.robustness._evaluate import Evaluation, open_rows
 from sklearn_debias.robustness._scores import open_evaluation
@@ -83,6 +83,8 @@ def transfer_accuracy_score(
     # Estimators of this package and modules are opened; all others are asked to predict.
     if hasattr(type(target), "_opened") or not hasattr(target, "predict"):
         return float(transfer_codes(source, target, X, y, **options).clean.robust.mean())
+    if isinstance(target, type):
+        raise TypeError(f"`target` must be fitted, got the class {target.__name__}.")
     judge: Any = target  # any classifier of scikit-learn's kind
     check_is_fitted(judge)
     unseen = np.setdiff1d(np.asarray(y), judge.classes_)

@@ -29,7 +29,7 @@ BAD_LABELS = [
     ([np.inf, 1.0], "must hold labels.* not whole numbers"),
     ([1j, 2], "must hold numbers, strings or booleans, got the dtype complex128"),
     (np.array(["a", 1], dtype=object), "must hold labels of one type that can be sorted"),
-    ([[0], [1, 2]], "must be an array of labels"),
+    ([[0], [1, 2]], "must be an array-like"),
     (np.ma.array([0, 1], mask=[0, 1]), "must have no missing value, got a masked array"),
 ]
 

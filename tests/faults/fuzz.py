@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from calls import STANDARD, check
 from faulty import CLASSES, IMAGES, X, b, y
-from fuzz_values import HEAD, ODD, OWN, POOLS
+from fuzz_values import CONVNET, HEAD, ODD, OWN, POOLS
 
 from sklearn_debias.attacks import CarliniWagner, StepwiseAttack, Threat
 from sklearn_debias.metrics import GroupScorer
@@ -85,10 +85,14 @@ class Call:
 
     def _attacked(self, made):
         norm = "l2" if isinstance(made, CarliniWagner) else "linf"
-        given = (HEAD.module_, torch.tensor(X).float(), torch.tensor(y), Threat(0.1, norm))
+        labels = torch.tensor(y)
         if isinstance(made, StepwiseAttack):
-            return made.attack(*given, generator=torch.Generator().manual_seed(0))
-        return made.attack(*given)
+            rows = torch.tensor(X).float()
+            seeded = torch.Generator().manual_seed(0)
+            return made.attack(HEAD.module_, rows, labels, Threat(0.1, norm), generator=seeded)
+        few = slice(0, 4)
+        x = torch.tensor(IMAGES[few])
+        return made.attack(CONVNET.module_, x, labels[few], Threat(0.1, norm, clip=(0, 1)))
 
     @property
     def arguments(self):

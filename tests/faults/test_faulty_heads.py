@@ -5,10 +5,10 @@ import re
 import numpy as np
 import pytest
 import torch
+from calls import STANDARD
 from faulty import CLASSES, HEADS, IMAGES, X, b, fitted_names, y
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
-from test_faulty_at_random import STANDARD
 from test_faulty_inputs import REFUSED, SAME_VALUES
 from test_faulty_labels import BIAS_KINDS, BIAS_REFUSED
 from test_faulty_labels import REFUSED as LABELS_REFUSED

@@ -9,7 +9,7 @@ from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 
-from sklearn_debias.internal import OURS
+from sklearn_debias.arguments import OURS
 from sklearn_debias.metrics import worst_group_accuracy_score
 from sklearn_debias.model_selection import BiasStratifiedKFold
 from sklearn_debias.testing import all_functions, quick

@@ -47,9 +47,11 @@ SEEN = {
     "y": y,
 }
 SEEDED = {"random_state": 0}
+SHARES = {(0, 0): 0.25, (0, 1): 0.25, (1, 0): 0.25, (1, 1): 0.25}
 DRAWN = {"y": y, "imbalance_ratio": 2, **SEEDED}
 GREYS = {"images": GREY, "target": Y10, **SEEDED}
 RECIPES = {
+    "adjusted_accuracy_score": {**PREDICTED, "y_pred": y, "group_shares": SHARES},
     "adversarial_examples": {**ROWS, "epsilon": 0.1},
     "attribute": {**ROWS, "method": "integrated_gradients"},
     "attribute_long_tail": {"features": X, "y": y, "n_clusters": 2, "n_attributes": 2, **SEEDED},
@@ -64,6 +66,7 @@ RECIPES = {
     "epsilon_sweep": {**ROWS, "epsilons": [0.1]},
     "flip_labels": {"y": y, "noise_rate": 0.2, **SEEDED},
     "glt_split": {**DRAWN, "attributes": b, "proportions": (2, 1), "n_max": 6},
+    "group_mean_accuracy_score": {**PREDICTED, "y_pred": y},
     "group_report": {**PREDICTED, "y_pred": y},
     "integrated_gradients": ROWS,
     "load_biased_digits": {},
@@ -76,6 +79,7 @@ RECIPES = {
     "robust_accuracy_score": {**ROWS, "epsilon": 0.1},
     "robust_report": {**ROWS, "attacks": ["pgd-2"], "epsilon": 0.1},
     "transfer_accuracy_score": {"source": NET, "target": NET, "X": PIXELS, "y": y, "epsilon": 0.1},
+    "worst_group_accuracy_score": {**PREDICTED, "y_pred": y},
     # Classes that are called like functions.
     "BiasStratifiedKFold": {"shuffle": True, **SEEDED},
     "Corruption": {"severity": 2, **SEEDED},
