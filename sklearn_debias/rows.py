@@ -33,8 +33,9 @@ def check_has_rows(value: Any, name: str) -> None:
     >>> check_has_rows([[0.1], [0.2]], "X")
     """
     unordered = isinstance(value, (str, bytes, Set, Mapping))
-    shaped = hasattr(value, "__array__") or hasattr(value, "shape")
-    if unordered or not (np.shape(value) if shaped else hasattr(value, "__len__")):
+    shape = getattr(value, "shape", None)
+    ordered = hasattr(value, "__len__") or hasattr(value, "__array__")
+    if unordered or not (ordered if shape is None else len(shape)):
         raise TypeError(
             f"`{name}` must be array-like, with one row per sample, got a {type(value).__name__}."
         )

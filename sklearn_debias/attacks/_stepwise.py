@@ -182,7 +182,7 @@ def check_finite(name: str, threat: Threat) -> None:
 
 def _bounds(clip: tuple, x: Tensor) -> tuple[Tensor, Tensor]:
     """Return the range of valid inputs like ``x``; raise where it is that of other rows."""
-    low, high = (torch.as_tensor(bound).to(x) for bound in clip)
+    low, high = (torch.as_tensor(bound, device=x.device).to(x) for bound in clip)
     for bound in (low, high):
         if bound.ndim > x.ndim or any(
             a not in (1, b) for a, b in zip(bound.shape[::-1], x.shape[::-1], strict=False)

@@ -57,11 +57,6 @@ class SaliencyDisplay:
     def __init__(
         self, images: Any, maps: Mapping[str, Any], *, mask: Any = None, labels: Any = None
     ) -> None:
-        if not isinstance(maps, Mapping):
-            raise TypeError(
-                "`maps` must be a dict from a model's name to its maps, got a "
-                f"{type(maps).__name__}. Pass {{name: maps}}."
-            )
         self.images = images
         self.maps = maps
         self.mask = mask

@@ -75,4 +75,6 @@ def as_column(values: Any, name: str) -> Any:
             values = values[:, 0]
     if values.ndim != 1:
         raise ValueError(f"`{name}` must be 1-D, got shape {values.shape}.")
+    if values.dtype.kind == "c":
+        raise ValueError(f"`{name}` must be labels or numbers, got complex ones.")
     return values

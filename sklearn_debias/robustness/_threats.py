@@ -53,7 +53,7 @@ def read_epsilon(epsilon: Any, norm: str, images: bool) -> float:
                 "usual radius."
             )
         return RADIUS[norm]
-    if not is_real(epsilon) or not 0 <= epsilon <= sys.float_info.max:
+    if not is_real(epsilon) or not 0 <= float(epsilon) <= sys.float_info.max:
         raise ValueError(
             "`epsilon` must be a finite number >= 0, in the units of X, or 'auto', got "
             f"{epsilon!r:.60}."

@@ -150,7 +150,12 @@ class Engine(NeuralNet):
         sizes: dict[str, list[int]] = defaultdict(list)
         # Each waits for the device, and so only where a callback listens.
         each = bool({"on_batch_begin", "on_batch_end"} & self._batch_hooks)
-        for batch in self.forecast.watch(iterator, len(iterator)) if self.forecast else iterator:
+        batches = iterator
+        if self.forecast is not None:
+            # Its length is that of its rows.
+            n_batches = -(-len(iterator) // iterator.feed.batch_size)
+            batches = self.forecast.watch(iterator, n_batches)
+        for batch in batches:
             if each:
                 self.notify("on_batch_begin", batch=batch, training=training)
             step = step_fn(batch)

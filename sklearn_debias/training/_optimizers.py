@@ -12,6 +12,7 @@ from sklearn_debias.training._by_role import parts_of
 
 MADE = "It is called with the parameters, lr, weight_decay and optimizer__* of `net_params`."
 STEPPED = "Its step() must update the parameters by their gradients, dense tensors of any shape."
+SCHEDULED = "Its step() is called after each epoch."
 SCHEDULE = (
     "Pass a torch scheduler class or a partial of one, such as partial(StepLR, step_size=10)."
 )
@@ -63,7 +64,7 @@ def make_schedule(lr_schedule: Callable, optimizer: optim.Optimizer) -> Any:
 
 def step_schedule(schedule: Any, epochs: int, loss: float) -> None:
     """Step a schedule after so many epochs, the last of which ended with this training loss."""
-    with blamed("lr_schedule", SCHEDULE):
+    with blamed("lr_schedule", SCHEDULED):
         if isinstance(schedule, ReduceLROnPlateau):
             schedule.step(loss)
         elif _asks_for(schedule.step):  # timm's ask for the number of the epoch that comes

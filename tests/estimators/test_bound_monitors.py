@@ -7,6 +7,7 @@ from sklearn.linear_model import LogisticRegression
 
 from sklearn_debias import ClassScaling, ERMClassifier
 from sklearn_debias.metrics import make_group_scorer, worst_group_accuracy_score
+from sklearn_debias.models import mlp
 
 RNG = np.random.default_rng(0)
 N = 240
@@ -20,6 +21,7 @@ BIAS = pd.Series(RNG.integers(0, 2, N), index=INDEX)
 GIVEN = {"both": (FRAME, SERIES), "X": (FRAME, Y), "y": (X, SERIES)}
 
 
+@pytest.mark.filterwarnings("ignore:The fitted model predicts")
 @pytest.mark.parametrize("bound", [{"membership": MEMBERS}, {"bias_labels": BIAS}])
 @pytest.mark.parametrize("freeze", [None, "body"])
 @pytest.mark.parametrize("part", GIVEN)
@@ -28,7 +30,7 @@ def test_monitors_score_the_groups_that_were_bound(bound, freeze, part, held_out
     # In reverse: rows are found by the index.
     reverse = {name: groups[::-1] for name, groups in bound.items()}
     monitor = make_group_scorer(worst_group_accuracy_score, **reverse)
-    clf = ERMClassifier("mlp", max_epochs=2, freeze=freeze, monitor=monitor, random_state=0)
+    clf = ERMClassifier(mlp, max_epochs=2, freeze=freeze, monitor=monitor, random_state=0)
     given_X, given_y = GIVEN[part]
     if held_out:
         clf.set_params(validation=0.25).fit(given_X, given_y)

@@ -28,6 +28,7 @@ CELLS = [(y, h) for y in (0, 1) for h in range(25) if (y, h) != (1, 7)]
 EMPTY = r"No training row has \(class, bias value\) in \[\(1, 7\)\]"
 
 
+@pytest.mark.filterwarnings("ignore:The fitted model predicts")
 @pytest.mark.parametrize("n_values", [24, 150])
 def test_methods_that_use_groups_see_them_all(n_values):
     y = np.arange(900) // 450

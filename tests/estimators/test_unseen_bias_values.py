@@ -101,6 +101,7 @@ def test_what_needs_facts_of_training_refuses_the_groups_it_knows_nothing_of(nam
         assert clf.aligned_bias_ == aligned_map(Y[SEEN], HOSPITAL[SEEN])
 
 
+@pytest.mark.filterwarnings("ignore:The fitted model predicts")
 def test_a_corruption_report_refuses_them_too():
     images = RNG.random((N, 1, 8, 8)).astype(np.float32)
     clf = ERMClassifier("linear", max_epochs=1, random_state=0)

@@ -18,6 +18,7 @@ from sklearn_debias.corruptions import Corruption, corrupt, corruption_names
 from sklearn_debias.datasets import load_biased_digits, make_spurious_embeddings
 from sklearn_debias.feature_extraction import Embedder
 from sklearn_debias.model_selection import BatchedGridSearchCV
+from sklearn_debias.models import simple_cnn
 from sklearn_debias.robustness import (
     adversarial_examples,
     corruption_report,
@@ -131,9 +132,7 @@ CALLS = (
         "a loader": lambda _: fits(
             "ERMClassifier", X, net_params={"iterator_train__num_workers": 0}
         ),
-        "a frozen body": lambda _: fits(
-            "ERMClassifier", IMAGES, module="simple_cnn", freeze="body"
-        ),
+        "a frozen body": lambda _: fits("ERMClassifier", IMAGES, module=simple_cnn, freeze="body"),
         "crops": lambda _: fits("ERMClassifier", IMAGES, module="simple_cnn", augment="crop-flip"),
         "float64": lambda _: fits("ERMClassifier", X, module="mlp", dtype="float64"),
         "validation": lambda _: fits("ERMClassifier", X, validation=0.25, monitor="accuracy"),

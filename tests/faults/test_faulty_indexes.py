@@ -44,6 +44,7 @@ Y = pd.Series(TRAIN.target, index=NAMES)
 BIAS = pd.Series(TRAIN.bias_labels, index=NAMES)
 WEIGHT = pd.Series(np.linspace(1, 2, N), index=NAMES)
 QUICK = {"max_epochs": 1, "random_state": 0}
+pytestmark = pytest.mark.filterwarnings("ignore:The fitted model predicts")
 
 
 def moved(values):
@@ -144,6 +145,7 @@ def test_what_looks_at_models_refuses_rows_in_another_order(case, erm):
         call(erm)
 
 
+@pytest.mark.filterwarnings("ignore:The fitted model predicts")
 def test_both_remedies_in_the_message_give_the_fit_that_they_say():
     expected = GroupDROClassifier(**QUICK).fit(X, Y, bias_labels=BIAS)
     aligned = GroupDROClassifier(**QUICK).fit(X, Y, bias_labels=moved(BIAS).loc[X.index])

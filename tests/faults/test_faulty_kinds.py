@@ -80,8 +80,8 @@ def test_the_predictions_that_are_wrong_are_named(which, labels):
 
 
 def test_maps_have_a_name():
-    with pytest.raises(TypeError, match="`maps` must be a dict"):
-        SaliencyDisplay(IMAGES, IMAGES[:, 0])
+    with pytest.raises(ValueError, match="`maps` must be a dict"):
+        SaliencyDisplay(IMAGES, IMAGES[:, 0], mask=IMAGES[:, 0] > 0.5)
 
 
 def test_a_file_that_is_no_archive_names_the_argument():

@@ -114,6 +114,7 @@ def test_the_best_estimator_of_a_search_is_in_eval_mode(search):
     assert not any(part.training for part in found.best_estimator_.net_.module_.modules())
 
 
+@pytest.mark.filterwarnings("ignore:The fitted model predicts")
 def test_a_monitor_looks_at_the_network_as_it_predicts():
     modes = []
 

@@ -77,8 +77,8 @@ class Stepless:
         pass
 
 
-class WithEpoch(Stepless):
-    def step(self, epoch):
+class WithMore(Stepless):
+    def step(self, epoch, loss):
         pass
 
 
@@ -88,9 +88,9 @@ NO_SCHEDULES = {
     "a function": (lambda optimizer: print, "which has no step"),
     "a module": (lambda optimizer: nn.Linear(1, 1), "which has no step"),
     "the optimiser": (lambda optimizer: optimizer, "it made a Adam, not a schedule"),
-    "a class": (lambda optimizer: WithEpoch, "not a schedule"),
+    "a class": (lambda optimizer: WithMore, "not a schedule"),
     "of another optimiser": (lambda optimizer: StepLR(OTHER, 1), "of another optimizer"),
-    "a step that wants more": (WithEpoch, "Its step.. is called after each epoch"),
+    "a step that wants more": (WithMore, "Its step.. is called after each epoch"),
     "a step that fails": (
         lambda optimizer: LambdaLR(optimizer, lambda epoch: 1 / (1 - epoch)),
         "ZeroDivisionError.* Its step",

@@ -28,7 +28,7 @@ from sklearn_debias.feature_extraction._cache import TIER, RowCache
 from sklearn_debias.feature_extraction._fingerprint import fingerprint
 from sklearn_debias.feature_extraction._storage import default_folder
 
-PROBES = 4  # rows of the two looks that fit takes at a network
+PROBES = 6  # rows of the three looks that fit takes at a network
 
 
 def fitted(module=None, **params):

@@ -229,6 +229,7 @@ class Living(TorchDispatchMode):
         self.now -= self.sizes.pop(key)
 
 
+@pytest.mark.filterwarnings("ignore:The fitted model predicts")
 @pytest.mark.parametrize(("optimizer", "slots"), [("adam", 2), ("sgd", 1), (torch.optim.SGD, 0)])
 def test_peak_memory_is_data_parameters_gradients_and_slots(optimizer, slots, monkeypatch):
     rng = np.random.default_rng(0)

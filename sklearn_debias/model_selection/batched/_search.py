@@ -86,7 +86,7 @@ multimetric_, classes_, n_features_in_, feature_names_in_
     >>> train = load_biased_digits(conflict_ratio=0.05, random_state=0).train
     >>> X = train.data.reshape(len(train.data), -1)
     >>> clf = ERMClassifier(max_epochs=5, random_state=0)
-    >>> search = BatchedGridSearchCV(clf, {"lr": [1e-5, 1e-2], "weight_decay": [0, 1e-3]}, cv=3)
+    >>> search = BatchedGridSearchCV(clf, {"lr": [1e-3, 1e-2], "weight_decay": [0, 1e-3]}, cv=3)
     >>> search.fit(X, train.target).best_params_["lr"]
     0.01
     """
