@@ -22,10 +22,9 @@ attributes = attribute_long_tail(X, y, random_state=0)
 PROTOCOLS = {"clt": "classes shift", "alt": "attributes shift", "glt": "both shift"}
 SPLIT = {"imbalance_ratio": 20, "n_max": 60, "per_cell": 6}
 SHARED = {"module": "linear", "optimizer": "sgd", "lr": 4e-4, "max_epochs": 40}
-MOMENTUM = {"net_params": {"optimizer__momentum": 0.9}}  # Meta-IADA has it by default
 METHODS = {
-    "cross entropy": sd.ERMClassifier(**SHARED, **MOMENTUM),
-    "logit adjustment": sd.LongTailClassifier(loss="logit_adjustment", **SHARED, **MOMENTUM),
+    "cross entropy": sd.ERMClassifier(**SHARED),
+    "logit adjustment": sd.LongTailClassifier(loss="logit_adjustment", **SHARED),
     "Meta-IADA": sd.MetaIADAClassifier(alpha=0.25, warmup=0.5, **SHARED),
 }
 

@@ -17,12 +17,11 @@ from sklearn_debias.metrics import group_report
 SEEDS = range(2)
 SCALE = 8  # of the pixels: strategies lie in (-1, 1), in the units of the features
 SHARED = {"module": "linear", "optimizer": "sgd", "lr": 0.05 / SCALE**2, "max_epochs": 40}
-MOMENTUM = {"net_params": {"optimizer__momentum": 0.9}}  # the meta-learners have it by default
 METHODS = {
-    "ERM": sd.ERMClassifier(**SHARED, **MOMENTUM),
+    "ERM": sd.ERMClassifier(**SHARED),
     "Meta-Weight-Net": sd.MetaWeightNetClassifier(weight_lr=1e-2, **SHARED),
     "Meta-IADA": sd.MetaIADAClassifier(alpha=0.1, warmup=0.5, **SHARED),
-    "GroupDRO": sd.GroupDROClassifier(**SHARED, **MOMENTUM),
+    "GroupDRO": sd.GroupDROClassifier(**SHARED),
 }
 GROUPS = ["low, orange", "low, blue (rare)", "high, orange (rare)", "high, blue"]
 digits = load_biased_digits("colour", target="low_high", conflict_ratio=0.05, random_state=0)

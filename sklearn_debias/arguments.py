@@ -51,6 +51,14 @@ def is_seed(value: Any) -> bool:
     return isinstance(value, Integral) and not _is_other(value) and int(value) >= 0
 
 
+def check_option(name: str, value: Any, options: Collection[str]) -> str:
+    """Return the value; raise a ValueError unless it is one of the texts."""
+    if not is_one_of(value, options):
+        known = ", ".join(map(repr, options))
+        raise ValueError(f"`{name}` must be one of {known}, got {value!r}.")
+    return value
+
+
 def is_one_of(value: Any, names: Collection[str]) -> bool:
     """Return whether ``value`` is one of the names; an array is none, whatever it holds."""
     return isinstance(value, str) and value in names

@@ -125,11 +125,14 @@ def _contradict(index: pd.Index, other: pd.Index) -> bool:
     """Return whether a label of one index stands at another position in the other."""
     # A label that occurs twice has no one position.
     once = ~other.duplicated(keep=False)
-    position = dict(zip(other[once], np.flatnonzero(once).tolist(), strict=True))
-    found = [position.get(label) for label in index]
-    moved = any(there is not None and there != here for here, there in enumerate(found))
+    if not once.any():
+        return False
+    found = other[once].get_indexer(index)
+    known = found >= 0
+    there = np.flatnonzero(once)[found]
+    moved = bool((known & (there != np.arange(len(index)))).any())
     # A permutation is one, whatever its labels.
-    whole = None not in found and len(index) == len(other)
+    whole = bool(known.all()) and len(index) == len(other)
     return moved and (whole or not (_is_default(index) or _is_default(other)))
 
 

@@ -9,8 +9,9 @@ import numpy as np
 from PIL import Image
 from sklearn.utils import Bunch
 
+from sklearn_debias.arguments import check_option
 from sklearn_debias.corruptions.internal import Seed
-from sklearn_debias.datasets._checks import check_int, check_option, streams
+from sklearn_debias.datasets._checks import check_int, streams
 from sklearn_debias.datasets._files import read_npz
 from sklearn_debias.datasets._folder import MissingDataError, existing_path
 from sklearn_debias.exceptions import warn

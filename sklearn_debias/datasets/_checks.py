@@ -1,7 +1,6 @@
 """Checks of the loaders' arguments: each names the parameter and what was found."""
 
 import math
-from collections.abc import Iterable
 from secrets import randbits
 from typing import Any
 from zlib import crc32
@@ -31,14 +30,6 @@ def check_real(
         limits = f">= {low:g}" if math.isinf(high) else f"in [{low:g}, {high:.6g}]"
         raise _wrong(name, f"a finite number {limits}", value, hint)
     return number
-
-
-def check_option(name: str, value: Any, options: Iterable[str]) -> str:
-    """Return `value`, one of the strings `options`."""
-    # The type first: a list is not hashable, and `in` a dict would raise an error of its own.
-    if not isinstance(value, str) or value not in options:
-        raise _wrong(name, "one of " + ", ".join(map(repr, options)), value)
-    return value
 
 
 def check_conflict_ratio(value: Any, n_values: int, name: str = "conflict_ratio") -> float:

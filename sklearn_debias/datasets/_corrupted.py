@@ -6,12 +6,12 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.utils import Bunch
 
+from sklearn_debias.arguments import check_option
 from sklearn_debias.corruptions import corrupt, corruption_names
 from sklearn_debias.corruptions.internal import Seed
 from sklearn_debias.datasets._assignment import biased_values, even_values
 from sklearn_debias.datasets._checks import (
     check_int,
-    check_option,
     check_real,
     check_target,
     streams,

@@ -8,12 +8,12 @@ from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 from sklearn.utils import Bunch
 
+from sklearn_debias.arguments import check_option
 from sklearn_debias.corruptions.internal import Seed
 from sklearn_debias.datasets._assignment import biased_values, even_values
 from sklearn_debias.datasets._checks import (
     check_conflict_ratio,
     check_int,
-    check_option,
     check_real,
     streams,
 )

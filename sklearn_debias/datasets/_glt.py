@@ -7,8 +7,9 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.utils import Bunch
 
+from sklearn_debias.arguments import check_option
 from sklearn_debias.corruptions.internal import Seed
-from sklearn_debias.datasets._checks import check_int, check_option, streams
+from sklearn_debias.datasets._checks import check_int, streams
 from sklearn_debias.datasets._long_tail import largest_head, tail_counts, tail_shape
 from sklearn_debias.datasets._strata import encode, encode_groups, random_places, ranks_by_size
 from sklearn_debias.rows import check_same_rows

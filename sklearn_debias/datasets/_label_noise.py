@@ -5,8 +5,9 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from sklearn_debias.arguments import check_option
 from sklearn_debias.corruptions.internal import Seed
-from sklearn_debias.datasets._checks import check_option, check_real, streams
+from sklearn_debias.datasets._checks import check_real, streams
 from sklearn_debias.datasets._strata import encode, random_places
 
 

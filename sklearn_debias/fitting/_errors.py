@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from sklearn_debias.exceptions import OutOfMemoryError
+from sklearn_debias.training import is_of_memory
 
 MEMORY_ADVICE = "Lower `batch_size`, use amp=True"
 
@@ -31,7 +32,7 @@ def readable_errors(
                 "`module` changes activations in place that its gradient needs. Use inplace=False "
                 "in its layers."
             ) from error
-        if isinstance(error, RuntimeError) and not _of_memory(error):
+        if isinstance(error, RuntimeError) and not is_of_memory(error):
             raise  # torch has one class for nearly everything
         message = (str(error) or type(error).__name__).splitlines()[0]
         traceback.clear_frames(error.__traceback__)  # their tensors would live as long as the error
@@ -48,9 +49,3 @@ def readable_errors(
                 f"BatchNorm cannot train. Use at least 2 rows per batch."
             ) from error
         raise
-
-
-def _of_memory(error: RuntimeError) -> bool:
-    return isinstance(error, torch.OutOfMemoryError) or bool(
-        re.search("not enough memory|can't allocate memory", str(error))
-    )

@@ -162,11 +162,12 @@ class Fit:
         history = []
         with cpu_threads(small=self.small):
             engine = self.engine()
-            engine.forecast = forecast(self.estimator, self.phases, self.training.inputs)
+            engine.forecast = forecast(self.estimator, self.training.inputs)
             data = self.data()
             monitor = self._monitor()
             states: dict[str, Mapping[str, Tensor]] = {}
-            for phase in self.phases:
+            for number, phase in enumerate(self.phases):
+                engine.forecast.begin(sum(p.max_epochs for p in self.phases[number:]))
                 observers = [bridge]
                 if monitor is not None and phase is self.phases[-1]:
                     observers.append(monitor)
@@ -184,7 +185,9 @@ class Fit:
                 )
                 history += [{"phase": phase.name, **row} for row in engine.history]
             kept = None if monitor is None else monitor.restore(engine)
-        self.finish(engine, states, history, kept)
+            # The last epoch is kept without a monitor, too.
+            chosen = kept is not None and kept < len(engine.history)
+        self.finish(engine, states, history, f"epoch {kept} of {phase.name!r}" if chosen else None)
         return engine
 
     def begin(self, phase: Phase, nets: Mapping[str, Net], data: Data) -> dict[str, Tensor]:
@@ -214,9 +217,9 @@ class Fit:
         engine: Engine,
         states: dict[str, Mapping[str, Tensor]],
         history: list[dict],
-        kept: int | None = None,
+        kept: str | None = None,
     ) -> None:
-        """Set what is known after the last phase; ``kept`` is the epoch that `monitor` chose."""
+        """Set what is known after the last phase; ``kept`` says which epoch `monitor` chose."""
         engine.trim()
         engine.forecast = None
         estimator = self.estimator

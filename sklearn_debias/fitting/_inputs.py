@@ -16,6 +16,7 @@ from sklearn.utils import check_array
 from sklearn.utils.validation import _get_feature_names, _num_samples
 from torch.utils.data import DataLoader, Dataset, IterableDataset
 
+from sklearn_debias.arguments import is_real
 from sklearn_debias.exceptions import warn
 from sklearn_debias.fitting._images import open_images, rows_of
 from sklearn_debias.metrics.internal import check_numeric
@@ -153,7 +154,10 @@ def _stacked(X: Any) -> Any:
         return X
     if sparse.issparse(X) or hasattr(X, "dtypes"):
         return X
-    rows = [plain(row, f"X[{i}]") for i, row in enumerate(rows_of(X))]
+    rows = rows_of(X)
+    # Rows of Python's numbers are plain: looking at each cell would take longer than the array.
+    if not all(type(row) in (list, tuple) and row and is_real(row[0]) for row in rows):
+        rows = [plain(row, f"X[{i}]") for i, row in enumerate(rows)]
     try:
         return np.asarray(rows or X)
     except ValueError:

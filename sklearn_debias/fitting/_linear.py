@@ -20,8 +20,8 @@ def linear_weights(classifier: Classifier) -> tuple[np.ndarray, np.ndarray]:
     body = getattr(module, "body", None)
     head = getattr(module, "head", None)
     # Exactly these: a subclass may have a forward of its own.
-    linear = type(body) is nn.Identity and type(head) is nn.Linear
-    if not linear or not isinstance(head, nn.Linear) or len(classifier.input_shape_) != 1:
+    bare = type(body) is nn.Identity and len(classifier.input_shape_) == 1
+    if not bare or type(head) is not nn.Linear:
         raise AttributeError(
             f"{type(classifier).__name__} has no coef_ and intercept_: its network is not a linear "
             "layer of 2-D X."

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from sklearn import config_context
+from torch import nn
 
 from sklearn_debias.fitting._fitted import is_fitted_name
 from sklearn_debias.fitting._requests import asks_for_bias
@@ -13,6 +14,21 @@ from sklearn_debias.fitting._targets import encode_known
 from sklearn_debias.fitting._types import Classifier
 from sklearn_debias.metrics import get_scorer
 from sklearn_debias.training import Observer, blamed
+
+
+class Kept:
+    """An epoch that may be kept: its score, its loss where it was asked for, its parameters."""
+
+    def __init__(self, score: float, loss: float | None, epoch: int, module: nn.Module) -> None:
+        self.score = score
+        self.loss = loss
+        self.epoch = epoch
+        # A copy: the tensors of the module are trained on.
+        self.state = {k: v.detach().clone() for k, v in module.state_dict().items()}
+
+    def put_back(self, module: nn.Module) -> None:
+        """Give the module the parameters and buffers of this epoch."""
+        module.load_state_dict(self.state)
 
 
 class Monitor(Observer):
@@ -50,7 +66,7 @@ class Monitor(Observer):
         if getattr(self.scorer, "_sign", 1) < 0 and not self.name.startswith("neg_"):
             self.name = f"neg_{self.name}"  # scorers are greater-is-better
         self.given = _requested(self.scorer, bias_labels)
-        self.best: tuple[float, float, int, dict] | None = None  # score, -loss, epoch, parameters
+        self.best: Kept | None = None
         # One more pass over these rows, which skorch's callbacks alone look for.
         self.with_loss = isinstance(estimator.callbacks, (list, tuple)) and len(estimator.callbacks)
 
@@ -74,15 +90,26 @@ class Monitor(Observer):
         loss = self._loss() if self.with_loss else None
         if loss is not None:
             engine.record_loss("valid_loss", loss)
-        if not self.keep_best or (self.best is not None and score < self.best[0]):
-            return
-        # Scores of few rows tie often, from the first epoch on where one class is most of them.
-        reached = (score, -(self._loss() if loss is None else loss))
-        if self.best is None or reached > self.best[:2]:
+        if self.keep_best and self._is_better(engine, score, loss):
             engine.history.record("event_best", True)
-            # A copy: the tensors of the engine are trained on.
-            state = {k: v.detach().clone() for k, v in engine.module_.state_dict().items()}
-            self.best = (*reached, len(engine.history), state)
+
+    def _is_better(self, engine: Any, score: float, loss: float | None) -> bool:
+        """Return whether this is the best epoch so far, and keep it if it is."""
+        best = self.best
+        if best is not None and score < best.score:
+            return False
+        now = Kept(score, loss, len(engine.history), engine.module_)
+        # Scores of few rows tie often, from the first epoch on where one class is most of them.
+        if best is not None and score == best.score:
+            if best.loss is None:  # a loss costs a pass over the rows: only ties ask for it
+                best.put_back(engine.module_)
+                best.loss = self._loss()
+                now.put_back(engine.module_)
+            now.loss = self._loss() if loss is None else loss
+            if now.loss >= best.loss:
+                return False
+        self.best = now
+        return True
 
     def _loss(self) -> float:
         """Return the mean cross entropy of the validation rows."""
@@ -94,9 +121,8 @@ class Monitor(Observer):
         """Put the best epoch's parameters and buffers back; return that epoch, if one was kept."""
         if self.best is None:
             return None
-        _, _, epoch, state = self.best
-        engine.module_.load_state_dict(state)
-        return epoch
+        self.best.put_back(engine.module_)
+        return self.best.epoch
 
 
 def open_scorer(scorer: Any) -> Callable:

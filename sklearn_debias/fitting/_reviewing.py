@@ -67,7 +67,7 @@ class Tally:
         return recall - guess >= TELLS_APART * (1 - guess)
 
 
-def review(classifier: Classifier, training: TrainingSet, kept: int | None = None) -> None:
+def review(classifier: Classifier, training: TrainingSet, kept: str | None = None) -> None:
     """Warn where the fitted model is no better on training rows than one class for all."""
     tally = _tally(classifier, training)
     seen = np.unique(tally.predicted)
@@ -82,18 +82,17 @@ def review(classifier: Classifier, training: TrainingSet, kept: int | None = Non
         )
     else:
         return
-    warn(f"The fitted model {found}: {_reason(classifier, kept)}")
-
-
-def _reason(classifier: Classifier, kept: int | None) -> str:
-    """Return why a model is no better than one class for all, and what to do."""
     advice = f"Try other values of {advised(classifier)}, or scale X."
-    if kept is None or kept == classifier.max_epochs:
-        return f"it has learned nothing. {advice}"
-    return (
-        f"it is that of epoch {kept}, which `monitor`={classifier.monitor!r} scored best. Monitor "
-        f"what one class for all does not win, such as 'balanced_accuracy'. {advice}"
-    )
+    if kept is None:
+        reason = "it has learned nothing."
+    else:
+        reason = f"it is that of {kept}, which `monitor`={classifier.monitor!r} scored best."
+        if len(seen) == 1:
+            advice = (
+                "Monitor what one class for all does not win, such as 'balanced_accuracy'. "
+                f"{advice}"
+            )
+    warn(f"The fitted model {found}: {reason} {advice}")
 
 
 def _tally(classifier: Classifier, training: TrainingSet) -> Tally:

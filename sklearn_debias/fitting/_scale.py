@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from sklearn_debias.core import Phase
 from sklearn_debias.exceptions import warn
 from sklearn_debias.fitting._inputs import Inputs
 from sklearn_debias.fitting._types import Classifier
@@ -27,8 +26,8 @@ def warn_of_scale(classifier: Classifier, inputs: Inputs) -> None:
     )
 
 
-def forecast(classifier: Classifier, phases: tuple[Phase, ...], inputs: Inputs) -> Forecast:
-    """Return what tells in the first epoch how long the fit will take."""
+def forecast(classifier: Classifier, inputs: Inputs) -> Forecast:
+    """Return what tells in the first epoch of a phase how long the fit will take."""
     advice = "Lower `max_epochs`, or use fewer rows or a smaller `module`."
     name = default_name(inputs.shape) if classifier.module is None else classifier.module
     if isinstance(name, str) and name == "cifar_resnet18":
@@ -36,4 +35,4 @@ def forecast(classifier: Classifier, phases: tuple[Phase, ...], inputs: Inputs) 
             "The network of images of this size is `module`='cifar_resnet18'; 'resnet18' takes a "
             "tenth of its time, and 'simple_cnn' less. Or lower `max_epochs`."
         )
-    return Forecast(sum(phase.max_epochs for phase in phases), advice)
+    return Forecast(advice)

@@ -158,16 +158,17 @@ def _reached(net: Net, x: Tensor, outputs: dict[nn.Module, _Output]) -> set[str]
         for layer in places
     ]
     # Elsewhere in its parameters, for some networks begin with a head of zeros.
-    generator = torch.Generator().manual_seed(0)
+    generator = torch.Generator("cpu").manual_seed(0)
     moved = {
-        name: p + NOISE * torch.randn(p.shape, generator=generator).to(p)
+        name: p + NOISE * torch.randn(p.shape, generator=generator, device="cpu").to(p)
         for name, p in net.parameters.items()
     }
     try:
         with torch.enable_grad():
             logits = replace(net, params=moved)(x.clone().requires_grad_())
             # Not their sum, which is constant behind a softmax.
-            total = (logits * torch.arange(1, logits.shape[-1] + 1).to(logits)).sum()
+            weights = torch.arange(1, logits.shape[-1] + 1, device=logits.device)
+            total = (logits * weights.to(logits)).sum()
             found = torch.autograd.grad(total, list(seen.values()), materialize_grads=True)
     finally:
         for hook in hooks:

@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from sklearn_debias.arguments import in_our_words, is_whole
+from sklearn_debias.arguments import check_option, in_our_words, is_whole
 from sklearn_debias.metrics._encoding import check_weights, correctness, encode_bias, encode_labels
-from sklearn_debias.metrics._names import check_option, missing_groups
+from sklearn_debias.metrics._names import missing_groups
 from sklearn_debias.metrics._types import Absent, Encoded, Kind
 from sklearn_debias.rows import as_array, check_same_rows
 

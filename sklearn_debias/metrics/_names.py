@@ -8,7 +8,7 @@ import numpy as np
 from sklearn_debias.exceptions import warn
 from sklearn_debias.metrics._types import Absent, Kind
 
-__all__ = ["FEW", "check_option", "many_small", "missing_groups", "shorten"]
+__all__ = ["FEW", "many_small", "missing_groups", "shorten"]
 
 FEW = 5  # samples, of which the accuracy is a matter of luck
 MANY = 10  # such groups: a small sample may have some
@@ -66,14 +66,6 @@ def _check_universe(universe: Iterable[Any], kind: Kind) -> dict[Any, None]:
             f"`universe` must be a non-empty list of distinct {form}, got {shorten(names)}."
         )
     return expected
-
-
-def check_option(name: str, value: Any, options: Collection[str]) -> None:
-    """Raise a ValueError unless the value is one of the texts."""
-    # The type first: an array would be compared entry by entry.
-    if not isinstance(value, str) or value not in options:
-        known = ", ".join(map(repr, options))
-        raise ValueError(f"`{name}` must be one of {known}, got {value!r}.")
 
 
 def many_small(cells: Sequence[Any], n: np.ndarray) -> str:

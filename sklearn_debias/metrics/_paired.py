@@ -8,11 +8,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from sklearn_debias.arguments import in_our_words, is_whole
+from sklearn_debias.arguments import check_option, in_our_words, is_whole
 from sklearn_debias.metrics._encoding import correctness, encode_labels
 from sklearn_debias.metrics._groups import Groups, find_groups, large_enough
 from sklearn_debias.metrics._intervals import check_confidence
-from sklearn_debias.metrics._names import check_option
 from sklearn_debias.metrics._random import check_rng
 from sklearn_debias.metrics._summaries import (
     BY_GROUP,

@@ -7,10 +7,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from sklearn_debias.arguments import in_our_words
+from sklearn_debias.arguments import check_option, in_our_words
 from sklearn_debias.metrics._encoding import check_weights
 from sklearn_debias.metrics._groups import Groups, group_cells
-from sklearn_debias.metrics._names import check_option, shorten
+from sklearn_debias.metrics._names import shorten
 from sklearn_debias.metrics._numeric import check_numeric
 from sklearn_debias.rows import check_same_rows
 

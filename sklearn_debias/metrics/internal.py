@@ -4,7 +4,7 @@ from sklearn_debias.metrics._encoding import correctness, encode_labels, encode_
 from sklearn_debias.metrics._fitted import find_fitted, refuse_unseen, unseen_classes
 from sklearn_debias.metrics._groups import cells_of, check_group_size, find_groups
 from sklearn_debias.metrics._intervals import binomial_bounds, check_confidence
-from sklearn_debias.metrics._names import check_option, many_small, shorten
+from sklearn_debias.metrics._names import many_small, shorten
 from sklearn_debias.metrics._numeric import check_numeric
 from sklearn_debias.metrics._random import check_rng
 from sklearn_debias.metrics._training_facts import aligned_mask, aligned_of, shares_of
@@ -20,7 +20,6 @@ __all__ = [
     "check_confidence",
     "check_group_size",
     "check_numeric",
-    "check_option",
     "check_rng",
     "correctness",
     "encode_labels",

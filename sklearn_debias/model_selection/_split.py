@@ -71,13 +71,13 @@ def bias_train_test_split(
     >>> sorted(zip(y_test.tolist(), b_test.tolist()))
     [(0, 'a'), (0, 'b'), (1, 'a'), (1, 'b')]
     """
-    named = {"X": X, "y": y, "bias_labels": bias_labels}
-    for name, part in (named | {f"arrays[{i}]": a for i, a in enumerate(arrays)}).items():
+    others = {f"arrays[{i}]": array for i, array in enumerate(arrays)}
+    named = {"X": X, "y": y, "bias_labels": bias_labels, **others}
+    for name, part in named.items():
         if part is not None:  # what is missing has an error of its own
             check_has_rows(part, name)
     parts = indexable(X, y, bias_labels, *arrays)
-    others = {f"arrays[{i}]": array for i, array in enumerate(arrays)}
-    check_same_rows({"X": X, "y": y, "bias_labels": bias_labels, **others})
+    check_same_rows(named)
     rng = check_rng(random_state)
     codes, names = group_cells(y, bias_labels)
     counts = np.bincount(codes)

@@ -18,6 +18,10 @@ from sklearn_debias.robustness._threats import check_judge, plain_clip, read_eps
 from sklearn_debias.rows import check_same_rows
 
 
+class NoLabelScore(AttributeError, TypeError):
+    """A scorer was taken apart that cannot be: there is no such attribute."""
+
+
 @dataclass(frozen=True)
 class RobustAccuracy:
     """Callable ``scorer(estimator, X, y)``; build it with `robust_accuracy`."""
@@ -84,7 +88,7 @@ class RobustAccuracy:
     @property
     def _score_func(self) -> NoReturn:
         # Scikit-learn tunes thresholds by what it finds under this name, on labels alone.
-        raise TypeError(
+        raise NoLabelScore(
             f"{self!r} attacks a network, and cannot score labels alone: it does not serve to tune "
             "a threshold. Use a scorer of sklearn_debias.metrics there."
         )

@@ -1,7 +1,7 @@
 """The run of the phases: skorch net, batches, random streams. Only this room knows skorch."""
 
 from sklearn_debias.training._augment import crop_flip
-from sklearn_debias.training._blame import blamed, diverged
+from sklearn_debias.training._blame import blamed, diverged, is_of_memory
 from sklearn_debias.training._by_role import ByRole
 from sklearn_debias.training._callbacks import check_callbacks, own_callbacks
 from sklearn_debias.training._engine import Engine
@@ -9,7 +9,6 @@ from sklearn_debias.training._feed import SAME, Epochs, Feed
 from sklearn_debias.training._forecast import Forecast
 from sklearn_debias.training._observer import Observer
 from sklearn_debias.training._optimizers import takes
-from sklearn_debias.training._pictures import is_picture
 from sklearn_debias.training._pixels import LEVELS, as_seen, span, white
 from sklearn_debias.training._prepare import Prepare, padded
 from sklearn_debias.training._roles import Roles, is_fixed
@@ -22,6 +21,7 @@ from sklearn_debias.training._sources import (
     PictureSource,
     Source,
     as_given,
+    is_picture,
 )
 from sklearn_debias.training._step_checks import check_state, check_step, check_visits
 from sklearn_debias.training._streams import Noise, Streams
@@ -58,6 +58,7 @@ __all__ = [
     "crop_flip",
     "diverged",
     "is_fixed",
+    "is_of_memory",
     "is_picture",
     "n_bytes",
     "own_callbacks",

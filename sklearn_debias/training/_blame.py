@@ -1,5 +1,6 @@
 """Errors in what users pass, under the name by which they passed it."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -20,11 +21,19 @@ def blamed(
     try:
         yield
     except Exception as error:
-        if isinstance(error, (torch.OutOfMemoryError, MemoryError, *passing)):
+        if is_of_memory(error) or isinstance(error, passing):
             raise
         kind = TypeError if isinstance(error, TypeError) else ValueError
         found = f"{type(error).__name__}: {error}".rstrip(". ")
         raise kind(f"`{parameter}` failed with {found}. {advice}") from error
+
+
+def is_of_memory(error: BaseException) -> bool:
+    """Return whether memory has run out; for that of the CPU torch has no class of its own."""
+    if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
+        return True
+    words = "not enough memory|can't allocate memory"
+    return isinstance(error, RuntimeError) and re.search(words, str(error)) is not None
 
 
 def diverged(wrong: list[str], epoch: int, phase: str, lr: float) -> DivergedError:

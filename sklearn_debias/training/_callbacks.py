@@ -79,10 +79,14 @@ def in_the_name_of(name: str, callback: Callback, history: History) -> Iterator[
     except MISSING as error:
         found = sorted(set(history[-1]) - {"batches"}) if len(history) else []
         known = f"The history of this phase has {', '.join(found)}; " if found else ""
+        looked_up = isinstance(error, LookupError | SkorchException)
+        advice = (
+            f" {known}valid_loss and valid_loss_best are there in the last phase of a fit with "
+            "`validation` rows."
+        )
         raise ValueError(
             f"`callbacks`: {name} ({type(callback).__name__}) failed with {type(error).__name__}: "
-            f"{str(error).rstrip('.')}. {known}valid_loss and valid_loss_best are there in the "
-            "last phase of a fit with `validation` rows."
+            f"{str(error).rstrip('.')}.{advice if looked_up else ''}"
         ) from error
 
 

@@ -115,6 +115,12 @@ class Engine(NeuralNet):
         if lr_schedule is not None:
             self.schedule = make_schedule(lr_schedule, self.optimizer_)
 
+    def step_schedule(self, loss: float) -> None:
+        """Step the schedule, if there is one, after an epoch that ended with this loss."""
+        if self.schedule is not None:
+            self._scheduled = self._scheduled + 1
+            step_schedule(self.schedule, self._scheduled, loss)
+
     def model_lr(self) -> float:
         """Return the present learning rate of the roles without one of their own."""
         # Their groups come last, see `ByRole`.
@@ -152,9 +158,7 @@ class Engine(NeuralNet):
         each = bool({"on_batch_begin", "on_batch_end"} & self._batch_hooks)
         batches = iterator
         if self.forecast is not None:
-            # Its length is that of its rows.
-            n_batches = -(-len(iterator) // iterator.feed.batch_size)
-            batches = self.forecast.watch(iterator, n_batches)
+            batches = self.forecast.watch(iterator, iterator.batches)
         for batch in batches:
             if each:
                 self.notify("on_batch_begin", batch=batch, training=training)
@@ -263,9 +267,7 @@ class Engine(NeuralNet):
 
     def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
         """Step the schedule, then let the observers look; any of them may end the phase."""
-        if self.schedule is not None:
-            self._scheduled = self._scheduled + 1
-            step_schedule(self.schedule, self._scheduled, self.history[-1, "train_loss"])
+        self.step_schedule(self.history[-1, "train_loss"])
         # A list, for any() would not ask those after the first that stops.
         stops = [observer.end(self) for observer in self.observers]
         self._stop_asked = any(stops)

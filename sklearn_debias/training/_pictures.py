@@ -3,7 +3,6 @@
 import contextlib
 import os
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
@@ -26,11 +25,6 @@ TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 ORIENTATION = 0x0112  # the entry of EXIF data that says how the camera was held
-
-
-def is_picture(value: Any) -> bool:
-    """Return whether a value is an image of Pillow."""
-    return isinstance(value, Image.Image)
 
 
 def read_image(path: str | os.PathLike, index: int, size: tuple[int, int] | None) -> np.ndarray:

@@ -1,6 +1,7 @@
 """Where the inputs come from: arrays, memory maps, image files, datasets."""
 
 import copy
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -10,8 +11,13 @@ from torch import Tensor
 from torch.utils.data import Subset
 
 from sklearn_debias.training._blame import blamed
-from sklearn_debias.training._pictures import is_picture, read_image, read_picture
 from sklearn_debias.training._pixels import as_seen, white
+
+
+def is_picture(value: Any) -> bool:
+    """Return whether a value is an image of Pillow."""
+    pillow = sys.modules.get("PIL.Image")  # who has an image has imported it
+    return pillow is not None and isinstance(value, pillow.Image)
 
 
 class Source:
@@ -101,6 +107,8 @@ class PictureSource(Source):
 
     def _read(self, i: int) -> np.ndarray:
         """Return one of the images."""
+        from sklearn_debias.training._pictures import read_picture  # and Pillow, where needed
+
         return read_picture(self.items[i], i, self.size)
 
 
@@ -108,6 +116,8 @@ class ImageSource(PictureSource):
     """Image files, opened when they are needed; ``items`` are their paths."""
 
     def _read(self, i: int) -> np.ndarray:
+        from sklearn_debias.training._pictures import read_image
+
         return read_image(self.items[i], i, self.size)
 
 
@@ -132,7 +142,10 @@ class DatasetSource(Source):
         ):
             item = self.items[index]
             x = item[0] if isinstance(item, (tuple, list)) else item
-            x = read_picture(x, index, None) if is_picture(x) else x
+            if is_picture(x):
+                from sklearn_debias.training._pictures import read_picture
+
+                x = read_picture(x, index, None)
             x = x.detach().cpu() if isinstance(x, Tensor) else torch.tensor(np.asarray(x))
             if x.is_complex():
                 raise TypeError("complex data are not supported")

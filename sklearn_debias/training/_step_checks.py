@@ -41,7 +41,8 @@ def check_step(objective: Objective, out: Any, nets: Mapping[str, Net]) -> None:
     for role, loss in out.losses.items():
         if not nets[role].trainable:  # something has learned when the fit began
             raise ValueError(
-                f"`callbacks` must leave parameters of {role!r} to train: all of them were frozen."
+                f"`callbacks`, or the network itself, leave {role!r} no parameter to train, for "
+                f"which {hook} gives a loss."
             )
         _check_loss(hook, role, loss)
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import log_loss
 
-from sklearn_debias import ERMClassifier
+from sklearn_debias import ERMClassifier, MetaIADAClassifier
 from sklearn_debias.exceptions import DebiasWarning
 
 rng = np.random.default_rng(0)
@@ -44,12 +44,34 @@ def test_the_score_comes_before_the_loss():
     assert log_loss(HELD[1], clf.predict_proba(HELD[0])) == pytest.approx(monitor.losses[3])
 
 
+def test_only_ties_cost_a_pass_over_the_rows(monkeypatch):
+    passes = []
+    rows = ERMClassifier._logits
+    monkeypatch.setattr(
+        ERMClassifier, "_logits", lambda clf, X: passes.append(len(X)) or rows(clf, X)
+    )
+    rising = iter(range(8))
+    clf = ERMClassifier(monitor=lambda clf, X, y: next(rising), **SLOW)
+    clf.fit(X[100:], y[100:], validation_data=HELD)
+    assert passes == []
+
+
+def test_the_last_epoch_is_nobodys_choice():
+    """Where the last epoch is kept, `monitor` has changed nothing, and is not blamed."""
+    rising = iter(range(8))
+    clf = MetaIADAClassifier(monitor=lambda clf, X, y: next(rising), validation=0.5, **SLOW)
+    with pytest.warns(DebiasWarning, match="predicts [01] for all .*: it has learned nothing"):
+        clf.set_params(warmup=0.5, meta_size=1).fit(0 * X, y)
+
+
 def test_a_kept_epoch_of_one_class_for_all_is_told():
     flags = iter([0.0, 1.0] + [0.0] * 6)
     rare = (np.arange(200) % 50 == 0).astype(int)
     settings = {**SLOW, "lr": 0.05}
     clf = ERMClassifier(monitor=lambda clf, X, y: next(flags), validation=0.5, **settings)
-    with pytest.warns(DebiasWarning, match="predicts 0 .* is that of epoch 2, which `monitor`="):
+    with pytest.warns(
+        DebiasWarning, match="predicts 0 .* is that of epoch 2 of 'train', which `monitor`="
+    ):
         clf.fit(0.01 * X, rare)
 
 

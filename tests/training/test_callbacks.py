@@ -219,7 +219,10 @@ UNSUITED = {
         "Checkpoint.*valid_loss_best.*`validation`",
     ),
     "an unknown column": (EarlyStopping("loss"), "EarlyStopping.*'loss'.*has.*train_loss"),
-    "nothing left to train": (Freezer("model.*"), "leave parameters of 'model'"),
+    "nothing left to train": (
+        Freezer("model.*"),
+        "leave 'model' no parameter to train",
+    ),
 }
 
 

@@ -52,6 +52,17 @@ def test_all_phases_count(monkeypatch):
     assert ": 3 epochs of about 30 minutes" in words
 
 
+@pytest.mark.filterwarnings("ignore:The fitted model predicts")
+def test_a_phase_whose_epochs_are_longer_is_looked_at_anew(monkeypatch):
+    """JTT visits its errors again and again: 12 of 24 rows 50 times are 153 batches, not 6."""
+    settings = {"identification_epochs": 1, "max_epochs": 2, "batch_size": 4, "lr": 1e-9}
+    clf = JTTClassifier(upweight=50, random_state=0, **settings)
+    (words,) = told(monkeypatch, 3.0, clf, 0 * X)
+    # Three ticks of 3 s for two batches.
+    assert "2 epochs of about 11 minutes" in words
+    assert told(monkeypatch, 3.0, clf.set_params(upweight=1), 0 * X) == []
+
+
 def test_short_fits_are_silent(monkeypatch):
     clf = ERMClassifier(max_epochs=10, batch_size=4, random_state=0)
     assert told(monkeypatch, 0.01, clf) == []

@@ -284,7 +284,9 @@ class _Run:
                 before = [_fixed(group) for group in member.engine.optimizer_.param_groups]
                 # Without gradients it moves nothing; torch warns of schedules that step before it.
                 member.engine.optimizer_.step()
-                schedule.step()
+                row = member.history[-1]
+                loss = sum(value for name, value in row.items() if name.endswith("_loss"))
+                member.engine.step_schedule(loss)
                 # OneCycleLR turns the momentum, too, which a stack has in common.
                 if before != [_fixed(group) for group in member.engine.optimizer_.param_groups]:
                     raise ValueError(
