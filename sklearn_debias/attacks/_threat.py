@@ -44,7 +44,7 @@ class Threat:
     def __post_init__(self) -> None:
         if not is_real(self.epsilon) or math.isnan(self.epsilon) or self.epsilon < 0:
             raise ValueError(
-                f"`epsilon` must be a number >= 0, in the units of X, got {self.epsilon!r}."
+                f"`epsilon` must be a number >= 0, in the units of X, got {self.epsilon!r:.60}."
             )
         check_norm(self.norm)
         # Of NumPy's scalars, too: a float32 would round what is computed with it.

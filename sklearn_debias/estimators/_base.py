@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 from scipy.special import log_softmax, softmax
 from sklearn import get_config
-from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.base import BaseEstimator
 from sklearn.callback import CallbackSupportMixin
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
@@ -26,6 +26,7 @@ from sklearn_debias.fitting import (
     NetParams,
     Networks,
     Opened,
+    ScoredByRows,
     TrainingSet,
     check_shared,
     fill,
@@ -45,7 +46,7 @@ from sklearn_debias.training import Streams
 # A dataclass writes the constructor that scikit-learn wants: every parameter named, and stored as
 # it is. Its repr and its equality would stand in the way of scikit-learn's.
 @dataclass(kw_only=False, eq=False, repr=False)
-class BaseDebiasClassifier(NetParams, CallbackSupportMixin, ClassifierMixin, BaseEstimator):
+class BaseDebiasClassifier(NetParams, CallbackSupportMixin, ScoredByRows, BaseEstimator):
     """Base class of all torch classifiers of this package, and of methods from elsewhere.
 
     A subclass is a dataclass: its fields are its parameters, so that each constructor is explicit.

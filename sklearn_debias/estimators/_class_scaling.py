@@ -22,6 +22,7 @@ from sklearn_debias.fitting import (
     POSITIVE_INT,
     Opened,
     OurNames,
+    ScoredByRows,
     Sweep,
     all_or_nothing,
     bias_for,
@@ -45,7 +46,7 @@ TINY = np.finfo(np.float64).tiny  # stands in for a probability of 0, whose loga
 
 
 @dataclass(eq=False, repr=False)
-class ClassScaling(OurNames, MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
+class ClassScaling(OurNames, MetaEstimatorMixin, ScoredByRows, BaseEstimator):
     """Predict ``argmax_c s_c p_c``: scale the classes after training, for the worst group.
 
     This is a baseline for every method: plain training with scaled classes is reported to match

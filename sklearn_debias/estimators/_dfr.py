@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from scipy.special import expit, softmax
-from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
+from sklearn.base import BaseEstimator, _fit_context
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
@@ -23,6 +23,7 @@ from sklearn_debias.fitting import (
     Inputs,
     Opened,
     OurNames,
+    ScoredByRows,
     all_or_nothing,
     check_rows,
     describe_groups,
@@ -41,7 +42,7 @@ from sklearn_debias.training import ArraySource, Prepare, Streams, span
 
 
 @dataclass(eq=False, repr=False)
-class DFRClassifier(OurNames, ClassifierMixin, BaseEstimator):
+class DFRClassifier(OurNames, ScoredByRows, BaseEstimator):
     """Deep feature reweighting: retrain the last layer on groups of equal size [1]_.
 
     An L1 logistic regression is fitted to standardised embeddings: to as many rows of each (class,

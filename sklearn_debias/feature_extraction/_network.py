@@ -156,7 +156,8 @@ def _which_weights(weights: Any, module: Any) -> tuple[Any, str | os.PathLike | 
         f", or one of {names}" if names else " (names need a `module` of torchvision by name)"
     )
     raise ValueError(
-        f"`weights` must be None, an existing file with a state_dict{known_names}, got {weights!r}."
+        f"`weights` must be None, an existing file with a state_dict{known_names}, got "
+        f"{weights!r:.80}."
     )
 
 

@@ -70,6 +70,7 @@ from sklearn_debias.fitting._reading import read_given
 from sklearn_debias.fitting._requests import bias_for, fit_with_bias
 from sklearn_debias.fitting._requirements import check_linear_head
 from sklearn_debias.fitting._scales import Sweep
+from sklearn_debias.fitting._scored import ScoredByRows
 from sklearn_debias.fitting._targets import encode_known, encode_target, plain_bias
 from sklearn_debias.fitting._training_set import TrainingSet
 from sklearn_debias.fitting._types import Classifier, Estimator, Model
@@ -97,6 +98,7 @@ __all__ = [
     "Opened",
     "OurNames",
     "Q",
+    "ScoredByRows",
     "Sweep",
     "TrainingSet",
     "View",

@@ -6,6 +6,7 @@ from contextlib import closing
 from dataclasses import dataclass
 
 import numpy as np
+from sklearn.metrics import roc_auc_score
 
 from sklearn_debias.exceptions import warn
 from sklearn_debias.fitting._params import SHARED_CONSTRAINTS
@@ -31,10 +32,13 @@ class Tally:
     ----------
     y, predicted : ndarray of shape (n,)
         Class codes.
+    margin : ndarray of shape (n,)
+        Logit of the second class above that of the first.
     """
 
     y: np.ndarray
     predicted: np.ndarray
+    margin: np.ndarray
 
     @property
     def counts(self) -> np.ndarray:
@@ -66,6 +70,16 @@ class Tally:
         guess = 1 / len(present)
         return recall - guess >= TELLS_APART * (1 - guess)
 
+    @property
+    def auc(self) -> float:
+        """Area under the ROC curve of two classes; .5 where it may be luck, or there are more."""
+        if len(self.counts) != 2 or self.counts.min() == 0:
+            return 0.5
+        zero, one = self.counts
+        error = np.sqrt((zero + one + 1) / (12 * zero * one))  # of scores that are drawn
+        area = float(roc_auc_score(self.y, self.margin))
+        return area if area - 0.5 > CLEAR * error else 0.5
+
 
 def review(classifier: Classifier, training: TrainingSet, kept: str | None = None) -> None:
     """Warn where the fitted model is no better on training rows than one class for all."""
@@ -83,7 +97,10 @@ def review(classifier: Classifier, training: TrainingSet, kept: str | None = Non
     else:
         return
     advice = f"Try other values of {advised(classifier)}, or scale X."
-    if kept is None:
+    if len(seen) == 1 and tally.auc > 0.5:
+        reason = f"its scores tell the classes apart (AUC {tally.auc:.2f}), its decision does not."
+        advice = "Move the threshold, as by TunedThresholdClassifierCV, or balance the classes."
+    elif kept is None:
         reason = "it has learned nothing."
     else:
         reason = f"it is that of {kept}, which `monitor`={classifier.monitor!r} scored best."
@@ -106,10 +123,12 @@ def _tally(classifier: Classifier, training: TrainingSet) -> Tally:
     y = training.y[chosen]
     rows = training.inputs.source.subset(training.index[chosen])
     predicted = np.empty(0, dtype=int)
+    margin = np.empty(0)
     with closing(outputs(classifier, rows)) as batches:
         for logits in batches:
             predicted = np.concatenate([predicted, logits.argmax(1)])
-            tally = Tally(y[: len(predicted)], predicted)
+            margin = np.concatenate([margin, logits[:, 1] - logits[:, 0]])
+            tally = Tally(y[: len(predicted)], predicted, margin)
             if tally.ahead > CLEAR and len(np.unique(predicted)) > 1:
                 break
     return tally

@@ -4,6 +4,7 @@ import copy
 import inspect
 import os
 from collections.abc import Callable, Mapping
+from enum import Enum
 from typing import Any
 
 import torch
@@ -197,6 +198,11 @@ def _torchvision(
 ) -> nn.Module:
     """Build a classifier of torchvision, with weights of torchvision's or from a file if asked."""
     weights = options.pop("weights", None)
+    if not isinstance(weights, str | os.PathLike | Enum | None):  # torchvision takes any for yes
+        raise TypeError(
+            f"`{parameter}` must be a file, or the name of weights of torchvision, got a "
+            f"{type(weights).__name__}. Save a state_dict by torch.save, or pass the module itself."
+        )
     # A text is a file where there is one, else a name of torchvision's weights.
     path = weights if isinstance(weights, (str, os.PathLike)) and os.path.exists(weights) else None
     if weights is None:

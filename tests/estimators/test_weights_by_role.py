@@ -101,3 +101,10 @@ def test_arguments_of_other_networks_and_of_none():
         ERMClassifier(net_params={"student_module__hidden": 3}).fit(X, LABELS)
     with pytest.raises(ValueError, match="student_module"):
         ERMClassifier().set_params(student_module__hidden=3)
+
+
+@pytest.mark.parametrize("weights", [{"fc.weight": 1}, True, 3])
+def test_weights_that_are_no_file_and_no_name(weights):
+    clf = ERMClassifier("resnet18", net_params={"module__weights": weights}, image_size=16, **BRIEF)
+    with pytest.raises(TypeError, match="`module__weights` must be a file, or the name"):
+        clf.fit(IMAGES, LABELS[:6])

@@ -24,7 +24,7 @@ def arguments(name):
 
 
 # A method may need more than two epochs of these rows.
-NOTHING_LEARNED = pytest.mark.filterwarnings("ignore:.*it has learned nothing")
+NOTHING_LEARNED = pytest.mark.filterwarnings("ignore:The fitted model predicts")
 # One method for each `fit`: the others come in by the same doors.
 DOORS = sorted({CLASSES[name].fit: name for name in reversed(METHODS)}.values())
 # These have code of their own behind the door that they share.

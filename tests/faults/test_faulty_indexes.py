@@ -187,3 +187,14 @@ def test_a_transformer_that_drops_the_index_goes_on_working():
     found = cross_val_score(make_pipeline(reset, ERMClassifier(**QUICK)), frame, target, cv=2)
     expected = cross_val_score(ERMClassifier(**QUICK), frame.to_numpy(), target.to_numpy(), cv=2)
     np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("clf", [ERMClassifier(**QUICK), DFRClassifier(n_resamples=1, C=1.0)])
+def test_scores_refuse_rows_in_another_order(clf):
+    clf.fit(X, Y, **({"bias_labels": BIAS} if isinstance(clf, DFRClassifier) else {}))
+    weight = pd.Series(np.linspace(0.1, 1, N), index=X.index)
+    expected = np.average(clf.predict(X) == Y, weights=weight)
+    assert clf.score(X, Y, sample_weight=weight) == pytest.approx(expected)
+    for wrong in ({"y": moved(Y)}, {"y": Y, "sample_weight": moved(weight)}):
+        with pytest.raises(ValueError, match="must have its rows in the order of `X`"):
+            clf.score(X, **wrong)

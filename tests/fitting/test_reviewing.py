@@ -83,6 +83,14 @@ def test_a_model_that_tells_classes_apart_is_not(sizes, recalls):
     told(list("abc"[: len(sizes)]), np.repeat(np.arange(len(sizes)), sizes), recalls)
 
 
+def test_a_rare_class_that_only_scores_tell_apart_needs_a_threshold():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(3000, 5))
+    y = (X[:, 0] + rng.normal(size=3000) > 2.9).astype(int)
+    with pytest.warns(DebiasWarning, match=r"predicts 0 for all.*AUC 0\.9.*Move the threshold"):
+        ERMClassifier(random_state=0).fit(X, y)
+
+
 def test_rows_of_weight_zero_were_not_learned_from():
     X = np.repeat(np.eye(2), 100, axis=0)
     y = np.repeat([0, 1], 100)
