@@ -62,13 +62,23 @@ class Tally:
         return (self.accuracy - self.share) / max(error, np.finfo(float).tiny)
 
     @property
-    def tells_apart(self) -> bool:
-        """Whether the classes' recalls show that they are told apart, however rare they are."""
+    def recall(self) -> tuple[float, float]:
+        """The mean recall of the classes, and that of a guess."""
         present = np.flatnonzero(self.counts)
         right = np.bincount(self.y[self.predicted == self.y], minlength=len(self.counts))
-        recall = (right[present] / self.counts[present]).mean()
-        guess = 1 / len(present)
-        return recall - guess >= TELLS_APART * (1 - guess)
+        return float((right[present] / self.counts[present]).mean()), 1 / len(present)
+
+    @property
+    def tells_apart(self) -> bool:
+        """Whether the classes' recalls show that they are told apart, however rare they are."""
+        found, guess = self.recall
+        return found - guess >= TELLS_APART * (1 - guess)
+
+    @property
+    def is_opposite(self) -> bool:
+        """Whether classes are told apart, but the wrong way round."""
+        found, guess = self.recall
+        return guess - found >= TELLS_APART * guess
 
     @property
     def auc(self) -> float:
@@ -100,6 +110,8 @@ def review(classifier: Classifier, training: TrainingSet, kept: str | None = Non
     if len(seen) == 1 and tally.auc > 0.5:
         reason = f"its scores tell the classes apart (AUC {tally.auc:.2f}), its decision does not."
         advice = "Move the threshold, as by TunedThresholdClassifierCV, or balance the classes."
+    elif tally.is_opposite:
+        reason = "it has learned the opposite of most of them, as where a bias is overcorrected."
     elif kept is None:
         reason = "it has learned nothing."
     else:

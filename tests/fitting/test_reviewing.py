@@ -83,6 +83,11 @@ def test_a_model_that_tells_classes_apart_is_not(sizes, recalls):
     told(list("abc"[: len(sizes)]), np.repeat(np.arange(len(sizes)), sizes), recalls)
 
 
+def test_a_model_that_is_mostly_wrong_has_learned_something():
+    with pytest.warns(DebiasWarning, match="predicts 25.0% .* learned the opposite of most"):
+        told(list("ab"), np.repeat([0, 1], 60), (0.3, 0.2))
+
+
 def test_a_rare_class_that_only_scores_tell_apart_needs_a_threshold():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(3000, 5))
