@@ -68,9 +68,8 @@ def main():
     for name, method in METHODS.items():
         start = time.perf_counter()
         scores = np.mean([fit_and_score(method, seed) for seed in range(SEEDS)], axis=0)
-        seconds = (time.perf_counter() - start) / SEEDS
         cells = [f"{mean:.1f} [{low:.1f}, {high:.1f}]" for mean, low, high in scores[:3]]
-        table[name] = [*cells, f"{seconds:.1f}"]
+        table[name] = [*cells, f"{(time.perf_counter() - start) / SEEDS:.1f}"]
         groups.append(scores[3:])
     print(pd.DataFrame(table, ["average", "worst group", "conflicting", "seconds"]).T.to_string())
     print(f"Test accuracy in %, exact 95 % intervals ({len(test.target)} images), {SEEDS} fits.")
