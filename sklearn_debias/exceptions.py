@@ -18,7 +18,7 @@ class OutOfMemoryError(ValueError, MemoryError):
     """The device ran out of memory; the message gives the batch size to lower."""
 
 
-_INSIDE = {"sklearn", "sklearn_debias", "skorch", "contextlib"}
+_INSIDE = {"sklearn", "sklearn_debias", "skorch", "joblib", "contextlib"}
 
 
 def warn(message: str) -> None:
