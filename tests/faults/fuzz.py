@@ -26,6 +26,7 @@ from sklearn_debias.metrics import GroupScorer
 from sklearn_debias.robustness import RobustAccuracy
 
 NOTHING = inspect.Parameter.empty
+COSTLY = {"parts", "n_steps", "search_steps"}  # whose defaults take seconds
 ROOMS = (
     "attacks",
     "attribution",
@@ -142,7 +143,8 @@ def draw(name, seed):
     for parameter in inspect.signature(function).parameters.values():
         if parameter.kind in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL):
             continue  # a scorer's metadata are added below
-        if parameter.default is not NOTHING and rng.random() < 0.5:
+        left_out = parameter.default is not NOTHING and parameter.name not in COSTLY
+        if left_out and rng.random() < 0.5:
             continue
         values = pool(name, parameter)
         which = rng.random()

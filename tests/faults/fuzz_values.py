@@ -216,7 +216,7 @@ POOLS = {
     "search_steps": [1, 2, 0],
     "lr": [0.01, 0, np.nan],
     "c": [0.01, 0, np.inf],
-    "parts": [None, ("apgd-ce",), ("x",), ()],
+    "parts": [("apgd-ce",), ("x",), ()],
     "batch_size": [None, 16, 1, 0],
     "module": [nn.Flatten(), "simple_cnn", "linear", nn.Flatten, nn.Linear(4, 2), "x"],
     "weights": [None, "/nowhere.pt", "x", {}],
