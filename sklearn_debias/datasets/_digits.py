@@ -18,6 +18,7 @@ from sklearn_debias.datasets._checks import (
     streams,
 )
 from sklearn_debias.datasets._rendering import PALETTE, coloured, patched
+from sklearn_debias.rows import as_array
 
 _DESCR = """Biased digits
 =============
@@ -168,7 +169,7 @@ def _kept(
     data, digit = load_digits(return_X_y=True)
     index = np.arange(len(digit))
     if classes is not None:
-        wanted = np.asarray(classes)
+        wanted = as_array(classes, "classes")
         valid = wanted.ndim == 1 and wanted.dtype.kind in "iu" and np.isin(wanted, range(10)).all()
         if not valid or len(np.unique(wanted)) != len(wanted) or len(wanted) < 2:
             raise ValueError(

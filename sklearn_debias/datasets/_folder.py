@@ -44,6 +44,8 @@ def data_folder(*, required: bool = True) -> Path | None:
         if not folder.is_dir():
             raise MissingDataError(f"`{_VARIABLE}` must name a folder; {value!r} is a file.")
         return folder
+    if not isinstance(required, bool):
+        raise ValueError(f"`required` must be a bool, got {required!r}.")
     if required:
         raise MissingDataError(
             f"The environment variable `{_VARIABLE}` is not set. Set it to the folder that holds "

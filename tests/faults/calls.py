@@ -45,7 +45,7 @@ def draw(name, seed, sound):
 STANDARD = (
     r"Found array with|Found input variables|Expected 2D array|Expected 2-?D|contains "
     "(NaN|infinity)|Complex data|could not convert|y should be a 1d "
-    "array|inconsistent|inhomogeneous|Unknown label type|requires y to be "
+    "array|An empty dict was passed|inconsistent|inhomogeneous|Unknown label type|requires y to be "
     "passed|[Ss]ample.weight|must be 1-?D|must be a real number, not|label type"
 )
 NAMED = re.compile(rf"['`]\w+(__\*|\[\d\])?['`=]|{STANDARD}")

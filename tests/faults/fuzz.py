@@ -20,6 +20,7 @@ import torch
 from calls import STANDARD, check
 from faulty import CLASSES, IMAGES, X, b, y
 from fuzz_values import CONVNET, HEAD, ODD, OWN, POOLS
+from sklearn.exceptions import NotFittedError
 
 from sklearn_debias.attacks import CarliniWagner, StepwiseAttack, Threat
 from sklearn_debias.metrics import GroupScorer
@@ -178,8 +179,8 @@ def outcome(call):
             warnings.simplefilter("ignore")
             call.run()
         ended = "right"
-    except FileNotFoundError:
-        ended = "refused"  # a folder or file that is not there
+    except (FileNotFoundError, NotFittedError):
+        ended = "refused"  # a folder or file that is not there, a model that is not fitted
     except (ValueError, TypeError) as error:
         ended = "refused" if named(error, call.arguments) else f"{type(error).__name__}: {error}"
     except Exception as error:
