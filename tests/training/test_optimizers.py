@@ -5,9 +5,12 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
+from sklearn.model_selection import GridSearchCV
 from torch.optim.lr_scheduler import StepLR
 
 from sklearn_debias import ERMClassifier, LfFClassifier, MetaWeightNetClassifier
+from sklearn_debias.exceptions import OutOfMemoryError
+from sklearn_debias.model_selection import BatchedGridSearchCV
 
 QUICK = {"lr": 0.05, "max_epochs": 4, "batch_size": 8, "random_state": 0}
 rng = np.random.default_rng(0)
@@ -90,6 +93,25 @@ def test_a_schedule_that_asks_for_the_epoch_is_told_which_comes():
 def test_a_schedule_that_asks_for_a_metric_is_told_the_training_loss():
     clf = fitted(lr_schedule=partial(ByEpoch, by_metric=True))
     np.testing.assert_allclose(clf.history_["lr"][1:], clf.history_["model_loss"][:3])
+
+
+def test_stacks_step_such_schedules_as_fits_do():
+    clf = ERMClassifier(max_epochs=4, lr=0.05, lr_schedule=ByEpoch, dtype="float64", random_state=0)
+    grid = {"weight_decay": [0.0, 0.1]}
+    one, other = (
+        search(clf, grid, cv=2).fit(X, y).cv_results_["mean_test_score"]
+        for search in (GridSearchCV, BatchedGridSearchCV)
+    )
+    np.testing.assert_array_equal(one, other)
+
+
+def test_a_lack_of_memory_in_a_step_is_one():
+    class Hungry(torch.optim.SGD):
+        def step(self, closure=None):
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried 9 bytes")
+
+    with pytest.raises(OutOfMemoryError, match="Out of memory with `batch_size`"):
+        fitted(optimizer=Hungry)
 
 
 def test_timm_agrees_with_torch():
