@@ -51,6 +51,11 @@ def is_seed(value: Any) -> bool:
     return isinstance(value, Integral) and not _is_other(value) and int(value) >= 0
 
 
+def is_switch(value: Any) -> bool:
+    """Return whether ``value`` is True or False, of Python or NumPy."""
+    return isinstance(value, bool) or type(value).__name__ in ("bool", "bool_")
+
+
 def check_option(name: str, value: Any, options: Collection[str]) -> str:
     """Return the value; raise a ValueError unless it is one of the texts."""
     if not is_one_of(value, options):

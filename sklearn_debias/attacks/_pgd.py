@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from sklearn_debias.arguments import is_one_of
+from sklearn_debias.arguments import is_one_of, is_switch
 from sklearn_debias.attacks._ascend import within
 from sklearn_debias.attacks._attack_losses import FEWEST_CLASSES, LOSSES
 from sklearn_debias.attacks._stepwise import (
@@ -71,6 +71,10 @@ class PGD(StepwiseAttack):
             raise ValueError(
                 f"`loss` of {type(self).__name__} must be one of {sorted(LOSSES)}, got "
                 f"{self.loss!r}."
+            )
+        if not is_switch(self.random_start):
+            raise ValueError(
+                f"`random_start` of PGD must be a bool, got {self.random_start!r:.60}."
             )
         if self.restarts > 1 and not self.random_start:
             raise ValueError(

@@ -104,10 +104,12 @@ def _open_array(
     given = _stacked(X)
     pixels = isinstance(given, np.ndarray) and white(given) != 1
     kept = pixels or dtype is None
-    with np.errstate(all="ignore"):  # what overflows becomes inf, and inf is an error
-        array = check_array(
-            given, dtype=None if kept else dtype, allow_nd=True, estimator=owner, input_name="X"
-        )
+    asked = None if kept else dtype
+    try:
+        with np.errstate(all="ignore"):  # what overflows becomes inf, and inf is an error
+            array = check_array(given, dtype=asked, allow_nd=True, estimator=owner, input_name="X")
+    except OverflowError as error:  # an integer of Python beyond the floats
+        raise ValueError(f"`X` must hold numbers in the range of floats: {error}.") from error
     if kept:
         array = _in_this_byte_order(array)
     if array.ndim not in (2, 4) and not any_rank:

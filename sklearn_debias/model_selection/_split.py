@@ -74,7 +74,7 @@ def bias_train_test_split(
     others = {f"arrays[{i}]": array for i, array in enumerate(arrays)}
     named = {"X": X, "y": y, "bias_labels": bias_labels, **others}
     for name, part in named.items():
-        if part is not None:  # what is missing has an error of its own
+        if part is not None or name == "X":  # missing labels have an error of their own
             check_has_rows(part, name)
     parts = indexable(X, y, bias_labels, *arrays)
     check_same_rows(named)

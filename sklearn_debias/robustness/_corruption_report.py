@@ -1,12 +1,13 @@
 """Accuracy under corruptions: Table 6 of BiasAdv's paper, for any fitted classifier."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from tqdm.auto import tqdm
 
-from sklearn_debias.arguments import in_our_words
+from sklearn_debias.arguments import in_our_words, is_whole
 from sklearn_debias.corruptions import corrupt, corruption_names
 from sklearn_debias.corruptions.internal import (
     BIASADV,
@@ -185,10 +186,18 @@ def _tasks(corruptions: Any, severities: Any, n_channels: int) -> list[Task]:
     given = list(severities) if isinstance(severities, list | tuple | range) else [severities]
     if not given:
         raise ValueError("`severities` must hold at least one of 1..5, got an empty list.")
+    for severity in given:
+        if severity is not None and not (is_whole(severity) and 1 <= severity <= 5):
+            raise ValueError(f"`severities` must be ints in 1..5, or None, got {severity!r:.60}.")
     tasks: list[Task] = []
     for entry in names:
         pair = isinstance(entry, tuple) and len(entry) == 2
         name, asked = (entry[0], [entry[1]]) if pair else (entry, given)
+        if not pair and isinstance(name, str) and name in BIASADV and asked != [None]:
+            raise ValueError(
+                f"`severities` must be None for {name!r}, which draws its strength per image, got "
+                f"{asked}."
+            )
         if asked == [None] and isinstance(name, str) and name not in (*BIASADV, ORIGINAL):
             asked = list(SEVERITIES)
         tasks += [(name, find(name, severity)[1]) for severity in asked]
@@ -217,7 +226,7 @@ def _conflicting(estimator: Predictor, y: Any, bias_labels: Any, aligned: Any) -
     if aligned is None:
         aligned = find_fitted(estimator, "aligned_bias_")
         refuse_unseen(estimator, y, bias_labels)
-    if not aligned:
+    if not isinstance(aligned, Mapping) or not aligned:
         raise ValueError(
             "`aligned` must be given with `bias_labels` where the estimator was fitted without "
             "bias labels: pass aligned_map(y_train, bias_train), or a dict from class label to "

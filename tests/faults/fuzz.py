@@ -27,6 +27,11 @@ from sklearn_debias.metrics import GroupScorer
 from sklearn_debias.robustness import RobustAccuracy
 
 NOTHING = inspect.Parameter.empty
+# What scikit-learn's search looks at, in words of its own; and a name that messages repeat.
+ELSEWHERE = {
+    "model_selection.BatchedGridSearchCV": ("param_grid", "cv", "refit", "scoring"),
+    "metrics.encode_bias": ("name",),
+}
 COSTLY = {"parts", "n_steps", "search_steps"}  # whose defaults take seconds
 ROOMS = (
     "attacks",
@@ -149,6 +154,8 @@ def draw(name, seed):
             continue
         values = pool(name, parameter)
         which = rng.random()
+        if parameter.name in ELSEWHERE.get(name, ()):
+            which *= (1 + sound) / 2  # never any odd value
         if which < sound:
             given[parameter.name] = values[0]
         elif which < (1 + sound) / 2:

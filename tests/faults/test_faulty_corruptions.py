@@ -146,13 +146,13 @@ REPORT = {
     "unknown in a pair": ({"corruptions": [("rain", 2)]}, "`name` must be one of"),
     "severity 6": (
         {"corruptions": ["snow"], "severities": [1, 6]},
-        "`severity` must be an int in 1..5",
+        "`severities` must be ints in 1..5",
     ),
     "no severity": (
         {"corruptions": ["snow"], "severities": []},
         "`severities` must hold at least one",
     ),
-    "severity of cutout": ({"severities": 3}, "`severity` must be None for 'salt_and_pepper'"),
+    "severity of cutout": ({"severities": 3}, "`severities` must be None for"),
     "confidence": ({"confidence": 95}, "`confidence` must be a number in (0, 1)"),
     "random_state": ({"random_state": -1}, "`random_state`"),
     "y too short": ({"y": y[:5]}, "`y` must have one label per image of X: expected 6, got 5"),

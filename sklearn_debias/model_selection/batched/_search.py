@@ -145,8 +145,8 @@ multimetric_, classes_, n_features_in_, feature_names_in_
         self
         """
         last_step(self.estimator)
+        plain_params(self)  # raises for a bool, a span of time, and an integer too large
         self._validate_params()
-        plain_params(self)  # raises for a bool, and for an integer too large
         budget = n_bytes(self.memory, "memory")
         X, y = indexable(X, y)
         # A run of its own, so that one that fails, or is stopped, sets nothing here.
