@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.func import grad, grad_and_value, vjp
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from sklearn_debias.core import Net, SplitModule
 from sklearn_debias.losses import cross_entropy
@@ -86,7 +87,9 @@ def look_ahead(
     own = tuple(every[name] for name in names)
     given = tuple(argument.detach() for argument in arguments)
     solve = _by_autograd if live else _by_transforms
-    return solve(training_loss, meta_loss, own, given, lr)
+    # Only the reference kernel of attention has a second derivative.
+    with sdpa_kernel(SDPBackend.MATH):
+        return solve(training_loss, meta_loss, own, given, lr)
 
 
 Solution = tuple[Tensor, tuple[Tensor, ...]]

@@ -56,3 +56,21 @@ def test_a_wrapped_network_trains_as_the_one_inside(cls, wrap):
     expected = cls(module=plain, **QUICK).fit(X, y).predict_proba(X)
     found = cls(module=wrap(plain), **QUICK).fit(X, y).predict_proba(X)
     np.testing.assert_array_equal(found, expected)
+
+
+class Attends(nn.Module):
+    """Attention over features, whose quick kernels have no second derivative."""
+
+    def forward(self, x):
+        tokens = x[:, None, :, None]
+        return nn.functional.scaled_dot_product_attention(tokens, tokens, tokens).flatten(1)
+
+
+@pytest.mark.filterwarnings("ignore:The fitted model predicts")
+@pytest.mark.parametrize("cls", [MetaIADAClassifier, MetaSAugClassifier])
+def test_the_virtual_step_goes_through_attention(cls):
+    body = nn.Sequential(nn.Linear(4, 4), Attends())
+    module = SplitModule(body, nn.Linear(4, 2))
+    rows = np.random.default_rng(0).normal(size=(40, 4))
+    clf = cls(module, max_epochs=2, warmup=1, meta_size=2, random_state=0)
+    assert np.isfinite(clf.fit(rows, np.arange(40) % 2).predict_proba(rows)).all()
