@@ -13,6 +13,7 @@ from sklearn_debias import (
     MetaIADAClassifier,
     MetaSAugClassifier,
 )
+from sklearn_debias.core import SplitModule
 
 QUICK = {"lr": 0.01, "max_epochs": 2, "batch_size": 12, "random_state": 0}
 rng = np.random.default_rng(0)
