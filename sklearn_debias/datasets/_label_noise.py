@@ -5,7 +5,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from sklearn_debias.arguments import check_option
+from sklearn_debias.arguments import check_option, is_switch
 from sklearn_debias.corruptions.internal import Seed
 from sklearn_debias.datasets._checks import check_real, streams
 from sklearn_debias.datasets._strata import encode, random_places
@@ -72,7 +72,7 @@ def flip_labels(
     """
     check_option("kind", kind, ("uniform", "pair", "flip2"))
     rate = check_real("noise_rate", noise_rate, high=1)
-    if not isinstance(include_true, bool | np.bool_) or (include_true and kind != "uniform"):
+    if not is_switch(include_true) or (include_true and kind != "uniform"):
         raise ValueError(
             '`include_true` must be a bool, and False unless `kind` is "uniform"; got '
             f"{include_true!r}."

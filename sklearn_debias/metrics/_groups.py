@@ -1,6 +1,6 @@
 """Groups: which samples belong to which (class, bias value) cell, and how many were right."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -230,28 +230,24 @@ def _from_cells(encoded_y: Encoded, encoded_bias: Encoded, keep: np.ndarray) -> 
     bias_codes, values = encoded_bias
     # Codes follow the sorted values, so that joint codes sort by class, then by bias value.
     joint = y_codes * len(values) + bias_codes
-    seen, strata = np.unique(joint[keep], return_inverse=True)
-    empty = np.setdiff1d(np.arange(len(classes) * len(values)), seen, assume_unique=True)
     names = [(label, value) for label in classes for value in values]
-    return Groups(
-        kind="cell",
-        names=tuple(names[i] for i in seen),
-        absent=tuple(names[i] for i in empty),
-        strata=strata,
-        n_strata=len(seen),
-        member=None,
-    )
+    return _observed("cell", joint[keep], names)
 
 
 def _from_classes(encoded_y: Encoded, keep: np.ndarray) -> Groups:
     """Return the classes as groups."""
     codes, classes = encoded_y
-    seen, strata = np.unique(codes[keep], return_inverse=True)
-    empty = np.setdiff1d(np.arange(len(classes)), seen, assume_unique=True)
+    return _observed("class", codes[keep], classes)
+
+
+def _observed(kind: Kind, codes: np.ndarray, names: Sequence[Any]) -> Groups:
+    """Return the groups of samples that have one each, by code (n,); the others are absent."""
+    seen, strata = np.unique(codes, return_inverse=True)
+    empty = np.setdiff1d(np.arange(len(names)), seen, assume_unique=True)
     return Groups(
-        kind="class",
-        names=tuple(classes[i] for i in seen),
-        absent=tuple(classes[i] for i in empty),
+        kind=kind,
+        names=tuple(names[i] for i in seen),
+        absent=tuple(names[i] for i in empty),
         strata=strata,
         n_strata=len(seen),
         member=None,

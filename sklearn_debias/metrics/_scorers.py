@@ -5,10 +5,10 @@ import inspect
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import sklearn.metrics
 
+from sklearn_debias.arguments import is_switch
 from sklearn_debias.metrics._alignment_scores import (
     aligned_accuracy_score,
     bias_gap_score,
@@ -94,7 +94,7 @@ def make_group_scorer(
             f"`score_func` must be a callable that takes `bias_labels`, got {score_func!r}."
         )
     _check_response_method(response_method)
-    if not isinstance(greater_is_better, bool | np.bool_):
+    if not is_switch(greater_is_better):
         raise ValueError(f"`greater_is_better` must be a bool, got {greater_is_better!r}.")
     # Found here, not in the middle of a search.
     unknown = sorted(set(kwargs) - set(accepted))

@@ -7,6 +7,7 @@ import numpy as np
 from sklearn.utils import _safe_indexing
 from sklearn.utils.metadata_routing import MetadataRequest
 
+from sklearn_debias.arguments import is_switch
 from sklearn_debias.attacks import get_attack
 from sklearn_debias.attacks.internal import check_norm
 from sklearn_debias.fitting import Model, plain, take_rows
@@ -43,7 +44,7 @@ class RobustAccuracy:
         check_group_size(self.min_group_size)
         # Whether "auto" has a meaning shows only with the rows: let it pass, as for images.
         radius = read_epsilon(self.epsilon, self.norm, images=True)
-        if not isinstance(self.worst_group, bool | np.bool_):
+        if not is_switch(self.worst_group):
             raise ValueError(f"`worst_group` must be a bool, got {self.worst_group!r}.")
         if not isinstance(self.epsilon, str):
             object.__setattr__(self, "epsilon", radius)

@@ -54,6 +54,9 @@ def test_only_ties_cost_a_pass_over_the_rows(monkeypatch):
     clf = ERMClassifier(monitor=lambda clf, X, y: next(rising), **SLOW)
     clf.fit(X[100:], y[100:], validation_data=HELD)
     assert passes == []
+    clf.set_params(monitor=lambda clf, X, y: 0.5)
+    clf.fit(X[100:], y[100:], validation_data=HELD)
+    assert passes == [100] * 8  # the first epoch's loss is asked for at the first tie
 
 
 def test_the_last_epoch_is_nobodys_choice():
