@@ -166,24 +166,32 @@ def corruption_names(family: str = "all") -> tuple[str, ...]:
     return FAMILIES[family]
 
 
-def find(name: str, severity: int | None) -> tuple[Recipe, int | None]:
-    """Return the recipe of a corruption, and its severity; raise a ValueError if there is none."""
+def find(
+    name: str, severity: int | None, said: tuple[str, str] = ("`name`", "`severity`")
+) -> tuple[Recipe, int | None]:
+    """Return the recipe of a corruption, and its severity; raise a ValueError if there is none.
+
+    Messages call name and severity as ``said``, which is what the caller's arguments are called.
+    """
+    said_name, said_severity = said
     if not isinstance(name, str) or name not in FAMILIES["all"]:
         near = get_close_matches(str(name), FAMILIES["all"], 1)
         hint = f" Did you mean {near[0]!r}?" if near else ""
-        raise ValueError(f"`name` must be one of {', '.join(FAMILIES['all'])}; got {name!r}.{hint}")
+        raise ValueError(
+            f"{said_name} must be one of {', '.join(FAMILIES['all'])}; got {name!r}.{hint}"
+        )
     if severity is not None and not (is_whole(severity) and severity in SEVERITIES):
-        raise ValueError(f"`severity` must be an int in 1..5 or None, got {severity!r}.")
+        raise ValueError(f"{said_severity} must be an int in 1..5 or None, got {severity!r}.")
     if name == ORIGINAL:  # at any severity: it takes part in reports and in "type1"
         return Recipe(original), None
     if severity is None and name not in BIASADV:
         raise ValueError(
-            f"`severity` must be an int in 1..5 for {name!r}, got None: only {', '.join(BIASADV)} "
-            "draw their strength per image."
+            f"{said_severity} must be an int in 1..5 for {name!r}, got None: only "
+            f"{', '.join(BIASADV)} draw their strength per image."
         )
     if severity is not None and name not in CLASSIC:
         raise ValueError(
-            f"`severity` must be None for {name!r}, which draws its strength per image; got "
+            f"{said_severity} must be None for {name!r}, which draws its strength per image; got "
             f"{severity!r}."
         )
     # Some names are in both tables: the severity tells which is meant.

@@ -193,14 +193,10 @@ def _tasks(corruptions: Any, severities: Any, n_channels: int) -> list[Task]:
     for entry in names:
         pair = isinstance(entry, tuple) and len(entry) == 2
         name, asked = (entry[0], [entry[1]]) if pair else (entry, given)
-        if not pair and isinstance(name, str) and name in BIASADV and asked != [None]:
-            raise ValueError(
-                f"`severities` must be None for {name!r}, which draws its strength per image, got "
-                f"{asked}."
-            )
         if asked == [None] and isinstance(name, str) and name not in (*BIASADV, ORIGINAL):
             asked = list(SEVERITIES)
-        tasks += [(name, find(name, severity)[1]) for severity in asked]
+        said = ("`corruptions`", "A severity of `corruptions`" if pair else "`severities`")
+        tasks += [(name, find(name, severity, said)[1]) for severity in asked]
     tasks = list(dict.fromkeys(tasks))
     unfit = dict.fromkeys(name for name, severity in tasks if not fits(name, severity, n_channels))
     if not unfit:

@@ -111,6 +111,7 @@ def test_the_caller_s_labels_are_explained_and_by_default_the_predictions(method
 
 @pytest.mark.parametrize("method", METHODS)
 def test_a_row_s_map_depends_on_no_other_row(method, on_images):
+    rng = np.random.default_rng(0)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DebiasWarning)
         whole, order = attribute(on_images, IMAGES, LABELS, method=method), rng.permutation(45)

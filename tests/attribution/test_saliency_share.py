@@ -19,6 +19,7 @@ def test_a_share_is_what_lies_inside():
 
 
 def test_a_mask_per_map_may_mark_nothing_in_some():
+    rng = np.random.default_rng(0)
     masks = rng.random(MAPS.shape) > 0.5
     masks[0] = False
     shares = saliency_share(MAPS, masks)

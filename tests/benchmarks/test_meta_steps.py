@@ -131,6 +131,7 @@ class ByHand:
 
 
 def embeddings(n=4000, d=512):
+    rng = np.random.default_rng(0)
     y = np.arange(n) % C
     return rng.standard_normal((n, d), dtype=np.float32) + np.eye(C, d, dtype=np.float32)[y], y
 
@@ -164,6 +165,7 @@ def test_head_against_erm(compare, covariance):
 
 
 def images(n):
+    rng = np.random.default_rng(0)
     return rng.random((n, 3, 32, 32), dtype=np.float32), np.arange(n) % C
 
 

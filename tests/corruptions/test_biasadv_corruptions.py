@@ -46,6 +46,7 @@ def test_salt_and_pepper_change_one_pixel_in_a_thousand_all_channels_together():
 
 @pytest.mark.parametrize("shape", [(32, 32), (20, 40)])
 def test_cutout_lays_two_grey_squares_of_a_fifth_of_the_side(shape):
+    rng = np.random.default_rng(0)
     images = rng.random((300, 3, *shape)) * 0.3
     out = corrupt(images, "cutout")
     changed = (out != images).all(1)
@@ -114,6 +115,7 @@ def test_rotation_turns_by_uniform_angles_up_to_30_degrees():
 
 
 def test_rotation_equals_scipys_with_mirrored_edges(monkeypatch):
+    rng = np.random.default_rng(0)
     images = rng.random((3, 2, 17, 23))
     for degrees in (-30.0, 12.5):
         monkeypatch.setattr(
@@ -195,6 +197,7 @@ def test_blur_is_as_wide_as_imgaugs_and_mirrors_at_the_pixel_of_the_edge(
     sigma, radius, monkeypatch
 ):
     """A kernel of int(max(3.3 sigma, 5)) pixels, one more where that is even."""
+    rng = np.random.default_rng(0)
     monkeypatch.setattr(_biasadv, "_width_drawn", lambda rng: sigma)
     images = rng.random((2, 3, 16, 12))
     expected = ndimage.gaussian_filter(images, sigma, mode="mirror", radius=radius, axes=(2, 3))

@@ -64,6 +64,7 @@ def test_heads_equal_those_trained_through_the_body(method):
 
 @pytest.mark.parametrize("method", METHODS)
 def test_images_are_resized_before_the_body_alone(method):
+    rng = np.random.default_rng(0)
     large = rng.random((40, 3, 12, 12), dtype=np.float32)
     once, every_epoch = (
         method(counting(), image_size=8, validation=0.25, augment=augment, **QUICK).fit(large, y)

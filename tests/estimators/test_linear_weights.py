@@ -18,8 +18,9 @@ QUICK = {"max_epochs": 60, "lr": 0.05, "random_state": 0}
 @pytest.mark.parametrize("cls", [ERMClassifier, GroupDROClassifier, BiasAdvClassifier])
 @pytest.mark.parametrize("n_classes", [2, 3])
 def test_the_weights_give_the_decision_function(cls, n_classes):
+    rng = np.random.default_rng(0)
     rows = n_classes > Y
-    clf = cls(**QUICK).fit(X[rows], Y[rows], bias_labels=RNG.integers(0, 2, rows.sum()))
+    clf = cls(**QUICK).fit(X[rows], Y[rows], bias_labels=rng.integers(0, 2, rows.sum()))
     width = 1 if n_classes == 2 else 3
     assert clf.coef_.shape == (width, 5)
     assert clf.intercept_.shape == (width,)
@@ -40,7 +41,8 @@ def test_what_scikit_learn_selects_by_weights():
 
 
 def test_other_networks_have_none():
-    images = RNG.random((150, 1, 4, 4)).astype(np.float32) + Y[:, None, None, None]
+    rng = np.random.default_rng(0)
+    images = rng.random((150, 1, 4, 4)).astype(np.float32) + Y[:, None, None, None]
     others = [
         ERMClassifier(**QUICK),
         ERMClassifier("mlp", **QUICK).fit(X, Y),
@@ -55,7 +57,8 @@ def test_other_networks_have_none():
 
 
 def test_the_number_of_features_of_images_is_that_of_scikit_learn():
-    images = RNG.random((150, 3, 4, 4)).astype(np.float32) + Y[:, None, None, None]
+    rng = np.random.default_rng(0)
+    images = rng.random((150, 3, 4, 4)).astype(np.float32) + Y[:, None, None, None]
     clf = ERMClassifier("linear", **QUICK).fit(images, Y)
     reference = ERMClassifier()
     validate_data(reference, images, allow_nd=True)

@@ -34,6 +34,7 @@ def peak_of(call, X):
 
 @UNWARNED
 def test_predict_holds_the_logits_of_a_few_rows():
+    rng = np.random.default_rng(0)
     labels = np.arange(4000) % 500
     rows = rng.normal(size=(4000, 2)) + labels[:, None]
     clf = ERMClassifier(max_epochs=1, random_state=0).fit(rows, labels)

@@ -130,6 +130,7 @@ def test_another_network_for_the_student():
 
 
 def test_a_student_on_other_embeddings():
+    rng = np.random.default_rng(0)
     other = rng.normal(size=(len(X), 5)).astype(np.float32)
     clf = ULEClassifier(similarity="gram", **QUICK).fit(X, y, X_student=other)
     assert clf.student_module_.head.in_features == 5
@@ -151,6 +152,7 @@ def test_a_student_on_other_embeddings_with_held_out_rows():
 
 
 def test_the_embeddings_of_the_student_are_sliced_by_a_search():
+    rng = np.random.default_rng(0)
     other = rng.normal(size=(len(X), 5)).astype(np.float32)
     search = GridSearchCV(ULEClassifier(similarity="gram", **QUICK), {"lam": [0.5, 1.0]}, cv=2)
     search.fit(X, y, X_student=other)

@@ -103,7 +103,8 @@ def test_what_needs_facts_of_training_refuses_the_groups_it_knows_nothing_of(nam
 
 @pytest.mark.filterwarnings("ignore:The fitted model predicts")
 def test_a_corruption_report_refuses_them_too():
-    images = RNG.random((N, 1, 8, 8)).astype(np.float32)
+    rng = np.random.default_rng(0)
+    images = rng.random((N, 1, 8, 8)).astype(np.float32)
     clf = ERMClassifier("linear", max_epochs=1, random_state=0)
     clf.fit(images[SEEN], Y[SEEN], bias_labels=HOSPITAL[SEEN])
     with pytest.raises(ValueError, match=f"values seen in training.*{GROUPS}"):

@@ -142,8 +142,8 @@ REPORT = {
     ),
     "no corruption": ({"corruptions": []}, "`corruptions` must be"),
     "None": ({"corruptions": None}, "`corruptions` must be"),
-    "unknown name": ({"corruptions": ["rain"]}, "`name` must be one of"),
-    "unknown in a pair": ({"corruptions": [("rain", 2)]}, "`name` must be one of"),
+    "unknown name": ({"corruptions": ["rain"]}, "`corruptions` must be one of"),
+    "unknown in a pair": ({"corruptions": [("rain", 2)]}, "`corruptions` must be one of"),
     "severity 6": (
         {"corruptions": ["snow"], "severities": [1, 6]},
         "`severities` must be ints in 1..5",
@@ -151,6 +151,14 @@ REPORT = {
     "no severity": (
         {"corruptions": ["snow"], "severities": []},
         "`severities` must hold at least one",
+    ),
+    "no such corruption": (
+        {"corruptions": ["snow", "snoww"], "severities": 1},
+        "`corruptions` must be one of",
+    ),
+    "no such severity of a pair": (
+        {"corruptions": [("snow", 6)]},
+        "A severity of `corruptions` must be an int in 1..5 or None, got 6",
     ),
     "severity of cutout": ({"severities": 3}, "`severities` must be None for"),
     "confidence": ({"confidence": 95}, "`confidence` must be a number in (0, 1)"),

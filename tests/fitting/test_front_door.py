@@ -146,6 +146,7 @@ def test_a_range_is_that_of_what_networks_see(kinds):
 
 def test_grey_levels_are_images_only():
     """uint8 features, such as counts, are numbers as any other."""
+    rng = np.random.default_rng(0)
     counts = rng.integers(0, 256, size=(N, 5), dtype=np.uint8)
     inputs = open_inputs(counts, dtype="float32")
     assert inputs.high == counts.max()
@@ -177,6 +178,7 @@ class Rows(Dataset):
 
 @pytest.mark.parametrize("shape", [(4, 5), (7, 9, 3), (2, 3, 2, 2)])
 def test_a_plain_module_takes_rows_of_any_rank_however_they_come(shape):
+    rng = np.random.default_rng(0)
     X = rng.normal(size=(N, *shape)).astype(np.float32)
     module = nn.Sequential(nn.Flatten(), nn.Linear(int(np.prod(shape)), 2))
     maps = [attribute(module, x, y, method="input_gradient") for x in (X, Rows(X))]

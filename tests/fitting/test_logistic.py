@@ -71,6 +71,7 @@ def test_each_class_against_the_rest(monkeypatch):
 
 
 def test_dfr_of_many_rows(monkeypatch):
+    rng = np.random.default_rng(0)
     n = 2 * _logistic.MANY
     group = rng.integers(4, size=n)
     rows = rng.normal(size=(n, 3))

@@ -167,6 +167,7 @@ def test_images_of_many_kinds(kind):
 
 
 def test_fitted_classifiers_with_labels_of_their_own():
+    rng = np.random.default_rng(0)
     y = np.array(["cat", "dog"] * 20)
     X = (0.5 * rng.random((40, 1, 8, 8)) + 0.4 * (y == "dog")[:, None, None, None]).astype(
         np.float32
