@@ -20,7 +20,7 @@ from sklearn_debias.metrics import group_report, worst_group_accuracy_scorer
 from sklearn_debias.model_selection import BiasStratifiedKFold
 
 GRID = {
-    "biasadvclassifier__epsilon": [0.5, 4.0],
+    "biasadvclassifier__epsilon": [0.5, 2.0],
     "biasadvclassifier__lam": [0.5, 1.0],
     "biasadvclassifier__beta": [0.5, 2.0],
 }

@@ -2,6 +2,9 @@
 
 import sys
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 __all__ = ["DebiasWarning", "DivergedError", "OutOfMemoryError"]
 
@@ -21,8 +24,26 @@ class OutOfMemoryError(ValueError, MemoryError):
 _INSIDE = {"sklearn", "sklearn_debias", "skorch", "joblib", "contextlib"}
 
 
+_SAID: ContextVar[set[str] | None] = ContextVar("said", default=None)
+
+
+@contextmanager
+def once(said: set[str]) -> Iterator[None]:
+    """Leave out the warnings of this block that ``said`` holds, and note the others there."""
+    token = _SAID.set(said)
+    try:
+        yield
+    finally:
+        _SAID.reset(token)
+
+
 def warn(message: str) -> None:
     """Give one DebiasWarning at the first line outside of scikit-learn and this package."""
+    said = _SAID.get()
+    if said is not None:
+        if message in said:
+            return
+        said.add(message)
     frame = sys._getframe(1)
     level = 2
     while frame.f_back is not None and _root(frame.f_globals) in _INSIDE:

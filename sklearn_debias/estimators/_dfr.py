@@ -183,6 +183,8 @@ class DFRClassifier(OurNames, ScoredByRows, BaseEstimator):
                 "first."
             )
         check_rows(X)
+        if np.iscomplexobj(X):  # scikit-learn says so of arrays only
+            raise ValueError("Complex data not supported: `X` must hold real numbers.")
         return validate_data(self, X, dtype=np.float64, reset=reset)
 
     def _check_Cs(self) -> list[float]:

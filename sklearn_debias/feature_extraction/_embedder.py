@@ -38,6 +38,7 @@ from sklearn_debias.fitting import (
     on_own_terms,
     open_inputs,
     pick_device,
+    plain_params,
     readable_errors,
 )
 from sklearn_debias.training import Streams, n_bytes
@@ -165,6 +166,10 @@ class Embedder(OurNames, ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         "verbose": ["verbose"],
         "random_state": ["random_state"],
     }
+
+    def _validate_params(self) -> None:
+        plain_params(self)  # before scikit-learn compares what is no number
+        super()._validate_params()
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any = None) -> "Embedder":

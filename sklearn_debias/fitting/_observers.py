@@ -8,6 +8,7 @@ import numpy as np
 from sklearn import config_context
 from torch import nn
 
+from sklearn_debias.exceptions import once
 from sklearn_debias.fitting._fitted import is_fitted_name
 from sklearn_debias.fitting._requests import asks_for_bias
 from sklearn_debias.fitting._targets import encode_known
@@ -67,6 +68,7 @@ class Monitor(Observer):
             self.name = f"neg_{self.name}"  # scorers are greater-is-better
         self.given = _requested(self.scorer, bias_labels)
         self.best: Kept | None = None
+        self.said: set[str] = set()  # warnings of the scorer, which each epoch would repeat
         # One more pass over these rows, which skorch's callbacks alone look for.
         self.with_loss = isinstance(estimator.callbacks, (list, tuple)) and len(estimator.callbacks)
 
@@ -79,7 +81,7 @@ class Monitor(Observer):
             "number."
         )
         routing = config_context(enable_metadata_routing=True)  # or no scorer takes bias labels
-        with routing, blamed("monitor", advice, passing=(ValueError,)):
+        with routing, once(self.said), blamed("monitor", advice, passing=(ValueError,)):
             score = float(self.scorer(self.view, self.X, self.y, **self.given))
         # NaN would never be beaten, and so select the first epoch in silence.
         if not abs(score) < float("inf"):

@@ -7,8 +7,10 @@ import pytest
 from faulty import IMAGES, X, b, erm, y
 from fuzz import SURFACE
 
+from sklearn_debias import DFRClassifier
 from sklearn_debias.attribution import attribute
 from sklearn_debias.datasets import read_mnist
+from sklearn_debias.feature_extraction import Embedder
 from sklearn_debias.inspection import SaliencyDisplay
 from sklearn_debias.metrics import paired_difference
 from sklearn_debias.model_selection import bias_train_test_split
@@ -57,6 +59,19 @@ def test_an_array_is_no_name(name, parameter):
 def test_a_span_of_time_is_no_number(parameter, value):
     with pytest.raises((ValueError, TypeError), match=parameter):
         erm(**{parameter: value}).fit(X, y)
+
+
+def test_a_span_of_time_is_no_batch_size_of_an_embedder():
+    with pytest.raises(TypeError, match="`batch_size` of Embedder must be a number, got a span"):
+        Embedder(batch_size=np.timedelta64(3, "D")).fit(IMAGES)
+
+
+@pytest.mark.parametrize("rows", [1 + 1j, [[1 + 1j] * X.shape[1]], X + 1j])
+@pytest.mark.parametrize("estimator", [DFRClassifier(C=1.0), erm()])
+def test_a_complex_number_is_no_feature(estimator, rows):
+    estimator.fit(X, y, bias_labels=b)
+    with pytest.raises(ValueError, match="Complex data not supported"):
+        estimator.predict(rows)
 
 
 @pytest.mark.parametrize("rows", [{1, 2}, object(), {"a": 1}, print])

@@ -87,6 +87,15 @@ def test_small_groups_are_left_out_of_scores(size):
     assert adjusted_accuracy_score(Y, PRED, group_shares=shares, **how) == pytest.approx(adjusted)
 
 
+def test_a_monitor_warns_once_a_fit():
+    clf = ERMClassifier("linear", max_epochs=4, random_state=0, monitor="worst_group_accuracy")
+    given = {"bias_labels": ATTRIBUTES, "validation_data": (X, Y, ATTRIBUTES)}
+    for _ in range(2):
+        with pytest.warns(DebiasWarning) as found:
+            clf.fit(X, Y, **given)
+        assert sum("cross 6 attributes" in str(w.message) for w in found) == 1
+
+
 def test_weights_of_zero_make_a_group_smaller():
     y, bias = [0] * 6 + [1] * 6, ["a"] * 6 + ["b"] * 6
     predicted = [1] * 3 + [0] * 3 + [1] * 6
