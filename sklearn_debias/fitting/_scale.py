@@ -9,21 +9,35 @@ from sklearn_debias.models import default_name
 from sklearn_debias.training import ArraySource, Forecast
 
 LARGEST = 1e5  # of a feature that gradient steps of the usual length still suit
+DARK, WHITE = 16, 255  # floats of this range are grey levels, rather than images of any scaling
 
 
 def warn_of_scale(classifier: Classifier, inputs: Inputs) -> None:
-    """Warn of features so large that training ends at chance, if it does not diverge."""
-    large = max(abs(inputs.low), abs(inputs.high))
-    if large <= LARGEST or len(inputs.shape) != 1 or classifier.normalize is not None:
+    """Warn of features on a scale at which training ends at chance, and of grey levels."""
+    if classifier.normalize is not None:
         return
-    which = ""
-    if isinstance(inputs.source, ArraySource) and inputs.source.resident():
-        columns = np.flatnonzero(np.abs(inputs.source.items).max(axis=0) > LARGEST)
-        which = f" in {len(columns)} of {inputs.shape[0]} columns (the first is {columns[0]})"
-    warn(
-        f"`X` has values up to {large:.3g}{which}: gradient steps on such a scale end at chance, "
-        "or diverge. Scale X, by StandardScaler in a pipeline, or by `normalize`=(mean, std)."
-    )
+    large = max(abs(inputs.low), abs(inputs.high))
+    if len(inputs.shape) == 1 and large > LARGEST:
+        warn(
+            f"`X` has values up to {large:.3g}{_where(inputs)}: gradient steps on such a scale end "
+            "at chance, or diverge. Scale X, by StandardScaler in a pipeline, or by "
+            "`normalize`=(mean, std)."
+        )
+    # Floats are taken as they are, and only uint8 is known to hold grey levels.
+    elif len(inputs.shape) == 3 and inputs.low >= 0 and DARK < inputs.high <= WHITE:
+        warn(
+            f"`X` has values from {inputs.low:.3g} to {inputs.high:.4g}, which look like grey "
+            "levels held as floats: networks are made for images in [0, 1]. Divide X by 255, pass "
+            "it as uint8, or set `normalize`=(mean, std)."
+        )
+
+
+def _where(inputs: Inputs) -> str:
+    """Return in which columns the large values are, where X is at hand."""
+    if not isinstance(inputs.source, ArraySource) or not inputs.source.resident():
+        return ""
+    columns = np.flatnonzero(np.abs(inputs.source.items).max(axis=0) > LARGEST)
+    return f" in {len(columns)} of {inputs.shape[0]} columns (the first is {columns[0]})"
 
 
 def forecast(classifier: Classifier, inputs: Inputs) -> Forecast:

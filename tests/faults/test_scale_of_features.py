@@ -50,3 +50,24 @@ def test_no_warning_where_it_is_scaled_or_moderate():
     assert of_scale(lambda: scaled.fit(NOISY, y)) == []
     assert scaled.score(NOISY, y) > 0.9
     assert of_scale(lambda: make("ERMClassifier").fit(1e4 * X, y)) == []
+
+
+REFUSE = {"AdversarialTrainingClassifier", "DHATClassifier", "UIATClassifier"}  # such images
+
+
+@pytest.mark.parametrize("name", sorted({*METHODS} - REFUSE))
+def test_grey_levels_held_as_floats_are_told(name):
+    images = np.random.default_rng(0).integers(0, 256, (40, 3, 8, 8))
+    given = {"bias_labels": b} if "bias_labels" in arguments(name) else {}
+
+    def told(rows, **params):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            with suppress(DivergedError):
+                make(name, module="linear", **params).fit(rows, y, **given)
+        return sum("look like grey levels held as floats" in str(w.message) for w in caught)
+
+    assert told(images.astype(np.float32)) == 1
+    assert told(images.astype(np.uint8)) == 0
+    assert told(images / 255) == 0
+    assert told(images.astype(np.float32), normalize=((128,) * 3, (64,) * 3)) == 0
