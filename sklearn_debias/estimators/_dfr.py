@@ -183,7 +183,8 @@ class DFRClassifier(OurNames, ScoredByRows, BaseEstimator):
                 "first."
             )
         check_rows(X)
-        if np.iscomplexobj(X):  # scikit-learn says so of arrays only
+        # scikit-learn says so of arrays only.
+        if isinstance(X, complex | list | tuple) and np.iscomplexobj(X):
             raise ValueError("Complex data not supported: `X` must hold real numbers.")
         return validate_data(self, X, dtype=np.float64, reset=reset)
 

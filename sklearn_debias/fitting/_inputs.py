@@ -48,6 +48,8 @@ class Inputs:
         one, that of the first.
     names : ndarray of str or None, default=None
         Column names of a frame.
+    kind : str, default="f"
+        NumPy's letter for the type that the numbers were given in.
     """
 
     source: Source
@@ -55,6 +57,7 @@ class Inputs:
     low: float
     high: float
     names: np.ndarray | None = None
+    kind: str = "f"
 
     def __len__(self) -> int:
         return len(self.source)
@@ -104,7 +107,7 @@ def _open_array(
     given = _stacked(X)
     pixels = isinstance(given, np.ndarray) and white(given) != 1
     kept = pixels or dtype is None
-    asked = None if kept else dtype
+    asked = "numeric" if kept else dtype  # which keeps the type of what is no object
     try:
         with np.errstate(all="ignore"):  # what overflows becomes inf, and inf is an error
             array = check_array(given, dtype=asked, allow_nd=True, estimator=owner, input_name="X")
@@ -127,7 +130,9 @@ def _open_array(
         _check_channels(array.shape, f"Use {owned}.transpose(0, 3, 1, 2).")
         _warn_of_levels(given, array)
     names = _get_feature_names(X) if array.ndim == 2 else None
-    return Inputs(ArraySource(array), _resized(array.shape[1:], size), *span(array), names)
+    kind = given.dtype.kind if array.ndim == 4 else array.dtype.kind
+    shape = _resized(array.shape[1:], size)
+    return Inputs(ArraySource(array), shape, *span(array), names, kind)
 
 
 def check_rows(X: Any) -> None:

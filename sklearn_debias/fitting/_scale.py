@@ -23,13 +23,18 @@ def warn_of_scale(classifier: Classifier, inputs: Inputs) -> None:
             "at chance, or diverge. Scale X, by StandardScaler in a pipeline, or by "
             "`normalize`=(mean, std)."
         )
-    # Floats are taken as they are, and only uint8 is known to hold grey levels.
-    elif len(inputs.shape) == 3 and inputs.low >= 0 and DARK < inputs.high <= WHITE:
+    # Only uint8 is known to hold grey levels; other integers are warned of as X is opened.
+    elif len(inputs.shape) == 3 and inputs.kind == "f" and _holds_levels(inputs):
         warn(
             f"`X` has values from {inputs.low:.3g} to {inputs.high:.4g}, which look like grey "
             "levels held as floats: networks are made for images in [0, 1]. Divide X by 255, pass "
             "it as uint8, or set `normalize`=(mean, std)."
         )
+
+
+def _holds_levels(inputs: Inputs) -> bool:
+    """Return whether the values look like grey levels."""
+    return inputs.low >= 0 and DARK < inputs.high <= WHITE
 
 
 def _where(inputs: Inputs) -> str:

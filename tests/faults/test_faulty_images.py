@@ -42,6 +42,7 @@ def test_uint8_equals_floats(method):
 OTHER_RANGES = {"255 after 1": (IMAGES, 255 * IMAGES), "1 after 255": (255 * IMAGES, IMAGES)}
 
 
+@pytest.mark.filterwarnings("ignore:`X` has values from .* grey levels held as floats")
 @pytest.mark.parametrize("row", OTHER_RANGES)
 def test_another_range_is_warned_about(row):
     train, test = OTHER_RANGES[row]
