@@ -20,6 +20,7 @@ from sklearn_debias.objectives._meta_weight_net import LearnWeights, WeightedByN
 from sklearn_debias.objectives._mixup import MixUp
 from sklearn_debias.objectives._uiat import UIAT
 from sklearn_debias.objectives._ule import ULE
+from sklearn_debias.objectives._xrm import XRM
 
 __all__ = [
     "DHAT",
@@ -28,6 +29,7 @@ __all__ = [
     "ISDA",
     "UIAT",
     "ULE",
+    "XRM",
     "AdversarialTraining",
     "BiasAdv",
     "ERMOnPart",

@@ -1,0 +1,249 @@
+"""Inference and training as one estimator."""
+
+from dataclasses import KW_ONLY, dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from sklearn import get_config
+from sklearn.base import BaseEstimator, _fit_context, clone
+from sklearn.pipeline import Pipeline
+from sklearn.utils import get_tags
+from sklearn.utils._param_validation import HasMethods, StrOptions
+from sklearn.utils.metadata_routing import (
+    MetadataRouter,
+    MethodMapping,
+    get_routing_for_object,
+)
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_is_fitted, has_fit_parameter
+
+from sklearn_debias.arguments import in_our_words
+from sklearn_debias.estimators import DFRClassifier, GroupDROClassifier
+from sklearn_debias.fitting import (
+    Opened,
+    OurNames,
+    ScoredByRows,
+    all_or_nothing,
+    encode_target,
+    open_model,
+    plain,
+)
+from sklearn_debias.group_inference._inferrer import METHODS, GroupInferrer
+from sklearn_debias.group_inference._reference import seeded
+from sklearn_debias.rows import check_same_rows
+from sklearn_debias.training import Streams
+
+
+def _has(method: str) -> Any:
+    """Return whether the classifier, fitted or not, has a method."""
+
+    def check(self: Any) -> bool:
+        inside = vars(self).get("classifier_", self.classifier)
+        # The one of None has all of them.
+        return inside is None or bool(getattr(inside, method))
+
+    return available_if(check)
+
+
+@dataclass(eq=False, repr=False)
+class InferredGroupsClassifier(OurNames, ScoredByRows, BaseEstimator):
+    """Infer who is in the minority, then train for the groups: no bias labels are needed.
+
+    Parameters
+    ----------
+    classifier : classifier, Pipeline or None, default=None
+        What is trained on the inferred groups, cloned: any that takes ``bias_labels``, and any that
+        takes ``sample_weight``, which is then given such weights that all groups weigh alike. None
+        is DFRClassifier for 2-D X and GroupDROClassifier for images.
+    inferrer : GroupInferrer, or the name of a method, default="errors"
+        Who infers them, cloned.
+    random_state : int, RandomState instance or None, default=None
+        Of the parts that are made here: the classifier of None, the inferrer of a name. Others have
+        their own.
+
+    Attributes
+    ----------
+    inferrer_ : GroupInferrer
+        Fitted.
+    classifier_ : classifier
+        Fitted.
+    bias_labels_ : ndarray of shape (n,)
+        Inferred bias label of each row of X.
+    classes_ : ndarray of shape (classes,)
+    n_features_in_ : int
+        Where the inferrer has it.
+    feature_names_in_ : ndarray of str
+        Where X was a frame with string column names.
+
+    Examples
+    --------
+    >>> from sklearn_debias import ERMClassifier
+    >>> from sklearn_debias.datasets import make_spurious_embeddings
+    >>> from sklearn_debias.group_inference import InferredGroupsClassifier
+    >>> from sklearn_debias.metrics import worst_group_accuracy_score
+    >>> data = make_spurious_embeddings(random_state=0)
+    >>> clf = InferredGroupsClassifier(random_state=0).fit(data.train.data, data.train.target)
+    >>> erm = ERMClassifier(random_state=0).fit(data.train.data, data.train.target)
+    >>> worst = [
+    ...     worst_group_accuracy_score(
+    ...         data.test.target, model.predict(data.test.data), bias_labels=data.test.bias_labels
+    ...     )
+    ...     for model in (erm, clf)
+    ... ]
+    >>> worst[1] > worst[0]
+    True
+    """
+
+    classifier: Any = None
+    inferrer: Any = "errors"
+    _: KW_ONLY
+    random_state: Any = None
+
+    _parameter_constraints: ClassVar[dict] = {
+        "classifier": [HasMethods(["fit", "predict"]), None],
+        "inferrer": [StrOptions(set(METHODS)), HasMethods(["fit", "predict"])],
+        "random_state": ["random_state"],
+    }
+    __metadata_request__fit = {"bias_labels": True, "validation_data": True}
+
+    # False: the parts are the user's, and must check their own parameters.
+    @_fit_context(prefer_skip_nested_validation=False)
+    @in_our_words
+    def fit(self, X: Any, y: Any, *, bias_labels: Any = None, validation_data: Any = None) -> Any:
+        """Infer the groups, and fit the classifier.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, features) or (n, channels, height, width), or n image paths
+            As the parts take it.
+        y : array-like of shape (n,)
+            Class labels of any type.
+        bias_labels : array-like of shape (n,), default=None
+            For an inferrer that spreads a few known ones ("ssa"); others do not look at them.
+        validation_data : (X, y) or (X, y, bias_labels), default=None
+            Rows for the classifier's ``monitor``. Without bias labels these are inferred, too.
+
+        Returns
+        -------
+        self
+        """
+        with all_or_nothing(self):
+            check_same_rows({"X": X, "y": y, "bias_labels": bias_labels})
+            streams = Streams(self.random_state)
+            self.inferrer_ = self._inferrer(streams)
+            self.inferrer_.fit(X, y, bias_labels=bias_labels)
+            self.bias_labels_ = self.inferrer_.bias_labels_
+            self.classifier_ = self._classifier(streams)
+            given = self._groups(plain(X, "X"), y)
+            if validation_data is not None:
+                given |= self._validation(validation_data)
+            self.classifier_.fit(X, y, **given)
+            self._inherit()
+        return self
+
+    def _inferrer(self, streams: Streams) -> Any:
+        if isinstance(self.inferrer, str):
+            return GroupInferrer(self.inferrer, random_state=streams.seed("inferrer") % 2**32)
+        return clone(self.inferrer)
+
+    def _classifier(self, streams: Streams) -> Any:
+        if self.classifier is not None:
+            return clone(self.classifier)
+        made = DFRClassifier() if len(self.inferrer_.input_shape_) == 1 else GroupDROClassifier()
+        return seeded(made, streams.seed("classifier") % 2**32)
+
+    def _groups(self, X: Any, y: Any) -> dict[str, Any]:
+        """Return the bias labels as the classifier's ``fit`` takes them, or weights."""
+        labels = self.bias_labels_
+        name = argument(self.classifier_, "bias_labels")
+        if name is not None:
+            return {name: labels}
+        name = argument(self.classifier_, "sample_weight")
+        if name is None:
+            raise TypeError(
+                "`classifier` must take `bias_labels` or `sample_weight` in fit, or be a Pipeline "
+                f"whose last step does, got {type(self.classifier_).__name__}."
+            )
+        codes, _ = encode_target(self, y, len(labels))
+        return {name: balancing(codes, labels)}
+
+    def _validation(self, given: Any) -> dict[str, Any]:
+        """Return rows to score after each epoch, with bias labels."""
+        name = argument(self.classifier_, "validation_data")
+        if name is None:
+            raise TypeError(
+                f"`validation_data` is not taken by {type(self.classifier_).__name__}. Leave it "
+                "out."
+            )
+        if not isinstance(given, tuple | list) or len(given) not in (2, 3):
+            raise ValueError("`validation_data` must be (X, y) or (X, y, bias_labels).")
+        X, y, *labels = given
+        if not labels or labels[0] is None:
+            labels = [self.inferrer_.predict(X, y)]
+        return {name: (X, y, labels[0])}
+
+    def _inherit(self) -> None:
+        """Take over what the parts say of the data."""
+        self.classes_ = self.classifier_.classes_
+        for name in ("n_features_in_", "feature_names_in_"):
+            for part in (self.inferrer_, self.classifier_):
+                if hasattr(part, name):
+                    setattr(self, name, getattr(part, name))
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Return the class of each row as the classifier has it, shape (n,)."""
+        check_is_fitted(self)
+        return self.classifier_.predict(X)
+
+    @_has("predict_proba")
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Return the classifier's probabilities of the classes, shape (n, classes)."""
+        check_is_fitted(self)
+        return self.classifier_.predict_proba(X)
+
+    @_has("predict_log_proba")
+    def predict_log_proba(self, X: Any) -> np.ndarray:
+        """Return the logarithms of the classifier's probabilities, shape (n, classes)."""
+        check_is_fitted(self)
+        return self.classifier_.predict_log_proba(X)
+
+    @_has("decision_function")
+    def decision_function(self, X: Any) -> np.ndarray:
+        """Return the classifier's scores of the classes, (n, classes), or (n,) for two."""
+        check_is_fitted(self)
+        return self.classifier_.decision_function(X)
+
+    def _opened(self, X: Any, y: Any = None) -> Opened:
+        """Return rows, and the network that predicts, for attacks and attention maps."""
+        check_is_fitted(self)
+        return open_model(self.classifier_, X, y)
+
+    def get_metadata_routing(self) -> MetadataRouter:
+        """Return what ``fit`` asks for: the classifier is given what is inferred."""
+        return MetadataRouter(owner=self).add_self_request(self)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        inside = DFRClassifier() if self.classifier is None else self.classifier
+        tags.input_tags = get_tags(inside).input_tags
+        return tags
+
+
+def argument(estimator: Any, name: str) -> str | None:
+    """Return by what name an argument reaches an estimator's ``fit``, None where it cannot."""
+    if not isinstance(estimator, Pipeline):
+        return name if has_fit_parameter(estimator, name) else None
+    last_name, last = estimator.steps[-1]
+    inner = argument(last, name)
+    if inner is None or not get_config()["enable_metadata_routing"]:
+        return None if inner is None else f"{last_name}__{inner}"
+    return name if get_routing_for_object(estimator).consumes("fit", [name]) else None
+
+
+def balancing(codes: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Return weights (n,) with mean 1 by which all (class, bias value) groups weigh alike."""
+    _, values = np.unique(labels, return_inverse=True)
+    _, group, size = np.unique(
+        codes * (values.max() + 1) + values, return_inverse=True, return_counts=True
+    )
+    return len(codes) / (len(size) * size[group])

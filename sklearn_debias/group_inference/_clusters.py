@@ -1,0 +1,119 @@
+"""By clusters within each class: of an early model's outputs (SPARE), or of features (GEORGE)."""
+
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from sklearn.cluster import KMeans
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.metrics import silhouette_score
+from sklearn.pipeline import Pipeline
+
+from sklearn_debias.estimators import BaseDebiasClassifier
+from sklearn_debias.feature_extraction import Embedder
+from sklearn_debias.group_inference._inference import Inference
+from sklearn_debias.group_inference._reference import cross_fit, mean_log_proba
+
+MOST_COMPARED = 2000  # rows of a class whose distances a silhouette takes
+
+
+@dataclass
+class ClassClusters:
+    """The clusters of one class, the largest first."""
+
+    centres: np.ndarray
+    silhouette: float
+
+    def nearest(self, Z: np.ndarray) -> np.ndarray:
+        """Return the number of the nearest centre of each row."""
+        return np.linalg.norm(Z[:, None] - self.centres, axis=2).argmin(1)
+
+
+def cluster_class(Z: np.ndarray, most: int, seed: int) -> ClassClusters:
+    """Cluster the rows of one class into 2 to ``most``, as the silhouette has it."""
+    best = ClassClusters(Z.mean(0, keepdims=True), 0.0)
+    different = len(np.unique(Z, axis=0))
+    for k in range(2, min(most, different - 1, len(Z) - 1) + 1):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            found = KMeans(k, n_init=10, random_state=seed).fit(Z)
+        size = min(len(Z), MOST_COMPARED)
+        with np.errstate(invalid="ignore"):
+            score = silhouette_score(Z, found.labels_, sample_size=size, random_state=seed)
+        if score > best.silhouette:
+            order = np.argsort(-np.bincount(found.labels_, minlength=k), kind="stable")
+            best = ClassClusters(found.cluster_centers_[order], float(score))
+    return best
+
+
+class Clusters(Inference):
+    """Label the rows of each class by their cluster, 0 for the largest."""
+
+    def __init__(
+        self,
+        model: Any,
+        X: Any,
+        codes: np.ndarray,
+        classes: np.ndarray,
+        n_splits: int,
+        seed: int,
+        features: str,
+        most: int,
+    ) -> None:
+        self.classes = classes
+        self.features = features
+        # Features of several nets do not compare; what these say of the classes does.
+        n_splits = n_splits if features == "outputs" else 1
+        self.models, proba = cross_fit(model, X, classes[codes], classes, n_splits, seed)
+        Z = centred(proba) if features == "outputs" else embeddings(self.models[0], X)
+        self.found = [cluster_class(Z[codes == c], most, seed) for c in range(len(classes))]
+        self.labels = self._nearest(Z, codes)
+        self.silhouettes = np.array([clusters.silhouette for clusters in self.found])
+        self.score = float(self.silhouettes.mean())
+
+    def predict(self, X: Any, codes: np.ndarray | None) -> np.ndarray:
+        """Return the nearest cluster of its class for each row (m,)."""
+        proba = mean_log_proba(self.models, X, self.classes)
+        Z = centred(proba) if self.features == "outputs" else embeddings(self.models[0], X)
+        return self._nearest(Z, proba.argmax(1) if codes is None else codes)
+
+    def _nearest(self, Z: np.ndarray, codes: np.ndarray) -> np.ndarray:
+        labels = np.zeros(len(Z), dtype=int)
+        for c, clusters in enumerate(self.found):
+            labels[codes == c] = clusters.nearest(Z[codes == c])
+        return labels
+
+
+def centred(proba: np.ndarray) -> np.ndarray:
+    """Return logits (n, k) with mean 0: those of any row are known up to a constant."""
+    return proba - proba.mean(1, keepdims=True)
+
+
+def embeddings(model: Any, X: Any) -> np.ndarray:
+    """Return what the last layer of a fitted model takes in, shape (n, features)."""
+    last = model
+    if isinstance(model, Pipeline):
+        last = model[-1]
+        X = model[:-1].transform(X)
+    if not isinstance(last, BaseDebiasClassifier):
+        return np.asarray(X, dtype=float)
+    settings = {"normalize": last.normalize, "image_size": last.image_size, "device": last.device}
+    return Embedder(last.module_, **settings).fit_transform(X)
+
+
+def sampling_weights(
+    codes: np.ndarray, labels: np.ndarray, silhouettes: np.ndarray, *, clear: float, power: float
+) -> np.ndarray:
+    """Return SPARE's sampling weights (n,), which sum to 1.
+
+    A row of a cluster of size m has weight m^-lambda within its class, and all classes weigh alike.
+    Lambda is 1 where the silhouette of the class is ``clear`` or more, else ``power``.
+    """
+    weights = np.zeros(len(codes))
+    for c in np.unique(codes):
+        rows = codes == c
+        size = np.bincount(labels[rows])[labels[rows]].astype(float)
+        share = size ** -(1.0 if silhouettes[c] >= clear else power)
+        weights[rows] = share / share.sum()
+    return weights / weights.sum()

@@ -1,0 +1,63 @@
+"""By the environments that hurt a reference model's confidence most: EIIL."""
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from sklearn_debias.group_inference._inference import Inference
+from sklearn_debias.group_inference._reference import cross_fit, mean_log_proba
+from sklearn_debias.objectives.internal import best_environments, penalty, row_gradient
+
+LR = 1e-3  # of the authors' code
+
+
+def ascend(gradient: torch.Tensor, n_steps: int, seed: int) -> torch.Tensor:
+    """Return q (n,) after Adam's steps uphill from random logits, as the authors' code does it."""
+    generator = torch.Generator().manual_seed(seed)
+    logits = torch.randn(gradient.shape, generator=generator, dtype=gradient.dtype)
+    logits.requires_grad_()
+    adam = torch.optim.Adam([logits], lr=LR)
+    for _ in range(n_steps):
+        adam.zero_grad()
+        (-penalty(logits.sigmoid(), gradient)).backward()
+        adam.step()
+    return logits.detach().sigmoid()
+
+
+class EIIL(Inference):
+    """Label 1 for the environment that more confidence would hurt, 0 for the other."""
+
+    def __init__(
+        self,
+        model: Any,
+        X: Any,
+        codes: np.ndarray,
+        classes: np.ndarray,
+        n_splits: int,
+        seed: int,
+        n_steps: int | None,
+    ) -> None:
+        self.classes = classes
+        self.models, held_out = cross_fit(model, X, classes[codes], classes, n_splits, seed)
+        gradient = self._gradient(held_out, codes)
+        chosen = best_environments(gradient)
+        if n_steps is not None:
+            chosen = ascend(gradient, n_steps, seed) > 0.5
+            # The environments have no names: the second is the one that confidence hurts.
+            if gradient[chosen].sum() < gradient[~chosen].sum():
+                chosen = ~chosen
+        self.labels = chosen.long().numpy()
+        self.suspicion = gradient.numpy()
+        self.score = float(penalty(chosen.double(), gradient))
+
+    def predict(self, X: Any, codes: np.ndarray | None) -> np.ndarray:
+        """Return the environment of each row (m,) by its own gradient."""
+        proba = mean_log_proba(self.models, X, self.classes)
+        gradient = self._gradient(proba, proba.argmax(1) if codes is None else codes)
+        return best_environments(gradient).long().numpy()
+
+    @staticmethod
+    def _gradient(proba: np.ndarray, codes: np.ndarray) -> torch.Tensor:
+        # Logarithms of probabilities are logits up to a constant, which does not count.
+        return row_gradient(torch.from_numpy(proba), torch.from_numpy(codes))

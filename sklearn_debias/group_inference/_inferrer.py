@@ -1,0 +1,367 @@
+"""The estimator that infers groups: one front for all methods."""
+
+from dataclasses import KW_ONLY, dataclass, replace
+from numbers import Integral, Real
+from typing import Any, ClassVar
+
+import numpy as np
+import pandas as pd
+from sklearn.base import BaseEstimator, _fit_context
+from sklearn.pipeline import Pipeline
+from sklearn.utils import Tags, indexable
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils.validation import check_is_fitted
+
+from sklearn_debias.arguments import in_our_words
+from sklearn_debias.exceptions import warn
+from sklearn_debias.fitting import (
+    Facts,
+    Fitted,
+    OurNames,
+    all_or_nothing,
+    encode_known,
+    encode_target,
+    is_dataset,
+    open_inputs,
+    plain,
+    plain_bias,
+)
+from sklearn_debias.group_inference._clusters import Clusters
+from sklearn_debias.group_inference._eiil import EIIL
+from sklearn_debias.group_inference._errors import Errors
+from sklearn_debias.group_inference._inference import Inference
+from sklearn_debias.group_inference._reference import reference, trainer
+from sklearn_debias.group_inference._ssa import SSA
+from sklearn_debias.group_inference._xrm import XRM
+from sklearn_debias.metrics import encode_bias
+from sklearn_debias.rows import check_same_rows
+from sklearn_debias.training import Streams
+
+FEW = 20  # rows of which a model's mistakes say little
+METHODS = ("xrm", "eiil", "clusters", "errors", "ssa")
+N_SPLITS = {"errors": 5, "eiil": 5, "clusters": 1, "ssa": 3}
+# The parameters that only some methods read, and what they are by default.
+OWN = {
+    "n_splits": (("errors", "eiil", "clusters", "ssa"), None),
+    "features": (("clusters",), "outputs"),
+    "max_clusters": (("clusters",), 4),
+    "n_steps": (("eiil",), None),
+    "threshold": (("ssa",), 0.95),
+}
+
+
+@dataclass(eq=False, repr=False)
+class GroupInferrer(OurNames, BaseEstimator):
+    """Infer bias labels: which rows of a class the shortcut does not explain.
+
+    The labels serve as `bias_labels` of any estimator, scorer or splitter of this package. They
+    tell rows of a class apart, and have no meaning beyond that: 0 is the part that a model of the
+    shortcut gets right, or the largest cluster.
+
+    Parameters
+    ----------
+    method : {"xrm", "eiil", "clusters", "errors", "ssa"}, default="errors"
+        * "errors": the rows that a plain model gets wrong, which was not fitted to them.
+        * "eiil": the rows whose loss would rise if that model grew more confident [1]_.
+        * "xrm": two nets are fitted to random halves, and flip the labels of each other's half
+          where they are sure; the rows that one of them gets wrong [2]_.
+        * "clusters": clusters within each class, of an early model's outputs [3]_ or of features
+          [4]_, as many as the silhouette has it.
+        * "ssa": some rows have bias labels, and a net predicts the others [5]_.
+    estimator : classifier, Pipeline or None, default=None
+        The model that is fitted, cloned. Any classifier with ``predict_proba`` for "errors", "eiil"
+        and "clusters"; an ERMClassifier, or a Pipeline that ends in one, for "xrm" and "ssa", which
+        train nets of their own with its settings. It must not separate the classes, or its mistakes
+        are gone. None is a strongly regularised logistic regression of standardised features for
+        2-D X, and an ERMClassifier of two epochs for images; for "xrm" and "ssa" an ERMClassifier
+        with SGD at 0.01.
+    n_splits : int or None, default=None
+        Folds for "errors", "eiil", "clusters" and "ssa": a row is judged by the model of the folds
+        without it. 1 judges rows by the model that was fitted to them, as JTT, EIIL and SPARE do.
+        None is 5 for "errors" and "eiil", 3 for "ssa" (of the rows without bias labels, as in its
+        paper), and no more than the rarest class has rows; 1 for "clusters".
+    features : {"outputs", "embeddings"}, default="outputs"
+        What "clusters" looks at: the model's logits, or what its last layer takes in.
+    max_clusters : int, default=4
+        Most clusters of a class, at least 2, for "clusters".
+    n_steps : int or None, default=None
+        For "eiil": None takes the environments of largest penalty, which are known in closed form.
+        A number climbs there by so many steps of Adam from random ones, as the authors' code does
+        with 10,000.
+    threshold : float, default=0.95
+        For "ssa": how sure the net must be of a row to learn from its own prediction, in [0, 1].
+    random_state : int, RandomState instance or None, default=None
+        An int makes fits reproducible. The global generators are never touched.
+
+    Attributes
+    ----------
+    bias_labels_ : ndarray of shape (n,)
+        Inferred bias label of each row of X. 0 and 1 for "errors", "eiil" and "xrm", where 1 is the
+        minority; numbers of clusters, the largest first in each class; for "ssa" the values that it
+        was given.
+    suspicion_ : ndarray of shape (n,) or None
+        How much a row looks like the minority of its class: 1 - the probability of its class for
+        "errors" and "xrm", the gradient for "eiil". None for "clusters" and "ssa".
+    score_ : float or None
+        How well the inference went by its own lights, without any bias label; greater is better.
+        The share of flipped labels for "xrm", 0 where a class is not told apart; the penalty for
+        "eiil"; the mean silhouette for "clusters". None for "errors" and "ssa".
+    classes_ : ndarray of shape (classes,)
+    n_features_in_ : int
+        Features of a row, or channels of images.
+    feature_names_in_ : ndarray of str
+        Where X was a frame with string column names.
+    input_shape_ : tuple of int
+        Shape of a row.
+
+    Notes
+    -----
+    No method can tell a shortcut from what is merely hard: mislabelled and odd rows end in the
+    minority, too.
+
+    References
+    ----------
+    .. [1] Creager, Jacobsen and Zemel, "Environment Inference for Invariant Learning", ICML 2021.
+    .. [2] Pezeshki et al., "Discovering Environments with XRM", ICML 2024.
+    .. [3] Yang et al., "Identifying Spurious Biases Early in Training through the Lens of
+       Simplicity Bias", AISTATS 2024 (SPARE).
+    .. [4] Sohoni et al., "No Subclass Left Behind: Fine-Grained Robustness in Coarse-Grained
+       Classification Problems", NeurIPS 2020 (GEORGE).
+    .. [5] Nam et al., "Spread Spurious Attribute: Improving Worst-group Accuracy with Spurious
+       Attribute Estimation", ICLR 2022.
+
+    Examples
+    --------
+    >>> from sklearn_debias.datasets import make_spurious_embeddings
+    >>> from sklearn_debias.group_inference import GroupInferrer
+    >>> train = make_spurious_embeddings(random_state=0).train
+    >>> groups = GroupInferrer("errors", random_state=0).fit(train.data, train.target)
+    >>> conflicting = train.bias_labels != train.target
+    >>> bool(conflicting[groups.bias_labels_ == 1].mean() > 5 * conflicting.mean())
+    True
+    """
+
+    method: str = "errors"
+    _: KW_ONLY
+    estimator: Any = None
+    n_splits: int | None = None
+    features: str = "outputs"
+    max_clusters: int = 4
+    n_steps: int | None = None
+    threshold: float = 0.95
+    random_state: Any = None
+
+    _parameter_constraints: ClassVar[dict] = {
+        "method": [StrOptions(set(METHODS))],
+        "estimator": [HasMethods(["fit", "predict"]), None],
+        "n_splits": [Interval(Integral, 1, None, closed="left"), None],
+        "features": [StrOptions({"outputs", "embeddings"})],
+        "max_clusters": [Interval(Integral, 2, None, closed="left")],
+        "n_steps": [Interval(Integral, 1, None, closed="left"), None],
+        "threshold": [Interval(Real, 0, 1, closed="both")],
+        "random_state": ["random_state"],
+    }
+    __metadata_request__fit = {"bias_labels": True}
+
+    # False: the estimator inside is the user's, and must check its own parameters.
+    @_fit_context(prefer_skip_nested_validation=False)
+    @in_our_words
+    def fit(self, X: Any, y: Any, *, bias_labels: Any = None) -> Any:
+        """Infer the groups of the rows of X.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, features) or (n, channels, height, width), or n image paths
+            As the estimator takes it.
+        y : array-like of shape (n,)
+            Class labels of any type.
+        bias_labels : array-like of shape (n,), default=None
+            Bias values that are known, for "ssa"; -1, None and NaN stand for those that are not.
+            The other methods do not look at them.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If ``bias_labels`` are partly missing and the method is not "ssa", or wholly and it is.
+        """
+        with all_or_nothing(self):
+            self._warn_of_unused()
+            check_same_rows({"X": X, "y": y, "bias_labels": bias_labels})
+            inputs = open_inputs(X, dtype=None, image_size=self._image_size(), owner=self)
+            codes, classes = encode_target(self, y, len(inputs))
+            streams = Streams(self.random_state)
+            facts = replace(Facts.of(inputs), classes=classes)
+            self._fitted = Fitted({"dtype": None, "image_size": self._image_size()}, facts, streams)
+            self.__dict__.update(facts.attributes())
+            if len(codes) < FEW:
+                warn(
+                    f"Groups are inferred from {len(codes)} rows: mistakes of so few are a matter "
+                    "of luck."
+                )
+            known = read_known(bias_labels, len(codes), partly=self.method == "ssa")
+            self._inference = self._infer(self._rows(X), codes, known, streams)
+            self.bias_labels_ = self._named(self._inference.labels)
+            self.suspicion_ = self._inference.suspicion
+            self.score_ = self._inference.score
+            self._warn_of_groups(codes)
+        return self
+
+    def predict(self, X: Any, y: Any = None) -> np.ndarray:
+        """Return the bias labels of other rows, such as validation rows.
+
+        Parameters
+        ----------
+        X : array-like of m rows
+            As in ``fit``.
+        y : array-like of shape (m,), default=None
+            Class labels that ``fit`` has seen. None takes the classes as the model predicts them,
+            which leaves no mistake to find: only what two nets disagree on counts for "xrm", and
+            "errors" finds nothing. "ssa" needs no y.
+
+        Returns
+        -------
+        ndarray of shape (m,)
+            Labels as in `bias_labels_`.
+        """
+        check_is_fitted(self)
+        check_same_rows({"X": X, "y": y})
+        inputs = self._fitted.open(self, X)
+        codes = None if y is None else encode_known(self.classes_, y, len(inputs))
+        return self._named(self._inference.predict(self._rows(X), codes))
+
+    def _infer(
+        self, X: Any, codes: np.ndarray, known: tuple[np.ndarray, list] | None, streams: Streams
+    ) -> Inference:
+        """Fit the method."""
+        table = len(self.input_shape_) == 1
+        seed = streams.seed("inference") % 2**32
+        n_splits = self._folds(codes)
+        classes = self.classes_
+        if self.method == "xrm":
+            return XRM(*trainer(self.estimator, table), X, codes, classes, seed)
+        if self.method == "ssa":
+            assert known is not None
+            bias, self._values = known
+            steps, erm = trainer(self.estimator, table)
+            return SSA(steps, erm, X, codes, bias, bias >= 0, n_splits, seed, float(self.threshold))
+        model = reference(self.estimator, table)
+        if not hasattr(model, "predict_proba"):
+            raise TypeError(
+                "`estimator` must have `predict_proba`, got "
+                f"{type(model).__name__}. CalibratedClassifierCV gives it one."
+            )
+        if self.method == "errors":
+            return Errors(model, X, codes, classes, n_splits, seed)
+        if self.method == "eiil":
+            return EIIL(model, X, codes, classes, n_splits, seed, self.n_steps)
+        most = int(self.max_clusters)
+        return Clusters(model, X, codes, classes, n_splits, seed, self.features, most)
+
+    def _folds(self, codes: np.ndarray) -> int:
+        """Return the number of folds; raise a ValueError where a class has fewer rows."""
+        rarest = np.bincount(codes).min()
+        if self.n_splits is None:
+            return min(N_SPLITS.get(self.method, 1), max(2, rarest))
+        if 1 < self.n_splits > rarest and self.method != "ssa":
+            rare = self.classes_[[np.bincount(codes).argmin()]].tolist()[0]
+            raise ValueError(
+                f"`n_splits`={self.n_splits} needs as many rows of each class, got {rarest} of "
+                f"{rare!r}. Lower it, or leave the class out."
+            )
+        return int(self.n_splits)
+
+    def _named(self, labels: np.ndarray) -> np.ndarray:
+        """Return codes as the values that "ssa" was given; other methods have no values."""
+        if not isinstance(self._inference, SSA):
+            return labels
+        return np.array(self._values)[labels]
+
+    def _warn_of_unused(self) -> None:
+        """Warn of parameters that the method does not read."""
+        for name, (methods, default) in OWN.items():
+            if self.method not in methods and getattr(self, name) != default:
+                warn(
+                    f"`{name}`={getattr(self, name)!r} has no effect with `method`="
+                    f"{self.method!r}: it is of {', '.join(map(repr, methods))}."
+                )
+
+    def _warn_of_groups(self, codes: np.ndarray) -> None:
+        """Warn where the rows of a class, or of all classes, are not told apart."""
+        whole = [
+            self.classes_[[c]].tolist()[0]
+            for c in range(len(self.classes_))
+            if len(np.unique(self.bias_labels_[codes == c])) < 2
+        ]
+        if not whole:
+            return
+        which = "any class" if len(whole) == len(self.classes_) else f"the classes {whole}"
+        warn(
+            f"`method`={self.method!r} does not tell the rows of {which} apart: they have one bias "
+            f"label. {ADVICE[self.method]}"
+        )
+
+    def _image_size(self) -> Any:
+        """Return to what size the first step of the estimator resizes images."""
+        first = self.estimator[0] if isinstance(self.estimator, Pipeline) else self.estimator
+        return getattr(first, "image_size", None)
+
+    @staticmethod
+    def _rows(X: Any) -> Any:
+        X = plain(X, "X")
+        if not is_dataset(X):
+            (X,) = indexable(X)
+        return X
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required = True
+        return tags
+
+
+ADVICE = {
+    "errors": "Regularise `estimator` more, or train it for fewer epochs, until it makes mistakes.",
+    "eiil": "Regularise `estimator` more, or train it for fewer epochs, until it makes mistakes.",
+    "xrm": "Lower `max_epochs` or `lr` of `estimator`, or raise them where it learns nothing.",
+    "clusters": "Raise `max_clusters`, or let `features` be the other kind.",
+    "ssa": "Give it `bias_labels` of both parts of each class.",
+}
+
+
+def read_known(bias_labels: Any, n: int, *, partly: bool) -> tuple[np.ndarray, list] | None:
+    """Return codes (n,) of the bias values, -1 where unknown, and the values.
+
+    Raises
+    ------
+    ValueError
+        Where labels are missing and may not be, or all are.
+    """
+    if bias_labels is None and not partly:
+        return None
+    if bias_labels is None:
+        raise ValueError(
+            "`bias_labels` must be given for `method`='ssa', which spreads those that are known: "
+            "pass -1, None or NaN for the others."
+        )
+    given = pd.Series(np.asarray(plain_bias(bias_labels), dtype=object).ravel())
+    unknown = (given.isna() | (given == -1)).to_numpy()
+    if len(given) != n:
+        raise ValueError(f"`bias_labels` must have one value per row of X, {n}, got {len(given)}.")
+    if unknown.any() and not partly:
+        raise ValueError(
+            f"`bias_labels` are missing (-1, None or NaN) in {unknown.sum()} of {n} rows: only "
+            "`method`='ssa' takes them partly."
+        )
+    if unknown.all():
+        raise ValueError("`bias_labels` must be known of some rows, all are missing.")
+    codes = np.full(n, -1)
+    known = given[~unknown].tolist()
+    codes[~unknown], values = encode_bias(known, len(known))
+    if partly and len(values) < 2:
+        raise ValueError(
+            f"`bias_labels` must hold at least 2 known values for `method`='ssa', got {values}."
+        )
+    return codes, list(values)

@@ -1,0 +1,116 @@
+"""The reference model whose mistakes tell rows apart: who it is, and what it says of rows."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from scipy.special import logsumexp
+from sklearn.base import clone
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import KFold, StratifiedKFold
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from sklearn_debias.estimators import BaseDebiasClassifier, ERMClassifier
+from sklearn_debias.fitting import take_rows
+
+TINY = np.finfo(float).tiny
+EARLY = 2  # epochs: a net that has seen each image twice knows the shortcut, and little else
+
+
+def reference(estimator: Any, table: bool) -> Any:
+    """Return the unfitted model of "errors", "eiil" and "clusters".
+
+    The default for features is a logistic regression so regularised that it does not separate the
+    classes; its rate and its number of steps need no choice. For images it is an early net.
+    """
+    if estimator is not None:
+        return clone(estimator)
+    if table:
+        return make_pipeline(StandardScaler(), LogisticRegression(C=1e-3, max_iter=1000))
+    return ERMClassifier(max_epochs=EARLY)
+
+
+def trainer(estimator: Any, table: bool) -> tuple[list[Any], ERMClassifier]:
+    """Return the unfitted steps before the net of "xrm" and "ssa", and what it is trained like.
+
+    Raises
+    ------
+    TypeError
+        Where ``estimator`` does not end in an ERMClassifier, whose parameters say how to train.
+    """
+    if estimator is None:
+        erm = ERMClassifier(optimizer="sgd", lr=1e-2, max_epochs=30)
+        return ([StandardScaler()] if table else []), erm
+    steps = (
+        [step for _, step in estimator.steps] if isinstance(estimator, Pipeline) else [estimator]
+    )
+    if not isinstance(steps[-1], ERMClassifier):
+        raise TypeError(
+            "`estimator` must be an ERMClassifier, or a Pipeline that ends in one, for "
+            f"`method`='xrm' and 'ssa', which train nets of their own like it, got "
+            f"{type(steps[-1]).__name__}."
+        )
+    return [clone(step) for step in steps[:-1] if step not in (None, "passthrough")], steps[-1]
+
+
+def seeded(estimator: Any, seed: int) -> Any:
+    """Set those random states that are None, of the estimator and of what it holds."""
+    states = {
+        name: seed % 2**32
+        for name, value in estimator.get_params().items()
+        if name.rpartition("__")[2] == "random_state" and value is None
+    }
+    return estimator.set_params(**states)
+
+
+def folds(codes: np.ndarray, n_splits: int, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Return (rows to fit to, rows to judge) of each fold; a single one has all rows as both.
+
+    Every fold has its share of each class, where the classes have a row for each fold.
+    """
+    rows = np.arange(len(codes))
+    if n_splits == 1:
+        return [(rows, rows)]
+    _, size = np.unique(codes, return_counts=True)
+    kind = KFold if size.min() < n_splits else StratifiedKFold
+    return list(kind(n_splits, shuffle=True, random_state=seed).split(rows, codes))
+
+
+def log_proba(model: Any, X: Any, classes: np.ndarray) -> np.ndarray:
+    """Return the logarithms of a model's probabilities (n, k), in the order of ``classes``."""
+    if isinstance(model, BaseDebiasClassifier):
+        found = model.predict_log_proba(X)
+    else:
+        found = np.log(np.clip(model.predict_proba(X), TINY, None))
+    known = np.searchsorted(classes, model.classes_)
+    every = np.full((len(found), len(classes)), np.log(TINY))
+    every[:, known] = found
+    return every
+
+
+def cross_fit(
+    model: Any, X: Any, y: np.ndarray, classes: np.ndarray, n_splits: int, seed: int
+) -> tuple[list[Any], np.ndarray]:
+    """Fit a model to all folds but one, in turn; return the models and what they say of the one.
+
+    Returns
+    -------
+    models : list of fitted estimators
+    log_proba : ndarray of shape (n, k)
+        By the model that was not fitted to the row; by the only one where there is one fold.
+    """
+    models = []
+    held_out = np.empty((len(y), len(classes)))
+    for number, (fitted_to, judged) in enumerate(folds(y, n_splits, seed)):
+        one = seeded(clone(model), seed + number)
+        one.fit(take_rows(X, fitted_to), y[fitted_to])
+        held_out[judged] = log_proba(one, take_rows(X, judged), classes)
+        models.append(one)
+    return models, held_out
+
+
+def mean_log_proba(models: Sequence[Any], X: Any, classes: np.ndarray) -> np.ndarray:
+    """Return the logarithms of the models' mean probabilities, shape (n, k)."""
+    each = np.stack([log_proba(model, X, classes) for model in models])
+    return logsumexp(each, axis=0) - np.log(len(models))
