@@ -11,7 +11,6 @@ from sklearn.utils import get_tags
 from sklearn.utils._param_validation import HasMethods, StrOptions
 from sklearn.utils.metadata_routing import (
     MetadataRouter,
-    MethodMapping,
     get_routing_for_object,
 )
 from sklearn.utils.metaestimators import available_if
