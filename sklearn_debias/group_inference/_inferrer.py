@@ -242,13 +242,13 @@ class GroupInferrer(OurNames, BaseEstimator):
         n_splits = self._folds(codes)
         classes = self.classes_
         if self.method == "xrm":
-            return XRM(*trainer(self.estimator, table), X, codes, classes, seed)
+            return XRM(*trainer(self.estimator, table=table), X, codes, classes, seed)
         if self.method == "ssa":
             assert known is not None
             bias, self._values = known
-            steps, erm = trainer(self.estimator, table)
+            steps, erm = trainer(self.estimator, table=table)
             return SSA(steps, erm, X, codes, bias, bias >= 0, n_splits, seed, float(self.threshold))
-        model = reference(self.estimator, table)
+        model = reference(self.estimator, len(codes), table=table)
         if not hasattr(model, "predict_proba"):
             raise TypeError(
                 "`estimator` must have `predict_proba`, got "

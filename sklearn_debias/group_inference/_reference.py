@@ -15,23 +15,36 @@ from sklearn_debias.estimators import BaseDebiasClassifier, ERMClassifier
 from sklearn_debias.fitting import take_rows
 
 TINY = np.finfo(float).tiny
+PENALTY = 0.5
 EARLY = 2  # epochs: a net that has seen each image twice knows the shortcut, and little else
 
 
-def reference(estimator: Any, table: bool) -> Any:
-    """Return the unfitted model of "errors", "eiil" and "clusters".
+def logistic(n: int, penalty: float) -> Any:
+    """Return an unfitted logistic regression of standardised features.
+
+    Parameters
+    ----------
+    n : int
+        Rows that it will be fitted to.
+    penalty : float
+        Half of it times the squared weights is added to the mean loss of a row. scikit-learn's C
+        is of the sum, and would mean something else for other n.
+    """
+    return make_pipeline(StandardScaler(), LogisticRegression(C=1 / (penalty * n), max_iter=1000))
+
+
+def reference(estimator: Any, n: int, *, table: bool) -> Any:
+    """Return the unfitted model of "errors", "eiil" and "clusters" for n rows.
 
     The default for features is a logistic regression so regularised that it does not separate the
     classes; its rate and its number of steps need no choice. For images it is an early net.
     """
     if estimator is not None:
         return clone(estimator)
-    if table:
-        return make_pipeline(StandardScaler(), LogisticRegression(C=1e-3, max_iter=1000))
-    return ERMClassifier(max_epochs=EARLY)
+    return logistic(n, PENALTY) if table else ERMClassifier(max_epochs=EARLY)
 
 
-def trainer(estimator: Any, table: bool) -> tuple[list[Any], ERMClassifier]:
+def trainer(estimator: Any, *, table: bool) -> tuple[list[Any], ERMClassifier]:
     """Return the unfitted steps before the net of "xrm" and "ssa", and what it is trained like.
 
     Raises

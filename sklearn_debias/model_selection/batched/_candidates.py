@@ -3,19 +3,27 @@
 import copy
 import traceback
 from collections import defaultdict
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any
 
 import torch
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.pipeline import Pipeline
 from tqdm.auto import tqdm
 
-from sklearn_debias.estimators import BaseDebiasClassifier
 from sklearn_debias.exceptions import OutOfMemoryError
 from sklearn_debias.fitting import on_own_terms
+from sklearn_debias.model_selection.batched._around import (
+    around,
+    before,
+    close,
+    inside,
+    last_step,
+    learned,
+    put_inside,
+    take_over,
+)
 from sklearn_debias.model_selection.batched._members import Member
 from sklearn_debias.model_selection.batched._stackable import NotStackableError, check_callbacks
 from sklearn_debias.model_selection.batched._structure import fingerprint
@@ -25,19 +33,19 @@ from sklearn_debias.model_selection.batched._trial import Fold, Trial
 
 @dataclass
 class Prepared:
-    """One fold as the earlier steps of a pipeline hand it to the last.
+    """One fold as the earlier steps of a pipeline, or an inferrer of groups, hand it on.
 
     Parameters
     ----------
-    steps : list of list of (name, estimator)
-        The earlier steps, fitted: a list for the pipeline, and for each pipeline nested in it.
+    learned : list of mappings
+        What the fit of these has left: one for each that stands around the classifier.
     X, y, fit_params
-        What reaches the last step.
+        What reaches the classifier.
     fold : Fold
         What the candidates that begin from here share.
     """
 
-    steps: list[list[tuple[str, Any]]]
+    learned: list[Mapping[str, Any]]
     X: Any
     y: Any
     fit_params: dict[str, Any]
@@ -45,7 +53,7 @@ class Prepared:
 
 
 class Recorder(ClassifierMixin, BaseEstimator):
-    """The last step of a pipeline while the earlier ones are fitted; it keeps what reaches it.
+    """The classifier inside while what stands around it is fitted; it keeps what reaches it.
 
     Parameters
     ----------
@@ -56,12 +64,19 @@ class Recorder(ClassifierMixin, BaseEstimator):
     def __init__(self, estimator: Any) -> None:
         self.estimator = estimator
 
-    def fit(self, X: Any, y: Any, **fit_params: Any) -> "Recorder":
+    def fit(self, X: Any, y: Any, *, bias_labels: Any = None, **fit_params: Any) -> "Recorder":
         """Keep what is given."""
         self.X = X
         self.y = y
+        self.classes_ = None  # an inferrer hands them on
         self.fit_params = fit_params
+        if bias_labels is not None:  # named above, for who asks the signature
+            self.fit_params["bias_labels"] = bias_labels
         return self
+
+    def predict(self, X: Any) -> Any:
+        """Raise: what stands around a classifier only looks whether it could predict."""
+        raise NotImplementedError("A Recorder keeps what reaches it, and never predicts.")
 
     def get_metadata_routing(self) -> Any:
         """Return what the estimator asks for."""
@@ -89,7 +104,7 @@ class Candidate:
         """Begin the fit; keep what goes wrong, for the other candidates go on."""
         start = perf_counter()
         try:
-            for fitted in (*pipelines(self.estimator), last_step(self.estimator)):
+            for fitted in (*around(self.estimator), last_step(self.estimator)):
                 check_callbacks(fitted)
             known = self._prepare(X, y, fit_params, prepared)
             trial = Trial(last_step(self.estimator), known.fold)
@@ -107,28 +122,34 @@ class Candidate:
     def _prepare(
         self, X: Any, y: Any, fit_params: dict[str, Any], prepared: dict[Hashable, Prepared]
     ) -> Prepared:
-        """Run the earlier steps, or take what equal ones have made of this fold."""
-        around = pipelines(self.estimator)
-        if not around:
+        """Fit what stands around the classifier, or take what equal ones have made of this fold."""
+        outer = around(self.estimator)
+        if not outer:
             return prepared.setdefault(None, Prepared([], X, y, fit_params))
-        key = fingerprint([pipeline[:-1] for pipeline in around])
-        if key in prepared:
-            for pipeline, earlier in zip(around, prepared[key].steps, strict=True):
-                pipeline.steps = [*earlier, pipeline.steps[-1]]
-            return prepared[key]
-        # scikit-learn's own fit does the rest: routing of metadata, caching, passthrough steps.
+        key = fingerprint([before(one) for one in outer])
+        if key not in prepared:
+            prepared[key] = self._record(X, y, fit_params)
+        for one, state in zip(outer, prepared[key].learned, strict=True):
+            take_over(one, state)
+        return prepared[key]
+
+    def _record(self, X: Any, y: Any, fit_params: dict[str, Any]) -> Prepared:
+        """Fit what stands around the classifier, and return what reached it."""
         last = last_step(self.estimator)
-        recorder = Recorder(last)
-        innermost = around[-1]
-        name = innermost.steps[-1][0]
-        innermost.steps[-1] = (name, recorder)
+        innermost = around(self.estimator)[-1]
+        put_inside(innermost, Recorder(last))
+        # scikit-learn's own fit does the rest: routing of metadata, caching, passthrough steps.
         try:
             self.estimator.fit(X, y, **fit_params)
+            # An inferrer fits a clone of what it holds.
+            one = self.estimator
+            states = []
+            while not isinstance(one, Recorder):
+                states.append(learned(one))
+                one = inside(one, fitted=True)
         finally:
-            innermost.steps[-1] = (name, last)
-        fitted = [pipeline.steps[:-1] for pipeline in around]
-        prepared[key] = Prepared(fitted, recorder.X, recorder.y, recorder.fit_params)
-        return prepared[key]
+            put_inside(innermost, last)
+        return Prepared(states, one.X, one.y, one.fit_params)
 
     def close(self) -> None:
         """End the fit, and keep what goes wrong."""
@@ -139,43 +160,11 @@ class Candidate:
         start = perf_counter()
         try:
             trial.close()
+            close(self.estimator)
         except Exception as error:
             traceback.clear_frames(error.__traceback__)
             self.error = error
         self.seconds += perf_counter() - start
-
-
-def pipelines(estimator: Any) -> list[Pipeline]:
-    """Return the pipeline that ``estimator`` is, the one that it ends in, and so on."""
-    found = []
-    while isinstance(estimator, Pipeline):
-        found.append(estimator)
-        estimator = estimator.steps[-1][1]
-    return found
-
-
-def last_step(estimator: Any, setting: Iterable[str] = ()) -> BaseDebiasClassifier:
-    """Return the classifier of this package that ``estimator`` is, or ends in.
-
-    Raises
-    ------
-    TypeError
-        Where it is none. ``setting`` holds the parameters that a grid has set, for the message.
-    """
-    around = pipelines(estimator)
-    last = around[-1].steps[-1][1] if around else estimator
-    if isinstance(last, BaseDebiasClassifier):
-        return last
-    # Of "inner" and "inner__clf" the longer one has put it there.
-    path = "__".join(pipeline.steps[-1][0] for pipeline in around)
-    above = [key for key in setting if path == key or path.startswith(f"{key}__")]
-    placed = max(above, key=len, default=None)
-    where = f"`{placed}` in `param_grid`" if placed else "`estimator`"
-    found = repr(last) if isinstance(last, str) else type(last).__name__
-    raise TypeError(
-        f"{where} must be a torch classifier of sklearn_debias, or a Pipeline that ends in one, "
-        f"got {found}. Use sklearn.model_selection.GridSearchCV for it."
-    )
 
 
 def train(candidates: Sequence[Candidate], *, budget: int, bar: tqdm) -> None:

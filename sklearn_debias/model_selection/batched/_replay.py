@@ -20,7 +20,8 @@ from sklearn.utils.validation import _check_method_params
 from tqdm.auto import tqdm
 
 from sklearn_debias.fitting import is_fitted_name
-from sklearn_debias.model_selection.batched._candidates import Candidate, last_step, reseeded, train
+from sklearn_debias.model_selection.batched._around import last_step
+from sklearn_debias.model_selection.batched._candidates import Candidate, reseeded, train
 
 # Settings with which a single fold makes large enough stacks.
 MANY = 8

@@ -9,7 +9,7 @@ from sklearn.utils import indexable
 from sklearn.utils._param_validation import Interval
 
 from sklearn_debias.fitting import plain_params
-from sklearn_debias.model_selection.batched._candidates import last_step
+from sklearn_debias.model_selection.batched._around import last_step
 from sklearn_debias.model_selection.batched._replay import Replay
 from sklearn_debias.training import n_bytes
 
@@ -20,7 +20,8 @@ class BatchedGridSearchCV(GridSearchCV):
     """Exhaustive search over parameters in which the candidates are trained together.
 
     A drop-in :class:`~sklearn.model_selection.GridSearchCV` for the torch classifiers of this
-    package on 2-D X, and for pipelines that end in one, be it in a pipeline of their own.
+    package on 2-D X, for pipelines that end in one, be it in a pipeline of their own, and for an
+    InferredGroupsClassifier around one, which infers the groups of a fold once.
     Candidates that differ in numbers only (``lr``, ``weight_decay``, ``lam``, ``q``, ``epsilon``,
     seeds ...) share one vmapped run; those that differ in structure (``max_epochs``,
     ``module__hidden``, switches ...) make separate runs, and so do the seeds of AFRClassifier,
