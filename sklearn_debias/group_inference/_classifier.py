@@ -5,20 +5,17 @@ from numbers import Integral
 from typing import Any, ClassVar
 
 import numpy as np
-from sklearn import get_config
 from sklearn.base import BaseEstimator, _fit_context, clone
-from sklearn.pipeline import Pipeline
 from sklearn.utils import get_tags
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.metadata_routing import (
     MetadataRouter,
-    get_routing_for_object,
 )
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import check_is_fitted, has_fit_parameter
+from sklearn.utils.validation import check_is_fitted
 
 from sklearn_debias.arguments import in_our_words
-from sklearn_debias.estimators import GroupDROClassifier
+from sklearn_debias.estimators import ERMClassifier, GroupDROClassifier
 from sklearn_debias.exceptions import warn
 from sklearn_debias.fitting import (
     Opened,
@@ -30,8 +27,10 @@ from sklearn_debias.fitting import (
     plain,
 )
 from sklearn_debias.group_inference._check import held_out_scores, minority, stability
+from sklearn_debias.group_inference._handing import WAYS, argument, handed_on, way_for
 from sklearn_debias.group_inference._inferrer import METHODS, GroupInferrer
 from sklearn_debias.group_inference._reference import logistic
+from sklearn_debias.presets import inferred_groups_preset
 from sklearn_debias.rows import check_same_rows
 from sklearn_debias.training import Streams
 
@@ -66,6 +65,11 @@ class InferredGroupsClassifier(OurNames, ScoredByRows, BaseEstimator):
     n_checks : int, default=2
         How often the groups are inferred again, under other seeds, to see whether they are a matter
         of luck; a warning tells where they are. 0 does without.
+    groups_as : {"auto", "bias_labels", "sample_weight", "sampling_weight"}, default="auto"
+        How the classifier is told of the groups: by its `bias_labels`; by a `sample_weight` under
+        which all (class, bias value) groups weigh alike; or by the sampling weights of SPARE, which
+        "clusters" infers. "auto" is `bias_labels` where the classifier takes them, other than an
+        ERMClassifier that does not balance groups, else `sample_weight`.
     fallback : classifier or None, default=None
         What is fitted in place of ``classifier``, cloned and without groups, where the groups do
         not hold up: where `stability_` is below 0.5, or where on a third of the rows, held out, the
@@ -132,6 +136,7 @@ class InferredGroupsClassifier(OurNames, ScoredByRows, BaseEstimator):
     inferrer: Any = "errors"
     _: KW_ONLY
     n_checks: int = 2
+    groups_as: str = "auto"
     fallback: Any = None
     random_state: Any = None
 
@@ -139,6 +144,7 @@ class InferredGroupsClassifier(OurNames, ScoredByRows, BaseEstimator):
         "classifier": [HasMethods(["fit", "predict"]), None],
         "inferrer": [StrOptions(set(METHODS)), HasMethods(["fit", "predict"])],
         "n_checks": [Interval(Integral, 0, None, closed="left")],
+        "groups_as": [StrOptions(set(WAYS))],
         "fallback": [HasMethods(["fit", "predict"]), None],
         "random_state": ["random_state"],
     }
@@ -224,6 +230,53 @@ class InferredGroupsClassifier(OurNames, ScoredByRows, BaseEstimator):
                 f"{scores['fallback']:.3f}."
             )
 
+    @classmethod
+    def from_preset(cls, name: str, *, random_state: Any = None, **shared: Any) -> Any:
+        """Return a published pair of inference and training.
+
+        Parameters
+        ----------
+        name : {"eiil", "spare", "ssa", "xrm", "george"}
+            * "eiil": environments of an ERM of one epoch by 10,000 steps, then GroupDRO.
+            * "spare": clusters of the outputs of an ERM of one epoch, then ERM by their sampling
+              weights, which weigh losses here: in the paper they draw rows.
+            * "ssa": a few bias labels, spread in three parts above .95, then GroupDRO.
+            * "xrm": two nets that flip each other's labels, then GroupDRO.
+            * "george": up to ten clusters of the features of an ERM, then GroupDRO. Clusters are
+              those of k-means; the paper's are mixtures of Gaussians, and split further.
+        random_state : int, RandomState instance or None, default=None
+        **shared : dict
+            Parameters of both nets, such as ``module``, ``lr`` and ``max_epochs``, which the papers
+            choose by data set. The early ERM of "eiil" and "spare" has one epoch in any case.
+
+        Returns
+        -------
+        InferredGroupsClassifier
+
+        Examples
+        --------
+        >>> from sklearn_debias.group_inference import InferredGroupsClassifier
+        >>> clf = InferredGroupsClassifier.from_preset("eiil", module="resnet18", lr=1e-4)
+        >>> clf.inferrer.n_steps, clf.inferrer.estimator.max_epochs, clf.classifier.lr
+        (10000, 1, 0.0001)
+        """
+        found = inferred_groups_preset(name)
+        kinds = {"ERMClassifier": ERMClassifier, "GroupDROClassifier": GroupDROClassifier}
+        seeded = {"random_state": random_state, **shared}
+        inferrer = GroupInferrer(
+            **found["inferrer"],
+            estimator=ERMClassifier(**{**seeded, **found["reference"]}),
+            random_state=random_state,
+        )
+        classifier = kinds[found["classifier"]](**seeded)
+        return cls(
+            classifier,
+            inferrer,
+            groups_as=found["groups_as"],
+            n_checks=0,
+            random_state=random_state,
+        )
+
     def _inferrer(self, streams: Streams) -> Any:
         if isinstance(self.inferrer, str):
             return GroupInferrer(self.inferrer, random_state=streams.seed("inferrer") % 2**32)
@@ -239,18 +292,20 @@ class InferredGroupsClassifier(OurNames, ScoredByRows, BaseEstimator):
         elif model is None:
             model = GroupDROClassifier(random_state=streams.seed("classifier") % 2**32)
         model = clone(model)
-        given = {argument(model, name) or name: value for name, value in given.items()}
-        name = argument(model, "bias_labels")
-        if name is not None:
-            return model.fit(X, y, **given, **{name: labels})
-        name = argument(model, "sample_weight")
-        if name is None:
-            raise TypeError(
-                "`classifier` must take `bias_labels` or `sample_weight` in fit, or be a Pipeline "
-                f"whose last step does, got {type(model).__name__}."
-            )
         codes, _ = encode_target(self, y, len(labels))
-        return model.fit(X, y, **given, **{name: balancing(codes, labels)})
+        drawn = getattr(self.inferrer_, "sampling_weights_", None)
+        if drawn is None and self.groups_as == "sampling_weight":
+            raise ValueError(
+                "`groups_as`='sampling_weight' needs an inferrer with sampling weights, that is "
+                f"GroupInferrer('clusters'), got {self.inferrer_!r}."
+            )
+        given = {argument(model, name) or name: value for name, value in given.items()}
+        way = way_for(model, self.groups_as)
+        return model.fit(X, y, **given, **handed_on(model, way, codes, labels, drawn))
+
+    def handed_as(self) -> str:
+        """Return how the classifier, as it is set, is told of the groups: `groups_as` resolved."""
+        return way_for(self.classifier, self.groups_as)
 
     def _validation(self, given: Any) -> dict[str, Any]:
         """Return rows to score after each epoch, with bias labels."""
@@ -310,23 +365,3 @@ class InferredGroupsClassifier(OurNames, ScoredByRows, BaseEstimator):
         inside = GroupDROClassifier() if self.classifier is None else self.classifier
         tags.input_tags = get_tags(inside).input_tags
         return tags
-
-
-def argument(estimator: Any, name: str) -> str | None:
-    """Return by what name an argument reaches an estimator's ``fit``, None where it cannot."""
-    if not isinstance(estimator, Pipeline):
-        return name if has_fit_parameter(estimator, name) else None
-    last_name, last = estimator.steps[-1]
-    inner = argument(last, name)
-    if inner is None or not get_config()["enable_metadata_routing"]:
-        return None if inner is None else f"{last_name}__{inner}"
-    return name if get_routing_for_object(estimator).consumes("fit", [name]) else None
-
-
-def balancing(codes: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Return weights (n,) with mean 1 by which all (class, bias value) groups weigh alike."""
-    _, values = np.unique(labels, return_inverse=True)
-    _, group, size = np.unique(
-        codes * (values.max() + 1) + values, return_inverse=True, return_counts=True
-    )
-    return len(codes) / (len(size) * size[group])

@@ -15,6 +15,8 @@ from sklearn_debias.feature_extraction import Embedder
 from sklearn_debias.group_inference._inference import Inference
 from sklearn_debias.group_inference._reference import cross_fit, mean_log_proba
 
+CLEAR = 0.9  # silhouette, and the exponent below it, as SPARE is released
+POWER = 2.0
 MOST_COMPARED = 2000  # rows of a class whose distances a silhouette takes
 
 
@@ -71,6 +73,7 @@ class Clusters(Inference):
         self.labels = self._nearest(Z, codes)
         self.silhouettes = np.array([clusters.silhouette for clusters in self.found])
         self.score = float(self.silhouettes.mean())
+        self.drawn = sampling_weights(codes, self.labels, self.silhouettes)
 
     def predict(self, X: Any, codes: np.ndarray | None) -> np.ndarray:
         """Return the nearest cluster of its class for each row (m,)."""
@@ -102,18 +105,16 @@ def embeddings(model: Any, X: Any) -> np.ndarray:
     return Embedder(last.module_, **settings).fit_transform(X)
 
 
-def sampling_weights(
-    codes: np.ndarray, labels: np.ndarray, silhouettes: np.ndarray, *, clear: float, power: float
-) -> np.ndarray:
+def sampling_weights(codes: np.ndarray, labels: np.ndarray, silhouettes: np.ndarray) -> np.ndarray:
     """Return SPARE's sampling weights (n,), which sum to 1.
 
     A row of a cluster of size m has weight m^-lambda within its class, and all classes weigh alike.
-    Lambda is 1 where the silhouette of the class is ``clear`` or more, else ``power``.
+    Lambda is 1 where the clusters of the class are as clear as a silhouette of 0.9, else 2.
     """
     weights = np.zeros(len(codes))
     for c in np.unique(codes):
         rows = codes == c
         size = np.bincount(labels[rows])[labels[rows]].astype(float)
-        share = size ** -(1.0 if silhouettes[c] >= clear else power)
+        share = size ** -(1.0 if silhouettes[c] >= CLEAR else POWER)
         weights[rows] = share / share.sum()
     return weights / weights.sum()

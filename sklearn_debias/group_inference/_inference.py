@@ -18,11 +18,14 @@ class Inference(ABC):
         number.
     score : float or None
         How well the inference went by its own lights; None where the method cannot tell.
+    drawn : ndarray of shape (n,) or None
+        Weights by which rows are to be drawn, where the method says so.
     """
 
     labels: np.ndarray
     suspicion: np.ndarray | None = None
     score: float | None = None
+    drawn: np.ndarray | None = None
 
     @abstractmethod
     def predict(self, X: Any, codes: np.ndarray | None) -> np.ndarray:

@@ -5,7 +5,6 @@ from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import numpy as np
-import pandas as pd
 from sklearn.base import BaseEstimator, _fit_context
 from sklearn.pipeline import Pipeline
 from sklearn.utils import Tags, indexable
@@ -24,16 +23,15 @@ from sklearn_debias.fitting import (
     is_dataset,
     open_inputs,
     plain,
-    plain_bias,
 )
 from sklearn_debias.group_inference._clusters import Clusters
 from sklearn_debias.group_inference._eiil import EIIL
 from sklearn_debias.group_inference._errors import Errors
 from sklearn_debias.group_inference._inference import Inference
+from sklearn_debias.group_inference._known import read_known
 from sklearn_debias.group_inference._reference import reference, trainer
 from sklearn_debias.group_inference._ssa import SSA
 from sklearn_debias.group_inference._xrm import XRM
-from sklearn_debias.metrics import encode_bias
 from sklearn_debias.rows import check_same_rows
 from sklearn_debias.training import Streams
 
@@ -106,6 +104,10 @@ class GroupInferrer(OurNames, BaseEstimator):
         How well the inference went by its own lights, without any bias label; greater is better.
         The share of flipped labels for "xrm", 0 where a class is not told apart; the penalty for
         "eiil"; the mean silhouette for "clusters". None for "errors" and "ssa".
+    sampling_weights_ : ndarray of shape (n,) or None
+        For "clusters": SPARE's weights, which sum to 1. A row of a cluster of size m has weight
+        1 / m ** 2 within its class, or 1 / m where the silhouette of the class is at least 0.9;
+        classes weigh alike.
     classes_ : ndarray of shape (classes,)
     n_features_in_ : int
         Features of a row, or channels of images.
@@ -207,6 +209,7 @@ class GroupInferrer(OurNames, BaseEstimator):
             self.bias_labels_ = self._named(self._inference.labels)
             self.suspicion_ = self._inference.suspicion
             self.score_ = self._inference.score
+            self.sampling_weights_ = self._inference.drawn
             self._warn_of_groups(codes)
         return self
 
@@ -329,39 +332,3 @@ ADVICE = {
     "clusters": "Raise `max_clusters`, or let `features` be the other kind.",
     "ssa": "Give it `bias_labels` of both parts of each class.",
 }
-
-
-def read_known(bias_labels: Any, n: int, *, partly: bool) -> tuple[np.ndarray, list] | None:
-    """Return codes (n,) of the bias values, -1 where unknown, and the values.
-
-    Raises
-    ------
-    ValueError
-        Where labels are missing and may not be, or all are.
-    """
-    if bias_labels is None and not partly:
-        return None
-    if bias_labels is None:
-        raise ValueError(
-            "`bias_labels` must be given for `method`='ssa', which spreads those that are known: "
-            "pass -1, None or NaN for the others."
-        )
-    given = pd.Series(np.asarray(plain_bias(bias_labels), dtype=object).ravel())
-    unknown = (given.isna() | (given == -1)).to_numpy()
-    if len(given) != n:
-        raise ValueError(f"`bias_labels` must have one value per row of X, {n}, got {len(given)}.")
-    if unknown.any() and not partly:
-        raise ValueError(
-            f"`bias_labels` are missing (-1, None or NaN) in {unknown.sum()} of {n} rows: only "
-            "`method`='ssa' takes them partly."
-        )
-    if unknown.all():
-        raise ValueError("`bias_labels` must be known of some rows, all are missing.")
-    codes = np.full(n, -1)
-    known = given[~unknown].tolist()
-    codes[~unknown], values = encode_bias(known, len(known))
-    if partly and len(values) < 2:
-        raise ValueError(
-            f"`bias_labels` must hold at least 2 known values for `method`='ssa', got {values}."
-        )
-    return codes, list(values)

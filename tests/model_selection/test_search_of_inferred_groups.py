@@ -14,7 +14,7 @@ from sklearn_debias.group_inference import GroupInferrer, InferredGroupsClassifi
 from sklearn_debias.model_selection import BatchedGridSearchCV
 
 DATA = make_spurious_embeddings(300, random_state=0).train
-DRO = GroupDROClassifier(max_epochs=3, random_state=0)
+DRO = GroupDROClassifier(lr=0.05, max_epochs=3, random_state=0)
 INFERRED = "inferredgroupsclassifier__"
 ESTIMATORS = {
     "alone": (InferredGroupsClassifier(DRO, random_state=0), "classifier__lr"),
@@ -35,6 +35,21 @@ def search(kind, name, **params):
     """One fitted search."""
     estimator, parameter = ESTIMATORS[name]
     return kind(estimator, {parameter: [0.01, 0.1]}, cv=2, **params).fit(DATA.data, DATA.target)
+
+
+def test_weights_reach_a_classifier_that_takes_no_groups():
+    erm = ERMClassifier(lr=0.05, max_epochs=3, random_state=0)
+    estimator = InferredGroupsClassifier(erm, random_state=0, n_checks=0)
+    grid = {"classifier__balance": [None, "group"]}
+    plain, batched = (
+        kind(estimator, grid, cv=2).fit(DATA.data, DATA.target)
+        for kind in (GridSearchCV, BatchedGridSearchCV)
+    )
+    for column in ("split0_test_score", "split1_test_score"):
+        np.testing.assert_allclose(batched.cv_results_[column], plain.cv_results_[column])
+    assert batched.estimator.groups_as == "auto"
+    # Weighted alike by either road.
+    np.testing.assert_allclose(*batched.cv_results_["mean_test_score"])
 
 
 @pytest.mark.parametrize("name", ESTIMATORS)

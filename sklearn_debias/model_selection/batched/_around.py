@@ -1,6 +1,7 @@
 """What stands around the classifier that a search trains: pipelines, and inferrers of groups."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, TypeAlias
 
 from sklearn.base import clone
@@ -18,7 +19,8 @@ def around(estimator: Any) -> list[Around]:
     found: list[Around] = []
     while isinstance(estimator, Pipeline | InferredGroupsClassifier):
         held = inside(estimator)
-        if held is None:  # a default that no search can train
+        # Its default is a logistic regression, or what suits images: nothing to go into.
+        if held is None and isinstance(estimator, InferredGroupsClassifier):
             break
         found.append(estimator)
         estimator = held
@@ -40,11 +42,30 @@ def put_inside(one: Around, estimator: Any) -> None:
         one.classifier = estimator
 
 
+@contextmanager
+def recording(outer: list[Around], recorder: Any) -> Iterator[None]:
+    """Let a recorder stand in for the classifier inside, which is back in its place afterwards."""
+    innermost = outer[-1]
+    last = inside(innermost)
+    inferring = [one for one in outer if isinstance(one, InferredGroupsClassifier)]
+    asked = [one.groups_as for one in inferring]
+    # The recorder is told of the groups as the classifier would be.
+    for one in inferring:
+        one.groups_as = one.handed_as()
+    put_inside(innermost, recorder)
+    try:
+        yield
+    finally:
+        put_inside(innermost, last)
+        for one, way in zip(inferring, asked, strict=True):
+            one.groups_as = way
+
+
 def before(one: Around) -> Any:
     """Return what decides how the rows come to the classifier inside, unfitted."""
     if isinstance(one, Pipeline):
         return one[:-1]
-    return [one.inferrer, one.n_checks, one.random_state]
+    return [one.inferrer, one.n_checks, one.random_state, one.handed_as()]
 
 
 def learned(one: Around) -> Mapping[str, Any]:

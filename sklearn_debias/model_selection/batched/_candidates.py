@@ -21,7 +21,7 @@ from sklearn_debias.model_selection.batched._around import (
     inside,
     last_step,
     learned,
-    put_inside,
+    recording,
     take_over,
 )
 from sklearn_debias.model_selection.batched._members import Member
@@ -64,14 +64,16 @@ class Recorder(ClassifierMixin, BaseEstimator):
     def __init__(self, estimator: Any) -> None:
         self.estimator = estimator
 
-    def fit(self, X: Any, y: Any, *, bias_labels: Any = None, **fit_params: Any) -> "Recorder":
+    def fit(
+        self, X: Any, y: Any, *, bias_labels: Any = None, sample_weight: Any = None, **others: Any
+    ) -> "Recorder":
         """Keep what is given."""
         self.X = X
         self.y = y
         self.classes_ = None  # an inferrer hands them on
-        self.fit_params = fit_params
-        if bias_labels is not None:  # named above, for who asks the signature
-            self.fit_params["bias_labels"] = bias_labels
+        # Named above, for who asks the signature.
+        named = {"bias_labels": bias_labels, "sample_weight": sample_weight}
+        self.fit_params = {k: v for k, v in named.items() if v is not None} | others
         return self
 
     def predict(self, X: Any) -> Any:
@@ -135,11 +137,8 @@ class Candidate:
 
     def _record(self, X: Any, y: Any, fit_params: dict[str, Any]) -> Prepared:
         """Fit what stands around the classifier, and return what reached it."""
-        last = last_step(self.estimator)
-        innermost = around(self.estimator)[-1]
-        put_inside(innermost, Recorder(last))
         # scikit-learn's own fit does the rest: routing of metadata, caching, passthrough steps.
-        try:
+        with recording(around(self.estimator), Recorder(last_step(self.estimator))):
             self.estimator.fit(X, y, **fit_params)
             # An inferrer fits a clone of what it holds.
             one = self.estimator
@@ -147,8 +146,6 @@ class Candidate:
             while not isinstance(one, Recorder):
                 states.append(learned(one))
                 one = inside(one, fitted=True)
-        finally:
-            put_inside(innermost, last)
         return Prepared(states, one.X, one.y, one.fit_params)
 
     def close(self) -> None:

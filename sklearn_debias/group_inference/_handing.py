@@ -1,0 +1,76 @@
+"""How inferred groups reach the `fit` of a classifier: as bias labels, or as weights."""
+
+from typing import Any
+
+import numpy as np
+from sklearn import get_config
+from sklearn.pipeline import Pipeline
+from sklearn.utils.metadata_routing import get_routing_for_object
+from sklearn.utils.validation import has_fit_parameter
+
+from sklearn_debias.estimators import ERMClassifier
+
+WAYS = ("auto", "bias_labels", "sample_weight", "sampling_weight")
+
+
+def way_for(model: Any, way: str) -> str:
+    """Return how an unfitted model is told of the groups; "auto" looks at what it takes."""
+    if way != "auto":
+        return way
+    takes = argument(model, "bias_labels") is not None and not _leaves_unused(model)
+    return "bias_labels" if takes else "sample_weight"
+
+
+def handed_on(model: Any, way: str, codes: np.ndarray, labels: np.ndarray, drawn: Any) -> dict:
+    """Return the argument of ``fit`` that tells an unfitted model of the groups.
+
+    Parameters
+    ----------
+    model : classifier or Pipeline
+    way : {"bias_labels", "sample_weight", "sampling_weight"}
+    codes, labels : ndarray of shape (n,)
+        Class codes, and inferred bias labels.
+    drawn : ndarray of shape (n,) or None
+        Sampling weights of the inference.
+
+    Raises
+    ------
+    TypeError
+        Where the model does not take the argument.
+    """
+    wanted = "bias_labels" if way == "bias_labels" else "sample_weight"
+    name = argument(model, wanted)
+    if name is None:
+        raise TypeError(
+            f"`classifier` must take `{wanted}` in fit, or be a Pipeline whose last step does, got "
+            f"{type(model).__name__}."
+        )
+    if way == "bias_labels":
+        return {name: labels}
+    return {name: balancing(codes, labels) if way == "sample_weight" else drawn}
+
+
+def _leaves_unused(model: Any) -> bool:
+    """Return whether a model takes bias labels, and is trained as if it had none."""
+    last = model[-1] if isinstance(model, Pipeline) else model
+    return isinstance(last, ERMClassifier) and last.balance != "group"
+
+
+def argument(estimator: Any, name: str) -> str | None:
+    """Return by what name an argument reaches an estimator's ``fit``, None where it cannot."""
+    if not isinstance(estimator, Pipeline):
+        return name if has_fit_parameter(estimator, name) else None
+    last_name, last = estimator.steps[-1]
+    inner = argument(last, name)
+    if inner is None or not get_config()["enable_metadata_routing"]:
+        return None if inner is None else f"{last_name}__{inner}"
+    return name if get_routing_for_object(estimator).consumes("fit", [name]) else None
+
+
+def balancing(codes: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Return weights (n,) with mean 1 by which all (class, bias value) groups weigh alike."""
+    _, values = np.unique(labels, return_inverse=True)
+    _, group, size = np.unique(
+        codes * (values.max() + 1) + values, return_inverse=True, return_counts=True
+    )
+    return len(codes) / (len(size) * size[group])
