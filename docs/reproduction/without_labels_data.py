@@ -1,4 +1,4 @@
-"""Features with a shortcut for without_labels.py: six sets, each with biased and unbiased parts.
+"""Features for without_labels.py: six sets with a shortcut, and one without.
 
 Every set has "train" and "validation", which are biased alike, and "test", where no bias value goes
 with a class. What is read lies in the folder named by SKLEARN_DEBIAS_DATA.
@@ -13,6 +13,7 @@ from sklearn_debias.datasets import (
     binary_colour_mnist,
     colour_mnist,
     data_folder,
+    flip_labels,
     load_biased_digits,
     make_spurious_embeddings,
     patch_mnist,
@@ -114,6 +115,16 @@ def bar(seed):
     return parts(bunch.train, test, seed)
 
 
+def noisy(seed):
+    """Two classes without any shortcut; a fifth of the training labels is wrong."""
+    bunch = make_spurious_embeddings(
+        3000, n_features=50, n_test=4000, conflict_ratio=0.5, random_state=seed
+    )
+    bunch.train.target = flip_labels(bunch.train.target, 0.2, random_state=seed)
+    test = part(bunch.test.data, bunch.test.target, bunch.test.bias_labels)
+    return parts(bunch.train, test, seed)
+
+
 SETS = {
     "synthetic": synthetic,
     "digits": digits,
@@ -121,4 +132,5 @@ SETS = {
     "binary": binary,
     "patched": patched,
     "bar": bar,
+    "noisy": noisy,
 }
