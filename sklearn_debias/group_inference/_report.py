@@ -54,7 +54,8 @@ class InferredGroupsReport:
                     _shown(*row)
                     for row in self.frame[[name, f"{name}_lower", f"{name}_upper"]].to_numpy()
                 ]
-        return f"{table.to_string(index=False)}\nintervals: {self.confidence:.0%}, exact binomial"
+        kinds = "exact binomial; DeLong's for the area" if "auc" in table else "exact binomial"
+        return f"{table.to_string(index=False)}\nintervals: {self.confidence:.0%}, {kinds}"
 
     def _repr_html_(self) -> str:
         return self.frame.to_html(index=False, float_format="{:.3f}".format)

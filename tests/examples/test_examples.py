@@ -193,3 +193,14 @@ def test_robust_training_withstands_more(run, tmp_path):
     assert found["DHAT"][4] > found["plain"][4] + 20
     assert all(worst <= min(each) for *each, worst in found.values())
     assert (tmp_path / saved.split()[0]).stat().st_size > 10_000
+
+
+@pytest.mark.slow
+def test_inferred_groups_come_up_for_the_worst_group(run):
+    lines = run("without_bias_labels.py")
+    worst = {}
+    for line in lines:
+        if "[" in line and line.split("  ")[0] in ("ERM", "JTT", "inferred groups"):
+            worst[line.split("  ")[0]] = float(line.split("[")[0].split()[-1])
+    assert worst["inferred groups"] > worst["JTT"] > worst["ERM"]
+    assert worst["inferred groups"] > 0.85
