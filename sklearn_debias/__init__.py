@@ -23,6 +23,7 @@ from sklearn_debias.estimators import (
     UIATClassifier,
     ULEClassifier,
 )
+from sklearn_debias.group_inference import GroupInferrer, InferredGroupsClassifier
 
 __all__ = [
     "AFRClassifier",
@@ -35,7 +36,9 @@ __all__ = [
     "ERMClassifier",
     "FishClassifier",
     "GroupDROClassifier",
+    "GroupInferrer",
     "ISDAClassifier",
+    "InferredGroupsClassifier",
     "InvarianceClassifier",
     "JTTClassifier",
     "LfFClassifier",

@@ -25,10 +25,12 @@ from sklearn_debias.fitting import (
     encode_target,
     open_model,
     plain,
+    plain_params,
 )
 from sklearn_debias.group_inference._check import held_out_scores, minority, stability
 from sklearn_debias.group_inference._handing import WAYS, argument, handed_on, way_for
 from sklearn_debias.group_inference._inferrer import METHODS, GroupInferrer
+from sklearn_debias.group_inference._parts import check_instances
 from sklearn_debias.group_inference._reference import logistic
 from sklearn_debias.presets import inferred_groups_preset
 from sklearn_debias.rows import check_same_rows
@@ -149,6 +151,11 @@ class InferredGroupsClassifier(OurNames, ScoredByRows, BaseEstimator):
         "random_state": ["random_state"],
     }
     __metadata_request__fit = {"bias_labels": True, "validation_data": True}
+
+    def _validate_params(self) -> None:
+        plain_params(self)  # before scikit-learn compares what is no number
+        super()._validate_params()
+        check_instances(self, "classifier", "inferrer")
 
     # False: the parts are the user's, and must check their own parameters.
     @_fit_context(prefer_skip_nested_validation=False)

@@ -23,12 +23,14 @@ from sklearn_debias.fitting import (
     is_dataset,
     open_inputs,
     plain,
+    plain_params,
 )
 from sklearn_debias.group_inference._clusters import Clusters
 from sklearn_debias.group_inference._eiil import EIIL
 from sklearn_debias.group_inference._errors import Errors
 from sklearn_debias.group_inference._inference import Inference
 from sklearn_debias.group_inference._known import read_known
+from sklearn_debias.group_inference._parts import check_instances
 from sklearn_debias.group_inference._reference import reference, trainer
 from sklearn_debias.group_inference._ssa import SSA
 from sklearn_debias.group_inference._xrm import XRM
@@ -164,6 +166,11 @@ class GroupInferrer(OurNames, BaseEstimator):
         "random_state": ["random_state"],
     }
     __metadata_request__fit = {"bias_labels": True}
+
+    def _validate_params(self) -> None:
+        plain_params(self)  # before scikit-learn compares what is no number
+        super()._validate_params()
+        check_instances(self, "estimator")
 
     # False: the estimator inside is the user's, and must check its own parameters.
     @_fit_context(prefer_skip_nested_validation=False)

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from scipy.special import logsumexp
 from sklearn.base import clone
+from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import KFold, StratifiedKFold
 from sklearn.pipeline import Pipeline, make_pipeline
@@ -116,7 +117,9 @@ def cross_fit(
     models = []
     held_out = np.empty((len(y), len(classes)))
     for number, (fitted_to, judged) in enumerate(folds(y, n_splits, seed)):
-        one = seeded(clone(model), seed + number)
+        # The only row of a class is judged by rows without the class, which may all be of another.
+        alone = len(np.unique(y[fitted_to])) == 1
+        one = DummyClassifier() if alone else seeded(clone(model), seed + number)
         one.fit(take_rows(X, fitted_to), y[fitted_to])
         held_out[judged] = log_proba(one, take_rows(X, judged), classes)
         models.append(one)

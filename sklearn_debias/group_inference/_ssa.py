@@ -75,9 +75,10 @@ class SSA(Inference):
             net = like(erm, BiasPredictor, **given).fit(take_rows(seen, rows), filled)
             # What the net was told stays with the fit, not with the model.
             net.set_params(known=None, label=None)
-            judged = other[judged]
-            self.labels[judged] = net.predict(take_rows(seen, judged))
             self.nets.append(net)
+            if len(other):
+                judged = other[judged]
+                self.labels[judged] = net.predict(take_rows(seen, judged))
 
     def predict(self, X: Any, codes: np.ndarray | None) -> np.ndarray:
         """Return the bias value of each row (m,), as the nets have it together."""

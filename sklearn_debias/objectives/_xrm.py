@@ -44,11 +44,11 @@ def flip_probability(logits: Tensor) -> Tensor:
     return ((surest - 1 / k) * k / (k - 1)).clamp(0, 1)
 
 
-def class_balance(y: Tensor, n_classes: int) -> Tensor:
+def class_balance(y: Tensor, n_classes: int, dtype: torch.dtype) -> Tensor:
     """Return weights (b,) by which the sum of losses is the sum of the classes' mean losses."""
     count = torch.zeros(n_classes, dtype=torch.long, device=y.device)
     count = count.index_add(0, y, torch.ones_like(y))
-    return 1 / count[y]
+    return 1 / count[y].to(dtype)
 
 
 def cross_mistakes(first: Tensor, second: Tensor, y: Tensor) -> Tensor:
@@ -81,7 +81,7 @@ class XRM(Objective):
         second = nets["twin"](batch.of("twin"))
         mine = state["mine"][batch.index]
         label = state["label"][batch.index]
-        weight = class_balance(label, first.shape[-1]).to(first.dtype)
+        weight = class_balance(label, first.shape[-1], first.dtype)
         losses = {
             "model": (weight * mine * cross_entropy(first, label)).sum(),
             "twin": (weight * ~mine * cross_entropy(second, label)).sum(),

@@ -19,6 +19,7 @@ from sklearn_debias.exceptions import DivergedError
 from sklearn_debias.testing._asserts import assert_equal_bits, generators_untouched
 from sklearn_debias.testing._estimator_data import (
     LABELS,
+    documented_arrays,
     fitted,
     fitted_names,
     needs,
@@ -122,11 +123,7 @@ def check_classifier_pickles(estimator: Any) -> None:
         assert_equal_bits(
             pickle.loads(stored).predict_proba(X), model.predict_proba(X), "The probability"
         )
-        documented = [
-            v
-            for k, v in vars(model).items()
-            if isinstance(v, np.ndarray) and k in str(type(model).__doc__)
-        ]
+        documented = documented_arrays(model)
         sizes[n] = len(stored) - sum(array.nbytes for array in documented if array.ndim == 1)
     assert sizes[600] - sizes[60] < 1000, f"The file grows with the training data: {sizes} bytes."
 

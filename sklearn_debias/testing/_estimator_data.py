@@ -4,7 +4,7 @@ from typing import Any
 from unittest import SkipTest
 
 import numpy as np
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, clone
 
 LABELS = np.array(["ant", "bee", "cat"])
 
@@ -44,14 +44,31 @@ def weights(estimator: Any) -> dict[str, np.ndarray]:
     """Return all tensors of the fitted networks, or the fitted arrays where there are none."""
     if not hasattr(estimator, "net_"):
         values = {name: getattr(estimator, name) for name in fitted_names(estimator)}
-        inner = weights(values["estimator_"]) if "estimator_" in values else {}
-        return {
-            **inner,
-            **{name: value for name, value in values.items() if isinstance(value, np.ndarray)},
-        }
+        arrays = {name: value for name, value in values.items() if isinstance(value, np.ndarray)}
+        for part in inner_estimators(estimator):
+            arrays = {**weights(part), **arrays}
+        return arrays
     return {
         name: value.cpu().numpy() for name, value in estimator.net_.module_.state_dict().items()
     }
+
+
+def inner_estimators(estimator: Any) -> list[Any]:
+    """Return the fitted estimators that one of several parts holds."""
+    values = [getattr(estimator, name) for name in fitted_names(estimator)]
+    return [value for value in values if isinstance(value, BaseEstimator)]
+
+
+def documented_arrays(estimator: Any) -> list[np.ndarray]:
+    """Return the arrays that the estimator, or one inside, says it keeps; none of them twice."""
+    found = {
+        id(value): value
+        for name, value in vars(estimator).items()
+        if isinstance(value, np.ndarray) and name in str(type(estimator).__doc__)
+    }
+    for part in inner_estimators(estimator):
+        found |= {id(value): value for value in documented_arrays(part)}
+    return list(found.values())
 
 
 def fitted_names(estimator: Any) -> list[str]:

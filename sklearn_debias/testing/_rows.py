@@ -40,6 +40,11 @@ OF_ESTIMATORS: dict[str, list[Mapping[str, Any]]] = {
         {"step_size": 0.5, "adjustment": 1.0},
     ],
     "ISDAClassifier": [{"module": "mlp", "validation": 0.2}],
+    "InferredGroupsClassifier": [
+        {},
+        {"inferrer": "xrm", "classifier": ERMClassifier(**BRIEF, balance="group")},
+        {"inferrer": "eiil", "classifier": DFRClassifier(n_resamples=2, random_state=0)},
+    ],
     "InvarianceClassifier": [
         {"penalty_weight": 3.0, "balance": "environment"},
         {"penalty": "coral", "module": "mlp", **MONITORED},

@@ -19,11 +19,18 @@ from faulty import (
 )
 from ranges import declared, own_parameters
 from sklearn.linear_model import LogisticRegression
+from sklearn.neighbors import KNeighborsClassifier
 from sklearn.svm import LinearSVC
 from torch import nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau, StepLR
 
-from sklearn_debias import ERMClassifier, JTTClassifier, LfFClassifier
+from sklearn_debias import (
+    DFRClassifier,
+    ERMClassifier,
+    GroupInferrer,
+    JTTClassifier,
+    LfFClassifier,
+)
 
 # The first value of each list is sound; the others may or may not be.
 SHARED = {
@@ -169,6 +176,28 @@ OWN = {
         "attention_epochs": [None, 1, 0],
     },
     "CRTClassifier": {"retraining_epochs": [2, 1, 0]},
+    "InferredGroupsClassifier": {
+        "classifier": [
+            None,
+            DFRClassifier(C=1.0, n_resamples=1),
+            ERMClassifier(max_epochs=1),
+            LogisticRegression(),
+            LogisticRegression,
+            KNeighborsClassifier(),
+            "x",
+        ],
+        "inferrer": [
+            "errors",
+            "eiil",
+            "xrm",
+            "clusters",
+            GroupInferrer(n_splits=2),
+            GroupInferrer("ssa"),
+            GroupInferrer,
+            "x",
+            None,
+        ],
+    },
     "JTTClassifier": {
         "identification_epochs": [1, 3, 0],
         "upweight": [5, 1, 2.5, 100, -1, np.nan],

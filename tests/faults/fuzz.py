@@ -39,6 +39,7 @@ ROOMS = (
     "corruptions",
     "datasets",
     "feature_extraction",
+    "group_inference",
     "inspection",
     "metrics",
     "model_selection",

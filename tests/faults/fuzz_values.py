@@ -13,7 +13,7 @@ from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression
 from torch import nn
 
-from sklearn_debias import DFRClassifier, ERMClassifier
+from sklearn_debias import DFRClassifier, ERMClassifier, GroupInferrer
 from sklearn_debias.attacks import FGSM, PGD, CarliniWagner, RandomSearch
 
 
@@ -186,6 +186,10 @@ POOLS = {
     "validation_size": [0.25, 0, 1],
     "bias_noise": [0.0, 0.5, 2],
     "image_noise": [0.0, 0.5, -1],
+    "classifier": [LogisticRegression(), DFRClassifier(), ERMClassifier(max_epochs=1), None, "x"],
+    "inferrer": ["errors", "eiil", "xrm", GroupInferrer("clusters"), GroupInferrer, "x"],
+    "max_clusters": [2, 4, 100, 1, 2.5],
+    "threshold": [0.95, 0, 1, 2, np.nan],
     "required": [False, True],
     "folder": ["/nowhere", __file__, ""],
     "conflicting": [0, 1, -1],
@@ -245,6 +249,19 @@ OWN = {
     "load_biased_digits": {"target": ["digit", "x"], "test_size": [0.25, 0, 1]},
     "read_bar": {"kind": ["embeddings", "images", "x"]},
     "attribute_long_tail": {"n_clusters": [6, 3, 0]},
+    "GroupInferrer": {
+        "method": ["errors", "eiil", "clusters", "xrm", "ssa", "x"],
+        "estimator": [
+            None,
+            LogisticRegression(),
+            ERMClassifier(max_epochs=1),
+            DummyClassifier(),
+            3,
+        ],
+        "n_splits": [None, 2, 1, 50, 2.5],
+        "features": ["outputs", "embeddings", "x"],
+        "n_steps": [None, 2, 0, 2.5],
+    },
     "make_spurious_embeddings": {"n_features": [None, 8, 1, 0]},
     "make_group_scorer": {"bias_labels": [None, *GROUPS]},
     "BatchedGridSearchCV": {

@@ -13,7 +13,7 @@ from test_faulty_inputs import REFUSED, SAME_VALUES
 from test_faulty_labels import BIAS_KINDS, BIAS_REFUSED
 from test_faulty_labels import REFUSED as LABELS_REFUSED
 
-from sklearn_debias import ClassScaling, DFRClassifier
+from sklearn_debias import ClassScaling, DFRClassifier, GroupInferrer
 from sklearn_debias.exceptions import DebiasWarning
 from sklearn_debias.testing import variants
 
@@ -21,11 +21,32 @@ NAMED = re.compile(
     rf"['`]\w+(\[\d\])?['`=]|dense|unique column names|Feature names|np.matrix|1D array|{STANDARD}"
 )
 NOT_REFUSED = {"overflows float32"}  # these work in float64
+# It takes what the classifier inside does, images too; and it looks at bias labels to spread them.
+INFERRED = "InferredGroupsClassifier"
+SPREADING = {"inferrer": GroupInferrer("ssa", random_state=0)}
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:`method`=.* does not tell:sklearn_debias.exceptions.DebiasWarning",
+    "ignore:Groups are inferred from:sklearn_debias.exceptions.DebiasWarning",
+    "ignore:No training row has:sklearn_debias.exceptions.DebiasWarning",
+)
 
 
 @pytest.fixture(params=HEADS)
 def head(request):
     return clone(variants(CLASSES[request.param])[0]).set_params(random_state=0)
+
+
+@pytest.fixture
+def reader(head):
+    """A head that looks at the bias labels."""
+    return head.set_params(**SPREADING) if type(head).__name__ == INFERRED else head
+
+
+def n_groups_of(head):
+    """Groups of classes and bias values that the head was trained on."""
+    if type(head).__name__ != INFERRED:
+        return len(head.group_shares_)
+    return len({(c, *np.atleast_1d(a)) for c, a in zip(y, head.bias_labels_, strict=True)})
 
 
 def refused(head, X, y, bias, words=NAMED):
@@ -39,7 +60,10 @@ def test_refused_inputs(head, row):
     refused(head, REFUSED[row][0], y, b)
 
 
+@pytest.mark.filterwarnings("ignore:The fitted model predicts")
 def test_images_are_refused(head):
+    if type(head).__name__ == INFERRED:
+        head.set_params(classifier=DFRClassifier())
     refused(head, IMAGES, y, b, "Found array with dim 4")
 
 
@@ -54,10 +78,12 @@ def test_refused_bias_labels(head, row):
 
 
 @pytest.mark.parametrize("row", BIAS_KINDS)
-@pytest.mark.filterwarnings("ignore:No training row has")
-def test_kinds_of_bias_labels(head, row):
+def test_kinds_of_bias_labels(reader, row):
     given, n_groups = BIAS_KINDS[row]
-    assert len(head.fit(X, y, bias_labels=given).group_shares_) == n_groups
+    if type(reader).__name__ == INFERRED and row == "one group per class":
+        refused(reader, X, y, given, "`bias_labels` must hold at least 2 known values")
+    else:
+        assert n_groups_of(reader.fit(X, y, bias_labels=given)) == n_groups
 
 
 @pytest.mark.parametrize("row", SAME_VALUES)
@@ -77,7 +103,6 @@ def test_any_scale_ends_in_finite_probabilities(head, scale):
     assert np.isfinite(head.fit(scale * X, y, bias_labels=b).predict_proba(scale * X)).all()
 
 
-@pytest.mark.filterwarnings("ignore:No training row has")
 def test_two_rows_are_enough(head):
     given = np.array([[-1.0, 0.0], [1.0, 0.0]])
     assert head.fit(given, ["a", "b"], bias_labels=[0, 1]).predict_proba(given).shape == (2, 2)
