@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sklearn_debias.arguments import in_our_words
 from sklearn_debias.estimators import ERMClassifier, GroupDROClassifier
-from sklearn_debias.exceptions import warn
+from sklearn_debias.exceptions import once, warn
 from sklearn_debias.fitting import (
     Opened,
     OurNames,
@@ -38,6 +38,18 @@ from sklearn_debias.training import Streams
 
 PENALTY = 0.05  # of the logistic regression that is trained, by the sets of the evidence page
 UNSTABLE = 0.5
+
+
+class Told(set):
+    """Warnings that were given; and one that inferred groups do not deserve.
+
+    That a cell of class and bias value has no row says nothing where values are numbers of
+    clusters, of which classes have several. Where a class is not told apart, the inferrer warns.
+    """
+
+    def __contains__(self, message: object) -> bool:
+        empty = str(message).startswith("No training row has (class, bias value)")
+        return empty or super().__contains__(message)
 
 
 def _has(method: str) -> Any:
@@ -178,7 +190,8 @@ class InferredGroupsClassifier(OurNames, ScoredByRows, BaseEstimator):
         -------
         self
         """
-        with all_or_nothing(self):
+        # Parts are fitted several times, and would say the same each time.
+        with once(Told()), all_or_nothing(self):
             check_same_rows({"X": X, "y": y, "bias_labels": bias_labels})
             streams = Streams(self.random_state)
             self.inferrer_ = self._inferrer(streams)
@@ -289,16 +302,19 @@ class InferredGroupsClassifier(OurNames, ScoredByRows, BaseEstimator):
             return GroupInferrer(self.inferrer, random_state=streams.seed("inferrer") % 2**32)
         return clone(self.inferrer)
 
+    def _unfitted(self, n: int, streams: Streams) -> Any:
+        """Return the classifier that n rows are trained with."""
+        if self.classifier is not None:
+            return clone(self.classifier)
+        if len(self.inferrer_.input_shape_) == 1:
+            return logistic(n, PENALTY)
+        return GroupDROClassifier(random_state=streams.seed("classifier") % 2**32)
+
     def _train(
         self, X: Any, y: Any, labels: np.ndarray, streams: Streams, given: dict[str, Any]
     ) -> Any:
         """Return a classifier that is fitted to these rows and their groups."""
-        model = self.classifier
-        if model is None and len(self.inferrer_.input_shape_) == 1:
-            model = logistic(len(labels), PENALTY)
-        elif model is None:
-            model = GroupDROClassifier(random_state=streams.seed("classifier") % 2**32)
-        model = clone(model)
+        model = self._unfitted(len(labels), streams)
         codes, _ = encode_target(self, y, len(labels))
         drawn = getattr(self.inferrer_, "sampling_weights_", None)
         if drawn is None and self.groups_as == "sampling_weight":
@@ -316,9 +332,10 @@ class InferredGroupsClassifier(OurNames, ScoredByRows, BaseEstimator):
 
     def _validation(self, given: Any) -> dict[str, Any]:
         """Return rows to score after each epoch, with bias labels."""
-        if self.classifier is not None and argument(self.classifier, "validation_data") is None:
+        model = self._unfitted(len(self.bias_labels_), Streams(0))
+        if argument(model, "validation_data") is None:
             raise TypeError(
-                f"`validation_data` is not taken by {type(self.classifier).__name__}. Leave it out."
+                f"`validation_data` is not taken by {type(model).__name__}. Leave it out."
             )
         if not isinstance(given, tuple | list) or len(given) not in (2, 3):
             raise ValueError("`validation_data` must be (X, y) or (X, y, bias_labels).")

@@ -8,8 +8,24 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.metadata_routing import get_routing_for_object
 from sklearn.utils.validation import has_fit_parameter
 
-from sklearn_debias.estimators import ERMClassifier
+from sklearn_debias.estimators import (
+    BaseDebiasClassifier,
+    ERMClassifier,
+    FishClassifier,
+    GroupDROClassifier,
+    InvarianceClassifier,
+    MixUpClassifier,
+)
+from sklearn_debias.exceptions import warn
 
+OURS = "sklearn_debias.estimators."
+TRAINED_BY_GROUPS = (
+    ERMClassifier,
+    FishClassifier,
+    GroupDROClassifier,
+    InvarianceClassifier,
+    MixUpClassifier,
+)
 WAYS = ("auto", "bias_labels", "sample_weight", "sampling_weight")
 
 
@@ -46,8 +62,21 @@ def handed_on(model: Any, way: str, codes: np.ndarray, labels: np.ndarray, drawn
             f"{type(model).__name__}."
         )
     if way == "bias_labels":
+        _warn_of_no_use(model)
         return {name: labels}
     return {name: balancing(codes, labels) if way == "sample_weight" else drawn}
+
+
+def _warn_of_no_use(model: Any) -> None:
+    """Warn of a classifier of ours that is trained without looking at bias labels."""
+    last = model[-1] if isinstance(model, Pipeline) else model
+    ours = isinstance(last, BaseDebiasClassifier) and type(last).__module__.startswith(OURS)
+    if ours and not isinstance(last, TRAINED_BY_GROUPS):
+        warn(
+            f"{type(last).__name__} does not train on bias labels: the inferred ones reach its "
+            "`validation` and `monitor` at most. Take GroupDROClassifier or "
+            "ERMClassifier(balance='group'), or `groups_as`='sample_weight' where it has weights."
+        )
 
 
 def _leaves_unused(model: Any) -> bool:

@@ -309,10 +309,11 @@ class GroupInferrer(OurNames, BaseEstimator):
         if not whole:
             return
         which = "any class" if len(whole) == len(self.classes_) else f"the classes {whole}"
-        warn(
-            f"`method`={self.method!r} does not tell the rows of {which} apart: they have one bias "
-            f"label. {ADVICE[self.method]}"
-        )
+        why = "they have one bias label."
+        if self.method in ("errors", "eiil") and not self.bias_labels_.any():
+            why = f"the model is right about all {len(codes)}, and no mistake tells of a minority."
+        found = f"`method`={self.method!r} does not tell the rows of {which} apart: {why}"
+        warn(f"{found} {ADVICE[self.method]}")
 
     def _image_size(self) -> Any:
         """Return to what size the first step of the estimator resizes images."""
