@@ -109,14 +109,14 @@ def bias_report(
     majority. Rows must be exchangeable: many rows of one patient are not.
 
     The intervals are of each column alone, and approximate: they take the rows predicted out of
-    fold for independent. In simulations of columns of two values those of 95 % covered 90 to 97 %
-    of the time where there was something to predict, and that of the balanced accuracy 87 % where
-    there was nothing; what is spurious, the permutations say.
+    fold for independent. What is spurious, the permutations say.
 
     Slices come from half of the rows of each class, and their accuracies from the other half, in
-    the manner of [2]_ but with a linear model. That a model errs there is measured; that the rows
-    share a cause is for the eye. The accuracies of inferred labels are measured on all rows: where
-    errors were what the labels were inferred from, they are low by construction.
+    the manner of [2]_ but with a linear model. A model errs in one region or another on noise, too;
+    a candidate is a slice that also stands apart from the rest of its class. That its rows share a
+    cause is for the eye. Features of heavy tails can look like groups. The accuracies of inferred
+    labels are measured on all rows: where errors were what the labels were inferred from, they are
+    low by construction.
 
     References
     ----------

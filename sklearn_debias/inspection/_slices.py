@@ -69,9 +69,16 @@ def judge(embeddings: np.ndarray, folds: Folds, seed: int) -> Judged:
             LogisticRegression(C=STRENGTH / training.sum(), class_weight="balanced", max_iter=1000),
         ).fit(embeddings[training], codes[training])
         probabilities[np.ix_(~training, present)] = model.predict_proba(embeddings[~training])
-    n_coordinates = min(N_COORDINATES, *embeddings.shape)
-    reduced = make_pipeline(StandardScaler(), PCA(n_coordinates, random_state=seed))
-    return Judged(codes, probabilities, reduced.fit_transform(embeddings))
+    return Judged(codes, probabilities, _reduced(embeddings, seed))
+
+
+def _reduced(embeddings: np.ndarray, seed: int) -> np.ndarray:
+    """Return the first principal components of the standardised embeddings, of shape (n, d)."""
+    varied = embeddings[:, np.ptp(embeddings, axis=0) > 0]
+    if not varied.shape[1]:  # all rows are alike
+        return np.zeros((len(embeddings), 1))
+    reduce = PCA(min(N_COORDINATES, *varied.shape), random_state=seed)
+    return make_pipeline(StandardScaler(), reduce).fit_transform(varied)
 
 
 def slices_of(judged: Judged, seed: int) -> tuple[np.ndarray, np.ndarray]:
