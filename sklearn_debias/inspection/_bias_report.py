@@ -53,7 +53,7 @@ def bias_report(
     metadata : DataFrame, dict of columns, array-like of shape (n,) or (n, columns), default=None
         What is known of each row: place, device, time, text length. Texts, categories, booleans and
         numbers of up to ten values count as they are; other numbers and times are binned by their
-        quantiles, into 2 to 8 bins of about 25 rows or more. A missing value is a value of its own.
+        quantiles, into 2 bins, or up to 8 of at least 25 rows. A missing value is one of its own.
         Columns that are constant, or have another text or another whole number in every row, are
         named and left out.
     embeddings : array-like of shape (n, features), default=None
@@ -138,9 +138,8 @@ def bias_report(
     """
     settings = Settings(alpha, n_permutations, cv, min_cell, confidence, verbose).checked()
     rng = check_rng(random_state)
-    check_same_rows(
-        {"y": y, "metadata": metadata, "embeddings": embeddings, "inferred_labels": inferred_labels}
-    )
+    rows = {"y": y, "metadata": metadata, "embeddings": embeddings, "images": images}
+    check_same_rows(rows | {"inferred_labels": inferred_labels})
     codes, classes = _read_y(y)
     if metadata is None and embeddings is None and images is None:
         raise ValueError("`metadata`, `embeddings` or `images` must be given, got none of them.")

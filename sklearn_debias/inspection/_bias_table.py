@@ -8,6 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from sklearn_debias.metrics.internal import shorten
+
+MOST_COLUMNS = 40  # that are printed
 MOST_TABLES = 3  # of cells that are printed
 MOST_VALUES = 12  # of a table that is printed
 MEANING = (
@@ -147,8 +150,8 @@ class BiasReport:
         if len(self.columns):
             judged = int((self.columns["left_out"] == "").sum())
             title += (
-                f"; {judged} columns judged, {len(self.spurious)} spurious (any by chance: at most "
-                f"{100 * self.alpha:g} %; {self.n_permutations} permutations)"
+                f"; {judged} columns judged, {len(self.spurious)} spurious ({self.n_permutations} "
+                f"permutations; any false alarm: at most {100 * self.alpha:g} %)"
             )
         if self.model_accuracy is not None:
             title += f"; model on the embeddings: balanced accuracy {self.model_accuracy:.3f}"
@@ -158,7 +161,7 @@ class BiasReport:
         """Return what is shown, table by table."""
         judged = self.columns[self.columns["left_out"] == ""]
         if len(judged):
-            yield MEANING, _ranked(judged), False
+            yield MEANING, _ranked(judged.head(MOST_COLUMNS)), False
         for name in self.spurious[:MOST_TABLES]:
             yield f"rows by class and value of {name!r}", _cells(self.cells[name]), True
         if len(self.candidates):
@@ -168,14 +171,14 @@ class BiasReport:
         """Return the lines below the tables."""
         left_out = self.columns[self.columns["left_out"] != ""]
         notes = [
-            f"left out: {name!r} ({reason})"
-            for name, reason in zip(left_out["column"], left_out["left_out"], strict=True)
+            f"left out: {shorten(group['column'].tolist())} ({reason})"
+            for reason, group in left_out.groupby("left_out")
         ]
+        n_more = int((self.columns["left_out"] == "").sum()) - MOST_COLUMNS
+        if n_more > 0:
+            notes.append(f"not shown: {n_more} columns of less evidence, see `columns`")
         for name in self.spurious[:MOST_TABLES]:
-            pairs = ", ".join(
-                f"{label!r}: {value!r}" for label, value in self.aligned[name].items()
-            )
-            notes.append(f"aligned by {name!r}: {{{pairs}}}")
+            notes.append(f"aligned by {name!r}: {self.aligned[name]}")
         return [*notes, *self.notes]
 
 
@@ -209,8 +212,9 @@ def _cells(table: pd.DataFrame) -> pd.DataFrame:
     order = table.sum().sort_values(ascending=False, kind="stable").index
     kept = table.columns.isin(order[:MOST_VALUES])
     shown = table.loc[:, kept].copy()
-    # Without the name of the column, which the title says.
-    shown.columns = pd.Index(list(shown.columns), dtype=object, tupleize_cols=False)
+    # The title says the name of the column, so that the corner is free.
+    shown.columns = pd.Index(list(shown.columns), dtype=object, tupleize_cols=False, name="class")
+    shown.index.name = None
     n_others = int((~kept).sum())
     if n_others:
         shown[f"({n_others} other values)"] = table.loc[:, ~kept].sum(axis=1)

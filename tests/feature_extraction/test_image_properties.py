@@ -111,7 +111,7 @@ def test_a_planted_patch_is_reported():
     assert "image top left colour" in report.spurious[:4]
     assert report.aligned["image top left colour"][1] == "red"
     assert "image bottom right colour" not in report.spurious
-    assert "left out: 'image height' (constant" in str(report)
+    assert "left out: 'image height', 'image width' (constant" in str(report)
 
 
 WRONG = {
