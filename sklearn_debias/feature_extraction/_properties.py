@@ -7,7 +7,7 @@ import pandas as pd
 from scipy.ndimage import convolve
 
 from sklearn_debias.arguments import in_our_words
-from sklearn_debias.fitting import open_inputs
+from sklearn_debias.fitting import on_own_terms, open_inputs
 from sklearn_debias.training import PictureSource, blamed, white
 
 __all__ = ["image_properties"]
@@ -70,7 +70,7 @@ def image_properties(images: Any) -> pd.DataFrame:
     [['grey', 'grey', 16.0], ['grey', 'red', 16.0]]
     """
     advice = "Pass images (n, channels, height, width), or a list of paths."
-    with blamed("images", advice):
+    with on_own_terms(small=True), blamed("images", advice):
         inputs = open_inputs(images, dtype=None)
         if len(inputs.shape) != 3:
             raise ValueError(f"they must be 4-D, got rows of shape {inputs.shape}")

@@ -196,8 +196,7 @@ def _columns_of(metadata: Any, images: Any, n: int) -> list[Column]:
     columns = [] if metadata is None else read_metadata(metadata, n)
     if images is None:
         return columns
-    with on_own_terms(small=True):
-        properties = image_properties(images)
+    properties = image_properties(images)
     if len(properties) != n:
         raise ValueError(
             f"`images` must have one image per row of `y`: expected {n}, got {len(properties)}."

@@ -5,7 +5,9 @@ import colorsys
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from PIL import Image
+from torch.utils.data import TensorDataset
 
 from sklearn_debias.feature_extraction import image_properties
 from sklearn_debias.inspection import bias_report
@@ -85,6 +87,15 @@ def test_numbers_of_pixels_and_channels_do_not_matter():
     one_by_one = [image_properties(pixels[i : i + 1]) for i in range(5)]
     pd.testing.assert_frame_equal(pd.concat(one_by_one, ignore_index=True), expected, atol=1e-6)
     assert expected.shape == (5, 17)
+
+
+def test_a_dataset_under_settings_of_the_caller():
+    images = np.random.default_rng(0).random((6, 3, 8, 8)).astype(np.float32)
+    expected = image_properties(images)
+    dataset = TensorDataset(torch.tensor(images), torch.arange(6))
+    with torch.device("meta"), torch.inference_mode():
+        found = image_properties(dataset)
+    pd.testing.assert_frame_equal(found, expected)
 
 
 def test_files_of_several_sizes(tmp_path):
