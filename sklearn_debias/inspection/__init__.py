@@ -1,5 +1,7 @@
-"""Pictures of what models do."""
+"""What data and models hide: a report on shortcuts in the data, and pictures of what models do."""
 
+from sklearn_debias.inspection._bias_report import bias_report
+from sklearn_debias.inspection._bias_table import BiasReport
 from sklearn_debias.inspection._saliency import SaliencyDisplay
 
-__all__ = ["SaliencyDisplay"]
+__all__ = ["BiasReport", "SaliencyDisplay", "bias_report"]

@@ -32,7 +32,7 @@ ELSEWHERE = {
     "model_selection.BatchedGridSearchCV": ("param_grid", "cv", "refit", "scoring"),
     "metrics.encode_bias": ("name",),
 }
-COSTLY = {"parts", "n_steps", "search_steps"}  # whose defaults take seconds
+COSTLY = {"parts", "n_steps", "search_steps", "n_permutations"}  # whose defaults take seconds
 ROOMS = (
     "attacks",
     "attribution",
@@ -48,6 +48,7 @@ ROOMS = (
 # What functions return, and functions of tensors, which check nothing by design.
 LEFT_OUT = {
     "Ball",
+    "BiasReport",
     "CorruptionReport",
     "GroupReport",
     "GroupScorer",

@@ -159,6 +159,10 @@ POOLS = {
     "images": [UINT8, IMAGES, IMAGES[:, :1], UINT8[:2], IMAGES[0], *INPUTS],
     "severity": [None, 1, 5, 0, 6, 2.5],
     "family": ["all", "biasadv", "x"],
+    "inferred_labels": [None, b, *BIAS],
+    "alpha": [0.05, 0.5, 0, 1, np.nan],
+    "n_permutations": [19, 20, 0, 2.5],
+    "min_cell": [5, 1, 0, 2.5],
     "kind": ["uniform", "type0", "x"],
     "noise_rate": [0.2, 0, 1, 2, -1],
     "include_true": [False, True, 3],
@@ -235,6 +239,20 @@ POOLS = {
 }
 OWN = {
     "corrupt": {"name": ["gaussian_noise", "original", "brightness", "snow", "x"]},
+    "bias_report": {
+        "metadata": [
+            {"b": b, "x": X[:, 0]},
+            b,
+            X,
+            pd.DataFrame({"a": list("xy") * 20, "b": [None, 1.5] * 20, "id": np.arange(40)}),
+            {},
+            {"x": [[1]] * 40},
+            {"x": pd.date_range("2026-01-01", periods=40)},
+            *BIAS,
+        ],
+        "embeddings": [X, *INPUTS],
+        "cv": [5, 2, 40, 1, 100, 2.5],
+    },
     "binary_colour_mnist": {
         "images": [DIGITS, *INPUTS],
         "conflict_ratio": [(0.2, 0.5, 0.9), (0, 1), 2],
