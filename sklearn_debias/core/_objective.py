@@ -175,6 +175,9 @@ class Phase:
         ones; not for the first phase.
     restarts : tuple of str, default=()
         Parts of networks that begin the phase as they were built, by role and name: "model.head".
+    snapshots : tuple of str, default=()
+        Roles whose networks begin the phase as copies of the model: what it was here stays at hand
+        in later phases.
     """
 
     name: str
@@ -182,6 +185,7 @@ class Phase:
     max_epochs: int
     continues: bool = False
     restarts: tuple[str, ...] = ()
+    snapshots: tuple[str, ...] = ()
 
     @property
     def roles(self) -> tuple[str, ...]:

@@ -193,6 +193,7 @@ class Fit:
     def begin(self, phase: Phase, nets: Mapping[str, Net], data: Data) -> dict[str, Tensor]:
         """Return the state before the first step of a phase."""
         self.networks.restart(phase)
+        self.networks.snapshot(phase)
         state: dict[str, Tensor] = {}
         for objective in phase.steps:
             own = objective.init(nets, data)

@@ -34,13 +34,15 @@ def build_networks(
         )
     networks = Networks(training, prepare)
     suspects = set()
+    copies = {role for phase in phases for role in phase.snapshots}
     for name in dict.fromkeys(role for phase in phases for role in phase.roles):
         role = role_of(estimator, name)
         networks.roles[name] = role
         # Layers draw their start from torch's global generator, which is lent this stream.
         with streams.noise("initialisation", name, device=prepare.device):
             if role.helper is None:
-                module = _build(estimator, name, role, networks, options)
+                fresh = name not in ("model", *copies)
+                module = _build(estimator, name, role, networks, options, fresh=fresh)
                 logits = check_module(
                     module, networks.example(name), len(training.classes), role.parameter
                 )
@@ -52,6 +54,9 @@ def build_networks(
         networks.modules[name] = module
         if logits is not None and like_probabilities(logits):
             suspects.add(role.parameter)
+    for phase in phases:
+        # From the start: with a frozen body the features are computed before the first phase.
+        networks.snapshot(phase)
     for parameter in sorted(suspects):
         warn(
             f"`{parameter}` seems to end in a softmax: its outputs are positive and sum to 1. "
@@ -66,7 +71,10 @@ def _build(
     role: Role,
     networks: Networks,
     options: Mapping[str, Mapping[str, Any]],
+    *,
+    fresh: bool,
 ) -> nn.Module:
+    """Build the network of a role; a ``fresh`` one must start otherwise than the model."""
     training = networks.training
     prepare = networks.prepare
     shape = training.inputs_of(name).shape
@@ -82,7 +90,7 @@ def _build(
         options=own,
         normalize=estimator.normalize,
         # Two networks from one instance must not start equal.
-        auxiliary=name != "model" and shared,
+        auxiliary=fresh and shared,
         parameter=role.parameter,
     )
     if estimator.freeze == "body":

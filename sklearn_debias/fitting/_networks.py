@@ -55,3 +55,8 @@ class Networks:
         """Put the parts that begin this phase anew back to where they began."""
         for name in phase.restarts:
             self.modules.get_submodule(name).load_state_dict(self._starts[name])
+
+    def snapshot(self, phase: Phase) -> None:
+        """Make the networks that keep what the model is at the begin of this phase equal to it."""
+        for role in phase.snapshots:
+            self.modules[role].load_state_dict(self.modules["model"].state_dict())

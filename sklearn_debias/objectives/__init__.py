@@ -18,6 +18,7 @@ from sklearn_debias.objectives._meta_iada import IADA, LearnStrategy
 from sklearn_debias.objectives._meta_saug import MetaSAug
 from sklearn_debias.objectives._meta_weight_net import LearnWeights, WeightedByNet
 from sklearn_debias.objectives._mixup import MixUp
+from sklearn_debias.objectives._self import FinetuneHead, RetrainHeadOnPart
 from sklearn_debias.objectives._uiat import UIAT
 from sklearn_debias.objectives._ule import ULE
 
@@ -31,6 +32,7 @@ __all__ = [
     "AdversarialTraining",
     "BiasAdv",
     "ERMOnPart",
+    "FinetuneHead",
     "Fish",
     "GroupDRO",
     "Invariance",
@@ -41,6 +43,7 @@ __all__ = [
     "MetaSAug",
     "MixUp",
     "RetrainHead",
+    "RetrainHeadOnPart",
     "ReweightHead",
     "Samples",
     "UpweightErrors",

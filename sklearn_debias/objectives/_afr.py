@@ -45,6 +45,21 @@ def two_parts(y: Tensor, share: float, seed: int) -> tuple[Tensor, Tensor]:
     return ~second | (size == 1)[y.cpu()], second
 
 
+def features_of_part(frozen: Net, data: Data, role: str, mask: Tensor) -> Tensor:
+    """Return the features (m, ...) of the rows in ``mask`` (n,) by the net of a role."""
+    return torch.cat(list(_features(frozen, data, role, mask)))
+
+
+def _features(frozen: Net, data: Data, role: str, mask: Tensor) -> Iterator[Tensor]:
+    """Yield the features of the rows in ``mask``, batch by batch in row order."""
+    start = 0
+    for x in data.batches(role):
+        inside = mask[start : start + len(x)]
+        start += len(x)
+        if inside.any():
+            yield frozen.body(x[inside])
+
+
 def example_weights(p: Tensor, beta: Tensor, gamma: float | Tensor) -> Tensor:
     """Return ``beta exp(-gamma p)``, normalised to sum to 1; shape (m,)."""
     # The shift by the smallest p cancels, and keeps the weights of a large gamma from being all 0.
@@ -108,7 +123,7 @@ class ReweightHead(Objective):
         second = second.to(data.y.device)
         y = data.y[second]
         with torch.no_grad():
-            features = torch.cat(list(self._features(frozen, data, second)))
+            features = features_of_part(frozen, data, "model", second)
             p = true_probability(frozen.head(features), y)
         beta = 1 / y.bincount().to(p.dtype)[y]
         # Clones: the frozen net shares the storage of the live head, which is about to move.
@@ -126,16 +141,6 @@ class ReweightHead(Objective):
         moved = [(w - state[name]).square().sum() for name, w in _head(nets["model"]).items()]
         distance = torch.stack(moved).sum()
         return Step({"model": fit + self.lam * distance}, state, {"distance": distance})
-
-    @staticmethod
-    def _features(frozen: Net, data: Data, mask: Tensor) -> Iterator[Tensor]:
-        """Yield the features of the rows in ``mask``, batch by batch in row order."""
-        start = 0
-        for x in data.batches("model"):
-            inside = mask[start : start + len(x)]
-            start += len(x)
-            if inside.any():
-                yield frozen.body(x[inside])
 
 
 def _head(net: Net) -> dict[str, Tensor]:

@@ -3,5 +3,6 @@
 from sklearn_debias.objectives._afr import example_weights, two_parts
 from sklearn_debias.objectives._inner_attack import InnerAttack
 from sklearn_debias.objectives._long_tail import LONG_TAIL_LOSSES
+from sklearn_debias.objectives._self import DISAGREEMENTS
 
-__all__ = ["LONG_TAIL_LOSSES", "InnerAttack", "example_weights", "two_parts"]
+__all__ = ["DISAGREEMENTS", "LONG_TAIL_LOSSES", "InnerAttack", "example_weights", "two_parts"]
