@@ -136,6 +136,7 @@ class Objective:
         * "attention_maps": the view of that name, `Batch.inputs`
         * "body": networks made of a body and a head
         * "linear_head": networks that end in a plain linear layer
+        * "prototypes": networks that end in an ensemble of prototypes
         * "input": X itself, where the features of a frozen body would not do
         * "input_gradient": networks that are differentiable in X, which it needs itself
         * "pairs": at least two rows in every batch

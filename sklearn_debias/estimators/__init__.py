@@ -11,6 +11,7 @@ from sklearn_debias.estimators._class_scaling import ClassScaling
 from sklearn_debias.estimators._crt import CRTClassifier
 from sklearn_debias.estimators._dfr import DFRClassifier
 from sklearn_debias.estimators._dhat import DHATClassifier
+from sklearn_debias.estimators._dpe import DPEClassifier
 from sklearn_debias.estimators._erm import ERMClassifier
 from sklearn_debias.estimators._fish import FishClassifier
 from sklearn_debias.estimators._group_dro import GroupDROClassifier
@@ -37,6 +38,7 @@ __all__ = [
     "ClassScaling",
     "DFRClassifier",
     "DHATClassifier",
+    "DPEClassifier",
     "ERMClassifier",
     "FishClassifier",
     "Given",

@@ -6,6 +6,7 @@ from sklearn_debias.objectives._biasadv import BiasAdv
 from sklearn_debias.objectives._characteristics import Samples, fifteen
 from sklearn_debias.objectives._crt import RetrainHead
 from sklearn_debias.objectives._dhat import DHAT
+from sklearn_debias.objectives._dpe import FitPrototypes, IsoMaxOnPart
 from sklearn_debias.objectives._erm import ERM
 from sklearn_debias.objectives._fish import Fish
 from sklearn_debias.objectives._group_dro import GroupDRO
@@ -34,8 +35,10 @@ __all__ = [
     "ERMOnPart",
     "FinetuneHead",
     "Fish",
+    "FitPrototypes",
     "GroupDRO",
     "Invariance",
+    "IsoMaxOnPart",
     "LearnStrategy",
     "LearnWeights",
     "LfF",

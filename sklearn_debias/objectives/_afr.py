@@ -77,14 +77,18 @@ class ERMOnPart(ERM):
         Of each class's rows, left to the second stage.
     seed : int, default=0
         Of the split; the second stage must have the same.
+    by_group : bool, default=False
+        Leave that share of each group's rows, where groups are known, instead of each class's.
     """
 
     share: float = static(0.2)
     seed: int = static(0)
+    by_group: bool = static(False)
 
     def init(self, nets: Nets, data: Data) -> State:
         """Split the rows."""
-        first, _ = two_parts(data.y, self.share, self.seed)
+        group = data.group if self.by_group and data.group is not None else data.y
+        first, _ = two_parts(group, self.share, self.seed)
         return {"first": first.to(data.y.device)}
 
     def visits(self, data: Data, state: State, generator: torch.Generator) -> Tensor | None:

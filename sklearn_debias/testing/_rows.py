@@ -28,6 +28,7 @@ OF_ESTIMATORS: dict[str, list[Mapping[str, Any]]] = {
         {"estimator": DFRClassifier(n_resamples=2, random_state=0)},
         {"estimator": ERMClassifier(**BRIEF), "scoring": "accuracy"},
     ],
+    "DPEClassifier": [{}, {"module": "mlp", **MONITORED}],
     "DHATClassifier": [{"attention": "gradcam"}, {**DROPOUT, **MONITORED}],
     "ERMClassifier": [
         {},
@@ -119,6 +120,11 @@ OF_OBJECTIVES: dict[str, list[Mapping[str, Any]]] = {
         {"k": 5, "disagreement": "early_stop_misclassification"},
     ],
     "Fish": [{}, {"inner_lr": 0.0}],
+    "FitPrototypes": [
+        {},
+        {"member": 2, "decorrelation": 3.0, "decay": 0.5, "share": 0.5, "seed": 1},
+        {"member": 1, "share": 1.0, "entropic_scale": 5.0},
+    ],
     "GroupDRO": [{}, {"step_size": 1.0, "adjustment": 2.0, "balanced": True}],
     "IADA": [{}, {"epsilon": 0.3, "diagonal": True, "ramp": True, **LAST}, {"copies": 3}],
     "ISDA": [
@@ -132,6 +138,7 @@ OF_OBJECTIVES: dict[str, list[Mapping[str, Any]]] = {
         {"penalty": "coral"},
         {"penalty": "mmd", "penalty_weight": 0.5},
     ],
+    "IsoMaxOnPart": [{}, {"share": 0.5, "by_group": False, "entropic_scale": 3.0}],
     "LearnStrategy": [
         {},
         {"iada": IADA(alpha=2.0, diagonal=True), "virtual": "all"},

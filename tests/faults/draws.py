@@ -120,6 +120,14 @@ OWN = {
         "held_out_share": [0.2, 0.001, 0.999, 1],
         "retraining_epochs": [2, 1, 0],
     },
+    "DPEClassifier": {
+        "n_heads": [2, 1, 0],
+        "entropic_scale": [30.0, 1e-6, 1e6, 0],
+        "decorrelation": [0.5, 0, 1e6, -1],
+        "decay": [0.05, 0, 1e6, np.nan],
+        "held_out_share": [0.2, 0.001, 0.999, 1],
+        "head_epochs": [2, 1, 0],
+    },
     "SELFClassifier": {
         "k": [4, 1, 1000, 0],
         "disagreement": [

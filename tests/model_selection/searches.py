@@ -53,6 +53,13 @@ ROWS = {
         ({**ATTACK, **PRINTED}, {"lam2": [0.0, 0.1], "step_size": [0.1, None]}),
         ({**SHORT_STEPS, **GRAD_CAM}, {"lam1": [0, 1], "lam2": [0, 1]}),
     ],
+    "DPEClassifier": [
+        ({"n_heads": 2, "head_epochs": 4}, {"decorrelation": [0.0, 1.0], "decay": [0.0, 1.0]}),
+        (
+            {"n_heads": 2, "head_epochs": 4, "module": "mlp"},
+            {"entropic_scale": [10.0, 30.0], **LRS},
+        ),
+    ],
     "ERMClassifier": [
         ({}, {"weight_decay": [0.0, 0.01], **LRS}),
         ({"optimizer": "adamw"}, {"weight_decay": [0.0, 0.1], **LRS}),
