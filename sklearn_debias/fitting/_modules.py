@@ -95,7 +95,9 @@ def _build(
     )
     if estimator.freeze == "body":
         body = Net(module)._part("body")
-        _check_weights(role, key, body, own)
+        # What the user passed: a method may make a factory of it.
+        given = getattr(estimator, role.parameter, role.module)
+        _check_weights(given, role.parameter, key, body, options.get(key, {}))
         body.requires_grad_(False)
     module = module.to(device=prepare.device, dtype=prepare.dtype)
     if prepare.device.type == "cuda" and len(shape) == 3:
@@ -103,13 +105,15 @@ def _build(
     return module
 
 
-def _check_weights(role: Role, key: str, body: nn.Module, options: Mapping[str, Any]) -> None:
+def _check_weights(
+    module: Any, parameter: str, key: str, body: nn.Module, options: Mapping[str, Any]
+) -> None:
     """Raise where a body that is built by name is to be frozen as it was drawn."""
-    by_name = role.module is None or isinstance(role.module, str)
+    by_name = module is None or isinstance(module, str)
     if not by_name or options.get("weights") is not None or not list(body.parameters()):
         return
     raise ValueError(
-        f"`freeze`='body' keeps the body of `{role.parameter}`={role.module!r} as it was drawn at "
+        f"`freeze`='body' keeps the body of `{parameter}`={module!r} as it was drawn at "
         f"random: it was given no weights. Pass a module that holds its own; or, for a network of "
         f"torchvision, `{key}__weights` in `net_params`: a file, or the name of its weights."
     )
