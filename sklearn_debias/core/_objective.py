@@ -136,6 +136,7 @@ class Objective:
         * "attention_maps": the view of that name, `Batch.inputs`
         * "body": networks made of a body and a head
         * "linear_head": networks that end in a plain linear layer
+        * "prototypes": networks that end in an ensemble of prototypes
         * "input": X itself, where the features of a frozen body would not do
         * "input_gradient": networks that are differentiable in X, which it needs itself
         * "pairs": at least two rows in every batch
@@ -175,6 +176,9 @@ class Phase:
         ones; not for the first phase.
     restarts : tuple of str, default=()
         Parts of networks that begin the phase as they were built, by role and name: "model.head".
+    snapshots : tuple of str, default=()
+        Roles whose networks begin the phase as copies of the model: what it was here stays at hand
+        in later phases.
     """
 
     name: str
@@ -182,6 +186,7 @@ class Phase:
     max_epochs: int
     continues: bool = False
     restarts: tuple[str, ...] = ()
+    snapshots: tuple[str, ...] = ()
 
     @property
     def roles(self) -> tuple[str, ...]:

@@ -4,10 +4,14 @@ from sklearn_debias.estimators._adversarial_training import AdversarialTrainingC
 from sklearn_debias.estimators._afr import AFRClassifier
 from sklearn_debias.estimators._base import BaseDebiasClassifier
 from sklearn_debias.estimators._biasadv import BiasAdvClassifier
+from sklearn_debias.estimators._class_balanced_retraining import (
+    ClassBalancedRetrainingClassifier,
+)
 from sklearn_debias.estimators._class_scaling import ClassScaling
 from sklearn_debias.estimators._crt import CRTClassifier
 from sklearn_debias.estimators._dfr import DFRClassifier
 from sklearn_debias.estimators._dhat import DHATClassifier
+from sklearn_debias.estimators._dpe import DPEClassifier
 from sklearn_debias.estimators._erm import ERMClassifier
 from sklearn_debias.estimators._fish import FishClassifier
 from sklearn_debias.estimators._group_dro import GroupDROClassifier
@@ -19,6 +23,7 @@ from sklearn_debias.estimators._long_tail import LongTailClassifier
 from sklearn_debias.estimators._meta_iada import MetaIADAClassifier
 from sklearn_debias.estimators._meta_weight_net import MetaWeightNetClassifier
 from sklearn_debias.estimators._mixup import MixUpClassifier
+from sklearn_debias.estimators._self import SELFClassifier
 from sklearn_debias.estimators._uiat import UIATClassifier
 from sklearn_debias.estimators._ule import ULEClassifier
 from sklearn_debias.fitting import Given, TrainingSet, View, fit_method
@@ -29,9 +34,11 @@ __all__ = [
     "BaseDebiasClassifier",
     "BiasAdvClassifier",
     "CRTClassifier",
+    "ClassBalancedRetrainingClassifier",
     "ClassScaling",
     "DFRClassifier",
     "DHATClassifier",
+    "DPEClassifier",
     "ERMClassifier",
     "FishClassifier",
     "Given",
@@ -45,6 +52,7 @@ __all__ = [
     "MetaSAugClassifier",
     "MetaWeightNetClassifier",
     "MixUpClassifier",
+    "SELFClassifier",
     "TrainingSet",
     "UIATClassifier",
     "ULEClassifier",

@@ -192,7 +192,7 @@ class Fit:
 
     def begin(self, phase: Phase, nets: Mapping[str, Net], data: Data) -> dict[str, Tensor]:
         """Return the state before the first step of a phase."""
-        self.networks.restart(phase)
+        self.networks.begin(phase)
         state: dict[str, Tensor] = {}
         for objective in phase.steps:
             own = objective.init(nets, data)

@@ -176,6 +176,7 @@ def _checked(phases: Any, hook: str) -> tuple[Phase, ...]:
             f"{hook} must train the role 'model', which predicts, in its last phase, got "
             f"{phases[-1].roles}."
         )
+    _check_snapshots(phases, hook)
     # Zero epochs would end with an empty history, and with states that nobody made.
     short = [phase.name for phase in phases if not _is_count(phase.max_epochs)]
     if short:
@@ -196,11 +197,26 @@ def _check_phase(phase: Phase, hook: str) -> None:
         raise TypeError(f"{hook} must name each phase by a str, got {_said(phase.name)}.")
     if not phase.name:
         raise ValueError(f"{hook} must give every phase a name, got an empty one.")
-    if not _are_strings(phase.restarts, tuple):
-        raise TypeError(
-            f"{hook} must give `restarts` as a tuple of str, got {_said(phase.restarts)} in "
-            f"the phase {phase.name!r}."
-        )
+    for name in ("restarts", "snapshots"):
+        value = getattr(phase, name)
+        if not _are_strings(value, tuple):
+            raise TypeError(
+                f"{hook} must give `{name}` as a tuple of str, got {_said(value)} in the phase "
+                f"{phase.name!r}."
+            )
+
+
+def _check_snapshots(phases: tuple[Phase, ...], hook: str) -> None:
+    """Raise where a copy of the model would have no network of its own."""
+    others = {role for phase in phases for role in phase.roles} - {"model"}
+    for phase in phases:
+        for role in phase.snapshots:
+            if role not in others:
+                raise ValueError(
+                    f"{hook} must name roles that its steps use, other than 'model', in "
+                    f"`snapshots`: one of {sorted(others)}, got {role!r} in the phase "
+                    f"{phase.name!r}."
+                )
 
 
 def _check_objective(step: Objective) -> None:

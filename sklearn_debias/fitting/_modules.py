@@ -34,13 +34,15 @@ def build_networks(
         )
     networks = Networks(training, prepare)
     suspects = set()
+    copies = {role for phase in phases for role in phase.snapshots}
     for name in dict.fromkeys(role for phase in phases for role in phase.roles):
         role = role_of(estimator, name)
         networks.roles[name] = role
         # Layers draw their start from torch's global generator, which is lent this stream.
         with streams.noise("initialisation", name, device=prepare.device):
             if role.helper is None:
-                module = _build(estimator, name, role, networks, options)
+                fresh = name not in ("model", *copies)
+                module = _build(estimator, name, role, networks, options, fresh=fresh)
                 logits = check_module(
                     module, networks.example(name), len(training.classes), role.parameter
                 )
@@ -52,6 +54,9 @@ def build_networks(
         networks.modules[name] = module
         if logits is not None and like_probabilities(logits):
             suspects.add(role.parameter)
+    for phase in phases:
+        # From the start: with a frozen body the features are computed before the first phase.
+        networks.snapshot(phase)
     for parameter in sorted(suspects):
         warn(
             f"`{parameter}` seems to end in a softmax: its outputs are positive and sum to 1. "
@@ -66,7 +71,10 @@ def _build(
     role: Role,
     networks: Networks,
     options: Mapping[str, Mapping[str, Any]],
+    *,
+    fresh: bool,
 ) -> nn.Module:
+    """Build the network of a role; a ``fresh`` one must start otherwise than the model."""
     training = networks.training
     prepare = networks.prepare
     shape = training.inputs_of(name).shape
@@ -82,12 +90,14 @@ def _build(
         options=own,
         normalize=estimator.normalize,
         # Two networks from one instance must not start equal.
-        auxiliary=name != "model" and shared,
+        auxiliary=fresh and shared,
         parameter=role.parameter,
     )
     if estimator.freeze == "body":
         body = Net(module)._part("body")
-        _check_weights(role, key, body, own)
+        # What the user passed: a method may make a factory of it.
+        given = getattr(estimator, role.parameter, role.module)
+        _check_weights(given, role.parameter, key, body, options.get(key, {}))
         body.requires_grad_(False)
     module = module.to(device=prepare.device, dtype=prepare.dtype)
     if prepare.device.type == "cuda" and len(shape) == 3:
@@ -95,13 +105,15 @@ def _build(
     return module
 
 
-def _check_weights(role: Role, key: str, body: nn.Module, options: Mapping[str, Any]) -> None:
+def _check_weights(
+    module: Any, parameter: str, key: str, body: nn.Module, options: Mapping[str, Any]
+) -> None:
     """Raise where a body that is built by name is to be frozen as it was drawn."""
-    by_name = role.module is None or isinstance(role.module, str)
+    by_name = module is None or isinstance(module, str)
     if not by_name or options.get("weights") is not None or not list(body.parameters()):
         return
     raise ValueError(
-        f"`freeze`='body' keeps the body of `{role.parameter}`={role.module!r} as it was drawn at "
+        f"`freeze`='body' keeps the body of `{parameter}`={module!r} as it was drawn at "
         f"random: it was given no weights. Pass a module that holds its own; or, for a network of "
         f"torchvision, `{key}__weights` in `net_params`: a file, or the name of its weights."
     )

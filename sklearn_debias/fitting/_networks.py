@@ -51,7 +51,13 @@ class Networks:
             start = {key: value.clone() for key, value in part.state_dict().items()}
             self._starts.setdefault(name, start)
 
-    def restart(self, phase: Phase) -> None:
-        """Put the parts that begin this phase anew back to where they began."""
+    def begin(self, phase: Phase) -> None:
+        """Put the parts that begin this phase anew back to where they began; take its copies."""
         for name in phase.restarts:
             self.modules.get_submodule(name).load_state_dict(self._starts[name])
+        self.snapshot(phase)
+
+    def snapshot(self, phase: Phase) -> None:
+        """Make the networks that keep what the model is at the begin of this phase equal to it."""
+        for role in phase.snapshots:
+            self.modules[role].load_state_dict(self.modules["model"].state_dict())

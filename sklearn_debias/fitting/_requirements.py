@@ -8,12 +8,14 @@ from sklearn_debias.fitting._params import split_net_params
 from sklearn_debias.fitting._probe import check_gradient
 from sklearn_debias.fitting._training_set import TrainingSet
 from sklearn_debias.fitting._types import Classifier
+from sklearn_debias.models import PrototypeEnsemble
 
 KNOWN = {
     "meta",
     "attention_maps",
     "body",
     "linear_head",
+    "prototypes",
     "input",
     "input_gradient",
     "pairs",
@@ -69,6 +71,8 @@ def _check_network(
     module = networks.modules[role]
     if "linear_head" in required and role == "model":
         check_linear_head(estimator, module)
+    if "prototypes" in required and role == "model":
+        check_prototypes(estimator, module)
     if "body" in required:
         net = Net(module).frozen()  # or a later phase would find out after the first
         net.head(net.body(networks.example(role)))
@@ -86,4 +90,15 @@ def check_linear_head(estimator: Classifier, module: nn.Module) -> None:
             f"`module` must end in a plain linear layer for {type(estimator).__name__}, got "
             f"{'no head' if head is None else type(head).__name__}. Wrap it: "
             "sklearn_debias.core.SplitModule(body, torch.nn.Linear(...))."
+        )
+
+
+def check_prototypes(estimator: Classifier, module: nn.Module) -> None:
+    """Raise where the last layer was no plain linear one, whose place the prototypes take."""
+    head = getattr(module, "head", None)
+    if not isinstance(head, PrototypeEnsemble):
+        raise TypeError(
+            f"`module` must end in a plain linear layer for {type(estimator).__name__}, which puts "
+            f"prototypes in its place, got {'no head' if head is None else type(head).__name__}. "
+            "Wrap it: sklearn_debias.core.SplitModule(body, torch.nn.Linear(...))."
         )

@@ -11,12 +11,20 @@ from sklearn_debias.models._build import (
 from sklearn_debias.models._cifar_resnet import cifar_resnet32
 from sklearn_debias.models._heads import NormalizedLinear, with_normalized_head
 from sklearn_debias.models._nets import Normalize, cifar_resnet18, linear, mlp, simple_cnn
+from sklearn_debias.models._prototypes import (
+    PrototypeEnsemble,
+    Prototypes,
+    prototype_logits,
+    with_prototype_heads,
+)
 from sklearn_debias.models._weights import load_weights
 
 __all__ = [
     "IMAGENET",
     "Normalize",
     "NormalizedLinear",
+    "PrototypeEnsemble",
+    "Prototypes",
     "ToRGB",
     "bare_module",
     "build_module",
@@ -27,6 +35,8 @@ __all__ = [
     "linear",
     "load_weights",
     "mlp",
+    "prototype_logits",
     "simple_cnn",
     "with_normalized_head",
+    "with_prototype_heads",
 ]

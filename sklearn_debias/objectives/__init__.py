@@ -6,6 +6,7 @@ from sklearn_debias.objectives._biasadv import BiasAdv
 from sklearn_debias.objectives._characteristics import Samples, fifteen
 from sklearn_debias.objectives._crt import RetrainHead
 from sklearn_debias.objectives._dhat import DHAT
+from sklearn_debias.objectives._dpe import FitPrototypes, IsoMaxOnPart
 from sklearn_debias.objectives._erm import ERM
 from sklearn_debias.objectives._fish import Fish
 from sklearn_debias.objectives._group_dro import GroupDRO
@@ -18,6 +19,7 @@ from sklearn_debias.objectives._meta_iada import IADA, LearnStrategy
 from sklearn_debias.objectives._meta_saug import MetaSAug
 from sklearn_debias.objectives._meta_weight_net import LearnWeights, WeightedByNet
 from sklearn_debias.objectives._mixup import MixUp
+from sklearn_debias.objectives._self import FinetuneHead, RetrainHeadOnPart
 from sklearn_debias.objectives._uiat import UIAT
 from sklearn_debias.objectives._ule import ULE
 from sklearn_debias.objectives._xrm import XRM
@@ -33,9 +35,12 @@ __all__ = [
     "AdversarialTraining",
     "BiasAdv",
     "ERMOnPart",
+    "FinetuneHead",
     "Fish",
+    "FitPrototypes",
     "GroupDRO",
     "Invariance",
+    "IsoMaxOnPart",
     "LearnStrategy",
     "LearnWeights",
     "LfF",
@@ -43,6 +48,7 @@ __all__ = [
     "MetaSAug",
     "MixUp",
     "RetrainHead",
+    "RetrainHeadOnPart",
     "ReweightHead",
     "Samples",
     "UpweightErrors",

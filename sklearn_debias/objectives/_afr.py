@@ -45,6 +45,21 @@ def two_parts(y: Tensor, share: float, seed: int) -> tuple[Tensor, Tensor]:
     return ~second | (size == 1)[y.cpu()], second
 
 
+def features_of_part(frozen: Net, data: Data, role: str, mask: Tensor) -> Tensor:
+    """Return the features (m, ...) of the rows in ``mask`` (n,) by the net of a role."""
+    return torch.cat(list(_features(frozen, data, role, mask)))
+
+
+def _features(frozen: Net, data: Data, role: str, mask: Tensor) -> Iterator[Tensor]:
+    """Yield the features of the rows in ``mask``, batch by batch in row order."""
+    start = 0
+    for x in data.batches(role):
+        inside = mask[start : start + len(x)]
+        start += len(x)
+        if inside.any():
+            yield frozen.body(x[inside])
+
+
 def example_weights(p: Tensor, beta: Tensor, gamma: float | Tensor) -> Tensor:
     """Return ``beta exp(-gamma p)``, normalised to sum to 1; shape (m,)."""
     # The shift by the smallest p cancels, and keeps the weights of a large gamma from being all 0.
@@ -62,14 +77,18 @@ class ERMOnPart(ERM):
         Of each class's rows, left to the second stage.
     seed : int, default=0
         Of the split; the second stage must have the same.
+    by_group : bool, default=False
+        Leave that share of each group's rows, where groups are known, instead of each class's.
     """
 
     share: float = static(0.2)
     seed: int = static(0)
+    by_group: bool = static(False)
 
     def init(self, nets: Nets, data: Data) -> State:
         """Split the rows."""
-        first, _ = two_parts(data.y, self.share, self.seed)
+        group = data.group if self.by_group and data.group is not None else data.y
+        first, _ = two_parts(group, self.share, self.seed)
         return {"first": first.to(data.y.device)}
 
     def visits(self, data: Data, state: State, generator: torch.Generator) -> Tensor | None:
@@ -108,7 +127,7 @@ class ReweightHead(Objective):
         second = second.to(data.y.device)
         y = data.y[second]
         with torch.no_grad():
-            features = torch.cat(list(self._features(frozen, data, second)))
+            features = features_of_part(frozen, data, "model", second)
             p = true_probability(frozen.head(features), y)
         beta = 1 / y.bincount().to(p.dtype)[y]
         # Clones: the frozen net shares the storage of the live head, which is about to move.
@@ -126,16 +145,6 @@ class ReweightHead(Objective):
         moved = [(w - state[name]).square().sum() for name, w in _head(nets["model"]).items()]
         distance = torch.stack(moved).sum()
         return Step({"model": fit + self.lam * distance}, state, {"distance": distance})
-
-    @staticmethod
-    def _features(frozen: Net, data: Data, mask: Tensor) -> Iterator[Tensor]:
-        """Yield the features of the rows in ``mask``, batch by batch in row order."""
-        start = 0
-        for x in data.batches("model"):
-            inside = mask[start : start + len(x)]
-            start += len(x)
-            if inside.any():
-                yield frozen.body(x[inside])
 
 
 def _head(net: Net) -> dict[str, Tensor]:

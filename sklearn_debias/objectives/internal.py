@@ -4,10 +4,12 @@ from sklearn_debias.objectives._afr import example_weights, two_parts
 from sklearn_debias.objectives._eiil import best_environments, penalty, row_gradient
 from sklearn_debias.objectives._inner_attack import InnerAttack
 from sklearn_debias.objectives._long_tail import LONG_TAIL_LOSSES
+from sklearn_debias.objectives._self import DISAGREEMENTS
 from sklearn_debias.objectives._ssa import SSA
 from sklearn_debias.objectives._xrm import cross_mistakes
 
 __all__ = [
+    "DISAGREEMENTS",
     "LONG_TAIL_LOSSES",
     "SSA",
     "InnerAttack",

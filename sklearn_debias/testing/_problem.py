@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from sklearn_debias.core import Batch, Data, Net, Objective, SplitModule, Step
+from sklearn_debias.models import PrototypeEnsemble
 from sklearn_debias.training import ArraySource, Feed, Prepare, Roles, Streams
 
 N_SAMPLES = 40
@@ -14,6 +15,7 @@ N_FEATURES = 6
 N_CLASSES = 3
 BATCH_SIZE = 8
 N_META = 18
+N_HEADS = 3
 LR = 0.05
 HELPERS = {
     "perturber": 15,
@@ -56,6 +58,15 @@ def with_batch_norm(module: ModuleFactory) -> ModuleFactory:
     return build
 
 
+def with_prototypes(module: nn.Module) -> nn.Module:
+    """Return a network of body and head with prototypes for a head; they are spread out."""
+    ensemble = PrototypeEnsemble(5, N_CLASSES, n_heads=N_HEADS).double()
+    generator = Streams(0).generator("toy prototypes")
+    for parameter in ensemble.parameters():
+        nn.init.normal_(parameter, std=0.5, generator=generator)
+    return SplitModule(module.get_submodule("body"), ensemble)
+
+
 def steeper(module: ModuleFactory, factor: float) -> ModuleFactory:
     """Return a factory of modules whose last parameters are ``factor`` times larger."""
 
@@ -89,9 +100,10 @@ class Problem:
     modules: Roles = field(init=False)
 
     def __post_init__(self) -> None:
-        self.modules = Roles({role: self.module(role) for role in self.objective.roles}).to(
-            self.dtype
-        )
+        modules = {role: self.module(role) for role in self.objective.roles}
+        if "prototypes" in self.objective.requires:
+            modules["model"] = with_prototypes(modules["model"])
+        self.modules = Roles(modules).to(self.dtype)
         self.nets = {role: Net(module) for role, module in self.modules.items()}
         generator = Streams(0).generator("toy rows")
         x = torch.randn(N_SAMPLES, N_FEATURES, generator=generator, dtype=torch.float64)

@@ -19,10 +19,13 @@ FEW = 2
 
 OWN: Mapping[str, Mapping[str, Any]] = {
     "CRTClassifier": {"retraining_epochs": 10},  # of a head that is drawn anew
+    "ClassBalancedRetrainingClassifier": {"retraining_epochs": 10},
+    "DPEClassifier": {"n_heads": 8, "head_epochs": 10},  # a few alone may all be poor
     # Grad-CAM wants a layer with positions; FLOE holds the rows of a short fit together.
     "DHATClassifier": {"attention": "integrated_gradients", "lam2": 0.1},
     "FishClassifier": {"optimizer": "adam"},  # SGD needs more steps
     "JTTClassifier": {"identification_epochs": 1},  # two leave no errors
+    "SELFClassifier": {"k": 4},  # of eight that are held out of forty
 }
 
 

@@ -23,10 +23,12 @@ OF_ESTIMATORS: dict[str, list[Mapping[str, Any]]] = {
         {"base": JTTClassifier(identification_epochs=1), "norm": "linf", "clip": (0.0, 1.0)},
     ],
     "CRTClassifier": [{"module": "mlp", "retraining_epochs": 2, **MONITORED}],
+    "ClassBalancedRetrainingClassifier": [{"module": "mlp", **MONITORED}],
     "ClassScaling": [
         {"estimator": DFRClassifier(n_resamples=2, random_state=0)},
         {"estimator": ERMClassifier(**BRIEF), "scoring": "accuracy"},
     ],
+    "DPEClassifier": [{}, {"module": "mlp", **MONITORED}],
     "DHATClassifier": [{"attention": "gradcam"}, {**DROPOUT, **MONITORED}],
     "ERMClassifier": [
         {},
@@ -68,6 +70,11 @@ OF_ESTIMATORS: dict[str, list[Mapping[str, Any]]] = {
     "MetaSAugClassifier": [{}],
     "MetaWeightNetClassifier": [{"module": "mlp"}],
     "MixUpClassifier": [{}, {"partners": "lisa", "balance": "group", "validation": 0.2}],
+    "SELFClassifier": [
+        {"k": 6},
+        {"module": "mlp", "k": 6, "disagreement": "dropout", **MONITORED},
+        {"module": "mlp", "k": 6, "disagreement": "early_stop_misclassification"},
+    ],
     "UIATClassifier": [{"norm": "l2", "attack_mode": "eval", "clip": (-9.0, 9.0)}],
     "ULEClassifier": [
         {"validation": 0.2},
@@ -110,7 +117,19 @@ OF_OBJECTIVES: dict[str, list[Mapping[str, Any]]] = {
     ],
     "ERM": [{}, {"balanced": True}, {"balanced": True, "replace": False}],
     "ERMOnPart": [{"share": 0.3, "seed": 1}],
+    "FinetuneHead": [
+        {},
+        {"k": 4, "share": 0.5, "seed": 1},
+        {"k": 5, "disagreement": "dropout", "dropout": 0.7},
+        {"k": 5, "disagreement": "misclassification"},
+        {"k": 5, "disagreement": "early_stop_misclassification"},
+    ],
     "Fish": [{}, {"inner_lr": 0.0}],
+    "FitPrototypes": [
+        {},
+        {"member": 2, "decorrelation": 3.0, "decay": 0.5, "share": 0.5, "seed": 1},
+        {"member": 1, "share": 1.0, "entropic_scale": 5.0},
+    ],
     "GroupDRO": [{}, {"step_size": 1.0, "adjustment": 2.0, "balanced": True}],
     "IADA": [{}, {"epsilon": 0.3, "diagonal": True, "ramp": True, **LAST}, {"copies": 3}],
     "ISDA": [
@@ -124,6 +143,7 @@ OF_OBJECTIVES: dict[str, list[Mapping[str, Any]]] = {
         {"penalty": "coral"},
         {"penalty": "mmd", "penalty_weight": 0.5},
     ],
+    "IsoMaxOnPart": [{}, {"share": 0.5, "by_group": False, "entropic_scale": 3.0}],
     "LearnStrategy": [
         {},
         {"iada": IADA(alpha=2.0, diagonal=True), "virtual": "all"},
@@ -149,6 +169,7 @@ OF_OBJECTIVES: dict[str, list[Mapping[str, Any]]] = {
         {"partners": "domain", "alpha": 1.0},
         {"partners": "lisa", "alpha": 2.0, "balanced": True},
     ],
+    "RetrainHeadOnPart": [{"share": 0.5, "seed": 1}],
     "ReweightHead": [{}, {"gamma": 20.0, "lam": 1.0, "share": 0.5}],
     "UIAT": [{**ATTACK, "inverse_epsilon": 0.1}, {**ATTACK, "lam": 0.0}],
     "ULE": [

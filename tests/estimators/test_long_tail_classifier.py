@@ -14,7 +14,7 @@ from torch.optim.lr_scheduler import StepLR
 from sklearn_debias import CRTClassifier, ERMClassifier, LongTailClassifier
 from sklearn_debias.core import Phase, SplitModule
 from sklearn_debias.exceptions import DebiasWarning
-from sklearn_debias.models import NormalizedLinear, mlp
+from sklearn_debias.models import NormalizedLinear, mlp, simple_cnn
 from sklearn_debias.objectives import ERM
 
 QUICK = {"max_epochs": 5, "batch_size": 32, "lr": 0.05, "random_state": 0, "device": "cpu"}
@@ -163,8 +163,9 @@ def test_ldam_on_images(freeze):
     X = (
         np.random.default_rng(0).random((24, 1, 8, 8)) * 0.5 + 0.5 * y[:, None, None, None]
     ).astype(np.float32)
+    # A factory: what a name draws at random would not be frozen.
     clf = LongTailClassifier(
-        **{**QUICK, "lr": 0.01}, loss="ldam", beta=0.99, deferred=0.6, freeze=freeze
+        simple_cnn, **{**QUICK, "lr": 0.01}, loss="ldam", beta=0.99, deferred=0.6, freeze=freeze
     ).fit(X, y)
     assert isinstance(clf.module_.head, NormalizedLinear)
     assert clf.score(X, y) > 0.9

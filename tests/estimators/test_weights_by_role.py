@@ -5,7 +5,14 @@ import pytest
 import torch
 from torchvision import models
 
-from sklearn_debias import ERMClassifier, JTTClassifier, LfFClassifier, ULEClassifier
+from sklearn_debias import (
+    DPEClassifier,
+    ERMClassifier,
+    JTTClassifier,
+    LfFClassifier,
+    LongTailClassifier,
+    ULEClassifier,
+)
 from sklearn_debias.models import mlp, simple_cnn
 
 rng = np.random.default_rng(0)
@@ -77,12 +84,27 @@ def test_a_damaged_or_wrong_file_is_named_by_its_role(files):
         (ERMClassifier(freeze="body", **BRIEF), IMAGES[:, :, :8, :8], y),
         (ERMClassifier("mlp", freeze="body", **BRIEF), X, LABELS),
         (JTTClassifier("mlp", freeze="body", **BRIEF), X, LABELS),
+        # These make a factory of the name.
+        (DPEClassifier("mlp", freeze="body", **BRIEF), X, LABELS),
+        (LongTailClassifier("mlp", loss="ldam", freeze="body", **BRIEF), X, LABELS),
     ],
-    ids=["torchvision", "default", "mlp", "JTT"],
+    ids=["torchvision", "default", "mlp", "JTT", "DPE", "LDAM"],
 )
 def test_a_frozen_body_by_name_needs_weights(clf, rows, labels):
     with pytest.raises(ValueError, match="`freeze`='body' keeps .* of `module`=.* no weights"):
         clf.fit(rows, labels)
+
+
+def test_a_factory_of_a_method_is_given_the_weights_of_the_name(files):
+    clf = DPEClassifier(
+        TEACHER,
+        freeze="body",
+        n_heads=1,
+        head_epochs=1,
+        net_params={"module__weights": files[TEACHER]},
+        **BRIEF,
+    )
+    assert_body(clf.fit(IMAGES, y).module_, files[TEACHER])
 
 
 def test_modules_that_hold_weights_and_bodies_without_any_are_the_users_affair():

@@ -123,6 +123,32 @@ OWN = {
         "reweighting_share": [0.2, 0.001, 0.999, 1],
         "reweighting_epochs": [2, 1, 0],
     },
+    "ClassBalancedRetrainingClassifier": {
+        "held_out_share": [0.2, 0.001, 0.999, 1],
+        "retraining_epochs": [2, 1, 0],
+    },
+    "DPEClassifier": {
+        "n_heads": [2, 1, 0],
+        "entropic_scale": [30.0, 1e-6, 1e6, 0],
+        "decorrelation": [0.5, 0, 1e6, -1],
+        "decay": [0.05, 0, 1e6, np.nan],
+        "held_out_share": [0.2, 0.001, 0.999, 1],
+        "head_epochs": [2, 1, 0],
+    },
+    "SELFClassifier": {
+        "k": [4, 1, 1000, 0],
+        "disagreement": [
+            "early_stop",
+            "dropout",
+            "misclassification",
+            "early_stop_misclassification",
+            "x",
+        ],
+        "early_stop": [0.1, 0.001, 0.999, 0],
+        "dropout": [0.5, 0.001, 0.999, 1],
+        "held_out_share": [0.2, 0.001, 0.999, 1],
+        "finetuning_epochs": [2, 1, 0],
+    },
     "LfFClassifier": {
         "q": [0.7, 1, 1e-8, 0],
         "ema": [0.7, 0, 0.999, 1],

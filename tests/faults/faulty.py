@@ -28,7 +28,14 @@ NOTHING_LEARNED = pytest.mark.filterwarnings("ignore:The fitted model predicts")
 # One method for each `fit`: the others come in by the same doors.
 DOORS = sorted({CLASSES[name].fit: name for name in reversed(METHODS)}.values())
 # These have code of their own behind the door that they share.
-BEHIND = ("AFRClassifier", "BiasAdvClassifier", "FishClassifier", "JTTClassifier", "LfFClassifier")
+BEHIND = (
+    "AFRClassifier",
+    "BiasAdvClassifier",
+    "FishClassifier",
+    "JTTClassifier",
+    "LfFClassifier",
+    "SELFClassifier",
+)
 FRONT = sorted({*DOORS, *BEHIND})
 # What lets a method train on a module without a body, where it can at all.
 WITHOUT_BODY = {"ULEClassifier": {"where": "input", "student_warmup": 0}}

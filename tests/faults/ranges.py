@@ -67,6 +67,26 @@ OWN = {  # a class, or a parameter, that is not here has the values of `declared
         "reweighting_share": [0, 1, -0.1, nan, "a"],
         "reweighting_epochs": [0, 2.5, None],
     },
+    "ClassBalancedRetrainingClassifier": {
+        "held_out_share": [0, 1, -0.1, nan, "a"],
+        "retraining_epochs": [0, 2.5, None],
+    },
+    "DPEClassifier": {
+        "n_heads": [0, -1, 2.5, None],
+        "entropic_scale": [0, -1, nan, inf, "a"],
+        "decorrelation": [-1, nan, inf, None],
+        "decay": [-1, nan, inf, "a", None],
+        "held_out_share": [0, 1, -0.1, nan, "a"],
+        "head_epochs": [0, 2.5, None],
+    },
+    "SELFClassifier": {
+        "k": [0, -1, 2.5, nan, None],
+        "disagreement": ["early-stop", None, 3],
+        "early_stop": [0, 1, nan, "a", None],
+        "dropout": [0, 1, nan, "a", None],
+        "held_out_share": [0, 1, -0.1, nan, "a"],
+        "finetuning_epochs": [0, 2.5, None],
+    },
     "LongTailClassifier": {
         "loss": ["hinge", None, 3],
         "beta": [-0.1, 1.1, nan, "a", None],

@@ -209,7 +209,7 @@ def test_arrays_are_left_as_they_were(method):
         np.testing.assert_array_equal(array, original)
 
 
-@pytest.mark.filterwarnings("ignore:The error set")
+@pytest.mark.filterwarnings("ignore:The error set", "ignore:`k`=4 is more than the 2 held-out")
 @pytest.mark.parametrize("method", [m for m in FRONT if "X_meta" not in arguments(m)])
 @pytest.mark.parametrize("batch_size", [1, 100])
 def test_two_rows_are_enough(method, batch_size):

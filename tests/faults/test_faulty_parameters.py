@@ -128,7 +128,10 @@ def test_cuda_where_there_is_none(device):
         erm(device=device).fit(Untouchable(), Untouchable())
 
 
-@pytest.mark.filterwarnings("ignore:The (fitted model predicts|attack moves)")
+@pytest.mark.filterwarnings(
+    "ignore:The (fitted model predicts|attack moves|two networks agree)",
+    "ignore:All rows that were taken",
+)
 @pytest.mark.parametrize("method", METHODS)
 def test_parameters_act_at_the_next_fit_only(method):
     images = make(method, module="linear", image_size=4, lr=0.01).fit(IMAGES, y)

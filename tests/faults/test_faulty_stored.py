@@ -47,6 +47,7 @@ def test_the_bounds_of_an_attack_lie_on_the_cpu():
     assert {bound.device.type for bound in stored(clf)[1]} == {"cpu"}
 
 
+@pytest.mark.filterwarnings("ignore:The two networks agree", "ignore:All rows that were taken")
 @pytest.mark.parametrize("name", FRONT)
 def test_weights_are_stored_once(name):
     clf = make(name, module="simple_cnn").fit(IMAGES, y, bias_labels=b)

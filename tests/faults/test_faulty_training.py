@@ -224,7 +224,9 @@ class Constant(Linear):
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.filterwarnings(
-    "ignore:The attack moves", "ignore:`attention` calls all of the image background"
+    "ignore:The attack moves",
+    "ignore:`attention` calls all of the image background",
+    "ignore:The two networks agree",
 )
 def test_a_constant_predictor_is_warned_about(method):
     # a meta set takes eight of them

@@ -109,6 +109,9 @@ HOOKS = {
     "one part to restart": (phase(restarts="model.head"), TypeError, "_phases"),
     "no such part": (phase(restarts=("model.tail",)), ValueError, "_phases"),
     "a part without a name": (phase(restarts=("",)), ValueError, "_phases"),
+    "one role to copy to": (phase(snapshots="early"), TypeError, "_phases"),
+    "no such copy": (phase(snapshots=("early",)), ValueError, "_phases"),
+    "a copy of the model as itself": (phase(snapshots=("model",)), ValueError, "_phases"),
     "no such part, settled": (
         {"_settle": lambda self, phases, networks: (replace(PHASE, restarts=("head",)),)},
         ValueError,

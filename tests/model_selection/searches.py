@@ -45,10 +45,20 @@ ROWS = {
     "CRTClassifier": [
         ({"retraining_epochs": 2, "module": "mlp"}, {"weight_decay": [0.0, 0.01], **LRS})
     ],
+    "ClassBalancedRetrainingClassifier": [
+        ({"retraining_epochs": 2, "module": "mlp"}, {"weight_decay": [0.0, 0.01], **LRS})
+    ],
     "DHATClassifier": [
         ({**ATTACK, **GRAD_CAM}, {"lam1": [0.0, 0.5], "lam2": [0.5, 2.0], "omega": [0.1, 0.4]}),
         ({**ATTACK, **PRINTED}, {"lam2": [0.0, 0.1], "step_size": [0.1, None]}),
         ({**SHORT_STEPS, **GRAD_CAM}, {"lam1": [0, 1], "lam2": [0, 1]}),
+    ],
+    "DPEClassifier": [
+        ({"n_heads": 2, "head_epochs": 4}, {"decorrelation": [0.0, 1.0], "decay": [0.0, 1.0]}),
+        (
+            {"n_heads": 2, "head_epochs": 4, "module": "mlp"},
+            {"entropic_scale": [10.0, 30.0], **LRS},
+        ),
     ],
     "ERMClassifier": [
         ({}, {"weight_decay": [0.0, 0.01], **LRS}),
@@ -108,6 +118,13 @@ ROWS = {
     "MixUpClassifier": [
         ({}, {"alpha": [0.0, 0.2, 2.0], **LRS}),
         ({"partners": "lisa", "balance": "group"}, {"alpha": [1.0, 2.0], "p_sel": [0.0, 0.5]}),
+    ],
+    "SELFClassifier": [
+        ({"k": 8, "finetuning_epochs": 4, "module": "mlp"}, {"weight_decay": [0.0, 0.01], **LRS}),
+        (
+            {"k": 8, "finetuning_epochs": 4, "disagreement": "dropout"},
+            {"dropout": [0.5, 0.7], **LRS},
+        ),
     ],
     "UIATClassifier": [
         (ATTACK, {"inverse_epsilon": [0.1, 0.2], "lam": [0.0, 2.0]}),

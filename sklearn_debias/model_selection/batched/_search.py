@@ -24,9 +24,10 @@ class BatchedGridSearchCV(GridSearchCV):
     InferredGroupsClassifier around one, which infers the groups of a fold once.
     Candidates that differ in numbers only (``lr``, ``weight_decay``, ``lam``, ``q``, ``epsilon``,
     seeds ...) share one vmapped run; those that differ in structure (``max_epochs``,
-    ``module__hidden``, switches ...) make separate runs, and so do the seeds of AFRClassifier,
-    which set how it splits the rows. Scoring, routing, ``cv_results_`` and refit are scikit-learn's
-    own. With an int `random_state` the results are those of GridSearchCV up to rounding.
+    ``module__hidden``, switches ...) make separate runs, and so do the seeds of methods that hold
+    rows out of a first stage (AFR, SELF), which set how they split the rows. Scoring, routing,
+    ``cv_results_`` and refit are scikit-learn's own. With an int `random_state` the results are
+    those of GridSearchCV up to rounding.
 
     Parameters
     ----------

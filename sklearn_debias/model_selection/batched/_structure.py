@@ -58,6 +58,7 @@ def structure(phases: tuple[Phase, ...], *, exact: bool) -> Hashable:
             phase.max_epochs,
             phase.continues,
             phase.restarts,
+            phase.snapshots,
             tuple(_of_objective(step, exact) for step in phase.steps),
         )
         for phase in phases
