@@ -61,7 +61,7 @@ def bias_report(
     images : array-like of shape (n, channels, height, width) or list of paths, default=None
         Their properties, see :func:`sklearn_debias.feature_extraction.image_properties`, are judged
         as columns "image brightness", "image colour", ...
-    inferred_labels : array-like of shape (n,), default=None
+    inferred_labels : fitted GroupInferrer, or array-like of shape (n,), default=None
         Bias labels that were inferred, by any method. With ``embeddings`` each of them in each
         class is a candidate group, too.
     alpha : float, default=0.05
@@ -139,6 +139,8 @@ def bias_report(
     settings = Settings(alpha, n_permutations, cv, min_cell, confidence, verbose).checked()
     rng = check_rng(random_state)
     rows = {"y": y, "metadata": metadata, "embeddings": embeddings, "images": images}
+    # An inferrer that was fitted to the same rows has their labels.
+    inferred_labels = getattr(inferred_labels, "bias_labels_", inferred_labels)
     check_same_rows(rows | {"inferred_labels": inferred_labels})
     codes, classes = _read_y(y)
     if metadata is None and embeddings is None and images is None:

@@ -5,6 +5,7 @@ import pytest
 from scipy.stats import beta, fisher_exact
 
 from sklearn_debias.datasets import make_spurious_embeddings
+from sklearn_debias.group_inference import GroupInferrer
 from sklearn_debias.inspection import bias_report
 
 QUICK = {"n_permutations": 19, "random_state": 0}
@@ -155,6 +156,20 @@ def test_wrong_embeddings_are_named(case):
     with pytest.raises(ValueError, match="`embeddings` failed with") as error:
         bias_report(np.arange(40) % 2, embeddings=embeddings)
     assert words in str(error.value)
+
+
+def test_a_fitted_inferrer_brings_its_labels():
+    data = make_spurious_embeddings(1000, random_state=0).train
+    groups = GroupInferrer("clusters", random_state=0).fit(data.data, data.target)
+    report = bias_report(data.target, embeddings=data.data, inferred_labels=groups, **QUICK)
+    inferred = report.candidates[report.candidates.source == "inferred"]
+    minority = inferred[inferred.candidate]
+    assert sorted(minority["class"]) == [0, 1]
+    assert (minority.accuracy < minority.rest).all()
+    same = bias_report(
+        data.target, embeddings=data.data, inferred_labels=groups.bias_labels_, **QUICK
+    )
+    assert same.candidates.equals(report.candidates)
 
 
 def test_wrong_inferred_labels_are_named():
