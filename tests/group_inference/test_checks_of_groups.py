@@ -1,0 +1,124 @@
+"""What is told of inferred groups without bias labels: luck, wrong labels, and a way back."""
+
+import warnings
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import adjusted_rand_score
+from sklearn.tree import DecisionTreeClassifier
+
+from sklearn_debias import ERMClassifier, LfFClassifier
+from sklearn_debias.datasets import flip_labels, make_spurious_embeddings
+from sklearn_debias.exceptions import DebiasWarning
+from sklearn_debias.group_inference import GroupInferrer, InferredGroupsClassifier
+from sklearn_debias.group_inference._check import agreement, held_out_scores, minority
+
+BIASED = make_spurious_embeddings(1000, random_state=0).train
+EVEN = make_spurious_embeddings(1000, conflict_ratio=0.5, n_features=50, random_state=0).train
+WRONG = flip_labels(EVEN.target, 0.2, random_state=0)
+PLAIN = LogisticRegression(C=1e-2)
+
+
+def test_agreement_is_the_rand_index_within_classes():
+    rng = np.random.default_rng(0)
+    codes = np.repeat([0, 1], [30, 10])
+    one, other = rng.integers(0, 2, (2, 40))
+    expected = 0.75 * adjusted_rand_score(one[:30], other[:30])
+    expected += 0.25 * adjusted_rand_score(one[30:], other[30:])
+    assert agreement(codes, one, other) == pytest.approx(expected)
+    assert agreement(codes, one, 1 - one) == pytest.approx(1)  # names do not matter
+
+
+def test_the_minority_is_all_but_the_largest_part_of_a_class():
+    codes = np.array([0, 0, 0, 1, 1, 1])
+    rows = np.flatnonzero(minority(codes, np.array([5, 5, 7, 0, 1, 1])))
+    assert rows.tolist() == [2, 3]
+
+
+def test_held_out_scores_by_hand():
+    codes = np.tile([0, 1], 60)
+    labels = np.repeat([0, 1], [90, 30])
+    rare = labels == 1
+    X = np.column_stack([codes, rare]).astype(float)
+
+    class Majority:
+        def predict(self, X):
+            return np.where(X[:, 1] == 1, 1 - X[:, 0], X[:, 0]).astype(int)
+
+    scores = held_out_scores({"it": lambda X, y, b: Majority()}, X, codes, codes, labels, seed=0)
+    assert scores == {"it": 0.5}  # 1 on the majority, 0 on the minority
+    nobody = held_out_scores({"it": None}, X, codes, codes, np.zeros(120), seed=0)
+    assert nobody == {"it": 0.0}
+
+
+def test_groups_that_hold_up_are_kept_in_silence():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        clf = InferredGroupsClassifier(fallback=PLAIN, random_state=0)
+        clf.fit(BIASED.data, BIASED.target)
+    assert clf.stability_ > 0.9
+    assert clf.held_out_scores_["groups"] > clf.held_out_scores_["plain"] + 0.1
+    assert not clf.fell_back_
+    assert clf.minority_share_ == pytest.approx(0.05, abs=0.01)
+
+
+def test_wrong_labels_are_told():
+    with pytest.warns(DebiasWarning, match="loses what it gains.*Set `fallback`"):
+        clf = InferredGroupsClassifier(random_state=0).fit(EVEN.data, WRONG)
+    assert clf.held_out_scores_["groups"] <= clf.held_out_scores_["plain"]
+    assert not clf.fell_back_
+
+
+def test_the_fallback_is_fitted_where_groups_serve_nobody():
+    with pytest.warns(DebiasWarning, match="loses what it gains.*`fallback` is fitted"):
+        clf = InferredGroupsClassifier(fallback=PLAIN, random_state=0).fit(EVEN.data, WRONG)
+    assert clf.fell_back_
+    expected = clone(PLAIN).fit(EVEN.data, WRONG)
+    np.testing.assert_array_equal(clf.predict_proba(EVEN.data), expected.predict_proba(EVEN.data))
+
+
+def test_groups_of_luck_are_told():
+    y = np.random.default_rng(0).integers(0, 2, 300)
+    X = np.random.default_rng(1).normal(size=(300, 5))
+    inferrer = GroupInferrer(estimator=DecisionTreeClassifier(), random_state=0)
+    clf = InferredGroupsClassifier(LogisticRegression(), inferrer, random_state=0)
+    with pytest.warns(DebiasWarning, match="a matter of luck: under other seeds they agree by"):
+        clf.fit(X, y)
+    assert clf.stability_ < 0.2
+
+
+def test_no_checks_on_request():
+    clf = InferredGroupsClassifier(n_checks=0, random_state=0).fit(EVEN.data, WRONG)
+    assert clf.stability_ is None
+    assert not hasattr(clf, "held_out_scores_")
+
+
+def test_what_several_fits_would_say_is_said_once():
+    separate = (10 * BIASED.target[:, None] + BIASED.data[:, :1] * 1e-3).astype(np.float32)
+    with pytest.warns(DebiasWarning) as caught:
+        InferredGroupsClassifier(random_state=0).fit(separate, BIASED.target)
+    told = [str(w.message) for w in caught if "does not tell the rows" in str(w.message)]
+    assert len(told) == 1
+    assert "the model is right about all 1000, and no mistake tells of a minority" in told[0]
+
+
+def test_a_classifier_that_has_no_use_for_groups_is_named():
+    lff = LfFClassifier(max_epochs=1, lr=0.05, random_state=0)
+    with pytest.warns(DebiasWarning, match="LfFClassifier does not train on bias labels"):
+        InferredGroupsClassifier(lff, n_checks=0, random_state=0).fit(BIASED.data, BIASED.target)
+
+
+def test_an_erm_that_does_not_balance_is_weighted():
+    erm = ERMClassifier(max_epochs=3, lr=0.05, random_state=0)
+    clf = InferredGroupsClassifier(erm, n_checks=0, random_state=0)
+    clf.fit(BIASED.data, BIASED.target)
+    assert clf.handed_as() == "sample_weight"
+    weighted = clone(erm).set_params(balance="group")
+    other = InferredGroupsClassifier(weighted, clf.inferrer_, n_checks=0)
+    other.fit(BIASED.data, BIASED.target)
+    assert other.handed_as() == "bias_labels"
+    np.testing.assert_allclose(
+        clf.predict_proba(BIASED.data), other.predict_proba(BIASED.data), atol=1e-6
+    )
