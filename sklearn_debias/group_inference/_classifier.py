@@ -11,26 +11,22 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.metadata_routing import (
     MetadataRouter,
 )
-from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import check_is_fitted
 
 from sklearn_debias.arguments import in_our_words
 from sklearn_debias.estimators import ERMClassifier, GroupDROClassifier
 from sklearn_debias.exceptions import once, warn
 from sklearn_debias.fitting import (
-    Opened,
     OurNames,
     ScoredByRows,
     all_or_nothing,
     encode_target,
-    open_model,
-    plain,
     plain_params,
 )
 from sklearn_debias.group_inference._check import held_out_scores, minority, stability
+from sklearn_debias.group_inference._delegating import Delegating
 from sklearn_debias.group_inference._handing import WAYS, argument, handed_on, way_for
 from sklearn_debias.group_inference._inferrer import METHODS, GroupInferrer
-from sklearn_debias.group_inference._parts import check_instances
+from sklearn_debias.group_inference._parts import check_instances, indexable_rows
 from sklearn_debias.group_inference._reference import logistic
 from sklearn_debias.presets import inferred_groups_preset
 from sklearn_debias.rows import check_same_rows
@@ -52,19 +48,8 @@ class Told(set):
         return empty or super().__contains__(message)
 
 
-def _has(method: str) -> Any:
-    """Return whether the classifier, fitted or not, has a method."""
-
-    def check(self: Any) -> bool:
-        inside = vars(self).get("classifier_", self.classifier)
-        # The one of None has all of them.
-        return inside is None or bool(getattr(inside, method))
-
-    return available_if(check)
-
-
 @dataclass(eq=False, repr=False)
-class InferredGroupsClassifier(OurNames, ScoredByRows, BaseEstimator):
+class InferredGroupsClassifier(Delegating, OurNames, ScoredByRows, BaseEstimator):
     """Infer who is in the minority, then train for the groups: no bias labels are needed.
 
     Parameters
@@ -202,7 +187,7 @@ class InferredGroupsClassifier(OurNames, ScoredByRows, BaseEstimator):
             codes, classes = encode_target(self, y, len(self.bias_labels_))
             self.minority_share_ = float(minority(codes, self.bias_labels_).mean())
             self._look(X, y, codes, bias_labels, streams)
-            self._decide(plain(X, "X"), codes, classes, streams)
+            self._decide(indexable_rows(X), codes, classes, streams)
             if self.fell_back_:
                 self.classifier_ = clone(self.fallback).fit(X, y)
             else:
@@ -364,34 +349,6 @@ class InferredGroupsClassifier(OurNames, ScoredByRows, BaseEstimator):
             for part in (self.inferrer_, self.classifier_):
                 if hasattr(part, name):
                     setattr(self, name, getattr(part, name))
-
-    def predict(self, X: Any) -> np.ndarray:
-        """Return the class of each row as the classifier has it, shape (n,)."""
-        check_is_fitted(self)
-        return self.classifier_.predict(X)
-
-    @_has("predict_proba")
-    def predict_proba(self, X: Any) -> np.ndarray:
-        """Return the classifier's probabilities of the classes, shape (n, classes)."""
-        check_is_fitted(self)
-        return self.classifier_.predict_proba(X)
-
-    @_has("predict_log_proba")
-    def predict_log_proba(self, X: Any) -> np.ndarray:
-        """Return the logarithms of the classifier's probabilities, shape (n, classes)."""
-        check_is_fitted(self)
-        return self.classifier_.predict_log_proba(X)
-
-    @_has("decision_function")
-    def decision_function(self, X: Any) -> np.ndarray:
-        """Return the classifier's scores of the classes, (n, classes), or (n,) for two."""
-        check_is_fitted(self)
-        return self.classifier_.decision_function(X)
-
-    def _opened(self, X: Any, y: Any = None) -> Opened:
-        """Return rows, and the network that predicts, for attacks and attention maps."""
-        check_is_fitted(self)
-        return open_model(self.classifier_, X, y)
 
     def get_metadata_routing(self) -> MetadataRouter:
         """Return what ``fit`` asks for: the classifier is given what is inferred."""

@@ -1,6 +1,10 @@
-"""Estimators given as parameters."""
+"""What is given: estimators as parameters, rows that parts of them are taken of."""
 
 from typing import Any
+
+from sklearn.utils import indexable
+
+from sklearn_debias.fitting import is_dataset, plain
 
 
 def check_instances(owner: Any, *names: str) -> None:
@@ -12,3 +16,11 @@ def check_instances(owner: Any, *names: str) -> None:
                 f"`{name}` of {type(owner).__name__} must be an estimator, got the class "
                 f"{value.__name__}. Write {value.__name__}()."
             )
+
+
+def indexable_rows(X: Any) -> Any:
+    """Return the rows of X in a form that folds can be taken of."""
+    X = plain(X, "X")
+    if not is_dataset(X):
+        (X,) = indexable(X)
+    return X
