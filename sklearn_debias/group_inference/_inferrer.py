@@ -125,8 +125,8 @@ class GroupInferrer(OurNames, BaseEstimator):
     is 1. "xrm" trains for the epochs of its estimator; the authors' code draws its settings at
     random and keeps those with the most flips, which `score_` tells. "ssa" stops at no epoch of its
     own choice, since the labelled rows are few; its thresholds look at the last probability of
-    every row, as the rows are visited. "clusters" has no Gaussian mixtures and no dimensions reduced
-    first, as GEORGE has.
+    every row, as the rows are visited. "clusters" has neither GEORGE's Gaussian mixtures nor its
+    reduction of dimensions.
 
     References
     ----------
