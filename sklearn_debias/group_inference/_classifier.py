@@ -155,7 +155,7 @@ class InferredGroupsClassifier(OurNames, ScoredByRows, BaseEstimator):
     def _validate_params(self) -> None:
         plain_params(self)  # before scikit-learn compares what is no number
         super()._validate_params()
-        check_instances(self, "classifier", "inferrer")
+        check_instances(self, "classifier", "inferrer", "fallback")
 
     # False: the parts are the user's, and must check their own parameters.
     @_fit_context(prefer_skip_nested_validation=False)
@@ -180,6 +180,7 @@ class InferredGroupsClassifier(OurNames, ScoredByRows, BaseEstimator):
         """
         with all_or_nothing(self):
             check_same_rows({"X": X, "y": y, "bias_labels": bias_labels})
+            X = plain(X, "X")
             streams = Streams(self.random_state)
             self.inferrer_ = self._inferrer(streams)
             self.inferrer_.fit(X, y, bias_labels=bias_labels)
@@ -187,7 +188,7 @@ class InferredGroupsClassifier(OurNames, ScoredByRows, BaseEstimator):
             codes, classes = encode_target(self, y, len(self.bias_labels_))
             self.minority_share_ = float(minority(codes, self.bias_labels_).mean())
             self._look(X, y, codes, bias_labels, streams)
-            self._decide(plain(X, "X"), codes, classes, streams)
+            self._decide(X, codes, classes, streams)
             if self.fell_back_:
                 self.classifier_ = clone(self.fallback).fit(X, y)
             else:
@@ -338,25 +339,25 @@ class InferredGroupsClassifier(OurNames, ScoredByRows, BaseEstimator):
     def predict(self, X: Any) -> np.ndarray:
         """Return the class of each row as the classifier has it, shape (n,)."""
         check_is_fitted(self)
-        return self.classifier_.predict(X)
+        return self.classifier_.predict(plain(X, "X"))
 
     @_has("predict_proba")
     def predict_proba(self, X: Any) -> np.ndarray:
         """Return the classifier's probabilities of the classes, shape (n, classes)."""
         check_is_fitted(self)
-        return self.classifier_.predict_proba(X)
+        return self.classifier_.predict_proba(plain(X, "X"))
 
     @_has("predict_log_proba")
     def predict_log_proba(self, X: Any) -> np.ndarray:
         """Return the logarithms of the classifier's probabilities, shape (n, classes)."""
         check_is_fitted(self)
-        return self.classifier_.predict_log_proba(X)
+        return self.classifier_.predict_log_proba(plain(X, "X"))
 
     @_has("decision_function")
     def decision_function(self, X: Any) -> np.ndarray:
         """Return the classifier's scores of the classes, (n, classes), or (n,) for two."""
         check_is_fitted(self)
-        return self.classifier_.decision_function(X)
+        return self.classifier_.decision_function(plain(X, "X"))
 
     def _opened(self, X: Any, y: Any = None) -> Opened:
         """Return rows, and the network that predicts, for attacks and attention maps."""

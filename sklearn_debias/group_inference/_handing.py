@@ -9,6 +9,7 @@ from sklearn.utils.metadata_routing import get_routing_for_object
 from sklearn.utils.validation import has_fit_parameter
 
 from sklearn_debias.estimators import ERMClassifier
+from sklearn_debias.group_inference._check import parts_of
 
 WAYS = ("auto", "bias_labels", "sample_weight", "sampling_weight")
 
@@ -69,8 +70,8 @@ def argument(estimator: Any, name: str) -> str | None:
 
 def balancing(codes: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Return weights (n,) with mean 1 by which all (class, bias value) groups weigh alike."""
-    _, values = np.unique(labels, return_inverse=True)
+    parts = parts_of(labels)
     _, group, size = np.unique(
-        codes * (values.max() + 1) + values, return_inverse=True, return_counts=True
+        codes * (parts.max() + 1) + parts, return_inverse=True, return_counts=True
     )
     return len(codes) / (len(size) * size[group])

@@ -51,6 +51,7 @@ LEFT_OUT = {
     "CorruptionReport",
     "GroupReport",
     "GroupScorer",
+    "InferredGroupsReport",
     "L2",
     "Linf",
     "Look",
