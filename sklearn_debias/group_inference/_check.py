@@ -9,8 +9,14 @@ from sklearn.metrics import adjusted_rand_score
 from sklearn.model_selection import train_test_split
 
 from sklearn_debias.fitting import take_rows
+from sklearn_debias.metrics import encode_bias
 
 HELD_OUT = 1 / 3
+
+
+def parts_of(labels: np.ndarray) -> np.ndarray:
+    """Return codes (n,) of inferred bias labels, which may be of several attributes."""
+    return encode_bias(labels, len(labels))[0]
 
 
 def agreement(codes: np.ndarray, one: np.ndarray, other: np.ndarray) -> float:
@@ -18,6 +24,7 @@ def agreement(codes: np.ndarray, one: np.ndarray, other: np.ndarray) -> float:
 
     It is the adjusted Rand index within each class, averaged over rows.
     """
+    one, other = parts_of(one), parts_of(other)
     each = [
         adjusted_rand_score(one[codes == c], other[codes == c]) * np.mean(codes == c)
         for c in np.unique(codes)
@@ -41,6 +48,7 @@ def stability(
 
 def minority(codes: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Return which rows (n,) are not in the largest part of their class."""
+    labels = parts_of(labels)
     mask = np.zeros(len(codes), dtype=bool)
     for c in np.unique(codes):
         values, counts = np.unique(labels[codes == c], return_counts=True)

@@ -20,6 +20,7 @@ from sklearn_debias.fitting import (
     ScoredByRows,
     all_or_nothing,
     encode_target,
+    plain,
     plain_params,
 )
 from sklearn_debias.group_inference._check import held_out_scores, minority, stability
@@ -154,7 +155,7 @@ class InferredGroupsClassifier(Delegating, OurNames, ScoredByRows, BaseEstimator
     def _validate_params(self) -> None:
         plain_params(self)  # before scikit-learn compares what is no number
         super()._validate_params()
-        check_instances(self, "classifier", "inferrer")
+        check_instances(self, "classifier", "inferrer", "fallback")
 
     # False: the parts are the user's, and must check their own parameters.
     @_fit_context(prefer_skip_nested_validation=False)
@@ -180,6 +181,7 @@ class InferredGroupsClassifier(Delegating, OurNames, ScoredByRows, BaseEstimator
         # Parts are fitted several times, and would say the same each time.
         with once(Told()), all_or_nothing(self):
             check_same_rows({"X": X, "y": y, "bias_labels": bias_labels})
+            X = plain(X, "X")
             streams = Streams(self.random_state)
             self.inferrer_ = self._inferrer(streams)
             self.inferrer_.fit(X, y, bias_labels=bias_labels)

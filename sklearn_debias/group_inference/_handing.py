@@ -17,6 +17,7 @@ from sklearn_debias.estimators import (
     MixUpClassifier,
 )
 from sklearn_debias.exceptions import warn
+from sklearn_debias.group_inference._check import parts_of
 
 OURS = "sklearn_debias.estimators."
 TRAINED_BY_GROUPS = (
@@ -98,8 +99,8 @@ def argument(estimator: Any, name: str) -> str | None:
 
 def balancing(codes: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Return weights (n,) with mean 1 by which all (class, bias value) groups weigh alike."""
-    _, values = np.unique(labels, return_inverse=True)
+    parts = parts_of(labels)
     _, group, size = np.unique(
-        codes * (values.max() + 1) + values, return_inverse=True, return_counts=True
+        codes * (parts.max() + 1) + parts, return_inverse=True, return_counts=True
     )
     return len(codes) / (len(size) * size[group])

@@ -212,6 +212,9 @@ OWN = {
             KNeighborsClassifier(),
             "x",
         ],
+        "n_checks": [1, 0, 2, -1],
+        "groups_as": ["auto", "bias_labels", "sample_weight", "sampling_weight", "x"],
+        "fallback": [None, LogisticRegression(), ERMClassifier(max_epochs=1), DFRClassifier, 3],
         "inferrer": [
             "errors",
             "eiil",

@@ -52,6 +52,7 @@ LEFT_OUT = {
     "CorruptionReport",
     "GroupReport",
     "GroupScorer",
+    "InferredGroupsReport",
     "L2",
     "Linf",
     "Look",
