@@ -4,15 +4,12 @@ from abc import ABC, abstractmethod
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from sklearn_debias.exceptions import once, warn
 from sklearn_debias.fitting import plain
 from sklearn_debias.group_inference import GroupInferrer
 from sklearn_debias.metrics import aligned_map
 from sklearn_debias.metrics.internal import FEW
-
-PARTS = ("explained", "unexplained")  # by the shortcut
 
 
 class FoundGroups(ABC):
@@ -73,12 +70,12 @@ class InferredParts(InferredCells):
         super().__init__(inferrer)
         self.min_group_size = min_group_size
 
-    def groups(self, X: Any, y: Any) -> pd.DataFrame:
-        """Return memberships (n, 2)."""
+    def groups(self, X: Any, y: Any) -> np.ndarray:
+        """Return memberships (n, 2): of the rows that the shortcut explains, and of the others."""
         labels = super().groups(X, y)
         unexplained = labels != self._majority(y, labels)
         self._warn_of_size(int(unexplained.sum()), len(labels))
-        return pd.DataFrame(dict(zip(PARTS, (~unexplained, unexplained), strict=True)))
+        return np.column_stack([~unexplained, unexplained])
 
     def _majority(self, y: Any, labels: np.ndarray) -> Any:
         """Return the label of each row's class (n,) that stands for its larger part."""
