@@ -232,9 +232,9 @@ def harmonic_accuracy_score(
 ) -> float:
     """Return the harmonic mean of the accuracies on the aligned and on the conflicting samples.
 
-    The rule by which the AC score selects. It is near the smaller of the two, and moves with both:
-    neither the shortcut nor its opposite has a good one. The few conflicting samples count as much
-    as all others, and it needs the bias labels of those that are scored only.
+    Known as the AC score (Lee et al., 2022), by which settings are tuned. It is near the smaller of
+    the two, and moves with both: neither the shortcut nor its opposite has a good one. The few
+    conflicting samples count as much as all others.
 
     Parameters
     ----------

@@ -97,9 +97,10 @@ def inferred_worst_group_scorer(
 
     Notes
     -----
-    On rows with a shortcut it ranks candidates about as well as true bias labels of the same rows
-    do; what it misses is in "Can one select without bias labels?" among the documentation's
-    reproductions. Where mistakes are wrong labels, it selects what fits these.
+    Where the inferrer finds what the shortcut does, candidates are ranked nearly as they are by
+    true bias labels of the same rows. Where it finds rows that are merely hard, a candidate that
+    resembles its model is punished for that, and the choice is worse than that by accuracy. See
+    "Can one select without bias labels?", docs/reproduction/selection.md.
 
     Examples
     --------
