@@ -7,6 +7,7 @@ with a class. What is read lies in the folder named by SKLEARN_DEBIAS_DATA.
 import functools
 
 import numpy as np
+from sklearn.model_selection import train_test_split
 from sklearn.utils import Bunch
 
 from sklearn_debias.datasets import (
@@ -20,7 +21,6 @@ from sklearn_debias.datasets import (
     read_bar,
     read_mnist,
 )
-from sklearn_debias.model_selection import bias_train_test_split
 
 HELD_OUT = 1 / 3  # of the training rows, for validation
 
@@ -41,15 +41,13 @@ def halved(images):
 
 
 def parts(train, test, seed):
-    """Hold validation rows out of the training rows, each group its share."""
-    X, X_held, y, y_held, b, b_held = bias_train_test_split(
-        train.data,
-        train.target,
-        train.bias_labels,
-        test_size=HELD_OUT,
-        random_state=seed,
+    """Hold validation rows out of the training rows, each class its share: nobody knows groups."""
+    rows = np.arange(len(train.target))
+    fitted_to, held = train_test_split(
+        rows, test_size=HELD_OUT, random_state=seed, stratify=train.target
     )
-    return Bunch(train=part(X, y, b), validation=part(X_held, y_held, b_held), test=test)
+    of = [part(train.data[r], train.target[r], train.bias_labels[r]) for r in (fitted_to, held)]
+    return Bunch(train=of[0], validation=of[1], test=test)
 
 
 @functools.cache

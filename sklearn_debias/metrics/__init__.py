@@ -8,6 +8,7 @@ from sklearn_debias.metrics._alignment_scores import (
     aligned_accuracy_score,
     bias_gap_score,
     conflicting_accuracy_score,
+    harmonic_accuracy_score,
 )
 from sklearn_debias.metrics._encoding import encode_bias
 from sklearn_debias.metrics._group_report import GroupReport
@@ -23,6 +24,7 @@ from sklearn_debias.metrics._scorers import (
     get_scorer,
     get_scorer_names,
     group_mean_accuracy_scorer,
+    harmonic_accuracy_scorer,
     make_group_scorer,
     worst_group_accuracy_scorer,
 )
@@ -54,6 +56,8 @@ __all__ = [
     "group_mean_accuracy_scorer",
     "group_report",
     "group_shares_map",
+    "harmonic_accuracy_score",
+    "harmonic_accuracy_scorer",
     "make_group_scorer",
     "paired_difference",
     "worst_group_accuracy_score",

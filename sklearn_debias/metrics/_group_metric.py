@@ -4,7 +4,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from sklearn_debias.metrics._lookup import Lookup
+from sklearn_debias.metrics._lookup import Finder
 
 __all__ = ["GroupMetric"]
 
@@ -21,12 +21,12 @@ class GroupMetric:
     ----------
     function : callable
         ``function(y_true, y_pred, *, bias_labels=None, ...)``.
-    bound : mapping of str to Lookup, default={}
+    bound : mapping of str to Finder, default={}
         By the name of the argument, "bias_labels" or "membership".
     """
 
     def __init__(
-        self, function: Callable[..., float], bound: Mapping[str, Lookup] | None = None
+        self, function: Callable[..., float], bound: Mapping[str, Finder] | None = None
     ) -> None:
         # By these two names scikit-learn finds the signature, and others the name.
         self.__wrapped__ = function

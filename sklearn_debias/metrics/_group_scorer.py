@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sklearn_debias.metrics._fitted import refuse_unseen, trained_fact, unseen_classes
 from sklearn_debias.metrics._group_metric import GroupMetric
-from sklearn_debias.metrics._lookup import Lookup
+from sklearn_debias.metrics._lookup import Finder
 from sklearn_debias.metrics._types import Predictor
 from sklearn_debias.rows import check_same_rows
 
@@ -38,7 +38,7 @@ class GroupScorer(_Scorer):
         sign: int,
         kwargs: dict[str, Any],
         response_method: str | Sequence[str] = "predict",
-        bound: Mapping[str, Lookup] | None = None,
+        bound: Mapping[str, Finder] | None = None,
     ) -> None:
         super().__init__(GroupMetric(score_func, bound), sign, kwargs, response_method)
 

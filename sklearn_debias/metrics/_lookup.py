@@ -1,12 +1,19 @@
 """Bias labels and memberships found by index, for users without metadata routing."""
 
-from typing import Any
+from typing import Any, Protocol
 
 import pandas as pd
 
 from sklearn_debias.metrics._names import shorten
 
-__all__ = ["Lookup"]
+__all__ = ["Finder", "Lookup"]
+
+
+class Finder(Protocol):
+    """What is bound to a scorer: it knows the groups of the rows that are scored."""
+
+    def find(self, X: Any, y: Any) -> Any:
+        """Return the bias labels or memberships of rows; X is None where only y is at hand."""
 
 
 class Lookup:

@@ -13,9 +13,10 @@ from sklearn_debias.metrics._alignment_scores import (
     aligned_accuracy_score,
     bias_gap_score,
     conflicting_accuracy_score,
+    harmonic_accuracy_score,
 )
 from sklearn_debias.metrics._group_scorer import GroupScorer
-from sklearn_debias.metrics._lookup import Lookup
+from sklearn_debias.metrics._lookup import Finder, Lookup
 from sklearn_debias.metrics._scores import (
     adjusted_accuracy_score,
     group_mean_accuracy_score,
@@ -30,6 +31,7 @@ __all__ = [
     "get_scorer",
     "get_scorer_names",
     "group_mean_accuracy_scorer",
+    "harmonic_accuracy_scorer",
     "make_group_scorer",
     "worst_group_accuracy_scorer",
 ]
@@ -100,7 +102,7 @@ def make_group_scorer(
     unknown = sorted(set(kwargs) - set(accepted))
     if unknown:
         raise TypeError(f"`kwargs` must be arguments of {name}, got {unknown}.")
-    bound = {}
+    bound: dict[str, Finder] = {}
     if bias_labels is not None:
         bound["bias_labels"] = Lookup(bias_labels, "bias_labels")
     if membership is not None:
@@ -140,6 +142,7 @@ worst_group_accuracy_scorer = make_group_scorer(worst_group_accuracy_score)
 group_mean_accuracy_scorer = make_group_scorer(group_mean_accuracy_score)
 adjusted_accuracy_scorer = make_group_scorer(adjusted_accuracy_score)
 conflicting_accuracy_scorer = make_group_scorer(conflicting_accuracy_score)
+harmonic_accuracy_scorer = make_group_scorer(harmonic_accuracy_score)
 aligned_accuracy_scorer = make_group_scorer(aligned_accuracy_score)
 bias_gap_scorer = make_group_scorer(bias_gap_score, greater_is_better=False)
 
@@ -148,6 +151,7 @@ _SCORERS = {
     "group_mean_accuracy": group_mean_accuracy_scorer,
     "adjusted_accuracy": adjusted_accuracy_scorer,
     "conflicting_accuracy": conflicting_accuracy_scorer,
+    "harmonic_accuracy": harmonic_accuracy_scorer,
     "aligned_accuracy": aligned_accuracy_scorer,
     "bias_gap": bias_gap_scorer,
 }

@@ -4,13 +4,14 @@ from sklearn_debias.metrics._encoding import correctness, encode_labels, encode_
 from sklearn_debias.metrics._fitted import find_fitted, refuse_unseen, unseen_classes
 from sklearn_debias.metrics._groups import cells_of, check_group_size, find_groups
 from sklearn_debias.metrics._intervals import binomial_bounds, check_confidence
-from sklearn_debias.metrics._names import many_small, shorten
+from sklearn_debias.metrics._names import FEW, many_small, shorten
 from sklearn_debias.metrics._numeric import check_numeric
 from sklearn_debias.metrics._random import check_rng
 from sklearn_debias.metrics._training_facts import aligned_mask, aligned_of, shares_of
 from sklearn_debias.metrics._types import Predictor, Seed
 
 __all__ = [
+    "FEW",
     "Predictor",
     "Seed",
     "aligned_mask",

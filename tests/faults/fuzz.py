@@ -88,7 +88,9 @@ class Call:
         if hasattr(made, "check") and inspect.isclass(self.function):
             return self._attacked(made)
         if isinstance(made, GroupScorer):
-            return made(HEAD, X, y, bias_labels=b)
+            # Some find the groups themselves, and take no labels.
+            bias = {"bias_labels": b} if "bias_labels" in made._metadata_names() else {}
+            return made(HEAD, X, y, **bias)
         if isinstance(made, RobustAccuracy):
             return made(HEAD, X, y)
         return made

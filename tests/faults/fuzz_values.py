@@ -15,6 +15,7 @@ from torch import nn
 
 from sklearn_debias import DFRClassifier, ERMClassifier, GroupInferrer
 from sklearn_debias.attacks import FGSM, PGD, CarliniWagner, RandomSearch
+from sklearn_debias.group_inference import GroupInferrer
 
 
 def _fitted(estimator, rows):
@@ -24,6 +25,7 @@ def _fitted(estimator, rows):
 
 
 HEAD = _fitted(ERMClassifier(max_epochs=2, lr=0.1, random_state=0), X)
+INFERRER = _fitted(GroupInferrer(random_state=0), X)
 CONVNET = _fitted(ERMClassifier("simple_cnn", max_epochs=1, lr=0.1, random_state=0), IMAGES)
 BINARY = (0.5 + 0.5 * IMAGES[:, :1] > 0.7).astype(np.float32)
 PREDICTED = np.where(np.arange(40) % 7, y, 1 - y)
@@ -125,6 +127,9 @@ POOLS = {
     "bias_labels": GROUPS,
     "membership": MEMBERS,
     "sample_weight": WEIGHTS,
+    "inferrer": [INFERRER, GroupInferrer(), HEAD],
+    "model": [*MODELS[:4], LogisticRegression()],
+    "groups": ["parts", "cells", "x"],
     "min_group_size": [0, 5, 1000, -1, 2.5],
     "universe": [None, [(0, 0), (0, 1), (1, 0), (1, 1)], [0, 1], [(0, 0)], [(5, 5)]],
     "absent": ["raise", "warn", "ignore", "x"],

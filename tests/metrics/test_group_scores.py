@@ -20,6 +20,7 @@ from sklearn_debias.metrics import (
     group_mean_accuracy_score,
     group_report,
     group_shares_map,
+    harmonic_accuracy_score,
     worst_group_accuracy_score,
 )
 
@@ -47,6 +48,22 @@ def test_values_by_hand():
     assert (aligned, conflicting) == (pytest.approx(4 / 5), pytest.approx(1 / 3))
     gap = bias_gap_score(Y_TRUE, Y_PRED, aligned=ALIGNED, bias_labels=BIAS)
     assert gap == pytest.approx(aligned - conflicting)
+    harmonic = harmonic_accuracy_score(Y_TRUE, Y_PRED, aligned=ALIGNED, bias_labels=BIAS)
+    assert harmonic == pytest.approx(2 / (5 / 4 + 3 / 1))
+
+
+def test_the_harmonic_mean_favours_neither_the_shortcut_nor_its_opposite():
+    follows = ["cow" if place == "grass" else "camel" for place in BIAS]
+    opposes = ["camel" if place == "grass" else "cow" for place in BIAS]
+    for predicted, expected in ((follows, 0), (opposes, 0), (Y_TRUE, 1)):
+        found = harmonic_accuracy_score(Y_TRUE, predicted, aligned=ALIGNED, bias_labels=BIAS)
+        assert found == expected
+    # 8 of 10 aligned rows and 2 of 2 conflicting ones count alike: 2 / (10 / 8 + 1).
+    y = [0] * 12
+    bias = ["a"] * 10 + ["b"] * 2
+    predicted = [0] * 8 + [1] * 2 + [0] * 2
+    found = harmonic_accuracy_score(y, predicted, aligned={0: "a"}, bias_labels=bias)
+    assert found == pytest.approx(8 / 9)
 
 
 def random_case(seed, n=200, n_classes=3, n_values=3):
@@ -74,6 +91,14 @@ def test_agrees_with_metric_frame(seed):
     assert report.averages["raw"] == pytest.approx(frame.overall)
 
 
+ALIGNMENT = (
+    aligned_accuracy_score,
+    conflicting_accuracy_score,
+    bias_gap_score,
+    harmonic_accuracy_score,
+)
+
+
 def all_scores(y, pred, bias, weight=None, relabel=lambda value: value):
     aligned = {label: relabel(label % 2) for label in range(3)}
     shares = {
@@ -85,7 +110,7 @@ def all_scores(y, pred, bias, weight=None, relabel=lambda value: value):
         group_mean_accuracy_score(y, pred, **kwargs),
         adjusted_accuracy_score(y, pred, group_shares=shares, **kwargs),
     ]
-    for metric in (aligned_accuracy_score, conflicting_accuracy_score, bias_gap_score):
+    for metric in ALIGNMENT:
         try:
             scores.append(metric(y, pred, aligned=aligned, **kwargs))
         except ValueError as error:  # no aligned or no conflicting sample among a few

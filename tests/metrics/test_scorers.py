@@ -137,7 +137,7 @@ def test_cross_validate(scoring, routing):
         error_score="raise",
     )
     keys = [key for key in result if key.startswith("test_")]
-    assert len(keys) in (1, 6)
+    assert len(keys) in (1, 7)
     assert all(np.isfinite(result[key]).all() for key in keys)
 
 

@@ -18,6 +18,7 @@ from sklearn_debias.metrics import (
     get_scorer,
     get_scorer_names,
     group_mean_accuracy_score,
+    harmonic_accuracy_score,
     make_group_scorer,
     worst_group_accuracy_score,
 )
@@ -38,6 +39,7 @@ CASES = {
     adjusted_accuracy_score: {"group_shares": SHARES},
     aligned_accuracy_score: {"aligned": ALIGNED},
     conflicting_accuracy_score: {"aligned": ALIGNED},
+    harmonic_accuracy_score: {"aligned": ALIGNED},
     bias_gap_score: {"aligned": ALIGNED},
 }
 

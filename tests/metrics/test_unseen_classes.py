@@ -41,7 +41,9 @@ def by_hand(model):
     mostly = trained.groupby("y").bias.agg(lambda values: values.mode()[0])
     aligned = (frame.y.map(mostly) == frame.bias).to_numpy()
     shares = trained.value_counts(normalize=True).reindex(groups.index, fill_value=0)
+    sides = [right[aligned].mean(), right[~aligned].mean()]
     return {
+        "harmonic_accuracy": 2 * sides[0] * sides[1] / sum(sides),
         "worst_group_accuracy": groups.min(),
         "group_mean_accuracy": groups.mean(),
         "adjusted_accuracy": (groups * shares).sum() / shares.sum(),
