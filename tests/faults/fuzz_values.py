@@ -15,7 +15,6 @@ from torch import nn
 
 from sklearn_debias import DFRClassifier, ERMClassifier, GroupInferrer
 from sklearn_debias.attacks import FGSM, PGD, CarliniWagner, RandomSearch
-from sklearn_debias.group_inference import GroupInferrer
 
 
 def _fitted(estimator, rows):
@@ -127,7 +126,6 @@ POOLS = {
     "bias_labels": GROUPS,
     "membership": MEMBERS,
     "sample_weight": WEIGHTS,
-    "inferrer": [INFERRER, GroupInferrer(), HEAD],
     "model": [*MODELS[:4], LogisticRegression()],
     "groups": ["parts", "cells", "x"],
     "min_group_size": [0, 5, 1000, -1, 2.5],
@@ -247,6 +245,7 @@ POOLS = {
     "max_memory": ["1GB", "1kB", 0, "x"],
 }
 OWN = {
+    "inferred_worst_group_scorer": {"inferrer": [INFERRER, GroupInferrer(), HEAD]},
     "corrupt": {"name": ["gaussian_noise", "original", "brightness", "snow", "x"]},
     "bias_report": {
         "metadata": [
