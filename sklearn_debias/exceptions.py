@@ -24,24 +24,32 @@ class OutOfMemoryError(ValueError, MemoryError):
 _INSIDE = {"sklearn", "sklearn_debias", "skorch", "joblib", "contextlib"}
 
 
-_SAID: ContextVar[set[str] | None] = ContextVar("said", default=None)
+class EmptyCellsWarning(DebiasWarning):
+    """A (class, bias value) cell has no row."""
+
+
+_SAID: ContextVar[tuple[set[str], type | None] | None] = ContextVar("said", default=None)
 
 
 @contextmanager
-def once(said: set[str]) -> Iterator[None]:
-    """Leave out the warnings of this block that ``said`` holds, and note the others there."""
-    token = _SAID.set(said)
+def once(said: set[str], without: type[Warning] | None = None) -> Iterator[None]:
+    """Leave out the warnings of this block that ``said`` holds, and note the others there.
+
+    Those of the category ``without`` are left out in any case.
+    """
+    token = _SAID.set((said, without))
     try:
         yield
     finally:
         _SAID.reset(token)
 
 
-def warn(message: str) -> None:
+def warn(message: str, category: type[DebiasWarning] = DebiasWarning) -> None:
     """Give one DebiasWarning at the first line outside of scikit-learn and this package."""
-    said = _SAID.get()
-    if said is not None:
-        if message in said:
+    known = _SAID.get()
+    if known is not None:
+        said, without = known
+        if message in said or (without is not None and issubclass(category, without)):
             return
         said.add(message)
     frame = sys._getframe(1)
@@ -49,7 +57,7 @@ def warn(message: str) -> None:
     while frame.f_back is not None and _root(frame.f_globals) in _INSIDE:
         frame = frame.f_back
         level += 1
-    warnings.warn(message, DebiasWarning, stacklevel=level)
+    warnings.warn(message, category, stacklevel=level)
 
 
 def _root(names: dict) -> str:

@@ -63,6 +63,7 @@ class BaseDebiasClassifier(NetParams, CallbackSupportMixin, ScoredByRows, BaseEs
     ``_settle(p, n)``      the phases, with what only the built networks tell
     ``_inspect(p, s, t)``  look at the state that a phase begins with
     ``_finish(s, t)``      set the fitted attributes of the method
+    ``_trains_by_group()`` whether bias labels, where given, change what is trained
     =====================  =====================================================================
 
     While these run, `classes_`, `input_shape_` and the like are known. What they set on the
@@ -148,6 +149,10 @@ class BaseDebiasClassifier(NetParams, CallbackSupportMixin, ScoredByRows, BaseEs
 
     def _finish(self, states: dict, training: TrainingSet) -> None:
         """Set the fitted attributes of the method from the last state of each phase."""
+
+    def _trains_by_group(self) -> bool:
+        """Return whether bias labels, where given, change what is trained."""
+        return False
 
     @fit_method
     def fit(self, X: Any, y: Any, *, bias_labels: Any = None, validation_data: Any = None) -> Any:

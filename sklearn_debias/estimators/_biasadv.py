@@ -253,6 +253,9 @@ class BiasAdvClassifier(BaseDebiasClassifier):
         inputs = kept_inside(training.inputs, self.clip)
         return self._method._training_set(replace(training, inputs=inputs))
 
+    def _trains_by_group(self) -> bool:
+        return self._base()._trains_by_group()
+
     def _phases(self) -> tuple[Phase, ...]:
         return self._attacking(self._method._phases())
 

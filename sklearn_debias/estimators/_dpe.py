@@ -133,6 +133,9 @@ class DPEClassifier(BaseDebiasClassifier):
         )
         return replace(role, module=build)
 
+    def _trains_by_group(self) -> bool:
+        return True
+
     def _phases(self) -> tuple[Phase, ...]:
         share = float(self.held_out_share)
         # A seed and not a generator: all stages must find the same rows.

@@ -89,6 +89,9 @@ class ERMClassifier(BaseDebiasClassifier):
                 f"balanced. Set `balance` to 'class' or 'group', or leave `balance_by` out."
             )
 
+    def _trains_by_group(self) -> bool:
+        return self.balance == "group"
+
     def _phases(self) -> tuple[Phase, ...]:
         balanced = self.balance is not None and self.balance_by != "weight"
         objective = ERM(balanced=balanced, replace=self.balance_by == "sample")

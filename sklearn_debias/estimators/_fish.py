@@ -72,6 +72,9 @@ class FishClassifier(BaseDebiasClassifier):
         "inner_lr": NON_NEGATIVE,
     }
 
+    def _trains_by_group(self) -> bool:
+        return True
+
     def _phases(self) -> tuple[Phase, ...]:
         return (Phase("train", (Fish(float(self.inner_lr)),), self.max_epochs),)
 

@@ -76,6 +76,9 @@ class GroupDROClassifier(BaseDebiasClassifier):
         "balance": [StrOptions({"group"}), None],
     }
 
+    def _trains_by_group(self) -> bool:
+        return True
+
     def _phases(self) -> tuple[Phase, ...]:
         # Drawing is an option of its own: is it the method that helps, or its sampling?
         objective = GroupDRO(float(self.step_size), float(self.adjustment), self.balance == "group")

@@ -130,6 +130,9 @@ class InvarianceClassifier(BaseDebiasClassifier):
         bottleneck = float(self.bottleneck_weight)
         return Invariance(self.penalty, weight, bottleneck, self.balance is not None)
 
+    def _trains_by_group(self) -> bool:
+        return True
+
     def _phases(self) -> tuple[Phase, ...]:
         objective = self._objective()
         weak = replace(objective, penalty_weight=min(1.0, objective.penalty_weight))

@@ -92,6 +92,9 @@ class MixUpClassifier(BaseDebiasClassifier):
         "balance": [StrOptions({"group"}), None],
     }
 
+    def _trains_by_group(self) -> bool:
+        return self.balance == "group" or self.partners in INSTEAD
+
     def _phases(self) -> tuple[Phase, ...]:
         alpha = ALPHA[self.partners] if self.alpha is None else float(self.alpha)
         objective = MixUp(self.partners, alpha, float(self.p_sel), self.balance == "group")

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from sklearn_debias.exceptions import warn
+from sklearn_debias.exceptions import EmptyCellsWarning, warn
 from sklearn_debias.fitting._training_set import TrainingSet
 from sklearn_debias.metrics import encode_bias
 from sklearn_debias.metrics.internal import (
@@ -46,7 +46,8 @@ def warn_of_cells(classes: Any, group: np.ndarray, cells: list[tuple], consequen
         if (label, value) not in cells
     ]
     if empty:
-        warn(f"No training row has (class, bias value) in {empty[:8]}: {consequence}")
+        message = f"No training row has (class, bias value) in {empty[:8]}: {consequence}"
+        warn(message, EmptyCellsWarning)
 
 
 def describe_groups(

@@ -1,6 +1,6 @@
 """What can be told of an inference without bias labels, such as whether it is a matter of luck."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -37,11 +37,14 @@ def stability(
 ) -> float:
     """Return the mean agreement of a fitted inference with others, under these seeds.
 
-    ``known`` are the bias labels that the inferrer was fitted with.
+    Seeds of what the inferrer holds are changed, too: a net with a seed of its own would give the
+    same groups again. ``known`` are the bias labels that the inferrer was fitted with.
     """
     found = []
     for seed in seeds:
-        other = clone(inferrer).set_params(random_state=seed).fit(X, y, bias_labels=known)
+        other = clone(inferrer)
+        names = [n for n in other.get_params() if n.rpartition("__")[2] == "random_state"]
+        other.set_params(**dict.fromkeys(names, seed)).fit(X, y, bias_labels=known)
         found.append(agreement(codes, inferrer.bias_labels_, other.bias_labels_))
     return float(np.mean(found))
 
@@ -57,31 +60,32 @@ def minority(codes: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 
 def held_out_scores(
-    fits: dict[str, Callable[[Any, np.ndarray, np.ndarray], Any]],
+    fits: Mapping[str, Callable[[np.ndarray], Any]],
     X: Any,
     y: np.ndarray,
     codes: np.ndarray,
     labels: np.ndarray,
     seed: int,
-) -> dict[str, float]:
+) -> dict[str, float] | None:
     """Return the mean of the accuracies on majority and minority rows, held out, of each fit.
 
     Where labels are wrong, training for the minority loses on the majority what it gains, or more.
+    None where a part has too few rows, or rows of one class are left to train on.
 
     Parameters
     ----------
-    fits : dict of callable
-        Each is given rows of X, their labels and their bias labels, and returns a fitted
-        classifier.
+    fits : mapping of callable
+        Each is given numbers of rows, and returns a classifier that is fitted to them.
     """
     rare = minority(codes, labels)
     if min(rare.sum(), (~rare).sum()) < 2:
-        return dict.fromkeys(fits, 0.0)
+        return None
     rows = np.arange(len(codes))
     fitted_to, judged = train_test_split(rows, test_size=HELD_OUT, random_state=seed, stratify=rare)
+    if len(np.unique(codes[fitted_to])) < len(np.unique(codes)):
+        return None
     scores = {}
     for name, fit in fits.items():
-        model = fit(take_rows(X, fitted_to), y[fitted_to], labels[fitted_to])
-        right = np.asarray(model.predict(take_rows(X, judged))) == y[judged]
+        right = np.asarray(fit(fitted_to).predict(take_rows(X, judged))) == y[judged]
         scores[name] = float(right[rare[judged]].mean() + right[~rare[judged]].mean()) / 2
     return scores

@@ -1,6 +1,6 @@
 """Inference and training as one estimator."""
 
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, replace
 from numbers import Integral
 from typing import Any, ClassVar
 
@@ -11,10 +11,11 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.metadata_routing import (
     MetadataRouter,
 )
+from sklearn.utils.validation import has_fit_parameter
 
 from sklearn_debias.arguments import in_our_words
 from sklearn_debias.estimators import ERMClassifier, GroupDROClassifier
-from sklearn_debias.exceptions import once, warn
+from sklearn_debias.exceptions import EmptyCellsWarning, once, warn
 from sklearn_debias.fitting import (
     OurNames,
     ScoredByRows,
@@ -22,12 +23,13 @@ from sklearn_debias.fitting import (
     encode_target,
     plain,
     plain_params,
+    take_rows,
 )
 from sklearn_debias.group_inference._check import held_out_scores, minority, stability
 from sklearn_debias.group_inference._delegating import Delegating
 from sklearn_debias.group_inference._handing import WAYS, argument, handed_on, way_for
 from sklearn_debias.group_inference._inferrer import METHODS, GroupInferrer
-from sklearn_debias.group_inference._parts import check_instances, indexable_rows
+from sklearn_debias.group_inference._parameters import check_instances, indexable_rows
 from sklearn_debias.group_inference._reference import logistic
 from sklearn_debias.presets import inferred_groups_preset
 from sklearn_debias.rows import check_same_rows
@@ -35,18 +37,6 @@ from sklearn_debias.training import Streams
 
 PENALTY = 0.05  # of the logistic regression that is trained, by the sets of the evidence page
 UNSTABLE = 0.5
-
-
-class Told(set):
-    """Warnings that were given; and one that inferred groups do not deserve.
-
-    That a cell of class and bias value has no row says nothing where values are numbers of
-    clusters, of which classes have several. Where a class is not told apart, the inferrer warns.
-    """
-
-    def __contains__(self, message: object) -> bool:
-        empty = str(message).startswith("No training row has (class, bias value)")
-        return empty or super().__contains__(message)
 
 
 @dataclass(eq=False, repr=False)
@@ -61,10 +51,13 @@ class InferredGroupsClassifier(Delegating, OurNames, ScoredByRows, BaseEstimator
         is a regularised logistic regression of standardised features for 2-D X, and
         GroupDROClassifier for images.
     inferrer : GroupInferrer, or the name of a method, default="errors"
-        Who infers them, cloned.
-    n_checks : int, default=2
+        Who infers them, cloned. Any estimator will do that takes ``fit(X, y, bias_labels=None)``,
+        sets `bias_labels_`, and has ``predict(X, y)``.
+    n_checks : int or None, default=None
         How often the groups are inferred again, under other seeds, to see whether they are a matter
-        of luck; a warning tells where they are. 0 does without checks.
+        of luck; a warning tells where they are. None is 2 for 2-D X, and 0 for images, whose
+        inference may take hours. Unless it is 0, the default classifier of 2-D X is also compared
+        with the same without groups, which takes two more fits to two thirds of the rows.
     groups_as : {"auto", "bias_labels", "sample_weight", "sampling_weight"}, default="auto"
         How the classifier is told of the groups: by its `bias_labels`; by a `sample_weight` under
         which all (class, bias value) groups weigh alike; or by the sampling weights of SPARE, which
@@ -74,7 +67,7 @@ class InferredGroupsClassifier(Delegating, OurNames, ScoredByRows, BaseEstimator
         What is fitted in place of ``classifier``, cloned and without groups, where the groups do
         not hold up: where `stability_` is below 0.5, or where on a third of the rows, held out, the
         mean of the accuracies on majority and minority is no higher than the fallback's. None keeps
-        the groups.
+        the groups. It takes two more fits to two thirds of the rows, whatever ``n_checks`` is.
     random_state : int, RandomState instance or None, default=None
         Of the parts that are made here: the classifier of None, the inferrer of a name. Others have
         their own.
@@ -92,10 +85,10 @@ class InferredGroupsClassifier(Delegating, OurNames, ScoredByRows, BaseEstimator
     stability_ : float or None
         How alike the groups are under other seeds: the adjusted Rand index within the classes, 1
         for the same groups and 0 for chance. None without checks.
-    held_out_scores_ : dict of float
+    held_out_scores_ : dict of float, or None
         "groups" and "plain": the mean of the accuracies on held-out rows of the majority and of the
         minority, by the classifier and by the fallback. Without a fallback only for the default
-        classifier of 2-D X, against the same without groups.
+        classifier of 2-D X, against the same without groups. None where it was not measured.
     fell_back_ : bool
         Whether `classifier_` is the fallback.
     classes_ : ndarray of shape (classes,)
@@ -137,7 +130,7 @@ class InferredGroupsClassifier(Delegating, OurNames, ScoredByRows, BaseEstimator
     classifier: Any = None
     inferrer: Any = "errors"
     _: KW_ONLY
-    n_checks: int = 2
+    n_checks: int | None = None
     groups_as: str = "auto"
     fallback: Any = None
     random_state: Any = None
@@ -145,7 +138,7 @@ class InferredGroupsClassifier(Delegating, OurNames, ScoredByRows, BaseEstimator
     _parameter_constraints: ClassVar[dict] = {
         "classifier": [HasMethods(["fit", "predict"]), None],
         "inferrer": [StrOptions(set(METHODS)), HasMethods(["fit", "predict"])],
-        "n_checks": [Interval(Integral, 0, None, closed="left")],
+        "n_checks": [Interval(Integral, 0, None, closed="left"), None],
         "groups_as": [StrOptions(set(WAYS))],
         "fallback": [HasMethods(["fit", "predict"]), None],
         "random_state": ["random_state"],
@@ -177,33 +170,60 @@ class InferredGroupsClassifier(Delegating, OurNames, ScoredByRows, BaseEstimator
         Returns
         -------
         self
+
+        Raises
+        ------
+        ValueError
+            If X, y or ``bias_labels`` do not suit a part, or ``validation_data`` is no such tuple.
+        TypeError
+            If a part is no estimator, or the classifier can be told neither of groups nor of
+            weights, or takes no ``validation_data``.
         """
-        # Parts are fitted several times, and would say the same each time.
-        with once(Told()), all_or_nothing(self):
-            check_same_rows({"X": X, "y": y, "bias_labels": bias_labels})
-            X = plain(X, "X")
-            streams = Streams(self.random_state)
-            self.inferrer_ = self._inferrer(streams)
-            self.inferrer_.fit(X, y, bias_labels=bias_labels)
-            self.bias_labels_ = np.asarray(self.inferrer_.bias_labels_)
-            codes, classes = encode_target(self, y, len(self.bias_labels_))
-            self.minority_share_ = float(minority(codes, self.bias_labels_).mean())
-            self._look(X, y, codes, bias_labels, streams)
-            self._decide(indexable_rows(X), codes, classes, streams)
-            if self.fell_back_:
-                self.classifier_ = clone(self.fallback).fit(X, y)
-            else:
-                rows = {} if validation_data is None else self._validation(validation_data)
-                self.classifier_ = self._train(X, y, self.bias_labels_, streams, rows)
-            self._inherit()
+        # Cells of class and bias value are often empty where values are numbers of clusters.
+        without = None if _spreads(self.inferrer) else EmptyCellsWarning
+        # The parts are fitted several times, and would say the same each time.
+        with once(set(), without), all_or_nothing(self):
+            self._run(plain(X, "X"), y, bias_labels, validation_data)
         return self
 
-    def _look(self, X: Any, y: Any, codes: np.ndarray, bias_labels: Any, streams: Streams) -> None:
+    def _run(self, X: Any, y: Any, bias_labels: Any, validation_data: Any) -> None:
+        """Infer, look at what was inferred, and train."""
+        check_same_rows({"X": X, "y": y, "bias_labels": bias_labels})
+        streams = Streams(self.random_state)
+        self.inferrer_ = self._make_inferrer(streams)
+        self.inferrer_.fit(X, y, bias_labels=bias_labels)
+        self.bias_labels_ = np.asarray(self.inferrer_.bias_labels_)
+        codes, classes = encode_target(self, y, len(self.bias_labels_))
+        self.minority_share_ = float(minority(codes, self.bias_labels_).mean())
+        everything = Rows(indexable_rows(X), classes[codes], codes, self.bias_labels_)
+        self._check_stability(X, y, codes, bias_labels, streams)
+        self._check_use(everything, streams)
+        if self.fell_back_:
+            self.classifier_ = clone(self.fallback).fit(X, y)
+        else:
+            rows = {} if validation_data is None else self._validation(validation_data)
+            whole = replace(everything, X=X, y=y)
+            self.classifier_ = self._train(whole, streams, rows)
+        self._inherit()
+
+    def _n_checks(self) -> int:
+        """Return how often to infer again."""
+        if self.n_checks is not None:
+            return int(self.n_checks)
+        return 2 if self._is_table() else 0
+
+    def _is_table(self) -> bool:
+        return len(getattr(self.inferrer_, "input_shape_", (1,))) == 1
+
+    def _check_stability(
+        self, X: Any, y: Any, codes: np.ndarray, bias_labels: Any, streams: Streams
+    ) -> None:
         """Infer again under other seeds, and warn where the groups change."""
         self.stability_ = None
-        if not self.n_checks or "random_state" not in self.inferrer_.get_params(deep=False):
+        n_checks = self._n_checks()
+        if not n_checks or "random_state" not in self.inferrer_.get_params(deep=False):
             return
-        seeds = [streams.seed("check", str(i)) % 2**32 for i in range(self.n_checks)]
+        seeds = [streams.seed("check", str(i)) % 2**32 for i in range(n_checks)]
         self.stability_ = stability(self.inferrer_, X, y, codes, seeds, bias_labels)
         if self.stability_ < UNSTABLE:
             warn(
@@ -212,43 +232,45 @@ class InferredGroupsClassifier(Delegating, OurNames, ScoredByRows, BaseEstimator
                 "classifier, or change `inferrer`."
             )
 
-    def _decide(self, X: Any, codes: np.ndarray, classes: np.ndarray, streams: Streams) -> None:
+    def _check_use(self, rows: "Rows", streams: Streams) -> None:
         """Say whether the fallback is to be fitted; warn where the groups serve nobody."""
         self.fell_back_ = False
-        plain_one = self._without_groups(len(codes))
+        self.held_out_scores_ = None
+        plain_one = self._without_groups(len(rows.codes))
         if plain_one is None:
             return
         scores = held_out_scores(
             {
-                "groups": lambda X, y, labels: self._train(X, y, labels, streams, {}),
-                "plain": lambda X, y, labels: clone(plain_one).fit(X, y),
+                "groups": lambda part: self._train(rows.take(part), streams, {}),
+                "plain": lambda part: clone(plain_one).fit(rows.take(part).X, rows.take(part).y),
             },
-            X,
-            classes[codes],
-            codes,
-            self.bias_labels_,
+            rows.X,
+            rows.y,
+            rows.codes,
+            rows.labels,
             streams.seed("held out") % 2**32,
         )
         self.held_out_scores_ = scores
         unstable = self.stability_ is not None and self.stability_ < UNSTABLE
-        useless = scores["groups"] <= scores["plain"]
-        self.fell_back_ = self.fallback is not None and (unstable or useless)
-        if useless:
+        useless = scores is not None and scores["groups"] <= scores["plain"]
+        # Without a minority there is nothing that groups could be trained for.
+        self.fell_back_ = self.fallback is not None and (unstable or useless or scores is None)
+        if useless and scores is not None:
             did = "`fallback` is fitted." if self.fell_back_ else "Set `fallback` to it."
             warn(
-                "Training on the inferred groups loses what it gains: the mean accuracy on "
-                f"majority and minority is {scores['groups']:.3f} on held-out rows, and "
-                f"{scores['plain']:.3f} by a plain classifier. The minority may be mislabelled "
-                f"rows. {did}"
+                "Training on the inferred groups gains nothing: the mean accuracy on majority and "
+                f"minority is {scores['groups']:.3f} on held-out rows, and {scores['plain']:.3f} "
+                "by a plain classifier. The minority may be mislabelled rows, or none that is "
+                f"neglected. {did}"
             )
 
     def _without_groups(self, n: int) -> Any:
         """Return the plain classifier to compare with; None where none is at hand."""
         if self.fallback is not None:
             return self.fallback
-        default = self.classifier is None and len(self.inferrer_.input_shape_) == 1
+        default = self.classifier is None and self._is_table()
         # Another fit of any other classifier may take hours.
-        return logistic(n, PENALTY) if default and self.n_checks else None
+        return logistic(n, PENALTY) if default and self._n_checks() else None
 
     @classmethod
     def from_preset(cls, name: str, *, random_state: Any = None, **shared: Any) -> Any:
@@ -297,34 +319,39 @@ class InferredGroupsClassifier(Delegating, OurNames, ScoredByRows, BaseEstimator
             random_state=random_state,
         )
 
-    def _inferrer(self, streams: Streams) -> Any:
+    def _make_inferrer(self, streams: Streams) -> Any:
         if isinstance(self.inferrer, str):
             return GroupInferrer(self.inferrer, random_state=streams.seed("inferrer") % 2**32)
+        if not has_fit_parameter(self.inferrer, "bias_labels"):
+            raise TypeError(
+                "`inferrer` must be a GroupInferrer, or an estimator with fit(X, y, bias_labels=), "
+                f"`bias_labels_` and predict(X, y), got {type(self.inferrer).__name__}."
+            )
         return clone(self.inferrer)
 
     def _unfitted(self, n: int, streams: Streams) -> Any:
         """Return the classifier that n rows are trained with."""
         if self.classifier is not None:
             return clone(self.classifier)
-        if len(self.inferrer_.input_shape_) == 1:
+        if self._is_table():
             return logistic(n, PENALTY)
         return GroupDROClassifier(random_state=streams.seed("classifier") % 2**32)
 
-    def _train(
-        self, X: Any, y: Any, labels: np.ndarray, streams: Streams, given: dict[str, Any]
-    ) -> Any:
+    def _train(self, rows: "Rows", streams: Streams, given: dict[str, Any]) -> Any:
         """Return a classifier that is fitted to these rows and their groups."""
-        model = self._unfitted(len(labels), streams)
-        codes, _ = encode_target(self, y, len(labels))
-        drawn = getattr(self.inferrer_, "sampling_weights_", None)
-        if drawn is None and self.groups_as == "sampling_weight":
+        model = self._unfitted(len(rows.codes), streams)
+        weights = getattr(self.inferrer_, "sampling_weights_", None)
+        if weights is None and self.groups_as == "sampling_weight":
             raise ValueError(
                 "`groups_as`='sampling_weight' needs an inferrer with sampling weights, that is "
                 f"GroupInferrer('clusters'), got {self.inferrer_!r}."
             )
-        given = {argument(model, name) or name: value for name, value in given.items()}
+        if weights is not None and rows.index is not None:
+            weights = weights[rows.index]
+        named = {argument(model, name) or name: value for name, value in given.items()}
         way = way_for(model, self.groups_as)
-        return model.fit(X, y, **given, **handed_on(model, way, codes, labels, drawn))
+        told = handed_on(model, way, rows.codes, rows.labels, weights)
+        return model.fit(rows.X, rows.y, **named, **told)
 
     def handed_as(self) -> str:
         """Return how the classifier, as it is set, is told of the groups: `groups_as` resolved."""
@@ -361,3 +388,34 @@ class InferredGroupsClassifier(Delegating, OurNames, ScoredByRows, BaseEstimator
         inside = GroupDROClassifier() if self.classifier is None else self.classifier
         tags.input_tags = get_tags(inside).input_tags
         return tags
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows that a classifier is trained on.
+
+    Parameters
+    ----------
+    X : array-like of n rows
+    y : array-like of shape (n,)
+    codes, labels : ndarray of shape (n,)
+        Class codes, and inferred bias labels.
+    index : ndarray of shape (n,) or None, default=None
+        Numbers of these rows among all; None are all.
+    """
+
+    X: Any
+    y: Any
+    codes: np.ndarray
+    labels: np.ndarray
+    index: np.ndarray | None = None
+
+    def take(self, index: np.ndarray) -> "Rows":
+        """Return some of the rows."""
+        X = take_rows(self.X, index)
+        return Rows(X, self.y[index], self.codes[index], self.labels[index], index)
+
+
+def _spreads(inferrer: Any) -> bool:
+    """Return whether an inferrer hands on bias labels that the user knows."""
+    return inferrer == "ssa" or getattr(inferrer, "method", None) == "ssa"

@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.metrics import silhouette_score
+from sklearn.metrics import pairwise_distances_argmin, silhouette_score
 from sklearn.pipeline import Pipeline
 
 from sklearn_debias.estimators import BaseDebiasClassifier
 from sklearn_debias.feature_extraction import Embedder
-from sklearn_debias.group_inference._inference import Inference
-from sklearn_debias.group_inference._reference import cross_fit, mean_log_proba
+from sklearn_debias.group_inference._inference import Inference, Task
+from sklearn_debias.group_inference._reference import cross_fit, mean_log_proba, reference
 
 CLEAR = 0.9  # silhouette, and the exponent below it, as SPARE is released
 POWER = 2.0
@@ -29,51 +29,50 @@ class ClassClusters:
 
     def nearest(self, Z: np.ndarray) -> np.ndarray:
         """Return the number of the nearest centre of each row."""
-        return np.linalg.norm(Z[:, None] - self.centres, axis=2).argmin(1)
+        if len(Z) == 0:
+            return np.zeros(0, dtype=int)
+        return pairwise_distances_argmin(Z, self.centres)
 
 
 def cluster_class(Z: np.ndarray, most: int, seed: int) -> ClassClusters:
     """Cluster the rows of one class into 2 to ``most``, as the silhouette has it."""
     best = ClassClusters(Z.mean(0, keepdims=True), 0.0)
-    different = len(np.unique(Z, axis=0))
-    for k in range(2, min(most, different - 1, len(Z) - 1) + 1):
+    # Of all rows the silhouette would take n^2 distances.
+    compared = np.random.default_rng(seed).permutation(len(Z))[:MOST_COMPARED]
+    for k in range(2, min(most, len(Z) - 1) + 1):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
             found = KMeans(k, n_init=10, random_state=seed).fit(Z)
-        size = min(len(Z), MOST_COMPARED)
-        with np.errstate(invalid="ignore"):
-            score = silhouette_score(Z, found.labels_, sample_size=size, random_state=seed)
+        labels = found.labels_[compared]
+        # Fewer different rows than clusters; or a cluster of a few rows that were not drawn.
+        if len(np.unique(found.labels_)) < k or not 1 < len(np.unique(labels)) < len(labels):
+            continue
+        score = silhouette_score(Z[compared], labels)
         if score > best.silhouette:
             order = np.argsort(-np.bincount(found.labels_, minlength=k), kind="stable")
             best = ClassClusters(found.cluster_centers_[order], float(score))
     return best
 
 
-class Clusters(Inference):
+class ClustersInference(Inference):
     """Label the rows of each class by their cluster, 0 for the largest."""
 
-    def __init__(
-        self,
-        model: Any,
-        X: Any,
-        codes: np.ndarray,
-        classes: np.ndarray,
-        n_splits: int,
-        seed: int,
-        features: str,
-        most: int,
-    ) -> None:
-        self.classes = classes
-        self.features = features
-        # Features of several nets do not compare; what these say of the classes does.
-        n_splits = n_splits if features == "outputs" else 1
-        self.models, proba = cross_fit(model, X, classes[codes], classes, n_splits, seed)
-        Z = centred(proba) if features == "outputs" else embeddings(self.models[0], X)
-        self.found = [cluster_class(Z[codes == c], most, seed) for c in range(len(classes))]
-        self.labels = self._nearest(Z, codes)
+    reads = frozenset({"n_splits", "features", "max_clusters"})
+    advice = "Raise `max_clusters`, or let `features` be the other kind."
+
+    def __init__(self, task: Task) -> None:
+        self.classes = task.classes
+        self.features = task.params["features"]
+        self.models, proba = cross_fit(reference(task), task)
+        Z = centred(proba) if self.features == "outputs" else embeddings(self.models[0], task.X)
+        most = int(task.params["max_clusters"])
+        self.found = [
+            cluster_class(Z[task.codes == c], most, task.seed) for c in range(len(self.classes))
+        ]
+        self.labels = self._nearest(Z, task.codes)
         self.silhouettes = np.array([clusters.silhouette for clusters in self.found])
         self.score = float(self.silhouettes.mean())
-        self.drawn = sampling_weights(codes, self.labels, self.silhouettes)
+        self.sampling_weights = sampling_weights(task.codes, self.labels, self.silhouettes)
 
     def predict(self, X: Any, codes: np.ndarray | None) -> np.ndarray:
         """Return the nearest cluster of its class for each row (m,)."""
@@ -94,7 +93,7 @@ def centred(proba: np.ndarray) -> np.ndarray:
 
 
 def embeddings(model: Any, X: Any) -> np.ndarray:
-    """Return what the last layer of a fitted model takes in, shape (n, features)."""
+    """Return what the last layer of a fitted net takes in, or X of other models; (n, features)."""
     last = model
     if isinstance(model, Pipeline):
         last = model[-1]

@@ -4,20 +4,26 @@ from typing import Any
 
 import numpy as np
 
-from sklearn_debias.group_inference._inference import Inference
-from sklearn_debias.group_inference._reference import cross_fit, mean_log_proba
+from sklearn_debias.group_inference._inference import Inference, Task
+from sklearn_debias.group_inference._reference import cross_fit, mean_log_proba, reference
+
+MAKE_MISTAKES = (
+    "Regularise `estimator` more, or train it for fewer epochs, until it makes mistakes."
+)
 
 
-class Errors(Inference):
+class ErrorsInference(Inference):
     """Label 1 for the rows that the reference model gets wrong, 0 for the others."""
 
-    def __init__(
-        self, model: Any, X: Any, codes: np.ndarray, classes: np.ndarray, n_splits: int, seed: int
-    ) -> None:
-        self.classes = classes
-        self.models, held_out = cross_fit(model, X, classes[codes], classes, n_splits, seed)
-        self.labels = self._judge(held_out, codes)
-        self.suspicion = 1 - np.exp(held_out[np.arange(len(codes)), codes])
+    reads = frozenset({"n_splits"})
+    n_splits = 5
+    advice = MAKE_MISTAKES
+
+    def __init__(self, task: Task) -> None:
+        self.classes = task.classes
+        self.models, held_out = cross_fit(reference(task), task)
+        self.labels = self._judge(held_out, task.codes)
+        self.suspicion = 1 - np.exp(held_out[np.arange(len(task.codes)), task.codes])
 
     def predict(self, X: Any, codes: np.ndarray | None) -> np.ndarray:
         """Return which rows (m,) the models together get wrong."""

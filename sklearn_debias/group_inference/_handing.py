@@ -8,37 +8,29 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.metadata_routing import get_routing_for_object
 from sklearn.utils.validation import has_fit_parameter
 
-from sklearn_debias.estimators import (
-    BaseDebiasClassifier,
-    ERMClassifier,
-    FishClassifier,
-    GroupDROClassifier,
-    InvarianceClassifier,
-    MixUpClassifier,
-)
+from sklearn_debias.estimators import BaseDebiasClassifier
 from sklearn_debias.exceptions import warn
 from sklearn_debias.group_inference._check import parts_of
 
-OURS = "sklearn_debias.estimators."
-TRAINED_BY_GROUPS = (
-    ERMClassifier,
-    FishClassifier,
-    GroupDROClassifier,
-    InvarianceClassifier,
-    MixUpClassifier,
-)
 WAYS = ("auto", "bias_labels", "sample_weight", "sampling_weight")
 
 
 def way_for(model: Any, way: str) -> str:
-    """Return how an unfitted model is told of the groups; "auto" looks at what it takes."""
+    """Return how an unfitted model is told of the groups; "auto" looks at what it takes.
+
+    A model that takes bias labels and is trained as if it had none is given weights, where it takes
+    these.
+    """
     if way != "auto":
         return way
-    takes = argument(model, "bias_labels") is not None and not _leaves_unused(model)
-    return "bias_labels" if takes else "sample_weight"
+    takes = argument(model, "bias_labels") is not None
+    weighted = argument(model, "sample_weight") is not None
+    return "bias_labels" if takes and (_trains_by_group(model) or not weighted) else "sample_weight"
 
 
-def handed_on(model: Any, way: str, codes: np.ndarray, labels: np.ndarray, drawn: Any) -> dict:
+def handed_on(
+    model: Any, way: str, codes: np.ndarray, labels: np.ndarray, sampling_weights: Any
+) -> dict[str, Any]:
     """Return the argument of ``fit`` that tells an unfitted model of the groups.
 
     Parameters
@@ -47,8 +39,8 @@ def handed_on(model: Any, way: str, codes: np.ndarray, labels: np.ndarray, drawn
     way : {"bias_labels", "sample_weight", "sampling_weight"}
     codes, labels : ndarray of shape (n,)
         Class codes, and inferred bias labels.
-    drawn : ndarray of shape (n,) or None
-        Sampling weights of the inference.
+    sampling_weights : ndarray of shape (n,) or None
+        Those of the inference.
 
     Raises
     ------
@@ -62,28 +54,23 @@ def handed_on(model: Any, way: str, codes: np.ndarray, labels: np.ndarray, drawn
             f"`classifier` must take `{wanted}` in fit, or be a Pipeline whose last step does, got "
             f"{type(model).__name__}."
         )
-    if way == "bias_labels":
-        _warn_of_no_use(model)
-        return {name: labels}
-    return {name: balancing(codes, labels) if way == "sample_weight" else drawn}
-
-
-def _warn_of_no_use(model: Any) -> None:
-    """Warn of a classifier of ours that is trained without looking at bias labels."""
-    last = model[-1] if isinstance(model, Pipeline) else model
-    ours = isinstance(last, BaseDebiasClassifier) and type(last).__module__.startswith(OURS)
-    if ours and not isinstance(last, TRAINED_BY_GROUPS):
+    if way != "bias_labels":
+        return {name: balancing(codes, labels) if way == "sample_weight" else sampling_weights}
+    if not _trains_by_group(model):
         warn(
-            f"{type(last).__name__} does not train on bias labels: the inferred ones reach its "
+            f"{type(model).__name__} does not train on bias labels: the inferred ones reach its "
             "`validation` and `monitor` at most. Take GroupDROClassifier or "
             "ERMClassifier(balance='group'), or `groups_as`='sample_weight' where it has weights."
         )
+    return {name: labels}
 
 
-def _leaves_unused(model: Any) -> bool:
-    """Return whether a model takes bias labels, and is trained as if it had none."""
+def _trains_by_group(model: Any) -> bool:
+    """Return whether a model is trained otherwise where it has bias labels; of others, yes."""
     last = model[-1] if isinstance(model, Pipeline) else model
-    return isinstance(last, ERMClassifier) and last.balance != "group"
+    # A recorder of a search stands in for a classifier.
+    last = getattr(last, "stands_in_for", last)
+    return last._trains_by_group() if isinstance(last, BaseDebiasClassifier) else True
 
 
 def argument(estimator: Any, name: str) -> str | None:

@@ -1,6 +1,6 @@
 """The estimator that infers groups: one front for all methods."""
 
-from dataclasses import KW_ONLY, dataclass, replace
+from dataclasses import KW_ONLY, dataclass, fields, replace
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -23,28 +23,25 @@ from sklearn_debias.fitting import (
     open_inputs,
     plain_params,
 )
-from sklearn_debias.group_inference._clusters import Clusters
-from sklearn_debias.group_inference._eiil import EIIL
-from sklearn_debias.group_inference._errors import Errors
-from sklearn_debias.group_inference._inference import Inference
-from sklearn_debias.group_inference._known import read_known
-from sklearn_debias.group_inference._parts import check_instances, indexable_rows
-from sklearn_debias.group_inference._reference import reference, trainer
-from sklearn_debias.group_inference._ssa import SSA
-from sklearn_debias.group_inference._xrm import XRM
+from sklearn_debias.group_inference._check import parts_of
+from sklearn_debias.group_inference._clusters import ClustersInference
+from sklearn_debias.group_inference._eiil import EIILInference
+from sklearn_debias.group_inference._errors import ErrorsInference
+from sklearn_debias.group_inference._inference import Inference, Task
+from sklearn_debias.group_inference._known import check_complete, read_known
+from sklearn_debias.group_inference._parameters import check_instances, indexable_rows
+from sklearn_debias.group_inference._ssa import SSAInference
+from sklearn_debias.group_inference._xrm import XRMInference
 from sklearn_debias.rows import check_same_rows
 from sklearn_debias.training import Streams
 
 FEW = 20  # rows of which a model's mistakes say little
-METHODS = ("xrm", "eiil", "clusters", "errors", "ssa")
-N_SPLITS = {"errors": 5, "eiil": 5, "clusters": 1, "ssa": 3}
-# The parameters that only some methods read, and what they are by default.
-OWN = {
-    "n_splits": (("errors", "eiil", "clusters", "ssa"), None),
-    "features": (("clusters",), "outputs"),
-    "max_clusters": (("clusters",), 4),
-    "n_steps": (("eiil",), None),
-    "threshold": (("ssa",), 0.95),
+METHODS: dict[str, type[Inference]] = {
+    "xrm": XRMInference,
+    "eiil": EIILInference,
+    "clusters": ClustersInference,
+    "errors": ErrorsInference,
+    "ssa": SSAInference,
 }
 
 
@@ -189,9 +186,9 @@ class GroupInferrer(OurNames, BaseEstimator):
             As the estimator takes it.
         y : array-like of shape (n,)
             Class labels of any type.
-        bias_labels : array-like of shape (n,), default=None
+        bias_labels : array-like of shape (n,) or (n, attributes), default=None
             Bias values that are known, for "ssa"; -1, None and NaN stand for those that are not.
-            The other methods do not look at them.
+            The other methods learn nothing from them; they must be complete there.
 
         Returns
         -------
@@ -216,12 +213,24 @@ class GroupInferrer(OurNames, BaseEstimator):
                     f"Groups are inferred from {len(codes)} rows: mistakes of so few are a matter "
                     "of luck."
                 )
-            known = read_known(bias_labels, len(codes), partly=self.method == "ssa")
-            self._inference = self._infer(indexable_rows(X), codes, known, streams)
-            self.bias_labels_ = self._named(self._inference.labels)
+            n = len(codes)
+            known = read_known(bias_labels, n) if self.method == "ssa" else None
+            check_complete(None if known else bias_labels, n, self.method)
+            self._inference = METHODS[self.method](
+                Task(
+                    indexable_rows(X),
+                    codes,
+                    classes,
+                    known,
+                    table=len(inputs.shape) == 1,
+                    params={**self.get_params(deep=False), "n_splits": self._folds(codes)},
+                    seed=streams.seed("inference") % 2**32,
+                )
+            )
+            self.bias_labels_ = self._inference.labels
             self.suspicion_ = self._inference.suspicion
             self.score_ = self._inference.score
-            self.sampling_weights_ = self._inference.drawn
+            self.sampling_weights_ = self._inference.sampling_weights
             self._warn_of_groups(codes)
         return self
 
@@ -246,41 +255,16 @@ class GroupInferrer(OurNames, BaseEstimator):
         check_same_rows({"X": X, "y": y})
         inputs = self._fitted.open(self, X)
         codes = None if y is None else encode_known(self.classes_, y, len(inputs))
-        return self._named(self._inference.predict(indexable_rows(X), codes))
-
-    def _infer(
-        self, X: Any, codes: np.ndarray, known: tuple[np.ndarray, list] | None, streams: Streams
-    ) -> Inference:
-        """Fit the method."""
-        table = len(self.input_shape_) == 1
-        seed = streams.seed("inference") % 2**32
-        n_splits = self._folds(codes)
-        classes = self.classes_
-        if self.method == "xrm":
-            return XRM(*trainer(self.estimator, table=table), X, codes, classes, seed)
-        if self.method == "ssa":
-            assert known is not None
-            bias, self._values = known
-            steps, erm = trainer(self.estimator, table=table)
-            return SSA(steps, erm, X, codes, bias, bias >= 0, n_splits, seed, float(self.threshold))
-        model = reference(self.estimator, len(codes), table=table)
-        if not hasattr(model, "predict_proba"):
-            raise TypeError(
-                "`estimator` must have `predict_proba`, got "
-                f"{type(model).__name__}. CalibratedClassifierCV gives it one."
-            )
-        if self.method == "errors":
-            return Errors(model, X, codes, classes, n_splits, seed)
-        if self.method == "eiil":
-            return EIIL(model, X, codes, classes, n_splits, seed, self.n_steps)
-        most = int(self.max_clusters)
-        return Clusters(model, X, codes, classes, n_splits, seed, self.features, most)
+        return self._inference.predict(indexable_rows(X), codes)
 
     def _folds(self, codes: np.ndarray) -> int:
         """Return the number of folds; raise a ValueError where a class has fewer rows."""
+        # Features of several nets do not compare; what these say of the classes does.
+        if self.method == "clusters" and self.features == "embeddings":
+            return 1
         rarest = np.bincount(codes).min()
         if self.n_splits is None:
-            return min(N_SPLITS.get(self.method, 1), max(2, rarest))
+            return int(min(METHODS[self.method].n_splits, max(2, rarest)))
         if 1 < self.n_splits > rarest and self.method != "ssa":
             rare = self.classes_[[np.bincount(codes).argmin()]].tolist()[0]
             raise ValueError(
@@ -289,27 +273,25 @@ class GroupInferrer(OurNames, BaseEstimator):
             )
         return int(self.n_splits)
 
-    def _named(self, labels: np.ndarray) -> np.ndarray:
-        """Return codes as the values that "ssa" was given; other methods have no values."""
-        if not isinstance(self._inference, SSA):
-            return labels
-        return np.array(self._values)[labels]
-
     def _warn_of_unused(self) -> None:
         """Warn of parameters that the method does not read."""
-        for name, (methods, default) in OWN.items():
-            if self.method not in methods and getattr(self, name) != default:
+        defaults = {field.name: field.default for field in fields(self)}
+        for name in sorted(frozenset().union(*(method.reads for method in METHODS.values()))):
+            reading = [repr(key) for key, method in METHODS.items() if name in method.reads]
+            value = getattr(self, name)
+            if repr(self.method) not in reading and value != defaults[name]:
                 warn(
-                    f"`{name}`={getattr(self, name)!r} has no effect with `method`="
-                    f"{self.method!r}: it is of {', '.join(map(repr, methods))}."
+                    f"`{name}`={value!r} has no effect with `method`={self.method!r}: it is of "
+                    f"{', '.join(reading)}."
                 )
 
     def _warn_of_groups(self, codes: np.ndarray) -> None:
         """Warn where the rows of a class, or of all classes, are not told apart."""
+        parts = parts_of(self.bias_labels_)
         whole = [
             self.classes_[[c]].tolist()[0]
             for c in range(len(self.classes_))
-            if len(np.unique(self.bias_labels_[codes == c])) < 2
+            if len(np.unique(parts[codes == c])) < 2
         ]
         if not whole:
             return
@@ -318,7 +300,7 @@ class GroupInferrer(OurNames, BaseEstimator):
         if self.method in ("errors", "eiil") and not self.bias_labels_.any():
             why = f"the model is right about all {len(codes)}, and no mistake tells of a minority."
         found = f"`method`={self.method!r} does not tell the rows of {which} apart: {why}"
-        warn(f"{found} {ADVICE[self.method]}")
+        warn(f"{found} {METHODS[self.method].advice}")
 
     def _image_size(self) -> Any:
         """Return to what size the first step of the estimator resizes images."""
@@ -329,12 +311,3 @@ class GroupInferrer(OurNames, BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.target_tags.required = True
         return tags
-
-
-ADVICE = {
-    "errors": "Regularise `estimator` more, or train it for fewer epochs, until it makes mistakes.",
-    "eiil": "Regularise `estimator` more, or train it for fewer epochs, until it makes mistakes.",
-    "xrm": "Lower `max_epochs` or `lr` of `estimator`, or raise them where it learns nothing.",
-    "clusters": "Raise `max_clusters`, or let `features` be the other kind.",
-    "ssa": "Give it `bias_labels` of both parts of each class.",
-}

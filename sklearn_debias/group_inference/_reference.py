@@ -9,11 +9,12 @@ from sklearn.base import clone
 from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import KFold, StratifiedKFold
-from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from sklearn_debias.estimators import BaseDebiasClassifier, ERMClassifier
 from sklearn_debias.fitting import take_rows
+from sklearn_debias.group_inference._inference import Task
 
 TINY = np.finfo(float).tiny
 PENALTY = 0.5
@@ -34,38 +35,21 @@ def logistic(n: int, penalty: float) -> Any:
     return make_pipeline(StandardScaler(), LogisticRegression(C=1 / (penalty * n), max_iter=1000))
 
 
-def reference(estimator: Any, n: int, *, table: bool) -> Any:
-    """Return the unfitted model of "errors", "eiil" and "clusters" for n rows.
+def reference(task: Task) -> Any:
+    """Return the unfitted model of a task.
 
     The default for features is a logistic regression so regularised that it does not separate the
     classes; its rate and its number of steps need no choice. For images it is an early net.
     """
-    if estimator is not None:
-        return clone(estimator)
-    return logistic(n, PENALTY) if table else ERMClassifier(max_epochs=EARLY)
-
-
-def trainer(estimator: Any, *, table: bool) -> tuple[list[Any], ERMClassifier]:
-    """Return the unfitted steps before the net of "xrm" and "ssa", and what it is trained like.
-
-    Raises
-    ------
-    TypeError
-        Where ``estimator`` does not end in an ERMClassifier, whose parameters say how to train.
-    """
-    if estimator is None:
-        erm = ERMClassifier(optimizer="sgd", lr=1e-2, max_epochs=30)
-        return ([StandardScaler()] if table else []), erm
-    steps = (
-        [step for _, step in estimator.steps] if isinstance(estimator, Pipeline) else [estimator]
-    )
-    if not isinstance(steps[-1], ERMClassifier):
+    model = task.params["estimator"]
+    if model is None:
+        return logistic(len(task.codes), PENALTY) if task.table else ERMClassifier(max_epochs=EARLY)
+    if not hasattr(model, "predict_proba"):
         raise TypeError(
-            "`estimator` must be an ERMClassifier, or a Pipeline that ends in one, for "
-            f"`method`='xrm' and 'ssa', which train nets of their own like it, got "
-            f"{type(steps[-1]).__name__}."
+            f"`estimator` must have `predict_proba`, got {type(model).__name__}. "
+            "CalibratedClassifierCV gives it one."
         )
-    return [clone(step) for step in steps[:-1] if step not in (None, "passthrough")], steps[-1]
+    return clone(model)
 
 
 def seeded(estimator: Any, seed: int) -> Any:
@@ -103,9 +87,7 @@ def log_proba(model: Any, X: Any, classes: np.ndarray) -> np.ndarray:
     return every
 
 
-def cross_fit(
-    model: Any, X: Any, y: np.ndarray, classes: np.ndarray, n_splits: int, seed: int
-) -> tuple[list[Any], np.ndarray]:
+def cross_fit(model: Any, task: Task) -> tuple[list[Any], np.ndarray]:
     """Fit a model to all folds but one, in turn; return the models and what they say of the one.
 
     Returns
@@ -115,13 +97,16 @@ def cross_fit(
         By the model that was not fitted to the row; by the only one where there is one fold.
     """
     models = []
-    held_out = np.empty((len(y), len(classes)))
-    for number, (fitted_to, judged) in enumerate(folds(y, n_splits, seed)):
+    y = task.y
+    held_out = np.empty((len(y), len(task.classes)))
+    for number, (fitted_to, judged) in enumerate(
+        folds(task.codes, task.params["n_splits"], task.seed)
+    ):
         # The only row of a class is judged by rows without the class, which may all be of another.
         alone = len(np.unique(y[fitted_to])) == 1
-        one = DummyClassifier() if alone else seeded(clone(model), seed + number)
-        one.fit(take_rows(X, fitted_to), y[fitted_to])
-        held_out[judged] = log_proba(one, take_rows(X, judged), classes)
+        one = DummyClassifier() if alone else seeded(clone(model), task.seed + number)
+        one.fit(take_rows(task.X, fitted_to), y[fitted_to])
+        held_out[judged] = log_proba(one, take_rows(task.X, judged), task.classes)
         models.append(one)
     return models, held_out
 

@@ -7,23 +7,22 @@ import numpy as np
 import torch
 
 from sklearn_debias.core import Phase
-from sklearn_debias.estimators import BaseDebiasClassifier, ERMClassifier
+from sklearn_debias.estimators import BaseDebiasClassifier
 from sklearn_debias.fitting import take_rows
-from sklearn_debias.group_inference._inference import Inference
+from sklearn_debias.group_inference._inference import Inference, Task
+from sklearn_debias.group_inference._nets import Trainer
 from sklearn_debias.group_inference._reference import folds
-from sklearn_debias.group_inference._steps import Behind
-from sklearn_debias.group_inference._xrm import like
-from sklearn_debias.objectives.internal import SSA as Spread
+from sklearn_debias.objectives.internal import SSA
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class BiasPredictor(BaseDebiasClassifier):
-    """The net of SSA: its classes are bias values.
+    """The net of SSA: its classes are codes of bias values.
 
     Parameters
     ----------
     known : ndarray of shape (n,), bool
-        Which rows of X have a bias label; ``y`` holds any value for the others.
+        Which rows of X have a bias label; ``y`` holds any code for the others.
     label : ndarray of shape (n,)
         Class codes.
     threshold : float
@@ -36,52 +35,50 @@ class BiasPredictor(BaseDebiasClassifier):
 
     def _phases(self) -> tuple[Phase, ...]:
         label = torch.from_numpy(self.label)
-        spread = Spread(
-            torch.from_numpy(self.known), label, int(label.max()) + 1, float(self.threshold)
-        )
+        known = torch.from_numpy(self.known)
+        spread = SSA(known, label, int(label.max()) + 1, float(self.threshold))
         return (Phase("spread", (spread,), self.max_epochs),)
 
 
-class SSA(Inference):
+class SSAInference(Inference):
     """Keep the labels that are known, and predict the others."""
 
-    def __init__(
-        self,
-        steps: list[Any],
-        erm: ERMClassifier,
-        X: Any,
-        codes: np.ndarray,
-        bias: np.ndarray,
-        known: np.ndarray,
-        n_splits: int,
-        seed: int,
-        threshold: float,
-    ) -> None:
-        self.behind = Behind(steps)
-        seen = self.behind.fit(X, codes)
-        state = seed if erm.random_state is None else erm.random_state
-        self.labels = bias.copy()
-        self.values = np.unique(bias[known])
-        own = {"random_state": state, "threshold": threshold}
-        self.nets = []
-        other = np.flatnonzero(~known)
-        labelled = np.flatnonzero(known)
+    reads = frozenset({"n_splits", "threshold"})
+    n_splits = 3
+    advice = "Give it `bias_labels` of both parts of each class."
+
+    def __init__(self, task: Task) -> None:
+        assert task.known is not None
+        self.values = task.known.values
+        self.trainer = Trainer(task)
+        seen = self.trainer.fit_before(task)
+        self.nets: list[BiasPredictor] = []
+        bias = task.known.codes.copy()
+        labelled = np.flatnonzero(task.known.mask)
+        other = np.flatnonzero(~task.known.mask)
         # Where all labels are known, one net learns them, for other rows.
-        parts = min(n_splits, len(other)) if len(other) else 1
-        for fitted_to, judged in folds(codes[other], parts, seed):
-            rows = np.concatenate([labelled, other[fitted_to]])
-            filled = np.where(known[rows], bias[rows], self.values[0])
-            given = {"known": known[rows], "label": codes[rows], **own}
-            net = like(erm, BiasPredictor, **given).fit(take_rows(seen, rows), filled)
-            # What the net was told stays with the fit, not with the model.
-            net.set_params(known=None, label=None)
+        n_splits = min(task.params["n_splits"], len(other)) if len(other) else 1
+        for fitted_to, judged in folds(task.codes[other], n_splits, task.seed):
+            net = self._fit(task, seen, np.concatenate([labelled, other[fitted_to]]))
             self.nets.append(net)
             if len(other):
-                judged = other[judged]
-                self.labels[judged] = net.predict(take_rows(seen, judged))
+                rows = other[judged]
+                bias[rows] = net.predict(take_rows(seen, rows))
+        self.labels = self.values[bias]
+
+    def _fit(self, task: Task, seen: Any, rows: np.ndarray) -> BiasPredictor:
+        """Return a net that is fitted to some rows."""
+        assert task.known is not None
+        known = task.known.mask[rows]
+        own = {"known": known, "label": task.codes[rows], "threshold": task.params["threshold"]}
+        # Any code stands for what is not known.
+        filled = np.where(known, task.known.codes[rows], task.known.codes[task.known.mask][0])
+        net = self.trainer.net(BiasPredictor, **own).fit(take_rows(seen, rows), filled)
+        # What the net was told stays with the fit, not with the model.
+        return net.set_params(known=None, label=None)
 
     def predict(self, X: Any, codes: np.ndarray | None) -> np.ndarray:
         """Return the bias value of each row (m,), as the nets have it together."""
-        seen = self.behind.transform(X)
-        proba = sum(net.predict_proba(seen) for net in self.nets)
-        return self.values[np.asarray(proba).argmax(1)]
+        seen = self.trainer.transform(X)
+        proba = np.sum([net.predict_proba(seen) for net in self.nets], axis=0)
+        return self.values[self.nets[0].classes_[proba.argmax(1)]]

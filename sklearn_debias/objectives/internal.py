@@ -1,7 +1,9 @@
 """What the rooms above build on; these names may change without notice."""
 
 from sklearn_debias.objectives._afr import example_weights, two_parts
-from sklearn_debias.objectives._eiil import best_environments, penalty, row_gradient
+from sklearn_debias.objectives._eiil import best_environments
+from sklearn_debias.objectives._eiil import penalty as eiil_penalty
+from sklearn_debias.objectives._eiil import row_gradient as eiil_gradient
 from sklearn_debias.objectives._inner_attack import InnerAttack
 from sklearn_debias.objectives._long_tail import LONG_TAIL_LOSSES
 from sklearn_debias.objectives._self import DISAGREEMENTS
@@ -15,8 +17,8 @@ __all__ = [
     "InnerAttack",
     "best_environments",
     "cross_mistakes",
+    "eiil_gradient",
+    "eiil_penalty",
     "example_weights",
-    "penalty",
-    "row_gradient",
     "two_parts",
 ]

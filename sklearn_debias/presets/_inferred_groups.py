@@ -1,5 +1,6 @@
 """Published pairs of an inference and a training on what it infers."""
 
+from copy import deepcopy
 from typing import Any
 
 # By name: parameters of GroupInferrer, what its model has in place of the shared parameters, the
@@ -53,4 +54,4 @@ def inferred_groups_preset(name: str) -> dict[str, Any]:
     """Return the settings of a published pair."""
     if name not in PRESETS:
         raise ValueError(f"`name` must be one of {', '.join(map(repr, PRESETS))}, got {name!r}.")
-    return PRESETS[name]
+    return deepcopy(PRESETS[name])

@@ -121,7 +121,7 @@ def test_the_twins_are_trained_as_the_estimator_is_with_the_steps_before_it():
     twins = groups._inference.twins
     assert (twins.lr, twins.max_epochs, twins.module) == (0.05, 2, "mlp")
     scaled = StandardScaler().fit_transform(X)
-    seen = groups._inference.behind.transform(X)
+    seen = groups._inference.trainer.transform(X)
     np.testing.assert_allclose(seen, scaled)
     first, second = twins.both(scaled)
     wrong = (first.argmax(1) != y) | (second.argmax(1) != y)

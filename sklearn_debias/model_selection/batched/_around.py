@@ -65,7 +65,8 @@ def before(one: Around) -> Any:
     """Return what decides how the rows come to the classifier inside, unfitted."""
     if isinstance(one, Pipeline):
         return one[:-1]
-    return [one.inferrer, one.n_checks, one.random_state, one.handed_as()]
+    own = {k: v for k, v in one.get_params(deep=False).items() if k != "classifier"}
+    return [own, one.handed_as()]
 
 
 def learned(one: Around) -> Mapping[str, Any]:

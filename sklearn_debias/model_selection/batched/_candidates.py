@@ -64,6 +64,11 @@ class Recorder(ClassifierMixin, BaseEstimator):
     def __init__(self, estimator: Any) -> None:
         self.estimator = estimator
 
+    @property
+    def stands_in_for(self) -> Any:
+        """The classifier."""
+        return self.estimator
+
     def fit(
         self, X: Any, y: Any, *, bias_labels: Any = None, sample_weight: Any = None, **others: Any
     ) -> "Recorder":

@@ -1,4 +1,4 @@
-"""What is given: estimators as parameters, rows that parts of them are taken of."""
+"""Checks of what a user gives: estimators as parameters, and rows."""
 
 from typing import Any
 
