@@ -219,6 +219,8 @@ class GroupInferrer(OurNames, BaseEstimator):
             known = read_known(bias_labels, len(codes), partly=self.method == "ssa")
             self._inference = self._infer(indexable_rows(X), codes, known, streams)
             self.bias_labels_ = self._named(self._inference.labels)
+            # They would be stored twice: those of "ssa" have names.
+            del self._inference.labels
             self.suspicion_ = self._inference.suspicion
             self.score_ = self._inference.score
             self.sampling_weights_ = self._inference.drawn

@@ -1,6 +1,6 @@
 """By a few known bias labels, spread to the other rows by a net that predicts them: SSA."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -42,6 +42,13 @@ class BiasPredictor(BaseDebiasClassifier):
         return (Phase("spread", (spread,), self.max_epochs),)
 
 
+def forget(net: BiasPredictor) -> None:
+    """Take from a fitted net what it was told of its rows: that stays with the fit."""
+    told = {"known": None, "label": None}
+    net.set_params(**told)
+    net._fitted = replace(net._fitted, params={**net._fitted.params, **told})
+
+
 class SSA(Inference):
     """Keep the labels that are known, and predict the others."""
 
@@ -73,8 +80,7 @@ class SSA(Inference):
             filled = np.where(known[rows], bias[rows], self.values[0])
             given = {"known": known[rows], "label": codes[rows], **own}
             net = like(erm, BiasPredictor, **given).fit(take_rows(seen, rows), filled)
-            # What the net was told stays with the fit, not with the model.
-            net.set_params(known=None, label=None)
+            forget(net)
             self.nets.append(net)
             if len(other):
                 judged = other[judged]
