@@ -5,6 +5,7 @@ from numbers import Integral
 from typing import Any, ClassVar
 
 import numpy as np
+from sklearn import config_context
 from sklearn.base import BaseEstimator, _fit_context, clone
 from sklearn.utils import get_tags
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
@@ -322,9 +323,12 @@ class InferredGroupsClassifier(Delegating, OurNames, ScoredByRows, BaseEstimator
                 "`groups_as`='sampling_weight' needs an inferrer with sampling weights, that is "
                 f"GroupInferrer('clusters'), got {self.inferrer_!r}."
             )
-        given = {argument(model, name) or name: value for name, value in given.items()}
-        way = way_for(model, self.groups_as)
-        return model.fit(X, y, **given, **handed_on(model, way, codes, labels, drawn))
+        # A pipeline that is made here asks for no metadata: weights go to its last step by name.
+        made = {"enable_metadata_routing": False} if self.classifier is None else {}
+        with config_context(**made):
+            given = {argument(model, name) or name: value for name, value in given.items()}
+            way = way_for(model, self.groups_as)
+            return model.fit(X, y, **given, **handed_on(model, way, codes, labels, drawn))
 
     def handed_as(self) -> str:
         """Return how the classifier, as it is set, is told of the groups: `groups_as` resolved."""
