@@ -3,11 +3,11 @@
 import numpy as np
 import pandas as pd
 import pytest
-from inferring import METHODS, SMALL, embeddings, fitted, given, inferrer, partly_known
+from inferring import METHODS, embeddings, fitted, given, inferrer, partly_known
 from sklearn.linear_model import LogisticRegression
 from sklearn.svm import LinearSVC
 
-from sklearn_debias import ERMClassifier, GroupInferrer, InferredGroupsClassifier, LfFClassifier
+from sklearn_debias import GroupInferrer, InferredGroupsClassifier, LfFClassifier
 from sklearn_debias.exceptions import DebiasWarning
 
 TRAIN, OTHER = embeddings().train, embeddings().validation
