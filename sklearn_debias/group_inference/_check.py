@@ -67,6 +67,7 @@ def held_out_scores(
     """Return the mean of the accuracies on majority and minority rows, held out, of each fit.
 
     Where labels are wrong, training for the minority loses on the majority what it gains, or more.
+    NaN where minority and majority have not a row for either part, or a class none to be fitted to.
 
     Parameters
     ----------
@@ -76,9 +77,11 @@ def held_out_scores(
     """
     rare = minority(codes, labels)
     if min(rare.sum(), (~rare).sum()) < 2:
-        return dict.fromkeys(fits, 0.0)
+        return dict.fromkeys(fits, np.nan)
     rows = np.arange(len(codes))
     fitted_to, judged = train_test_split(rows, test_size=HELD_OUT, random_state=seed, stratify=rare)
+    if len(np.unique(codes[fitted_to])) < len(np.unique(codes)):
+        return dict.fromkeys(fits, np.nan)
     scores = {}
     for name, fit in fits.items():
         model = fit(take_rows(X, fitted_to), y[fitted_to], labels[fitted_to])

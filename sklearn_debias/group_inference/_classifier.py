@@ -95,8 +95,9 @@ class InferredGroupsClassifier(Delegating, OurNames, ScoredByRows, BaseEstimator
         for the same groups and 0 for chance. None without checks.
     held_out_scores_ : dict of float
         "groups" and "plain": the mean of the accuracies on held-out rows of the majority and of the
-        minority, by the classifier and by the fallback. Without a fallback only for the default
-        classifier of 2-D X, against the same without groups.
+        minority, by the classifier and by the fallback; NaN where the minority or a class has too
+        few rows. Without a fallback only for the default classifier of 2-D X, against the same
+        without groups.
     fell_back_ : bool
         Whether `classifier_` is the fallback.
     classes_ : ndarray of shape (classes,)
@@ -232,9 +233,12 @@ class InferredGroupsClassifier(Delegating, OurNames, ScoredByRows, BaseEstimator
         )
         self.held_out_scores_ = scores
         unstable = self.stability_ is not None and self.stability_ < UNSTABLE
-        useless = scores["groups"] <= scores["plain"]
+        measured = not np.isnan(scores["groups"])
+        useless = not scores["groups"] > scores["plain"]
         self.fell_back_ = self.fallback is not None and (unstable or useless)
-        if useless:
+        if self.fell_back_ and not measured:
+            warn("`fallback` is fitted: the inferred minority, or a class, has too few rows.")
+        elif useless and measured:
             did = "`fallback` is fitted." if self.fell_back_ else "Set `fallback` to it."
             warn(
                 "Training on the inferred groups loses what it gains: the mean accuracy on "

@@ -196,6 +196,32 @@ def test_groups_all_in_one_are_warned_of_and_still_train():
     assert clf.minority_share_ == 0
 
 
+def test_what_was_not_measured_is_not_reported():
+    rows, labels = separable()
+    clf = InferredGroupsClassifier(
+        inferrer=GroupInferrer(estimator=LogisticRegression()), fallback=LogisticRegression()
+    )
+    with pytest.warns(DebiasWarning) as caught:
+        clf.fit(rows, labels)
+    told = [str(w.message) for w in caught]
+    assert "`fallback` is fitted: the inferred minority, or a class, has too few rows." in told
+    assert not any("mean accuracy" in words for words in told)
+    assert clf.fell_back_
+    assert np.isnan(list(clf.held_out_scores_.values())).all()
+    with pytest.warns(DebiasWarning) as caught:
+        clf.set_params(fallback=None).fit(rows, labels)
+    assert not any("mean accuracy" in str(w.message) for w in caught)
+
+
+@NOT_TOLD
+@pytest.mark.parametrize("rows", [1, 2, 3])
+@pytest.mark.parametrize("method", ["errors", "eiil", "xrm", "clusters"])
+def test_a_rare_class_is_trained_on_inferred_groups(method, rows):
+    kept = np.r_[np.flatnonzero(y == 0), np.flatnonzero(y == 1)[:rows]]
+    clf = InferredGroupsClassifier(inferrer=inferrer(method)).fit(X[kept], y[kept])
+    assert np.isfinite(clf.predict_proba(X)).all()
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_predict_before_fit(method):
     with pytest.raises(ValueError, match="not fitted"):

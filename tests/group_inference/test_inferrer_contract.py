@@ -222,10 +222,9 @@ def test_a_seed_gives_the_same_labels_in_threads():
     assert found == [*digests(), *digests()]
 
 
-@pytest.mark.parametrize("method", METHODS)
+# "clusters" has one model of all rows, which starts from zeros.
+@pytest.mark.parametrize("method", [method for method in METHODS if method != "clusters"])
 def test_another_seed_is_another_fit(method):
-    if method == "clusters":
-        pytest.skip("one model of all rows that starts from zeros, and clusters far apart")
     assert digest(method, 6) != digest(method)
 
 
