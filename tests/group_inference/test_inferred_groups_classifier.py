@@ -83,7 +83,7 @@ def test_weights_balance_groups_by_hand():
 
 
 def groups_of(clf):
-    return GroupInferrer("errors", random_state=clf.inferrer_.random_state).fit(X, y).bias_labels_
+    return clone(clf.inferrer_).fit(X, y).bias_labels_
 
 
 def test_a_classifier_with_weights_is_given_balancing_ones():
@@ -298,5 +298,3 @@ def test_tensors_with_a_gradient_reach_scikit_learns_classifiers_without():
 def test_stability_is_one_where_seeds_do_not_matter():
     clf = combined(inferrer="clusters", n_checks=2).fit(X, y)
     assert clf.stability_ > 0.99
-    assert combined().fit(X, y).stability_ is None
-    assert clf.minority_share_ == pytest.approx((clf.bias_labels_ > 0).mean())
