@@ -1,4 +1,4 @@
-"""Groups of images: by a convolutional net and a linear one, as arrays, tensors, Datasets, paths."""
+"""Groups of images: by two kinds of nets; as arrays, tensors, Datasets and paths."""
 
 import numpy as np
 import pytest
