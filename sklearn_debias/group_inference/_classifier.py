@@ -5,6 +5,7 @@ from numbers import Integral
 from typing import Any, ClassVar
 
 import numpy as np
+from sklearn import config_context
 from sklearn.base import BaseEstimator, _fit_context, clone
 from sklearn.utils import get_tags
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
@@ -255,7 +256,9 @@ class InferredGroupsClassifier(Delegating, OurNames, ScoredByRows, BaseEstimator
         useless = scores is not None and scores["groups"] <= scores["plain"]
         # Without a minority there is nothing that groups could be trained for.
         self.fell_back_ = self.fallback is not None and (unstable or useless or scores is None)
-        if useless and scores is not None:
+        if self.fell_back_ and scores is None:
+            warn("`fallback` is fitted: the inferred minority, or a class, has too few rows.")
+        elif useless and scores is not None:
             did = "`fallback` is fitted." if self.fell_back_ else "Set `fallback` to it."
             warn(
                 "Training on the inferred groups gains nothing: the mean accuracy on majority and "
@@ -348,10 +351,13 @@ class InferredGroupsClassifier(Delegating, OurNames, ScoredByRows, BaseEstimator
             )
         if weights is not None and rows.index is not None:
             weights = weights[rows.index]
-        named = {argument(model, name) or name: value for name, value in given.items()}
-        way = way_for(model, self.groups_as)
-        told = handed_on(model, way, rows.codes, rows.labels, weights)
-        return model.fit(rows.X, rows.y, **named, **told)
+        # A pipeline that is made here asks for no metadata: weights go to its last step by name.
+        made = {"enable_metadata_routing": False} if self.classifier is None else {}
+        with config_context(**made):
+            named = {argument(model, name) or name: value for name, value in given.items()}
+            way = way_for(model, self.groups_as)
+            told = handed_on(model, way, rows.codes, rows.labels, weights)
+            return model.fit(rows.X, rows.y, **named, **told)
 
     def handed_as(self) -> str:
         """Return how the classifier, as it is set, is told of the groups: `groups_as` resolved."""

@@ -54,8 +54,11 @@ def handed_on(
             f"`classifier` must take `{wanted}` in fit, or be a Pipeline whose last step does, got "
             f"{type(model).__name__}."
         )
-    if way != "bias_labels":
-        return {name: balancing(codes, labels) if way == "sample_weight" else sampling_weights}
+    if way == "sample_weight":
+        return {name: balancing(codes, labels)}
+    if way == "sampling_weight":
+        # Mean 1, as weights have: a penalty beside the sum of losses keeps its meaning.
+        return {name: sampling_weights / np.mean(sampling_weights)}
     if not _trains_by_group(model):
         warn(
             f"{type(model).__name__} does not train on bias labels: the inferred ones reach its "

@@ -228,6 +228,8 @@ class GroupInferrer(OurNames, BaseEstimator):
                 )
             )
             self.bias_labels_ = self._inference.labels
+            # What is told of the rows is stored once.
+            del self._inference.labels
             self.suspicion_ = self._inference.suspicion
             self.score_ = self._inference.score
             self.sampling_weights_ = self._inference.sampling_weights

@@ -66,11 +66,14 @@ def check_complete(bias_labels: Any, n: int, method: str) -> None:
     if bias_labels is None:
         return
     given = plain_bias(bias_labels)
-    unknown = _missing(given, n, minus_one=False)
+    # -1 beside 1 is a coding of two values; beside others it stands for what is not known.
+    coding = set(np.unique(np.asarray(given, dtype=str))) == {"-1", "1"}
+    unknown = _missing(given, n, minus_one=not coding)
     if unknown.any():
         raise ValueError(
-            f"`bias_labels` must not contain NaN or None (here in {unknown.sum()} of {n} rows): "
-            f"`method`={method!r} does not look at them, and only 'ssa' spreads some to the others."
+            "`bias_labels` must not contain NaN or None, nor -1 beside other values than 1 (here "
+            f"in {unknown.sum()} of {n} rows): `method`={method!r} does not look at them, and only "
+            "'ssa' spreads some to the others."
         )
     encode_bias(given, n)
 

@@ -1,6 +1,6 @@
 """By a few known bias labels, spread to the other rows by a net that predicts them: SSA."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -40,6 +40,14 @@ class BiasPredictor(BaseDebiasClassifier):
         return (Phase("spread", (spread,), self.max_epochs),)
 
 
+def forget(net: BiasPredictor) -> BiasPredictor:
+    """Take from a fitted net what it was told of its rows: that stays with the fit."""
+    told = {"known": None, "label": None}
+    net.set_params(**told)
+    net._fitted = replace(net._fitted, params={**net._fitted.params, **told})
+    return net
+
+
 class SSAInference(Inference):
     """Keep the labels that are known, and predict the others."""
 
@@ -74,8 +82,7 @@ class SSAInference(Inference):
         # Any code stands for what is not known.
         filled = np.where(known, task.known.codes[rows], task.known.codes[task.known.mask][0])
         net = self.trainer.net(BiasPredictor, **own).fit(take_rows(seen, rows), filled)
-        # What the net was told stays with the fit, not with the model.
-        return net.set_params(known=None, label=None)
+        return forget(net)
 
     def predict(self, X: Any, codes: np.ndarray | None) -> np.ndarray:
         """Return the bias value of each row (m,), as the nets have it together."""

@@ -27,6 +27,7 @@ SPREADING = {"inferrer": GroupInferrer("ssa", random_state=0)}
 pytestmark = pytest.mark.filterwarnings(
     "ignore:`method`=.* does not tell:sklearn_debias.exceptions.DebiasWarning",
     "ignore:Groups are inferred from:sklearn_debias.exceptions.DebiasWarning",
+    "ignore:Training on the inferred groups loses:sklearn_debias.exceptions.DebiasWarning",
     "ignore:No training row has:sklearn_debias.exceptions.DebiasWarning",
 )
 
