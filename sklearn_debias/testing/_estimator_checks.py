@@ -7,6 +7,7 @@ import pickle
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+from unittest import SkipTest
 
 import numpy as np
 import torch
@@ -109,6 +110,19 @@ def check_classifier_bias_names_do_not_matter(estimator: Any) -> None:
     second = fitted(estimator, X, y, np.array(["grass", "sand"])[bias])
     for name, value in weights(second).items():
         assert_equal_bits(value, weights(first)[name], name)
+
+
+def check_classifier_says_if_it_trains_by_group(estimator: Any) -> None:
+    """Bias labels change what is trained where `_trains_by_group` says so, and nowhere else."""
+    if not hasattr(estimator, "_trains_by_group"):
+        raise SkipTest("It is not derived from BaseDebiasClassifier.")
+    if estimator.validation is not None or hasattr(estimator, "meta_size"):
+        raise SkipTest("The rows that are held out are drawn by group.")
+    X, y, bias = toy_rows()
+    other = np.random.default_rng(0).permutation(bias)
+    first, second = (weights(fitted(estimator, X, y, labels)) for labels in (bias, other))
+    changed = any(not np.array_equal(value, second[name]) for name, value in first.items())
+    assert changed == estimator._trains_by_group(), f"Other bias labels change it: {changed}."
 
 
 def check_classifier_pickles(estimator: Any) -> None:
