@@ -1,0 +1,120 @@
+"""What a fit on inferred groups looks at before it trains: luck, and use."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from sklearn.base import clone
+
+from sklearn_debias.exceptions import warn
+from sklearn_debias.fitting import take_rows
+from sklearn_debias.group_inference._check import held_out_scores, stability
+from sklearn_debias.group_inference._reference import logistic
+from sklearn_debias.training import Streams
+
+PENALTY = 0.05  # of the logistic regression that is trained, by the sets of the evidence page
+UNSTABLE = 0.5
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows that a classifier is trained on.
+
+    Parameters
+    ----------
+    X : array-like of n rows
+    y : array-like of shape (n,)
+    codes, labels : ndarray of shape (n,)
+        Class codes, and inferred bias labels.
+    index : ndarray of shape (n,) or None, default=None
+        Numbers of these rows among all; None are all.
+    """
+
+    X: Any
+    y: Any
+    codes: np.ndarray
+    labels: np.ndarray
+    index: np.ndarray | None = None
+
+    def take(self, index: np.ndarray) -> "Rows":
+        """Return some of the rows."""
+        X = take_rows(self.X, index)
+        return Rows(X, self.y[index], self.codes[index], self.labels[index], index)
+
+
+class ChecksInFit:
+    """Sets `stability_`, `held_out_scores_` and `fell_back_`, and warns of what they say."""
+
+    classifier: Any
+    fallback: Any
+    inferrer_: Any
+    n_checks: int | None
+    _train: Any
+
+    def _n_checks(self) -> int:
+        """Return how often to infer again."""
+        if self.n_checks is not None:
+            return int(self.n_checks)
+        return 2 if self._is_table() else 0
+
+    def _is_table(self) -> bool:
+        return len(getattr(self.inferrer_, "input_shape_", (1,))) == 1
+
+    def _check_stability(
+        self, X: Any, y: Any, codes: np.ndarray, bias_labels: Any, streams: Streams
+    ) -> None:
+        """Infer again under other seeds, and warn where the groups change."""
+        self.stability_ = None
+        n_checks = self._n_checks()
+        if not n_checks or "random_state" not in self.inferrer_.get_params(deep=False):
+            return
+        seeds = [streams.seed("check", str(i)) % 2**32 for i in range(n_checks)]
+        self.stability_ = stability(self.inferrer_, X, y, codes, seeds, bias_labels)
+        if self.stability_ < UNSTABLE:
+            warn(
+                f"The inferred groups are a matter of luck: under other seeds they agree by "
+                f"{self.stability_:.2f} (1 is the same, 0 is chance). Set `fallback` to a plain "
+                "classifier, or change `inferrer`."
+            )
+
+    def _check_use(self, rows: Rows, streams: Streams) -> None:
+        """Say whether the fallback is to be fitted; warn where the groups serve nobody."""
+        self.fell_back_ = False
+        self.held_out_scores_ = None
+        plain_one = self._without_groups(len(rows.codes))
+        if plain_one is None:
+            return
+        scores = held_out_scores(
+            {
+                "groups": lambda part: self._train(rows.take(part), streams, {}),
+                "plain": lambda part: clone(plain_one).fit(rows.take(part).X, rows.take(part).y),
+            },
+            rows.X,
+            rows.y,
+            rows.codes,
+            rows.labels,
+            streams.seed("held out") % 2**32,
+        )
+        self.held_out_scores_ = scores
+        unstable = self.stability_ is not None and self.stability_ < UNSTABLE
+        useless = scores is not None and scores["groups"] <= scores["plain"]
+        # Without a minority there is nothing that groups could be trained for.
+        self.fell_back_ = self.fallback is not None and (unstable or useless or scores is None)
+        if self.fell_back_ and scores is None:
+            warn("`fallback` is fitted: the inferred minority, or a class, has too few rows.")
+        elif useless and scores is not None:
+            did = "`fallback` is fitted." if self.fell_back_ else "Set `fallback` to it."
+            warn(
+                "Training on the inferred groups gains nothing: the mean accuracy on majority and "
+                f"minority is {scores['groups']:.3f} on held-out rows, and {scores['plain']:.3f} "
+                "by a plain classifier. The minority may be mislabelled rows, or none that is "
+                f"neglected. {did}"
+            )
+
+    def _without_groups(self, n: int) -> Any:
+        """Return the plain classifier to compare with; None where none is at hand."""
+        if self.fallback is not None:
+            return self.fallback
+        default = self.classifier is None and self._is_table()
+        # Another fit of any other classifier may take hours.
+        return logistic(n, PENALTY) if default and self._n_checks() else None
