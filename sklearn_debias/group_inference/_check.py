@@ -1,6 +1,6 @@
 """What can be told of an inference without bias labels, such as whether it is a matter of luck."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -8,10 +8,12 @@ from sklearn.base import clone
 from sklearn.metrics import adjusted_rand_score
 from sklearn.model_selection import train_test_split
 
+from sklearn_debias.exceptions import DebiasWarning, once
 from sklearn_debias.fitting import take_rows
 from sklearn_debias.metrics import encode_bias
 
 HELD_OUT = 1 / 3
+FEWEST = 6  # rows of a class, of which two are held out
 
 
 def parts_of(labels: np.ndarray) -> np.ndarray:
@@ -33,20 +35,45 @@ def agreement(codes: np.ndarray, one: np.ndarray, other: np.ndarray) -> float:
 
 
 def stability(
-    inferrer: Any, X: Any, y: Any, codes: np.ndarray, seeds: list[int], known: Any = None
-) -> float:
-    """Return the mean agreement of a fitted inference with others, under these seeds.
+    inferrer: Any, X: Any, y: np.ndarray, codes: np.ndarray, seeds: list[int], known: Any = None
+) -> float | None:
+    """Return how well a fitted inference agrees with others on rows that these have not seen.
 
-    Seeds of what the inferrer holds are changed, too: a net with a seed of its own would give the
-    same groups again. ``known`` are the bias labels that the inferrer was fitted with.
+    Each of the others is fitted to two thirds of the rows, under a seed of its own, and labels the
+    rest by its ``predict``. None where a class has too few rows for that.
+
+    Parameters
+    ----------
+    inferrer : fitted estimator
+    X : array-like of n rows
+    y : ndarray of shape (n,)
+    codes : ndarray of shape (n,)
+    seeds : list of int
+    known : ndarray of shape (n,) or (n, attributes), or None
+        Bias labels that the inferrer was fitted with.
     """
+    if np.bincount(codes).min() < FEWEST:
+        return None
+    labels = np.asarray(inferrer.bias_labels_)
     found = []
     for seed in seeds:
+        fitted_to, judged = _split(codes, seed)
         other = clone(inferrer)
+        # What the inferrer holds is reseeded, too: a net would be the same again.
         names = [n for n in other.get_params() if n.rpartition("__")[2] == "random_state"]
-        other.set_params(**dict.fromkeys(names, seed)).fit(X, y, bias_labels=known)
-        found.append(agreement(codes, inferrer.bias_labels_, other.bias_labels_))
+        other.set_params(**dict.fromkeys(names, seed))
+        given = None if known is None else known[fitted_to]
+        with once(set(), without=DebiasWarning):  # the fit to all rows has said the same
+            other.fit(take_rows(X, fitted_to), y[fitted_to], bias_labels=given)
+            predicted = other.predict(take_rows(X, judged), y[judged])
+        found.append(agreement(codes[judged], labels[judged], predicted))
     return float(np.mean(found))
+
+
+def _split(strata: np.ndarray, seed: int) -> list[np.ndarray]:
+    """Return the numbers of two thirds of the rows, and of the rest."""
+    rows = np.arange(len(strata))
+    return train_test_split(rows, test_size=HELD_OUT, random_state=seed, stratify=strata)
 
 
 def minority(codes: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -60,32 +87,49 @@ def minority(codes: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 
 def held_out_scores(
-    fits: Mapping[str, Callable[[np.ndarray], Any]],
+    groups: Callable[[np.ndarray], Any],
+    plain: Callable[[np.ndarray], Any],
     X: Any,
     y: np.ndarray,
     codes: np.ndarray,
     labels: np.ndarray,
     seed: int,
 ) -> dict[str, float] | None:
-    """Return the mean of the accuracies on majority and minority rows, held out, of each fit.
+    """Return the mean accuracy on held-out majority and minority rows of each class, by two fits.
 
     Where labels are wrong, training for the minority loses on the majority what it gains, or more.
-    None where a part has too few rows, or rows of one class are left to train on.
+    None where a part has too few rows, or a class none to train on.
 
     Parameters
     ----------
-    fits : mapping of callable
+    groups, plain : callable
         Each is given numbers of rows, and returns a classifier that is fitted to them.
+    X, y, codes, labels : of n rows
+        The last two are class codes, and inferred bias labels.
+    seed : int
+
+    Returns
+    -------
+    dict or None
+        "groups", "plain", and "error", the standard error of their difference.
     """
     rare = minority(codes, labels)
     if min(rare.sum(), (~rare).sum()) < 2:
         return None
-    rows = np.arange(len(codes))
-    fitted_to, judged = train_test_split(rows, test_size=HELD_OUT, random_state=seed, stratify=rare)
+    fitted_to, judged = _split(rare, seed)
     if len(np.unique(codes[fitted_to])) < len(np.unique(codes)):
         return None
-    scores = {}
-    for name, fit in fits.items():
-        right = np.asarray(fit(fitted_to).predict(take_rows(X, judged))) == y[judged]
-        scores[name] = float(right[rare[judged]].mean() + right[~rare[judged]].mean()) / 2
-    return scores
+    right = [
+        np.asarray(fit(fitted_to).predict(take_rows(X, judged))) == y[judged]
+        for fit in (groups, plain)
+    ]
+    # Class by class: pooled, a model that favours a large class would win on both parts.
+    _, cell, n = np.unique(
+        np.column_stack([codes, rare])[judged], axis=0, return_inverse=True, return_counts=True
+    )
+    scores = [np.mean(np.bincount(cell, hits) / n) for hits in right]
+    change = right[0].astype(float) - right[1]
+    variance = np.bincount(cell, change**2) / n - (np.bincount(cell, change) / n) ** 2
+    # A few rows that happen to agree do not show that others would.
+    error = np.sqrt(np.sum(np.maximum(variance, 1 / n) / n)) / len(n)
+    return {"groups": float(scores[0]), "plain": float(scores[1]), "error": float(error)}

@@ -9,11 +9,13 @@ from sklearn.base import clone
 from sklearn_debias.exceptions import warn
 from sklearn_debias.fitting import take_rows
 from sklearn_debias.group_inference._check import held_out_scores, stability
+from sklearn_debias.group_inference._handing import argument
 from sklearn_debias.group_inference._reference import logistic
 from sklearn_debias.training import Streams
 
 PENALTY = 0.05  # of the logistic regression that is trained, by the sets of the evidence page
 UNSTABLE = 0.5
+SURE = 1.645  # standard errors of a gain that is luck in 5 % of cases
 
 
 @dataclass(frozen=True)
@@ -60,35 +62,34 @@ class ChecksInFit:
     def _is_table(self) -> bool:
         return len(getattr(self.inferrer_, "input_shape_", (1,))) == 1
 
-    def _check_stability(
-        self, X: Any, y: Any, codes: np.ndarray, bias_labels: Any, streams: Streams
-    ) -> None:
-        """Infer again under other seeds, and warn where the groups change."""
+    def _check_stability(self, rows: Rows, known: Any, streams: Streams) -> None:
+        """Infer again from other rows, and warn where the groups change."""
         self.stability_ = None
         n_checks = self._n_checks()
-        if not n_checks or "random_state" not in self.inferrer_.get_params(deep=False):
+        if not n_checks:
             return
         seeds = [streams.seed("check", str(i)) % 2**32 for i in range(n_checks)]
-        self.stability_ = stability(self.inferrer_, X, y, codes, seeds, bias_labels)
-        if self.stability_ < UNSTABLE:
+        self.stability_ = stability(self.inferrer_, rows.X, rows.y, rows.codes, seeds, known)
+        if self.stability_ is not None and self.stability_ < UNSTABLE:
             warn(
-                f"The inferred groups are a matter of luck: under other seeds they agree by "
+                f"The inferred groups are a matter of luck: inferred from other rows they agree by "
                 f"{self.stability_:.2f} (1 is the same, 0 is chance). Set `fallback` to a plain "
                 "classifier, or change `inferrer`."
             )
 
-    def _check_use(self, rows: Rows, streams: Streams) -> None:
-        """Say whether the fallback is to be fitted; warn where the groups serve nobody."""
+    def _check_use(self, rows: Rows, streams: Streams, given: dict[str, Any]) -> None:
+        """Say whether the fallback is to be fitted; warn where the groups serve nobody.
+
+        ``given`` are further arguments of the classifier's ``fit``.
+        """
         self.fell_back_ = False
         self.held_out_scores_ = None
         plain_one = self._without_groups(len(rows.codes))
         if plain_one is None:
             return
         scores = held_out_scores(
-            {
-                "groups": lambda part: self._train(rows.take(part), streams, {}),
-                "plain": lambda part: clone(plain_one).fit(rows.take(part).X, rows.take(part).y),
-            },
+            lambda part: self._train(rows.take(part), streams, given),
+            lambda part: fit_plain(plain_one, rows.take(part), given),
             rows.X,
             rows.y,
             rows.codes,
@@ -97,7 +98,9 @@ class ChecksInFit:
         )
         self.held_out_scores_ = scores
         unstable = self.stability_ is not None and self.stability_ < UNSTABLE
-        useless = scores is not None and scores["groups"] <= scores["plain"]
+        useless = scores is not None and scores["groups"] - scores["plain"] <= (
+            SURE * scores["error"]
+        )
         # Without a minority there is nothing that groups could be trained for.
         self.fell_back_ = self.fallback is not None and (unstable or useless or scores is None)
         if self.fell_back_ and scores is None:
@@ -105,10 +108,10 @@ class ChecksInFit:
         elif useless and scores is not None:
             did = "`fallback` is fitted." if self.fell_back_ else "Set `fallback` to it."
             warn(
-                "Training on the inferred groups gains nothing: the mean accuracy on majority and "
-                f"minority is {scores['groups']:.3f} on held-out rows, and {scores['plain']:.3f} "
-                "by a plain classifier. The minority may be mislabelled rows, or none that is "
-                f"neglected. {did}"
+                "Training on the inferred groups shows no gain: the mean accuracy on majority and "
+                f"minority of the classes is {scores['groups']:.3f} on held-out rows, and "
+                f"{scores['plain']:.3f} by a plain classifier (standard error of the difference "
+                f"{scores['error']:.3f}). The minority may be mislabelled rows, or too few. {did}"
             )
 
     def _without_groups(self, n: int) -> Any:
@@ -118,3 +121,10 @@ class ChecksInFit:
         default = self.classifier is None and self._is_table()
         # Another fit of any other classifier may take hours.
         return logistic(n, PENALTY) if default and self._n_checks() else None
+
+
+def fit_plain(model: Any, rows: Rows, given: dict[str, Any]) -> Any:
+    """Return a fitted clone of a classifier that is told of no groups; it takes what it can."""
+    taken = [(argument(model, name), value) for name, value in given.items()]
+    named = {name: value for name, value in taken if name is not None}
+    return clone(model).fit(rows.X, rows.y, **named)

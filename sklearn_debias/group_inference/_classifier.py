@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 from sklearn import config_context
 from sklearn.base import BaseEstimator, _fit_context, clone
+from sklearn.pipeline import Pipeline
 from sklearn.utils import get_tags
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.metadata_routing import (
@@ -26,7 +27,7 @@ from sklearn_debias.fitting import (
     plain_params,
 )
 from sklearn_debias.group_inference._check import minority
-from sklearn_debias.group_inference._checks_in_fit import PENALTY, ChecksInFit, Rows
+from sklearn_debias.group_inference._checks_in_fit import PENALTY, ChecksInFit, Rows, fit_plain
 from sklearn_debias.group_inference._delegating import Delegating
 from sklearn_debias.group_inference._handing import WAYS, argument, handed_on, way_for
 from sklearn_debias.group_inference._inferrer import METHODS, GroupInferrer
@@ -52,10 +53,10 @@ class InferredGroupsClassifier(ChecksInFit, Delegating, OurNames, ScoredByRows, 
         Who infers them, cloned. Any estimator will do that takes ``fit(X, y, bias_labels=None)``,
         sets `bias_labels_`, and has ``predict(X, y)``.
     n_checks : int or None, default=None
-        How often the groups are inferred again, under other seeds, to see whether they are a matter
-        of luck; a warning tells where they are. None is 2 for 2-D X, and 0 for images, whose
-        inference may take hours. Unless it is 0, the default classifier of 2-D X is also compared
-        with the same without groups, which takes two more fits to two thirds of the rows.
+        How often the groups are inferred again, from two thirds of the rows, to see whether they
+        are a matter of luck; a warning tells where they are. None is 2 for 2-D X, and 0 for images,
+        whose inference may take hours. Unless it is 0, the default classifier of 2-D X is also
+        compared with the same without groups, which takes two more fits to two thirds of the rows.
     groups_as : {"auto", "bias_labels", "sample_weight", "sampling_weight"}, default="auto"
         How the classifier is told of the groups: by its `bias_labels`; by a `sample_weight` under
         which all (class, bias value) groups weigh alike; or by the sampling weights of SPARE, which
@@ -63,9 +64,9 @@ class InferredGroupsClassifier(ChecksInFit, Delegating, OurNames, ScoredByRows, 
         ERMClassifier that does not balance groups, else `sample_weight`.
     fallback : classifier or None, default=None
         What is fitted in place of ``classifier``, cloned and without groups, where the groups do
-        not hold up: where `stability_` is below 0.5, or where on a third of the rows, held out, the
-        mean of the accuracies on majority and minority is no higher than the fallback's. None keeps
-        the groups. It takes two more fits to two thirds of the rows, whatever ``n_checks`` is.
+        not hold up: where `stability_` is below 0.5, or where on a third of the rows, held out,
+        they show no gain (`held_out_scores_`; 1.645 standard errors). None keeps the groups. It
+        takes two more fits to two thirds of the rows, whatever ``n_checks`` is.
     random_state : int, RandomState instance or None, default=None
         Of the parts that are made here: the classifier of None, the inferrer of a name. Others have
         their own.
@@ -81,12 +82,14 @@ class InferredGroupsClassifier(ChecksInFit, Delegating, OurNames, ScoredByRows, 
     minority_share_ : float
         Share of the rows that are not in the largest part of their class.
     stability_ : float or None
-        How alike the groups are under other seeds: the adjusted Rand index within the classes, 1
-        for the same groups and 0 for chance. None without checks.
+        How well the groups agree with those that are inferred from other rows, on rows that these
+        do not hold: the adjusted Rand index within the classes, 1 for the same groups and 0 for
+        chance. None without checks, or where a class has fewer than 6 rows.
     held_out_scores_ : dict of float, or None
-        "groups" and "plain": the mean of the accuracies on held-out rows of the majority and of the
-        minority, by the classifier and by the fallback. Without a fallback only for the default
-        classifier of 2-D X, against the same without groups. None where it was not measured.
+        "groups" and "plain": the mean accuracy on held-out rows of majority and minority of each
+        class, by the classifier and by the fallback, and the "error" of their difference. Without a
+        fallback only for the default classifier of 2-D X, against the same without groups. None
+        where it was not measured.
     fell_back_ : bool
         Whether `classifier_` is the fallback.
     classes_ : ndarray of shape (classes,)
@@ -193,15 +196,16 @@ class InferredGroupsClassifier(ChecksInFit, Delegating, OurNames, ScoredByRows, 
         self.bias_labels_ = np.asarray(self.inferrer_.bias_labels_)
         codes, classes = encode_target(self, y, len(self.bias_labels_))
         self.minority_share_ = float(minority(codes, self.bias_labels_).mean())
-        everything = Rows(indexable_rows(X), classes[codes], codes, self.bias_labels_)
-        self._check_stability(X, y, codes, bias_labels, streams)
-        self._check_use(everything, streams)
+        rows = Rows(indexable_rows(X), classes[codes], codes, self.bias_labels_)
+        given = {} if validation_data is None else self._validation(validation_data)
+        known = None if bias_labels is None else np.asarray(bias_labels, dtype=object)
+        self._check_stability(rows, known, streams)
+        self._check_use(rows, streams, given)
+        rows = replace(rows, X=X, y=y)
         if self.fell_back_:
-            self.classifier_ = clone(self.fallback).fit(X, y)
+            self.classifier_ = fit_plain(self.fallback, rows, given)
         else:
-            rows = {} if validation_data is None else self._validation(validation_data)
-            whole = replace(everything, X=X, y=y)
-            self.classifier_ = self._train(whole, streams, rows)
+            self.classifier_ = self._train(rows, streams, given)
         self._inherit()
 
     @classmethod
@@ -299,6 +303,12 @@ class InferredGroupsClassifier(ChecksInFit, Delegating, OurNames, ScoredByRows, 
         if argument(model, "validation_data") is None:
             raise TypeError(
                 f"`validation_data` is not taken by {type(model).__name__}. Leave it out."
+            )
+        if isinstance(model, Pipeline) and len(model) > 1:
+            raise TypeError(
+                "`validation_data` would reach the last step of `classifier` as it is given, and "
+                "not as the steps before make it. Put these steps before the "
+                "InferredGroupsClassifier, in a Pipeline around it."
             )
         if not isinstance(given, tuple | list) or len(given) not in (2, 3):
             raise ValueError("`validation_data` must be (X, y) or (X, y, bias_labels).")

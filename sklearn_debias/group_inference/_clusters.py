@@ -93,12 +93,17 @@ def centred(proba: np.ndarray) -> np.ndarray:
 
 
 def embeddings(model: Any, X: Any) -> np.ndarray:
-    """Return what the last layer of a fitted net takes in, or X of other models; (n, features)."""
+    """Return what the last layer of a fitted model takes in, shape (n, features)."""
     last = model
     if isinstance(model, Pipeline):
         last = model[-1]
         X = model[:-1].transform(X)
     if not isinstance(last, BaseDebiasClassifier):
+        if not hasattr(last, "coef_"):
+            raise TypeError(
+                "`features`='embeddings' needs an `estimator` of this package, or a linear one, "
+                f"got {type(last).__name__}: its layers are not known. Use features='outputs'."
+            )
         return np.asarray(X, dtype=float)
     settings = {"normalize": last.normalize, "image_size": last.image_size, "device": last.device}
     return Embedder(last.module_, **settings).fit_transform(X)

@@ -57,7 +57,8 @@ class GroupInferrer(OurNames, BaseEstimator):
     ----------
     method : {"xrm", "eiil", "clusters", "errors", "ssa"}, default="errors"
         * "errors": the rows that a plain model gets wrong, which was not fitted to them.
-        * "eiil": the rows whose loss would rise if that model grew more confident [1]_.
+        * "eiil": the rows whose loss would rise if that model grew more confident [1]_. Of two
+          classes these are the rows that it gets wrong, so that "errors" finds the same.
         * "xrm": two nets are fitted to random halves, and flip the labels of each other's half
           where they are sure; the rows that one of them gets wrong [2]_.
         * "clusters": clusters within each class, of an early model's outputs [3]_ or of features
@@ -76,7 +77,8 @@ class GroupInferrer(OurNames, BaseEstimator):
         None is 5 for "errors" and "eiil", 3 for "ssa" (of the rows without bias labels, as in its
         paper), and no more than the rarest class has rows; 1 for "clusters".
     features : {"outputs", "embeddings"}, default="outputs"
-        What "clusters" looks at: the model's logits, or what its last layer takes in.
+        What "clusters" looks at: the model's logits, or what the last layer of a net takes in. For
+        a linear model that is X as it gets there.
     max_clusters : int, default=4
         Most clusters of a class, at least 2, for "clusters".
     n_steps : int or None, default=None
@@ -183,7 +185,7 @@ class GroupInferrer(OurNames, BaseEstimator):
         Parameters
         ----------
         X : array-like of shape (n, features) or (n, channels, height, width), or n image paths
-            As the estimator takes it.
+            Numbers without NaN, or images, as the estimator takes them.
         y : array-like of shape (n,)
             Class labels of any type.
         bias_labels : array-like of shape (n,) or (n, attributes), default=None
@@ -263,6 +265,11 @@ class GroupInferrer(OurNames, BaseEstimator):
         """Return the number of folds; raise a ValueError where a class has fewer rows."""
         # Features of several nets do not compare; what these say of the classes does.
         if self.method == "clusters" and self.features == "embeddings":
+            if self.n_splits not in (None, 1):
+                warn(
+                    f"`n_splits`={self.n_splits} has no effect with `features`='embeddings', which "
+                    "are those of one model."
+                )
             return 1
         rarest = np.bincount(codes).min()
         if self.n_splits is None:
@@ -301,8 +308,13 @@ class GroupInferrer(OurNames, BaseEstimator):
         why = "they have one bias label."
         if self.method in ("errors", "eiil") and not self.bias_labels_.any():
             why = f"the model is right about all {len(codes)}, and no mistake tells of a minority."
-        found = f"`method`={self.method!r} does not tell the rows of {which} apart: {why}"
-        warn(f"{found} {METHODS[self.method].advice}")
+        advice = METHODS[self.method].advice
+        if self.method in ("errors", "eiil") and any(
+            parts[codes == c].all() for c in range(len(self.classes_))
+        ):
+            why = "the model is wrong about all rows of a class, and tells of none of a minority."
+            advice = "Regularise `estimator` less, train it longer, or balance its classes."
+        warn(f"`method`={self.method!r} does not tell the rows of {which} apart: {why} {advice}")
 
     def _image_size(self) -> Any:
         """Return to what size the first step of the estimator resizes images."""

@@ -21,7 +21,7 @@ PENALTY = 0.5
 EARLY = 2  # epochs: a net that has seen each image twice knows the shortcut, and little else
 
 
-def logistic(n: int, penalty: float) -> Any:
+def logistic(n: int, penalty: float, class_weight: str | None = None) -> Any:
     """Return an unfitted logistic regression of standardised features.
 
     Parameters
@@ -31,19 +31,24 @@ def logistic(n: int, penalty: float) -> Any:
     penalty : float
         Half of it times the squared weights is added to the mean loss of a row. scikit-learn's C
         is of the sum, and would mean something else for other n.
+    class_weight : "balanced" or None, default=None
     """
-    return make_pipeline(StandardScaler(), LogisticRegression(C=1 / (penalty * n), max_iter=1000))
+    settings = {"C": 1 / (penalty * n), "max_iter": 1000, "class_weight": class_weight}
+    return make_pipeline(StandardScaler(), LogisticRegression(**settings))
 
 
 def reference(task: Task) -> Any:
     """Return the unfitted model of a task.
 
     The default for features is a logistic regression so regularised that it does not separate the
-    classes; its rate and its number of steps need no choice. For images it is an early net.
+    classes; its rate and its number of steps need no choice. Its classes are balanced, or the rows
+    of a rare class would be its mistakes. For images it is an early net.
     """
     model = task.params["estimator"]
     if model is None:
-        return logistic(len(task.codes), PENALTY) if task.table else ERMClassifier(max_epochs=EARLY)
+        if task.table:
+            return logistic(len(task.codes), PENALTY, "balanced")
+        return ERMClassifier(max_epochs=EARLY, balance="class")
     if not hasattr(model, "predict_proba"):
         raise TypeError(
             f"`estimator` must have `predict_proba`, got {type(model).__name__}. "

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from scipy.optimize import brentq
 from scipy.stats import norm, rankdata
 
 from sklearn_debias.arguments import in_our_words
@@ -22,6 +23,7 @@ from sklearn_debias.metrics.internal import (
 from sklearn_debias.rows import as_array, check_same_rows
 
 ALL = "all"
+CLOSE = 1e-9
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,11 @@ class InferredGroupsReport:
                     _shown(*row)
                     for row in self.frame[[name, f"{name}_lower", f"{name}_upper"]].to_numpy()
                 ]
-        kinds = "exact binomial; DeLong's for the area" if "auc" in table else "exact binomial"
+        kinds = (
+            "exact binomial; Hanley and McNeil's for the area"
+            if "auc" in table
+            else "exact binomial"
+        )
         return f"{table.to_string(index=False)}\nintervals: {self.confidence:.0%}, {kinds}"
 
     def _repr_html_(self) -> str:
@@ -103,7 +109,8 @@ def inferred_groups_report(
     -------
     InferredGroupsReport
         Precision and recall with exact binomial intervals, and the area under the ROC curve of the
-        suspicion with DeLong's [1]_. NaN where there is nothing to divide by.
+        suspicion, with the interval that Hanley and McNeil's variance [1]_ gives where it is taken
+        at each area in question [2]_. NaN where there is nothing to divide by.
 
     Raises
     ------
@@ -112,8 +119,10 @@ def inferred_groups_report(
 
     References
     ----------
-    .. [1] DeLong, DeLong and Clarke-Pearson, "Comparing the areas under two or more correlated
-       receiver operating characteristic curves", Biometrics 1988.
+    .. [1] J. Hanley and B. McNeil, "The meaning and use of the area under a receiver operating
+       characteristic (ROC) curve", Radiology 1982.
+    .. [2] R. Newcombe, "Confidence intervals for an effect size measure based on the Mann-Whitney
+       statistic. Part 2", Statistics in Medicine 2006.
 
     Examples
     --------
@@ -188,16 +197,25 @@ def _share(name: str, hits: int, n: int, confidence: float) -> dict[str, float]:
 
 
 def roc_area(positive: np.ndarray, score: np.ndarray, confidence: float) -> tuple[float, ...]:
-    """Return the area under the ROC curve and its bounds by DeLong's variance; NaN of one kind."""
+    """Return the area under the ROC curve and its bounds; NaN of one kind.
+
+    The bounds are the areas that the one found does not contradict, by Hanley and McNeil's variance
+    at each of them. So they hold for a few rows of a kind, too, where a variance that is estimated
+    from these rows does not.
+    """
     m = int(positive.sum())
     n = len(positive) - m
     if min(m, n) == 0:
         return np.nan, np.nan, np.nan
     # How many rows of the other kind each row beats, ties by half.
-    all_ranks = rankdata(score)
-    beaten = (all_ranks[positive] - rankdata(score[positive])) / n
-    beating = 1 - (all_ranks[~positive] - rankdata(score[~positive])) / m
-    area = float(beaten.mean())
-    variance = sum(part.var(ddof=1) / len(part) for part in (beaten, beating) if len(part) > 1)
-    half = float(norm.ppf((1 + confidence) / 2) * np.sqrt(variance))
-    return area, max(0.0, area - half), min(1.0, area + half)
+    area = float((rankdata(score)[positive].sum() - m * (m + 1) / 2) / (m * n))
+    z = norm.ppf((1 + confidence) / 2)
+
+    def contradicts(true: float) -> float:
+        spread = 1 + (n - 1) * (1 - true) / (2 - true) + (m - 1) * true / (1 + true)
+        return (area - true) ** 2 - z**2 * true * (1 - true) * spread / (m * n)
+
+    # At 0 and 1 nothing contradicts: what is found there is not the bound that is looked for.
+    lower = 0.0 if area == 0 else brentq(contradicts, 0.0, min(area, 1 - CLOSE))
+    upper = 1.0 if area == 1 else brentq(contradicts, max(area, CLOSE), 1.0)
+    return area, float(lower), float(upper)

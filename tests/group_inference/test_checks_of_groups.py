@@ -12,8 +12,13 @@ from sklearn.tree import DecisionTreeClassifier
 from sklearn_debias import ERMClassifier, LfFClassifier
 from sklearn_debias.datasets import flip_labels, make_spurious_embeddings
 from sklearn_debias.exceptions import DebiasWarning
-from sklearn_debias.group_inference import GroupInferrer, InferredGroupsClassifier
-from sklearn_debias.group_inference._check import agreement, held_out_scores, minority
+from sklearn_debias.group_inference import (
+    GroupInferrer,
+    InferredGroupsClassifier,
+    inferred_groups_report,
+)
+from sklearn_debias.group_inference._check import _split, agreement, held_out_scores, minority
+from sklearn_debias.metrics import worst_group_accuracy_score
 
 BIASED = make_spurious_embeddings(1000, random_state=0).train
 EVEN = make_spurious_embeddings(1000, conflict_ratio=0.5, n_features=50, random_state=0).train
@@ -47,9 +52,20 @@ def test_held_out_scores_by_hand():
         def predict(self, X):
             return np.where(X[:, 1] == 1, 1 - X[:, 0], X[:, 0]).astype(int)
 
-    scores = held_out_scores({"it": lambda part: Majority()}, X, codes, codes, labels, seed=0)
-    assert scores == {"it": 0.5}  # 1 on the majority, 0 on the minority
-    assert held_out_scores({}, X, codes, codes, np.zeros(120), seed=0) is None
+    def always(part):
+        return Majority()
+
+    def ideal(part):
+        return LogisticRegression(C=1e6).fit(X[part], codes[part])
+
+    scores = held_out_scores(ideal, always, X, codes, codes, labels, seed=0)
+    # 1 on the majority of each class, 0 on the minority
+    assert (scores["groups"], scores["plain"]) == (1.0, 0.5)
+    # In each cell of n rows all change alike, and the variance is taken to be 1 / n.
+    _, judged = _split(rare, 0)
+    sizes = np.bincount(2 * codes[judged] + rare[judged])
+    assert scores["error"] == pytest.approx(np.sqrt(np.sum(1 / sizes**2)) / 4)
+    assert held_out_scores(ideal, always, X, codes, codes, np.zeros(120), seed=0) is None
 
 
 def test_groups_that_hold_up_are_kept_in_silence():
@@ -64,14 +80,15 @@ def test_groups_that_hold_up_are_kept_in_silence():
 
 
 def test_wrong_labels_are_told():
-    with pytest.warns(DebiasWarning, match="gains nothing.*Set `fallback`"):
+    with pytest.warns(DebiasWarning, match="shows no gain.*Set `fallback`"):
         clf = InferredGroupsClassifier(random_state=0).fit(EVEN.data, WRONG)
-    assert clf.held_out_scores_["groups"] <= clf.held_out_scores_["plain"]
+    scores = clf.held_out_scores_
+    assert scores["groups"] - scores["plain"] < 1.645 * scores["error"]
     assert not clf.fell_back_
 
 
 def test_the_fallback_is_fitted_where_groups_serve_nobody():
-    with pytest.warns(DebiasWarning, match="gains nothing.*`fallback` is fitted"):
+    with pytest.warns(DebiasWarning, match="shows no gain.*`fallback` is fitted"):
         clf = InferredGroupsClassifier(fallback=PLAIN, random_state=0).fit(EVEN.data, WRONG)
     assert clf.fell_back_
     expected = clone(PLAIN).fit(EVEN.data, WRONG)
@@ -83,7 +100,7 @@ def test_groups_of_luck_are_told():
     X = np.random.default_rng(1).normal(size=(300, 5))
     inferrer = GroupInferrer(estimator=DecisionTreeClassifier(), random_state=0)
     clf = InferredGroupsClassifier(LogisticRegression(), inferrer, random_state=0)
-    with pytest.warns(DebiasWarning, match="a matter of luck: under other seeds they agree by"):
+    with pytest.warns(DebiasWarning, match="a matter of luck: inferred from other rows"):
         clf.fit(X, y)
     assert clf.stability_ < 0.2
 
@@ -142,9 +159,54 @@ def test_sampling_weights_go_with_their_rows():
         LogisticRegression(), inferrer, groups_as="sampling_weight", fallback=PLAIN, n_checks=0
     )
     clf.fit(BIASED.data, BIASED.target)
-    assert set(clf.held_out_scores_) == {"groups", "plain"}
+    assert set(clf.held_out_scores_) == {"groups", "plain", "error"}
 
 
 def test_what_is_no_inferrer_is_named():
     with pytest.raises(TypeError, match="`inferrer` must be a GroupInferrer, or an estimator with"):
         InferredGroupsClassifier(inferrer=PLAIN).fit(BIASED.data, BIASED.target)
+
+
+def imbalanced(n=3000, share=0.15):
+    """Two classes, one of them rare, with a shortcut twice as strong as the class."""
+    rng = np.random.default_rng(0)
+    y = (rng.random(n) < share).astype(int)
+    bias = np.where(rng.random(n) < 0.05, 1 - y, y)
+    X = rng.normal(size=(n, 8))
+    X[:, 0] += 2 * y - 1
+    X[:, 1] += 2 * (2 * bias - 1)
+    return X, y, bias
+
+
+def test_a_rare_class_is_not_taken_for_a_minority():
+    X, y, bias = imbalanced()
+    frame = inferred_groups_report(y, GroupInferrer(random_state=0).fit(X, y), bias).to_frame()
+    assert (frame.precision > 0.3).all()
+    assert (frame.recall > 0.5).all()
+
+
+def test_a_favoured_large_class_is_no_gain():
+    X, y, bias = imbalanced(8000)
+    plain = LogisticRegression()
+    clf = InferredGroupsClassifier(fallback=plain, random_state=0).fit(X, y)
+    assert not clf.fell_back_
+    worst = [
+        worst_group_accuracy_score(y, model.predict(X), bias_labels=bias)
+        for model in (clf, plain.fit(X, y))
+    ]
+    assert worst[0] > worst[1] + 0.2
+
+
+@pytest.mark.parametrize(
+    "inferrer",
+    [GroupInferrer("clusters", random_state=0), GroupInferrer(n_splits=1, random_state=0)],
+    ids=["clusters", "of rows it has seen"],
+)
+def test_groups_of_noise_are_unstable_though_no_seed_moves_them(inferrer):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(500, 8))
+    y = rng.integers(0, 2, 500)
+    clf = InferredGroupsClassifier(LogisticRegression(), inferrer, random_state=0)
+    with pytest.warns(DebiasWarning, match="a matter of luck"):
+        clf.fit(X, y)
+    assert clf.stability_ < 0.5

@@ -5,9 +5,18 @@ import pandas as pd
 import pytest
 from inferring import METHODS, embeddings, fitted, given, inferrer, partly_known
 from sklearn.linear_model import LogisticRegression
+from sklearn.naive_bayes import GaussianNB
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 
-from sklearn_debias import GroupInferrer, InferredGroupsClassifier, LfFClassifier
+from sklearn_debias import (
+    ERMClassifier,
+    GroupDROClassifier,
+    GroupInferrer,
+    InferredGroupsClassifier,
+    LfFClassifier,
+)
 from sklearn_debias.exceptions import DebiasWarning
 
 TRAIN, OTHER = embeddings().train, embeddings().validation
@@ -241,3 +250,58 @@ def test_rows_that_do_not_match_are_refused(method):
     shuffled = pd.Series(y, index=np.arange(len(y))[::-1])
     with pytest.raises(ValueError, match="index"):
         inferrer(method).fit(pd.DataFrame(X), shuffled, **given(method, BIAS))
+
+
+def test_validation_rows_do_not_pass_the_steps_of_a_pipeline():
+    scaled = make_pipeline(
+        StandardScaler(), GroupDROClassifier(max_epochs=2, monitor="accuracy", random_state=0)
+    )
+    clf = InferredGroupsClassifier(scaled, n_checks=0, random_state=0)
+    with pytest.raises(TypeError, match="`validation_data` would reach the last step"):
+        clf.fit(X, y, validation_data=(X, y))
+
+
+@NOT_TOLD
+def test_a_monitor_and_a_fallback_have_the_validation_rows():
+    dro = GroupDROClassifier(max_epochs=2, monitor="accuracy", random_state=0)
+    erm = ERMClassifier(max_epochs=2, monitor="accuracy", random_state=0)
+    clf = InferredGroupsClassifier(dro, fallback=erm, random_state=0)
+    clf.fit(X, y, validation_data=(X, y))
+    assert "validation_accuracy" in clf.classifier_.history_
+
+
+@NOT_TOLD
+def test_validation_data_are_looked_at_before_a_fallback_is_fitted():
+    labels = np.random.default_rng(0).integers(0, 2, len(y))
+    dro = GroupDROClassifier(max_epochs=2, random_state=0)
+    clf = InferredGroupsClassifier(dro, fallback=LogisticRegression(), random_state=0)
+    with pytest.raises(ValueError, match="`validation_data` must be"):
+        clf.fit(X, labels, validation_data="nonsense")
+
+
+def test_folds_have_no_effect_on_features_of_one_model():
+    groups = GroupInferrer("clusters", features="embeddings", n_splits=7, random_state=0)
+    with pytest.warns(DebiasWarning, match="`n_splits`=7 has no effect with `features`"):
+        groups.fit(X, y)
+
+
+def test_layers_that_are_not_known_are_no_features():
+    groups = GroupInferrer("clusters", features="embeddings", estimator=GaussianNB())
+    with pytest.raises(TypeError, match="`features`='embeddings' needs an `estimator` of this"):
+        groups.fit(X, y)
+
+
+def test_a_model_that_is_wrong_about_all_rows_is_to_be_regularised_less():
+    rng = np.random.default_rng(0)
+    many = np.arange(600) % 20
+    rows = rng.normal(size=(600, 3)) + many[:, None] * [1, 0, 0]
+    with pytest.warns(DebiasWarning, match="wrong about all rows of a class.*Regularise.*less"):
+        GroupInferrer(random_state=0).fit(rows, many)
+
+
+def test_one_row_far_off_among_many_ends_no_fit():
+    rows = np.random.default_rng(0).normal(size=(5000, 3))
+    rows[0] = 1e4
+    labels = np.arange(5000) % 2
+    groups = GroupInferrer("clusters", features="embeddings", random_state=0)
+    assert groups.fit(rows, labels).bias_labels_.shape == (5000,)

@@ -53,20 +53,35 @@ def test_an_inferrer_brings_its_suspicion():
     assert "<table" in report._repr_html_()
 
 
-def test_the_variance_is_delongs():
+def test_the_area_is_that_of_the_roc_curve_and_its_bounds_solve_the_equation():
     rng = np.random.default_rng(0)
     positive = rng.random(60) < 0.3
     score = rng.normal(size=60).round(1) + positive
-    wins = (score[positive][:, None] > score[~positive]) + 0.5 * (
-        score[positive][:, None] == score[~positive]
-    )
-    variance = wins.mean(1).var(ddof=1) / positive.sum() + wins.mean(0).var(ddof=1) / (
-        (~positive).sum()
-    )
     area, lower, upper = roc_area(positive, score, 0.95)
-    assert area == pytest.approx(wins.mean())
-    half = norm.ppf(0.975) * np.sqrt(variance)
-    assert (lower, upper) == pytest.approx((area - half, min(1, area + half)))
+    assert area == pytest.approx(roc_auc_score(positive, score))
+    m, n = positive.sum(), (~positive).sum()
+    for bound in (lower, upper):
+        spread = 1 + (n - 1) * (1 - bound) / (2 - bound) + (m - 1) * bound / (1 + bound)
+        half = norm.ppf(0.975) * np.sqrt(bound * (1 - bound) * spread / (m * n))
+        assert abs(area - bound) == pytest.approx(half)
+
+
+@pytest.mark.parametrize("m", [1, 2, 5])
+def test_the_interval_of_the_area_holds_for_a_few_rows(m):
+    true = norm.cdf(1.5 / np.sqrt(2))
+    positive = np.arange(m + 100) < m
+    hits = 0
+    for seed in range(300):
+        score = np.random.default_rng(seed).normal(size=m + 100) + 1.5 * positive
+        _, lower, upper = roc_area(positive, score, 0.95)
+        hits += lower <= true <= upper
+    assert hits / 300 > 0.85
+
+
+def test_all_in_order_has_a_lower_bound_below_1():
+    area, lower, upper = roc_area(np.arange(10) < 3, -np.arange(10.0), 0.95)
+    assert (area, upper) == (1.0, 1.0)
+    assert 0.4 < lower < 0.9
 
 
 def test_nothing_to_divide_by_is_nan():
