@@ -116,22 +116,22 @@ class BiasReport:
         return "\n".join([*parts, f"<p>{notes}</p>"])
 
     def plot(self, ax: Any = None, *, column: Any = None, most: int = 20) -> Any:
-        """Draw the columns by rank, and the cells of one of them; or the candidate groups.
+        """Draw the columns by rank, the cells of one of them, and the candidate groups.
 
         Parameters
         ----------
-        ax : array of two Axes, or Axes, default=None
-            For the columns and for the cells; one Axes where there are only candidates. None makes
-            a figure.
+        ax : Axes or array of Axes, default=None
+            Two for the columns and for the cells, where a column was judged; one for the candidate
+            groups, where there are any. None makes a figure.
         column : name of a column, default=None
             Whose cells are drawn; None takes that with most evidence.
         most : int, default=20
-            Columns drawn at most, >= 1.
+            Columns, and candidate groups, drawn at most, >= 1.
 
         Returns
         -------
         ndarray of Axes
-            Of shape (2,), or (1,) where there are only candidates.
+            Of shape (2,), (3,) with candidate groups, or (1,) with nothing else.
 
         Raises
         ------
