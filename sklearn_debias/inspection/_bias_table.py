@@ -46,12 +46,12 @@ class BiasReport:
     candidates : pandas.DataFrame
         A row per candidate group, the surest first: "source" ("errors" or "inferred"), "class",
         "group" (its number or its label), "n", "share" (of the class), "n_measured" (rows that the
-        accuracies are measured on), "accuracy" with "lower" and "upper", "rest" (accuracy of the
-        rest of the class) with "rest_lower" and "rest_upper", "p_value" (Fisher's exact test,
-        one-sided), "p_corrected" (Holm), "separation" (along the line to the rest of the class: 1
-        for a part of a single bump, more for a bump of its own), "candidate" (whether
-        ``p_corrected <= alpha`` and the separation is at least 1.5), and "nearest" (rows nearest to
-        its centre). Empty without embeddings.
+        accuracies are measured on), "accuracy" with "lower" and "upper" (NaN where no row is
+        measured), "rest" (accuracy of the rest of the class) with "rest_lower" and "rest_upper",
+        "p_value" (Fisher's exact test, one-sided), "p_corrected" (Holm), "separation" (along the
+        line to the rest of the class: 1 for a part of a single bump, more for a bump of its own),
+        "candidate" (whether ``p_corrected <= alpha`` and the separation is at least 1.5), and
+        "nearest" (rows nearest to its centre). Empty without embeddings.
     members : tuple of ndarray
         Rows of each candidate group, in the order of ``candidates``, the nearest to its centre
         first.
