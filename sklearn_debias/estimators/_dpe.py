@@ -10,6 +10,7 @@ from sklearn.utils._param_validation import Interval
 
 from sklearn_debias.core import Objective, Phase, Role
 from sklearn_debias.estimators._base import BaseDebiasClassifier
+from sklearn_debias.estimators._two_stages import split_of
 from sklearn_debias.exceptions import warn
 from sklearn_debias.fitting import (
     NON_NEGATIVE,
@@ -134,19 +135,16 @@ class DPEClassifier(BaseDebiasClassifier):
         return replace(role, module=build)
 
     def _phases(self) -> tuple[Phase, ...]:
-        share = float(self.held_out_share)
-        # A seed and not a generator: all stages must find the same rows.
-        seed = self._streams.seed("held-out split")
+        split = split_of(self, self.held_out_share)
         scale = float(self.entropic_scale)
-        first = IsoMaxOnPart(share=share, seed=seed, entropic_scale=scale)
+        first = IsoMaxOnPart(**split, entropic_scale=scale)
         heads = [
             FitPrototypes(
                 i,
                 scale,
                 float(self.decorrelation),
                 float(self.decay),
-                share=share,
-                seed=seed,
+                **split,
                 subset_seed=self._streams.seed("subset", str(i)),
             )
             for i in range(self.n_heads)

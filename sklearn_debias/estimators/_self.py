@@ -2,7 +2,7 @@
 
 import numbers
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from sklearn.utils._param_validation import Interval, StrOptions
@@ -11,6 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 from sklearn_debias.arguments import is_whole
 from sklearn_debias.core import Phase
 from sklearn_debias.estimators._base import BaseDebiasClassifier
+from sklearn_debias.estimators._two_stages import split_of
 from sklearn_debias.exceptions import warn
 from sklearn_debias.fitting import POSITIVE_INT, TrainingSet
 from sklearn_debias.objectives import ERMOnPart, FinetuneHead
@@ -137,11 +138,7 @@ class SELFClassifier(BaseDebiasClassifier):
         return self.held_out_rows_[ranked[: int(k)]]
 
     def _phases(self) -> tuple[Phase, ...]:
-        # A seed and not a generator: all stages must find the same rows.
-        split: dict[str, Any] = {
-            "share": float(self.held_out_share),
-            "seed": self._streams.seed("held-out split"),
-        }
+        split = split_of(self, self.held_out_share)
         finetune = FinetuneHead(
             self.k,
             self.disagreement,

@@ -30,11 +30,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from sklearn_debias.core import Batch, Data, Net, Nets, Objective, State, Step, static
+from sklearn_debias.core import Batch, Data, Net, Nets, State, Step, static
 from sklearn_debias.losses import cross_entropy
 from sklearn_debias.models import prototype_logits
-from sklearn_debias.objectives._afr import ERMOnPart, features_of_part, two_parts
 from sklearn_debias.objectives._sampling import smallest_from_each
+from sklearn_debias.objectives._two_stages import (
+    ERMOnPart,
+    FullBatch,
+    features_of_part,
+    two_parts,
+)
 
 
 def similarity(own: Tensor, earlier: Tensor) -> Tensor:
@@ -45,6 +50,11 @@ def similarity(own: Tensor, earlier: Tensor) -> Tensor:
     """
     cosine = (F.normalize(own, dim=-1) * F.normalize(earlier, dim=-1)).sum(-1)
     return cosine.abs().sum(0).mean() / (len(earlier) + 1)
+
+
+def groups_of(data: Data) -> Tensor:
+    """Return what both stages split and balance by: the groups (n,), or without any the classes."""
+    return data.y if data.group is None else data.group
 
 
 def member_of(net: Net, member: int) -> tuple[Tensor, Tensor]:
@@ -63,16 +73,18 @@ class IsoMaxOnPart(ERMOnPart):
         Of each group's rows (of each class's, without groups), held out.
     seed : int, default=0
         Of the split; the second stage must have the same.
-    by_group : bool, default=True
-        Split within groups, where they are known.
     entropic_scale : float, default=30.0
         What the distances are multiplied by, > 0.
     """
 
     requires = frozenset({"body", "prototypes"})
 
-    by_group: bool = static(True)
     entropic_scale: float = 30.0
+
+    def init(self, nets: Nets, data: Data) -> State:
+        """Split the rows of each group."""
+        first, _ = two_parts(groups_of(data), self.share, self.seed)
+        return {"first": first.to(data.y.device)}
 
     def step(self, nets: Nets, batch: Batch, state: State) -> Step:
         """Return the cross entropy of the scaled distances of one batch."""
@@ -83,7 +95,7 @@ class IsoMaxOnPart(ERMOnPart):
 
 
 @dataclass(frozen=True)
-class FitPrototypes(Objective):
+class FitPrototypes(FullBatch):
     """One member of the ensemble, on a balanced subset, unlike the members before it.
 
     Parameters
@@ -117,7 +129,7 @@ class FitPrototypes(Objective):
 
     def init(self, nets: Nets, data: Data) -> State:
         """Draw the subset, and compute its features in eval mode."""
-        group = (data.y if data.group is None else data.group).cpu()
+        group = groups_of(data).cpu()
         every = torch.arange(len(group))
         held_out = every if self.share == 1 else every[two_parts(group, self.share, self.seed)[1]]
         generator = torch.Generator().manual_seed(self.subset_seed)
@@ -131,10 +143,6 @@ class FitPrototypes(Objective):
         earlier = [member_of(net, i)[0].clone() for i in range(self.member)]
         state = {"features": features, "y": data.y[chosen], "subset": chosen.nonzero().squeeze(1)}
         return {**state, "earlier": torch.stack(earlier)} if earlier else state
-
-    def visits(self, data: Data, state: State, generator: torch.Generator) -> Tensor | None:
-        """Visit one row, for one step an epoch: the rows that count are in the state."""
-        return torch.zeros(1, dtype=torch.int64)
 
     def step(self, nets: Nets, batch: Batch, state: State) -> Step:
         """Return the cross entropy of the subset, plus the weighted similarity."""

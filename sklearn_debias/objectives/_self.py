@@ -29,11 +29,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from sklearn_debias.core import Batch, Data, Nets, Objective, State, Step, static
+from sklearn_debias.core import Batch, Data, Nets, State, Step, static
 from sklearn_debias.losses import cross_entropy, kl_divergence
-from sklearn_debias.objectives._afr import features_of_part, two_parts
 from sklearn_debias.objectives._crt import RetrainHead
 from sklearn_debias.objectives._sampling import balanced_rows
+from sklearn_debias.objectives._two_stages import FullBatch, features_of_part, held_out_part
 
 DISAGREEMENTS = ("early_stop", "dropout", "misclassification", "early_stop_misclassification")
 
@@ -63,7 +63,7 @@ def class_weights(y: Tensor, dtype: torch.dtype) -> Tensor:
 
 
 @dataclass(frozen=True)
-class FinetuneHead(Objective):
+class FinetuneHead(FullBatch):
     """The head alone, on the held-out rows that two networks dispute most.
 
     Parameters
@@ -99,8 +99,7 @@ class FinetuneHead(Objective):
 
     def init(self, nets: Nets, data: Data) -> State:
         """Score the held-out rows in eval mode, and keep the features of the highest."""
-        _, second = two_parts(data.y, self.share, self.seed)
-        second = second.to(data.y.device)
+        second = held_out_part(data.y, self.share, self.seed)
         y = data.y[second]
         frozen = nets["model"].frozen()
         with torch.no_grad():
@@ -113,10 +112,6 @@ class FinetuneHead(Objective):
         held_out = second.nonzero().squeeze(1)
         kept = {"features": features[chosen], "y": y[chosen], "weight": weight}
         return {**kept, "chosen": chosen, "held_out": held_out, "score": score}
-
-    def visits(self, data: Data, state: State, generator: torch.Generator) -> Tensor | None:
-        """Visit one row, for one step an epoch: the rows that count are in the state."""
-        return torch.zeros(1, dtype=torch.int64)
 
     def step(self, nets: Nets, batch: Batch, state: State) -> Step:
         """Return the cross entropy of the chosen rows, the classes weighted alike."""
@@ -158,8 +153,7 @@ class RetrainHeadOnPart(RetrainHead):
 
     def init(self, nets: Nets, data: Data) -> State:
         """Split the rows."""
-        _, second = two_parts(data.y, self.share, self.seed)
-        return {"second": second.to(data.y.device)}
+        return {"second": held_out_part(data.y, self.share, self.seed)}
 
     def visits(self, data: Data, state: State, generator: torch.Generator) -> Tensor | None:
         """Draw as many rows as are held out, each class with the same probability."""

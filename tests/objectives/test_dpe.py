@@ -1,5 +1,7 @@
 """Diverse prototypical ensembles: distances, subsets, similarity, and members trained alone."""
 
+from dataclasses import fields, replace
+
 import numpy as np
 import pytest
 import torch
@@ -7,8 +9,8 @@ import torch
 from sklearn_debias.core import Net, SplitModule
 from sklearn_debias.models import PrototypeEnsemble, prototype_logits, with_prototype_heads
 from sklearn_debias.objectives import FitPrototypes, IsoMaxOnPart
-from sklearn_debias.objectives._afr import two_parts
 from sklearn_debias.objectives._dpe import similarity
+from sklearn_debias.objectives._two_stages import two_parts
 from sklearn_debias.testing import Problem
 
 
@@ -150,6 +152,26 @@ def test_a_subset_has_equally_many_rows_of_every_group_from_the_part_that_was_le
     first = Problem(IsoMaxOnPart(share=0.6, seed=3))
     trained = torch.cat([batch.index for batch in first.epochs(first.state())])
     assert not set(trained.tolist()) & set(rows.tolist())
+
+
+@pytest.mark.parametrize("grouped", [True, False])
+def test_both_stages_split_the_same_rows(grouped):
+    problem = Problem(FitPrototypes(share=0.4, seed=5))
+    data = problem.data if grouped else replace(problem.data, group=None, n_groups=0)
+    first = IsoMaxOnPart(share=0.4, seed=5).init(problem.nets, data)["first"]
+    by = data.group if grouped else data.y
+    left = torch.zeros(len(data.y), dtype=torch.bool)
+    for seed in range(30):  # until each row of the second part was drawn
+        subset = replace(problem.objective, subset_seed=seed).init(problem.nets, data)["subset"]
+        left = left.index_fill(0, subset, True)
+    assert torch.equal(first, ~left)
+    assert torch.equal(first, two_parts(by, 0.4, 5)[0])
+
+
+def test_no_field_lets_the_stages_split_by_different_things():
+    assert {field.name for field in fields(IsoMaxOnPart)} == {
+        *("role", "balanced", "replace", "share", "seed", "entropic_scale"),
+    }
 
 
 def test_without_groups_the_classes_are_balanced():

@@ -8,13 +8,13 @@ from hypothesis import strategies as st
 
 from sklearn_debias.core import Net, SplitModule
 from sklearn_debias.objectives import ERMOnPart, FinetuneHead, RetrainHeadOnPart
-from sklearn_debias.objectives._afr import two_parts
 from sklearn_debias.objectives._self import (
     DISAGREEMENTS,
     class_weights,
     disagreement_scores,
     highest,
 )
+from sklearn_debias.objectives._two_stages import two_parts
 from sklearn_debias.testing import Problem
 
 
