@@ -68,10 +68,10 @@ class DPEClassifier(BaseDebiasClassifier):
 
     The last linear layer of the network becomes the heads. The first stage trains the body below
     the first of them, by the cross entropy of scaled distances; that head then starts anew. The
-    second stage computes the features of a subset once, in eval mode and without augmentation, and
-    takes one full-batch step per epoch; the released code takes batches. ``optimizer``, ``lr`` and
-    ``lr_schedule`` restart with each head. Validation rows are scored, and the best epoch is kept,
-    for the last head; the released code chooses an epoch for each.
+    second stage computes the features of the held-out rows once, for all heads, in eval mode and
+    without augmentation, and takes one full-batch step per epoch; the released code takes batches.
+    ``optimizer``, ``lr`` and ``lr_schedule`` restart with each head. Validation rows are scored,
+    and the best epoch is kept, for the last head; the released code chooses an epoch for each.
 
     The released weight of 5e4, on inner products, is one of 5 at the start of the heads. On
     synthetic embeddings .5 did as well with bias labels, and 5 cost points without.

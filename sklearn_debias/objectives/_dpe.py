@@ -13,7 +13,8 @@ weight of L_IPS       ``decorrelation / (1 + decay * member)``       scalar
 ====================  =============================================  ====================
 
 Members are trained one after another, the earlier ones fixed, each on a subset of its own with
-equally many rows of every group. In training the distances are multiplied by ``entropic_scale``,
+equally many rows of every group. The features of the rows that subsets are drawn from are computed
+once, and stay in the state. In training the distances are multiplied by ``entropic_scale``,
 in prediction they are not.
 
 The released code (github.com/minhto2802/DPE) takes inner products of prototypes as they are, over
@@ -61,6 +62,13 @@ def member_of(net: Net, member: int) -> tuple[Tensor, Tensor]:
     """Return the prototypes (k, d) and the scale (1,) of one member of a net's head."""
     name = f"head.members.{member}"
     return net.parameters[f"{name}.weight"], net.parameters[f"{name}.scale"]
+
+
+def _features_of(net: Net, data: Data, rows: Tensor) -> Tensor:
+    """Return the features (m, d) of ``rows`` (m,), which are sorted, without a gradient."""
+    mask = torch.zeros(len(data.y), dtype=torch.bool).index_fill(0, rows, True)
+    with torch.no_grad():
+        return features_of_part(net, data, "model", mask.to(data.y.device))
 
 
 @dataclass(frozen=True)
@@ -131,17 +139,22 @@ class FitPrototypes(FullBatch):
         """Draw the subset, and compute its features in eval mode."""
         group = groups_of(data).cpu()
         every = torch.arange(len(group))
-        held_out = every if self.share == 1 else every[two_parts(group, self.share, self.seed)[1]]
+        part = every if self.share == 1 else every[two_parts(group, self.share, self.seed)[1]]
         generator = torch.Generator().manual_seed(self.subset_seed)
-        drawn = held_out[smallest_from_each(group[held_out], generator)]
-        chosen = torch.zeros(len(group), dtype=torch.bool).index_fill(0, drawn, True)
-        chosen = chosen.to(data.y.device)
+        drawn = smallest_from_each(group[part], generator)
+        subset = part[drawn]
         net = nets["model"].frozen()
-        with torch.no_grad():
-            features = features_of_part(net, data, "model", chosen)
+        if self.share == 1:
+            kept = {"features": _features_of(net, data, subset)}
+        else:
+            # The first head computes the features of the part, those after it find them.
+            found = data.before.get("part_features")
+            features = _features_of(net, data, part) if found is None else found
+            kept = {"features": features[drawn.to(features.device)], "part_features": features}
+        subset = subset.to(data.y.device)
         # Clones: the frozen net shares the storage of the live one.
         earlier = [member_of(net, i)[0].clone() for i in range(self.member)]
-        state = {"features": features, "y": data.y[chosen], "subset": chosen.nonzero().squeeze(1)}
+        state = {**kept, "y": data.y[subset], "subset": subset}
         return {**state, "earlier": torch.stack(earlier)} if earlier else state
 
     def step(self, nets: Nets, batch: Batch, state: State) -> Step:

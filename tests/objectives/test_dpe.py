@@ -192,6 +192,30 @@ def test_every_member_has_a_subset_of_its_own():
     assert one != other
 
 
+def test_later_members_find_the_features_that_the_first_has_computed():
+    problem = Problem(FitPrototypes(0, share=0.5, seed=2))
+    first = problem.state()
+    later = FitPrototypes(1, share=0.5, seed=2, subset_seed=4)
+    alone = later.init(problem.nets, problem.data)
+
+    def unread(role):
+        raise AssertionError("rows were read again")
+
+    after = replace(problem.data, batches=unread, before=first)
+    found = later.init(problem.nets, after)
+    assert found.keys() == alone.keys()
+    assert all(torch.equal(found[name], alone[name]) for name in found)
+    rows = torch.as_tensor(problem.feed.source.take(found["subset"].numpy()))
+    with torch.no_grad():
+        expected = problem.modules["model"].body(rows)
+    torch.testing.assert_close(found["features"], expected, rtol=0, atol=1e-12)
+
+
+def test_all_rows_are_no_part_and_are_not_kept():
+    state = Problem(FitPrototypes(share=1.0)).state()
+    assert state.keys() == {"features", "y", "subset"}
+
+
 def test_a_member_is_trained_alone():
     problem = Problem(FitPrototypes(1))
     problem.step().losses["model"].backward()
