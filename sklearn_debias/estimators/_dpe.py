@@ -21,7 +21,7 @@ from sklearn_debias.fitting import (
     split_net_params,
     warn_of_cells,
 )
-from sklearn_debias.models import with_prototype_heads
+from sklearn_debias.models.internal import with_prototype_heads
 from sklearn_debias.objectives import FitPrototypes, IsoMaxOnPart
 
 

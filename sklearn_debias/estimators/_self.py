@@ -57,8 +57,9 @@ class SELFClassifier(BaseDebiasClassifier):
     {shared_attributes}
     held_out_rows_ : ndarray of int
         Rows of X that were held out, sorted.
-    disagreement_ : ndarray of float
-        What each of them was judged by.
+    dispute_scores_ : ndarray of float
+        How much each of them is disputed, at least 0, in nats: the divergence, for "early_stop" and
+        "dropout"; the cross entropy of the network named, for the two others.
     finetuned_rows_ : ndarray of int
         Rows of X that the second stage trained on, sorted.
 
@@ -134,7 +135,7 @@ class SELFClassifier(BaseDebiasClassifier):
                 f"`k` must be an int from 1 to {most}, the number of held-out rows, got {k!r}. "
                 "More rows are held out by a larger `held_out_share`."
             )
-        ranked = np.argsort(-self.disagreement_, kind="stable")
+        ranked = np.argsort(-self.dispute_scores_, kind="stable")
         return self.held_out_rows_[ranked[: int(k)]]
 
     def _phases(self) -> tuple[Phase, ...]:
@@ -195,5 +196,5 @@ class SELFClassifier(BaseDebiasClassifier):
         held_out = state["held_out"].cpu().numpy()
         chosen = state["chosen"].cpu().numpy()
         self.held_out_rows_: np.ndarray = training.index[held_out]
-        self.disagreement_: np.ndarray = state["score"].cpu().numpy()
+        self.dispute_scores_: np.ndarray = state["score"].cpu().numpy()
         self.finetuned_rows_: np.ndarray = self.held_out_rows_[chosen]

@@ -33,7 +33,7 @@ from torch import Tensor
 
 from sklearn_debias.core import Batch, Data, Net, Nets, State, Step, static
 from sklearn_debias.losses import cross_entropy
-from sklearn_debias.models import prototype_logits
+from sklearn_debias.models.internal import prototype_logits
 from sklearn_debias.objectives._sampling import smallest_from_each
 from sklearn_debias.objectives._two_stages import (
     ERMOnPart,

@@ -66,7 +66,7 @@ def test_disagreement_is_between_what_training_is_after_a_part_and_in_the_end(tr
         for n in (3, 10)
     )
     expected = (np.exp(early) * (early - final)).sum(1)
-    np.testing.assert_allclose(clf.disagreement_, expected, atol=1e-10)
+    np.testing.assert_allclose(clf.dispute_scores_, expected, atol=1e-10)
     assert set(clf.finetuned_rows_) == set(rows[np.argsort(expected)[-20:]])
     assert (np.diff(clf.finetuned_rows_) > 0).all()
 
@@ -77,7 +77,7 @@ def test_misclassification_takes_the_rows_that_the_network_fits_worst(train):
     rest = np.setdiff1d(np.arange(200), rows)
     erm = ERMClassifier(**EXACT).fit(train.data[rest], train.target[rest])
     log_p = erm.predict_log_proba(train.data[rows])[np.arange(len(rows)), train.target[rows]]
-    np.testing.assert_allclose(clf.disagreement_, -log_p, atol=1e-10)
+    np.testing.assert_allclose(clf.dispute_scores_, -log_p, atol=1e-10)
 
 
 def test_every_choice_is_another(train):
@@ -107,7 +107,7 @@ def test_rows_to_label_ranks_the_held_out_rows(train):
     clf = fit(self_of(), train)
     ranked = clf.rows_to_label(40)
     assert sorted(ranked) == clf.held_out_rows_.tolist()
-    score = dict(zip(clf.held_out_rows_, clf.disagreement_, strict=True))
+    score = dict(zip(clf.held_out_rows_, clf.dispute_scores_, strict=True))
     assert (np.diff([score[row] for row in ranked]) <= 0).all()
     np.testing.assert_array_equal(clf.rows_to_label(np.int64(20)), ranked[:20])
     assert set(ranked[:20]) == set(clf.finetuned_rows_)
@@ -176,7 +176,7 @@ def test_a_frozen_body_finds_what_a_head_on_its_features_finds(train):
     with torch.no_grad():
         features = body(torch.as_tensor(train.data, dtype=torch.float64)).numpy()
     head = self_of(module=SplitModule(torch.nn.Identity(), own.head)).fit(features, train.target)
-    np.testing.assert_allclose(frozen.disagreement_, head.disagreement_, atol=1e-10)
+    np.testing.assert_allclose(frozen.dispute_scores_, head.dispute_scores_, atol=1e-10)
     np.testing.assert_allclose(
         frozen.decision_function(train.data), head.decision_function(features), atol=1e-8
     )

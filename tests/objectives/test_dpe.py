@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from sklearn_debias.core import Net, SplitModule
-from sklearn_debias.models import PrototypeEnsemble, prototype_logits, with_prototype_heads
+from sklearn_debias.models import PrototypeEnsemble
+from sklearn_debias.models.internal import prototype_logits, with_prototype_heads
 from sklearn_debias.objectives import FitPrototypes, IsoMaxOnPart
 from sklearn_debias.objectives._dpe import similarity
 from sklearn_debias.objectives._two_stages import two_parts
