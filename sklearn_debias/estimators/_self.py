@@ -70,7 +70,8 @@ class SELFClassifier(BaseDebiasClassifier):
     ``optimizer``, ``lr`` and ``lr_schedule`` are those of the first stage, restarted; the paper
     tunes a rate for each. Its grid is k of 20, 100 and 500, an early stop at 10, 20 and 50 % of the
     epochs, dropout of .5, .7 and .9, selected by the worst group on validation rows. Validation
-    rows are scored, and the best epoch is kept, in the second stage.
+    rows are scored, and the best epoch is kept, in the second stage. The early network is dropped
+    at the end of the fit.
 
     References
     ----------
@@ -192,6 +193,9 @@ class SELFClassifier(BaseDebiasClassifier):
             )
 
     def _finish(self, states: dict, training: TrainingSet) -> None:
+        if "early" in self.net_.module_:
+            # It has given its scores; a model of its size would go with every pickle.
+            self.net_.drop_role("early")
         state = states["finetuning"]
         held_out = state["held_out"].cpu().numpy()
         chosen = state["chosen"].cpu().numpy()

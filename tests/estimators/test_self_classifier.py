@@ -1,5 +1,6 @@
 """SELF and class-balanced retraining as estimators: identities, attributes, warnings."""
 
+import pickle
 import re
 
 import numpy as np
@@ -69,6 +70,23 @@ def test_disagreement_is_between_what_training_is_after_a_part_and_in_the_end(tr
     np.testing.assert_allclose(clf.dispute_scores_, expected, atol=1e-10)
     assert set(clf.finetuned_rows_) == set(rows[np.argsort(expected)[-20:]])
     assert (np.diff(clf.finetuned_rows_) > 0).all()
+
+
+@pytest.mark.parametrize("module", [None, "mlp"])
+def test_the_early_network_does_not_outlive_the_fit(train, module):
+    with_early, without = (
+        fit(self_of(module=module, disagreement=kind), train)
+        for kind in ("early_stop_misclassification", "misclassification")
+    )
+    assert set(with_early.net_.module_) == {"model"}
+    held = [p for group in with_early.net_.optimizer_.param_groups for p in group["params"]]
+    assert len(held) == len(list(with_early.module_.parameters()))
+    assert len(pickle.dumps(with_early)) < 1.05 * len(pickle.dumps(without))
+    again = pickle.loads(pickle.dumps(with_early))
+    np.testing.assert_array_equal(again.predict(train.data), with_early.predict(train.data))
+    # A second fit begins with an early network again.
+    repeated = fit(with_early, train)
+    np.testing.assert_array_equal(repeated.dispute_scores_, again.dispute_scores_)
 
 
 def test_misclassification_takes_the_rows_that_the_network_fits_worst(train):
@@ -157,7 +175,8 @@ def test_an_early_network_is_never_the_final_one_where_there_are_two_epochs(trai
         assert phases.value_counts().to_dict() == {"finetuning": 3, "early": 1, "train": 1}
 
 
-def test_a_body_that_keeps_statistics_is_copied_with_them(train):
+def test_a_body_that_keeps_statistics_is_copied_with_them(train, monkeypatch):
+    monkeypatch.setattr("sklearn_debias.training.Engine.drop_role", lambda engine, role: None)
     own = SplitModule(
         torch.nn.Sequential(torch.nn.Linear(8, 4), torch.nn.BatchNorm1d(4)), torch.nn.Linear(4, 2)
     )
