@@ -25,6 +25,7 @@ from torch import Tensor
 
 from sklearn_debias.core import Batch, Data, Net, Nets, State, Step, static
 from sklearn_debias.losses import cross_entropy, true_probability
+from sklearn_debias.objectives._sampling import class_balance
 from sklearn_debias.objectives._two_stages import FullBatch, features_of_part, held_out_part
 
 
@@ -67,7 +68,7 @@ class ReweightHead(FullBatch):
         with torch.no_grad():
             features = features_of_part(frozen, data, "model", second)
             p = true_probability(frozen.head(features), y)
-        beta = 1 / y.bincount().to(p.dtype)[y]
+        beta = class_balance(y, data.n_classes, p.dtype)
         # Clones: the frozen net shares the storage of the live head, which is about to move.
         erm = {name: w.clone() for name, w in _head(frozen).items()}
         return {"features": features, "y": y, "p": p, "beta": beta, **erm}

@@ -32,7 +32,7 @@ from torch import Tensor
 from sklearn_debias.core import Batch, Data, Nets, State, Step, static
 from sklearn_debias.losses import cross_entropy, kl_divergence
 from sklearn_debias.objectives._crt import RetrainHead
-from sklearn_debias.objectives._sampling import balanced_rows
+from sklearn_debias.objectives._sampling import balanced_rows, class_balance
 from sklearn_debias.objectives._two_stages import FullBatch, features_of_part, held_out_part
 
 DISAGREEMENTS = ("early_stop", "dropout", "misclassification", "early_stop_misclassification")
@@ -54,12 +54,6 @@ def highest(score: Tensor, k: int) -> Tensor:
     """Return the places of the ``k`` highest scores (m,), or of all, in the order of the rows."""
     # Stable: among equals the first rows are taken, on every device.
     return score.argsort(descending=True, stable=True)[:k].sort().values
-
-
-def class_weights(y: Tensor, dtype: torch.dtype) -> Tensor:
-    """Return weights that sum to 1, and to the same for each class of ``y`` (k,)."""
-    size = y.bincount()
-    return 1 / (size.count_nonzero() * size[y]).to(dtype)
 
 
 @dataclass(frozen=True)
@@ -108,9 +102,9 @@ class FinetuneHead(FullBatch):
             other = self._other(nets, data, second, features, final)
             score = disagreement_scores(self.disagreement, final, other, y)
         chosen = highest(score, self.k)
-        weight = class_weights(y[chosen], features.dtype)
+        weight = class_balance(y[chosen], data.n_classes, features.dtype)
         held_out = second.nonzero().squeeze(1)
-        kept = {"features": features[chosen], "y": y[chosen], "weight": weight}
+        kept = {"features": features[chosen], "y": y[chosen], "weight": weight / weight.sum()}
         return {**kept, "chosen": chosen, "held_out": held_out, "score": score}
 
     def step(self, nets: Nets, batch: Batch, state: State) -> Step:
