@@ -42,7 +42,7 @@ class DPEClassifier(BaseDebiasClassifier):
     n_heads : int, default=15
         At least 1.
     entropic_scale : float, default=30.0
-        What the distances are multiplied by in training, > 0; in prediction they are not.
+        Factor of the distances in training, > 0. In prediction it is 1.
     decorrelation : float, default=0.5
         Weight of the mean absolute cosine to the earlier prototypes of a class, at least 0.
     decay : float, default=0.05

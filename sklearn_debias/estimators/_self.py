@@ -38,9 +38,10 @@ class SELFClassifier(BaseDebiasClassifier):
         warning.
     disagreement : {"early_stop", "dropout", "misclassification", \
 "early_stop_misclassification"}, default="early_stop"
-        What the rows are chosen by: the Kullback-Leibler divergence from the network's
-        probabilities after a part of its training, or with dropout on its features, to the final
-        ones; or the cross entropy, of the final network or of that after a part of its training.
+        How the rows are scored. The first two take the Kullback-Leibler divergence to the final
+        probabilities: from those after a part of the training, or from those with dropout on the
+        features. The last two take the cross entropy: of the final network, or of the network after
+        a part of the training.
     early_stop : float, default=0.1
         Share of ``max_epochs`` after which the early network is kept, in (0, 1); at least one
         epoch. For the two choices that stop early.
@@ -111,8 +112,8 @@ class SELFClassifier(BaseDebiasClassifier):
     def rows_to_label(self, k: int) -> np.ndarray:
         """Return which rows of X are worth annotating, the most disputed first.
 
-        Their labels may be checked, or bias labels bought for them, which `GroupDROClassifier`,
-        `DFRClassifier` and the reports by group ask for.
+        Check their labels, or buy bias labels for them. `GroupDROClassifier`, `DFRClassifier` and
+        the reports by group need those.
 
         Parameters
         ----------
@@ -151,7 +152,7 @@ class SELFClassifier(BaseDebiasClassifier):
         return self._stages(ERMOnPart(**split), finetune)
 
     def _stages(self, erm: ERMOnPart, finetune: FinetuneHead) -> tuple[Phase, ...]:
-        """Return all phases, plain training in two where the network between them is kept."""
+        """Return all phases; plain training is split in two where the early network is kept."""
         last = Phase("finetuning", (finetune,), self.finetuning_epochs)
         if "early" not in finetune.roles:
             return (Phase("train", (erm,), self.max_epochs), last)

@@ -59,7 +59,7 @@ def bias_report(
         the 99 most frequent count as they are, but none that occurs once; the rest are pooled as
         "(other)", which a note names.
     embeddings : array-like of shape (n, features), default=None
-        Rows of a pretrained network, or other features.
+        Outputs of a pretrained network for each row, or other features.
     images : array-like of shape (n, channels, height, width) or list of paths, default=None
         Their properties, see :func:`sklearn_debias.feature_extraction.image_properties`, are judged
         as columns "image brightness", "image colour", ...
@@ -78,7 +78,7 @@ def bias_report(
     confidence : float, default=0.95
         Coverage of each interval, in (0, 1).
     random_state : None, int, RandomState or Generator, default=None
-        Folds and permutations. No global generator is read or moved.
+        Decides folds, permutations and slices. No global generator is read or moved.
     verbose : int, default=0
         Whether to show the progress of the permutations.
 
@@ -241,7 +241,7 @@ def _read_inferred(inferred_labels: Any, n: int) -> tuple[np.ndarray, list[Any]]
 
 
 def _notes(codes: np.ndarray, classes: list[Any], cv: int) -> tuple[str, ...]:
-    """Return what to know of the classes."""
+    """Return notes on classes that are too rare."""
     rare = [label for label, n in zip(classes, np.bincount(codes), strict=True) if n < cv]
     if not rare:
         return ()
@@ -249,7 +249,7 @@ def _notes(codes: np.ndarray, classes: list[Any], cv: int) -> tuple[str, ...]:
 
 
 def _pools(columns: list[Column]) -> list[str]:
-    """Return what to know of columns of many values."""
+    """Return notes on columns whose rare values are pooled."""
     pooled = [column for column in columns if column.n_pooled]
     return [
         f"rare values of {column.name!r} are pooled as {OTHER!r}: {column.n_pooled} of "

@@ -145,7 +145,7 @@ class BiasReport:
         return draw(self, ax, column, most)
 
     def _title(self) -> str:
-        """Return what was judged."""
+        """Return the headline: how much was judged, and how well."""
         title = f"{self.n_samples} rows of {len(self.classes)} classes"
         if len(self.columns):
             judged = int((self.columns["left_out"] == "").sum())
@@ -158,7 +158,7 @@ class BiasReport:
         return title
 
     def _tables(self) -> Iterable[Table]:
-        """Return what is shown, table by table."""
+        """Yield the tables that are shown."""
         judged = self.columns[self.columns["left_out"] == ""]
         if len(judged):
             yield MEANING, _ranked(judged.head(MOST_COLUMNS)), False

@@ -12,15 +12,15 @@ L_IPS                 `similarity`                                   scalar
 weight of L_IPS       ``decorrelation / (1 + decay * member)``       scalar
 ====================  =============================================  ====================
 
-Members are trained one after another, the earlier ones fixed, each on a subset of its own with
-equally many rows of every group. The features of the rows that subsets are drawn from are computed
-once, and stay in the state. In training the distances are multiplied by ``entropic_scale``,
-in prediction they are not.
+Members are trained one after another; the earlier ones stay fixed. Each has a subset of its own,
+with equally many rows of every group, drawn from rows whose features are computed once. In training
+the distances are multiplied by ``entropic_scale``, in prediction they are not.
 
 The released code (github.com/minhto2802/DPE) takes inner products of prototypes as they are, over
 d - 1, with a weight of 5e4 and a penalty on their lengths; they start at N(0, .01^2) per entry.
-Distances look at directions only, so that shorter prototypes would do as well there. Here the
-prototypes are normalised, as in the distances: a weight of 5 gives what 5e4 gives at that start.
+Distances depend on directions only, so that there shorter prototypes lower the loss and change
+nothing else. Here the prototypes are normalised, as in the distances. At that start a weight of 5
+gives what 5e4 gives there.
 The code sums over pairs before it takes the absolute value; here, as on the authors' page, each
 pair has its own.
 """
@@ -44,10 +44,10 @@ from sklearn_debias.objectives._two_stages import (
 
 
 def similarity(own: Tensor, earlier: Tensor) -> Tensor:
-    """Return how alike prototypes (k, d) are to earlier ones of their class (e, k, d); a scalar.
+    """Return the similarity of prototypes (k, d) to those of earlier members (e, k, d); a scalar.
 
-    The absolute cosines, summed over the earlier members, over the number of all, averaged over the
-    classes; in [0, 1).
+    Sum the absolute cosines of each class over the earlier members, divide by the number of all
+    members, and average over the classes. The result is in [0, 1).
     """
     cosine = (F.normalize(own, dim=-1) * F.normalize(earlier, dim=-1)).sum(-1)
     return cosine.abs().sum(0).mean() / (len(earlier) + 1)
@@ -82,7 +82,7 @@ class IsoMaxOnPart(ERMOnPart):
     seed : int, default=0
         Of the split; the second stage must have the same.
     entropic_scale : float, default=30.0
-        What the distances are multiplied by, > 0.
+        Factor of the distances, > 0.
     """
 
     requires = frozenset({"body", "prototypes"})
@@ -111,7 +111,7 @@ class FitPrototypes(FullBatch):
     member : int, default=0
         Its number, from 0.
     entropic_scale : float, default=30.0
-        What the distances are multiplied by, > 0.
+        Factor of the distances, > 0.
     decorrelation : float, default=0.5
         Weight of the similarity to earlier members, at least 0.
     decay : float, default=0.05

@@ -39,7 +39,7 @@ DISAGREEMENTS = ("early_stop", "dropout", "misclassification", "early_stop_miscl
 
 
 def disagreement_scores(kind: str, final: Tensor, other: Tensor, y: Tensor) -> Tensor:
-    """Return how much rows are disputed, by a name of `DISAGREEMENTS`; shape (m,).
+    """Return how disputed each row is, by a kind of `DISAGREEMENTS`; shape (m,).
 
     ``final`` and ``other`` are logits (m, classes), the latter those of the regularised network.
     """
@@ -58,7 +58,7 @@ def highest(score: Tensor, k: int) -> Tensor:
 
 @dataclass(frozen=True)
 class FinetuneHead(FullBatch):
-    """The head alone, on the held-out rows that two networks dispute most.
+    """Train the head alone, on the held-out rows that two networks dispute most.
 
     Parameters
     ----------
@@ -66,7 +66,7 @@ class FinetuneHead(FullBatch):
         Rows to choose, at least 1; all where there are fewer.
     disagreement : {"early_stop", "dropout", "misclassification", \
 "early_stop_misclassification"}, default="early_stop"
-        What the rows are chosen by. The two that stop early need the role "early".
+        How the rows are scored. The two kinds that stop early need the role "early".
     dropout : float, default=0.5
         Probability that a feature is dropped, in (0, 1); for "dropout" only.
     share : float, default=0.2
@@ -88,7 +88,7 @@ class FinetuneHead(FullBatch):
 
     @property
     def roles(self) -> tuple[str, ...]:  # type: ignore[override]
-        """The model, and what it was earlier where that is asked."""
+        """The model, and the early network where rows are scored by it."""
         return ("model", "early") if self.disagreement.startswith("early") else ("model",)
 
     def init(self, nets: Nets, data: Data) -> State:
@@ -130,7 +130,7 @@ class FinetuneHead(FullBatch):
 
 @dataclass(frozen=True)
 class RetrainHeadOnPart(RetrainHead):
-    """Cross entropy of the head alone on held-out rows, every class drawn equally often.
+    """Train the head alone on held-out rows; draw every class equally often.
 
     Parameters
     ----------
