@@ -76,6 +76,9 @@ class Data:
         ``batches(role)`` yields that role's inputs in row order, not augmented.
     group : Tensor of shape (n,), int64, default=None
     n_groups : int, default=0
+    before : mapping of str to Tensor, default={}
+        The state that the phase before this one began with: what a fixed body has given once need
+        not be computed again. Empty for the first phase.
     """
 
     y: Tensor
@@ -83,6 +86,7 @@ class Data:
     batches: Callable[[str], Iterable[Tensor]]
     group: Tensor | None = None
     n_groups: int = 0
+    before: State = field(default_factory=dict)
 
     def logits(self, nets: Nets, role: str) -> Tensor:
         """Return the logits (n, k) of all rows by the net ``role``: eval mode, no gradient."""

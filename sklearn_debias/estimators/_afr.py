@@ -10,6 +10,7 @@ from sklearn.utils._param_validation import Interval
 
 from sklearn_debias.core import Phase
 from sklearn_debias.estimators._base import BaseDebiasClassifier
+from sklearn_debias.estimators._two_stages import split_of
 from sklearn_debias.fitting import NON_NEGATIVE, POSITIVE_INT, TrainingSet
 from sklearn_debias.objectives import ERMOnPart, ReweightHead
 from sklearn_debias.objectives.internal import example_weights, two_parts
@@ -93,11 +94,7 @@ class AFRClassifier(BaseDebiasClassifier):
 
     def _split(self) -> dict[str, Any]:
         """Return what decides which rows each stage trains on."""
-        # A seed and not a generator: both stages, and `_finish`, must find the same rows.
-        return {
-            "share": float(self.reweighting_share),
-            "seed": self._streams.seed("reweighting split"),
-        }
+        return split_of(self, self.reweighting_share, "reweighting split")
 
     def _finish(self, states: dict, training: TrainingSet) -> None:
         _, second = two_parts(torch.from_numpy(training.y), **self._split())

@@ -2,13 +2,14 @@
 
 import numbers
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from sklearn.utils._param_validation import Interval
 
 from sklearn_debias.core import Phase
 from sklearn_debias.estimators._base import BaseDebiasClassifier
+from sklearn_debias.estimators._two_stages import split_of
 from sklearn_debias.fitting import POSITIVE_INT, TrainingSet
 from sklearn_debias.objectives import ERMOnPart, RetrainHeadOnPart
 
@@ -75,11 +76,7 @@ class ClassBalancedRetrainingClassifier(BaseDebiasClassifier):
     }
 
     def _phases(self) -> tuple[Phase, ...]:
-        # A seed and not a generator: both stages must find the same rows.
-        split: dict[str, Any] = {
-            "share": float(self.held_out_share),
-            "seed": self._streams.seed("held-out split"),
-        }
+        split = split_of(self, self.held_out_share)
         retrain = RetrainHeadOnPart(**split)
         again = ("model.head",)
         return (

@@ -10,6 +10,7 @@ from sklearn.utils._param_validation import Interval
 
 from sklearn_debias.core import Objective, Phase, Role
 from sklearn_debias.estimators._base import BaseDebiasClassifier
+from sklearn_debias.estimators._two_stages import split_of
 from sklearn_debias.exceptions import warn
 from sklearn_debias.fitting import (
     NON_NEGATIVE,
@@ -20,7 +21,7 @@ from sklearn_debias.fitting import (
     split_net_params,
     warn_of_cells,
 )
-from sklearn_debias.models import with_prototype_heads
+from sklearn_debias.models.internal import with_prototype_heads
 from sklearn_debias.objectives import FitPrototypes, IsoMaxOnPart
 
 
@@ -41,7 +42,7 @@ class DPEClassifier(BaseDebiasClassifier):
     n_heads : int, default=15
         At least 1.
     entropic_scale : float, default=30.0
-        What the distances are multiplied by in training, > 0; in prediction they are not.
+        Factor of the distances in training, > 0. In prediction it is 1.
     decorrelation : float, default=0.5
         Weight of the mean absolute cosine to the earlier prototypes of a class, at least 0.
     decay : float, default=0.05
@@ -67,10 +68,10 @@ class DPEClassifier(BaseDebiasClassifier):
 
     The last linear layer of the network becomes the heads. The first stage trains the body below
     the first of them, by the cross entropy of scaled distances; that head then starts anew. The
-    second stage computes the features of a subset once, in eval mode and without augmentation, and
-    takes one full-batch step per epoch; the released code takes batches. ``optimizer``, ``lr`` and
-    ``lr_schedule`` restart with each head. Validation rows are scored, and the best epoch is kept,
-    for the last head; the released code chooses an epoch for each.
+    second stage computes the features of the held-out rows once, for all heads, in eval mode and
+    without augmentation, and takes one full-batch step per epoch; the released code takes batches.
+    ``optimizer``, ``lr`` and ``lr_schedule`` restart with each head. Validation rows are scored,
+    and the best epoch is kept, for the last head; the released code chooses an epoch for each.
 
     The released weight of 5e4, on inner products, is one of 5 at the start of the heads. On
     synthetic embeddings .5 did as well with bias labels, and 5 cost points without.
@@ -137,19 +138,16 @@ class DPEClassifier(BaseDebiasClassifier):
         return True
 
     def _phases(self) -> tuple[Phase, ...]:
-        share = float(self.held_out_share)
-        # A seed and not a generator: all stages must find the same rows.
-        seed = self._streams.seed("held-out split")
+        split = split_of(self, self.held_out_share)
         scale = float(self.entropic_scale)
-        first = IsoMaxOnPart(share=share, seed=seed, entropic_scale=scale)
+        first = IsoMaxOnPart(**split, entropic_scale=scale)
         heads = [
             FitPrototypes(
                 i,
                 scale,
                 float(self.decorrelation),
                 float(self.decay),
-                share=share,
-                seed=seed,
+                **split,
                 subset_seed=self._streams.seed("subset", str(i)),
             )
             for i in range(self.n_heads)

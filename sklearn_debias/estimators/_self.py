@@ -2,7 +2,7 @@
 
 import numbers
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from sklearn.utils._param_validation import Interval, StrOptions
@@ -11,6 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 from sklearn_debias.arguments import is_whole
 from sklearn_debias.core import Phase
 from sklearn_debias.estimators._base import BaseDebiasClassifier
+from sklearn_debias.estimators._two_stages import split_of
 from sklearn_debias.exceptions import warn
 from sklearn_debias.fitting import POSITIVE_INT, TrainingSet
 from sklearn_debias.objectives import ERMOnPart, FinetuneHead
@@ -37,9 +38,10 @@ class SELFClassifier(BaseDebiasClassifier):
         warning.
     disagreement : {"early_stop", "dropout", "misclassification", \
 "early_stop_misclassification"}, default="early_stop"
-        What the rows are chosen by: the Kullback-Leibler divergence from the network's
-        probabilities after a part of its training, or with dropout on its features, to the final
-        ones; or the cross entropy, of the final network or of that after a part of its training.
+        How the rows are scored. The first two take the Kullback-Leibler divergence to the final
+        probabilities: from those after a part of the training, or from those with dropout on the
+        features. The last two take the cross entropy: of the final network, or of the network after
+        a part of the training.
     early_stop : float, default=0.1
         Share of ``max_epochs`` after which the early network is kept, in (0, 1); at least one
         epoch. For the two choices that stop early.
@@ -56,8 +58,9 @@ class SELFClassifier(BaseDebiasClassifier):
     {shared_attributes}
     held_out_rows_ : ndarray of int
         Rows of X that were held out, sorted.
-    disagreement_ : ndarray of float
-        What each of them was judged by.
+    dispute_scores_ : ndarray of float
+        How much each of them is disputed, at least 0, in nats: the divergence, for "early_stop" and
+        "dropout"; the cross entropy of the network named, for the two others.
     finetuned_rows_ : ndarray of int
         Rows of X that the second stage trained on, sorted.
 
@@ -68,7 +71,8 @@ class SELFClassifier(BaseDebiasClassifier):
     ``optimizer``, ``lr`` and ``lr_schedule`` are those of the first stage, restarted; the paper
     tunes a rate for each. Its grid is k of 20, 100 and 500, an early stop at 10, 20 and 50 % of the
     epochs, dropout of .5, .7 and .9, selected by the worst group on validation rows. Validation
-    rows are scored, and the best epoch is kept, in the second stage.
+    rows are scored, and the best epoch is kept, in the second stage. The early network is dropped
+    at the end of the fit.
 
     References
     ----------
@@ -108,8 +112,8 @@ class SELFClassifier(BaseDebiasClassifier):
     def rows_to_label(self, k: int) -> np.ndarray:
         """Return which rows of X are worth annotating, the most disputed first.
 
-        Their labels may be checked, or bias labels bought for them, which `GroupDROClassifier`,
-        `DFRClassifier` and the reports by group ask for.
+        Check their labels, or buy bias labels for them. `GroupDROClassifier`, `DFRClassifier` and
+        the reports by group need those.
 
         Parameters
         ----------
@@ -133,15 +137,11 @@ class SELFClassifier(BaseDebiasClassifier):
                 f"`k` must be an int from 1 to {most}, the number of held-out rows, got {k!r}. "
                 "More rows are held out by a larger `held_out_share`."
             )
-        ranked = np.argsort(-self.disagreement_, kind="stable")
+        ranked = np.argsort(-self.dispute_scores_, kind="stable")
         return self.held_out_rows_[ranked[: int(k)]]
 
     def _phases(self) -> tuple[Phase, ...]:
-        # A seed and not a generator: all stages must find the same rows.
-        split: dict[str, Any] = {
-            "share": float(self.held_out_share),
-            "seed": self._streams.seed("held-out split"),
-        }
+        split = split_of(self, self.held_out_share)
         finetune = FinetuneHead(
             self.k,
             self.disagreement,
@@ -152,7 +152,7 @@ class SELFClassifier(BaseDebiasClassifier):
         return self._stages(ERMOnPart(**split), finetune)
 
     def _stages(self, erm: ERMOnPart, finetune: FinetuneHead) -> tuple[Phase, ...]:
-        """Return all phases, plain training in two where the network between them is kept."""
+        """Return all phases; plain training is split in two where the early network is kept."""
         last = Phase("finetuning", (finetune,), self.finetuning_epochs)
         if "early" not in finetune.roles:
             return (Phase("train", (erm,), self.max_epochs), last)
@@ -194,9 +194,12 @@ class SELFClassifier(BaseDebiasClassifier):
             )
 
     def _finish(self, states: dict, training: TrainingSet) -> None:
+        if "early" in self.net_.module_:
+            # It has given its scores; a model of its size would go with every pickle.
+            self.net_.drop_role("early")
         state = states["finetuning"]
         held_out = state["held_out"].cpu().numpy()
         chosen = state["chosen"].cpu().numpy()
         self.held_out_rows_: np.ndarray = training.index[held_out]
-        self.disagreement_: np.ndarray = state["score"].cpu().numpy()
+        self.dispute_scores_: np.ndarray = state["score"].cpu().numpy()
         self.finetuned_rows_: np.ndarray = self.held_out_rows_[chosen]

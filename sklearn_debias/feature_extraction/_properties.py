@@ -76,12 +76,14 @@ def image_properties(images: Any) -> pd.DataFrame:
             raise ValueError(f"they must be 4-D, got rows of shape {inputs.shape}")
         one_by_one = isinstance(inputs.source, PictureSource)  # they may differ in size
         step = 1 if one_by_one else max(1, VALUES // int(np.prod(inputs.shape)))
-        frames = []
+        found: list[dict[str, np.ndarray]] = []
         for first in range(0, len(inputs), step):
             index = np.arange(first, min(first + step, len(inputs)))
             rows = inputs.source.take(index).numpy()
-            frames.append(pd.DataFrame(_properties(_pictures(rows, first))))
-    return pd.concat(frames, ignore_index=True)
+            found.append(_properties(_pictures(rows, first)))
+    # One frame of all: a frame for each picture costs more than its properties.
+    columns = {name: np.concatenate([part[name] for part in found]) for name in found[0]}
+    return pd.DataFrame(columns)
 
 
 def _pictures(rows: np.ndarray, first: int) -> np.ndarray:
@@ -99,7 +101,7 @@ def _pictures(rows: np.ndarray, first: int) -> np.ndarray:
     return np.repeat(pictures, 3, axis=1) if pictures.shape[1] == 1 else pictures
 
 
-def _properties(pictures: np.ndarray) -> dict[str, Any]:
+def _properties(pictures: np.ndarray) -> dict[str, np.ndarray]:
     """Return the properties of pictures (b, 3, h, w), each of shape (b,)."""
     light = np.einsum("bchw,c->bhw", pictures, LUMINANCE)
     top = pictures.max(axis=1)
@@ -107,7 +109,7 @@ def _properties(pictures: np.ndarray) -> dict[str, Any]:
     saturation = chroma / np.where(top > 0, top, 1)
     hue = _hues(pictures, top, chroma)
     height, width = light.shape[1:]
-    found: dict[str, Any] = {
+    found: dict[str, np.ndarray] = {
         "brightness": light.mean(axis=(1, 2), dtype=float),
         "contrast": light.std(axis=(1, 2), dtype=float),
         "saturation": saturation.mean(axis=(1, 2), dtype=float),

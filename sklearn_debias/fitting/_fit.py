@@ -6,7 +6,6 @@ from itertools import takewhile
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 from torch import Tensor
 
@@ -20,7 +19,7 @@ from sklearn_debias.fitting._given import indexed
 from sklearn_debias.fitting._hooks import phases_of, settled
 from sklearn_debias.fitting._inputs import read_image_size
 from sklearn_debias.fitting._modules import build_networks
-from sklearn_debias.fitting._observers import Monitor, open_scorer
+from sklearn_debias.fitting._observers import Monitor, open_scorer, tidy
 from sklearn_debias.fitting._params import check_normalize, drops, split_net_params
 from sklearn_debias.fitting._probe import draws, has_batch_norm, is_small
 from sklearn_debias.fitting._requirements import (
@@ -84,6 +83,7 @@ class Fit:
         self.trained = self.networks.modules
         if self.frozen:
             self.trained = heads_of(self.networks.modules, self.networks.helpers)
+        self._begun: tuple[Phase | None, dict[str, Tensor]] = (None, {})
         self.quiet = set(self.networks.helpers)  # roles whose networks draw no random numbers
         self.feed = self._feed()
 
@@ -193,12 +193,21 @@ class Fit:
     def begin(self, phase: Phase, nets: Mapping[str, Net], data: Data) -> dict[str, Tensor]:
         """Return the state before the first step of a phase."""
         self.networks.begin(phase)
+        data = replace(data, before=self._left_to(phase))
         state: dict[str, Tensor] = {}
         for objective in phase.steps:
             own = objective.init(nets, data)
             check_state(objective, own)
             state |= own
+        self._begun = phase, state
         return state
+
+    def _left_to(self, phase: Phase) -> dict[str, Tensor]:
+        """Return the state that the phase before this one began with, if it was the last begun."""
+        # A search begins all phases to measure them, and then trains: what it saw is outdated.
+        begun, state = self._begun
+        number = self.phases.index(phase)
+        return state if number and self.phases[number - 1] is begun else {}
 
     def inspect(self, phase: Phase, state: Mapping[str, Tensor]) -> None:
         """Let the estimator look at what a phase begins with."""
@@ -292,14 +301,3 @@ def check_shared(estimator: Classifier) -> None:
     split_net_params(estimator.net_params)
     check_callbacks(estimator.callbacks)
     open_scorer(estimator.monitor)
-
-
-def tidy(history: list[dict]) -> pd.DataFrame:
-    """Return one row per epoch: phase, epoch, every term, seconds."""
-    names = dict.fromkeys(name for row in history for name in row)
-    columns = {name: [row.get(name) for row in history] for name in names}
-    for name in ("batches", "event_best", "train_loss", "train_loss_best", "valid_loss_best"):
-        columns.pop(name, None)
-    seconds = {"seconds": columns.pop("dur")} if "dur" in columns else {}
-    first = {name: columns.pop(name) for name in ("phase", "epoch", "lr") if name in columns}
-    return pd.DataFrame({**first, **columns, **seconds})

@@ -52,12 +52,12 @@ class Networks:
             self._starts.setdefault(name, start)
 
     def begin(self, phase: Phase) -> None:
-        """Put the parts that begin this phase anew back to where they began; take its copies."""
+        """Reset the parts that a phase restarts; copy the model into its snapshot roles."""
         for name in phase.restarts:
             self.modules.get_submodule(name).load_state_dict(self._starts[name])
         self.snapshot(phase)
 
     def snapshot(self, phase: Phase) -> None:
-        """Make the networks that keep what the model is at the begin of this phase equal to it."""
+        """Copy the model into each snapshot role."""
         for role in phase.snapshots:
             self.modules[role].load_state_dict(self.modules["model"].state_dict())

@@ -1,10 +1,11 @@
-"""What looks at a fit after each epoch: the validation score, scikit-learn's callbacks."""
+"""What looks at a fit after each epoch: validation score, scikit-learn's callbacks, history."""
 
 import copy
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from sklearn import config_context
 from torch import nn
 
@@ -175,3 +176,14 @@ class CallbackBridge(Observer):
         held = vars(self.estimator)
         keep = {name: value for name, value in held.items() if is_fitted_name(name)}
         return keep | {"net_": engine, "_fitted": held["_fitted"]}
+
+
+def tidy(history: list[dict]) -> pd.DataFrame:
+    """Return one row per epoch: phase, epoch, every term, seconds."""
+    names = dict.fromkeys(name for row in history for name in row)
+    columns = {name: [row.get(name) for row in history] for name in names}
+    for name in ("batches", "event_best", "train_loss", "train_loss_best", "valid_loss_best"):
+        columns.pop(name, None)
+    seconds = {"seconds": columns.pop("dur")} if "dur" in columns else {}
+    first = {name: columns.pop(name) for name in ("phase", "epoch", "lr") if name in columns}
+    return pd.DataFrame({**first, **columns, **seconds})

@@ -15,7 +15,7 @@ from sklearn_debias.group_inference._check import minority
 from sklearn_debias.metrics.internal import (
     aligned_mask,
     aligned_of,
-    binomial_bounds,
+    binomial_share,
     check_confidence,
     encode_labels,
     find_groups,
@@ -189,11 +189,7 @@ def _row(
 def _share(name: str, hits: int, n: int, confidence: float) -> dict[str, float]:
     """Return a share and its exact bounds; NaN of none."""
     names = (name, f"{name}_lower", f"{name}_upper")
-    if n == 0:
-        return dict.fromkeys(names, np.nan)
-    half = (1 - confidence) / 2
-    lower, upper = binomial_bounds(np.array([hits]), n, half, half)
-    return dict(zip(names, (hits / n, float(lower[0]), float(upper[0])), strict=True))
+    return dict(zip(names, binomial_share(hits, n, confidence), strict=True))
 
 
 def roc_area(positive: np.ndarray, score: np.ndarray, confidence: float) -> tuple[float, ...]:

@@ -1,4 +1,7 @@
-"""The picture of a bias report: columns by rank, a heat map of cells, candidate groups."""
+"""The picture of a bias report: columns by rank, a heat map of cells, candidate groups.
+
+What the report has none of is not drawn.
+"""
 
 from typing import Any
 
@@ -15,25 +18,32 @@ LENGTH = 32  # letters of a name on an axis
 
 
 def draw(report: Any, ax: Any, column: Any, most: Any) -> np.ndarray:
-    """Draw a `BiasReport`; return the axes, of shape (1,) or (2,)."""
+    """Draw a `BiasReport`; return the axes, of shape (1,), (2,) or (3,)."""
     if not is_whole(most) or most < 1:
         raise ValueError(f"`most` must be an int >= 1, got {most!r}.")
-    judged = report.columns[report.columns["left_out"] == ""]
-    if not len(judged):
-        if not len(report.candidates):
-            raise ValueError("`BiasReport.plot` needs a column or a candidate group, got none.")
-        axes = _axes(ax, 1, min(len(report.candidates), most), 0)
-        _draw_candidates(axes[0], report.candidates.head(most), report.classes)
-        return axes
+    judged = report.columns[report.columns["left_out"] == ""].head(most)
+    candidates = report.candidates.head(most)
+    n = 2 * bool(len(judged)) + bool(len(candidates))
+    if not n:
+        raise ValueError("`BiasReport.plot` needs a column or a candidate group, got none.")
+    cells = _cells_of(report, judged, column) if len(judged) else None
+    axes = _axes(ax, n, max(len(judged), len(candidates)), len(report.classes))
+    if cells is not None:
+        _draw_columns(axes[0], judged)
+        _draw_cells(axes[1], *cells)
+    if len(candidates):
+        _draw_candidates(axes[-1], candidates)
+    return axes
+
+
+def _cells_of(report: Any, judged: pd.DataFrame, column: Any) -> tuple[pd.DataFrame, str]:
+    """Return the cells of the column asked for, or of that with most evidence, and its name."""
     name = judged["column"].iloc[0] if column is None else column
     if name not in report.cells:
         raise ValueError(
             f"`column` must be one of {list(report.cells)}, the columns judged, got {name!r}."
         )
-    axes = _axes(ax, 2, min(len(judged), most), len(report.classes))
-    _draw_columns(axes[0], judged.head(most))
-    _draw_cells(axes[1], report.cells[name], str(name))
-    return axes
+    return report.cells[name], str(name)
 
 
 def _axes(ax: Any, n: int, n_rows: int, n_classes: int) -> np.ndarray:
@@ -97,7 +107,7 @@ def _draw_cells(axis: Any, table: pd.DataFrame, name: str) -> None:
     axis.figure.colorbar(image, ax=axis, label="share of the class")
 
 
-def _draw_candidates(axis: Any, candidates: pd.DataFrame, classes: tuple[Any, ...]) -> None:
+def _draw_candidates(axis: Any, candidates: pd.DataFrame) -> None:
     """Draw the accuracy of each candidate group against the rest of its class."""
     places = np.arange(len(candidates))
     for name, low, high, color, label in (

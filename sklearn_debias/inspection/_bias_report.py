@@ -12,7 +12,7 @@ from sklearn_debias.inspection._bias_table import BiasReport
 from sklearn_debias.inspection._candidates import Candidates, candidates_of
 from sklearn_debias.inspection._dependence import Folds
 from sklearn_debias.inspection._judging import judge_columns, tables_of
-from sklearn_debias.inspection._metadata import Column, read_metadata
+from sklearn_debias.inspection._metadata import OTHER, Column, read_metadata
 from sklearn_debias.metrics.internal import check_rng, encode_labels, shorten
 from sklearn_debias.rows import check_same_rows
 from sklearn_debias.training import blamed
@@ -54,10 +54,12 @@ def bias_report(
         What is known of each row: place, device, time, text length. Texts, categories, booleans and
         numbers of up to ten values count as they are; other numbers and times are binned by their
         quantiles, into 2 bins, or up to 8 of at least 25 rows. A missing value is one of its own.
-        Columns that are constant, or have another text or another whole number in every row, are
-        named and left out.
+        Columns that are constant, or have another whole number in every row, or a text of its own
+        in nine of ten rows or more, are named and left out. Of more than 100 texts or categories
+        the 99 most frequent count as they are, but none that occurs once; the rest are pooled as
+        "(other)", which a note names.
     embeddings : array-like of shape (n, features), default=None
-        Rows of a pretrained network, or other features.
+        Outputs of a pretrained network for each row, or other features.
     images : array-like of shape (n, channels, height, width) or list of paths, default=None
         Their properties, see :func:`sklearn_debias.feature_extraction.image_properties`, are judged
         as columns "image brightness", "image colour", ...
@@ -76,7 +78,7 @@ def bias_report(
     confidence : float, default=0.95
         Coverage of each interval, in (0, 1).
     random_state : None, int, RandomState or Generator, default=None
-        Folds and permutations. No global generator is read or moved.
+        Decides folds, permutations and slices. No global generator is read or moved.
     verbose : int, default=0
         Whether to show the progress of the permutations.
 
@@ -106,7 +108,8 @@ def bias_report(
     their permutations, are the evidence; the greater counts. Its null distribution is that of the
     same statistic with the rows of ``y`` permuted, so that noise is called spurious with
     probability at most ``alpha`` over all columns together [1]_, whatever the share of the
-    majority. Rows must be exchangeable: many rows of one patient are not.
+    majority. Rare values are pooled by their frequency alone, which permuting ``y`` leaves as it
+    is. Rows must be exchangeable: many rows of one patient are not.
 
     The intervals are of each column alone, and approximate: they take the rows predicted out of
     fold for independent. What is spurious, the permutations say.
@@ -172,7 +175,7 @@ def bias_report(
         alpha=float(alpha),
         n_permutations=int(n_permutations),
         model_accuracy=found.model_accuracy,
-        notes=_notes(codes, classes, cv),
+        notes=(*_notes(codes, classes, cv), *_pools(columns)),
     )
 
 
@@ -238,8 +241,18 @@ def _read_inferred(inferred_labels: Any, n: int) -> tuple[np.ndarray, list[Any]]
 
 
 def _notes(codes: np.ndarray, classes: list[Any], cv: int) -> tuple[str, ...]:
-    """Return what to know of the classes."""
+    """Return notes on classes that are too rare."""
     rare = [label for label, n in zip(classes, np.bincount(codes), strict=True) if n < cv]
     if not rare:
         return ()
     return (f"classes with fewer rows than folds, whose shares say little: {shorten(rare)}",)
+
+
+def _pools(columns: list[Column]) -> list[str]:
+    """Return notes on columns whose rare values are pooled."""
+    pooled = [column for column in columns if column.n_pooled]
+    return [
+        f"rare values of {column.name!r} are pooled as {OTHER!r}: {column.n_pooled} of "
+        f"{column.n_pooled + len(column.values) - 1 - (column.n_missing > 0)}"
+        for column in pooled
+    ]

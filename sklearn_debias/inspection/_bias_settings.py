@@ -1,4 +1,4 @@
-"""The numbers of a bias report, checked."""
+"""Check the numbers that a bias report is made with."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from sklearn_debias.metrics.internal import check_confidence
 
 @dataclass(frozen=True)
 class Settings:
-    """The numbers of a report."""
+    """Hold the numbers of a report."""
 
     alpha: float
     n_permutations: int
@@ -22,7 +22,7 @@ class Settings:
     verbose: Any
 
     def checked(self) -> "Settings":
-        """Raise a ValueError unless each of them is one."""
+        """Return these settings; raise a ValueError that names one out of its range."""
         check_confidence(self.confidence)
         if not is_real(self.alpha) or not 0 < self.alpha < 1:
             raise ValueError(f"`alpha` must be a number in (0, 1), got {self.alpha!r}.")

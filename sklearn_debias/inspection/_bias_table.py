@@ -46,12 +46,12 @@ class BiasReport:
     candidates : pandas.DataFrame
         A row per candidate group, the surest first: "source" ("errors" or "inferred"), "class",
         "group" (its number or its label), "n", "share" (of the class), "n_measured" (rows that the
-        accuracies are measured on), "accuracy" with "lower" and "upper", "rest" (accuracy of the
-        rest of the class) with "rest_lower" and "rest_upper", "p_value" (Fisher's exact test,
-        one-sided), "p_corrected" (Holm), "separation" (along the line to the rest of the class: 1
-        for a part of a single bump, more for a bump of its own), "candidate" (whether
-        ``p_corrected <= alpha`` and the separation is at least 1.5), and "nearest" (rows nearest to
-        its centre). Empty without embeddings.
+        accuracies are measured on), "accuracy" with "lower" and "upper" (NaN where no row is
+        measured), "rest" (accuracy of the rest of the class) with "rest_lower" and "rest_upper",
+        "p_value" (Fisher's exact test, one-sided), "p_corrected" (Holm), "separation" (along the
+        line to the rest of the class: 1 for a part of a single bump, more for a bump of its own),
+        "candidate" (whether ``p_corrected <= alpha`` and the separation is at least 1.5), and
+        "nearest" (rows nearest to its centre). Empty without embeddings.
     members : tuple of ndarray
         Rows of each candidate group, in the order of ``candidates``, the nearest to its centre
         first.
@@ -116,22 +116,22 @@ class BiasReport:
         return "\n".join([*parts, f"<p>{notes}</p>"])
 
     def plot(self, ax: Any = None, *, column: Any = None, most: int = 20) -> Any:
-        """Draw the columns by rank, and the cells of one of them; or the candidate groups.
+        """Draw the columns by rank, the cells of one of them, and the candidate groups.
 
         Parameters
         ----------
-        ax : array of two Axes, or Axes, default=None
-            For the columns and for the cells; one Axes where there are only candidates. None makes
-            a figure.
+        ax : Axes or array of Axes, default=None
+            Two for the columns and for the cells, where a column was judged; one for the candidate
+            groups, where there are any. None makes a figure.
         column : name of a column, default=None
             Whose cells are drawn; None takes that with most evidence.
         most : int, default=20
-            Columns drawn at most, >= 1.
+            Columns, and candidate groups, drawn at most, >= 1.
 
         Returns
         -------
         ndarray of Axes
-            Of shape (2,), or (1,) where there are only candidates.
+            Of shape (2,), (3,) with candidate groups, or (1,) with nothing else.
 
         Raises
         ------
@@ -145,7 +145,7 @@ class BiasReport:
         return draw(self, ax, column, most)
 
     def _title(self) -> str:
-        """Return what was judged."""
+        """Return the headline: how much was judged, and how well."""
         title = f"{self.n_samples} rows of {len(self.classes)} classes"
         if len(self.columns):
             judged = int((self.columns["left_out"] == "").sum())
@@ -158,7 +158,7 @@ class BiasReport:
         return title
 
     def _tables(self) -> Iterable[Table]:
-        """Return what is shown, table by table."""
+        """Yield the tables that are shown."""
         judged = self.columns[self.columns["left_out"] == ""]
         if len(judged):
             yield MEANING, _ranked(judged.head(MOST_COLUMNS)), False

@@ -11,7 +11,7 @@ from scipy.stats import hypergeom, norm
 from sklearn_debias.inspection._bias_settings import Settings
 from sklearn_debias.inspection._dependence import Folds
 from sklearn_debias.inspection._slices import Judged, judge, slices_of
-from sklearn_debias.metrics.internal import binomial_bounds
+from sklearn_debias.metrics.internal import binomial_share
 
 N_NEAREST = 5
 APART = 1.5  # separation from which a group is none that was cut off a single bump
@@ -147,8 +147,8 @@ class Measured:
     ) -> dict[str, Any]:
         """Return size, accuracies and separation of a group."""
         right = self.judged.right
-        accuracy = _accuracy(right[inside & measured], self.confidence)
-        rest = _accuracy(right[in_class & ~inside & measured], self.confidence)
+        accuracy = self._share_right(inside & measured)
+        rest = self._share_right(in_class & ~inside & measured)
         return {
             "n": int(inside.sum()),
             "share": float(inside.sum() / in_class.sum()),
@@ -158,6 +158,11 @@ class Measured:
             "p_value": _p_value(right, inside & measured, in_class & measured),
             "separation": _separation(self.judged.coordinates, inside, in_class, self.unseen),
         }
+
+    def _share_right(self, rows: np.ndarray) -> tuple[float, float, float]:
+        """Return the accuracy on the rows of a mask (n,), and its bounds."""
+        right = self.judged.right[rows]
+        return binomial_share(int(right.sum()), len(right), self.confidence)
 
 
 def _cells(codes: np.ndarray, labels: np.ndarray) -> Iterable[tuple[int, int]]:
@@ -198,15 +203,6 @@ def _separation(
         return 0.0
     cut = norm.pdf(norm.ppf(share)) ** 2 / (share * (1 - share))
     return float(between / total / cut)
-
-
-def _accuracy(right: np.ndarray, confidence: float) -> tuple[float, float, float]:
-    """Return the share that is right and its exact bounds; NaN, and all of [0, 1], of no rows."""
-    if not len(right):
-        return float("nan"), 0.0, 1.0
-    half = (1 - confidence) / 2
-    low, high = binomial_bounds(right.sum(), len(right), half, half)
-    return float(right.mean()), float(low), float(high)
 
 
 def _p_value(right: np.ndarray, inside: np.ndarray, in_class: np.ndarray) -> float:

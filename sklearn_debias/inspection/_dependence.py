@@ -5,6 +5,7 @@ most frequent among the training rows of this value, by its own frequency (its l
 gains nothing, and all that is needed are counts by fold, class and value.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +14,7 @@ from scipy.special import entr, ndtri, xlogy
 
 from sklearn_debias.metrics.internal import binomial_bounds
 
-BATCH = 1 << 20  # cells of the tables that are scored together: 8 MB
+BATCH = 1 << 20  # cells of the tables that are scored together: 8 MB, and some copies
 TIE = 1e-9  # statistics that differ by less are equal: they are sums in another order
 
 
@@ -40,6 +41,17 @@ class Columns:
         """Return the columns of codes (n,), each from 0 to its number of values."""
         starts = np.cumsum([0, *sizes[:-1]]).astype(np.intp)
         return cls(np.column_stack(codes) + starts, starts, int(sum(sizes)))
+
+    def blocks(self, most: int) -> Iterator["Columns"]:
+        """Yield the columns in runs of at most ``most`` values together, or of one column."""
+        ends = np.append(self.starts[1:], self.n_values)
+        first = 0
+        while first < len(ends):
+            start = self.starts[first]
+            last = max(first + 1, int(np.searchsorted(ends, start + most, side="right")))
+            codes = self.codes[:, first:last] - start
+            yield Columns(codes, self.starts[first:last] - start, int(ends[last - 1] - start))
+            first = last
 
 
 @dataclass(frozen=True)
@@ -156,6 +168,17 @@ def informations(counts: np.ndarray, columns: Columns) -> np.ndarray:
     return np.add.reduceat(told, columns.starts, axis=-1)
 
 
+def observed(folds: Folds, columns: Columns) -> tuple[np.ndarray, list[np.ndarray]]:
+    """Return the rows right (n_classes, n_columns), and the cells of each column."""
+    right = []
+    tables = []
+    for block in columns.blocks(BATCH // folds.sizes.size):
+        counts = count(folds, block)
+        right.append(right_by_class(counts, folds, block))
+        tables += np.split(counts.sum(axis=0), block.starts[1:], axis=1)
+    return np.concatenate(right, axis=1), tables
+
+
 def permuted(
     folds: Folds, columns: Columns, n_permutations: int, rng: Any, progress: Any
 ) -> np.ndarray:
@@ -163,20 +186,26 @@ def permuted(
 
     The two are the balanced accuracy and the information. Fold and class of a row stay together,
     and go to the values of another row: under the null hypothesis all these orders are equally
-    likely.
+    likely. All columns have the same orders, whatever the tables that are held at a time.
     """
-    n = len(folds.codes)
-    tables = [count(folds, columns)]
-    step = max(1, BATCH // tables[0].size)
-    scores = []
-    for _ in progress(range(n_permutations)):
-        tables.append(count(folds, columns, rng.permutation(n)))
-        if len(tables) >= step:
-            scores.append(_scores(tables, folds, columns))
-            tables = []
-    if tables:
-        scores.append(_scores(tables, folds, columns))
-    return np.concatenate(scores)
+    blocks = list(columns.blocks(BATCH // folds.sizes.size))
+    step = max(1, BATCH // (folds.sizes.size * columns.n_values))
+    waiting: list[list[np.ndarray]] = [[] for _ in blocks]
+    scores: list[list[np.ndarray]] = [[] for _ in blocks]
+    for number, order in enumerate(_orders(len(folds.codes), n_permutations, rng, progress)):
+        for block, tables, done in zip(blocks, waiting, scores, strict=True):
+            tables.append(count(folds, block, order))
+            if len(tables) == step or number == n_permutations:
+                done.append(_scores(tables, folds, block))
+                tables.clear()
+    return np.concatenate([np.concatenate(done) for done in scores], axis=2)
+
+
+def _orders(n: int, times: int, rng: Any, progress: Any) -> Iterator[np.ndarray | None]:
+    """Yield None, for the rows as they are, and random orders of them (n,)."""
+    yield None
+    for _ in progress(range(times)):
+        yield rng.permutation(n)
 
 
 def _scores(tables: list[np.ndarray], folds: Folds, columns: Columns) -> np.ndarray:

@@ -11,11 +11,10 @@ from sklearn_debias.inspection._dependence import (
     Columns,
     Folds,
     balanced_bounds,
-    count,
     mutual_information,
+    observed,
     p_values,
     permuted,
-    right_by_class,
 )
 from sklearn_debias.inspection._metadata import Column
 from sklearn_debias.metrics.internal import aligned_of
@@ -51,10 +50,8 @@ def _judged(
     table = Columns.beside([c.codes for c in used], [len(c.values) for c in used])
     scores = permuted(folds, table, settings.n_permutations, rng, settings.progress)
     alone, corrected, evidence = p_values(scores)
-    counts = count(folds, table)
-    right = right_by_class(counts, folds, table)
+    right, cells = observed(folds, table)
     lower, upper = balanced_bounds(right, folds.class_sizes, settings.confidence)
-    cells = np.split(counts.sum(axis=0), table.starts[1:], axis=1)
     rows = []
     for j in np.lexsort((-evidence, corrected)):
         found = (scores[0, 0, j], lower[j], upper[j], scores[1:, 0, j].mean())

@@ -11,7 +11,10 @@ import pandas as pd
 from sklearn_debias.rows import as_array
 
 MISSING = "(missing)"
+OTHER = "(other)"
 MOST_VALUES = 10  # of numbers that are values, not measurements
+MOST_CATEGORIES = 100  # values of a column, with the pooled ones, whose cells are counted
+ALMOST_ALL = 0.9  # share of rows with a value of their own, from which a column is an identifier
 MOST_BINS = 8
 ROWS_PER_BIN = 25
 
@@ -28,9 +31,11 @@ class Column:
     codes : ndarray of shape (n,), dtype intp
         Position of each row's value in ``values``.
     values : list
-        The values, sorted; texts of the bins of a numeric column. The last one is "(missing)" where
-        a row has none.
+        The values, sorted; texts of the bins of a numeric column. Then "(other)", where rare values
+        are pooled, and last "(missing)", where a row has none.
     n_missing : int
+    n_pooled : int, default=0
+        How many different values "(other)" stands for.
     left_out : str, default=""
         Why the column is not judged.
     """
@@ -40,6 +45,7 @@ class Column:
     codes: np.ndarray
     values: list[Any]
     n_missing: int
+    n_pooled: int = 0
     left_out: str = ""
 
 
@@ -135,12 +141,15 @@ def _read(name: Any, series: pd.Series, argument: str) -> Column:
         ) from error
     missing = codes < 0
     n_missing = int(missing.sum())
+    reason = _why_not(series, codes, n_different, measured)
+    n_pooled = 0
+    if not reason and len(values) > MOST_CATEGORIES:
+        codes, values, n_pooled = _pooled(codes, values)
     if n_missing:
         codes = np.where(missing, len(values), codes)
         values = [*values, MISSING]
     kind = "numeric" if measured else "categorical"
-    reason = _why_not(series, n_different, n_missing, measured)
-    return Column(name, kind, codes.astype(np.intp), values, n_missing, reason)
+    return Column(name, kind, codes.astype(np.intp), values, n_missing, n_pooled, reason)
 
 
 def _is_measured(dtype: Any) -> bool:
@@ -152,17 +161,40 @@ def _is_measured(dtype: Any) -> bool:
     return dtype.kind in "iufmM"
 
 
-def _why_not(series: pd.Series, n_different: int, n_missing: int, measured: bool) -> str:
-    """Return why a column is not judged, or ""."""
-    if n_different + (n_missing > 0) < 2:
+def _why_not(series: pd.Series, codes: np.ndarray, n_different: int, measured: bool) -> str:
+    """Return why a column is not judged, or ""; ``codes`` (n,) are negative where none is known."""
+    known = codes[codes >= 0]
+    if n_different + (len(known) < len(codes)) < 2:
         return "constant: all rows are alike"
-    if n_different < len(series) - n_missing or n_different <= MOST_VALUES:
+    if n_different <= MOST_VALUES:
         return ""
-    if not measured:
+    if n_different == len(known) and not measured:
         return "unique: each row has a value of its own, as identifiers have"
-    if series.dtype.kind in "iu":
+    if n_different == len(known) and series.dtype.kind in "iu":
         return "unique: whole numbers, each once, as identifiers are; floats would be binned"
-    return ""  # a measurement may differ in all rows, and is binned
+    if measured:
+        return ""  # a measurement may differ in all rows, and is binned
+    alone = (np.bincount(known) == 1).sum()
+    if alone >= ALMOST_ALL * len(known):
+        return "nearly unique: most rows have a value of their own, as identifiers have"
+    return ""
+
+
+def _pooled(codes: np.ndarray, values: list[Any]) -> tuple[np.ndarray, list[Any], int]:
+    """Pool all but the most frequent values; return codes, values, and how many were pooled.
+
+    The labels have no part in it, so that permuting them tests the pooled column as well as any.
+    """
+    sizes = np.bincount(codes[codes >= 0], minlength=len(values))
+    if OTHER in values:
+        sizes[values.index(OTHER)] = 0  # one of that name is among the others
+    # Stable: among equals the first in their order are kept. A value of one row tells nothing.
+    kept = np.sort(np.argsort(-sizes, kind="stable")[: MOST_CATEGORIES - 1])
+    kept = kept[sizes[kept] > 1]
+    place = np.full(len(values) + 1, len(kept), dtype=np.intp)
+    place[kept] = np.arange(len(kept))
+    place[-1] = -1  # of the rows without a value
+    return place[codes], [*(values[i] for i in kept), OTHER], len(values) - len(kept)
 
 
 def _encoded(series: pd.Series) -> tuple[np.ndarray, list[Any]]:

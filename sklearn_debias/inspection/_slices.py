@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.cluster import KMeans
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import silhouette_score
+from sklearn.metrics import pairwise_distances_argmin, silhouette_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -113,7 +113,7 @@ def slices_of(judged: Judged, seed: int) -> tuple[np.ndarray, np.ndarray]:
         centres = [wrong]
         if right[first].any():
             centres.append(_centres(judged.coordinates[first[right[first]]], seed))
-        nearest = _nearest(judged.coordinates[rows], np.concatenate(centres))
+        nearest = pairwise_distances_argmin(judged.coordinates[rows], np.concatenate(centres))
         inside = nearest < len(wrong)
         slices[rows[inside]] = slices.max() + 1 + nearest[inside]
     return slices, unseen
@@ -130,17 +130,20 @@ def _centres(points: np.ndarray, seed: int) -> np.ndarray:
     n_different = len(np.unique(points, axis=0))
     for k in range(2, min(MOST_CLUSTERS, len(points) // FEWEST, n_different) + 1):
         found = KMeans(k, n_init=5, random_state=seed).fit(points)
-        if len(np.unique(found.labels_)) < 2 or len(points) <= k:
+        sample = _sample(len(points), seed)
+        labels = found.labels_[sample]
+        # A cluster of few rows may have none in the sample; and a silhouette needs two clusters.
+        if not 2 <= len(np.unique(labels)) < len(labels):
             continue
-        size = min(SILHOUETTE_ROWS, len(points))
-        value = silhouette_score(points, found.labels_, sample_size=size, random_state=seed)
+        value = silhouette_score(points[sample], labels)
         if value > most:
             most = value
             best = found.cluster_centers_
     return best
 
 
-def _nearest(points: np.ndarray, centres: np.ndarray) -> np.ndarray:
-    """Return the number of the centre nearest to each point, of shape (n,)."""
-    distances = ((points[:, None] - centres) ** 2).sum(axis=2)
-    return distances.argmin(axis=1)
+def _sample(n: int, seed: int) -> np.ndarray:
+    """Return the rows that the silhouette is measured on: all, or `SILHOUETTE_ROWS` of many."""
+    if n <= SILHOUETTE_ROWS:
+        return np.arange(n)
+    return np.random.default_rng(seed).choice(n, SILHOUETTE_ROWS, replace=False)

@@ -8,7 +8,13 @@ from scipy.stats import beta
 
 from sklearn_debias.arguments import is_real
 
-__all__ = ["binomial_bounds", "check_confidence", "effective_counts", "worst_group_bounds"]
+__all__ = [
+    "binomial_bounds",
+    "binomial_share",
+    "check_confidence",
+    "effective_counts",
+    "worst_group_bounds",
+]
 
 
 def binomial_bounds(
@@ -40,6 +46,36 @@ def binomial_bounds(
     lower = beta.ppf(alpha_low, np.where(hits > 0, hits, 1.0), misses + 1)
     upper = beta.ppf(1 - alpha_high, hits + 1, np.where(misses > 0, misses, 1.0))
     return np.where(hits > 0, lower, 0.0), np.where(misses > 0, upper, 1.0)
+
+
+def binomial_share(hits: int, n: int, confidence: float) -> tuple[float, float, float]:
+    """Return a share and its exact two-sided bounds; NaN of none.
+
+    Parameters
+    ----------
+    hits, n : int
+        Successes and trials, 0 <= hits <= n.
+    confidence : float
+        Coverage of the bounds, in (0, 1).
+
+    Returns
+    -------
+    share, lower, upper : float
+        In [0, 1], or three times NaN where ``n`` is 0.
+
+    Examples
+    --------
+    >>> share, lower, upper = binomial_share(9, 10, 0.95)
+    >>> share, round(lower, 3), round(upper, 3)
+    (0.9, 0.555, 0.997)
+    >>> binomial_share(0, 0, 0.95)
+    (nan, nan, nan)
+    """
+    if n == 0:
+        return (float("nan"),) * 3
+    half = (1 - confidence) / 2
+    lower, upper = binomial_bounds(hits, n, half, half)
+    return float(hits / n), float(lower), float(upper)
 
 
 def worst_group_bounds(

@@ -3,7 +3,7 @@
 from sklearn_debias.metrics._encoding import correctness, encode_labels, encode_values
 from sklearn_debias.metrics._fitted import find_fitted, refuse_unseen, unseen_classes
 from sklearn_debias.metrics._groups import cells_of, check_group_size, find_groups
-from sklearn_debias.metrics._intervals import binomial_bounds, check_confidence
+from sklearn_debias.metrics._intervals import binomial_bounds, binomial_share, check_confidence
 from sklearn_debias.metrics._names import FEW, many_small, shorten
 from sklearn_debias.metrics._numeric import check_numeric
 from sklearn_debias.metrics._random import check_rng
@@ -17,6 +17,7 @@ __all__ = [
     "aligned_mask",
     "aligned_of",
     "binomial_bounds",
+    "binomial_share",
     "cells_of",
     "check_confidence",
     "check_group_size",

@@ -11,12 +11,7 @@ from sklearn_debias.models._build import (
 from sklearn_debias.models._cifar_resnet import cifar_resnet32
 from sklearn_debias.models._heads import NormalizedLinear, with_normalized_head
 from sklearn_debias.models._nets import Normalize, cifar_resnet18, linear, mlp, simple_cnn
-from sklearn_debias.models._prototypes import (
-    PrototypeEnsemble,
-    Prototypes,
-    prototype_logits,
-    with_prototype_heads,
-)
+from sklearn_debias.models._prototypes import PrototypeEnsemble, Prototypes
 from sklearn_debias.models._weights import load_weights
 
 __all__ = [
@@ -35,8 +30,6 @@ __all__ = [
     "linear",
     "load_weights",
     "mlp",
-    "prototype_logits",
     "simple_cnn",
     "with_normalized_head",
-    "with_prototype_heads",
 ]

@@ -47,7 +47,7 @@ def prototype_logits(z: Tensor, prototypes: Tensor, scale: Tensor) -> Tensor:
 
 
 class Prototypes(nn.Module):
-    """One prototype for each class, and what their distances are multiplied by.
+    """A head with one prototype for each class, and a scale of the distances.
 
     Parameters
     ----------
@@ -76,13 +76,13 @@ class Prototypes(nn.Module):
         return prototype_logits(z, self.weight, self.scale)
 
     def extra_repr(self) -> str:
-        """Return what the head prints of itself."""
+        """Return the sizes, which are printed."""
         out_features, in_features = self.weight.shape
         return f"in_features={in_features}, out_features={out_features}"
 
 
 class PrototypeEnsemble(nn.Module):
-    """The mean of the probabilities that several `Prototypes` give, as logarithms.
+    """A head that averages the probabilities of several `Prototypes`; it gives their logarithm.
 
     Parameters
     ----------

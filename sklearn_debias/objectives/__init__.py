@@ -1,7 +1,7 @@
 """One paper, one file: the objectives as pure steps."""
 
 from sklearn_debias.objectives._adversarial_training import AdversarialTraining
-from sklearn_debias.objectives._afr import ERMOnPart, ReweightHead
+from sklearn_debias.objectives._afr import ReweightHead
 from sklearn_debias.objectives._biasadv import BiasAdv
 from sklearn_debias.objectives._characteristics import Samples, fifteen
 from sklearn_debias.objectives._crt import RetrainHead
@@ -20,6 +20,7 @@ from sklearn_debias.objectives._meta_saug import MetaSAug
 from sklearn_debias.objectives._meta_weight_net import LearnWeights, WeightedByNet
 from sklearn_debias.objectives._mixup import MixUp
 from sklearn_debias.objectives._self import FinetuneHead, RetrainHeadOnPart
+from sklearn_debias.objectives._two_stages import ERMOnPart
 from sklearn_debias.objectives._uiat import UIAT
 from sklearn_debias.objectives._ule import ULE
 from sklearn_debias.objectives._xrm import XRM

@@ -12,14 +12,15 @@ L_IPS                 `similarity`                                   scalar
 weight of L_IPS       ``decorrelation / (1 + decay * member)``       scalar
 ====================  =============================================  ====================
 
-Members are trained one after another, the earlier ones fixed, each on a subset of its own with
-equally many rows of every group. In training the distances are multiplied by ``entropic_scale``,
-in prediction they are not.
+Members are trained one after another; the earlier ones stay fixed. Each has a subset of its own,
+with equally many rows of every group, drawn from rows whose features are computed once. In training
+the distances are multiplied by ``entropic_scale``, in prediction they are not.
 
 The released code (github.com/minhto2802/DPE) takes inner products of prototypes as they are, over
 d - 1, with a weight of 5e4 and a penalty on their lengths; they start at N(0, .01^2) per entry.
-Distances look at directions only, so that shorter prototypes would do as well there. Here the
-prototypes are normalised, as in the distances: a weight of 5 gives what 5e4 gives at that start.
+Distances depend on directions only, so that there shorter prototypes lower the loss and change
+nothing else. Here the prototypes are normalised, as in the distances. At that start a weight of 5
+gives what 5e4 gives there.
 The code sums over pairs before it takes the absolute value; here, as on the authors' page, each
 pair has its own.
 """
@@ -30,27 +31,44 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from sklearn_debias.core import Batch, Data, Net, Nets, Objective, State, Step, static
+from sklearn_debias.core import Batch, Data, Net, Nets, State, Step, static
 from sklearn_debias.losses import cross_entropy
-from sklearn_debias.models import prototype_logits
-from sklearn_debias.objectives._afr import ERMOnPart, features_of_part, two_parts
+from sklearn_debias.models.internal import prototype_logits
 from sklearn_debias.objectives._sampling import smallest_from_each
+from sklearn_debias.objectives._two_stages import (
+    ERMOnPart,
+    FullBatch,
+    features_of_part,
+    two_parts,
+)
 
 
 def similarity(own: Tensor, earlier: Tensor) -> Tensor:
-    """Return how alike prototypes (k, d) are to earlier ones of their class (e, k, d); a scalar.
+    """Return the similarity of prototypes (k, d) to those of earlier members (e, k, d); a scalar.
 
-    The absolute cosines, summed over the earlier members, over the number of all, averaged over the
-    classes; in [0, 1).
+    Sum the absolute cosines of each class over the earlier members, divide by the number of all
+    members, and average over the classes. The result is in [0, 1).
     """
     cosine = (F.normalize(own, dim=-1) * F.normalize(earlier, dim=-1)).sum(-1)
     return cosine.abs().sum(0).mean() / (len(earlier) + 1)
+
+
+def groups_of(data: Data) -> Tensor:
+    """Return what both stages split and balance by: the groups (n,), or without any the classes."""
+    return data.y if data.group is None else data.group
 
 
 def member_of(net: Net, member: int) -> tuple[Tensor, Tensor]:
     """Return the prototypes (k, d) and the scale (1,) of one member of a net's head."""
     name = f"head.members.{member}"
     return net.parameters[f"{name}.weight"], net.parameters[f"{name}.scale"]
+
+
+def _features_of(net: Net, data: Data, rows: Tensor) -> Tensor:
+    """Return the features (m, d) of ``rows`` (m,), which are sorted, without a gradient."""
+    mask = torch.zeros(len(data.y), dtype=torch.bool).index_fill(0, rows, True)
+    with torch.no_grad():
+        return features_of_part(net, data, "model", mask.to(data.y.device))
 
 
 @dataclass(frozen=True)
@@ -63,16 +81,18 @@ class IsoMaxOnPart(ERMOnPart):
         Of each group's rows (of each class's, without groups), held out.
     seed : int, default=0
         Of the split; the second stage must have the same.
-    by_group : bool, default=True
-        Split within groups, where they are known.
     entropic_scale : float, default=30.0
-        What the distances are multiplied by, > 0.
+        Factor of the distances, > 0.
     """
 
     requires = frozenset({"body", "prototypes"})
 
-    by_group: bool = static(True)
     entropic_scale: float = 30.0
+
+    def init(self, nets: Nets, data: Data) -> State:
+        """Split the rows of each group."""
+        first, _ = two_parts(groups_of(data), self.share, self.seed)
+        return {"first": first.to(data.y.device)}
 
     def step(self, nets: Nets, batch: Batch, state: State) -> Step:
         """Return the cross entropy of the scaled distances of one batch."""
@@ -83,7 +103,7 @@ class IsoMaxOnPart(ERMOnPart):
 
 
 @dataclass(frozen=True)
-class FitPrototypes(Objective):
+class FitPrototypes(FullBatch):
     """One member of the ensemble, on a balanced subset, unlike the members before it.
 
     Parameters
@@ -91,7 +111,7 @@ class FitPrototypes(Objective):
     member : int, default=0
         Its number, from 0.
     entropic_scale : float, default=30.0
-        What the distances are multiplied by, > 0.
+        Factor of the distances, > 0.
     decorrelation : float, default=0.5
         Weight of the similarity to earlier members, at least 0.
     decay : float, default=0.05
@@ -117,24 +137,25 @@ class FitPrototypes(Objective):
 
     def init(self, nets: Nets, data: Data) -> State:
         """Draw the subset, and compute its features in eval mode."""
-        group = (data.y if data.group is None else data.group).cpu()
+        group = groups_of(data).cpu()
         every = torch.arange(len(group))
-        held_out = every if self.share == 1 else every[two_parts(group, self.share, self.seed)[1]]
+        part = every if self.share == 1 else every[two_parts(group, self.share, self.seed)[1]]
         generator = torch.Generator().manual_seed(self.subset_seed)
-        drawn = held_out[smallest_from_each(group[held_out], generator)]
-        chosen = torch.zeros(len(group), dtype=torch.bool).index_fill(0, drawn, True)
-        chosen = chosen.to(data.y.device)
+        drawn = smallest_from_each(group[part], generator)
+        subset = part[drawn]
         net = nets["model"].frozen()
-        with torch.no_grad():
-            features = features_of_part(net, data, "model", chosen)
+        if self.share == 1:
+            kept = {"features": _features_of(net, data, subset)}
+        else:
+            # The first head computes the features of the part, those after it find them.
+            found = data.before.get("part_features")
+            features = _features_of(net, data, part) if found is None else found
+            kept = {"features": features[drawn.to(features.device)], "part_features": features}
+        subset = subset.to(data.y.device)
         # Clones: the frozen net shares the storage of the live one.
         earlier = [member_of(net, i)[0].clone() for i in range(self.member)]
-        state = {"features": features, "y": data.y[chosen], "subset": chosen.nonzero().squeeze(1)}
+        state = {**kept, "y": data.y[subset], "subset": subset}
         return {**state, "earlier": torch.stack(earlier)} if earlier else state
-
-    def visits(self, data: Data, state: State, generator: torch.Generator) -> Tensor | None:
-        """Visit one row, for one step an epoch: the rows that count are in the state."""
-        return torch.zeros(1, dtype=torch.int64)
 
     def step(self, nets: Nets, batch: Batch, state: State) -> Step:
         """Return the cross entropy of the subset, plus the weighted similarity."""

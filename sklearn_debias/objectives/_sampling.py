@@ -1,4 +1,4 @@
-"""Rows of an epoch, drawn group by group."""
+"""Rows of an epoch, drawn group by group; and weights by which groups count alike."""
 
 import torch
 from torch import Tensor
@@ -29,3 +29,11 @@ def random_ranks(group: Tensor, generator: torch.Generator) -> Tensor:
     first = size.cumsum(0) - size
     rank = torch.arange(len(group)) - first[group[order]]
     return torch.empty_like(rank).scatter(0, order, rank)
+
+
+def class_balance(y: Tensor, n_classes: int, dtype: torch.dtype) -> Tensor:
+    """Return weights (b,) by which the sum of losses is the sum of the classes' mean losses."""
+    # Not `bincount`, whose size depends on the data: a search trains many models at once.
+    count = torch.zeros(n_classes, dtype=torch.long, device=y.device)
+    count = count.index_add(0, y, torch.ones_like(y))
+    return 1 / count[y].to(dtype)

@@ -29,17 +29,17 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from sklearn_debias.core import Batch, Data, Nets, Objective, State, Step, static
+from sklearn_debias.core import Batch, Data, Nets, State, Step, static
 from sklearn_debias.losses import cross_entropy, kl_divergence
-from sklearn_debias.objectives._afr import features_of_part, two_parts
 from sklearn_debias.objectives._crt import RetrainHead
-from sklearn_debias.objectives._sampling import balanced_rows
+from sklearn_debias.objectives._sampling import balanced_rows, class_balance
+from sklearn_debias.objectives._two_stages import FullBatch, features_of_part, held_out_part
 
 DISAGREEMENTS = ("early_stop", "dropout", "misclassification", "early_stop_misclassification")
 
 
 def disagreement_scores(kind: str, final: Tensor, other: Tensor, y: Tensor) -> Tensor:
-    """Return how much rows are disputed, by a name of `DISAGREEMENTS`; shape (m,).
+    """Return how disputed each row is, by a kind of `DISAGREEMENTS`; shape (m,).
 
     ``final`` and ``other`` are logits (m, classes), the latter those of the regularised network.
     """
@@ -56,15 +56,9 @@ def highest(score: Tensor, k: int) -> Tensor:
     return score.argsort(descending=True, stable=True)[:k].sort().values
 
 
-def class_weights(y: Tensor, dtype: torch.dtype) -> Tensor:
-    """Return weights that sum to 1, and to the same for each class of ``y`` (k,)."""
-    size = y.bincount()
-    return 1 / (size.count_nonzero() * size[y]).to(dtype)
-
-
 @dataclass(frozen=True)
-class FinetuneHead(Objective):
-    """The head alone, on the held-out rows that two networks dispute most.
+class FinetuneHead(FullBatch):
+    """Train the head alone, on the held-out rows that two networks dispute most.
 
     Parameters
     ----------
@@ -72,7 +66,7 @@ class FinetuneHead(Objective):
         Rows to choose, at least 1; all where there are fewer.
     disagreement : {"early_stop", "dropout", "misclassification", \
 "early_stop_misclassification"}, default="early_stop"
-        What the rows are chosen by. The two that stop early need the role "early".
+        How the rows are scored. The two kinds that stop early need the role "early".
     dropout : float, default=0.5
         Probability that a feature is dropped, in (0, 1); for "dropout" only.
     share : float, default=0.2
@@ -94,13 +88,12 @@ class FinetuneHead(Objective):
 
     @property
     def roles(self) -> tuple[str, ...]:  # type: ignore[override]
-        """The model, and what it was earlier where that is asked."""
+        """The model, and the early network where rows are scored by it."""
         return ("model", "early") if self.disagreement.startswith("early") else ("model",)
 
     def init(self, nets: Nets, data: Data) -> State:
         """Score the held-out rows in eval mode, and keep the features of the highest."""
-        _, second = two_parts(data.y, self.share, self.seed)
-        second = second.to(data.y.device)
+        second = held_out_part(data.y, self.share, self.seed)
         y = data.y[second]
         frozen = nets["model"].frozen()
         with torch.no_grad():
@@ -109,14 +102,10 @@ class FinetuneHead(Objective):
             other = self._other(nets, data, second, features, final)
             score = disagreement_scores(self.disagreement, final, other, y)
         chosen = highest(score, self.k)
-        weight = class_weights(y[chosen], features.dtype)
+        weight = class_balance(y[chosen], data.n_classes, features.dtype)
         held_out = second.nonzero().squeeze(1)
-        kept = {"features": features[chosen], "y": y[chosen], "weight": weight}
+        kept = {"features": features[chosen], "y": y[chosen], "weight": weight / weight.sum()}
         return {**kept, "chosen": chosen, "held_out": held_out, "score": score}
-
-    def visits(self, data: Data, state: State, generator: torch.Generator) -> Tensor | None:
-        """Visit one row, for one step an epoch: the rows that count are in the state."""
-        return torch.zeros(1, dtype=torch.int64)
 
     def step(self, nets: Nets, batch: Batch, state: State) -> Step:
         """Return the cross entropy of the chosen rows, the classes weighted alike."""
@@ -141,7 +130,7 @@ class FinetuneHead(Objective):
 
 @dataclass(frozen=True)
 class RetrainHeadOnPart(RetrainHead):
-    """Cross entropy of the head alone on held-out rows, every class drawn equally often.
+    """Train the head alone on held-out rows; draw every class equally often.
 
     Parameters
     ----------
@@ -158,8 +147,7 @@ class RetrainHeadOnPart(RetrainHead):
 
     def init(self, nets: Nets, data: Data) -> State:
         """Split the rows."""
-        _, second = two_parts(data.y, self.share, self.seed)
-        return {"second": second.to(data.y.device)}
+        return {"second": held_out_part(data.y, self.share, self.seed)}
 
     def visits(self, data: Data, state: State, generator: torch.Generator) -> Tensor | None:
         """Draw as many rows as are held out, each class with the same probability."""

@@ -26,6 +26,7 @@ from torch import Tensor
 
 from sklearn_debias.core import Batch, Data, Nets, Objective, State, Step, static
 from sklearn_debias.losses import cross_entropy
+from sklearn_debias.objectives._sampling import class_balance
 
 
 def held_in_and_out(mine: Tensor, first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
@@ -42,13 +43,6 @@ def flip_probability(logits: Tensor) -> Tensor:
     k = logits.shape[-1]
     surest = logits.softmax(-1).amax(-1)
     return ((surest - 1 / k) * k / (k - 1)).clamp(0, 1)
-
-
-def class_balance(y: Tensor, n_classes: int, dtype: torch.dtype) -> Tensor:
-    """Return weights (b,) by which the sum of losses is the sum of the classes' mean losses."""
-    count = torch.zeros(n_classes, dtype=torch.long, device=y.device)
-    count = count.index_add(0, y, torch.ones_like(y))
-    return 1 / count[y].to(dtype)
 
 
 def cross_mistakes(first: Tensor, second: Tensor, y: Tensor) -> Tensor:

@@ -143,7 +143,7 @@ OF_OBJECTIVES: dict[str, list[Mapping[str, Any]]] = {
         {"penalty": "coral"},
         {"penalty": "mmd", "penalty_weight": 0.5},
     ],
-    "IsoMaxOnPart": [{}, {"share": 0.5, "by_group": False, "entropic_scale": 3.0}],
+    "IsoMaxOnPart": [{}, {"share": 0.5, "seed": 1, "entropic_scale": 3.0}],
     "LearnStrategy": [
         {},
         {"iada": IADA(alpha=2.0, diagonal=True), "virtual": "all"},

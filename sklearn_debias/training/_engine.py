@@ -305,3 +305,10 @@ class Engine(NeuralNet):
         for part in parts_of(self.optimizer_).values():
             part.state.clear()
         self.optimizer_.zero_grad(set_to_none=True)
+
+    def drop_role(self, role: str) -> None:
+        """Let go of the network of a role, and of its places in the optimiser."""
+        gone = {id(p) for p in self.module_.pop(role).parameters()}
+        for part in parts_of(self.optimizer_).values():
+            for group in part.param_groups:
+                group["params"] = [p for p in group["params"] if id(p) not in gone]

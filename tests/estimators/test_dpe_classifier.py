@@ -9,6 +9,7 @@ from sklearn_debias.core import SplitModule
 from sklearn_debias.datasets import make_spurious_embeddings
 from sklearn_debias.exceptions import DebiasWarning
 from sklearn_debias.metrics import worst_group_accuracy_score
+from sklearn_debias.objectives._two_stages import features_of_part
 
 FAST = {"lr": 0.05, "max_epochs": 5, "head_epochs": 4, "n_heads": 3, "random_state": 0}
 SEEDS = range(3)
@@ -58,6 +59,24 @@ def test_the_heads_of_a_network_have_the_rows_that_were_held_out(train):
     assert len(clf.head_rows_) <= 40
     validated = fit(DPEClassifier("mlp", **FAST, validation=0.5, held_out_share=0.5), train)
     assert validated.head_rows_.max() > 100
+
+
+def test_the_features_of_the_held_out_rows_are_computed_once_for_all_heads(train, monkeypatch):
+    sizes = []
+
+    def counted(net, data, role, mask):
+        sizes.append(int(mask.sum()))
+        return features_of_part(net, data, role, mask)
+
+    monkeypatch.setattr("sklearn_debias.objectives._dpe.features_of_part", counted)
+    one = fit(DPEClassifier("mlp", **{**FAST, "n_heads": 5}), train)
+    assert sizes == [40]
+    # A fit that finds none, as each head would alone, is the same.
+    monkeypatch.setattr("sklearn_debias.fitting._fit.Fit._left_to", lambda self, phase: {})
+    other = fit(DPEClassifier("mlp", **{**FAST, "n_heads": 5}), train)
+    assert sizes == [40] * 6
+    for mine, theirs in zip(members(one), members(other), strict=True):
+        assert all(torch.equal(mine[name], theirs[name]) for name in mine)
 
 
 def test_held_out_share_and_max_epochs_have_no_effect_without_a_body_to_train(train):

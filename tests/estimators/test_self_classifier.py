@@ -1,5 +1,6 @@
 """SELF and class-balanced retraining as estimators: identities, attributes, warnings."""
 
+import pickle
 import re
 
 import numpy as np
@@ -66,9 +67,26 @@ def test_disagreement_is_between_what_training_is_after_a_part_and_in_the_end(tr
         for n in (3, 10)
     )
     expected = (np.exp(early) * (early - final)).sum(1)
-    np.testing.assert_allclose(clf.disagreement_, expected, atol=1e-10)
+    np.testing.assert_allclose(clf.dispute_scores_, expected, atol=1e-10)
     assert set(clf.finetuned_rows_) == set(rows[np.argsort(expected)[-20:]])
     assert (np.diff(clf.finetuned_rows_) > 0).all()
+
+
+@pytest.mark.parametrize("module", [None, "mlp"])
+def test_the_early_network_does_not_outlive_the_fit(train, module):
+    with_early, without = (
+        fit(self_of(module=module, disagreement=kind), train)
+        for kind in ("early_stop_misclassification", "misclassification")
+    )
+    assert set(with_early.net_.module_) == {"model"}
+    held = [p for group in with_early.net_.optimizer_.param_groups for p in group["params"]]
+    assert len(held) == len(list(with_early.module_.parameters()))
+    assert len(pickle.dumps(with_early)) < 1.05 * len(pickle.dumps(without))
+    again = pickle.loads(pickle.dumps(with_early))
+    np.testing.assert_array_equal(again.predict(train.data), with_early.predict(train.data))
+    # A second fit begins with an early network again.
+    repeated = fit(with_early, train)
+    np.testing.assert_array_equal(repeated.dispute_scores_, again.dispute_scores_)
 
 
 def test_misclassification_takes_the_rows_that_the_network_fits_worst(train):
@@ -77,7 +95,7 @@ def test_misclassification_takes_the_rows_that_the_network_fits_worst(train):
     rest = np.setdiff1d(np.arange(200), rows)
     erm = ERMClassifier(**EXACT).fit(train.data[rest], train.target[rest])
     log_p = erm.predict_log_proba(train.data[rows])[np.arange(len(rows)), train.target[rows]]
-    np.testing.assert_allclose(clf.disagreement_, -log_p, atol=1e-10)
+    np.testing.assert_allclose(clf.dispute_scores_, -log_p, atol=1e-10)
 
 
 def test_every_choice_is_another(train):
@@ -107,7 +125,7 @@ def test_rows_to_label_ranks_the_held_out_rows(train):
     clf = fit(self_of(), train)
     ranked = clf.rows_to_label(40)
     assert sorted(ranked) == clf.held_out_rows_.tolist()
-    score = dict(zip(clf.held_out_rows_, clf.disagreement_, strict=True))
+    score = dict(zip(clf.held_out_rows_, clf.dispute_scores_, strict=True))
     assert (np.diff([score[row] for row in ranked]) <= 0).all()
     np.testing.assert_array_equal(clf.rows_to_label(np.int64(20)), ranked[:20])
     assert set(ranked[:20]) == set(clf.finetuned_rows_)
@@ -157,7 +175,8 @@ def test_an_early_network_is_never_the_final_one_where_there_are_two_epochs(trai
         assert phases.value_counts().to_dict() == {"finetuning": 3, "early": 1, "train": 1}
 
 
-def test_a_body_that_keeps_statistics_is_copied_with_them(train):
+def test_a_body_that_keeps_statistics_is_copied_with_them(train, monkeypatch):
+    monkeypatch.setattr("sklearn_debias.training.Engine.drop_role", lambda engine, role: None)
     own = SplitModule(
         torch.nn.Sequential(torch.nn.Linear(8, 4), torch.nn.BatchNorm1d(4)), torch.nn.Linear(4, 2)
     )
@@ -176,7 +195,7 @@ def test_a_frozen_body_finds_what_a_head_on_its_features_finds(train):
     with torch.no_grad():
         features = body(torch.as_tensor(train.data, dtype=torch.float64)).numpy()
     head = self_of(module=SplitModule(torch.nn.Identity(), own.head)).fit(features, train.target)
-    np.testing.assert_allclose(frozen.disagreement_, head.disagreement_, atol=1e-10)
+    np.testing.assert_allclose(frozen.dispute_scores_, head.dispute_scores_, atol=1e-10)
     np.testing.assert_allclose(
         frozen.decision_function(train.data), head.decision_function(features), atol=1e-8
     )

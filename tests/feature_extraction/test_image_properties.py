@@ -112,6 +112,25 @@ def test_files_of_several_sizes(tmp_path):
         picture.close()
 
 
+def test_one_frame_is_made_however_many_files(tmp_path, monkeypatch):
+    """A frame for each picture took as long again as the properties."""
+    paths = [tmp_path / f"{i}.png" for i in range(12)]
+    for i, path in enumerate(paths):
+        Image.new("RGB", (8, 8), (20 * i, 0, 0)).save(path)
+    made = []
+
+    class Counted(pd.DataFrame):
+        def __init__(self, *args, **kwargs):
+            made.append(1)
+            super().__init__(*args, **kwargs)
+
+    monkeypatch.setattr(pd, "DataFrame", Counted)
+    found = image_properties(paths)
+    assert len(made) == 1
+    assert found["brightness"].is_monotonic_increasing
+    assert found.index.tolist() == list(range(12))
+
+
 def test_a_planted_patch_is_reported():
     rng = np.random.default_rng(0)
     y = np.arange(100) % 2

@@ -7,6 +7,8 @@ from scipy.stats import beta, fisher_exact
 from sklearn_debias.datasets import make_spurious_embeddings
 from sklearn_debias.group_inference import GroupInferrer
 from sklearn_debias.inspection import bias_report
+from sklearn_debias.inspection._candidates import Measured
+from sklearn_debias.inspection._slices import Judged
 
 QUICK = {"n_permutations": 19, "random_state": 0}
 
@@ -98,6 +100,18 @@ def test_the_separation_of_two_points_and_of_a_cut():
         report = bias_report(y, embeddings=X, inferred_labels=labels.astype(int), **QUICK)
         found = report.candidates[report.candidates["source"] == "inferred"]
         np.testing.assert_allclose(found["separation"], expected, rtol=0.05)
+
+
+def test_a_group_without_measured_rows_has_no_accuracy():
+    judged = Judged(np.repeat([0, 1], 10), np.full((20, 2), 0.5), np.zeros((20, 1)))
+    labels = np.where(np.arange(20) < 4, 0, -1)
+    measured = labels < 0
+    rows = Measured(judged, measured, 0.95)
+    ((group,), _) = rows.groups_of(labels, measured)
+    assert np.isnan([group["accuracy"], group["lower"], group["upper"]]).all()
+    assert group["n_measured"] == 0
+    assert group["rest"] == 1
+    assert group["rest_lower"] == pytest.approx(beta.ppf(0.025, 6, 1))
 
 
 def test_the_table_is_corrected_and_sorted():

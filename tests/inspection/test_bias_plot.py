@@ -77,6 +77,22 @@ def test_candidates_where_there_are_no_columns():
     axis.figure.canvas.draw()
 
 
+def test_candidates_are_drawn_beside_the_columns():
+    data = make_spurious_embeddings(1000, random_state=0).train
+    metadata = {"bias": data.bias_labels}
+    report = bias_report(data.target, metadata, embeddings=data.data, **QUICK)
+    columns, cells, candidates = report.plot()
+    assert texts(columns.get_yticklabels()) == ["bias"]
+    assert len(cells.images) == 1
+    drawn = candidates.containers[1][0].get_xdata()
+    np.testing.assert_array_equal(drawn, report.candidates["accuracy"])
+    assert len(report.plot(most=1)[2].get_yticks()) == 1
+    assert len(report.plot(plt.subplots(1, 3)[1])) == 3
+    with pytest.raises(ValueError, match="`ax` must be 3 Axes"):
+        report.plot(plt.subplots(1, 2)[1])
+    columns.figure.canvas.draw()
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [

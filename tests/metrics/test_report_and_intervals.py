@@ -9,7 +9,7 @@ from scipy.stats import binomtest
 
 from sklearn_debias.exceptions import DebiasWarning
 from sklearn_debias.metrics import group_report, paired_difference, worst_group_accuracy_score
-from sklearn_debias.metrics._intervals import binomial_bounds, worst_group_bounds
+from sklearn_debias.metrics._intervals import binomial_bounds, binomial_share, worst_group_bounds
 
 
 def test_group_intervals_are_clopper_pearson():
@@ -17,6 +17,15 @@ def test_group_intervals_are_clopper_pearson():
         exact = binomtest(hits, n).proportion_ci(0.95, method="exact")
         lower, upper = binomial_bounds(hits, n, 0.025, 0.025)
         assert (lower, upper) == (pytest.approx(exact.low), pytest.approx(exact.high))
+
+
+def test_a_share_has_exact_bounds_and_none_has_none():
+    for hits, n in [(0, 7), (3, 7), (7, 7), (181, 200)]:
+        exact = binomtest(hits, n).proportion_ci(0.9, method="exact")
+        share, lower, upper = binomial_share(hits, n, 0.9)
+        assert share == hits / n
+        assert (lower, upper) == (pytest.approx(exact.low), pytest.approx(exact.high))
+    assert np.isnan(binomial_share(0, 0, 0.9)).all()
 
 
 @pytest.mark.parametrize(("n_groups", "n"), [(4, 100), (10, 50)])

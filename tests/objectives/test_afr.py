@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from sklearn_debias.core import Net
 from sklearn_debias.losses import true_probability
 from sklearn_debias.objectives import ERMOnPart, ReweightHead
-from sklearn_debias.objectives._afr import example_weights, two_parts
+from sklearn_debias.objectives._afr import example_weights
+from sklearn_debias.objectives._two_stages import two_parts
 from sklearn_debias.testing import Problem
 
 

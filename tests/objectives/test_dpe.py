@@ -1,14 +1,17 @@
 """Diverse prototypical ensembles: distances, subsets, similarity, and members trained alone."""
 
+from dataclasses import fields, replace
+
 import numpy as np
 import pytest
 import torch
 
 from sklearn_debias.core import Net, SplitModule
-from sklearn_debias.models import PrototypeEnsemble, prototype_logits, with_prototype_heads
+from sklearn_debias.models import PrototypeEnsemble
+from sklearn_debias.models.internal import prototype_logits, with_prototype_heads
 from sklearn_debias.objectives import FitPrototypes, IsoMaxOnPart
-from sklearn_debias.objectives._afr import two_parts
 from sklearn_debias.objectives._dpe import similarity
+from sklearn_debias.objectives._two_stages import two_parts
 from sklearn_debias.testing import Problem
 
 
@@ -152,6 +155,26 @@ def test_a_subset_has_equally_many_rows_of_every_group_from_the_part_that_was_le
     assert not set(trained.tolist()) & set(rows.tolist())
 
 
+@pytest.mark.parametrize("grouped", [True, False])
+def test_both_stages_split_the_same_rows(grouped):
+    problem = Problem(FitPrototypes(share=0.4, seed=5))
+    data = problem.data if grouped else replace(problem.data, group=None, n_groups=0)
+    first = IsoMaxOnPart(share=0.4, seed=5).init(problem.nets, data)["first"]
+    by = data.group if grouped else data.y
+    left = torch.zeros(len(data.y), dtype=torch.bool)
+    for seed in range(30):  # until each row of the second part was drawn
+        subset = replace(problem.objective, subset_seed=seed).init(problem.nets, data)["subset"]
+        left = left.index_fill(0, subset, True)
+    assert torch.equal(first, ~left)
+    assert torch.equal(first, two_parts(by, 0.4, 5)[0])
+
+
+def test_no_field_lets_the_stages_split_by_different_things():
+    assert {field.name for field in fields(IsoMaxOnPart)} == {
+        *("role", "balanced", "replace", "share", "seed", "entropic_scale"),
+    }
+
+
 def test_without_groups_the_classes_are_balanced():
     problem = Problem(FitPrototypes(share=1.0))
     data = problem.data
@@ -168,6 +191,30 @@ def test_every_member_has_a_subset_of_its_own():
     )
     assert one == same
     assert one != other
+
+
+def test_later_members_find_the_features_that_the_first_has_computed():
+    problem = Problem(FitPrototypes(0, share=0.5, seed=2))
+    first = problem.state()
+    later = FitPrototypes(1, share=0.5, seed=2, subset_seed=4)
+    alone = later.init(problem.nets, problem.data)
+
+    def unread(role):
+        raise AssertionError("rows were read again")
+
+    after = replace(problem.data, batches=unread, before=first)
+    found = later.init(problem.nets, after)
+    assert found.keys() == alone.keys()
+    assert all(torch.equal(found[name], alone[name]) for name in found)
+    rows = torch.as_tensor(problem.feed.source.take(found["subset"].numpy()))
+    with torch.no_grad():
+        expected = problem.modules["model"].body(rows)
+    torch.testing.assert_close(found["features"], expected, rtol=0, atol=1e-12)
+
+
+def test_all_rows_are_no_part_and_are_not_kept():
+    state = Problem(FitPrototypes(share=1.0)).state()
+    assert state.keys() == {"features", "y", "subset"}
 
 
 def test_a_member_is_trained_alone():

@@ -8,13 +8,12 @@ from hypothesis import strategies as st
 
 from sklearn_debias.core import Net, SplitModule
 from sklearn_debias.objectives import ERMOnPart, FinetuneHead, RetrainHeadOnPart
-from sklearn_debias.objectives._afr import two_parts
 from sklearn_debias.objectives._self import (
     DISAGREEMENTS,
-    class_weights,
     disagreement_scores,
     highest,
 )
+from sklearn_debias.objectives._two_stages import two_parts
 from sklearn_debias.testing import Problem
 
 
@@ -93,15 +92,6 @@ def test_the_highest_are_chosen_and_the_first_among_equals(score, k):
     chosen = highest(score, k).tolist()
     expected = sorted(range(len(score)), key=lambda i: (-score[i], i))[:k]
     assert chosen == sorted(expected)
-
-
-@given(y=st.lists(st.sampled_from([0, 1, 3]), min_size=1, max_size=30).map(torch.tensor))
-def test_the_weights_give_every_class_that_is_there_the_same(y):
-    weight = class_weights(y, torch.float64)
-    present = y.unique()
-    assert weight.sum().item() == pytest.approx(1)
-    for c in present:
-        assert weight[y == c].sum().item() == pytest.approx(1 / len(present))
 
 
 @pytest.mark.parametrize("kind", DISAGREEMENTS)

@@ -9,7 +9,6 @@ from torch import nn
 
 from sklearn_debias.objectives import XRM
 from sklearn_debias.objectives._xrm import (
-    class_balance,
     cross_mistakes,
     flip_probability,
     held_in_and_out,
@@ -49,15 +48,6 @@ def test_rows_go_to_the_net_that_is_fitted_to_them():
     held_in, held_out = held_in_and_out(torch.tensor([True, False]), first, second)
     assert held_in.tolist() == [[1], [4]]
     assert held_out.tolist() == [[3], [2]]
-
-
-def test_class_balance_weighs_losses_to_the_sum_of_class_means():
-    rng = np.random.default_rng(0)
-    y = np.array([0, 2, 2, 0, 2, 2])  # a class may be absent from a batch
-    loss = rng.uniform(size=6)
-    expected = sum(loss[y == c].mean() for c in (0, 2))
-    weight = class_balance(torch.from_numpy(y), 3, torch.float64).numpy()
-    assert weight @ loss == pytest.approx(expected, abs=1e-12)
 
 
 def test_one_mistake_of_the_two_is_enough():
