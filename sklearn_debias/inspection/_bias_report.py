@@ -116,10 +116,11 @@ def bias_report(
 
     Slices come from half of the rows of each class, and their accuracies from the other half, in
     the manner of [2]_ but with a linear model. A model errs in one region or another on noise, too;
-    a candidate is a slice that also stands apart from the rest of its class. That its rows share a
-    cause is for the eye. Features of heavy tails can look like groups. The accuracies of inferred
-    labels are measured on all rows: where errors were what the labels were inferred from, they are
-    low by construction.
+    a candidate is a slice that also stands apart from the rest of its class, of a model that is
+    better than chance: one of noise is wrong about one class in each cluster of rows. That its rows
+    share a cause is for the eye. Features of heavy tails can look like groups. The accuracies of
+    inferred labels are measured on all rows: where errors were what the labels were inferred from,
+    they are low by construction.
 
     References
     ----------

@@ -78,16 +78,29 @@ def candidates_of(
                 group["group"] = names[group["group"]]
         found += groups
         members += rows_of_groups
-    accuracy = np.mean([judged.right[judged.codes == c].mean() for c in np.unique(judged.codes)])
+    accuracy, p_of_model = _beyond_chance(judged)
     if not found:
-        return Candidates(model_accuracy=float(accuracy))
+        return Candidates(model_accuracy=accuracy)
+    # A model of noise is wrong about one class in each cluster of rows, by the toss of a coin.
+    knows = p_of_model <= settings.alpha
     corrected = _holm([group["p_value"] for group in found])
     for group, p in zip(found, corrected, strict=True):
         apart = bool(group["separation"] >= APART)  # NaN is not
-        group |= {"p_corrected": float(p), "candidate": apart and bool(p <= settings.alpha)}
+        marked = knows and apart and bool(p <= settings.alpha)
+        group |= {"p_corrected": float(p), "candidate": marked}
     order = np.argsort([group["p_value"] for group in found], kind="stable")
     frame = pd.DataFrame([found[i] for i in order], columns=list(ORDER))
-    return Candidates(frame, tuple(members[i] for i in order), float(accuracy))
+    return Candidates(frame, tuple(members[i] for i in order), accuracy)
+
+
+def _beyond_chance(judged: Judged) -> tuple[float, float]:
+    """Return the balanced accuracy, and the p-value of one no better than a guess."""
+    _, codes, n = np.unique(judged.codes, return_inverse=True, return_counts=True)
+    each = np.bincount(codes, judged.right) / n
+    guess = 1 / len(n)
+    # Under a guess, the variance of each class is no larger than that of a coin.
+    error = np.sqrt(np.sum(0.25 / n)) / len(n)
+    return float(each.mean()), float(norm.sf((each.mean() - guess) / error))
 
 
 @dataclass(frozen=True)

@@ -190,3 +190,23 @@ def test_wrong_inferred_labels_are_named():
     X = np.random.default_rng(0).random((40, 2))
     with pytest.raises(ValueError, match="`inferred_labels` must have one label per row"):
         bias_report(np.arange(40) % 2, embeddings=X, inferred_labels=[0, 1])
+
+
+def one_hot(rng):
+    return np.eye(8)[rng.integers(0, 8, 300)]
+
+
+def blobs(rng):
+    return 4 * rng.normal(size=(8, 16))[rng.integers(0, 8, 300)] + rng.normal(size=(300, 16))
+
+
+@pytest.mark.parametrize("kind", [one_hot, blobs])
+def test_clusters_that_say_nothing_of_the_classes_hold_no_candidates(kind):
+    found = 0
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        points = kind(rng)
+        y = rng.integers(0, 2, 300)
+        report = bias_report(y, embeddings=points, n_permutations=19, random_state=seed)
+        found += report.candidates["candidate"].any()
+    assert found <= 3
