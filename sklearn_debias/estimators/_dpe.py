@@ -44,7 +44,8 @@ class DPEClassifier(BaseDebiasClassifier):
     entropic_scale : float, default=30.0
         Factor of the distances in training, > 0. In prediction it is 1.
     decorrelation : float, default=0.5
-        Weight of the mean absolute cosine to the earlier prototypes of a class, at least 0.
+        Weight of the absolute cosines to the earlier prototypes of a class, at least 0: their sum,
+        divided by one more than their number.
     decay : float, default=0.05
         The weight of head i, from 0, is ``decorrelation / (1 + decay * i)``; at least 0.
     held_out_share : float, default=0.2

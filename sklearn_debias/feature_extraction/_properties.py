@@ -34,7 +34,8 @@ def image_properties(images: Any) -> pd.DataFrame:
     ----------
     images : array-like of shape (n, channels, height, width), list of image paths, or Dataset
         Of 1 (grey), 3 (RGB) or 4 channels (the fourth, alpha, is not looked at): uint8, or floats
-        in [0, 1]. Paths and images of Pillow may differ in size.
+        in [0, 1]. Paths and images of Pillow may differ in size; where these are transparent, white
+        shows through, as everywhere.
 
     Returns
     -------
