@@ -244,28 +244,37 @@ def run():
 
 def interval(values):
     """Mean of the seeds with the half width of a 95 % interval by Student's t."""
-    values = np.asarray(values)
+    values = np.asarray(values, dtype=float)
+    if len(values) < 2:
+        return f"{values.mean():.3f}"
     half = student.ppf(0.975, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values))
     return f"{values.mean():.3f} ± {half:.3f}"
+
+
+def table(rows, by, column):
+    """Print a table in Markdown: a line for each value of ``by``, a column for each set."""
+    print(f"\n| {by} | {' | '.join(SETS)} |\n|---{'|---' * len(SETS)}|")
+    for name, part in rows.groupby(by):
+        cells = [part.loc[part.set == one, column] for one in SETS]
+        print(f"| {name} | {' | '.join(interval(c) if len(c) else '-' for c in cells)} |")
 
 
 def tables():
     """Print the tables of the page."""
     results = pd.read_csv(FILE)
-    inferred = results[results.training == "balanced"]
-    for column in ("precision", "recall"):
-        print(f"\n### {column} of the inferred minority\n")
-        print(inferred.pivot_table(column, "inference", "set", interval).to_markdown())
-    print("\n### Worst group, or what stands for it\n")
-    rows = results.assign(what=results.training + " on " + results.inference)
-    print(rows.pivot_table("score", "what", "set", interval).to_markdown())
-    erm = results[results.training == "ERM"].set_index(["set", "seed"]).score
-    print("\n### Difference to ERM, paired by seed\n")
-    gain = rows.set_index(["set", "seed"]).score - erm.reindex(
-        rows.set_index(["set", "seed"]).index
-    )
-    rows = rows.assign(gain=gain.to_numpy())
-    print(rows.pivot_table("gain", "what", "set", interval).to_markdown())
+    inferred = results[(results.training == "balanced") & (results.inference != "true")]
+    for column in ("precision", "recall", "share", "seconds"):
+        print(f"\n{column} of the inferred minority")
+        table(inferred, "inference", column)
+    trained_on = results.training + " on " + results.inference
+    rows = results.assign(method=trained_on.str.removesuffix(" on none"))
+    print("\nworst group, or what stands for it")
+    table(rows, "method", "score")
+    erm = rows[rows.method == "ERM"].set_index(["set", "seed"]).score
+    paired = rows.set_index(["set", "seed"])
+    gain = paired.score.to_numpy() - erm.reindex(paired.index).to_numpy()
+    print("\ndifference to ERM, paired by seed")
+    table(rows.assign(gain=gain), "method", "gain")
 
 
 if __name__ == "__main__":

@@ -155,7 +155,9 @@ def inferred_groups_report(
         for c, label in enumerate(classes)
     ]
     whole = np.ones(len(codes), dtype=bool)
-    rows.append(_row(ALL, whole, conflicting, rare, suspicion, confidence))
+    # A class of that name keeps it.
+    name = f"({ALL})" if ALL in list(classes) else ALL
+    rows.append(_row(name, whole, conflicting, rare, suspicion, confidence))
     return InferredGroupsReport(pd.DataFrame(rows), confidence)
 
 

@@ -147,9 +147,16 @@ def _read(name: Any, series: pd.Series, argument: str) -> Column:
         codes, values, n_pooled = _pooled(codes, values)
     if n_missing:
         codes = np.where(missing, len(values), codes)
-        values = [*values, MISSING]
+        values = [*values, _new(MISSING, values)]
     kind = "numeric" if measured else "categorical"
     return Column(name, kind, codes.astype(np.intp), values, n_missing, n_pooled, reason)
+
+
+def _new(name: str, values: list[Any]) -> str:
+    """Return a name that is none of the values: quoted as often as it takes."""
+    while name in values:
+        name = repr(name)
+    return name
 
 
 def _is_measured(dtype: Any) -> bool:

@@ -107,3 +107,9 @@ def test_bad_input(change, words):
     given = {"y": Y, "inferred": FOUND, "bias_labels": BIAS, **change}
     with pytest.raises(ValueError, match=words):
         inferred_groups_report(**given)
+
+
+def test_a_class_that_is_called_all_keeps_its_name():
+    y = np.where(Y == 0, "all", "some")
+    frame = inferred_groups_report(y, FOUND, BIAS).to_frame()
+    assert frame["class"].tolist() == ["all", "some", "(all)"]

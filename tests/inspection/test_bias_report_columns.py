@@ -185,3 +185,12 @@ def test_bad_input_is_named(case):
 def test_names_from_elsewhere():
     with pytest.raises(TypeError, match="Here it is `random_state`"):
         bias_report(Y, Y, seed=0)
+
+
+def test_a_value_that_is_called_missing_is_not_what_is_missing():
+    values = np.array(["(missing)", None, "a", "a"] * 20, dtype=object)
+    report = bias_report(np.array([0, 1, 0, 1] * 20), {"v": values}, random_state=0)
+    columns = report.cells["v"].columns.tolist()
+    assert sorted(columns) == ["'(missing)'", "(missing)", "a"]
+    assert report.cells["v"]["(missing)"].tolist() == [20, 0]
+    assert report.cells["v"]["'(missing)'"].tolist() == [0, 20]
