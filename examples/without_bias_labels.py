@@ -57,7 +57,7 @@ def main():
     }
     print(f"\nOn unbiased test rows:\n{pd.DataFrame(rows).T.to_string()}")
     chosen = models["inferred groups"]
-    print(f"\nUnder other seeds the groups agree by {chosen.stability_:.2f} (0 is chance).")
+    print(f"\nInferred from other rows the groups agree by {chosen.stability_:.2f} (0 is chance).")
 
 
 if __name__ == "__main__":
