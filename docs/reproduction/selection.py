@@ -42,7 +42,7 @@ from sklearn_debias.model_selection import (
 
 sys.path.insert(0, str(Path(__file__).parent))
 from biasadv import table_head
-from without_labels_data import HELD_OUT, SETS
+from without_labels_data import BIASED, HELD_OUT, SETS
 
 OUT = Path(__file__).with_suffix(".csv")
 SEEDS = range(5)
@@ -189,7 +189,7 @@ def run():
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
     table = pd.read_csv(OUT) if OUT.exists() else pd.DataFrame(columns=FACTS)
-    for name in SETS:
+    for name in BIASED:
         for seed in SEEDS:
             if ((table["set"] == name) & (table["seed"] == seed)).any():
                 continue

@@ -22,7 +22,7 @@ from sklearn_debias.metrics import aligned_map
 sys.path.insert(0, str(Path(__file__).parent))
 from biasadv import table_head
 from selection import METHODS, SEEDS, split
-from without_labels_data import SETS
+from without_labels_data import BIASED
 
 OUT = Path(__file__).with_suffix(".csv")
 
@@ -78,7 +78,7 @@ def main():
         return
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
-    rows = pd.DataFrame(row for name in SETS for seed in SEEDS for row in found(name, seed))
+    rows = pd.DataFrame(row for name in BIASED for seed in SEEDS for row in found(name, seed))
     rows.round(4).to_csv(OUT, index=False)
 
 

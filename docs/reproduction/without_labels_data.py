@@ -132,3 +132,4 @@ SETS = {
     "bar": bar,
     "noisy": noisy,
 }
+BIASED = [name for name in SETS if name != "noisy"]

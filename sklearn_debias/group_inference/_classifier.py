@@ -24,6 +24,7 @@ from sklearn_debias.fitting import (
     all_or_nothing,
     encode_target,
     plain,
+    plain_bias,
     plain_params,
 )
 from sklearn_debias.group_inference._check import minority
@@ -198,7 +199,7 @@ class InferredGroupsClassifier(ChecksInFit, Delegating, OurNames, ScoredByRows, 
         self.minority_share_ = float(minority(codes, self.bias_labels_).mean())
         rows = Rows(indexable_rows(X), classes[codes], codes, self.bias_labels_)
         given = {} if validation_data is None else self._validation(validation_data)
-        known = None if bias_labels is None else np.asarray(bias_labels, dtype=object)
+        known = None if bias_labels is None else np.asarray(plain_bias(bias_labels), dtype=object)
         self._check_stability(rows, known, streams)
         self._check_use(rows, streams, given)
         rows = replace(rows, X=X, y=y)

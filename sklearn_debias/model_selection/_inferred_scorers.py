@@ -123,6 +123,7 @@ def inferred_worst_group_scorer(
         )
     check_option("groups", groups, ("parts", "cells"))
     check_group_size(min_group_size)
+    min_group_size = int(min_group_size)
     _check_fitted(inferrer, "inferrer")
     bound: dict[str, FoundGroups] = {"bias_labels": InferredCells(inferrer)}
     if groups == "parts":
@@ -194,6 +195,7 @@ def biased_balance_scorer(model: Any, *, min_group_size: int = 1) -> GroupScorer
             f"{type(model).__name__}."
         )
     check_group_size(min_group_size)
+    min_group_size = int(min_group_size)
     _check_fitted(model, "model")
     made_by = _call("biased_balance_scorer", [f"{model!r}"], min_group_size)
     bound: dict[str, FoundGroups] = {"bias_labels": BiasedPredictions(model)}

@@ -1,6 +1,7 @@
 """Numbers of NumPy, bools, and integers too large, for every function and every attack."""
 
 import inspect
+import warnings
 from functools import wraps
 from types import UnionType
 from typing import get_args
@@ -10,11 +11,14 @@ import numpy as np
 import pytest
 import torch
 from faulty import IMAGES, UINT8, X, b, make, y
+from sklearn.linear_model import LogisticRegression
 from torch import nn
 from wrong_numbers import HUGE, of_numpy
 
+from sklearn_debias import GroupInferrer
 from sklearn_debias.attacks import Threat
 from sklearn_debias.corruptions import Corruption
+from sklearn_debias.exceptions import DebiasWarning
 from sklearn_debias.model_selection import BiasStratifiedKFold
 from sklearn_debias.models import mlp
 from sklearn_debias.robustness import robust_accuracy
@@ -50,7 +54,16 @@ SEEDED = {"random_state": 0}
 SHARES = {(0, 0): 0.25, (0, 1): 0.25, (1, 0): 0.25, (1, 1): 0.25}
 DRAWN = {"y": y, "imbalance_ratio": 2, **SEEDED}
 GREYS = {"images": GREY, "target": Y10, **SEEDED}
+BIASED = LogisticRegression(C=1e-3).fit(X, y)
+GROUPS = GroupInferrer("errors", random_state=0)
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore", DebiasWarning)  # so few rows have no minority
+    GROUPS.fit(X, y)
 RECIPES = {
+    "bias_report": {"y": y, "metadata": b, "n_permutations": 19, **SEEDED},
+    "biased_balance_scorer": {"model": BIASED},
+    "inferred_groups_report": {"y": y, "inferred": b, "bias_labels": y},
+    "inferred_worst_group_scorer": {"inferrer": GROUPS},
     "adjusted_accuracy_score": {**PREDICTED, "y_pred": y, "group_shares": SHARES},
     "adversarial_examples": {**ROWS, "epsilon": 0.1},
     "attribute": {**ROWS, "method": "integrated_gradients"},
