@@ -46,6 +46,6 @@ def test_without_adversarial_samples_it_is_the_base(method):
     """What all estimators have is taken from BiasAdv: epochs, optimiser, random state."""
     augmented = fitted(BiasAdvClassifier(base=small(method), beta=0.0, **FAST))
     shared = {name: getattr(augmented, name) for name in SHARED_CONSTRAINTS}
-    plain = fitted(method(**shared))
+    plain = fitted(small(method).set_params(**shared))
     for name, value in plain.module_.state_dict().items():
         torch.testing.assert_close(augmented.module_.state_dict()[name], value)
