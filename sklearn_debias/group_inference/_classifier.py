@@ -61,8 +61,9 @@ class InferredGroupsClassifier(ChecksInFit, Delegating, OurNames, ScoredByRows, 
     groups_as : {"auto", "bias_labels", "sample_weight", "sampling_weight"}, default="auto"
         How the classifier is told of the groups: by its `bias_labels`; by a `sample_weight` under
         which all (class, bias value) groups weigh alike; or by the sampling weights of SPARE, which
-        "clusters" infers. "auto" is `bias_labels` where the classifier takes them, other than an
-        ERMClassifier that does not balance groups, else `sample_weight`.
+        "clusters" infers. "auto" is `bias_labels` where the classifier takes them, unless it trains
+        without them and takes weights, as an ERMClassifier does that does not balance groups; else
+        `sample_weight`.
     fallback : classifier or None, default=None
         What is fitted in place of ``classifier``, cloned and without groups, where the groups do
         not hold up: where `stability_` is below 0.5, or where on a third of the rows, held out,
