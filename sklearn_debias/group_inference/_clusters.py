@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import pairwise_distances_argmin, silhouette_score
 from sklearn.pipeline import Pipeline
@@ -36,6 +35,9 @@ class ClassClusters:
 
 def cluster_class(Z: np.ndarray, most: int, seed: int) -> ClassClusters:
     """Cluster the rows of one class into 2 to ``most``, as the silhouette has it."""
+    # Here, since it takes as long as half of this package, and one method alone needs it.
+    from sklearn.cluster import KMeans
+
     best = ClassClusters(Z.mean(0, keepdims=True), 0.0)
     # Of all rows the silhouette would take n^2 distances.
     compared = np.random.default_rng(seed).permutation(len(Z))[:MOST_COMPARED]
