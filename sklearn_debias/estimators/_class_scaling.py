@@ -10,7 +10,7 @@ import torch
 from scipy.special import log_softmax, softmax
 from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, _fit_context, clone
 from sklearn.exceptions import NotFittedError
-from sklearn.utils import get_tags, indexable
+from sklearn.utils import get_tags
 from sklearn.utils._param_validation import HasMethods, Interval
 from sklearn.utils.validation import _num_samples, check_is_fitted
 from torch import nn
@@ -30,8 +30,8 @@ from sklearn_debias.fitting import (
     encode_known,
     encode_target,
     fit_with_bias,
+    indexable_rows,
     indexed,
-    is_dataset,
     open_model,
     plain,
     plain_bias,
@@ -161,9 +161,7 @@ class ClassScaling(OurNames, MetaEstimatorMixin, ScoredByRows, BaseEstimator):
             # The default needs no scorer: `Sweep` computes it in any case.
             scorer = None if self.scoring == "worst_group_accuracy" else get_scorer(self.scoring)
             check_same_rows({"X": X, "y": y, "bias_labels": bias_labels})
-            X = plain(X, "X")
-            if not is_dataset(X):
-                (X,) = indexable(X)
+            X = indexable_rows(X)
             n = _num_samples(X)
             codes, classes = encode_target(self, y, n)
             fitted = _is_fitted(self.estimator)

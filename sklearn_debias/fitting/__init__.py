@@ -39,7 +39,7 @@ from sklearn_debias.fitting._facts import Facts
 from sklearn_debias.fitting._fit import Fit, check_shared
 from sklearn_debias.fitting._fit_method import fit_method
 from sklearn_debias.fitting._fitted import Attempt, Fitted, all_or_nothing, is_fitted_name
-from sklearn_debias.fitting._given import Given, View, indexed, pair, take_rows
+from sklearn_debias.fitting._given import Given, View, indexable_rows, indexed, pair, take_rows
 from sklearn_debias.fitting._halves import split_by
 from sklearn_debias.fitting._hooks import training_set_of
 from sklearn_debias.fitting._inputs import Inputs, check_rows, is_dataset, open_inputs, plain
@@ -125,6 +125,7 @@ __all__ = [
     "fitted_attention",
     "held_out",
     "ignored_parameters",
+    "indexable_rows",
     "indexed",
     "is_dataset",
     "is_fitted_name",

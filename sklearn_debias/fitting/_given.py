@@ -6,8 +6,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.utils import _safe_indexing
+from sklearn.utils import _safe_indexing, indexable
 from torch.utils.data import Dataset, Subset
+
+from sklearn_debias.fitting._inputs import is_dataset, plain
 
 
 @dataclass(frozen=True)
@@ -94,3 +96,11 @@ def take_rows(X: Any, index: np.ndarray) -> Any:
     if isinstance(X, Dataset) and not hasattr(X, "iloc"):
         return Subset(X, index.tolist())
     return _safe_indexing(X, index)
+
+
+def indexable_rows(X: Any) -> Any:
+    """Return the rows of X in a form that `take_rows` can take some of."""
+    X = plain(X, "X")
+    if not is_dataset(X):
+        (X,) = indexable(X)
+    return X

@@ -10,6 +10,7 @@ from sklearn.model_selection import train_test_split
 
 from sklearn_debias.exceptions import DebiasWarning, once
 from sklearn_debias.fitting import take_rows
+from sklearn_debias.group_inference._parameters import random_states
 from sklearn_debias.metrics import encode_bias
 
 HELD_OUT = 1 / 3
@@ -60,8 +61,7 @@ def stability(
         fitted_to, judged = _split(codes, seed)
         other = clone(inferrer)
         # What the inferrer holds is reseeded, too: a net would be the same again.
-        names = [n for n in other.get_params() if n.rpartition("__")[2] == "random_state"]
-        other.set_params(**dict.fromkeys(names, seed))
+        other.set_params(**dict.fromkeys(random_states(other), seed))
         given = None if known is None else known[fitted_to]
         with once(set(), without=DebiasWarning):  # the fit to all rows has said the same
             other.fit(take_rows(X, fitted_to), y[fitted_to], bias_labels=given)

@@ -23,6 +23,7 @@ from sklearn_debias.fitting import (
     ScoredByRows,
     all_or_nothing,
     encode_target,
+    indexable_rows,
     plain,
     plain_bias,
     plain_params,
@@ -32,7 +33,7 @@ from sklearn_debias.group_inference._checks_in_fit import PENALTY, ChecksInFit, 
 from sklearn_debias.group_inference._delegating import Delegating
 from sklearn_debias.group_inference._handing import WAYS, argument, handed_on, way_for
 from sklearn_debias.group_inference._inferrer import METHODS, GroupInferrer
-from sklearn_debias.group_inference._parameters import check_instances, indexable_rows
+from sklearn_debias.group_inference._parameters import check_instances
 from sklearn_debias.group_inference._reference import logistic
 from sklearn_debias.presets import inferred_groups_preset
 from sklearn_debias.rows import check_same_rows

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 from sklearn import get_config
 from sklearn.pipeline import Pipeline
+from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.metadata_routing import get_routing_for_object
 from sklearn.utils.validation import has_fit_parameter
 
@@ -90,7 +91,4 @@ def argument(estimator: Any, name: str) -> str | None:
 def balancing(codes: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Return weights (n,) with mean 1 by which all (class, bias value) groups weigh alike."""
     parts = parts_of(labels)
-    _, group, size = np.unique(
-        codes * (parts.max() + 1) + parts, return_inverse=True, return_counts=True
-    )
-    return len(codes) / (len(size) * size[group])
+    return compute_sample_weight("balanced", codes * (parts.max() + 1) + parts)

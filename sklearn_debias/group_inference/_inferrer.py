@@ -20,6 +20,7 @@ from sklearn_debias.fitting import (
     all_or_nothing,
     encode_known,
     encode_target,
+    indexable_rows,
     open_inputs,
     plain_params,
 )
@@ -29,7 +30,7 @@ from sklearn_debias.group_inference._eiil import EIILInference
 from sklearn_debias.group_inference._errors import ErrorsInference
 from sklearn_debias.group_inference._inference import Inference, Task
 from sklearn_debias.group_inference._known import check_complete, read_known
-from sklearn_debias.group_inference._parameters import check_instances, indexable_rows
+from sklearn_debias.group_inference._parameters import check_instances
 from sklearn_debias.group_inference._ssa import SSAInference
 from sklearn_debias.group_inference._xrm import XRMInference
 from sklearn_debias.rows import check_same_rows
@@ -204,20 +205,23 @@ class GroupInferrer(OurNames, BaseEstimator):
         with all_or_nothing(self):
             self._warn_of_unused()
             check_same_rows({"X": X, "y": y, "bias_labels": bias_labels})
-            inputs = open_inputs(X, dtype=None, image_size=self._image_size(), owner=self)
+            size = self._image_size()
+            inputs = open_inputs(X, dtype=None, image_size=size, owner=self)
             codes, classes = encode_target(self, y, len(inputs))
             streams = Streams(self.random_state)
             facts = replace(Facts.of(inputs), classes=classes)
-            self._fitted = Fitted({"dtype": None, "image_size": self._image_size()}, facts, streams)
+            self._fitted = Fitted({"dtype": None, "image_size": size}, facts, streams)
             self.__dict__.update(facts.attributes())
             if len(codes) < FEW:
                 warn(
                     f"Groups are inferred from {len(codes)} rows: mistakes of so few are a matter "
                     "of luck."
                 )
-            n = len(codes)
-            known = read_known(bias_labels, n) if self.method == "ssa" else None
-            check_complete(None if known else bias_labels, n, self.method)
+            known = None
+            if self.method == "ssa":
+                known = read_known(bias_labels, len(codes))
+            else:
+                check_complete(bias_labels, len(codes), self.method)
             self._inference = METHODS[self.method](
                 Task(
                     indexable_rows(X),

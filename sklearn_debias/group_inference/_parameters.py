@@ -1,10 +1,6 @@
-"""Checks of what a user gives: estimators as parameters, and rows."""
+"""Estimators as parameters: checks of what a user gives, and their seeds."""
 
 from typing import Any
-
-from sklearn.utils import indexable
-
-from sklearn_debias.fitting import is_dataset, plain
 
 
 def check_instances(owner: Any, *names: str) -> None:
@@ -18,9 +14,7 @@ def check_instances(owner: Any, *names: str) -> None:
             )
 
 
-def indexable_rows(X: Any) -> Any:
-    """Return the rows of X in a form that folds can be taken of."""
-    X = plain(X, "X")
-    if not is_dataset(X):
-        (X,) = indexable(X)
-    return X
+def random_states(estimator: Any) -> dict[str, Any]:
+    """Return the random states of an estimator and of what it holds, by their parameters."""
+    params = estimator.get_params()
+    return {k: v for k, v in params.items() if k.rpartition("__")[2] == "random_state"}

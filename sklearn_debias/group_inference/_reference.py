@@ -15,6 +15,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn_debias.estimators import BaseDebiasClassifier, ERMClassifier
 from sklearn_debias.fitting import take_rows
 from sklearn_debias.group_inference._inference import Task
+from sklearn_debias.group_inference._parameters import random_states
 
 TINY = np.finfo(float).tiny
 PENALTY = 0.5
@@ -59,11 +60,7 @@ def reference(task: Task) -> Any:
 
 def seeded(estimator: Any, seed: int) -> Any:
     """Set those random states that are None, of the estimator and of what it holds."""
-    states = {
-        name: seed % 2**32
-        for name, value in estimator.get_params().items()
-        if name.rpartition("__")[2] == "random_state" and value is None
-    }
+    states = {name: seed % 2**32 for name, v in random_states(estimator).items() if v is None}
     return estimator.set_params(**states)
 
 

@@ -1,6 +1,6 @@
 """Heads other than linear ones."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -76,8 +76,16 @@ def with_normalized_head(
     NormalizedLinear(in_features=5, out_features=3, scale=30.0)
     """
     built = build_module(module, shape, n_classes, options=options)
+    return with_other_head(built, lambda d, k: NormalizedLinear(d, k, scale))
+
+
+def with_other_head(built: nn.Module, make: Callable[[int, int], nn.Module]) -> nn.Module:
+    """Return a module with what ``make`` makes of its numbers of features and classes as its head.
+
+    It replaces a plain linear layer; a head of another kind is kept.
+    """
     body = getattr(built, "body", None)
     head = getattr(built, "head", None)
     if not isinstance(body, nn.Module) or type(head) is not nn.Linear:
         return built
-    return SplitModule(body, NormalizedLinear(head.in_features, head.out_features, scale))
+    return SplitModule(body, make(head.in_features, head.out_features))

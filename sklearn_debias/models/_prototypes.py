@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sklearn_debias.core import SplitModule
 from sklearn_debias.models._build import build_module
+from sklearn_debias.models._heads import with_other_head
 
 STD = 0.01  # of the prototypes' start, as in the released code
 TINY = 1e-12  # squared distance below which the root has no slope
@@ -145,8 +145,4 @@ def with_prototype_heads(
     Prototypes(in_features=5, out_features=3)
     """
     built = build_module(module, shape, n_classes, options=options)
-    body = getattr(built, "body", None)
-    head = getattr(built, "head", None)
-    if not isinstance(body, nn.Module) or type(head) is not nn.Linear:
-        return built
-    return SplitModule(body, PrototypeEnsemble(head.in_features, head.out_features, n_heads))
+    return with_other_head(built, lambda d, k: PrototypeEnsemble(d, k, n_heads))
