@@ -147,7 +147,7 @@ def test_a_seed_of_a_net_does_not_make_groups_stable():
     y = rng.integers(0, 2, 300)
     net = ERMClassifier(optimizer="sgd", lr=1e-2, max_epochs=20, random_state=0)
     inferrer = GroupInferrer("xrm", estimator=net, random_state=0)
-    clf = InferredGroupsClassifier(LogisticRegression(), inferrer)
+    clf = InferredGroupsClassifier(LogisticRegression(), inferrer, random_state=0)
     with pytest.warns(DebiasWarning, match="a matter of luck"):
         clf.fit(X, y)
     assert clf.stability_ < 0.5
