@@ -1,4 +1,7 @@
-"""Is one model better than another on the same test set? A bootstrap of the counts."""
+"""Is one model better than another on the same test set? A bootstrap of the counts.
+
+With several fits of each, a bootstrap of the rows, to which the luck of the seeds is added.
+"""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -9,6 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from sklearn_debias.arguments import check_option, in_our_words, is_whole
+from sklearn_debias.metrics._crossed import cross
 from sklearn_debias.metrics._encoding import correctness, encode_labels
 from sklearn_debias.metrics._groups import Groups, find_groups, large_enough
 from sklearn_debias.metrics._intervals import check_confidence
@@ -38,7 +42,7 @@ class PairedDifference:
     metric : str
         Name of the metric.
     score_a, score_b : float
-        The metric of each model.
+        The metric of each model; of several fits the mean.
     difference : float
         ``score_a - score_b``.
     interval : tuple of two floats
@@ -47,6 +51,8 @@ class PairedDifference:
         Nominal coverage of the interval.
     n_resamples : int
         Number of bootstrap replicates.
+    n_fits : tuple of two ints
+        Fits of each model. The interval covers other seeds only where both have several.
     """
 
     metric: str
@@ -56,14 +62,16 @@ class PairedDifference:
     interval: tuple[float, float]
     confidence: float
     n_resamples: int
+    n_fits: tuple[int, int] = (1, 1)
 
     def __str__(self) -> str:
         low, high = self.interval
+        several = "" if self.n_fits == (1, 1) else "; fits: a {}, b {}".format(*self.n_fits)
         verdict = "0 is inside" if low <= 0 <= high else "0 is outside"
         return (
             f"{self.metric}: a {self.score_a:.3f}, b {self.score_b:.3f}, a - b = "
             f"{self.difference:+.3f}, {100 * self.confidence:g} % interval [{low:+.3f}, "
-            f"{high:+.3f}] ({verdict})"
+            f"{high:+.3f}] ({verdict}{several})"
         )
 
 
@@ -96,8 +104,9 @@ def paired_difference(
     ----------
     y_true : array-like of shape (n_samples,)
         True class labels.
-    y_pred_a, y_pred_b : array-like of shape (n_samples,)
-        Labels predicted by the two models for the same samples.
+    y_pred_a, y_pred_b : array-like of shape (n_samples,) or (n_fits, n_samples)
+        Labels predicted by the two models for the same samples. Rows are fits of one model that
+        differ in their seed; their scores are averaged, and the interval covers other seeds, too.
     metric : str, default="worst_group_accuracy"
         Name of a metric as in :func:`get_scorer_names`.
     bias_labels : array-like of shape (n_samples,) or (n_samples, n_attributes), default=None
@@ -136,6 +145,10 @@ def paired_difference(
 
     Notes
     -----
+    Several fits are scored on the same draws. To the mean of each model a Student variable is added
+    with the standard error of its fits and ``n_fits - 1`` degrees of freedom: a bootstrap of few
+    seeds would be too narrow.
+
     The interval is the basic one: the percentile interval, mirrored at the observed difference. A
     minimum over groups is biased downwards, more so in a replicate. Where one model has ten equal
     groups of 50 and the other a clear worst one, percentiles cover the difference 72 % of the time,
@@ -169,18 +182,17 @@ def paired_difference(
         }
     )
     y_codes, classes = encode_labels(y_true, "y_true")
-    right_a = correctness(y_codes, classes, y_pred_a, "y_pred_a")
-    right_b = correctness(y_codes, classes, y_pred_b, "y_pred_b")
+    right_a = _right(y_codes, classes, y_pred_a, "y_pred_a")
+    right_b = _right(y_codes, classes, y_pred_b, "y_pred_b")
     groups = find_groups(
         (y_codes, classes),
-        keep=np.ones(len(right_a), dtype=bool),
+        keep=np.ones(len(y_codes), dtype=bool),
         bias_labels=bias_labels,
         membership=membership,
         universe=universe,
         absent=absent,
     )
-    counts = _outcome_counts(groups, right_a, right_b)
-    sizes = groups.merge(counts.sum(axis=-1))
+    sizes = groups.total(np.ones(len(y_codes)))
     kept = large_enough(sizes, min_group_size)
     if metric in BY_GROUP and not kept.all():
         groups = groups.keep(kept)
@@ -190,20 +202,71 @@ def paired_difference(
     warn_of_classes(groups)
     if metric in BY_GROUP:
         warn_of_crossing(groups, sizes, min_group_size)
-    observed = _accuracies(groups, counts)
-    score_a, score_b = (float(summarise(accuracy, coefficients)) for accuracy in observed)
-    difference = score_a - score_b
-    replicates = []
-    for draws in _resamples(groups, counts, n_resamples, rng):
-        drawn_a, drawn_b = _accuracies(groups, draws, otherwise=observed)
-        replicates.append(summarise(drawn_a, coefficients) - summarise(drawn_b, coefficients))
-    interval = _basic_interval(difference, np.concatenate(replicates), confidence)
+    single = len(right_a) == len(right_b) == 1
+    between = _between_counts if single else _between_fits
+    score_a, score_b, interval = between(
+        groups, right_a, right_b, coefficients, n_resamples, confidence, rng
+    )
     # Mirroring may leave the range of a difference: a gap lies in [-1, 1], an accuracy in [0, 1].
     widest = 2.0 if metric == "bias_gap" else 1.0
     low, high = np.clip(interval, -widest, widest).tolist()
     return PairedDifference(
-        metric, score_a, score_b, difference, (low, high), confidence, int(n_resamples)
+        metric,
+        score_a,
+        score_b,
+        score_a - score_b,
+        (low, high),
+        confidence,
+        int(n_resamples),
+        (len(right_a), len(right_b)),
     )
+
+
+def _right(y_codes: np.ndarray, classes: Any, y_pred: Any, name: str) -> np.ndarray:
+    """Return which rows each fit has right, (n_fits, n); a vector is one fit."""
+    if np.ndim(y_pred) != 2 or isinstance(y_pred, pd.DataFrame):
+        return correctness(y_codes, classes, y_pred, name)[None]
+    if len(y_pred) == 0:
+        raise ValueError(f"`{name}` must hold at least one fit, got shape {np.shape(y_pred)}.")
+    return np.stack([correctness(y_codes, classes, fit, name) for fit in np.asarray(y_pred)])
+
+
+def _between_fits(
+    groups: Groups,
+    right_a: np.ndarray,
+    right_b: np.ndarray,
+    coefficients: np.ndarray | None,
+    n_resamples: int,
+    confidence: float,
+    rng: Rng,
+) -> tuple[float, float, tuple[float, float]]:
+    """Return both mean scores, and the interval of their difference, of several fits."""
+    chosen = {"": coefficients}
+    found = cross(groups, [right_a, right_b], chosen, n_resamples=n_resamples, rng=rng)[""]
+    _, low, high = found.difference(0, 1, confidence)
+    score_a, score_b = found.means.tolist()
+    return score_a, score_b, (low, high)
+
+
+def _between_counts(
+    groups: Groups,
+    right_a: np.ndarray,
+    right_b: np.ndarray,
+    coefficients: np.ndarray | None,
+    n_resamples: int,
+    confidence: float,
+    rng: Rng,
+) -> tuple[float, float, tuple[float, float]]:
+    """Return both scores, and the interval of their difference, of one fit each."""
+    counts = _outcome_counts(groups, right_a[0], right_b[0])
+    observed = _accuracies(groups, counts)
+    score_a, score_b = (float(summarise(accuracy, coefficients)) for accuracy in observed)
+    replicates = []
+    for draws in _resamples(groups, counts, n_resamples, rng):
+        drawn_a, drawn_b = _accuracies(groups, draws, otherwise=observed)
+        replicates.append(summarise(drawn_a, coefficients) - summarise(drawn_b, coefficients))
+    interval = _basic_interval(score_a - score_b, np.concatenate(replicates), confidence)
+    return score_a, score_b, interval
 
 
 def _outcome_counts(groups: Groups, right_a: np.ndarray, right_b: np.ndarray) -> np.ndarray:

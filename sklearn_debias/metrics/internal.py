@@ -1,17 +1,27 @@
 """Names that the packages above import; they may change without notice."""
 
-from sklearn_debias.metrics._encoding import correctness, encode_labels, encode_values
+from sklearn_debias.metrics._crossed import Crossed, cross
+from sklearn_debias.metrics._encoding import (
+    correctness,
+    encode_bias,
+    encode_labels,
+    encode_values,
+)
 from sklearn_debias.metrics._fitted import find_fitted, refuse_unseen, unseen_classes
-from sklearn_debias.metrics._groups import cells_of, check_group_size, find_groups
+from sklearn_debias.metrics._groups import Groups, cells_of, check_group_size, find_groups
 from sklearn_debias.metrics._intervals import binomial_bounds, binomial_share, check_confidence
 from sklearn_debias.metrics._names import FEW, many_small, shorten
 from sklearn_debias.metrics._numeric import check_numeric
 from sklearn_debias.metrics._random import check_rng
+from sklearn_debias.metrics._summaries import COEFFICIENTS
 from sklearn_debias.metrics._training_facts import aligned_mask, aligned_of, shares_of
 from sklearn_debias.metrics._types import Predictor, Seed
 
 __all__ = [
+    "COEFFICIENTS",
     "FEW",
+    "Crossed",
+    "Groups",
     "Predictor",
     "Seed",
     "aligned_mask",
@@ -24,6 +34,8 @@ __all__ = [
     "check_numeric",
     "check_rng",
     "correctness",
+    "cross",
+    "encode_bias",
     "encode_labels",
     "encode_values",
     "find_fitted",

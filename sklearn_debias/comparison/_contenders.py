@@ -1,0 +1,187 @@
+"""Who is compared: an estimator, the settings drawn for it, and the rows it may be trained on."""
+
+import inspect
+import zlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from sklearn.base import clone, is_classifier
+from sklearn.model_selection import ParameterGrid, ParameterSampler
+from sklearn.pipeline import Pipeline
+from sklearn.utils.metadata_routing import get_routing_for_object
+
+from sklearn_debias.comparison._keys import describe
+from sklearn_debias.estimators import BaseDebiasClassifier, DPEClassifier
+from sklearn_debias.group_inference import InferredGroupsClassifier
+
+TRIES = 20  # draws for each new configuration, before the space counts as used up
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A method in a comparison.
+
+    Parameters
+    ----------
+    name : str
+    estimator : classifier
+        As the user gave it.
+    configurations : tuple of dict
+        Parameters to try; the first are the estimator's own.
+    trains_on : {"train", "validation"}
+    """
+
+    name: str
+    estimator: Any
+    configurations: tuple[dict[str, Any], ...]
+    trains_on: str = "train"
+
+    def made(self, configuration: Mapping[str, Any], seed: int) -> Any:
+        """Return an unfitted estimator with these parameters and this seed."""
+        # Values are cloned: a network among them must not be trained twice.
+        values = {name: clone(value, safe=False) for name, value in configuration.items()}
+        estimator = clone(self.estimator).set_params(**values)
+        seeds = dict.fromkeys(seed_names(estimator), seed)
+        return estimator.set_params(**seeds)
+
+    @property
+    def is_random(self) -> bool:
+        """Whether a fit depends on a seed."""
+        return bool(seed_names(self.estimator))
+
+
+def seed_names(estimator: Any) -> list[str]:
+    """Return the names of the seeds of an estimator and of what it holds."""
+    names = estimator.get_params(deep=True)
+    return [name for name in names if name.rpartition("__")[2] == "random_state"]
+
+
+def read_contenders(
+    estimators: Any,
+    spaces: Mapping[str, Any],
+    trains_on: Mapping[str, str],
+    n_configurations: int,
+    kind: str,
+    seed: int,
+) -> list[Contender]:
+    """Return the methods of a comparison, with their draws.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If one is no classifier, has no space to draw from, or a name is unknown or comes twice.
+    """
+    named = _named(estimators)
+    for argument, given in (("search_spaces", spaces), ("train_on", trains_on)):
+        if unknown := sorted(set(given) - set(named)):
+            raise ValueError(
+                f"`{argument}` must name methods of `estimators`, {sorted(named)}, got {unknown}."
+            )
+    contenders = []
+    for name, estimator in named.items():
+        if not is_classifier(estimator) or not hasattr(estimator, "get_params"):
+            raise TypeError(
+                f"`estimators[{name!r}]` must be a classifier, got a {type(estimator).__name__}."
+            )
+        space = _space(name, estimator, spaces, kind, alone=n_configurations == 1)
+        rows = trains_on.get(name, "train")
+        if rows not in ("train", "validation"):
+            raise ValueError(f"`train_on[{name!r}]` must be 'train' or 'validation', got {rows!r}.")
+        drawn = _draw(name, estimator, space, n_configurations, seed)
+        contenders.append(Contender(name, estimator, tuple(drawn), rows))
+    return contenders
+
+
+def _named(estimators: Any) -> dict[str, Any]:
+    """Return estimators by name; those of a list are called by their class."""
+    if isinstance(estimators, Mapping):
+        named = {str(name): estimator for name, estimator in estimators.items()}
+    elif isinstance(estimators, list | tuple):
+        named = {type(e).__name__.removesuffix("Classifier"): e for e in estimators}
+        if len(named) < len(estimators):
+            raise ValueError(
+                "`estimators` must be a dict where two are of one class: name them, "
+                'as in {"ERM": ..., "ERM, large": ...}.'
+            )
+    else:
+        raise TypeError(
+            "`estimators` must be a dict of classifiers by name, or a list of them, got a "
+            f"{type(estimators).__name__}."
+        )
+    if not named:
+        raise ValueError("`estimators` must hold at least one classifier, got none.")
+    return named
+
+
+def _space(name: str, estimator: Any, spaces: Mapping[str, Any], kind: str, *, alone: bool) -> Any:
+    """Return what the parameters are drawn from."""
+    if name in spaces:
+        space = dict(spaces[name])
+        known = estimator.get_params(deep=True)
+        if unknown := sorted(set(space) - set(known)):
+            raise ValueError(
+                f"`search_spaces[{name!r}]` must name parameters of {type(estimator).__name__}, "
+                f"got {unknown[0]!r}."
+            )
+        return space
+    if alone:
+        return {}
+    last, prefix = estimator, ""
+    while isinstance(last, Pipeline):
+        step, last = last.steps[-1]
+        prefix += f"{step}__"
+    if not hasattr(last, "search_space"):
+        raise ValueError(
+            f"`search_spaces` must have an entry for {name!r}: {type(last).__name__} knows no "
+            "search space of its own. Pass a dict of distributions or lists, or {} to take its "
+            "settings as they are."
+        )
+    return {prefix + key: value for key, value in last.search_space(kind).items()}
+
+
+def _draw(
+    name: str, estimator: Any, space: dict[str, Any], n: int, seed: int
+) -> list[dict[str, Any]]:
+    """Return up to ``n`` different configurations; more of them begin with the same."""
+    own = estimator.get_params(deep=True)
+    drawn = [{key: own[key] for key in space}]
+    known = {repr(describe(drawn[0]))}
+    if all(isinstance(values, list | tuple) for values in space.values()):
+        n = min(n, len(ParameterGrid(space) if space else [{}]) + 1)
+    tries = _samples(name, space, seed) if space else iter(())
+    for _ in range(TRIES * n):
+        if len(drawn) >= n or (sample := next(tries, None)) is None:
+            break
+        if (text := repr(describe(sample))) not in known:
+            known.add(text)
+            drawn.append(sample)
+    return drawn
+
+
+def _samples(name: str, space: dict[str, Any], seed: int) -> Iterator[dict[str, Any]]:
+    """Yield draws, one by one: sampling without replacement would depend on their number."""
+    entropy = np.random.SeedSequence([seed, zlib.crc32(name.encode())])
+    rng = np.random.RandomState(entropy.generate_state(1)[0])
+    while True:
+        (sample,) = ParameterSampler(space, 1, random_state=rng)
+        yield {key: sample[key] for key in space}
+
+
+def takes(estimator: Any, name: str, method: str = "fit") -> bool:
+    """Return whether a method of an estimator, or what it holds, asks for this metadata."""
+    return name in get_routing_for_object(estimator).consumes(method, [name])
+
+
+def needs_bias_labels(estimator: Any) -> bool:
+    """Return whether an estimator trains by group, and has no other way."""
+    last = estimator
+    while isinstance(last, Pipeline):
+        last = last.steps[-1][1]
+    if isinstance(last, InferredGroupsClassifier):
+        return getattr(last.inferrer, "method", last.inferrer) == "ssa"
+    if isinstance(last, BaseDebiasClassifier):
+        return last._trains_by_group() and not isinstance(last, DPEClassifier)
+    ours = type(last).__module__.startswith("sklearn_debias.")
+    return ours and "bias_labels" in inspect.signature(last.fit).parameters

@@ -1,0 +1,215 @@
+"""What a comparison found, to read, to print and to draw."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from sklearn_debias.comparison._forms import as_html, as_latex, as_markdown, as_text_table
+from sklearn_debias.metrics import GroupReport, group_report
+
+NAMES = {
+    "accuracy": "average",
+    "worst_group_accuracy": "worst group",
+    "conflicting_accuracy": "conflicting",
+}
+AVERAGES = "average: share of test rows that are right, as they are mixed there"
+
+
+@dataclass
+class ComparisonResult:
+    """The result of `compare`: a row per method; ``print`` it, or show it in a notebook.
+
+    Attributes
+    ----------
+    frame : DataFrame
+        A row per method, in the order given: the selected `configuration`, its
+        `validation_score`; `accuracy` (the plain average over test rows), `worst_group_accuracy`,
+        `group_mean_accuracy`, and where training has bias labels `adjusted_accuracy` (groups as
+        frequent as in training) and `conflicting_accuracy`, each a mean over the fits with
+        ``_lower`` and ``_upper``; `difference` of the worst group to the reference, with an
+        interval that holds for all methods together; `probability_best`; `regret`, what another of
+        the tried configurations would have gained on the test rows; CPU `seconds` in all, and
+        `seconds_per_fit`; `n_fits`, and how many fits `failed` or were `degenerate`, which predict
+        one class for all rows.
+    groups : DataFrame
+        Size of each group, and its accuracy by each method, a mean over the fits.
+    configurations : DataFrame
+        A row per fit of the selection: `params`, `score`, `seconds`, `error`, `warnings`.
+    predictions_ : dict of str to ndarray of shape (n_fits, n)
+        Labels predicted by the fits of each method, on the rows that `rows` names.
+    probabilities_ : dict of str to ndarray of shape (n_fits, n, n_classes) or None
+        None for methods without ``predict_proba``.
+    scores_ : dict of str to dict of str to ndarray of shape (n_fits,)
+        The metrics of each fit, by metric and method.
+    best_method_ : str or None
+        The method with the best validation score; None where all failed.
+    best_estimator_ : classifier or None
+        This method, fitted with the first seed; None without ``refit``.
+    y_true, bias_labels
+        Of the rows that the result is of.
+    rows : {"test", "validation"}
+        Which rows these are.
+    n_rows : int
+        Their number.
+    group_kind : {"cell", "class"}
+        Whether groups are (class, bias value), or classes where no bias labels are known.
+    reference : str
+        The method that the others are compared to.
+    scoring : str
+        The rule of selection.
+    overlap : dict of tuple to int
+        Test rows that are among others, by the names of both parts.
+    n_test_reads : int
+        How many different questions the test rows have answered: 1 for one comparison, more where a
+        store has seen others on the same rows.
+    confidence : float
+        Nominal coverage of the intervals.
+    """
+
+    frame: pd.DataFrame
+    groups: pd.DataFrame
+    configurations: pd.DataFrame
+    y_true: np.ndarray
+    bias_labels: Any
+    predictions_: dict[str, np.ndarray]
+    probabilities_: dict[str, np.ndarray | None]
+    scores_: dict[str, dict[str, np.ndarray]]
+    best_method_: str | None
+    best_estimator_: Any
+    rows: str
+    n_rows: int
+    group_kind: str
+    reference: str
+    scoring: str
+    n_test_reads: int
+    confidence: float
+    overlap: dict[tuple[str, str], int] = field(default_factory=dict)
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return the table that is printed, as texts: figures in %, with their intervals.
+
+        Returns
+        -------
+        table : DataFrame
+        """
+        shown = pd.DataFrame(index=self.frame.index)
+        for metric, title in NAMES.items():
+            if metric in self.frame:
+                if metric == "worst_group_accuracy" and self.group_kind == "class":
+                    title = "worst class"
+                shown[title] = self._cells(metric)
+        if len(self.frame) > 1 and "difference" in self.frame:
+            shown[f"worst minus {self.reference}"] = [
+                "" if name == self.reference else text
+                for name, text in zip(
+                    self.frame.index, self._cells("difference", "{:+.1f}"), strict=True
+                )
+            ]
+            best = self.frame["probability_best"]
+            shown["best"] = ["" if np.isnan(p) else f"{100 * p:.0f} %" for p in best]
+        shown["regret"] = ["" if np.isnan(r) else f"{100 * r:.1f}" for r in self.frame["regret"]]
+        shown["CPU s"] = [f"{seconds:.1f}" for seconds in self.frame["seconds"]]
+        shown["fits"] = self.frame["n_fits"].astype(str)
+        for name in ("failed", "degenerate"):
+            if self.frame[name].any():
+                shown[name] = self.frame[name].astype(str)
+        shown["configuration"] = self.frame["configuration"].replace("", "its own")
+        return shown.rename_axis(None)
+
+    def _cells(self, metric: str, form: str = "{:.1f}") -> list[str]:
+        """Return values with their intervals, in %."""
+        columns = [self.frame[name] for name in (metric, f"{metric}_lower", f"{metric}_upper")]
+        texts = []
+        for values in zip(*columns, strict=True):
+            value, low, high = (form.format(100 * v) for v in values)
+            texts.append("failed" if np.isnan(values[0]) else f"{value} [{low}, {high}]")
+        return texts
+
+    def notes(self) -> list[str]:
+        """Return what must be known to read the table, a line each."""
+        rows = f"{self.n_rows} {self.rows} rows"
+        said = [
+            f"{rows}; figures in %: means over the fits, with {100 * self.confidence:g} % "
+            "intervals for other seeds and other rows; those of differences hold for all methods "
+            "together.",
+            f"{AVERAGES}; settings selected by {self.scoring}.",
+        ]
+        if self.rows == "validation":
+            said.append("No test rows: these rows have selected the settings, and flatter them.")
+        if self.group_kind == "class":
+            said.append("No bias labels: groups are classes, and a shortcut does not show.")
+        if (self.frame["n_fits"] == 1).any():
+            said.append("Of a single fit the intervals say nothing about other seeds.")
+        for (one, other), n in self.overlap.items():
+            said.append(f"{n} rows of `{other}` are in `{one}`, too (allow_overlap=True).")
+        if self.n_test_reads > 1:
+            said.append(f"The test rows have been read {self.n_test_reads} times by this study.")
+        for name, row in self.frame.iterrows():
+            tried = self.configurations.query("method == @name")
+            if (tried["error"] != "").all():
+                said.append(f"{name}: all its configurations failed: {_first_line(row['error'])}")
+            elif row["failed"]:
+                said.append(f"{name}: {row['failed']} fits failed: {_first_line(row['error'])}")
+        return said
+
+    def __str__(self) -> str:
+        return as_text_table(self.to_frame(), self.notes())
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        return as_html(self.to_frame(), self.notes())
+
+    def to_markdown(self) -> str:
+        """Return the table in Markdown, with its notes below.
+
+        Returns
+        -------
+        text : str
+        """
+        return as_markdown(self.to_frame(), self.notes())
+
+    def to_latex(self) -> str:
+        """Return the table as a LaTeX ``tabular``, which needs no package.
+
+        Returns
+        -------
+        text : str
+        """
+        return as_latex(self.to_frame())
+
+    def report(self, method: str, *, fit: int = 0, **settings: Any) -> GroupReport:
+        """Return the report on the groups of one fit.
+
+        Parameters
+        ----------
+        method : str
+            Name of the method.
+        fit : int, default=0
+            Number of its fit.
+        **settings
+            As for :func:`sklearn_debias.metrics.group_report`.
+
+        Returns
+        -------
+        report : GroupReport
+
+        Raises
+        ------
+        ValueError
+            If there is no such method, or no such fit.
+        """
+        if method not in self.predictions_:
+            raise ValueError(
+                f"`method` must be one of {sorted(self.predictions_)}, got {method!r}."
+            )
+        fits = self.predictions_[method]
+        if not 0 <= fit < len(fits):
+            raise ValueError(f"`fit` must be in 0..{len(fits) - 1}, got {fit!r}.")
+        return group_report(self.y_true, fits[fit], bias_labels=self.bias_labels, **settings)
+
+
+def _first_line(text: str) -> str:
+    return text.partition("\n")[0]

@@ -1,0 +1,74 @@
+"""Try the configurations of all methods, and keep the best of each by rows held out."""
+
+from typing import Any
+
+import numpy as np
+
+from sklearn_debias.comparison._contenders import Contender
+from sklearn_debias.comparison._fits import Task, as_text, fit_arguments
+from sklearn_debias.comparison._study import Study
+
+
+def n_fits(contender: Contender, n_seeds: int) -> int:
+    """Return the number of fits of a selected configuration: fits without a seed are equal."""
+    return n_seeds if contender.is_random else 1
+
+
+def select(study: Study, seed: int) -> dict[str, list[list[Task]]]:
+    """Try all configurations; return the tasks of each method, by configuration and fold."""
+    (number,) = np.random.SeedSequence([seed, 0]).generate_state(1)
+    every = {}
+    for contender in study.contenders.values():
+        folds = range(len(study.splits[contender.name]))
+        every[contender.name] = [
+            [Task("select", contender.name, i, int(number), fold) for fold in folds]
+            for i in range(len(contender.configurations))
+        ]
+    for name, tasks in every.items():
+        study.do([task for folds in tasks for task in folds])
+        if not study.bar.disable:
+            study.bar.write(_line(study, name, tasks))
+    return every
+
+
+def mean_scores(study: Study, tasks: list[list[Task]]) -> np.ndarray:
+    """Return the mean score of each configuration over the folds; NaN where one failed."""
+    return np.array([np.mean([study.outcome(t).score for t in folds]) for folds in tasks])
+
+
+def selected(study: Study, tasks: list[list[Task]]) -> int | None:
+    """Return the number of the configuration with the best score; None where all failed."""
+    scores = mean_scores(study, tasks)
+    return None if np.isnan(scores).all() else int(np.nanargmax(scores))
+
+
+def _line(study: Study, name: str, tasks: list[list[Task]]) -> str:
+    """Return what is said of a method once its configurations are tried."""
+    best = selected(study, tasks)
+    if best is None:
+        return f"{name}: all {len(tasks)} configurations failed"
+    score = mean_scores(study, tasks)[best]
+    settings = as_text(study.contenders[name].configurations[best])
+    return f"{name}: {score:.3f} on validation rows at {settings or 'its own settings'}"
+
+
+def finals(study: Study, tasks: list[list[Task]], n_seeds: int, seed: int) -> list[Task]:
+    """Return the fits of the selected configuration with fresh seeds; none where all failed."""
+    best = selected(study, tasks)
+    if best is None:
+        return []
+    name = tasks[0][0].method
+    seeds = [
+        int(np.random.SeedSequence([seed, 1, i]).generate_state(1)[0])
+        for i in range(n_fits(study.contenders[name], n_seeds))
+    ]
+    return [Task("test", name, best, number) for number in seeds]
+
+
+def fitted(study: Study, task: Task) -> Any:
+    """Return the estimator of a task, fitted."""
+    contender = study.contenders[task.method]
+    estimator = contender.made(contender.configurations[task.configuration], task.seed)
+    rows = study.whole[task.method]
+    arguments = fit_arguments(estimator, rows, study.validation)
+    return estimator.fit(rows.X, rows.y, **arguments)

@@ -1,0 +1,177 @@
+"""The fits of a comparison: which are due, who does them, and what is known of them afterwards."""
+
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from joblib import parallel_config
+from joblib.parallel import get_active_backend
+from sklearn.utils.parallel import Parallel, delayed
+from tqdm.auto import tqdm
+
+from sklearn_debias.comparison._contenders import Contender
+from sklearn_debias.comparison._fits import Judging, Outcome, Task, as_text, run
+from sklearn_debias.comparison._keys import key_of
+from sklearn_debias.comparison._parts import Part
+from sklearn_debias.comparison._stacked import run_stacked
+from sklearn_debias.comparison._store import Memory
+
+WAIT = 0.2  # seconds between two looks at what another process does
+
+
+@dataclass
+class Study:
+    """What is compared on which rows, and where outcomes are kept.
+
+    Parameters
+    ----------
+    contenders : dict of str to Contender
+    splits : dict of str to list of (Part, Part)
+        Per method, the rows it is fitted to and judged by when settings are selected.
+    whole : dict of str to Part
+        Per method, the rows that the selected settings are fitted to.
+    validation : Part or None
+        What a monitor of these fits may look at.
+    judging : dict of str to Judging
+        By stage.
+    store : Memory
+    is_kept : bool
+        Whether the store outlives the process, so that fits need names of their own.
+    n_jobs : int or None
+    bar : tqdm
+    """
+
+    contenders: dict[str, Contender]
+    splits: dict[str, list[tuple[Part, Part]]]
+    whole: dict[str, Part]
+    validation: Part | None
+    judging: dict[str, Judging]
+    store: Memory
+    is_kept: bool
+    rules: str
+    n_jobs: int | None
+    bar: tqdm
+    counted: int = 0  # fits that the bar has been told of in this round
+
+    def key(self, task: Task) -> str:
+        """Return the name of a fit by its settings, its rows and its seed."""
+        if not self.is_kept:
+            return repr(task)
+        contender = self.contenders[task.method]
+        configuration = contender.configurations[task.configuration]
+        # The rows are those of the study, which the store knows; the rules say how they are split.
+        rules = self.rules if task.stage == "select" else ""
+        estimator = contender.estimator
+        number = (task.stage, task.seed, task.split)
+        return key_of(estimator, configuration, contender.trains_on, rules, number)
+
+    def outcome(self, task: Task) -> Outcome:
+        """Return what came of a fit that was done."""
+        found = self.store.get(self.key(task))
+        assert found is not None, task
+        return found
+
+    def do(self, tasks: Sequence[Task]) -> None:
+        """Do the fits that are not done, and wait for those that another process does."""
+        due = [task for task in tasks if self.store.get(self.key(task)) is None]
+        self.bar.update(len(tasks) - len(due))
+        with self.store.at_work():
+            while due:
+                claimed = self._stacks(due)
+                self._singles([task for task in due if task not in claimed])
+                left = [task for task in due if self.store.get(self.key(task)) is None]
+                self.bar.update(len(due) - len(left) - self.counted)
+                self.counted = 0
+                due = left
+                if due:
+                    time.sleep(WAIT)
+
+    def _stacks(self, tasks: Sequence[Task]) -> set[Task]:
+        """Do what can be trained together; return the tasks that are done."""
+        groups: dict[tuple, list[Task]] = {}
+        for task in tasks:
+            if task.stage == "select":
+                groups.setdefault((task.method, task.seed, task.split), []).append(task)
+        done: set[Task] = set()
+        for group in groups.values():
+            first = group[0]
+            # The first of them stands for all: they are done by one process, at once.
+            if len(group) < 2 or not self.store.claim("stack " + self.key(first)):
+                continue
+            fit, judged = self.splits[first.method][first.split]
+            judging = self.judging[first.stage]
+            contender = self.contenders[first.method]
+            outcomes = run_stacked(contender, group, fit, judged, judging)
+            if outcomes is None:
+                continue
+            # One that failed is fitted by itself, which says why.
+            pairs = [pair for pair in zip(group, outcomes, strict=True) if pair[1].arrays]
+            self._put(pairs)
+            done.update(task for task, _ in pairs)
+        return done
+
+    def _singles(self, tasks: Sequence[Task]) -> None:
+        """Do fits one by one, in parallel where that is asked for."""
+        # A backend that gives results only at the end would lose all of them when it is stopped.
+        with parallel_config(n_jobs=self.n_jobs) if self.n_jobs is not None else parallel_config():
+            backend, n_jobs = get_active_backend()
+            flows = getattr(backend, "supports_return_generator", False)
+            if flows:
+                parallel = Parallel(n_jobs=n_jobs, return_as="generator_unordered")
+                for pair in parallel(delayed(_run)(*job) for job in self._claimed(tasks)):
+                    self._put([pair])
+                return
+            size = max(1, n_jobs if n_jobs > 0 else 1)
+            for start in range(0, len(tasks), size):
+                jobs = self._claimed(tasks[start : start + size])
+                self._put(Parallel(n_jobs=n_jobs)(delayed(_run)(*job) for job in jobs))
+
+    def _claimed(self, tasks: Sequence[Task]) -> Iterator[tuple]:
+        """Yield what is this process's to do, as late as that can be told."""
+        for task in tasks:
+            key = self.key(task)
+            if self.store.get(key) is not None or not self.store.claim(key):
+                continue
+            contender = self.contenders[task.method]
+            configuration = contender.configurations[task.configuration]
+            rows = (self.whole[task.method], self.validation)
+            if task.stage == "select":
+                rows = self.splits[task.method][task.split]
+            yield task, contender, configuration, *rows, self.judging[task.stage]
+
+    def _put(self, pairs: Sequence[tuple[Task, Outcome]]) -> None:
+        """Keep outcomes, say what failed, and move the bar."""
+        rows = []
+        for task, outcome in pairs:
+            contender = self.contenders[task.method]
+            settings = as_text(contender.configurations[task.configuration])
+            facts = {"method": task.method, "stage": task.stage, "settings": settings}
+            rows.append((self.key(task), facts, outcome))
+            if outcome.error and not self.bar.disable:
+                tqdm.write(
+                    f"{task.method} failed at {settings or 'its own settings'}: "
+                    f"{outcome.error.splitlines()[0]}",
+                    file=sys.stdout,
+                )
+        self.store.put(rows)
+        self.counted += len(pairs)
+        self.bar.update(len(pairs))
+
+
+def _run(
+    task: Task,
+    contender: Contender,
+    configuration: dict[str, Any],
+    fit: Part,
+    judged: Part | None,
+    judging: Judging,
+) -> tuple[Task, Outcome]:
+    """Do one fit, in whatever process."""
+    try:
+        estimator = contender.made(configuration, task.seed)
+    # What cannot even be made is a failure of this configuration.
+    except (TypeError, ValueError) as reason:
+        return task, Outcome(float("nan"), 0.0, f"{type(reason).__name__}: {reason}")
+    return task, run(estimator, fit, judged, judging)
