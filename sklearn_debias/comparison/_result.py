@@ -146,6 +146,10 @@ class ComparisonResult:
             said.append(f"{n} rows of `{other}` are in `{one}`, too (allow_overlap=True).")
         if self.n_test_reads > 1:
             said.append(f"The test rows have been read {self.n_test_reads} times by this study.")
+        most = self.frame["n_configurations"].max()
+        for name, n in self.frame["n_configurations"].items():
+            if 1 < n < most:
+                said.append(f"{name}: its search space holds {n} configurations.")
         for name, row in self.frame.iterrows():
             tried = self.configurations.query("method == @name")
             if (tried["error"] != "").all():

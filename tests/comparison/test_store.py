@@ -146,7 +146,7 @@ def test_claims_of_a_dead_process_are_nobodys(path):
 
 def test_other_data_are_refused_with_what_differs(path):
     compared(store=path)
-    train, validation, test = rows()
+    train, _, test = rows()
     other = (test[0] + 1, *test[1:])
     with pytest.raises(ValueError, match="is of other data: X of `test` differ. Name another"):
         compared(store=path, test=other)

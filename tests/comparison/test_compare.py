@@ -1,0 +1,389 @@
+"""What a comparison does, in which order, and what its figures are."""
+
+import re
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+from comparing import METHODS, SPACE, compared, rows
+from joblib import parallel_config
+from sklearn.dummy import DummyClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import accuracy_score
+from sklearn.model_selection import StratifiedKFold
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils import Bunch
+
+from sklearn_debias import DFRClassifier, DPEClassifier, ERMClassifier, GroupDROClassifier
+from sklearn_debias.comparison import _stacked, compare
+from sklearn_debias.comparison._contenders import needs_bias_labels
+from sklearn_debias.datasets import load_biased_digits
+from sklearn_debias.group_inference import GroupInferrer
+from sklearn_debias.metrics import worst_group_accuracy_score, worst_group_accuracy_scorer
+from sklearn_debias.model_selection import inferred_worst_group_scorer
+
+LOGISTIC = {"logistic": LogisticRegression()}
+C = {"logistic": {"C": [0.01, 0.1, 1.0, 10.0]}}
+
+
+@pytest.fixture(scope="module")
+def result():
+    return compared()
+
+
+def test_figures_are_those_of_the_fits_themselves(result):
+    train, validation, test = rows()
+    tried = result.configurations
+    assert result.frame.index.tolist() == list(METHODS)
+    for name in METHODS:
+        own = tried.query("method == @name")
+        assert own["score"].max() == result.frame.loc[name, "validation_score"]
+        assert own["selected"].sum() == 1
+    chosen = tried.query("method == 'logistic' and selected")["params"].item()
+    model = LogisticRegression(**chosen).fit(*train[:2])
+    np.testing.assert_array_equal(result.predictions_["logistic"][0], model.predict(test[0]))
+    worst = worst_group_accuracy_score(test[1], model.predict(test[0]), bias_labels=test[2])
+    row = result.frame.loc["logistic"]
+    assert row["worst_group_accuracy"] == pytest.approx(worst)
+    assert row["accuracy"] == pytest.approx(model.score(*test[:2]))
+    on_validation = worst_group_accuracy_scorer(
+        model, validation[0], validation[1], bias_labels=validation[2]
+    )
+    assert row["validation_score"] == pytest.approx(on_validation)
+    np.testing.assert_allclose(
+        result.probabilities_["logistic"][0], model.predict_proba(test[0]), rtol=1e-6
+    )
+
+
+def test_the_first_configuration_is_the_methods_own(result):
+    first = result.configurations.groupby("method").first()["params"]
+    assert first["logistic"] == {"C": 1.0}
+    assert first["JTT"] == {"lr": 1e-3, "upweight": 5}
+
+
+def test_all_have_the_same_number_of_draws(result):
+    counts = result.configurations.groupby("method").size()
+    assert counts.to_dict() == {"ERM": 3, "JTT": 3, "logistic": 2}
+    assert "logistic: its search space holds 2 configurations." in result.notes()
+    assert (result.frame["n_fits"] == 2).all()
+    more = compared(n_configurations=2)
+    params = [r.configurations.groupby("method").head(2)["params"].tolist() for r in (result, more)]
+    assert params[0] == params[1]
+
+
+def test_heads_are_trained_in_stacks_and_agree_with_fits_of_their_own(result, monkeypatch):
+    monkeypatch.setattr(_stacked, "stacks", lambda estimator: False)
+    single = compared()
+    np.testing.assert_allclose(
+        result.configurations["score"], single.configurations["score"], atol=1e-6
+    )
+    for name, predicted in result.predictions_.items():
+        np.testing.assert_array_equal(predicted, single.predictions_[name])
+
+
+def test_a_seed_reproduces_and_the_global_generator_is_the_users(result):
+    np.random.seed(3)  # noqa: NPY002
+    before = np.random.get_state()[1].copy()  # noqa: NPY002
+    again = compared()
+    np.testing.assert_array_equal(before, np.random.get_state()[1])  # noqa: NPY002
+    for name in result.frame.columns.drop(["seconds", "seconds_per_fit"]):
+        pd.testing.assert_series_equal(result.frame[name], again.frame[name])
+
+
+def test_classes_of_test_rows_select_nothing(result):
+    *_, test = rows()
+    flipped = compared(test=(test[0], 1 - test[1], test[2]))
+    columns = ["method", "configuration", "score", "selected"]
+    pd.testing.assert_frame_equal(result.configurations[columns], flipped.configurations[columns])
+    for name, predicted in result.predictions_.items():
+        np.testing.assert_array_equal(predicted, flipped.predictions_[name])
+    assert not np.allclose(result.frame["accuracy"], flipped.frame["accuracy"])
+
+
+def test_regret_is_what_another_configuration_would_have_gained():
+    train, _, test = rows()
+    found = compared(LOGISTIC, search_spaces=C, n_configurations=4, scoring="accuracy")
+    values = [
+        worst_group_accuracy_score(
+            test[1],
+            LogisticRegression(**params).fit(*train[:2]).predict(test[0]),
+            bias_labels=test[2],
+        )
+        for params in found.configurations["params"]
+    ]
+    best = found.configurations["selected"].to_numpy().argmax()
+    assert found.frame.loc["logistic", "regret"] == pytest.approx(max(values) - values[best])
+
+
+@pytest.mark.parametrize("backend", ["loky", "threading", "sequential"])
+@pytest.mark.slow
+def test_backends_agree(result, backend):
+    with parallel_config(backend=backend):
+        other = compared(n_jobs=2)
+    np.testing.assert_array_equal(result.configurations["score"], other.configurations["score"])
+
+
+def test_bunches_and_tuples_are_the_same():
+    parts = dict(zip(("train", "validation", "test"), rows(), strict=True))
+    bunches = {name: Bunch(data=X, target=y, bias_labels=b) for name, (X, y, b) in parts.items()}
+    one, other = compared(LOGISTIC, search_spaces=C), compared(LOGISTIC, search_spaces=C, **bunches)
+    np.testing.assert_array_equal(one.frame["accuracy"], other.frame["accuracy"])
+
+
+def test_folds_of_the_training_rows_select():
+    train = rows()[0]
+    found = compared(LOGISTIC, search_spaces=C, validation=None, cv=3)
+    assert found.configurations["split"].tolist() == [0, 1, 2] * 3
+    folds = StratifiedKFold(3, shuffle=True, random_state=0)
+    own = compared(LOGISTIC, search_spaces=C, validation=None, cv=folds, scoring="accuracy")
+    scores = []
+    for fit, judged in folds.split(*train[:2]):
+        model = LogisticRegression().fit(train[0][fit], train[1][fit])
+        scores.append(model.score(train[0][judged], train[1][judged]))
+    assert own.configurations["score"].tolist()[:3] == scores
+
+
+def test_a_method_may_train_on_the_validation_rows():
+    _, validation, test = rows()
+    methods = {"logistic": LogisticRegression(C=0.1), "DFR": DFRClassifier(random_state=0)}
+    where = {"logistic": "validation", "DFR": "validation"}
+    spaces = {"logistic": {}, "DFR": {}}
+    found = compared(methods, search_spaces=spaces, train_on=where, n_seeds=1)
+    assert found.configurations["split"].tolist() == [0, 1, 2, 3, 4] * 2
+    own = LogisticRegression(C=0.1).fit(*validation[:2]).predict(test[0])
+    np.testing.assert_array_equal(found.predictions_["logistic"][0], own)
+
+
+def test_pipelines_and_rules_without_bias_labels():
+    train, validation, _ = rows()
+    bare = [part[:2] for part in (train, validation)]
+    inferrer = GroupInferrer(random_state=0).fit(*bare[0])
+    pipe = {"ERM": make_pipeline(StandardScaler(), ERMClassifier(max_epochs=3))}
+    found = compared(
+        pipe,
+        train=bare[0],
+        validation=bare[1],
+        scoring=inferred_worst_group_scorer(inferrer),
+        search_spaces={"ERM": {"ermclassifier__lr": [1e-3, 1e-2]}},
+    )
+    assert found.frame.loc["ERM", "n_fits"] == 2
+    assert found.group_kind == "cell"
+    assert "conflicting_accuracy" not in found.frame
+
+
+def test_without_any_bias_labels_groups_are_classes():
+    bare = {
+        name: part[:2] for name, part in zip(("train", "validation", "test"), rows(), strict=True)
+    }
+    found = compared(LOGISTIC, search_spaces=C, scoring="balanced_accuracy", **bare)
+    assert found.group_kind == "class"
+    assert "worst class" in found.to_frame()
+    assert any("No bias labels" in note for note in found.notes())
+
+
+def test_without_test_rows_the_result_is_of_the_validation_rows():
+    found = compared(LOGISTIC, search_spaces=C, test=None)
+    assert found.rows == "validation"
+    assert found.n_test_reads == 0
+    assert any("flatter" in note for note in found.notes())
+
+
+def test_failures_are_counted_and_stop_nothing():
+    methods = {**LOGISTIC, "broken": LogisticRegression(C=-1.0)}
+    found = compared(methods, search_spaces={**C, "broken": {"C": [-1.0, -2.0, 1.0]}})
+    assert found.frame.loc["broken", "failed"] == 1 + (
+        found.configurations.query("method == 'broken'")["params"]
+        .map(lambda p: p["C"])
+        .eq(-2)
+        .sum()
+    )
+    assert "C" in found.frame.loc["broken", "error"]
+    hopeless = compared(methods, search_spaces={**C, "broken": {}})
+    row = hopeless.frame.loc["broken"]
+    assert np.isnan(row["worst_group_accuracy"])
+    assert row["n_fits"] == 0
+    assert hopeless.to_frame().loc["broken", "worst group"] == "failed"
+    assert any("all its configurations failed" in note for note in hopeless.notes())
+    assert hopeless.best_method_ == "logistic"
+
+
+def test_all_may_fail():
+    found = compared(
+        {"broken": LogisticRegression(C=-1.0)}, search_spaces={"broken": {}}, refit=True
+    )
+    assert found.best_method_ is None
+    assert found.best_estimator_ is None
+    assert "failed" in str(found)
+
+
+def test_fits_of_one_class_are_counted():
+    found = compared({"dummy": DummyClassifier()}, search_spaces={"dummy": {}})
+    assert found.frame.loc["dummy", "degenerate"] == 3
+    assert found.frame.loc["dummy", "n_fits"] == 2
+
+
+def test_the_best_is_what_validation_prefers():
+    found = compared(refit=True)
+    best = found.frame["validation_score"].idxmax()
+    assert found.best_method_ == best
+    *_, test = rows()
+    np.testing.assert_array_equal(
+        found.best_estimator_.predict(test[0]), found.predictions_[best][0]
+    )
+
+
+def test_one_seed_tells_nothing_about_seeds():
+    found = compared(LOGISTIC, search_spaces=C, n_seeds=1)
+    assert any("single fit" in note for note in found.notes())
+
+
+def test_test_rows_among_others_are_refused_or_said():
+    train, _, test = rows()
+    mixed = tuple(np.concatenate([a, b[:7]]) for a, b in zip(test, train, strict=True))
+    with pytest.raises(ValueError, match="`test` must hold other rows .*there are 7 in `train`"):
+        compared(LOGISTIC, search_spaces=C, test=mixed)
+    found = compared(LOGISTIC, search_spaces=C, test=mixed, allow_overlap=True)
+    assert found.overlap == {("train", "test"): 7}
+    assert any("7 rows of `test` are in `train`" in note for note in found.notes())
+
+
+def test_rows_of_another_precision_are_the_same_rows():
+    train, _, test = rows()
+    mixed = (np.concatenate([test[0].astype(np.float32), train[0][:3].astype(np.float32)]),)
+    labels = (np.concatenate([test[i], train[i][:3]]) for i in (1, 2))
+    with pytest.raises(ValueError, match="there are 3 in `train`"):
+        compared(LOGISTIC, search_spaces=C, test=(*mixed, *labels))
+
+
+def test_methods_that_need_bias_labels_are_named_before_anything_runs(monkeypatch):
+    monkeypatch.setattr(ERMClassifier, "fit", None)
+    methods = {"ERM": ERMClassifier(), "dro": GroupDROClassifier(), "dfr": DFRClassifier()}
+    with pytest.raises(ValueError, match="`train` must have bias labels for dro, dfr, got none"):
+        compared(
+            methods,
+            train=rows()[0][:2],
+            search_spaces={"ERM": {}, "dro": {}, "dfr": {}},
+            scoring="accuracy",
+        )
+    assert not needs_bias_labels(DPEClassifier())
+    assert needs_bias_labels(make_pipeline(StandardScaler(), GroupDROClassifier()))
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"validation": None}, "`validation` or `cv` must be given"),
+        ({"cv": 3}, "`validation` and `cv` must not both be given"),
+        ({"validation": None, "cv": 3, "test": None}, "`test` must be given with `cv`"),
+        ({"n_configurations": 0}, "`n_configurations` must be an int >= 1, got 0"),
+        ({"n_seeds": 1.5}, "`n_seeds` must be an int >= 1, got 1.5"),
+        ({"n_resamples": 5}, "`n_resamples` must be an int >= 100, got 5"),
+        ({"random_state": "x"}, "`random_state` must be an int >= 0 or None, got 'x'"),
+        ({"reference": "JTT"}, "`reference` must be one of ['logistic'], got 'JTT'"),
+        ({"allow_overlap": "no"}, "`allow_overlap` must be True or False, got 'no'"),
+        ({"search_spaces": {"ERM": {}}}, "`search_spaces` must name methods of `estimators`"),
+        ({"search_spaces": {"logistic": {"c": [1]}}}, "must name parameters of LogisticRegression"),
+        ({"search_spaces": {}}, "LogisticRegression knows no search space of its own"),
+        ({"train_on": {"logistic": "all"}}, "must be 'train' or 'validation', got 'all'"),
+        ({"train": (np.zeros((3, 2)), [0, 1])}, "one class label per row, got 3 rows and 2"),
+        ({"train": Bunch(data=1)}, "'target' is missing"),
+    ],
+)
+def test_bad_arguments_are_named(settings, words):
+    given = {"search_spaces": C, **settings}
+    with pytest.raises(ValueError, match=re.escape(words)):
+        compared(LOGISTIC, **given)
+
+
+@pytest.mark.parametrize(
+    ("methods", "words"),
+    [
+        (LogisticRegression(), "`estimators` must be a dict of classifiers by name, or a list"),
+        ([], "`estimators` must hold at least one classifier"),
+        ({"scale": StandardScaler()}, "`estimators['scale']` must be a classifier, got a Standard"),
+        ([LogisticRegression(), LogisticRegression(C=2)], "must be a dict where two are of one"),
+    ],
+)
+def test_bad_methods_are_named(methods, words):
+    with pytest.raises((TypeError, ValueError)) as caught:
+        compared(methods, search_spaces={})
+    assert words in str(caught.value)
+
+
+def test_bias_labels_that_the_rule_needs_are_asked_for():
+    with pytest.raises(ValueError, match="`scoring` needs bias labels .* `validation` has none"):
+        compared(LOGISTIC, search_spaces=C, validation=rows()[1][:2])
+
+
+def test_it_is_silent_unless_asked(capsys):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        compared()
+    assert capsys.readouterr() == ("", "")
+    compared(LOGISTIC, search_spaces=C, verbose=1)
+    said = capsys.readouterr()
+    assert "logistic: " in said.out + said.err
+    assert "fit/s" in said.err
+
+
+def test_an_interrupt_is_the_users(monkeypatch):
+    def stop(self, X, y):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(LogisticRegression, "fit", stop)
+    with pytest.raises(KeyboardInterrupt):
+        compared(LOGISTIC, search_spaces=C)
+
+
+def test_images_are_compared_by_fits_of_their_own():
+    digits = load_biased_digits(conflict_ratio=0.1, random_state=0)
+    parts = [
+        Bunch(data=p.data[:90], target=p.target[:90]) for p in (digits.train, digits.validation)
+    ]
+    found = compare(
+        {"ERM": ERMClassifier("simple_cnn", max_epochs=1)},
+        parts[0],
+        validation=parts[1],
+        test=(digits.test.data[:60], digits.test.target[:60]),
+        search_spaces={"ERM": {"lr": [1e-3, 1e-2]}},
+        n_configurations=2,
+        n_seeds=1,
+        scoring=lambda model, X, y: accuracy_score(y, model.predict(X)),
+        refit=False,
+        verbose=0,
+        random_state=0,
+    )
+    assert len(found.configurations) == 2
+
+
+def test_forms(result):
+    text = str(result)
+    table = result.to_frame()
+    for name in METHODS:
+        assert name in text
+    assert table.loc["ERM", "worst minus ERM"] == ""
+    markdown = result.to_markdown()
+    assert markdown.splitlines()[1].startswith("| --- | ---: |")
+    assert len({line.count(" | ") for line in markdown.splitlines()[:5]}) == 1
+    latex = result.to_latex()
+    assert r"\%" in latex
+    assert latex.count("&") == (len(table.columns)) * (len(table) + 1)
+    html = result._repr_html_()
+    assert html.count("<tr>") == len(table) + 1
+    odd = compared({"<b>|&": LogisticRegression()}, search_spaces={"<b>|&": {}})
+    assert "<b>" not in odd._repr_html_()
+    assert r"<b>\|&" in odd.to_markdown()
+    assert r"<b>|\&" in odd.to_latex()
+
+
+def test_report_of_a_fit(result):
+    report = result.report("JTT", fit=1)
+    worst = result.scores_["worst_group_accuracy"]["JTT"][1]
+    assert report.worst_group_accuracy == pytest.approx(worst)
+    with pytest.raises(ValueError, match="`method` must be one of"):
+        result.report("none")
+    with pytest.raises(ValueError, match="`fit` must be in 0..1, got 2"):
+        result.report("JTT", fit=2)
+    assert SPACE["JTT"]["upweight"] == [5, 20]
