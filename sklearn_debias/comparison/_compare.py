@@ -8,7 +8,7 @@ import numpy as np
 from sklearn import config_context
 from tqdm.auto import tqdm
 
-from sklearn_debias.arguments import in_our_words, is_seed, is_switch, is_whole
+from sklearn_debias.arguments import check_option, in_our_words, is_seed, is_switch, is_whole
 from sklearn_debias.comparison._contenders import Contender, read_contenders
 from sklearn_debias.comparison._evaluation import evaluate
 from sklearn_debias.comparison._fits import Judging
@@ -22,6 +22,8 @@ from sklearn_debias.comparison._study import Study
 from sklearn_debias.metrics import get_scorer
 from sklearn_debias.metrics.internal import check_confidence
 
+MOST_MORE = 10  # times the configurations, of a method that takes little of the time
+
 
 @in_our_words
 def compare(
@@ -32,6 +34,7 @@ def compare(
     test: Any = None,
     cv: Any = None,
     n_configurations: int = 12,
+    budget: str = "configurations",
     n_seeds: int = 5,
     scoring: Any = "worst_group_accuracy",
     search_spaces: Mapping[str, Any] | None = None,
@@ -69,6 +72,10 @@ def compare(
         stratified by class and bias label where these are known.
     n_configurations : int, default=12
         Configurations of each method, >= 1. With 1 every method keeps its own settings.
+    budget : {"configurations", "seconds"}, default="configurations"
+        What is equal for all. With "seconds" the reference tries its configurations, and the others
+        theirs, up to ten times as many, until they have taken as many CPU seconds; what these are
+        depends on the machine, and on its load.
     n_seeds : int, default=5
         Fits of each selected configuration, >= 1. One tells nothing about other seeds.
     scoring : str or callable, default="worst_group_accuracy"
@@ -139,11 +146,12 @@ def compare(
     found = _check_overlap(parts, allow_overlap)
     if kind is None:
         kind = "embeddings" if np.ndim(parts["train"].X) == 2 else "images"
-    contenders = read_contenders(
-        estimators, search_spaces or {}, train_on or {}, n_configurations, kind, seed
-    )
+    check_option("budget", budget, ("configurations", "seconds"))
+    most = n_configurations * (1 if budget == "configurations" else MOST_MORE)
+    contenders = read_contenders(estimators, search_spaces or {}, train_on or {}, most, kind, seed)
     names = [contender.name for contender in contenders]
-    if reference is not None and reference not in names:
+    reference = names[0] if reference is None else reference
+    if reference not in names:
         raise ValueError(f"`reference` must be one of {names}, got {reference!r}.")
     with config_context(enable_metadata_routing=True):
         scorer = get_scorer(scoring) if isinstance(scoring, str) else scoring
@@ -151,9 +159,12 @@ def compare(
         check_labels(contenders, splits, scorer)
         total = sum(len(c.configurations) * len(splits[c.name]) for c in contenders)
         total += sum(n_fits(c, n_seeds) for c in contenders)
-        with tqdm(total=total, disable=not verbose, unit="fit", desc="compare") as bar:
+        leader = reference if budget == "seconds" else None
+        with tqdm(
+            total=total if leader is None else None, disable=not verbose, unit="fit", desc="compare"
+        ) as bar:
             study = _study(contenders, parts, splits, scorer, cv, store, n_jobs, bar)
-            selection = select(study, seed)
+            selection = select(study, seed, int(n_configurations), leader)
             chosen = {c.name: finals(study, selection[c.name], n_seeds, seed) for c in contenders}
             study.do([task for tasks in chosen.values() for task in tasks])
         question = key_of([study.key(task) for tasks in chosen.values() for task in tasks])
@@ -163,7 +174,7 @@ def compare(
             parts,
             selection,
             chosen,
-            reference=reference or names[0],
+            reference=reference,
             scoring=scoring if isinstance(scoring, str) else repr(scoring),
             overlap=found,
             n_test_reads=n_reads,

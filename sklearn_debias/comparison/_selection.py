@@ -14,21 +14,49 @@ def n_fits(contender: Contender, n_seeds: int) -> int:
     return n_seeds if contender.is_random else 1
 
 
-def select(study: Study, seed: int) -> dict[str, list[list[Task]]]:
-    """Try all configurations; return the tasks of each method, by configuration and fold."""
+def select(
+    study: Study, seed: int, most: int, leader: str | None = None
+) -> dict[str, list[list[Task]]]:
+    """Try configurations; return the tasks of each method, by configuration and fold.
+
+    Each method tries ``most`` of them. With a ``leader`` it alone does, and the others try theirs
+    until they have taken as many CPU seconds.
+    """
     (number,) = np.random.SeedSequence([seed, 0]).generate_state(1)
+    names = sorted(study.contenders, key=lambda name: name != leader)
     every = {}
-    for contender in study.contenders.values():
-        folds = range(len(study.splits[contender.name]))
-        every[contender.name] = [
-            [Task("select", contender.name, i, int(number), fold) for fold in folds]
-            for i in range(len(contender.configurations))
+    seconds = 0.0
+    for name in names:
+        folds = range(len(study.splits[name]))
+        tasks = [
+            [Task("select", name, i, int(number), fold) for fold in folds]
+            for i in range(len(study.contenders[name].configurations))
         ]
-    for name, tasks in every.items():
-        study.do([task for folds in tasks for task in folds])
+        if leader is None or name == leader:
+            every[name] = tasks[:most]
+            study.do([task for folds in every[name] for task in folds])
+            seconds = _seconds(study, every[name])
+        else:
+            every[name] = _until(study, tasks, seconds)
         if not study.bar.disable:
-            study.bar.write(_line(study, name, tasks))
-    return every
+            study.bar.write(_line(study, name, every[name]))
+    return {name: every[name] for name in study.contenders}
+
+
+def _until(study: Study, tasks: list[list[Task]], seconds: float) -> list[list[Task]]:
+    """Try configurations one by one until they have taken so many CPU seconds; at least one."""
+    tried: list[list[Task]] = []
+    for folds in tasks:
+        if tried and _seconds(study, tried) >= seconds:
+            break
+        study.do(folds)
+        tried.append(folds)
+    return tried
+
+
+def _seconds(study: Study, tasks: list[list[Task]]) -> float:
+    """Return the CPU seconds that fits have taken."""
+    return sum(study.outcome(task).seconds for folds in tasks for task in folds)
 
 
 def mean_scores(study: Study, tasks: list[list[Task]]) -> np.ndarray:

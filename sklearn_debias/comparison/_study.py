@@ -3,7 +3,7 @@
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from joblib import parallel_config
@@ -54,11 +54,15 @@ class Study:
     n_jobs: int | None
     bar: tqdm
     counted: int = 0  # fits that the bar has been told of in this round
+    keys: dict[Task, str] = field(default_factory=dict)
 
     def key(self, task: Task) -> str:
         """Return the name of a fit by its settings, its rows and its seed."""
-        if not self.is_kept:
-            return repr(task)
+        if task not in self.keys:
+            self.keys[task] = self._key(task) if self.is_kept else repr(task)
+        return self.keys[task]
+
+    def _key(self, task: Task) -> str:
         contender = self.contenders[task.method]
         configuration = contender.configurations[task.configuration]
         # The rows are those of the study, which the store knows; the rules say how they are split.

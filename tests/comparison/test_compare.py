@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from comparing import METHODS, SPACE, compared, rows
 from joblib import parallel_config
+from scipy.stats import loguniform
 from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score
@@ -100,6 +101,22 @@ def test_classes_of_test_rows_select_nothing(result):
     for name, predicted in result.predictions_.items():
         np.testing.assert_array_equal(predicted, flipped.predictions_[name])
     assert not np.allclose(result.frame["accuracy"], flipped.frame["accuracy"])
+
+
+def test_cpu_seconds_may_be_the_budget():
+    slow = ERMClassifier(max_epochs=60)
+    spaces = {"slow": {"lr": [1e-3, 1e-2]}, "logistic": {"C": loguniform(1e-2, 1e2)}}
+    methods = {"slow": slow, **LOGISTIC}
+    found = compared(methods, search_spaces=spaces, n_configurations=2, budget="seconds")
+    counts = found.configurations.groupby("method").size()
+    seconds = found.configurations.groupby("method")["seconds"].sum()
+    assert counts["slow"] == 2
+    assert 2 < counts["logistic"] <= 20
+    assert counts["logistic"] == 20 or seconds["logistic"] >= seconds["slow"]
+    found = compared(
+        methods, search_spaces=spaces, n_configurations=2, budget="seconds", reference="logistic"
+    )
+    assert found.configurations.groupby("method").size().to_dict() == {"logistic": 2, "slow": 1}
 
 
 def test_regret_is_what_another_configuration_would_have_gained():
@@ -278,6 +295,7 @@ def test_methods_that_need_bias_labels_are_named_before_anything_runs(monkeypatc
         ({"cv": 3}, "`validation` and `cv` must not both be given"),
         ({"validation": None, "cv": 3, "test": None}, "`test` must be given with `cv`"),
         ({"n_configurations": 0}, "`n_configurations` must be an int >= 1, got 0"),
+        ({"budget": "hours"}, "`budget` must be one of 'configurations', 'seconds', got 'hours'"),
         ({"n_seeds": 1.5}, "`n_seeds` must be an int >= 1, got 1.5"),
         ({"n_resamples": 5}, "`n_resamples` must be an int >= 100, got 5"),
         ({"random_state": "x"}, "`random_state` must be an int >= 0 or None, got 'x'"),
