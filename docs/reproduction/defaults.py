@@ -1,0 +1,139 @@
+"""What does a first fit gain or cost? Every classifier with its defaults, beside ERM.
+
+    python docs/reproduction/defaults.py SETS    # such as synthetic digits; all without a name
+    python docs/reproduction/defaults.py --tables
+
+The first line compares all classifiers, as they are constructed, on each data set: with ERM's own
+defaults, and with ERM of the best of 12 settings by the worst group of biased validation rows, with
+five fits each. Fits are kept in files *.sqlite beside this one, which may be deleted; the rows of
+defaults.csv are what the second line makes its tables of. MNIST, Fashion-MNIST and BAR are read
+from the folder named by SKLEARN_DEBIAS_DATA.
+"""
+
+import argparse
+import sys
+import warnings
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils import Bunch
+
+import sklearn_debias as sd
+from sklearn_debias.comparison import compare
+from sklearn_debias.datasets import load_biased_digits
+
+sys.path.insert(0, str(Path(__file__).parent))
+from without_labels_data import SETS
+
+OUT = Path(__file__).with_suffix(".csv")
+STORE = Path(__file__).with_suffix(".sqlite")
+SEEDS = 5
+MOST = 2000  # training rows: a first fit is on few
+NAMED = {
+    "BiasAdv-LfF": partial(sd.BiasAdvClassifier, base="lff"),
+    "BiasAdv-JTT": partial(sd.BiasAdvClassifier, base="jtt"),
+    "ERM, groups balanced": partial(sd.ERMClassifier, balance="group"),
+    "inferred groups": sd.InferredGroupsClassifier,
+}
+LEFT_OUT = {"ClassScaling", "GroupInferrer", "InferredGroupsClassifier", "ERMClassifier"}
+TUNED = "ERM, tuned"
+GRID = {"lr": [1e-4, 1e-3, 1e-2], "weight_decay": [0.0, 1e-4, 1e-2, 1e-1]}
+
+
+def methods(**shared):
+    """All classifiers by name, ERM first."""
+    names = [n for n in sd.__all__ if n.endswith("Classifier") and n not in LEFT_OUT]
+    made = {n.removesuffix("Classifier"): getattr(sd, n) for n in names}
+    found = {"ERM": sd.ERMClassifier(**shared), TUNED: sd.ERMClassifier(**shared)}
+    for name, cls in (made | NAMED).items():
+        found[name] = cls(**({} if name in ("inferred groups", "DFR") else shared))
+    return found
+
+
+def rows(name):
+    """Training, validation and test rows."""
+    if name == "digits, images":
+        digits = load_biased_digits(conflict_ratio=0.05, random_state=0)
+        return digits.train, digits.validation, digits.test
+    kind, _, change = name.partition(", ")
+    data = SETS[kind](0)
+    parts = [data.train, data.validation, data.test]
+    chosen = np.random.default_rng(0).permutation(len(data.train.target))[:MOST]
+    parts[0] = Bunch(**{key: data.train[key][chosen] for key in ("data", "target", "bias_labels")})
+    scaler = StandardScaler().fit(parts[0].data)
+    for part in parts:
+        if change == "standardised":
+            part.data = scaler.transform(part.data)
+        if change == "times 30":
+            part.data = 30 * part.data
+    return parts
+
+
+NAMES = [
+    "synthetic",
+    "synthetic, times 30",
+    "digits",
+    "coloured",
+    "binary",
+    "patched",
+    "bar",
+    "bar, standardised",
+    "digits, images",
+]
+
+
+def run(name):
+    """Compare on one data set; return a row per method."""
+    train, validation, test = rows(name)
+    shared = {"module": "simple_cnn", "max_epochs": 30} if "images" in name else {}
+    found = methods(**shared)
+    result = compare(
+        found,
+        train,
+        validation=validation,
+        test=test,
+        search_spaces={key: {} for key in found} | {TUNED: GRID},
+        n_configurations=12,
+        n_seeds=SEEDS,
+        scoring="group_mean_accuracy" if "bar" in name else "worst_group_accuracy",
+        allow_overlap=True,  # digits and small images are equal by chance
+        store=STORE.with_stem(f"defaults_{name.replace(', ', '_').replace(' ', '_')}"),
+        refit=False,
+        random_state=0,
+    )
+    print(f"== {name}", result, sep="\n", flush=True)
+    return result.frame.reset_index().assign(set=name)
+
+
+def main():
+    """Run the sets, or print the tables."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("sets", nargs="*", default=NAMES)
+    parser.add_argument("--tables", action="store_true")
+    given = parser.parse_args()
+    if given.tables:
+        return tables(pd.read_csv(OUT))
+    torch.set_num_threads(1)
+    warnings.simplefilter("ignore")
+    for name in given.sets:
+        frame = run(name)
+        old = pd.read_csv(OUT) if OUT.exists() else pd.DataFrame({"set": []})
+        pd.concat([old[old["set"] != name], frame]).to_csv(OUT, index=False, float_format="%.5g")
+    return None
+
+
+def tables(frame):
+    """Print the worst group of each method on each set, and its difference to ERM."""
+    order = [name for name in NAMES if name in set(frame["set"])]
+    for metric in ("worst_group_accuracy", "group_mean_accuracy"):
+        wide = frame.pivot_table(metric, "method", "set", sort=False)[order]
+        print(f"\n{metric}, %\n")
+        print((100 * wide).round(1).to_string())
+
+
+if __name__ == "__main__":
+    main()

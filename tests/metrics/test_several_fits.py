@@ -1,0 +1,102 @@
+"""Several fits per model on the same rows: what the seeds add to the luck of the rows."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from sklearn_debias.metrics import paired_difference, worst_group_accuracy_score
+from sklearn_debias.metrics.internal import cross, find_groups
+
+Y = np.repeat([0, 1], 100)
+BIAS = np.tile([0, 1], 100)
+
+
+def groups_of(y=Y, bias=BIAS, **more):
+    return find_groups((y, np.unique(y)), keep=np.ones(len(y), bool), bias_labels=bias, **more)
+
+
+def predictions(rng, errors, n_fits):
+    """Predictions of some fits, each with its share of errors."""
+    shares = rng.uniform(*errors, size=(n_fits, 1))
+    return np.where(rng.random((n_fits, len(Y))) < shares, 1 - Y, Y)
+
+
+def test_scores_are_means_over_the_fits():
+    rng = np.random.default_rng(0)
+    a, b = predictions(rng, (0.1, 0.2), 3), predictions(rng, (0.2, 0.4), 4)
+    found = paired_difference(Y, a, b, bias_labels=BIAS, random_state=0)
+    means = [
+        np.mean([worst_group_accuracy_score(Y, fit, bias_labels=BIAS) for fit in fits])
+        for fits in (a, b)
+    ]
+    assert [found.score_a, found.score_b] == pytest.approx(means)
+    assert found.n_fits == (3, 4)
+    assert "fits: a 3, b 4" in str(found)
+
+
+def test_fits_that_are_alike_add_nothing_but_the_rows():
+    rng = np.random.default_rng(1)
+    a, b = predictions(rng, (0.1, 0.1), 1), predictions(rng, (0.3, 0.3), 1)
+    one = paired_difference(Y, a[0], b[0], bias_labels=BIAS, random_state=0, n_resamples=20_000)
+    same = paired_difference(
+        Y,
+        np.repeat(a, 4, 0),
+        np.repeat(b, 4, 0),
+        bias_labels=BIAS,
+        random_state=1,
+        n_resamples=20_000,
+    )
+    assert same.difference == pytest.approx(one.difference)
+    assert same.interval == pytest.approx(one.interval, abs=0.011)
+
+
+def test_without_luck_of_rows_the_interval_is_students():
+    # Every row of a group is right, or none is: only the seeds differ.
+    fits = np.array([[1.0, 1, 1, 1], [1, 1, 1, 1], [0, 0, 0, 0], [1, 1, 1, 1]])[
+        :, groups_of().strata
+    ]
+    found = cross(
+        groups_of(),
+        [fits == 1],
+        {"worst": None},
+        n_resamples=200_000,
+        rng=np.random.default_rng(0),
+    )["worst"]
+    scores = found.scores[0]
+    expected = stats.t.interval(0.95, 3, scores.mean(), stats.sem(scores))
+    np.testing.assert_allclose(np.ravel(found.intervals(0.95)), expected, atol=0.02)
+
+
+def test_joint_intervals_are_wider_and_the_reference_is_sure():
+    rng = np.random.default_rng(2)
+    right = [predictions(rng, (0.1, 0.3), 5) == Y for _ in range(6)]
+    found = cross(groups_of(), right, {"m": None}, n_resamples=4000, rng=rng)["m"]
+    joint = found.against(2, 0.95)
+    assert (joint.lower[2], joint.difference[2], joint.upper[2]) == (0, 0, 0)
+    for i in (0, 1, 3, 4, 5):
+        difference, low, high = found.difference(i, 2, 0.95)
+        assert joint.difference[i] == pytest.approx(difference)
+        assert joint.upper[i] - joint.lower[i] > high - low
+    assert found.best().sum() == pytest.approx(1)
+    assert found.best().argmax() == found.means.argmax()
+
+
+def test_overlapping_groups_and_weighted_sums():
+    rng = np.random.default_rng(3)
+    member = np.stack([BIAS == 0, Y == 1, np.ones(len(Y), bool)], axis=1)
+    groups = find_groups((Y, np.unique(Y)), keep=np.ones(len(Y), bool), membership=member)
+    right = predictions(rng, (0.2, 0.2), 6) == Y
+    weights = {"all": np.array([0.0, 0.0, 1.0]), "worst": None}
+    found = cross(groups, [right], weights, n_resamples=20_000, rng=rng)
+    assert found["all"].scores[0] == pytest.approx(right.mean(axis=1))
+    accuracies = [right[:, member[:, k]].mean(axis=1) for k in range(3)]
+    assert found["worst"].scores[0] == pytest.approx(np.min(accuracies, axis=0))
+    of_rows = right.mean(axis=0).var() / len(Y)
+    of_seeds = stats.sem(right.mean(axis=1)) ** 2 * 5 / 3  # the variance of Student's t with 5
+    assert found["all"].replicates.var() == pytest.approx(of_rows + of_seeds, rel=0.1)
+
+
+@pytest.mark.parametrize("shape", [(0, 200), (2, 199)])
+def test_fits_of_other_shapes_are_named(shape):
+    with pytest.raises(ValueError, match="`y_pred_b` must"):
+        paired_difference(Y, Y, np.zeros(shape, int), bias_labels=BIAS)
