@@ -71,7 +71,8 @@ def compare(
         Select by folds of the training rows, instead of `validation`. A number of folds is
         stratified by class and bias label where these are known.
     n_configurations : int, default=12
-        Configurations of each method, >= 1. With 1 every method keeps its own settings.
+        Configurations of each method, >= 1. With 1 every method keeps its own settings, and neither
+        `validation` nor `cv` is needed.
     budget : {"configurations", "seconds"}, default="configurations"
         What is equal for all. With "seconds" the reference tries its configurations, and the others
         theirs, up to ten times as many, until they have taken as many CPU seconds; what these are
@@ -142,7 +143,7 @@ def compare(
     _check_numbers(n_configurations, n_seeds, n_resamples)
     confidence = check_confidence(confidence)
     seed = _seed(random_state, store)
-    parts = _read_parts(train, validation, test, cv)
+    parts = _read_parts(train, validation, test, cv, is_open=n_configurations > 1)
     found = _check_overlap(parts, allow_overlap)
     if kind is None:
         kind = "embeddings" if np.ndim(parts["train"].X) == 2 else "images"
@@ -156,7 +157,7 @@ def compare(
     with config_context(enable_metadata_routing=True):
         scorer = get_scorer(scoring) if isinstance(scoring, str) else scoring
         splits = {c.name: splits_of(c, parts, cv, seed) for c in contenders}
-        check_labels(contenders, splits, scorer)
+        check_labels(contenders, parts, splits, scorer)
         total = sum(len(c.configurations) * len(splits[c.name]) for c in contenders)
         total += sum(n_fits(c, n_seeds) for c in contenders)
         leader = reference if budget == "seconds" else None
@@ -165,7 +166,7 @@ def compare(
         ) as bar:
             study = _study(contenders, parts, splits, scorer, cv, store, n_jobs, bar)
             selection = select(study, seed, int(n_configurations), leader)
-            chosen = {c.name: finals(study, selection[c.name], n_seeds, seed) for c in contenders}
+            chosen = {name: finals(study, name, selection[name], n_seeds, seed) for name in names}
             study.do([task for tasks in chosen.values() for task in tasks])
         question = key_of([study.key(task) for tasks in chosen.values() for task in tasks])
         n_reads = study.store.read(question) if test is not None else 0
@@ -211,9 +212,11 @@ def _seed(random_state: Any, store: Any) -> int:
     return operator.index(random_state)
 
 
-def _read_parts(train: Any, validation: Any, test: Any, cv: Any) -> dict[str, Part]:
-    """Return the rows by the argument that they came by."""
-    if validation is None and cv is None:
+def _read_parts(
+    train: Any, validation: Any, test: Any, cv: Any, *, is_open: bool
+) -> dict[str, Part]:
+    """Return the rows by the argument that they came by; there may be something to select."""
+    if is_open and validation is None and cv is None:
         raise ValueError(
             "`validation` or `cv` must be given: without rows held out, nothing can be selected. "
             "Pass cv=5 to select by folds of the training rows."
@@ -222,7 +225,7 @@ def _read_parts(train: Any, validation: Any, test: Any, cv: Any) -> dict[str, Pa
         raise ValueError("`validation` and `cv` must not both be given: keep the one that selects.")
     if validation is None and test is None:
         raise ValueError(
-            "`test` must be given with `cv`: every training row has been used to select."
+            "`test` or `validation` must be given: all training rows have been trained on."
         )
     given = {"train": train, "validation": validation, "test": test}
     return {name: read_part(rows, name) for name, rows in given.items() if rows is not None}

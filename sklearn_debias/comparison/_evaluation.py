@@ -17,6 +17,18 @@ from sklearn_debias.metrics.internal import encode_labels as encoded
 
 TARGET = "worst_group_accuracy"
 AVERAGE = "accuracy"
+COLUMNS = [  # of the fits of the selection
+    "method",
+    "configuration",
+    "split",
+    "params",
+    "score",
+    "seconds",
+    "selected",
+    "degenerate",
+    "error",
+    "warnings",
+]
 
 
 def evaluate(
@@ -114,7 +126,7 @@ def _frame(
     confidence: float,
 ) -> pd.DataFrame:
     """Return a row per method."""
-    rows = {name: _counts(study, selection[name], done[name]) for name in selection}
+    rows = {name: _counts(study, name, selection[name], done[name]) for name in selection}
     frame = pd.DataFrame.from_dict(rows, orient="index")
     for metric, found in crossed.items():
         low, high = np.clip(found.intervals(confidence), 0, 1)
@@ -131,9 +143,10 @@ def _frame(
     return frame.rename_axis("method")
 
 
-def _counts(study: Study, tasks: list[list[Task]], outcomes: Sequence[Outcome]) -> dict[str, Any]:
+def _counts(
+    study: Study, name: str, tasks: list[list[Task]], outcomes: Sequence[Outcome]
+) -> dict[str, Any]:
     """Return what was tried for a method, what it cost, and what went wrong."""
-    name = tasks[0][0].method
     tried = [study.outcome(task) for folds in tasks for task in folds]
     best = selected(study, tasks)
     every = [*tried, *outcomes]
@@ -155,7 +168,7 @@ def _counts(study: Study, tasks: list[list[Task]], outcomes: Sequence[Outcome]) 
 def _regret(study: Study, tasks: list[list[Task]], groups: Groups, y: np.ndarray) -> float:
     """Return how much better, on the test rows, another of the configurations would have been."""
     best = selected(study, tasks)
-    if best is None:
+    if best is None or tasks == [[]]:
         return np.nan
     sizes = groups.total(np.ones(len(y)))
     values = []
@@ -201,7 +214,7 @@ def _configurations(study: Study, selection: Mapping[str, list[list[Task]]]) -> 
                         "warnings": outcome.warnings,
                     }
                 )
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=COLUMNS)
 
 
 def _predicted(outcomes: Sequence[Outcome], classes: np.ndarray) -> np.ndarray:

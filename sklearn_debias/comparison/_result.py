@@ -109,7 +109,10 @@ class ComparisonResult:
             ]
             best = self.frame["probability_best"]
             shown["best"] = ["" if np.isnan(p) else f"{100 * p:.0f} %" for p in best]
-        shown["regret"] = ["" if np.isnan(r) else f"{100 * r:.1f}" for r in self.frame["regret"]]
+        if self.frame["regret"].notna().any():
+            shown["regret"] = [
+                "" if np.isnan(r) else f"{100 * r:.1f}" for r in self.frame["regret"]
+            ]
         shown["CPU s"] = [f"{seconds:.1f}" for seconds in self.frame["seconds"]]
         shown["fits"] = self.frame["n_fits"].astype(str)
         for name in ("failed", "degenerate"):
@@ -134,7 +137,7 @@ class ComparisonResult:
             f"{rows}; figures in %: means over the fits, with {100 * self.confidence:g} % "
             "intervals for other seeds and other rows; those of differences hold for all methods "
             "together.",
-            f"{AVERAGES}; settings selected by {self.scoring}.",
+            f"{AVERAGES}{self._rule()}.",
         ]
         if self.rows == "validation":
             said.append("No test rows: these rows have selected the settings, and flatter them.")
@@ -151,12 +154,17 @@ class ComparisonResult:
             if 1 < n < most:
                 said.append(f"{name}: its search space holds {n} configurations.")
         for name, row in self.frame.iterrows():
-            tried = self.configurations.query("method == @name")
-            if (tried["error"] != "").all():
+            if row["n_fits"] == 0:
                 said.append(f"{name}: all its configurations failed: {_first_line(row['error'])}")
             elif row["failed"]:
                 said.append(f"{name}: {row['failed']} fits failed: {_first_line(row['error'])}")
         return said
+
+    def _rule(self) -> str:
+        """Return how the settings were selected, where they were."""
+        if (self.frame["n_configurations"] == 1).all():
+            return "; every method has its own settings"
+        return f"; settings selected by {self.scoring}"
 
     def __str__(self) -> str:
         return as_text_table(self.to_frame(), self.notes())

@@ -38,7 +38,7 @@ def select(
             seconds = _seconds(study, every[name])
         else:
             every[name] = _until(study, tasks, seconds)
-        if not study.bar.disable:
+        if not study.bar.disable and every[name] != [[]]:
             study.bar.write(_line(study, name, every[name]))
     return {name: every[name] for name in study.contenders}
 
@@ -61,11 +61,14 @@ def _seconds(study: Study, tasks: list[list[Task]]) -> float:
 
 def mean_scores(study: Study, tasks: list[list[Task]]) -> np.ndarray:
     """Return the mean score of each configuration over the folds; NaN where one failed."""
-    return np.array([np.mean([study.outcome(t).score for t in folds]) for folds in tasks])
+    scores = [[study.outcome(task).score for task in folds] for folds in tasks]
+    return np.array([np.mean(own) if own else np.nan for own in scores])
 
 
 def selected(study: Study, tasks: list[list[Task]]) -> int | None:
     """Return the number of the configuration with the best score; None where all failed."""
+    if tasks == [[]]:  # a single one, of which nothing was to be selected
+        return 0
     scores = mean_scores(study, tasks)
     return None if np.isnan(scores).all() else int(np.nanargmax(scores))
 
@@ -80,12 +83,11 @@ def _line(study: Study, name: str, tasks: list[list[Task]]) -> str:
     return f"{name}: {score:.3f} on validation rows at {settings or 'its own settings'}"
 
 
-def finals(study: Study, tasks: list[list[Task]], n_seeds: int, seed: int) -> list[Task]:
+def finals(study: Study, name: str, tasks: list[list[Task]], n_seeds: int, seed: int) -> list[Task]:
     """Return the fits of the selected configuration with fresh seeds; none where all failed."""
     best = selected(study, tasks)
     if best is None:
         return []
-    name = tasks[0][0].method
     seeds = [
         int(np.random.SeedSequence([seed, 1, i]).generate_state(1)[0])
         for i in range(n_fits(study.contenders[name], n_seeds))

@@ -19,6 +19,8 @@ def splits_of(
     """Return pairs of rows to fit to and to be judged by, for the selection."""
     if contender.trains_on == "train" and "validation" in parts:
         return [(parts["train"], parts["validation"])]
+    if cv is None and contender.trains_on == "train":
+        return []
     if contender.trains_on == "validation":
         if "validation" not in parts:
             raise ValueError(
@@ -40,13 +42,16 @@ def splits_of(
 
 
 def check_labels(
-    contenders: list[Contender], splits: Mapping[str, list[tuple[Part, Part]]], scorer: Any
+    contenders: list[Contender],
+    parts: Mapping[str, Part],
+    splits: Mapping[str, list[tuple[Part, Part]]],
+    scorer: Any,
 ) -> None:
     """Raise where bias labels are needed and missing, before anything runs."""
     blind = [
         c.name
         for c in contenders
-        if splits[c.name][0][0].bias_labels is None and needs_bias_labels(c.estimator)
+        if parts[c.trains_on].bias_labels is None and needs_bias_labels(c.estimator)
     ]
     if blind:
         raise ValueError(
@@ -54,7 +59,8 @@ def check_labels(
             "bias_labels), leave these methods out, or wrap them in an InferredGroupsClassifier."
         )
     if takes(scorer, "bias_labels", "score"):
-        bare = {s[0][1].name for s in splits.values() if s[0][1].bias_labels is None}
+        judges = [judged for own in splits.values() for _, judged in own]
+        bare = {part.name for part in judges if part.bias_labels is None}
         if bare:
             raise ValueError(
                 f"`scoring` needs bias labels of the rows that select, and `{min(bare)}` has none. "

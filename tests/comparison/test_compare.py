@@ -119,6 +119,19 @@ def test_cpu_seconds_may_be_the_budget():
     assert found.configurations.groupby("method").size().to_dict() == {"logistic": 2, "slow": 1}
 
 
+def test_own_settings_need_no_rows_to_select_by():
+    found = compared(n_configurations=1, validation=None)
+    assert len(found.configurations) == 0
+    assert (found.frame["n_fits"] == 2).all()
+    assert "every method has its own settings" in str(found)
+    assert "regret" not in found.to_frame()
+    assert found.best_method_ is None
+    selected = compared(n_configurations=1)
+    assert selected.best_method_ is not None
+    for name, predicted in found.predictions_.items():
+        np.testing.assert_array_equal(predicted, selected.predictions_[name])
+
+
 def test_regret_is_what_another_configuration_would_have_gained():
     train, _, test = rows()
     found = compared(LOGISTIC, search_spaces=C, n_configurations=4, scoring="accuracy")
@@ -293,7 +306,10 @@ def test_methods_that_need_bias_labels_are_named_before_anything_runs(monkeypatc
     [
         ({"validation": None}, "`validation` or `cv` must be given"),
         ({"cv": 3}, "`validation` and `cv` must not both be given"),
-        ({"validation": None, "cv": 3, "test": None}, "`test` must be given with `cv`"),
+        (
+            {"validation": None, "cv": 3, "test": None},
+            "`test` or `validation` must be given: all training rows have been trained on",
+        ),
         ({"n_configurations": 0}, "`n_configurations` must be an int >= 1, got 0"),
         ({"budget": "hours"}, "`budget` must be one of 'configurations', 'seconds', got 'hours'"),
         ({"n_seeds": 1.5}, "`n_seeds` must be an int >= 1, got 1.5"),
