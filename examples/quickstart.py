@@ -3,20 +3,17 @@
 95 % of the training images are orange if 0-4, blue if 5-9. Writes quickstart.png.
 """
 
-import time
 import warnings
 
 import matplotlib.pyplot as plt
 import numpy as np
-import pandas as pd
 import torch
 
 from sklearn_debias import BiasAdvClassifier, ERMClassifier, JTTClassifier, LfFClassifier
+from sklearn_debias.comparison import compare
 from sklearn_debias.datasets import load_biased_digits
-from sklearn_debias.metrics import group_report
 
 warnings.filterwarnings("ignore", ".* opposite")  # LfF overcorrects, as its worst group shows
-SEEDS = 3
 digits = load_biased_digits("colour", target="low_high", conflict_ratio=0.05)
 train, test = digits.train, digits.test
 shared = {"module": "mlp", "max_epochs": 50}  # docs/choosing.md: chosen on the validation images
@@ -34,27 +31,15 @@ GROUPS = ["low, orange", "low, blue (conflicting)", "high, orange (conflicting)"
 COLOURS = ["#d95f02", "#7fb2e5", "#fdb863", "#2166ac"]
 
 
-def fit_and_score(method, seed):
-    """Return test accuracies (%) with exact 95 % intervals: three summaries, then four groups."""
-    method.set_params(random_state=seed).fit(train.data, train.target)
-    predicted = method.predict(test.data)
-    report = group_report(test.target, predicted, bias_labels=test.bias_labels)
-    worst = [report.worst_group_accuracy, *report.worst_group_interval]
-    both = np.c_[np.ones(len(predicted), bool), test.target != test.bias_labels]
-    frame = pd.concat([group_report(test.target, predicted, membership=both).frame, report.frame])
-    average, conflicting, *groups = frame[["accuracy", "lower", "upper"]].to_numpy()
-    return 100 * np.array([average, worst, conflicting, *groups])
-
-
-def draw(groups):
+def draw(result):
     _, (top, bottom) = plt.subplots(2, figsize=(8, 6), layout="constrained", height_ratios=[3, 2])
-    mean, low, high = groups.transpose(2, 1, 0)
-    bars = {"yerr": np.stack([mean - low, high - mean], axis=1), "color": COLOURS, "width": 0.72}
-    pd.DataFrame(mean.T, index=list(METHODS), columns=GROUPS).plot.bar(ax=top, rot=0, **bars)
+    bars = 100 * result.groups.drop(columns="n").T.set_axis(GROUPS, axis=1)
+    bars.plot.bar(ax=top, rot=0, color=COLOURS, width=0.72)
     top.set(ylim=(0, 100), ylabel="test accuracy (%)")
     top.legend(ncols=4, fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.1), frameon=False)
     before = test.data[:8]
-    after = METHODS["BiasAdv-LfF"].adversarial_examples(before, test.target[:8])
+    attacker = METHODS["BiasAdv-LfF"].set_params(random_state=0).fit(train.data, train.target)
+    after = attacker.adversarial_examples(before, test.target[:8])
     rows = {"original": before, "attacked": after, "change x 4": 0.5 + 4 * (after - before)}
     padded = np.pad(list(rows.values()), [(0, 0)] * 3 + [(0, 1)] * 2, constant_values=1)
     bottom.imshow(padded.transpose(0, 3, 1, 4, 2).reshape(27, 72, 3).clip(0, 1))
@@ -64,16 +49,9 @@ def draw(groups):
 
 def main():
     torch.set_num_threads(1)  # small networks: threads would wait for each other
-    table, groups = {}, []
-    for name, method in METHODS.items():
-        start = time.perf_counter()
-        scores = np.mean([fit_and_score(method, seed) for seed in range(SEEDS)], axis=0)
-        cells = [f"{mean:.1f} [{low:.1f}, {high:.1f}]" for mean, low, high in scores[:3]]
-        table[name] = [*cells, f"{(time.perf_counter() - start) / SEEDS:.1f}"]
-        groups.append(scores[3:])
-    print(pd.DataFrame(table, ["average", "worst group", "conflicting", "seconds"]).T.to_string())
-    print(f"Test accuracy in %, exact 95 % intervals ({len(test.target)} images), {SEEDS} fits.")
-    draw(np.array(groups))
+    result = compare(METHODS, train, test=test, n_configurations=1, n_seeds=5, random_state=0)
+    print(result)
+    draw(result)
 
 
 if __name__ == "__main__":

@@ -32,7 +32,7 @@ from without_labels_data import SETS
 OUT = Path(__file__).with_suffix(".csv")
 STORE = Path(__file__).with_suffix(".sqlite")
 SEEDS = 5
-MOST = 2000  # training rows: a first fit is on few
+MOST = 1000  # training rows: a first fit is on few
 NAMED = {
     "BiasAdv-LfF": partial(sd.BiasAdvClassifier, base="lff"),
     "BiasAdv-JTT": partial(sd.BiasAdvClassifier, base="jtt"),

@@ -118,7 +118,8 @@ class ComparisonResult:
         for name in ("failed", "degenerate"):
             if self.frame[name].any():
                 shown[name] = self.frame[name].astype(str)
-        shown["configuration"] = self.frame["configuration"].replace("", "its own")
+        if (self.frame["configuration"] != "").any():
+            shown["configuration"] = self.frame["configuration"].replace("", "its own")
         return shown.rename_axis(None)
 
     def _cells(self, metric: str, form: str = "{:.1f}") -> list[str]:

@@ -42,12 +42,25 @@ class Crossed:
     ----------
     scores : tuple of ndarray of shape (n_fits,)
         The metric of each fit, by model.
-    replicates : ndarray of shape (n_resamples, n_models)
-        Means over the fits, under other test rows and other seeds.
+    under_rows : ndarray of shape (n_resamples, n_models)
+        Means over the fits, under other test rows.
+    student : ndarray of shape (n_resamples, n_models)
+        Student variables, one per model; 0 for a single fit.
     """
 
     scores: tuple[np.ndarray, ...]
-    replicates: np.ndarray
+    under_rows: np.ndarray
+    student: np.ndarray
+
+    @property
+    def errors(self) -> np.ndarray:
+        """Standard errors of the means by the seeds, shape (n_models,); 0 for a single fit."""
+        return np.array([_error(fits) for fits in self.scores])
+
+    @property
+    def replicates(self) -> np.ndarray:
+        """Means over the fits, under other test rows and other seeds, as `under_rows`."""
+        return self.under_rows + self.student * self.errors
 
     @property
     def means(self) -> np.ndarray:
@@ -83,9 +96,13 @@ class Crossed:
         """
         means = self.means
         observed = means - means[reference]
-        drawn = self.replicates - self.replicates[:, [reference]]
-        spread = drawn.std(axis=0)
-        deviation = np.abs(drawn - drawn.mean(axis=0))
+        rows = self.under_rows - self.under_rows[:, [reference]]
+        luck = self.student * self.errors
+        deviation = np.abs(rows - rows.mean(axis=0) + luck - luck[:, [reference]])
+        # In closed form for the seeds: of three, a Student variable has no variance.
+        of_seeds = self.errors**2 + self.errors[reference] ** 2
+        spread = np.sqrt(rows.var(axis=0) + of_seeds)
+        spread[reference] = 0
         # A model that never differs from the reference has no spread, and no say in the width.
         scaled = np.divide(deviation, spread, out=np.zeros_like(deviation), where=spread > 0)
         width = np.quantile(scaled.max(axis=1), confidence) * spread
@@ -134,9 +151,8 @@ def cross(
     for name, weights in coefficients.items():
         scores = np.split(summarise(observed, weights), ends)
         by_fit = np.split(summarise(drawn, weights), ends, axis=1)
-        replicates = np.stack([own.mean(axis=1) for own in by_fit], axis=1)
-        luck = [own * _error(fits) for own, fits in zip(noise, scores, strict=True)]
-        metrics[name] = Crossed(tuple(scores), replicates + np.stack(luck, axis=1))
+        under_rows = np.stack([own.mean(axis=1) for own in by_fit], axis=1)
+        metrics[name] = Crossed(tuple(scores), under_rows, np.stack(noise, axis=1))
     return metrics
 
 
