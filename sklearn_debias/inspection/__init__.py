@@ -2,6 +2,7 @@
 
 from sklearn_debias.inspection._bias_report import bias_report
 from sklearn_debias.inspection._bias_table import BiasReport
+from sklearn_debias.inspection._group_accuracy import GroupAccuracyDisplay
 from sklearn_debias.inspection._saliency import SaliencyDisplay
 
-__all__ = ["BiasReport", "SaliencyDisplay", "bias_report"]
+__all__ = ["BiasReport", "GroupAccuracyDisplay", "SaliencyDisplay", "bias_report"]

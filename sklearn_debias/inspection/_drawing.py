@@ -1,5 +1,6 @@
 """What drawing images needs: matplotlib, if it is there, pixels it can show, panels, outlines."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -55,11 +56,7 @@ def grid_of_axes(ax: Any, n_rows: int, n_columns: int, panel: tuple[float, float
         figure = plt.figure(figsize=size, layout="constrained")
         axes = figure.subplots(n_rows, n_columns, squeeze=False)
     elif isinstance(ax, plt.Axes):
-        ax.set_axis_off()
-        cells = _cells(ax, n_rows, n_columns)
-        axes = np.array(
-            [[ax.figure.add_subplot(cells[i, j]) for j in range(n_columns)] for i in range(n_rows)]
-        )
+        axes = divided(ax, n_rows, n_columns)
     else:
         axes = np.asarray(ax, dtype=object)
         if axes.shape != (n_rows, n_columns) and axes.size == n_rows * n_columns and axes.ndim == 1:
@@ -72,6 +69,38 @@ def grid_of_axes(ax: Any, n_rows: int, n_columns: int, panel: tuple[float, float
     for axis in axes.flat:
         axis.set(xticks=[], yticks=[])
     return axes
+
+
+def one_axes(ax: Any, size: tuple[float, float]) -> Any:
+    """Return the Axes given, or one on a new figure of ``size`` inches."""
+    plt = pyplot()
+    if ax is None:
+        return plt.figure(figsize=size, layout="constrained").subplots()
+    if not isinstance(ax, plt.Axes):
+        raise ValueError(
+            f"`ax` must be an Axes of matplotlib, or None for a new figure, got {ax!r:.60}."
+        )
+    return ax
+
+
+def check_keywords(given: Any, name: str) -> dict[str, Any]:
+    """Return what matplotlib is to be given, none for None; raise a ValueError for no dict."""
+    if given is None:
+        return {}
+    if not isinstance(given, Mapping) or not all(isinstance(key, str) for key in given):
+        raise ValueError(
+            f"`{name}` must be a dict of arguments by name, or None, got {given!r:.60}."
+        )
+    return dict(given)
+
+
+def divided(ax: Any, n_rows: int, n_columns: int) -> np.ndarray:
+    """Return axes (n_rows, n_columns) in the place of one, which is switched off."""
+    ax.set_axis_off()
+    cells = _cells(ax, n_rows, n_columns)
+    return np.array(
+        [[ax.figure.add_subplot(cells[i, j]) for j in range(n_columns)] for i in range(n_rows)]
+    )
 
 
 def _cells(ax: Any, n_rows: int, n_columns: int) -> Any:

@@ -15,6 +15,7 @@ from torch import nn
 
 from sklearn_debias import DFRClassifier, ERMClassifier, GroupInferrer
 from sklearn_debias.attacks import FGSM, PGD, CarliniWagner, RandomSearch
+from sklearn_debias.metrics import group_report
 
 
 def _fitted(estimator, rows):
@@ -297,6 +298,10 @@ OWN = {
     "corruption_report": {"X": [IMAGES, UINT8, *INPUTS], "estimator": [CONVNET, *MODELS]},
     "grad_cam": {"X": [IMAGES, *INPUTS], "estimator": [CONVNET, *MODELS]},
     "attribute": {"X": [IMAGES, *INPUTS], "estimator": [CONVNET, *MODELS]},
+    "GroupAccuracyDisplay": {
+        "frames": [{"a": group_report(y, PREDICTED, bias_labels=b).to_frame()}, {}, {"a": 3}],
+        "averages": [None, {"a": 0.5}, {"b": 0.5}, {"a": 2}],
+    },
     "SaliencyDisplay": {
         "images": [IMAGES, UINT8, *INPUTS],
         "maps": [{"a": IMAGES[:, 0]}, {}, IMAGES],
