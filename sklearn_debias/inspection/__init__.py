@@ -4,5 +4,12 @@ from sklearn_debias.inspection._bias_report import bias_report
 from sklearn_debias.inspection._bias_table import BiasReport
 from sklearn_debias.inspection._group_accuracy import GroupAccuracyDisplay
 from sklearn_debias.inspection._saliency import SaliencyDisplay
+from sklearn_debias.inspection._tradeoff import TradeoffDisplay
 
-__all__ = ["BiasReport", "GroupAccuracyDisplay", "SaliencyDisplay", "bias_report"]
+__all__ = [
+    "BiasReport",
+    "GroupAccuracyDisplay",
+    "SaliencyDisplay",
+    "TradeoffDisplay",
+    "bias_report",
+]

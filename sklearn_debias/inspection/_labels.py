@@ -76,6 +76,8 @@ def place_labels(axis: Any, points: np.ndarray, names: list[str], bars: np.ndarr
     -------
     list of Annotation
     """
+    from matplotlib.text import Text
+
     labels = [_label(axis, point, name) for point, name in zip(points, names, strict=True)]
     figure = axis.figure.figure  # the whole, where the axes are on a part of one
     figure.draw_without_rendering()  # the layout moves axes, which decides what is near
@@ -85,7 +87,7 @@ def place_labels(axis: Any, points: np.ndarray, names: list[str], bars: np.ndarr
     soft += np.array([-2, -2, 2, 2])
     taken = list(marks)
     for label, point in zip(labels, at, strict=True):
-        extent = label.get_window_extent()
+        extent = Text.get_window_extent(label)  # the words alone, without the line to the point
         size = np.array([extent.width, extent.height]) + 2 * CLEAR
         # Those in the middle of a crowd could be put last; the first find room is enough here.
         offsets, boxes = _candidates(point, size, figure.dpi)

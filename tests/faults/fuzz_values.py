@@ -306,6 +306,13 @@ OWN = {
         "images": [IMAGES, UINT8, *INPUTS],
         "maps": [{"a": IMAGES[:, 0]}, {}, IMAGES],
     },
+    "TradeoffDisplay": {
+        "frame": [
+            pd.DataFrame({"average": [0.9], "worst_group": [0.5]}),
+            pd.DataFrame({"average": [90], "worst_group": [50]}),
+            pd.DataFrame(),
+        ],
+    },
     "CarliniWagner": {"confidence": [0.0, 1, -1]},
     "AutoAttack": {"batch_size": [250, 1, 0]},
 }

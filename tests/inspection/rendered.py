@@ -18,7 +18,7 @@ def words(figure):
                 if not axes.axison or not low - slack <= tick.get_loc() <= high + slack:
                     beyond |= {tick.label1, tick.label2}
     return [
-        (text.get_text(), text.get_window_extent())
+        (text.get_text(), Text.get_window_extent(text))  # of the words, without an arrow
         for text in figure.findobj(Text)
         if text.get_visible() and text.get_text().strip() and text not in beyond
     ]
