@@ -266,9 +266,9 @@ def _scores(report: GroupReport) -> dict[str, float]:
 
 def _checked(frame: Any) -> pd.DataFrame:
     """Return the numbers of the frame, all columns of them; raise a ValueError for others."""
-    known = frame.columns if isinstance(frame, pd.DataFrame) else []
+    known = list(frame.columns) if isinstance(frame, pd.DataFrame) else []
     if not set(SCORES) <= set(known) or not len(frame):
-        what = list(known) if isinstance(frame, pd.DataFrame) else type(frame).__name__
+        what = known if isinstance(frame, pd.DataFrame) else type(frame).__name__
         raise ValueError(
             f"`frame` must be a DataFrame with a row per model and the columns {list(SCORES)}, "
             f"got {what!s:.200}."

@@ -306,6 +306,13 @@ OWN = {
         "images": [IMAGES, UINT8, *INPUTS],
         "maps": [{"a": IMAGES[:, 0]}, {}, IMAGES],
     },
+    "SensitivityDisplay": {
+        "param_name": ["lr", 3],
+        "param_range": [[0.1, 1.0], ["a", "b"], [], [None, 1]],
+        "means": [{"score": [0.5, 0.6]}, {"score": [0.5]}, {}],
+        "stds": [None, {"score": [0.1, 0.1]}, {"score": "x"}, {"other": [0.1, 0.1]}],
+        "note": ["", "$x", 3],
+    },
     "TradeoffDisplay": {
         "frame": [
             pd.DataFrame({"average": [0.9], "worst_group": [0.5]}),
