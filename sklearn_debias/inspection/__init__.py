@@ -6,6 +6,7 @@ from sklearn_debias.inspection._group_accuracy import GroupAccuracyDisplay
 from sklearn_debias.inspection._saliency import SaliencyDisplay
 from sklearn_debias.inspection._sensitivity import SensitivityDisplay
 from sklearn_debias.inspection._tradeoff import TradeoffDisplay
+from sklearn_debias.inspection._training import TrainingDisplay
 
 __all__ = [
     "BiasReport",
@@ -13,5 +14,6 @@ __all__ = [
     "SaliencyDisplay",
     "SensitivityDisplay",
     "TradeoffDisplay",
+    "TrainingDisplay",
     "bias_report",
 ]

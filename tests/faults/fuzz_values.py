@@ -313,6 +313,10 @@ OWN = {
         "stds": [None, {"score": [0.1, 0.1]}, {"score": "x"}, {"other": [0.1, 0.1]}],
         "note": ["", "$x", 3],
     },
+    "TrainingDisplay": {
+        "history": [HEAD.history_, pd.DataFrame(), pd.DataFrame({"phase": ["a"]})],
+        "best": [None, 1, 0, 5, -1],
+    },
     "TradeoffDisplay": {
         "frame": [
             pd.DataFrame({"average": [0.9], "worst_group": [0.5]}),

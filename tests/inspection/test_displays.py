@@ -33,9 +33,13 @@ MADE = {
     "GroupAccuracyDisplay": (({"ERM": FRAME},), {"averages": {"ERM": 0.8}}),
     "SaliencyDisplay": ((np.zeros((2, 1, 8, 8)), {"ERM": np.ones((2, 8, 8))}), {}),
     "SensitivityDisplay": (("lam", [0.5, 1.0], {"accuracy": [0.8, 0.9]}), {"note": "a note"}),
+    "TrainingDisplay": ((pd.DataFrame({"phase": "train", "loss": [2, 1.0]}),), {"best": 1}),
     "TradeoffDisplay": ((pd.DataFrame({"average": [0.9, 0.8], "worst_group": [0.5, 0.7]}),), {}),
 }
-SEVERAL = {"SaliencyDisplay": (2, 2)}  # displays of several axes, by their shape
+SEVERAL = {
+    "SaliencyDisplay": (2, 2),
+    "TrainingDisplay": (1,),
+}  # displays of several axes, by their shape
 
 
 @pytest.fixture(autouse=True)
