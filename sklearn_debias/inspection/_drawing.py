@@ -8,6 +8,8 @@ import numpy as np
 from sklearn_debias.rows import as_array
 from sklearn_debias.training import white
 
+FAINT = 0.1  # of the largest magnitude, below which a sign is not told
+DARK = 0.5  # of it, above which colours are dark
 LUMINANCE = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601
 OUTLINE = "deepskyblue"
 
@@ -114,6 +116,40 @@ def _cells(ax: Any, n_rows: int, n_columns: int) -> Any:
     return GridSpec(n_rows, n_columns, ax.figure, left=left, right=right, bottom=bottom, top=top)
 
 
+def hatch_negative(
+    axis: Any, values: np.ndarray, extent: tuple[float, float, float, float]
+) -> None:
+    """Hatch the pixels (h, w) below 0, which their colour alone does not tell in greys."""
+    for color, mask in (
+        ("black", (values < -FAINT) & (values >= -DARK)),
+        ("white", values < -DARK),  # on a dark colour
+    ):
+        if mask.any():
+            _hatch(axis, mask, extent, color)
+
+
+def _hatch(
+    axis: Any, mask: np.ndarray, extent: tuple[float, float, float, float], color: str
+) -> None:
+    """Hatch the pixels of a mask (h, w), along their edges."""
+    from matplotlib import rc_context
+    from matplotlib.patches import PathPatch
+    from matplotlib.path import Path
+
+    left, right, bottom, top = extent
+    steps = np.diff(np.pad(mask, ((0, 0), (1, 1))).astype(int), axis=1)
+    rows, starts = np.nonzero(steps > 0)  # runs of pixels, each one rectangle
+    _, ends = np.nonzero(steps < 0)
+    scale = np.array([(right - left) / mask.shape[1], (bottom - top) / mask.shape[0]])
+    corners = [(starts, rows), (ends, rows), (ends, rows + 1), (starts, rows + 1), (starts, rows)]
+    points = np.stack([np.stack(corner, axis=1) for corner in corners], axis=1)
+    points = points * scale + np.array([left, top])
+    codes = [Path.MOVETO, Path.LINETO, Path.LINETO, Path.LINETO, Path.CLOSEPOLY] * len(rows)
+    path = Path(points.reshape(-1, 2), codes)
+    with rc_context({"hatch.linewidth": 0.7}):
+        axis.add_patch(PathPatch(path, fill=False, hatch="//////", edgecolor=color, lw=0))
+
+
 def outline(axis: Any, mask: np.ndarray, extent: tuple[float, float, float, float]) -> None:
     """Draw the border of a mask (h, w) along the edges of its pixels."""
     from matplotlib.collections import LineCollection
@@ -129,3 +165,15 @@ def outline(axis: Any, mask: np.ndarray, extent: tuple[float, float, float, floa
         list(lines), colors=OUTLINE, linewidths=1.2, capstyle="round", clip_on=False
     )
     axis.add_collection(border)
+
+
+def check_look(cmap: Any, alpha: Any) -> None:
+    """Raise unless matplotlib knows the colours, and the opacity is one."""
+    plt = pyplot()
+    try:
+        plt.get_cmap(cmap)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ValueError(f"`cmap` must be a Colormap or the name of one, got {cmap!r}.") from error
+    is_number = isinstance(alpha, int | float | np.number) and not isinstance(alpha, bool)
+    if not is_number or not 0 <= alpha <= 1:
+        raise ValueError(f"`alpha` must be a number in [0, 1], got {alpha!r}.")

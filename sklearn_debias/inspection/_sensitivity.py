@@ -108,6 +108,11 @@ class SensitivityDisplay:
         values = check_range(self.param_range)
         curves = check_curves(self.means, self.stds, len(values))
         check_option("xscale", xscale, SCALES)
+        for argument in ("param_name", "note"):
+            if not isinstance(getattr(self, argument), str):
+                raise ValueError(
+                    f"`{argument}` must be a text, got {getattr(self, argument)!r:.60}."
+                )
         numeric = is_numeric(values)
         if xscale == "log" and not (numeric and min(values) >= 0 < max(values)):
             raise ValueError(

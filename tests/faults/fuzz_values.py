@@ -164,6 +164,7 @@ POOLS = {
     "severity": [None, 1, 5, 0, 6, 2.5],
     "family": ["all", "biasadv", "x"],
     "inferred_labels": [None, b, *BIAS],
+    "signed": [False, True, 3],
     "alpha": [0.05, 0.5, 0, 1, np.nan],
     "n_permutations": [19, 20, 0, 2.5],
     "min_cell": [5, 1, 0, 2.5],
@@ -303,6 +304,7 @@ OWN = {
         "averages": [None, {"a": 0.5}, {"b": 0.5}, {"a": 2}],
     },
     "SaliencyDisplay": {
+        "signed": [False, True, 3],
         "images": [IMAGES, UINT8, *INPUTS],
         "maps": [{"a": IMAGES[:, 0]}, {}, IMAGES],
     },

@@ -307,6 +307,14 @@ BAD = {
         lambda: SensitivityDisplay("x", [0, 0], {"s": [1, 2]}).plot(xscale="log"),
         '`xscale`="log" needs numbers',
     ),
+    "note": (
+        lambda: SensitivityDisplay("x", [1], {"s": [1]}, note=np.ones(2)).plot(),
+        "`note` must be a text",
+    ),
+    "name": (
+        lambda: SensitivityDisplay(3, [1], {"s": [1]}).plot(),
+        "`param_name` must be a text",
+    ),
     "range": (lambda: SensitivityDisplay("x", 3, {"s": [1]}).plot(), "`param_range` must be"),
     "empty": (lambda: SensitivityDisplay("x", [], {"s": []}).plot(), "`param_range` must hold"),
     "means": (lambda: SensitivityDisplay("x", [1], [1]).plot(), "`means` must be a dict"),
