@@ -5,6 +5,7 @@ A new display needs a row in `MADE`: how it is made of plain data.
 
 import builtins
 import inspect
+import pickle
 
 import numpy as np
 import pandas as pd
@@ -120,8 +121,8 @@ def test_there_is_a_way_from_what_users_have(name):
     assert inspect.signature(display.plot).parameters["ax"].default is None
 
 
-@pytest.mark.parametrize("name", DISPLAYS)
-def test_without_matplotlib_the_error_names_the_extra(name, monkeypatch):
+@pytest.fixture
+def no_matplotlib(monkeypatch):
     found = builtins.__import__
 
     def without(module, *args, **kwargs):
@@ -129,7 +130,32 @@ def test_without_matplotlib_the_error_names_the_extra(name, monkeypatch):
             raise ImportError(module)
         return found(module, *args, **kwargs)
 
-    display = make(name)
     monkeypatch.setattr(builtins, "__import__", without)
+
+
+@pytest.mark.parametrize("name", DISPLAYS)
+def test_without_matplotlib_the_error_names_the_extra(name, no_matplotlib):
+    display = make(name)
     with pytest.raises(ImportError, match=r"pip install 'sklearn-debias\[plot\]'"):
         display.plot()
+
+
+class Slow:
+    def predict(self, X):
+        pytest.fail("it predicts, for nothing")
+
+
+@pytest.mark.parametrize("name", ["GroupAccuracyDisplay", "TradeoffDisplay"])
+def test_without_matplotlib_nothing_is_predicted(name, no_matplotlib):
+    with pytest.raises(ImportError, match="needs matplotlib"):
+        getattr(inspection, name).from_estimator(Slow(), [[1]], [1], bias_labels=[1])
+
+
+@pytest.mark.parametrize("name", DISPLAYS)
+def test_what_is_held_is_left_as_it_is(name):
+    display = make(name)
+    before = {key: pickle.dumps(value) for key, value in vars(display).items()}
+    display.plot()
+    display.plot()
+    for key, value in before.items():
+        assert pickle.dumps(getattr(display, key)) == value

@@ -16,6 +16,7 @@ import matplotlib.pyplot as plt  # noqa: E402
 from rendered import check_legible, words  # noqa: E402
 
 from sklearn_debias.inspection import TrainingDisplay  # noqa: E402
+from sklearn_debias.inspection._labels import style  # noqa: E402
 
 rng = np.random.default_rng(0)
 Y = np.arange(200) % 2
@@ -162,9 +163,8 @@ def test_a_wide_range_is_logarithmic(least, scale):
 def test_lines_are_told_apart_without_colour():
     terms = {f"term {k}": [k, k + 1.0] for k in range(8)}
     display = TrainingDisplay.from_history(pd.DataFrame({"phase": ["a", "a"], **terms}))
-    looks = {(line._dash_pattern[1] and tuple(line._dash_pattern[1]), line.get_marker())
-             for line in display.lines_.values()}  # fmt: skip
-    assert len(looks) == 8
+    assert len({line.get_marker() for line in display.lines_.values()}) == 8
+    assert len({str(style(k).line) for k in range(8)}) == 8
     check_legible(display.figure_)
 
 
