@@ -23,7 +23,7 @@ class Style(NamedTuple):
 
 # Colours by Okabe and Ito, which colour-blind people tell apart; neighbours differ in lightness.
 COLORS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#8C6A1F", "0.75")
-HATCHES = ("", "///", "...", "xxx", "\\\\\\", "ooo", "+++", "---")
+HATCHES = ("", "//", "..", "xx", "\\\\", "oo", "||", "/.")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "p")
 LINES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 3)), (0, (8, 3)))
 
