@@ -21,6 +21,7 @@ def attribute(
     n_steps: int = 50,
     baseline: Any = 0.0,
     scalar: str = "logit",
+    signed: bool = False,
 ) -> np.ndarray:
     """Return the attention map of each row: where the network looks for a class, in [0, 1].
 
@@ -58,12 +59,18 @@ def attribute(
         Where that path begins, in units of the network's input (uint8 images: [0, 1]).
     scalar : {"logit", "log_prob"}, default="logit"
         What is differentiated: the class's logit, or its log-probability.
+    signed : bool, default=False
+        Keep the sign: above 0 is what speaks for the class, below what speaks against it. Of
+        gradients a pixel has the entry of the largest magnitude over its channels; of
+        "integrated_gradients" and "gradient_x_input", their sum. Not for Grad-CAM, which drops what
+        speaks against the class. A callable may then give negative values.
 
     Returns
     -------
     ndarray of shape (n, h, w), or (n, d) for 2-D X
         Every map is scaled to reach from 0 to 1; Grad-CAM's is then resized to the image,
-        bilinearly. (Images have the size at which the network sees them.)
+        bilinearly. Signed maps are divided by their largest magnitude instead, as ULE's are: they
+        lie in [-1, 1]. (Images have the size at which the network sees them.)
 
     Raises
     ------
@@ -100,7 +107,7 @@ def attribute(
             [0. , 1. ]]], dtype=float32)
     """
     options = {"layer": layer, "n_steps": n_steps, "baseline": baseline, "scalar": scalar}
-    return attend(estimator, X, y, method, options)
+    return attend(estimator, X, y, method, options | {"signed": signed})
 
 
 def grad_cam(

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from sklearn_debias import maps as pure_maps
-from sklearn_debias.arguments import is_one_of, is_whole
+from sklearn_debias.arguments import is_one_of, is_switch, is_whole
 from sklearn_debias.core import Net
 from sklearn_debias.exceptions import DivergedError, warn
 from sklearn_debias.fitting import Model, Opened, open_model
@@ -42,6 +42,7 @@ def attend(
             f'`layer`={options["layer"]!r} is for method="grad_cam", got method={method!r}. Leave '
             "it out."
         )
+    check_signed(options["signed"], method)
     opened = open_model(estimator, X, y)
     maps = run(opened, lambda opened: bind(method, opened, options))
     flat = int((maps.reshape(len(maps), -1) == 0).all(1).sum())
@@ -70,7 +71,9 @@ def run(opened: Opened, bind: Callable[[Opened], Map]) -> np.ndarray:
 
 
 def bind(method: str | Callable, opened: Opened, options: dict[str, Any]) -> Map:
-    """Bind a method: a function from inputs and class codes to attention in [0, 1]."""
+    """Bind a method: a function from inputs and class codes to attention in [0, 1] or [-1, 1]."""
+    if options["signed"]:
+        return bind_signed(method, opened, options)
     if callable(method):
         return lambda x, y: pure_maps.min_max(_called(method, opened.net, x, y))
     if method == "grad_cam":
@@ -84,6 +87,21 @@ def bind(method: str | Callable, opened: Opened, options: dict[str, Any]) -> Map
         else pure_maps.gradient_x_input_attention
     )
     return partial(function, opened.net, scalar=options["scalar"])
+
+
+def bind_signed(method: str | Callable, opened: Opened, options: dict[str, Any]) -> Map:
+    """Bind a method that keeps its sign: a function to maps in [-1, 1]."""
+    if callable(method):
+        return lambda x, y: pure_maps.max_abs(_called(method, opened.net, x, y, signed=True))
+    if method == "integrated_gradients":
+        find = bind_path(pure_maps.integrated_gradients, opened, options)
+    else:
+        check_scalar(options["scalar"])
+        by_input = method == "gradient_x_input"
+        function = pure_maps.gradient_x_input if by_input else pure_maps.input_gradient
+        find = partial(function, opened.net, scalar=options["scalar"])
+    additive = method != "input_gradient"
+    return lambda x, y: pure_maps.signed_map(find(x, y), additive=additive)
 
 
 def bind_cam(function: Callable, opened: Opened, options: dict[str, Any]) -> Map:
@@ -124,14 +142,17 @@ def bind_path(function: Callable, opened: Opened, options: dict[str, Any]) -> Ma
     )
 
 
-def _called(method: Callable, net: Net, x: Tensor, y: Tensor | None) -> Tensor:
+def _called(
+    method: Callable, net: Net, x: Tensor, y: Tensor | None, *, signed: bool = False
+) -> Tensor:
     """Return what the user's function finds, resized to the images."""
     if y is None:  # explain what is predicted, as the other maps do
         with torch.no_grad():
             y = net(x).argmax(-1)
     with blamed(
         "method",
-        "It is called with (module, x, y), and returns maps (b, h, w), or (b, d), at least 0.",
+        "It is called with (module, x, y), and returns maps (b, h, w), or (b, d)"
+        f"{'' if signed else ', at least 0'}.",
     ):
         # A copy of x, since what users pass may write to it.
         maps = torch.as_tensor(method(net.module, x.clone(), y)).detach().to(x)
@@ -147,11 +168,23 @@ def _called(method: Callable, net: Net, x: Tensor, y: Tensor | None) -> Tensor:
             f"`method` must return maps of shape {wanted} for rows of shape {tuple(x.shape)}, got "
             f"{tuple(maps.shape)}."
         )
-    if (maps < 0).any():
+    if not signed and (maps < 0).any():
         raise ValueError(
-            "`method` must return maps at least 0, got negative values. Take their abs() or relu()."
+            "`method` must return maps at least 0, got negative values. Take their abs() or "
+            "relu(), or ask for `signed`=True."
         )
     return maps if x.ndim == 2 else pure_maps.resize(maps, x.shape[-2:])
+
+
+def check_signed(signed: Any, method: str | Callable) -> None:
+    """Raise unless ``signed`` is True or False, and the method has a sign to keep."""
+    if not is_switch(signed):
+        raise ValueError(f"`signed` must be True or False, got {signed!r:.60}.")
+    if signed and method == "grad_cam":
+        raise ValueError(
+            "`signed`=True needs a method that keeps what speaks against the class, such as "
+            '"input_gradient" or "integrated_gradients", got \'grad_cam\'.'
+        )
 
 
 def _first(opened: Opened) -> Tensor:

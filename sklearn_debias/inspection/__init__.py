@@ -2,6 +2,18 @@
 
 from sklearn_debias.inspection._bias_report import bias_report
 from sklearn_debias.inspection._bias_table import BiasReport
+from sklearn_debias.inspection._group_accuracy import GroupAccuracyDisplay
 from sklearn_debias.inspection._saliency import SaliencyDisplay
+from sklearn_debias.inspection._sensitivity import SensitivityDisplay
+from sklearn_debias.inspection._tradeoff import TradeoffDisplay
+from sklearn_debias.inspection._training import TrainingDisplay
 
-__all__ = ["BiasReport", "SaliencyDisplay", "bias_report"]
+__all__ = [
+    "BiasReport",
+    "GroupAccuracyDisplay",
+    "SaliencyDisplay",
+    "SensitivityDisplay",
+    "TradeoffDisplay",
+    "TrainingDisplay",
+    "bias_report",
+]

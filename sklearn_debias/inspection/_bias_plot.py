@@ -10,11 +10,11 @@ import pandas as pd
 
 from sklearn_debias.arguments import is_whole
 from sklearn_debias.inspection._drawing import pyplot
+from sklearn_debias.inspection._labels import short
 
 SPURIOUS = "tab:red"
 OTHER = "0.45"
 MOST_CELLS = 15  # values of a heat map
-LENGTH = 32  # letters of a name on an axis
 
 
 def draw(report: Any, ax: Any, column: Any, most: Any) -> np.ndarray:
@@ -77,7 +77,7 @@ def _draw_columns(axis: Any, columns: pd.DataFrame) -> None:
                 label=label,
             )  # fmt: skip
     axis.plot(columns["chance"], places, "|", ms=9, color="black", label="chance")
-    axis.set_yticks(places, [_short(name) for name in columns["column"]])
+    axis.set_yticks(places, [short(name) for name in columns["column"]])
     axis.invert_yaxis()
     axis.set(xlabel="balanced accuracy, out of fold", title="columns by evidence")
     axis.grid(axis="x", color="0.92")
@@ -97,13 +97,13 @@ def _draw_cells(axis: Any, table: pd.DataFrame, name: str) -> None:
     many = counts.shape[1] > 6
     axis.set_xticks(
         range(counts.shape[1]),
-        [_short(value) for value in shown.columns],
+        [short(value) for value in shown.columns],
         rotation=45 if many else 0,
         ha="right" if many else "center",
     )
-    axis.set_yticks(range(counts.shape[0]), [_short(label) for label in shown.index])
+    axis.set_yticks(range(counts.shape[0]), [short(label) for label in shown.index])
     more = "" if len(kept) == table.shape[1] else f", {len(kept)} of {table.shape[1]} values"
-    axis.set(xlabel=_short(name), ylabel="class", title=f"rows by class and value{more}")
+    axis.set(xlabel=short(name), ylabel="class", title=f"rows by class and value{more}")
     axis.figure.colorbar(image, ax=axis, label="share of the class")
 
 
@@ -121,7 +121,7 @@ def _draw_candidates(axis: Any, candidates: pd.DataFrame) -> None:
             values, places + shift, xerr=errors, fmt="o", ms=4, lw=1.2, color=color, label=label
         )
     names = [
-        f"class {_short(label)}, {source} {_short(group)} (n={n})"
+        f"class {short(label)}, {source} {short(group)} (n={n})"
         for label, source, group, n in zip(
             candidates["class"],
             candidates["source"],
@@ -135,9 +135,3 @@ def _draw_candidates(axis: Any, candidates: pd.DataFrame) -> None:
     axis.set(xlabel="accuracy, out of fold", xlim=(-0.03, 1.03), title="candidate groups")
     axis.grid(axis="x", color="0.92")
     axis.legend(frameon=False, fontsize="small", loc="best")
-
-
-def _short(name: Any) -> str:
-    """Return the text of a name, cut, and never read as a formula."""
-    text = str(name).replace("$", r"\$")
-    return text if len(text) <= LENGTH else f"{text[: LENGTH - 1]}…"

@@ -5,12 +5,22 @@ from typing import Any
 
 import numpy as np
 
+from sklearn_debias.arguments import is_switch
 from sklearn_debias.attribution import attribute, saliency_share
 from sklearn_debias.fitting import Model, open_model
-from sklearn_debias.inspection._drawing import as_pictures, greys, grid_of_axes, outline, pyplot
+from sklearn_debias.inspection._drawing import (
+    as_pictures,
+    check_look,
+    greys,
+    grid_of_axes,
+    hatch_negative,
+    outline,
+)
 from sklearn_debias.rows import as_array
 
 INCHES = 1.5  # of a panel
+UNSIGNED = "inferno"
+SIGNED = "RdBu_r"
 
 
 class SaliencyDisplay:
@@ -24,17 +34,21 @@ class SaliencyDisplay:
     images : array-like of shape (n, channels, height, width)
         Floats in [0, 1] or uint8; other floats are scaled by their range.
     maps : dict of str to array-like of shape (n, h, w)
-        Per model, in [0, 1].
+        Per model, in [0, 1], or in [-1, 1] if ``signed``.
     mask : array-like of bool of shape (h, w) or (n, h, w), default=None
         The patch, the object, the background: its share of each map is written above it.
     labels : sequence, default=None
         What to write beside each image.
+    signed : bool, default=False
+        Whether maps have a sign. Red is then above 0, blue below and hatched, so that a print in
+        greys tells them apart; values less than a tenth from 0 are not hatched. They are drawn
+        beside the image, not over it.
 
     Attributes
     ----------
     shares_ : dict of str to ndarray of shape (n,)
         Share of saliency inside the mask, as `sklearn_debias.attribution.saliency_share` has it;
-        empty without a mask.
+        empty without a mask. Of signed maps, the share of their magnitude.
     axes_ : ndarray of Axes of shape (n, 1 + models)
         Set by `plot`.
     figure_ : Figure
@@ -55,30 +69,37 @@ class SaliencyDisplay:
     """
 
     def __init__(
-        self, images: Any, maps: Mapping[str, Any], *, mask: Any = None, labels: Any = None
+        self,
+        images: Any,
+        maps: Mapping[str, Any],
+        *,
+        mask: Any = None,
+        labels: Any = None,
+        signed: bool = False,
     ) -> None:
         self.images = images
         self.maps = maps
         self.mask = mask
         self.labels = labels
+        self.signed = signed
         self.shares_ = {}
         self._check_maps()
         if mask is not None:
-            self.shares_ = {name: saliency_share(m, mask) for name, m in maps.items()}
+            sizes = {name: _magnitude(m, name) for name, m in maps.items()} if signed else maps
+            self.shares_ = {name: saliency_share(m, mask) for name, m in sizes.items()}
 
-    def plot(
-        self, ax: Any = None, *, cmap: Any = "inferno", alpha: float = 0.6
-    ) -> "SaliencyDisplay":
+    def plot(self, ax: Any = None, *, cmap: Any = None, alpha: float = 0.6) -> "SaliencyDisplay":
         """Draw the images, and beside each the maps over it.
 
         Parameters
         ----------
         ax : Axes or array of Axes of shape (n, 1 + models), default=None
             One Axes is divided; None makes a figure.
-        cmap : str or Colormap, default="inferno"
-            Colours of the maps, from 0 to 1.
+        cmap : str or Colormap, default=None
+            Colours of the maps, from 0 to 1, or from -1 to 1 if signed. None is "inferno", or
+            "RdBu_r" if signed.
         alpha : float, default=0.6
-            Opacity of a map over its image, in [0, 1].
+            Opacity of a map over its image, in [0, 1]. Signed maps stand alone.
 
         Returns
         -------
@@ -93,7 +114,8 @@ class SaliencyDisplay:
         """
         pictures = as_pictures(self.images)
         self._check_maps()
-        _check_look(cmap, alpha)
+        cmap = (SIGNED if self.signed else UNSIGNED) if cmap is None else cmap
+        check_look(cmap, alpha)
         labels = self._labels(len(pictures))
         self._check(len(pictures), pictures.shape[1:3])
         height, width = pictures.shape[1:3]
@@ -106,16 +128,25 @@ class SaliencyDisplay:
             if labels is not None:
                 row[0].set_ylabel(str(labels[i]))
             for axis, (name, maps) in zip(row[1:], self.maps.items(), strict=True):
-                axis.imshow(greys(picture))
-                over = {"cmap": cmap, "alpha": alpha, "vmin": 0, "vmax": 1, "extent": extent}
-                axis.imshow(as_array(maps, f"maps[{name!r}]")[i], **over)
+                found = as_array(maps, f"maps[{name!r}]")[i]
+                if self.signed:  # alone: over a picture two colours that mix with greys mislead
+                    axis.imshow(found, cmap=cmap, vmin=-1, vmax=1, extent=extent)
+                    hatch_negative(axis, found, extent)
+                else:
+                    axis.imshow(greys(picture))
+                    over = {"cmap": cmap, "alpha": alpha, "extent": extent}
+                    axis.imshow(found, vmin=0, vmax=1, **over)
                 axis.set_title(self._title(name, i), fontsize="medium")
             for axis in row:
                 self._outline(axis, i, extent)
+        if self.signed:
+            self.axes_[-1, -1].set_xlabel("hatched: below 0", fontsize="small")
         return self
 
     def _check_maps(self) -> None:
-        """Raise unless there are maps, by model."""
+        """Raise unless there are maps, by model, and it is said whether they are signed."""
+        if not is_switch(self.signed):
+            raise ValueError(f"`signed` must be True or False, got {self.signed!r:.60}.")
         if not isinstance(self.maps, Mapping) or not self.maps:
             raise ValueError(
                 "`maps` must be a dict of arrays (n, h, w) by model, got "
@@ -157,8 +188,9 @@ class SaliencyDisplay:
         n_steps: int = 50,
         baseline: Any = 0.0,
         scalar: str = "logit",
+        signed: bool = False,
         ax: Any = None,
-        cmap: Any = "inferno",
+        cmap: Any = None,
         alpha: float = 0.6,
     ) -> "SaliencyDisplay":
         """Find the maps of one or several models, and draw them side by side.
@@ -173,8 +205,9 @@ class SaliencyDisplay:
         y : array-like of shape (n,), default=None
             The classes explained, and written beside the images. None takes each model's
             predictions.
-        method, layer, n_steps, baseline, scalar
-            As in `sklearn_debias.attribution.attribute`.
+        method, layer, n_steps, baseline, scalar, signed
+            As in `sklearn_debias.attribution.attribute`: ``signed=True`` with "input_gradient"
+            draws gradients with their sign.
         mask : array-like of bool of shape (h, w) or (n, h, w), default=None
             See `SaliencyDisplay`.
         ax, cmap, alpha
@@ -205,6 +238,7 @@ class SaliencyDisplay:
                 "them."
             )
         options = {"layer": layer, "n_steps": n_steps, "baseline": baseline, "scalar": scalar}
+        options["signed"] = signed
         maps = {name: attribute(m, X, y, method=method, **options) for name, m in models.items()}
         sizes = {name: np.shape(m)[1:] for name, m in maps.items()}
         if len(set(sizes.values())) > 1:
@@ -215,7 +249,8 @@ class SaliencyDisplay:
         seen = open_model(list(models.values())[-1], X)
         images = seen.prepare(seen.source.take(np.arange(len(seen)))).cpu().numpy()
         labels = None if y is None else list(np.asarray(y))
-        return cls(images, maps, mask=mask, labels=labels).plot(ax, cmap=cmap, alpha=alpha)
+        display = cls(images, maps, mask=mask, labels=labels, signed=signed)
+        return display.plot(ax, cmap=cmap, alpha=alpha)
 
     def _title(self, name: str, i: int) -> str:
         share = ""
@@ -230,13 +265,7 @@ class SaliencyDisplay:
             outline(axis, mask[i] if mask.ndim == 3 else mask, extent)
 
 
-def _check_look(cmap: Any, alpha: Any) -> None:
-    """Raise unless matplotlib knows the colours, and the opacity is one."""
-    plt = pyplot()
-    try:
-        plt.get_cmap(cmap)
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise ValueError(f"`cmap` must be a Colormap or the name of one, got {cmap!r}.") from error
-    is_number = isinstance(alpha, int | float | np.number) and not isinstance(alpha, bool)
-    if not is_number or not 0 <= alpha <= 1:
-        raise ValueError(f"`alpha` must be a number in [0, 1], got {alpha!r}.")
+def _magnitude(maps: Any, name: str) -> np.ndarray:
+    """Return how far each value is from 0."""
+    found = as_array(maps, f"maps[{name!r}]")
+    return np.abs(found) if found.dtype.kind in "fiu" else found  # others are refused as they are

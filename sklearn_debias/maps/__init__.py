@@ -13,9 +13,10 @@ from sklearn_debias.maps._maps import (
     input_gradient_attention,
     integrated_gradients,
     integrated_gradients_attention,
+    signed_map,
 )
 from sklearn_debias.maps._places import Place, find_place, last_conv_layer
-from sklearn_debias.maps._scaling import min_max, resize
+from sklearn_debias.maps._scaling import max_abs, min_max, resize
 
 __all__ = [
     "GRAD_CAM",
@@ -30,6 +31,8 @@ __all__ = [
     "integrated_gradients",
     "integrated_gradients_attention",
     "last_conv_layer",
+    "max_abs",
     "min_max",
     "resize",
+    "signed_map",
 ]

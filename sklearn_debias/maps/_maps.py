@@ -26,7 +26,7 @@ from sklearn_debias.core import Net, layer_of
 from sklearn_debias.losses import saliency_cotangent
 from sklearn_debias.maps._places import Place, find_place
 from sklearn_debias.maps._quadrature import gauss_legendre
-from sklearn_debias.maps._scaling import min_max, resize
+from sklearn_debias.maps._scaling import max_abs, min_max, resize
 
 GRAD_CAM = ("grad_cam", "gradcam")  # one word, in both spellings
 STEP_ROWS = 256  # points of the path of integrated gradients in one forward pass
@@ -205,6 +205,28 @@ def input_gradient_attention(
     """
     found = input_gradient(net, x, y, scalar=scalar).abs()
     return min_max(found.amax(1) if found.ndim == 4 else found)
+
+
+def signed_map(found: Tensor, *, additive: bool) -> Tensor:
+    """Return a gradient, or what is like one, as signed maps in [-1, 1].
+
+    Parameters
+    ----------
+    found : Tensor like x
+        Images, or 2-D rows.
+    additive : bool
+        Whether channels add up to what a pixel does, as those of integrated gradients do. Else a
+        pixel has the entry of the largest magnitude over its channels, with its sign.
+
+    Returns
+    -------
+    Tensor of shape (b, h, w), or (b, d) for 2-D x
+        Each divided by its largest magnitude.
+    """
+    if found.ndim == 4:
+        largest = found.abs().argmax(1, keepdim=True)
+        found = found.sum(1) if additive else found.gather(1, largest)[:, 0]
+    return max_abs(found)
 
 
 def _gradient(net: Net, x: Tensor, y: Tensor | None, scalar: str) -> Tensor:

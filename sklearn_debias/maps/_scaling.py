@@ -28,6 +28,25 @@ def min_max(maps: Tensor) -> Tensor:
     return torch.where(varies, scaled, maps - maps)
 
 
+def max_abs(maps: Tensor) -> Tensor:
+    """Return each signed map (b, ...) divided by its largest magnitude: in [-1, 1], 0 stays 0.
+
+    A map of zeros stays one. NaN and inf become NaN.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklearn_debias.maps._scaling import max_abs
+    >>> max_abs(torch.tensor([[1.0, -4.0, 2.0], [0.0, 0.0, 0.0]]))
+    tensor([[ 0.2500, -1.0000,  0.5000],
+            [ 0.0000,  0.0000,  0.0000]])
+    """
+    # As `losses.scale_free`, but however small the map is: nothing is differentiated here.
+    size = maps.abs().amax(tuple(range(1, maps.ndim)), keepdim=True)
+    # maps - maps: zeros, but NaN where an entry is not finite, which 0 / inf would hide.
+    return maps / torch.where(size > 0, size, 1.0) + (maps - maps)
+
+
 def resize(maps: Tensor, size: tuple[int, int] | torch.Size) -> Tensor:
     """Return maps (b, h', w') at another size (b, h, w), bilinear, within the range they had."""
     if maps.shape[-2:] == tuple(size):

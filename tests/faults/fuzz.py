@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from importlib import import_module
 
 import numpy as np
+import pytest
 import torch
 from calls import STANDARD, check
 from faulty import CLASSES, IMAGES, X, b, y
@@ -87,6 +88,8 @@ class Call:
             return made.fit_transform(IMAGES)
         if hasattr(made, "check") and inspect.isclass(self.function):
             return self._attacked(made)
+        if type(made).__name__.endswith("Display"):
+            return self._drawn(made)
         if isinstance(made, GroupScorer):
             # Some find the groups themselves, and take no labels.
             bias = {"bias_labels": b} if "bias_labels" in made._metadata_names() else {}
@@ -105,6 +108,14 @@ class Call:
         few = slice(0, 4)
         x = torch.tensor(IMAGES[few])
         return made.attack(CONVNET.module_, x, labels[few], Threat(0.1, norm, clip=(0, 1)))
+
+    def _drawn(self, made):
+        pyplot = pytest.importorskip("matplotlib.pyplot")
+        pyplot.switch_backend("Agg")
+        try:
+            return made.plot()
+        finally:
+            pyplot.close("all")
 
     @property
     def arguments(self):

@@ -15,6 +15,7 @@ from torch import nn
 
 from sklearn_debias import DFRClassifier, ERMClassifier, GroupInferrer
 from sklearn_debias.attacks import FGSM, PGD, CarliniWagner, RandomSearch
+from sklearn_debias.metrics import group_report
 
 
 def _fitted(estimator, rows):
@@ -163,6 +164,7 @@ POOLS = {
     "severity": [None, 1, 5, 0, 6, 2.5],
     "family": ["all", "biasadv", "x"],
     "inferred_labels": [None, b, *BIAS],
+    "signed": [False, True, 3],
     "alpha": [0.05, 0.5, 0, 1, np.nan],
     "n_permutations": [19, 20, 0, 2.5],
     "min_cell": [5, 1, 0, 2.5],
@@ -297,9 +299,32 @@ OWN = {
     "corruption_report": {"X": [IMAGES, UINT8, *INPUTS], "estimator": [CONVNET, *MODELS]},
     "grad_cam": {"X": [IMAGES, *INPUTS], "estimator": [CONVNET, *MODELS]},
     "attribute": {"X": [IMAGES, *INPUTS], "estimator": [CONVNET, *MODELS]},
+    "GroupAccuracyDisplay": {
+        "frames": [{"a": group_report(y, PREDICTED, bias_labels=b).to_frame()}, {}, {"a": 3}],
+        "averages": [None, {"a": 0.5}, {"b": 0.5}, {"a": 2}],
+    },
     "SaliencyDisplay": {
+        "signed": [False, True, 3],
         "images": [IMAGES, UINT8, *INPUTS],
         "maps": [{"a": IMAGES[:, 0]}, {}, IMAGES],
+    },
+    "SensitivityDisplay": {
+        "param_name": ["lr", 3],
+        "param_range": [[0.1, 1.0], ["a", "b"], [], [None, 1]],
+        "means": [{"score": [0.5, 0.6]}, {"score": [0.5]}, {}],
+        "stds": [None, {"score": [0.1, 0.1]}, {"score": "x"}, {"other": [0.1, 0.1]}],
+        "note": ["", "$x", 3],
+    },
+    "TrainingDisplay": {
+        "history": [HEAD.history_, pd.DataFrame(), pd.DataFrame({"phase": ["a"]})],
+        "best": [None, 1, 0, 5, -1],
+    },
+    "TradeoffDisplay": {
+        "frame": [
+            pd.DataFrame({"average": [0.9], "worst_group": [0.5]}),
+            pd.DataFrame({"average": [90], "worst_group": [50]}),
+            pd.DataFrame(),
+        ],
     },
     "CarliniWagner": {"confidence": [0.0, 1, -1]},
     "AutoAttack": {"batch_size": [250, 1, 0]},

@@ -111,6 +111,7 @@ DISPLAYS = {
     "mask": [3, "x", NESTED, SPARSE, np.zeros((8, 8)), [[1], [2, 3]]],
     "labels": [3, "x", NESTED, SPARSE, {1: 2}, [1, 2, 3], len],
     "cmap": [3, "no", [], NESTED, {}],
+    "signed": [None, "x", 3, NESTED],
     "alpha": [None, "x", -1, 2, float("nan"), True, NESTED, [0.5], HUGE],
     "ax": [3, "x", {}, [1], [None, None]],
 }
@@ -120,7 +121,13 @@ DISPLAYS = {
 def test_displays_of_other_types(name):
     pyplot = pytest.importorskip("matplotlib.pyplot")
     for wrong in DISPLAYS[name]:
-        given = {"images": IMAGES[:2], "maps": {"a": MAPS}, "mask": None, "labels": None}
+        given = {
+            "images": IMAGES[:2],
+            "maps": {"a": MAPS},
+            "mask": None,
+            "labels": None,
+            "signed": False,
+        }
         look = {}
         (given if name in given else look)[name] = wrong
         with pytest.raises(ValueError, match=f"`{name}"):

@@ -225,3 +225,66 @@ except ImportError as error:
 def test_maps_and_labels_that_do_not_fit_the_images(maps, labels, message):
     with pytest.raises(ValueError, match=message):
         SaliencyDisplay(IMAGES, maps, labels=labels).plot()
+
+
+SIGNS = np.zeros((2, 8, 10))
+SIGNS[0, 2, 3:6] = [-1, -0.6, -0.3]
+SIGNS[0, 5, 0] = 1
+SIGNS[0, 6, 9] = -0.05  # too faint to be hatched
+SIGNS[1, 7, 9] = -0.2
+
+
+def hatched(axis):
+    """Pixels (h, w) whose centres are hatched in one colour, by the colour."""
+    centres = np.stack(np.meshgrid(np.arange(10), np.arange(8)), -1).reshape(-1, 2)
+    return {
+        mpl.colors.to_hex(patch.get_edgecolor()): patch.get_path()
+        .contains_points(centres)
+        .reshape(8, 10)
+        for patch in axis.patches
+        if patch.get_hatch()
+    }
+
+
+def test_signed_maps_are_hatched_below_0_along_their_pixels():
+    display = SaliencyDisplay(IMAGES[:2], {"a": SIGNS}, mask=MASK, signed=True).plot()
+    (map_,) = display.axes_[0, 1].images  # alone, not over the image
+    np.testing.assert_array_equal(map_.get_array(), SIGNS[0])
+    assert map_.get_clim() == (-1, 1)
+    assert map_.get_cmap().name == "RdBu_r"
+    found = hatched(display.axes_[0, 1])
+    np.testing.assert_array_equal(found["#ffffff"], SIGNS[0] < -0.5)
+    np.testing.assert_array_equal(found["#000000"], (SIGNS[0] < -0.1) & (SIGNS[0] >= -0.5))
+    assert list(hatched(display.axes_[1, 1])) == ["#000000"]
+    np.testing.assert_array_equal(display.shares_["a"], saliency_share(np.abs(SIGNS), MASK))
+    assert display.axes_[-1, -1].get_xlabel() == "hatched: below 0"
+
+
+def test_in_greys_a_sign_is_seen():
+    maps = np.zeros((1, 8, 10))
+    maps[0, :, :4] = 0.8
+    maps[0, :, 6:] = -0.8
+    display = SaliencyDisplay(IMAGES[:1], {"a": maps}, signed=True).plot()
+    display.figure_.canvas.draw()
+    seen = np.asarray(display.figure_.canvas.buffer_rgba())[..., :3] @ [0.299, 0.587, 0.114] / 255
+    box = display.axes_[0, 1].get_window_extent()
+    panel = seen[::-1][int(box.y0) + 4 : int(box.y1) - 4, int(box.x0) : int(box.x1)]
+    wide = panel.shape[1]
+    above = panel[:, 4 : int(0.36 * wide)]
+    below = panel[:, int(0.64 * wide) : -4]
+    assert np.ptp(above) < 0.05  # even
+    assert below.std() > 0.1  # hatched
+
+
+def test_signed_maps_of_models():
+    display = SaliencyDisplay.from_estimator(MODELS, IMAGES, [0, 1, 0], signed=True, **BY_GRADIENT)
+    for name, model in MODELS.items():
+        expected = attribute(model, IMAGES, [0, 1, 0], signed=True, **BY_GRADIENT)
+        np.testing.assert_array_equal(display.maps[name], expected)
+        assert expected.min() < 0
+    display.plot(cmap="PuOr")
+    assert display.axes_[0, 1].images[0].get_cmap().name == "PuOr"
+    with pytest.raises(ValueError, match="`signed`=True needs a method"):
+        SaliencyDisplay.from_estimator(MODELS, IMAGES, signed=True)
+    with pytest.raises(ValueError, match="at least 0"):
+        SaliencyDisplay(IMAGES[:2], {"a": SIGNS}, mask=MASK)  # not told that they are signed
