@@ -7,6 +7,7 @@ import warnings
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import torch
 
 from sklearn_debias import BiasAdvClassifier, ERMClassifier, JTTClassifier, LfFClassifier
@@ -33,8 +34,10 @@ COLOURS = ["#d95f02", "#7fb2e5", "#fdb863", "#2166ac"]
 
 def draw(result):
     _, (top, bottom) = plt.subplots(2, figsize=(8, 6), layout="constrained", height_ratios=[3, 2])
-    bars = 100 * result.groups.drop(columns="n").T.set_axis(GROUPS, axis=1)
-    bars.plot.bar(ax=top, rot=0, color=COLOURS, width=0.72)
+    frames = result.group_frames_
+    mean, low, high = 100 * np.stack([f[["accuracy", "lower", "upper"]] for f in frames.values()]).T
+    bars = {"yerr": np.stack([mean - low, high - mean], axis=1), "color": COLOURS, "width": 0.72}
+    pd.DataFrame(mean.T, index=list(frames), columns=GROUPS).plot.bar(ax=top, rot=0, **bars)
     top.set(ylim=(0, 100), ylabel="test accuracy (%)")
     top.legend(ncols=4, fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.1), frameon=False)
     before = test.data[:8]

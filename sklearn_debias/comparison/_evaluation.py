@@ -61,17 +61,26 @@ def evaluate(
         if any(not o.error for o in outcomes)
     }
     rng = np.random.default_rng([seed, 2])
-    crossed = {}
+    crossed: dict[str, Crossed] = {}
+    by_group: list[Crossed] = []
     if right:
-        crossed = cross(
-            groups, list(right.values()), coefficients, n_resamples=n_resamples, rng=rng
+        single = dict(enumerate(np.eye(len(groups.names))))
+        found = cross(
+            groups,
+            list(right.values()),
+            coefficients | {str(k): weights for k, weights in single.items()},
+            n_resamples=n_resamples,
+            rng=rng,
         )
+        by_group = [found.pop(str(k)) for k in single]
+        crossed = found
     frame = _frame(study, selection, done, list(right), crossed, reference, confidence)
     frame["regret"] = [_regret(study, selection[name], groups, y) for name in frame.index]
     classes = study.judging["test"].classes
     return ComparisonResult(
         frame=frame,
-        groups=_by_group(groups, right),
+        groups=_by_group(groups, list(right), by_group),
+        group_frames_=_frames(groups, list(right), by_group, confidence),
         configurations=_configurations(study, selection),
         y_true=np.asarray(rows.y),
         bias_labels=rows.bias_labels,
@@ -182,14 +191,38 @@ def _regret(study: Study, tasks: list[list[Task]], groups: Groups, y: np.ndarray
     return float(np.nanmax(values) - values[best])
 
 
-def _by_group(groups: Groups, right: Mapping[str, np.ndarray]) -> pd.DataFrame:
+def _by_group(groups: Groups, names: list[str], found: list[Crossed]) -> pd.DataFrame:
     """Return the accuracy of each group, a column per method, averaged over its fits."""
     sizes = groups.total(np.ones(len(groups.strata)))
-    columns: dict[str, Any] = {"n": sizes.astype(int)}
-    for name, fits in right.items():
-        columns[name] = groups.total(fits.mean(axis=0)) / sizes
     index = pd.Index(groups.names, tupleize_cols=False, name="group")
-    return pd.DataFrame(columns, index=index)
+    table = pd.DataFrame({"n": sizes.astype(int)}, index=index)
+    for i, name in enumerate(names):
+        table[name] = [group.means[i] for group in found]
+    return table
+
+
+def _frames(
+    groups: Groups, names: list[str], found: list[Crossed], confidence: float
+) -> dict[str, pd.DataFrame]:
+    """Return a table of the groups for each method, as `GroupReport.to_frame` has them."""
+    sizes = groups.total(np.ones(len(groups.strata))).astype(int)
+    cells = groups.kind == "cell"
+    named = {"class": [name[0] if cells else name for name in groups.names]}
+    if cells:
+        named["bias"] = [name[1] for name in groups.names]
+    ends = np.clip([group.intervals(confidence) for group in found], 0, 1)
+    return {
+        method: pd.DataFrame(
+            {
+                **named,
+                "n": sizes,
+                "accuracy": [group.means[i] for group in found],
+                "lower": ends[:, 0, i],
+                "upper": ends[:, 1, i],
+            }
+        )
+        for i, method in enumerate(names)
+    }
 
 
 def _configurations(study: Study, selection: Mapping[str, list[list[Task]]]) -> pd.DataFrame:

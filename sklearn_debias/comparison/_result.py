@@ -6,7 +6,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from sklearn_debias.arguments import check_option
 from sklearn_debias.comparison._forms import as_html, as_latex, as_markdown, as_text_table
+from sklearn_debias.inspection import GroupAccuracyDisplay, TradeoffDisplay
 from sklearn_debias.metrics import GroupReport, group_report
 
 NAMES = {
@@ -35,6 +37,8 @@ class ComparisonResult:
         one class for all rows.
     groups : DataFrame
         Size of each group, and its accuracy by each method, a mean over the fits.
+    group_frames_ : dict of str to DataFrame
+        Per method a row per group, with the interval of its accuracy.
     configurations : DataFrame
         A row per fit of the selection: `params`, `score`, `seconds`, `error`, `warnings`.
     predictions_ : dict of str to ndarray of shape (n_fits, n)
@@ -70,6 +74,7 @@ class ComparisonResult:
 
     frame: pd.DataFrame
     groups: pd.DataFrame
+    group_frames_: dict[str, pd.DataFrame]
     configurations: pd.DataFrame
     y_true: np.ndarray
     bias_labels: Any
@@ -192,6 +197,45 @@ class ComparisonResult:
         text : str
         """
         return as_latex(self.to_frame())
+
+    def plot(self, kind: str = "tradeoff", ax: Any = None) -> Any:
+        """Draw the methods.
+
+        Parameters
+        ----------
+        kind : {"tradeoff", "groups"}, default="tradeoff"
+            The worst group against the average, or bars for every group; both with intervals.
+        ax : Axes, default=None
+            None makes a figure.
+
+        Returns
+        -------
+        TradeoffDisplay or GroupAccuracyDisplay
+
+        Raises
+        ------
+        ImportError
+            Without matplotlib, which the extra ``plot`` brings.
+        ValueError
+            If the kind is unknown, or every method failed.
+        """
+        check_option("kind", kind, ("tradeoff", "groups"))
+        if not self.predictions_:
+            raise ValueError("Nothing can be drawn: the fits of all methods failed.")
+        if kind == "groups":
+            values = self.frame.loc[list(self.predictions_), "accuracy"].tolist()
+            averages = dict(zip(self.predictions_, values, strict=True))
+            return GroupAccuracyDisplay(
+                self.group_frames_, averages=averages, confidence=self.confidence
+            ).plot(ax)
+        shown = {"accuracy": "average", "worst_group_accuracy": "worst_group"}
+        columns = {
+            f"{old}{end}": f"{new}{end}"
+            for old, new in shown.items()
+            for end in ("", "_lower", "_upper")
+        }
+        worked = self.frame.loc[list(self.predictions_)]
+        return TradeoffDisplay.from_frame(worked[list(columns)].rename(columns=columns), ax=ax)
 
     def report(self, method: str, *, fit: int = 0, **settings: Any) -> GroupReport:
         """Return the report on the groups of one fit.

@@ -3,6 +3,7 @@
 import re
 import warnings
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -410,6 +411,23 @@ def test_forms(result):
     assert "<b>" not in odd._repr_html_()
     assert r"<b>\|&" in odd.to_markdown()
     assert r"<b>|\&" in odd.to_latex()
+
+
+def test_pictures(result):
+    display = result.plot()
+    drawn = {label.get_text() for label in display.labels_}
+    assert drawn == set(METHODS)
+    worst = result.frame["worst_group_accuracy"].tolist()
+    assert [point.get_ydata()[0] for point in display.points_] == pytest.approx(worst)
+    bars = result.plot("groups")
+    heights = [bar.get_width() for bar in bars.bars_["JTT"]]
+    assert heights == pytest.approx(result.groups["JTT"].tolist())
+    frame = result.group_frames_["JTT"]
+    assert (frame["lower"] <= frame["accuracy"]).all()
+    assert (frame["accuracy"] <= frame["upper"]).all()
+    with pytest.raises(ValueError, match="`kind` must be one of"):
+        result.plot("bars")
+    plt.close("all")
 
 
 def test_report_of_a_fit(result):
