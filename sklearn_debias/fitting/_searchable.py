@@ -103,7 +103,7 @@ class Searchable:
         chosen = np.unique(np.linspace(0, n - 1, min(n, LOOKED_AT), dtype=int))
         some = as_seen(inputs.source.take(chosen), torch.float64).flatten(1)
         distances = (some - some.mean(0)).norm(dim=1)
-        spread = float(distances.median())
+        spread = float(np.median(distances.numpy()))  # torch's is the lower of two
         # More than half of the rows may be equal, as those of rare words are.
         spread = spread or float(distances.max())
         if not 0 < spread < np.inf:

@@ -3,7 +3,6 @@
 import numpy as np
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import ParameterGrid, ParameterSampler
 
 from sklearn_debias import (
     AdversarialTrainingClassifier,
@@ -66,18 +65,13 @@ VARIANTS = {
         ["inferrer", "classifier"],
     ),
     "inferred-nets": (
-        InferredGroupsClassifier(GroupDROClassifier(), GroupInferrer("xrm", estimator=ERMClassifier())),
+        InferredGroupsClassifier(
+            GroupDROClassifier(), GroupInferrer("xrm", estimator=ERMClassifier())
+        ),
         ["inferrer__estimator__lr"],
         ["inferrer__n_splits"],
     ),
 }
-
-
-def draws(space, n, seed=0):
-    """At most n draws of a space, and no more than it has."""
-    listed = all(isinstance(values, list) for values in space.values())
-    most = len(ParameterGrid(space)) if listed else n
-    return list(ParameterSampler(space, min(n, most), random_state=seed))
 
 
 def told(space):

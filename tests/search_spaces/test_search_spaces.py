@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
-from searched import KINDS, NETS, VARIANTS, assert_fits, draws, told
+from searched import KINDS, NETS, VARIANTS, assert_fits, told
 from sklearn.base import clone
 
 from sklearn_debias import BiasAdvClassifier, ISDAClassifier, JTTClassifier
 from sklearn_debias.testing import all_estimators, quick
-from sklearn_debias.testing._estimator_data import toy_rows
+from sklearn_debias.testing._estimator_data import drawn, toy_rows
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore::sklearn_debias.exceptions.DebiasWarning"
@@ -21,7 +21,7 @@ CONVOLVED = ["AdversarialTrainingClassifier", "BiasAdvClassifier", "JTTClassifie
 def test_draws_train(name):
     X, y, bias = toy_rows()
     estimator = quick(CLASSES[name], random_state=0)
-    for draw in draws(estimator.search_space("embeddings", X), 3):
+    for draw in drawn(estimator.search_space("embeddings", X), 3):
         assert_fits(estimator, draw, X, y, bias)
 
 
@@ -31,7 +31,7 @@ def test_draws_train(name):
 def test_twenty_draws_train(name, kind):
     X, y, bias = toy_rows()
     estimator = quick(CLASSES[name], random_state=0)
-    for draw in draws(estimator.search_space(kind, X), 20, seed=1):
+    for draw in drawn(estimator.search_space(kind, X), 20):
         assert_fits(estimator, draw, X, y, bias)
 
 
@@ -40,7 +40,7 @@ def test_twenty_draws_train(name, kind):
 def test_twenty_draws_train_on_images(name):
     X, y, bias = toy_rows(40, SHAPES["images"])
     estimator = quick(CLASSES[name], random_state=0)
-    for draw in draws(estimator.search_space("images", X), 20):
+    for draw in drawn(estimator.search_space("images", X), 20):
         assert_fits(estimator, draw, X, y, bias)
 
 
@@ -49,7 +49,7 @@ def test_twenty_draws_train_on_images(name):
 def test_two_draws_of_the_others_train_on_images(name):
     X, y, bias = toy_rows(40, SHAPES["images"])
     estimator = quick(CLASSES[name], random_state=0)
-    for draw in draws(estimator.search_space("images", X), 2):
+    for draw in drawn(estimator.search_space("images", X), 2):
         assert_fits(estimator, draw, X, y, bias)
 
 
@@ -58,7 +58,7 @@ def test_two_draws_of_the_others_train_on_images(name):
 def test_draws_of_variants_train(variant):
     X, y, bias = toy_rows()
     estimator, _, _ = VARIANTS[variant]
-    for draw in draws(estimator.search_space("embeddings", X), 5):
+    for draw in drawn(estimator.search_space("embeddings", X), 5):
         assert_fits(estimator, draw, X, y, bias)
 
 
@@ -76,7 +76,7 @@ def test_every_space_names_parameters_and_draws_what_they_may_be(name, kind):
     estimator = quick(CLASSES[name])
     space = estimator.search_space(kind, toy_rows(60, SHAPES[kind])[0])
     assert space
-    for draw in draws(space, 20):
+    for draw in drawn(space, 20):
         candidate = clone(estimator).set_params(**draw)
         candidate._validate_params()
         if hasattr(candidate, "_check_params"):
@@ -89,7 +89,7 @@ def test_two_calls_say_the_same_and_draws_reproduce(name, kind):
     X = toy_rows(60, SHAPES[kind])[0]
     one, other = (quick(CLASSES[name]).search_space(kind, X) for _ in range(2))
     assert told(one) == told(other)
-    assert repr(draws(one, 5)) == repr(draws(other, 5))
+    assert repr(drawn(one, 5)) == repr(drawn(other, 5))
 
 
 def test_a_call_leaves_the_estimator_and_the_rows_alone():
