@@ -5,11 +5,14 @@ from sklearn_debias.search_spaces._rows import SearchedRows, Space
 
 # Learning rates: (of Adam and its kind, of SGD).
 # Heads: ours for Adam; ULE searched 1e-5 to 1e-1 for SGD, whose lower half does not move a head.
-HEAD_LR = (log_uniform(1e-4, 3e-2), log_uniform(1e-3, 1e-1))
+HEAD_LR = (log_uniform(3e-4, 3e-2), log_uniform(1e-3, 1e-1))
 # DomainBed for ImageNet weights; SubpopBench for SGD.
 PRETRAINED_LR = (log_uniform(10**-5, 10**-3.5), log_uniform(1e-4, 1e-2))
 # DomainBed for small images; SGD from scratch is 0.1 in the papers on CIFAR.
 SCRATCH_LR = (log_uniform(10**-4.5, 10**-2.5), log_uniform(1e-2, 2e-1))
+# Ours: fewer steps leave a head as it started, and few rows make few steps an epoch.
+FEWEST_STEPS = 30
+BATCH = 128  # rows of a step, about
 
 
 def shared_space(
@@ -28,7 +31,7 @@ def shared_space(
         Whether the network of images starts from weights, and whether it trains its head alone.
     """
     heads = head or rows.kind != "images"
-    space = _heads(sgd) if heads else _networks(sgd, pretrained)
+    space = _heads(sgd, rows.n) if heads else _networks(sgd, pretrained)
     if rows.kind == "tabular":
         # SubpopBench on tables: 128 to 1024 rows. A table is learned in no three epochs.
         space |= {"batch_size": [64, 128, 256, 512], "max_epochs": [10, 30, 100]}
@@ -41,14 +44,17 @@ def shared_space(
     return space
 
 
-def _heads(sgd: bool) -> Space:
+def _heads(sgd: bool, n: int | None) -> Space:
+    epochs = [3, 10, 30, 100]
+    if n is not None:
+        epochs = [e for e in epochs if e * n >= FEWEST_STEPS * BATCH] or epochs[-1:]
     return {
         "lr": HEAD_LR[sgd],
         # Ours. What a head leaves of a shortcut is decided by its penalty and by when it stops: the
         # groups' weights do not matter once it separates the rows. Published is up to 1 (GroupDRO).
         "weight_decay": log_uniform(1e-5, 1.0),
         "batch_size": [64, 128, 256],
-        "max_epochs": [3, 10, 30, 100],
+        "max_epochs": epochs,
     }
 
 

@@ -75,7 +75,7 @@ def test_published_ends(estimator, name, low, high):
         ({"net_params": {"module__weights": "DEFAULT"}}, (10**-5, 10**-3.5), (1e-6, 1.0)),
         ({"module": torch.nn.Linear(2, 2)}, (10**-5, 10**-3.5), (1e-6, 1.0)),
         ({"optimizer": "sgd"}, (1e-2, 2e-1), (1e-6, 1e-2)),
-        ({"freeze": "body"}, (1e-4, 3e-2), (1e-5, 1.0)),
+        ({"freeze": "body"}, (3e-4, 3e-2), (1e-5, 1.0)),
         ({"freeze": "body", "optimizer": torch.optim.SGD}, (1e-3, 1e-1), (1e-5, 1.0)),
     ],
 )
@@ -90,6 +90,13 @@ def test_heads_may_be_regularised_strongly_and_stopped_early():
     assert ends(space["weight_decay"]) == (1e-5, 1.0)
     assert ends(space["max_epochs"]) == (3, 100)
     assert ends(space["lr"]) == (1e-3, 1e-1)  # plain SGD
+
+
+def test_few_rows_are_visited_often_enough_for_thirty_steps():
+    for n, epochs in ((5000, [3, 10, 30, 100]), (400, [10, 30, 100]), (130, [30, 100]), (9, [100])):
+        assert (
+            ERMClassifier().search_space("embeddings", rows(shape=(n, 4)))["max_epochs"] == epochs
+        )
 
 
 def test_a_table_tries_a_perceptron_unless_the_module_is_chosen():
