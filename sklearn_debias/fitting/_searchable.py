@@ -1,6 +1,7 @@
 """What is worth trying of an estimator's parameters: the method ``search_space``."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -76,7 +77,8 @@ class Searchable:
         if unknown:
             warn(
                 f"{type(self).__name__} has radii in the units of X, {_listed(unknown)}, which are "
-                "not searched: X is not known. Pass `X` to `search_space`."
+                "not searched: X as it gets there is not known. Pass `X` to `search_space` of the "
+                "estimator that sees it."
             )
         # Some lists are constants of their room.
         return {
@@ -147,8 +149,10 @@ def nested_space(name: str, estimator: Any, rows: SearchedRows) -> Space:
     """
     if isinstance(estimator, Pipeline):
         found: Space = {}
-        for step, inside in estimator.steps:
-            found |= nested_space(step, inside, rows)
+        for number, (step, inside) in enumerate(estimator.steps):
+            # What the steps before make of X has another spread.
+            seen = rows if number == 0 else replace(rows, n_values=None, spread=None)
+            found |= nested_space(step, inside, seen)
     elif isinstance(estimator, Searchable):
         found = estimator._search_space(rows)
         _check(estimator, found)

@@ -11,6 +11,7 @@ from sklearn.preprocessing import StandardScaler
 
 from sklearn_debias import (
     AFRClassifier,
+    BiasAdvClassifier,
     ClassScaling,
     ERMClassifier,
     GroupInferrer,
@@ -19,6 +20,7 @@ from sklearn_debias import (
     LfFClassifier,
 )
 from sklearn_debias.datasets import make_spurious_embeddings
+from sklearn_debias.exceptions import DebiasWarning
 from sklearn_debias.metrics import worst_group_accuracy_score
 from sklearn_debias.model_selection import BatchedGridSearchCV
 from sklearn_debias.testing._estimator_data import drawn
@@ -71,6 +73,15 @@ def test_a_pipeline_inside_is_looked_into_and_others_are_left_alone():
     for inside in (RandomForestClassifier(), FrozenEstimator(fitted)):
         assert list(ClassScaling(inside).search_space()) == ["held_out"]
     assert GroupInferrer("ssa").search_space() == {"threshold": [0.9, 0.95, 0.99]}
+
+
+def test_radii_behind_a_scaler_are_not_those_of_X():
+    inside = make_pipeline(StandardScaler(), BiasAdvClassifier())
+    with pytest.warns(DebiasWarning, match="`estimator__biasadvclassifier__epsilon`"):
+        space = ClassScaling(inside).search_space("embeddings", SMALL.data)
+    assert "estimator__biasadvclassifier__lam" in space
+    assert "estimator__biasadvclassifier__epsilon" not in space
+    assert "estimator__epsilon" in ClassScaling(BiasAdvClassifier()).search_space(X=SMALL.data)
 
 
 @pytest.mark.slow
