@@ -59,7 +59,7 @@ def ends(values):
         (LfFClassifier(), "q", 0.05, 0.95),  # U(.05, .95)
         (LongTailClassifier(loss="focal"), "gamma", 0.5, 5.0),  # .5 * 10^U(0, 1)
         (LongTailClassifier(loss="ldam"), "max_margin", 10**-1, 10**-0.1),  # 10^U(-1, -.1)
-        (DFRClassifier(), "C", 0.01, 1.0),  # the ends of DFR's grid
+        (DFRClassifier(), "C", 0.01, 10.0),  # DFR's grid ends at 1
         (AFRClassifier(), "gamma", 1.0, 20.0),  # holds 1.8 and 14, which were released
         (JTTClassifier(), "upweight", 5, 100),
     ],
