@@ -51,6 +51,10 @@ SUITES = {
             "test_a_classifier_without_a_network_is_refused_by_name",
         ],
     ),
+    "the search spaces": (
+        all_estimators,
+        ["search_spaces/test_search_spaces.py::test_draws_train"],
+    ),
     "the faulty parameters": (
         all_estimators,
         ["faults/test_faulty_parameters.py::test_out_of_range"],

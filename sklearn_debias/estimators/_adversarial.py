@@ -27,6 +27,7 @@ from sklearn_debias.fitting import (
     with_range,
 )
 from sklearn_debias.objectives.internal import InnerAttack
+from sklearn_debias.search_spaces import SearchedRows, Space, adversarial_space
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -61,6 +62,9 @@ class AdversarialClassifier(BaseDebiasClassifier):
         "attack_mode": [StrOptions({"train", "eval"})],
         "awp": NON_NEGATIVE,
     }
+
+    def _search_space(self, rows: SearchedRows) -> Space:
+        return super()._search_space(rows) | adversarial_space(rows, self.norm)
 
     @fit_method
     def fit(

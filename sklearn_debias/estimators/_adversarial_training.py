@@ -8,6 +8,7 @@ from sklearn.utils._param_validation import StrOptions
 from sklearn_debias.estimators._adversarial import AdversarialClassifier
 from sklearn_debias.fitting import NON_NEGATIVE
 from sklearn_debias.objectives import AdversarialTraining
+from sklearn_debias.search_spaces import SearchedRows, Space, adversarial_training_space
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -75,6 +76,9 @@ class AdversarialTrainingClassifier(AdversarialClassifier):
         "loss": [StrOptions({"ce", "trades", "mart"})],
         "beta": NON_NEGATIVE,
     }
+
+    def _search_space(self, rows: SearchedRows) -> Space:
+        return super()._search_space(rows) | adversarial_training_space(self.loss)
 
     def _objective(self, **attack: Any) -> AdversarialTraining:
         return AdversarialTraining(kind=self.loss, beta=float(self.beta), **attack)

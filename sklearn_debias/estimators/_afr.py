@@ -14,6 +14,7 @@ from sklearn_debias.estimators._two_stages import split_of
 from sklearn_debias.fitting import NON_NEGATIVE, POSITIVE_INT, TrainingSet
 from sklearn_debias.objectives import ERMOnPart, ReweightHead
 from sklearn_debias.objectives.internal import example_weights, two_parts
+from sklearn_debias.search_spaces import SearchedRows, Space, afr_space
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -83,6 +84,9 @@ class AFRClassifier(BaseDebiasClassifier):
         "reweighting_share": [Interval(numbers.Real, 0, 1, closed="neither")],
         "reweighting_epochs": POSITIVE_INT,
     }
+
+    def _search_space(self, rows: SearchedRows) -> Space:
+        return super()._search_space(rows) | afr_space()
 
     def _phases(self) -> tuple[Phase, ...]:
         split: dict[str, Any] = self._split()

@@ -27,6 +27,7 @@ from sklearn_debias.fitting import (
     Networks,
     Opened,
     ScoredByRows,
+    SearchableNet,
     TrainingSet,
     check_shared,
     fill,
@@ -46,7 +47,9 @@ from sklearn_debias.training import Streams
 # A dataclass writes the constructor that scikit-learn wants: every parameter named, and stored as
 # it is. Its repr and its equality would stand in the way of scikit-learn's.
 @dataclass(kw_only=False, eq=False, repr=False)
-class BaseDebiasClassifier(NetParams, CallbackSupportMixin, ScoredByRows, BaseEstimator):
+class BaseDebiasClassifier(
+    NetParams, SearchableNet, CallbackSupportMixin, ScoredByRows, BaseEstimator
+):
     """Base class of all torch classifiers of this package, and of methods from elsewhere.
 
     A subclass is a dataclass: its fields are its parameters, so that each constructor is explicit.
@@ -64,6 +67,7 @@ class BaseDebiasClassifier(NetParams, CallbackSupportMixin, ScoredByRows, BaseEs
     ``_inspect(p, s, t)``  look at the state that a phase begins with
     ``_finish(s, t)``      set the fitted attributes of the method
     ``_trains_by_group()`` whether bias labels, where given, change what is trained
+    ``_search_space(r)``   what is worth trying of the parameters, on rows like these
     =====================  =====================================================================
 
     While these run, `classes_`, `input_shape_` and the like are known. What they set on the

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from sklearn.base import clone
+from sklearn.model_selection import ParameterGrid
 from sklearn.utils._param_validation import HasMethods, StrOptions
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
@@ -34,6 +35,7 @@ from sklearn_debias.fitting import (
     kept_inside,
     make_prepare,
     on_own_terms,
+    own_space,
     pick_device,
     placed,
     plain_params,
@@ -43,6 +45,7 @@ from sklearn_debias.fitting import (
 )
 from sklearn_debias.objectives import BiasAdv
 from sklearn_debias.presets import biasadv_preset
+from sklearn_debias.search_spaces import SearchedRows, Space, biasadv_bases, biasadv_space
 from sklearn_debias.training import Source
 
 BASES = {"erm": ERMClassifier, "jtt": JTTClassifier, "lff": LfFClassifier}
@@ -157,6 +160,18 @@ class BiasAdvClassifier(BaseDebiasClassifier):
         "gce_factor": ["boolean"],
         "biased_module": MODULE,
     }
+
+    def _search_space(self, rows: SearchedRows) -> Space:
+        space = super()._search_space(rows) | biasadv_space(rows, self.norm, self.base)
+        if not isinstance(self.base, str):
+            own = own_space(self.base, rows)
+            return space | {f"base__{name}": values for name, values in own.items()}
+        bases = biasadv_bases(self.base, rows)
+        if not bases:
+            return space
+        # A name has no parameters to be set: estimators stand for its settings.
+        grid = ParameterGrid(bases)
+        return space | {"base": [BASES[self.base](**settings) for settings in grid]}
 
     @classmethod
     def from_preset(cls, name: str, base: str, **overrides: Any) -> "BiasAdvClassifier":

@@ -12,6 +12,7 @@ from sklearn_debias.estimators._base import BaseDebiasClassifier
 from sklearn_debias.estimators._two_stages import split_of
 from sklearn_debias.fitting import POSITIVE_INT, TrainingSet
 from sklearn_debias.objectives import ERMOnPart, RetrainHeadOnPart
+from sklearn_debias.search_spaces import SearchedRows, Space, class_balanced_retraining_space
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -74,6 +75,9 @@ class ClassBalancedRetrainingClassifier(BaseDebiasClassifier):
         "held_out_share": [Interval(numbers.Real, 0, 1, closed="neither")],
         "retraining_epochs": POSITIVE_INT,
     }
+
+    def _search_space(self, rows: SearchedRows) -> Space:
+        return super()._search_space(rows) | class_balanced_retraining_space()
 
     def _phases(self) -> tuple[Phase, ...]:
         split = split_of(self, self.held_out_share)

@@ -23,6 +23,7 @@ from sklearn_debias.fitting import (
     Opened,
     OurNames,
     ScoredByRows,
+    Searchable,
     Sweep,
     all_or_nothing,
     bias_for,
@@ -32,6 +33,7 @@ from sklearn_debias.fitting import (
     fit_with_bias,
     indexable_rows,
     indexed,
+    nested_space,
     open_model,
     plain,
     plain_bias,
@@ -40,13 +42,14 @@ from sklearn_debias.fitting import (
 )
 from sklearn_debias.metrics import get_scorer
 from sklearn_debias.rows import check_same_rows
+from sklearn_debias.search_spaces import SearchedRows, Space, class_scaling_space
 from sklearn_debias.training import Streams
 
 TINY = np.finfo(np.float64).tiny  # stands in for a probability of 0, whose logarithm is -inf
 
 
 @dataclass(eq=False, repr=False)
-class ClassScaling(OurNames, MetaEstimatorMixin, ScoredByRows, BaseEstimator):
+class ClassScaling(OurNames, Searchable, MetaEstimatorMixin, ScoredByRows, BaseEstimator):
     """Predict ``argmax_c s_c p_c``: scale the classes after training, for the worst group.
 
     This is a baseline for every method: plain training with scaled classes is reported to match
@@ -136,6 +139,9 @@ class ClassScaling(OurNames, MetaEstimatorMixin, ScoredByRows, BaseEstimator):
         "random_state": ["random_state"],
     }
     __metadata_request__fit = {"bias_labels": True}
+
+    def _search_space(self, rows: SearchedRows) -> Space:
+        return class_scaling_space() | nested_space("estimator", self.estimator, rows)
 
     # False: the estimator inside is the user's, and must check its own parameters.
     @_fit_context(prefer_skip_nested_validation=False)

@@ -7,6 +7,7 @@ from sklearn_debias.core import Phase
 from sklearn_debias.estimators._base import BaseDebiasClassifier
 from sklearn_debias.fitting import POSITIVE_INT
 from sklearn_debias.objectives import ERM, RetrainHead
+from sklearn_debias.search_spaces import SearchedRows, Space, crt_space
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -61,6 +62,9 @@ class CRTClassifier(BaseDebiasClassifier):
         **BaseDebiasClassifier._parameter_constraints,
         "retraining_epochs": POSITIVE_INT,
     }
+
+    def _search_space(self, rows: SearchedRows) -> Space:
+        return super()._search_space(rows) | crt_space(rows)
 
     def _phases(self) -> tuple[Phase, ...]:
         # The paper initialises the head anew; here it goes back to the numbers it was built with.

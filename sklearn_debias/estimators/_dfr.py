@@ -24,6 +24,7 @@ from sklearn_debias.fitting import (
     Opened,
     OurNames,
     ScoredByRows,
+    Searchable,
     all_or_nothing,
     check_rows,
     describe_groups,
@@ -38,11 +39,12 @@ from sklearn_debias.fitting import (
 )
 from sklearn_debias.metrics.internal import check_numeric
 from sklearn_debias.rows import check_same_rows
+from sklearn_debias.search_spaces import SearchedRows, Space, dfr_space
 from sklearn_debias.training import ArraySource, Prepare, Streams, span
 
 
 @dataclass(eq=False, repr=False)
-class DFRClassifier(OurNames, ScoredByRows, BaseEstimator):
+class DFRClassifier(OurNames, Searchable, ScoredByRows, BaseEstimator):
     """Deep feature reweighting: retrain the last layer on groups of equal size [1]_.
 
     An L1 logistic regression is fitted to standardised embeddings: to as many rows of each (class,
@@ -130,6 +132,9 @@ class DFRClassifier(OurNames, ScoredByRows, BaseEstimator):
         "random_state": ["random_state"],
     }
     __metadata_request__fit = {"bias_labels": True}
+
+    def _search_space(self, rows: SearchedRows) -> Space:
+        return dfr_space()
 
     @_fit_context(prefer_skip_nested_validation=True)
     @in_our_words

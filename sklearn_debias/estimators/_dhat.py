@@ -35,6 +35,7 @@ from sklearn_debias.maps import GRAD_CAM, find_place
 from sklearn_debias.objectives import DHAT, ERM
 from sklearn_debias.presets import dhat_preset
 from sklearn_debias.rows import check_same_rows
+from sklearn_debias.search_spaces import SearchedRows, Space, dhat_space
 
 MAPS = "attention_maps"  # the argument of `fit`, and the name in the objective's batches
 BUILT_IN = {*GRAD_CAM, "integrated_gradients"}
@@ -152,6 +153,9 @@ class DHATClassifier(AdversarialClassifier):
         "attention_module": MODULE,
         "attention_epochs": [Interval(numbers.Integral, 1, None, closed="left"), None],
     }
+
+    def _search_space(self, rows: SearchedRows) -> Space:
+        return super()._search_space(rows) | dhat_space(rows, self.norm)
 
     @classmethod
     def from_preset(cls, name: str, **overrides: Any) -> "DHATClassifier":

@@ -23,6 +23,7 @@ from sklearn_debias.fitting import (
 )
 from sklearn_debias.models.internal import with_prototype_heads
 from sklearn_debias.objectives import FitPrototypes, IsoMaxOnPart
+from sklearn_debias.search_spaces import SearchedRows, Space, dpe_space
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -114,6 +115,9 @@ class DPEClassifier(BaseDebiasClassifier):
         "held_out_share": [Interval(numbers.Real, 0, 1, closed="neither")],
         "head_epochs": POSITIVE_INT,
     }
+
+    def _search_space(self, rows: SearchedRows) -> Space:
+        return super()._search_space(rows) | dpe_space()
 
     def _training_set(self, training: TrainingSet) -> TrainingSet:
         if training.group is not None and training.groups is not None:

@@ -11,6 +11,7 @@ from sklearn_debias.estimators._base import BaseDebiasClassifier
 from sklearn_debias.exceptions import warn
 from sklearn_debias.fitting import Given, TrainingSet, fit_method, warn_of_cells
 from sklearn_debias.objectives import ERM
+from sklearn_debias.search_spaces import SearchedRows, Space, erm_space
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -56,6 +57,9 @@ class ERMClassifier(BaseDebiasClassifier):
         "balance": [StrOptions({"class", "group"}), None],
         "balance_by": [StrOptions({"weight", "sample", "subsample"})],
     }
+
+    def _search_space(self, rows: SearchedRows) -> Space:
+        return super()._search_space(rows) | erm_space(self.balance)
 
     @fit_method
     def fit(

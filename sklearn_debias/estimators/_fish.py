@@ -9,6 +9,7 @@ from sklearn_debias.core import Phase
 from sklearn_debias.estimators._base import BaseDebiasClassifier
 from sklearn_debias.fitting import NON_NEGATIVE, TrainingSet, by_environment
 from sklearn_debias.objectives import Fish
+from sklearn_debias.search_spaces import SearchedRows, Space, fish_space
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -71,6 +72,9 @@ class FishClassifier(BaseDebiasClassifier):
         **BaseDebiasClassifier._parameter_constraints,
         "inner_lr": NON_NEGATIVE,
     }
+
+    def _search_space(self, rows: SearchedRows) -> Space:
+        return super()._search_space(rows) | fish_space()
 
     def _trains_by_group(self) -> bool:
         return True

@@ -10,6 +10,7 @@ from sklearn_debias.estimators._base import BaseDebiasClassifier
 from sklearn_debias.exceptions import warn
 from sklearn_debias.fitting import NON_NEGATIVE, TrainingSet, warn_of_cells
 from sklearn_debias.objectives import GroupDRO
+from sklearn_debias.search_spaces import SearchedRows, Space, group_dro_space
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -75,6 +76,9 @@ class GroupDROClassifier(BaseDebiasClassifier):
         "adjustment": NON_NEGATIVE,
         "balance": [StrOptions({"group"}), None],
     }
+
+    def _search_space(self, rows: SearchedRows) -> Space:
+        return super()._search_space(rows) | group_dro_space()
 
     def _trains_by_group(self) -> bool:
         return True

@@ -10,6 +10,7 @@ from sklearn_debias.core import Net, Phase
 from sklearn_debias.estimators._base import BaseDebiasClassifier
 from sklearn_debias.fitting import NON_NEGATIVE, Networks, TrainingSet, by_environment
 from sklearn_debias.objectives import Invariance
+from sklearn_debias.search_spaces import SearchedRows, Space, invariance_space
 
 # DomainBed's defaults, but for IRM's: its 100 keeps heads on ordinary data from learning anything.
 WEIGHTS = {"irm": 1.0, "ib_irm": 1.0, "vrex": 10.0, "coral": 1.0, "mmd": 1.0}
@@ -114,6 +115,9 @@ class InvarianceClassifier(BaseDebiasClassifier):
         "anneal_epochs": [Interval(numbers.Integral, 0, None, closed="left"), None],
         "balance": [StrOptions({"environment"}), None],
     }
+
+    def _search_space(self, rows: SearchedRows) -> Space:
+        return super()._search_space(rows) | invariance_space(rows, self.penalty, self.module)
 
     def _check_params(self) -> None:
         super()._check_params()

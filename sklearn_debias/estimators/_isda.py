@@ -19,6 +19,7 @@ from sklearn_debias.estimators._base import BaseDebiasClassifier
 from sklearn_debias.estimators._meta_classifier import MetaClassifier
 from sklearn_debias.fitting import NON_NEGATIVE, TrainingSet
 from sklearn_debias.objectives import ERM, ISDA, MetaSAug
+from sklearn_debias.search_spaces import SearchedRows, Space, isda_space, meta_saug_space
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -71,6 +72,9 @@ class ISDAClassifier(SpreadFeatures, BaseDebiasClassifier):
         "strength": NON_NEGATIVE,
         "covariance": COVARIANCE,
     }
+
+    def _search_space(self, rows: SearchedRows) -> Space:
+        return super()._search_space(rows) | isda_space()
 
     def _phases(self) -> tuple[Phase, ...]:
         form = diagonal(self.covariance)
@@ -150,6 +154,9 @@ class MetaSAugClassifier(SpreadFeatures, MetaClassifier):
         "virtual_step": [StrOptions({"auto", "head", "all"})],
         "sigma_lr": NON_NEGATIVE,
     }
+
+    def _search_space(self, rows: SearchedRows) -> Space:
+        return super()._search_space(rows) | meta_saug_space(rows)
 
     def _check_params(self) -> None:
         super()._check_params()

@@ -12,6 +12,7 @@ from sklearn_debias.estimators._base import BaseDebiasClassifier
 from sklearn_debias.exceptions import warn
 from sklearn_debias.fitting import MODULE, POSITIVE, POSITIVE_INT, TrainingSet
 from sklearn_debias.objectives import ERM, UpweightErrors
+from sklearn_debias.search_spaces import SearchedRows, Space, jtt_space
 
 MOST_VISITS = 2**31  # of an epoch: their numbers alone take 16 GiB
 
@@ -76,6 +77,9 @@ class JTTClassifier(BaseDebiasClassifier):
         "upweight_by": [StrOptions({"duplicate", "weight"})],
         "biased_module": MODULE,
     }
+
+    def _search_space(self, rows: SearchedRows) -> Space:
+        return super()._search_space(rows) | jtt_space(rows)
 
     @property
     def biased_module_(self) -> nn.Module:

@@ -13,6 +13,7 @@ from sklearn_debias.core import Phase
 from sklearn_debias.estimators._base import BaseDebiasClassifier
 from sklearn_debias.fitting import MODULE, Q, TrainingSet
 from sklearn_debias.objectives import LfF
+from sklearn_debias.search_spaces import SearchedRows, Space, lff_space
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -82,6 +83,9 @@ class LfFClassifier(BaseDebiasClassifier):
         "class_normalize": ["boolean"],
         "biased_module": MODULE,
     }
+
+    def _search_space(self, rows: SearchedRows) -> Space:
+        return super()._search_space(rows) | lff_space()
 
     @property
     def biased_module_(self) -> nn.Module:

@@ -14,6 +14,7 @@ from sklearn_debias.fitting import NON_NEGATIVE, POSITIVE, split_net_params
 from sklearn_debias.models import with_normalized_head
 from sklearn_debias.objectives import LongTail
 from sklearn_debias.objectives.internal import LONG_TAIL_LOSSES
+from sklearn_debias.search_spaces import SearchedRows, Space, long_tail_space
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -109,6 +110,9 @@ default="balanced_softmax"
         "scale": POSITIVE,
         "tau": NON_NEGATIVE,
     }
+
+    def _search_space(self, rows: SearchedRows) -> Space:
+        return super()._search_space(rows) | long_tail_space(self.loss)
 
     def _check_params(self) -> None:
         super()._check_params()

@@ -23,6 +23,7 @@ from sklearn_debias.estimators._augmented import (
 from sklearn_debias.estimators._meta_classifier import MetaClassifier, adam, two_layers
 from sklearn_debias.fitting import NON_NEGATIVE, POSITIVE, TrainingSet, check_linear_head
 from sklearn_debias.objectives import ERM, IADA, LearnStrategy, Samples, fifteen
+from sklearn_debias.search_spaces import SearchedRows, Space, meta_iada_space
 from sklearn_debias.training import blamed
 
 N_DEFAULT = 15  # characteristics of `fifteen`
@@ -163,6 +164,9 @@ class MetaIADAClassifier(SpreadFeatures, MetaClassifier):
         "alpha_ramp": ["boolean"],
         "n_copies": [Interval(numbers.Integral, 0, None, closed="left")],
     }
+
+    def _search_space(self, rows: SearchedRows) -> Space:
+        return super()._search_space(rows) | meta_iada_space(rows, self.epsilon)
 
     def _check_params(self) -> None:
         super()._check_params()

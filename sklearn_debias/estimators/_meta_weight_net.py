@@ -10,6 +10,7 @@ from sklearn_debias.core import Phase, Role
 from sklearn_debias.estimators._meta_classifier import MetaClassifier, adam, two_layers
 from sklearn_debias.fitting import POSITIVE
 from sklearn_debias.objectives import LearnWeights, WeightedByNet
+from sklearn_debias.search_spaces import SearchedRows, Space, meta_weight_net_space
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -68,6 +69,9 @@ class MetaWeightNetClassifier(MetaClassifier):
         "virtual_step": [StrOptions({"head", "all"})],
         "weight_lr": POSITIVE,
     }
+
+    def _search_space(self, rows: SearchedRows) -> Space:
+        return super()._search_space(rows) | meta_weight_net_space(rows)
 
     def _phases(self) -> tuple[Phase, ...]:
         ahead = LearnWeights(self.virtual_step, int(self.meta_interval))

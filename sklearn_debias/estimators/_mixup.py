@@ -11,6 +11,7 @@ from sklearn_debias.estimators._base import BaseDebiasClassifier
 from sklearn_debias.exceptions import warn
 from sklearn_debias.fitting import NON_NEGATIVE, TrainingSet, by_environment, warn_of_cells
 from sklearn_debias.objectives import MixUp
+from sklearn_debias.search_spaces import SearchedRows, Space, mixup_space
 
 ALPHA = {"any": 0.2, "label": 0.2, "domain": 0.2, "lisa": 2.0}  # LISA's as in its paper
 # What is done without bias labels, for the warning; the other partners need none.
@@ -91,6 +92,9 @@ class MixUpClassifier(BaseDebiasClassifier):
         "p_sel": [Interval(numbers.Real, 0, 1, closed="both")],
         "balance": [StrOptions({"group"}), None],
     }
+
+    def _search_space(self, rows: SearchedRows) -> Space:
+        return super()._search_space(rows) | mixup_space(self.partners)
 
     def _trains_by_group(self) -> bool:
         return self.balance == "group" or self.partners in INSTEAD

@@ -16,6 +16,7 @@ from sklearn_debias.exceptions import warn
 from sklearn_debias.fitting import POSITIVE_INT, TrainingSet
 from sklearn_debias.objectives import ERMOnPart, FinetuneHead
 from sklearn_debias.objectives.internal import DISAGREEMENTS
+from sklearn_debias.search_spaces import SearchedRows, Space, self_space
 
 AGREED = 1e-6  # a divergence below which two networks differ by rounding only
 
@@ -108,6 +109,10 @@ class SELFClassifier(BaseDebiasClassifier):
         "held_out_share": [Interval(numbers.Real, 0, 1, closed="neither")],
         "finetuning_epochs": POSITIVE_INT,
     }
+
+    def _search_space(self, rows: SearchedRows) -> Space:
+        own = self_space(rows, self.disagreement, self.held_out_share)
+        return super()._search_space(rows) | own
 
     def rows_to_label(self, k: int) -> np.ndarray:
         """Return which rows of X are worth annotating, the most disputed first.

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 from sklearn_debias.estimators._adversarial import AdversarialClassifier
 from sklearn_debias.fitting import NON_NEGATIVE
 from sklearn_debias.objectives import UIAT
+from sklearn_debias.search_spaces import SearchedRows, Space, uiat_space
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -67,6 +68,9 @@ class UIATClassifier(AdversarialClassifier):
         "inverse_epsilon": NON_NEGATIVE,
         "lam": NON_NEGATIVE,
     }
+
+    def _search_space(self, rows: SearchedRows) -> Space:
+        return super()._search_space(rows) | uiat_space(rows, self.norm)
 
     def _radii(self) -> tuple[str, ...]:
         return ("epsilon", "inverse_epsilon")

@@ -21,6 +21,7 @@ from sklearn_debias.fitting import (
 )
 from sklearn_debias.losses import SALIENCIES
 from sklearn_debias.objectives import ERM, ULE
+from sklearn_debias.search_spaces import SearchedRows, Space, ule_space
 from sklearn_debias.training import blamed
 
 PIXEL_SCALE = 100.0  # of the mean over pixels, a few of which are large
@@ -149,6 +150,9 @@ class ULEClassifier(BaseDebiasClassifier):
         "student_module": MODULE,
         "student_lr": [*POSITIVE, None],
     }
+
+    def _search_space(self, rows: SearchedRows) -> Space:
+        return super()._search_space(rows) | ule_space(rows)
 
     @fit_method
     def fit(

@@ -71,6 +71,7 @@ from sklearn_debias.fitting._requests import bias_for, fit_with_bias
 from sklearn_debias.fitting._requirements import check_linear_head
 from sklearn_debias.fitting._scales import Sweep
 from sklearn_debias.fitting._scored import ScoredByRows
+from sklearn_debias.fitting._searchable import Searchable, SearchableNet, nested_space, own_space
 from sklearn_debias.fitting._targets import encode_known, encode_target, plain_bias
 from sklearn_debias.fitting._training_set import TrainingSet
 from sklearn_debias.fitting._types import Classifier, Estimator, Model
@@ -99,6 +100,8 @@ __all__ = [
     "OurNames",
     "Q",
     "ScoredByRows",
+    "Searchable",
+    "SearchableNet",
     "Sweep",
     "TrainingSet",
     "View",
@@ -135,6 +138,7 @@ __all__ = [
     "linear_weights",
     "make_prepare",
     "maps_of",
+    "nested_space",
     "on_own_terms",
     "one_against_rest",
     "one_sided",
@@ -142,6 +146,7 @@ __all__ = [
     "open_model",
     "opened",
     "outputs",
+    "own_space",
     "pair",
     "pick_device",
     "placed",

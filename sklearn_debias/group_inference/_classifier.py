@@ -7,7 +7,9 @@ from typing import Any, ClassVar
 import numpy as np
 from sklearn import config_context
 from sklearn.base import BaseEstimator, _fit_context, clone
-from sklearn.pipeline import Pipeline
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import StandardScaler
 from sklearn.utils import get_tags
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.metadata_routing import (
@@ -21,9 +23,11 @@ from sklearn_debias.exceptions import EmptyCellsWarning, once
 from sklearn_debias.fitting import (
     OurNames,
     ScoredByRows,
+    Searchable,
     all_or_nothing,
     encode_target,
     indexable_rows,
+    nested_space,
     plain,
     plain_bias,
     plain_params,
@@ -37,11 +41,14 @@ from sklearn_debias.group_inference._parameters import check_instances
 from sklearn_debias.group_inference._reference import logistic
 from sklearn_debias.presets import inferred_groups_preset
 from sklearn_debias.rows import check_same_rows
+from sklearn_debias.search_spaces import SearchedRows, Space, inferrer_names, logistic_strengths
 from sklearn_debias.training import Streams
 
 
 @dataclass(eq=False, repr=False)
-class InferredGroupsClassifier(ChecksInFit, Delegating, OurNames, ScoredByRows, BaseEstimator):
+class InferredGroupsClassifier(
+    ChecksInFit, Delegating, OurNames, Searchable, ScoredByRows, BaseEstimator
+):
     """Infer who is in the minority, then train for the groups: no bias labels are needed.
 
     Parameters
@@ -148,6 +155,17 @@ class InferredGroupsClassifier(ChecksInFit, Delegating, OurNames, ScoredByRows, 
         "random_state": ["random_state"],
     }
     __metadata_request__fit = {"bias_labels": True, "validation_data": True}
+
+    def _search_space(self, rows: SearchedRows) -> Space:
+        space = nested_space("inferrer", self.inferrer, rows)
+        # "ssa" needs bias labels, and is nobody's substitute.
+        if self.inferrer in inferrer_names():
+            space["inferrer"] = inferrer_names()
+        if self.classifier is None and rows.kind != "images":
+            models = [LogisticRegression(C=C, max_iter=1000) for C in logistic_strengths()]
+            scaled = [make_pipeline(StandardScaler(), model) for model in models]
+            space["classifier"] = [None, *scaled]
+        return space | nested_space("classifier", self.classifier, rows)
 
     def _validate_params(self) -> None:
         plain_params(self)  # before scikit-learn compares what is no number

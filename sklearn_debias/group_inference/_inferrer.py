@@ -17,10 +17,12 @@ from sklearn_debias.fitting import (
     Facts,
     Fitted,
     OurNames,
+    Searchable,
     all_or_nothing,
     encode_known,
     encode_target,
     indexable_rows,
+    nested_space,
     open_inputs,
     plain_params,
 )
@@ -34,6 +36,7 @@ from sklearn_debias.group_inference._parameters import check_instances
 from sklearn_debias.group_inference._ssa import SSAInference
 from sklearn_debias.group_inference._xrm import XRMInference
 from sklearn_debias.rows import check_same_rows
+from sklearn_debias.search_spaces import SearchedRows, Space, inferrer_space
 from sklearn_debias.training import Streams
 
 FEW = 20  # rows of which a model's mistakes say little
@@ -47,7 +50,7 @@ METHODS: dict[str, type[Inference]] = {
 
 
 @dataclass(eq=False, repr=False)
-class GroupInferrer(OurNames, BaseEstimator):
+class GroupInferrer(OurNames, Searchable, BaseEstimator):
     """Infer bias labels: which rows of a class the shortcut does not explain.
 
     The labels serve as `bias_labels` of any estimator, scorer or splitter of this package. They
@@ -171,6 +174,9 @@ class GroupInferrer(OurNames, BaseEstimator):
         "random_state": ["random_state"],
     }
     __metadata_request__fit = {"bias_labels": True}
+
+    def _search_space(self, rows: SearchedRows) -> Space:
+        return inferrer_space(self.method) | nested_space("estimator", self.estimator, rows)
 
     def _validate_params(self) -> None:
         plain_params(self)  # before scikit-learn compares what is no number

@@ -21,6 +21,7 @@ from sklearn_debias.testing._asserts import assert_equal_bits, generators_untouc
 from sklearn_debias.testing._estimator_data import (
     LABELS,
     documented_arrays,
+    drawn,
     fitted,
     fitted_names,
     needs,
@@ -197,6 +198,23 @@ def check_classifier_history(estimator: Any) -> None:
         assert np.isfinite(recorded.to_numpy()).all(), (
             f"{phase!r} recorded a number that is not finite."
         )
+
+
+def check_classifier_search_space(estimator: Any) -> None:
+    """Say what to search: parameters that there are, draws that are valid, the same each time."""
+    if not hasattr(estimator, "search_space"):
+        raise SkipTest("It is not derived from BaseDebiasClassifier.")
+    for kind, shape in (("embeddings", (4,)), ("tabular", (4,)), ("images", (3, 8, 8))):
+        X, _, _ = toy_rows(shape=shape)
+        first, second = (drawn(estimator.search_space(kind, X)) for _ in range(2))
+        assert first, f"There is nothing to search on {kind}."
+        # By their text: estimators and arrays do not compare to a single truth.
+        assert repr(first) == repr(second), f"Two calls for {kind} draw otherwise."
+        for draw in first:
+            candidate = clone(estimator).set_params(**draw)
+            candidate._validate_params()
+            if hasattr(candidate, "_check_params"):
+                candidate._check_params()
 
 
 def check_classifier_neighbours_do_not_matter(estimator: Any) -> None:

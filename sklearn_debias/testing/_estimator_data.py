@@ -5,6 +5,7 @@ from unittest import SkipTest
 
 import numpy as np
 from sklearn.base import BaseEstimator, clone
+from sklearn.model_selection import ParameterGrid, ParameterSampler
 
 LABELS = np.array(["ant", "bee", "cat"])
 
@@ -38,6 +39,15 @@ def needs(estimator: Any, *parameters: str) -> None:
     lacking = set(parameters) - set(estimator.get_params(deep=False))
     if lacking:
         raise SkipTest(f"{type(estimator).__name__} has no {', '.join(sorted(lacking))}.")
+
+
+def drawn(space: dict[str, Any], n: int = 5) -> list[dict[str, Any]]:
+    """Return a few draws of a search space, no more than it has, by a fixed seed."""
+    if not space:
+        return []
+    listed = all(not hasattr(values, "rvs") for values in space.values())
+    most = len(ParameterGrid(space)) if listed else n
+    return list(ParameterSampler(space, min(n, most), random_state=0))
 
 
 def weights(estimator: Any) -> dict[str, np.ndarray]:
