@@ -149,7 +149,9 @@ def compare(
         kind = "embeddings" if np.ndim(parts["train"].X) == 2 else "images"
     check_option("budget", budget, ("configurations", "seconds"))
     most = n_configurations * (1 if budget == "configurations" else MOST_MORE)
-    contenders = read_contenders(estimators, search_spaces or {}, train_on or {}, most, kind, seed)
+    contenders = read_contenders(
+        estimators, search_spaces or {}, train_on or {}, most, kind, seed, parts
+    )
     names = [contender.name for contender in contenders]
     reference = names[0] if reference is None else reference
     if reference not in names:

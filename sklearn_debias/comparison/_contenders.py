@@ -65,8 +65,11 @@ def read_contenders(
     n_configurations: int,
     kind: str,
     seed: int,
+    parts: Mapping[str, Any],
 ) -> list[Contender]:
     """Return the methods of a comparison, with their draws.
+
+    ``parts`` holds the rows that they are fitted to, whose scale the spaces follow.
 
     Raises
     ------
@@ -85,10 +88,13 @@ def read_contenders(
             raise TypeError(
                 f"`estimators[{name!r}]` must be a classifier, got a {type(estimator).__name__}."
             )
-        space = _space(name, estimator, spaces, kind, alone=n_configurations == 1)
         rows = trains_on.get(name, "train")
         if rows not in ("train", "validation"):
             raise ValueError(f"`train_on[{name!r}]` must be 'train' or 'validation', got {rows!r}.")
+        if rows not in parts:
+            raise ValueError(f"`train_on[{name!r}]`='validation' needs `validation`, got None.")
+        X = parts[rows].X
+        space = _space(name, estimator, spaces, kind, X, alone=n_configurations == 1)
         drawn = _draw(name, estimator, space, n_configurations, seed)
         contenders.append(Contender(name, estimator, tuple(drawn), rows))
     return contenders
@@ -115,7 +121,9 @@ def _named(estimators: Any) -> dict[str, Any]:
     return named
 
 
-def _space(name: str, estimator: Any, spaces: Mapping[str, Any], kind: str, *, alone: bool) -> Any:
+def _space(
+    name: str, estimator: Any, spaces: Mapping[str, Any], kind: str, X: Any, *, alone: bool
+) -> Any:
     """Return what the parameters are drawn from."""
     if name in spaces:
         space = dict(spaces[name])
@@ -138,7 +146,9 @@ def _space(name: str, estimator: Any, spaces: Mapping[str, Any], kind: str, *, a
             "search space of its own. Pass a dict of distributions or lists, or {} to take its "
             "settings as they are."
         )
-    return {prefix + key: value for key, value in last.search_space(kind).items()}
+    # Radii have the unit of what the last step sees; behind other steps that is not known here.
+    seen = {} if prefix else {"X": X}
+    return {prefix + key: value for key, value in last.search_space(kind, **seen).items()}
 
 
 def _draw(

@@ -14,6 +14,8 @@ from sklearn_debias.comparison._contenders import takes
 from sklearn_debias.comparison._parts import Part
 from sklearn_debias.estimators import BaseDebiasClassifier
 
+LONGEST = 60  # letters of a value in a table
+
 
 @dataclass(frozen=True)
 class Task:
@@ -172,4 +174,9 @@ def as_text(configuration: Mapping[str, Any]) -> str:
 
 
 def _short(value: Any) -> str:
-    return f"{value:.3g}" if isinstance(value, float | np.floating) else str(value)
+    if isinstance(value, float | np.floating):
+        return f"{value:.3g}"
+    if isinstance(value, Pipeline):
+        return "Pipeline(" + ", ".join(_short(step) for _, step in value.steps) + ")"
+    text = " ".join(str(value).split())
+    return text if len(text) <= LONGEST else text[: LONGEST - 3] + "..."

@@ -35,7 +35,13 @@ from sklearn_debias.fitting import (
 from sklearn_debias.group_inference._check import minority
 from sklearn_debias.group_inference._checks_in_fit import PENALTY, ChecksInFit, Rows, fit_plain
 from sklearn_debias.group_inference._delegating import Delegating
-from sklearn_debias.group_inference._handing import WAYS, argument, handed_on, way_for
+from sklearn_debias.group_inference._handing import (
+    WAYS,
+    argument,
+    asks_for_none,
+    handed_on,
+    way_for,
+)
 from sklearn_debias.group_inference._inferrer import METHODS, GroupInferrer
 from sklearn_debias.group_inference._parameters import check_instances
 from sklearn_debias.group_inference._reference import logistic
@@ -306,9 +312,8 @@ class InferredGroupsClassifier(
             )
         if weights is not None and rows.index is not None:
             weights = weights[rows.index]
-        # A pipeline that is made here asks for no metadata: weights go to its last step by name.
-        made = {"enable_metadata_routing": False} if self.classifier is None else {}
-        with config_context(**made):
+        # A pipeline that asks for no metadata gets them by the name of its last step.
+        with config_context(**({"enable_metadata_routing": False} if asks_for_none(model) else {})):
             named = {argument(model, name) or name: value for name, value in given.items()}
             way = way_for(model, self.groups_as)
             told = handed_on(model, way, rows.codes, rows.labels, weights)

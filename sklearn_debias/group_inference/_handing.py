@@ -88,6 +88,13 @@ def argument(estimator: Any, name: str) -> str | None:
     return name if get_routing_for_object(estimator).consumes("fit", [name]) else None
 
 
+def asks_for_none(model: Any) -> bool:
+    """Return whether a model is a Pipeline that asks neither for bias labels nor for weights."""
+    wanted = ["bias_labels", "sample_weight"]
+    routed = get_config()["enable_metadata_routing"] and isinstance(model, Pipeline)
+    return routed and not get_routing_for_object(model).consumes("fit", wanted)
+
+
 def balancing(codes: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Return weights (n,) with mean 1 by which all (class, bias value) groups weigh alike."""
     parts = parts_of(labels)

@@ -18,7 +18,13 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import Bunch
 
-from sklearn_debias import DFRClassifier, DPEClassifier, ERMClassifier, GroupDROClassifier
+from sklearn_debias import (
+    BiasAdvClassifier,
+    DFRClassifier,
+    DPEClassifier,
+    ERMClassifier,
+    GroupDROClassifier,
+)
 from sklearn_debias.comparison import _stacked, compare
 from sklearn_debias.comparison._contenders import needs_bias_labels
 from sklearn_debias.datasets import load_biased_digits
@@ -102,6 +108,21 @@ def test_classes_of_test_rows_select_nothing(result):
     for name, predicted in result.predictions_.items():
         np.testing.assert_array_equal(predicted, flipped.predictions_[name])
     assert not np.allclose(result.frame["accuracy"], flipped.frame["accuracy"])
+
+
+def test_methods_bring_search_spaces_of_their_own():
+    methods = {"ERM": ERMClassifier(max_epochs=2), "BiasAdv": BiasAdvClassifier(max_epochs=2)}
+    found = compared(methods, search_spaces=None, n_configurations=2, n_seeds=1)
+    tried = found.configurations.query("method == 'BiasAdv'")["params"].tolist()
+    assert tried[0]["epsilon"] == 0.3
+    space = methods["BiasAdv"].search_space("embeddings", rows()[0][0])
+    assert set(tried[1]) == set(space)
+    low, high = space["epsilon"].support()
+    assert low <= tried[1]["epsilon"] <= high
+    piped = {"ERM": make_pipeline(StandardScaler(), methods["ERM"])}
+    found = compared(piped, search_spaces=None, n_configurations=2, n_seeds=1)
+    assert all(key.startswith("ermclassifier__") for key in found.configurations["params"][1])
+    assert found.configurations["params"][0]["ermclassifier__max_epochs"] == 2
 
 
 def test_cpu_seconds_may_be_the_budget():
@@ -321,6 +342,10 @@ def test_methods_that_need_bias_labels_are_named_before_anything_runs(monkeypatc
         ({"search_spaces": {"ERM": {}}}, "`search_spaces` must name methods of `estimators`"),
         ({"search_spaces": {"logistic": {"c": [1]}}}, "must name parameters of LogisticRegression"),
         ({"search_spaces": {}}, "LogisticRegression knows no search space of its own"),
+        (
+            {"train_on": {"logistic": "validation"}, "validation": None, "cv": 2},
+            "`train_on['logistic']`='validation' needs `validation`, got None",
+        ),
         ({"train_on": {"logistic": "all"}}, "must be 'train' or 'validation', got 'all'"),
         ({"train": (np.zeros((3, 2)), [0, 1])}, "one class label per row, got 3 rows and 2"),
         ({"train": Bunch(data=1)}, "'target' is missing"),

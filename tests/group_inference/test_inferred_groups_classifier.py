@@ -158,12 +158,11 @@ def test_the_argument_reaches_the_last_step_of_a_pipeline(routing):
     np.testing.assert_array_equal(clf.predict_proba(TEST.data), expected.predict_proba(TEST.data))
 
 
-def test_a_pipeline_that_does_not_ask_for_weights_is_refused_where_they_are_routed():
-    with (
-        config_context(enable_metadata_routing=True),
-        pytest.raises(TypeError, match=r"`classifier` must take `sample_weight`"),
-    ):
-        combined(PIPELINE).fit(X, y)
+def test_a_pipeline_that_asks_for_nothing_is_given_weights_where_they_are_routed():
+    with config_context(enable_metadata_routing=True):
+        clf = combined(PIPELINE).fit(X, y)
+    expected = combined(PIPELINE).fit(X, y)
+    np.testing.assert_array_equal(clf.predict_proba(TEST.data), expected.predict_proba(TEST.data))
 
 
 def test_it_is_a_step_of_a_pipeline():
