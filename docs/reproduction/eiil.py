@@ -5,8 +5,9 @@
 Needs SKLEARN_DEBIAS_DATA. Writes eiil.csv, a row per fit, and prints the means. The construction
 and the settings are those of the released code (github.com/ecreager/eiil: env_utils.py, and
 cmnist_with_specified_label_noise.sh at a label noise of 0.25): 50,000 rows in two environments, of
-which 20 % and 10 % have the other colour; 10,000 test rows, of which 90 % have it. The code's
-L2 penalty is divided by IRM's weight after step 190, and so vanishes: here IRM has none.
+which 20 % and 10 % have the other colour; 10,000 test rows, of which 90 % have it. The network has
+one logit, and IRM's Adam goes on where the penalty sets in: with two logits and a fresh Adam, as
+the classifier has it, ERM and IRM end at 88.2/17.3 and 80.4/58.0 (seed 0).
 """
 
 import sys
@@ -53,13 +54,41 @@ def coloured(images, y, share, rng):
     return X.reshape(len(y), -1), y
 
 
-def perceptron(*, n_inputs, n_classes):
-    """The network of the code, with two logits in place of one."""
-    layers = [nn.Linear(n_inputs, WIDTH), nn.Linear(WIDTH, WIDTH), nn.Linear(WIDTH, n_classes)]
+class OneLogit(nn.Module):
+    """Two logits made of one: the first is 0, as in the code's binary cross entropy."""
+
+    def forward(self, logit):
+        return torch.cat([torch.zeros_like(logit), logit], dim=1)
+
+
+def perceptron(*, n_inputs):
+    """The network of the code."""
+    layers = [nn.Linear(n_inputs, WIDTH), nn.Linear(WIDTH, WIDTH), nn.Linear(WIDTH, 1)]
     for layer in layers:
         nn.init.xavier_uniform_(layer.weight)
         nn.init.zeros_(layer.bias)
-    return nn.Sequential(layers[0], nn.ReLU(), layers[1], nn.ReLU(), layers[2])
+    return nn.Sequential(layers[0], nn.ReLU(), layers[1], nn.ReLU(), layers[2], OneLogit())
+
+
+class OneAdam(torch.optim.Adam):
+    """Adam that goes on where the phase before left it, and whose L2 penalty the code divides.
+
+    The classifier starts Adam afresh after the annealing, as DomainBed does; this code does not.
+    """
+
+    states = {}  # by parameter
+
+    def __init__(self, params, lr, weight_decay):
+        super().__init__(params, lr=lr, weight_decay=weight_decay)
+        for parameter in self.param_groups[0]["params"]:
+            if parameter in self.states:
+                self.state[parameter] = self.states[parameter]
+                self.param_groups[0]["weight_decay"] = weight_decay / PENALTY
+
+    def step(self, closure=None):
+        loss = super().step(closure)
+        self.states.update(self.state)
+        return loss
 
 
 def run(seed):
@@ -72,10 +101,15 @@ def run(seed):
         "batch_size": len(y),  # the code takes all rows in each step
         "random_state": seed,
     }
-    net = partial(perceptron, n_inputs=X.shape[1], n_classes=2)
+    net = partial(perceptron, n_inputs=X.shape[1])
     erm = ERMClassifier(net, weight_decay=2 * L2, **shared)
     irm = InvarianceClassifier(
-        net, weight_decay=0.0, penalty_weight=PENALTY, anneal_epochs=WARM, **shared
+        net,
+        penalty_weight=PENALTY,
+        anneal_epochs=WARM,
+        optimizer=OneAdam,
+        weight_decay=2 * L2,
+        **shared,
     )
     start = time.process_time()
     inferrer = GroupInferrer("eiil", estimator=erm, n_splits=1, n_steps=10_000, random_state=seed)
