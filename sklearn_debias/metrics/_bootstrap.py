@@ -1,0 +1,124 @@
+"""Bootstrap replicates of any metric: samples are drawn, groups and metrics are evaluated."""
+
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from sklearn.exceptions import UndefinedMetricWarning
+
+from sklearn_debias.arguments import is_whole
+from sklearn_debias.metrics._callables import Measure
+from sklearn_debias.metrics._groups import Groups
+from sklearn_debias.metrics._rules import Ratio, Rule, Sample
+from sklearn_debias.metrics._types import Rng
+
+__all__ = ["Scope", "check_resamples", "interval", "replicates"]
+
+FEWEST = 100
+MOST = 10_000_000  # replicates: more would take hours, and tell no more
+BLOCK = 1_000_000  # weights that are drawn at a time: 8 MB, which a processor's cache about holds
+
+
+@dataclass(frozen=True)
+class Scope:
+    """The samples of one group, or all, and what is computed on them."""
+
+    rows: Any  # a slice of the sorted samples where possible, which copies nothing; else an index
+    sample: Sample
+    measure: Measure
+    rule: Rule | None
+
+    @property
+    def is_share(self) -> bool:
+        """Whether the metric is a share of samples, whose bounds are binomial."""
+        return isinstance(self.rule, Ratio) and self.rule.is_share
+
+    def replicate(self, weight: np.ndarray, is_weighted: bool) -> np.ndarray:
+        """Return the metric, shape (b,), under weights of shape (b, n_samples)."""
+        inside = weight[:, self.rows]
+        if self.rule is not None:
+            return self.rule(inside)
+        return np.array([self._call(row, is_weighted) for row in inside])
+
+    def _call(self, weight: np.ndarray, is_weighted: bool) -> float:
+        """Return the metric of one weighting; NaN where it is undefined."""
+        drawn = np.flatnonzero(weight)
+        if not len(drawn):  # as overlapping groups may be left
+            return float("nan")
+        given: dict[str, np.ndarray] = {}
+        if self.measure.takes_weight:
+            given["weight"] = weight[drawn]
+        elif not is_weighted:
+            drawn = np.repeat(drawn, weight[drawn].astype(np.intp))
+        sample = self.sample.take(drawn)
+        try:
+            return float(self.measure(sample.labels, sample.response, **given))
+        except (UndefinedMetricWarning, ValueError):
+            return float("nan")
+
+
+def check_resamples(n_resamples: Any) -> int:
+    """Return the number of replicates as an int; raise a ValueError unless it is one."""
+    if not is_whole(n_resamples) or not FEWEST <= n_resamples <= MOST:
+        raise ValueError(f"`n_resamples` must be an int in {FEWEST}..{MOST}, got {n_resamples!r}.")
+    return int(n_resamples)
+
+
+def replicates(
+    scopes: Sequence[Scope], groups: Groups, weight: np.ndarray, n_resamples: int, rng: Rng
+) -> np.ndarray:
+    """Return replicates of shape (n_resamples, n_scopes), all scopes on the same draws.
+
+    Samples are drawn with replacement within each stratum, or from all where groups overlap. They
+    are sorted by stratum, and `weight` (n,) is the caller's.
+    """
+    sizes = np.bincount(groups.strata, minlength=groups.n_strata).tolist()
+    if groups.kind == "membership":
+        sizes = [len(weight)]
+    is_weighted = bool((weight != weight[0]).any())
+    found = []
+    with warnings.catch_warnings():
+        # Not once for each of thousands of replicates: the observed samples were warned of.
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("error", UndefinedMetricWarning)
+        for counts in _counts(sizes, n_resamples, rng):
+            # Weights that are equal cancel out of every metric, and need no product.
+            drawn = counts * weight if is_weighted else counts
+            found.append(np.column_stack([s.replicate(drawn, is_weighted) for s in scopes]))
+    return np.concatenate(found)
+
+
+def _counts(sizes: Sequence[int], n_resamples: int, rng: Rng) -> Iterator[np.ndarray]:
+    """Yield how often each sample is drawn, (block, n) floats, a block at a time."""
+    block = max(1, BLOCK // sum(sizes))
+    for start in range(0, n_resamples, block):
+        n_rows = min(block, n_resamples - start)
+        drawn = [_multinomial(size, n_rows, rng) for size in sizes]
+        yield np.concatenate(drawn, axis=1).astype(float)
+
+
+def _multinomial(n: int, n_rows: int, rng: Rng) -> np.ndarray:
+    """Return (n_rows, n) counts of n draws out of n each, as `rng.multinomial`, but faster."""
+    draw = rng.integers if isinstance(rng, np.random.Generator) else rng.randint
+    chosen = draw(n, size=(n_rows, n))
+    chosen += np.arange(n_rows)[:, None] * n
+    return np.bincount(chosen.ravel(), minlength=n_rows * n).reshape(n_rows, n)
+
+
+def interval(
+    observed: Any, drawn: np.ndarray, confidence: float, *, mirrored: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return bounds from replicates of shape (n_resamples, ...), without the undefined ones.
+
+    They are percentiles; `mirrored` at the observed value for what noise pushes to one side, such
+    as a largest difference: a replicate has that bias once more.
+    """
+    tail = (1 - confidence) / 2
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # of what has no replicate at all: NaN
+        low, high = np.nanquantile(drawn, [tail, 1 - tail], axis=0)
+    if mirrored:
+        return 2 * observed - high, 2 * observed - low
+    return low, high
