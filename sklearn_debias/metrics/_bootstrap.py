@@ -11,10 +11,10 @@ from sklearn.exceptions import UndefinedMetricWarning
 from sklearn_debias.arguments import is_whole
 from sklearn_debias.metrics._callables import Measure
 from sklearn_debias.metrics._groups import Groups
-from sklearn_debias.metrics._rules import Ratio, Rule, Sample
+from sklearn_debias.metrics._rules import Calibration, Ratio, Rule, Sample
 from sklearn_debias.metrics._types import Rng
 
-__all__ = ["Scope", "check_resamples", "interval", "replicates"]
+__all__ = ["Scope", "check_resamples", "errors_if_calibrated", "interval", "replicates"]
 
 FEWEST = 100
 MOST = 10_000_000  # replicates: more would take hours, and tell no more
@@ -90,6 +90,22 @@ def replicates(
     return np.concatenate(found)
 
 
+def errors_if_calibrated(
+    rule: Calibration, weight: np.ndarray, n_resamples: int, rng: Rng
+) -> np.ndarray:
+    """Return calibration errors, (n_resamples,), that samples would have by chance alone [1]_.
+
+    References
+    ----------
+    .. [1] J. Bröcker and L. A. Smith, "Increasing the Reliability of Reliability Diagrams",
+       Weather and Forecasting 22, 2007: consistency resampling.
+    """
+    block = max(1, BLOCK // len(weight))
+    sizes = [min(block, n_resamples - start) for start in range(0, n_resamples, block)]
+    shapes = [(size, len(weight)) for size in sizes]
+    return np.concatenate([rule.if_calibrated(weight, rng.random(shape)) for shape in shapes])
+
+
 def _counts(sizes: Sequence[int], n_resamples: int, rng: Rng) -> Iterator[np.ndarray]:
     """Yield how often each sample is drawn, (block, n) floats, a block at a time."""
     block = max(1, BLOCK // sum(sizes))
@@ -108,17 +124,27 @@ def _multinomial(n: int, n_rows: int, rng: Rng) -> np.ndarray:
 
 
 def interval(
-    observed: Any, drawn: np.ndarray, confidence: float, *, mirrored: bool
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return bounds from replicates of shape (n_resamples, ...), without the undefined ones.
+    observed: Any,
+    drawn: np.ndarray,
+    confidence: float,
+    *,
+    center: Any = None,
+    as_factors: bool = False,
+) -> tuple[Any, Any]:
+    """Return bounds from replicates of shape (n_resamples,), without the undefined ones.
 
-    They are percentiles; `mirrored` at the observed value for what noise pushes to one side, such
-    as a largest difference: a replicate has that bias once more.
+    They are percentiles. Given a `center`, what the replicates scatter around, percentiles are
+    mirrored: the truth is thought to lie below the observed value by as much as a replicate lies
+    above the center. So noise that pushes a largest difference up, and its replicates once more, is
+    taken off. Ratios are mirrored as factors.
     """
     tail = (1 - confidence) / 2
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # of what has no replicate at all: NaN
-        low, high = np.nanquantile(drawn, [tail, 1 - tail], axis=0)
-    if mirrored:
-        return 2 * observed - high, 2 * observed - low
-    return low, high
+        low, high = np.nanquantile(drawn, [tail, 1 - tail])
+    if center is None:
+        return low, high
+    if as_factors:
+        tiny = np.finfo(float).tiny  # a replicate of 0 bounds nothing from above
+        return observed * center / max(high, tiny), observed * center / max(low, tiny)
+    return observed + center - high, observed + center - low

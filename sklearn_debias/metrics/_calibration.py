@@ -8,9 +8,9 @@ import numpy.typing as npt
 
 from sklearn_debias.arguments import check_option, in_our_words, is_switch, is_whole
 from sklearn_debias.metrics._encoding import check_weights, encode_labels
-from sklearn_debias.metrics._numeric import check_numeric
+from sklearn_debias.metrics._numeric import real_array
 from sklearn_debias.metrics._types import Encoded
-from sklearn_debias.rows import as_array, check_same_rows
+from sklearn_debias.rows import check_same_rows
 
 __all__ = ["bin_of", "calibration_gap", "expected_calibration_error", "reliability", "two_classes"]
 
@@ -174,8 +174,7 @@ def calibration_gap(
 
 def _probabilities(y_prob: npt.ArrayLike, n_samples: int) -> np.ndarray:
     """Return probabilities of shape (n,) or (n, k >= 2); raise a ValueError if they are none."""
-    check_numeric(y_prob, "y_prob")
-    probability = as_array(y_prob, "y_prob", dtype=float)
+    probability = real_array(y_prob, "y_prob").astype(float)
     if probability.ndim == 2 and probability.shape[1] == 1:
         probability = probability[:, 0]
     if probability.ndim not in (1, 2) or len(probability) != n_samples or not probability.size:

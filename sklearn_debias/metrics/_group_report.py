@@ -55,7 +55,8 @@ class GroupReport:
         "lowest_group" and "highest_group"; "greater_is_better" (by the names of scikit-learn's
         functions; None where they do not tell), "n_undefined" (the number of groups without a
         value, which are left out of the others), and "interval" of the values ("binomial" or
-        "bootstrap"; those of differences and ratios are bootstrap ones).
+        "bootstrap"; those of differences and ratios are bootstrap ones, and NaN for calibration
+        errors).
     undefined : dict of str to tuple
         Metric -> groups that it is undefined in, where there are any.
     n_resamples : int

@@ -10,14 +10,14 @@ import pandas as pd
 from sklearn.exceptions import UndefinedMetricWarning
 
 from sklearn_debias.exceptions import warn
-from sklearn_debias.metrics._bootstrap import Scope, interval, replicates
+from sklearn_debias.metrics._bootstrap import Scope, errors_if_calibrated, interval, replicates
 from sklearn_debias.metrics._calibration import expected_calibration_error
 from sklearn_debias.metrics._callables import Measure
 from sklearn_debias.metrics._groups import Groups
 from sklearn_debias.metrics._intervals import binomial_bounds, effective_counts
 from sklearn_debias.metrics._names import shorten
 from sklearn_debias.metrics._responses import Responses
-from sklearn_debias.metrics._rules import Ratio, rule_of
+from sklearn_debias.metrics._rules import Ratio, calibration_of, rule_of
 from sklearn_debias.metrics._types import Rng
 
 __all__ = ["Draw", "MetricsByGroup", "measure_groups"]
@@ -74,7 +74,7 @@ def measure_groups(
     flat = [scope for row in scopes for scope in row]
     drawn = replicates(flat, groups, weight, draw.n_resamples, draw.rng)
     drawn = drawn.reshape(-1, *observed.shape)
-    lower, upper = _bounds(scopes, observed, drawn, weight, draw.confidence)
+    lower, upper = _bounds(scopes, observed, drawn, weight, draw)
     columns: dict[str, np.ndarray] = {}
     table = []
     for m, measure in enumerate(measures):
@@ -201,27 +201,51 @@ def _bounds(
     observed: np.ndarray,
     drawn: np.ndarray,
     weight: np.ndarray,
-    confidence: float,
+    draw: Draw,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return bounds of every value: exact for shares of samples, else from the replicates."""
     lower, upper = np.full((2, *observed.shape), np.nan)
-    half = (1 - confidence) / 2
     for m, row in enumerate(scopes):
         for g, scope in enumerate(row):
             value = observed[m, g]
             inside = weight[scope.rows]
             if np.isnan(value):
                 continue
-            if isinstance(scope.rule, Ratio) and scope.is_share:
-                total = inside @ scope.rule.below
-                squares = inside**2 @ scope.rule.below
-                hits, n = effective_counts(value, total, squares)
-                lower[m, g], upper[m, g] = binomial_bounds(hits, n, half, half)
-            elif len(inside) > 1:  # one sample is all of its replicates, and tells no spread
-                is_gap = scope.measure.function is expected_calibration_error
-                low, high = interval(value, drawn[:, m, g], confidence, mirrored=is_gap)
-                lower[m, g], upper[m, g] = np.clip((low, high), 0, 1) if is_gap else (low, high)
+            if scope.is_share:
+                bounds = _bounds_of_share(scope, value, inside, draw.confidence)
+            elif len(inside) == 1:  # it is all of its replicates, and tells no spread
+                continue
+            elif scope.measure.function is expected_calibration_error:
+                bounds = _bounds_of_calibration(scope, value, drawn[:, m, g], inside, draw)
+            else:
+                bounds = interval(value, drawn[:, m, g], draw.confidence)
+            lower[m, g], upper[m, g] = bounds
     return lower, upper
+
+
+def _bounds_of_share(scope: Scope, value: float, weight: np.ndarray, confidence: float) -> Any:
+    """Return binomial bounds, exact where weights are equal."""
+    assert isinstance(scope.rule, Ratio)
+    total = weight @ scope.rule.below
+    squares = weight**2 @ scope.rule.below
+    hits, n = effective_counts(np.array(value), total, squares)
+    half = (1 - confidence) / 2
+    return binomial_bounds(hits, n, half, half)
+
+
+def _bounds_of_calibration(
+    scope: Scope, value: float, drawn: np.ndarray, weight: np.ndarray, draw: Draw
+) -> Any:
+    """Return mirrored bounds in [0, 1], from 0 on where chance alone may make such an error."""
+    rule = calibration_of(scope.measure.keywords, scope.sample, weight)
+    # A debiased replicate estimates, without bias, what the samples have before debiasing.
+    center = replace(rule, debias=False)(weight[None])[0] if rule.debias else value
+    low, high = interval(value, drawn, draw.confidence, center=center)
+    # Near 0 the error is all bias, of which mirroring takes a part only.
+    chance = errors_if_calibrated(rule, weight, draw.n_resamples, draw.rng)
+    if value <= np.quantile(chance, (1 + draw.confidence) / 2):
+        low = np.array(0.0)
+    return np.clip((low, high), 0, 1)
 
 
 def _between(
@@ -236,12 +260,18 @@ def _between(
         if not defined.any():
             continue
         row[name] = float(function(values[defined]))
-        if defined.sum() > 1:
+        # Noise adds to each calibration error by another amount, of which their replicates tell too
+        # little: such intervals would cover the truth half of the time.
+        if defined.sum() > 1 and measure.function is not expected_calibration_error:
             # A replicate without one of the groups compares others than the report does.
             replicate = function(drawn[:, defined])
-            bounds = interval(row[name], replicate, draw.confidence, mirrored=True)
-            most = 1.0 if name == "ratio" else np.inf
-            for side, bound in zip(BOUNDS, np.clip(bounds, 0.0, most), strict=True):
+            is_ratio = name == "ratio"
+            bounds = interval(
+                row[name], replicate, draw.confidence, center=row[name], as_factors=is_ratio
+            )
+            for side, bound in zip(
+                BOUNDS, np.clip(bounds, 0, 1 if is_ratio else None), strict=True
+            ):
                 row[f"{name}_{side}"] = float(bound)
     row["lowest_group"] = names[int(np.nanargmin(values))] if defined.any() else None
     row["highest_group"] = names[int(np.nanargmax(values))] if defined.any() else None

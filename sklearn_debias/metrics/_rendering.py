@@ -53,17 +53,19 @@ def as_markdown(title: str, sections: Iterable[Section], notes: Iterable[str]) -
     for heading, table, index in sections:
         if heading:
             parts.append(_plain(heading))
-        parts.append(_table(table.reset_index() if index else table))
+        parts.append(_table(table, index))
     listed = "\n".join(f"- {_plain(' '.join(note.split()))}" for note in notes)
     return "\n\n".join([*parts, listed]).rstrip() + "\n"
 
 
-def _table(frame: pd.DataFrame) -> str:
+def _table(frame: pd.DataFrame, has_index: bool) -> str:
     """Return a table in pipes, numbers to the right."""
-    columns = [frame.iloc[:, j] for j in range(frame.shape[1])]
-    rules = [":--" if column.dtype.kind not in "iuf" else "--:" for column in columns]
-    rows = zip(*columns, strict=True)
-    lines = [_row(map(_plain, map(str, frame.columns))), _row(rules)]
+    columns = [(str(name), column) for name, column in frame.items()]
+    if has_index:  # above it stands what the columns are called, as pandas has it
+        columns.insert(0, (str(frame.columns.name or ""), frame.index.to_series()))
+    rules = [":--" if column.dtype.kind not in "iuf" else "--:" for _, column in columns]
+    lines = [_row(_plain(name) for name, _ in columns), _row(rules)]
+    rows = zip(*(column for _, column in columns), strict=True)
     return "\n".join([*lines, *(_row(_plain(_cell(value)) for value in row) for row in rows)])
 
 

@@ -10,10 +10,9 @@ import numpy.typing as npt
 from sklearn_debias.metrics._calibration import two_classes
 from sklearn_debias.metrics._callables import Measure
 from sklearn_debias.metrics._encoding import encode_labels
-from sklearn_debias.metrics._numeric import check_numeric
+from sklearn_debias.metrics._numeric import real_array
 from sklearn_debias.metrics._rules import Sample
 from sklearn_debias.metrics._types import Encoded
-from sklearn_debias.rows import as_array
 
 __all__ = ["Responses", "read_responses"]
 
@@ -69,11 +68,8 @@ def _as_labels(encoded: Encoded) -> np.ndarray:
 
 def _scores(y_score: Any, n_samples: int) -> np.ndarray:
     """Return finite scores of shape (n,), of two classes those of the second; or (n, k)."""
-    check_numeric(y_score, "y_score")
-    scores = as_array(y_score, "y_score")
     # A float's precision is kept: scikit-learn's log loss clips by it.
-    if scores.dtype.kind != "f":
-        scores = as_array(y_score, "y_score", dtype=float)
+    scores = real_array(y_score, "y_score")
     if scores.ndim not in (1, 2) or len(scores) != n_samples or not scores.size:
         raise ValueError(
             "`y_score` must hold the scores of each sample: expected shape "

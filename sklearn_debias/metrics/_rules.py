@@ -36,7 +36,7 @@ from sklearn_debias.metrics._rates import (
     true_positive_rate,
 )
 
-__all__ = ["Calibration", "Ratio", "Rule", "Sample", "rule_of"]
+__all__ = ["Calibration", "Ratio", "Rule", "Sample", "calibration_of", "rule_of"]
 
 Rule = Callable[[np.ndarray], np.ndarray]  # weights of shape (b, n) to values of shape (b,)
 
@@ -104,12 +104,27 @@ class Ranking:
 class Calibration:
     """The calibration error over bins that do not depend on the weights."""
 
-    columns: np.ndarray  # (n, 3 * n_bins): membership of each bin, times 1, hit and confidence
+    members: np.ndarray  # (n, n_bins), of bins that are not empty
+    hit: np.ndarray  # (n,) whether what was promised came true
+    confidence: np.ndarray  # (n,)
     norm: str
     debias: bool
 
     def __call__(self, weight: np.ndarray) -> np.ndarray:
-        sums = np.split(weight @ self.columns, 3, axis=-1)
+        parts = [self.members * part[:, None] for part in (self.hit, self.confidence)]
+        sums = np.split(weight @ np.hstack([self.members, *parts]), 3, axis=-1)
+        return self._gap(*sums)
+
+    def if_calibrated(self, weight: np.ndarray, uniform: np.ndarray) -> np.ndarray:
+        """Return the errors, (b,), that chance alone makes, from draws in [0, 1) of (b, n).
+
+        The samples and their weights (n,) stay, and every promise comes true as often as it says.
+        """
+        hits = (uniform < self.confidence) * weight
+        confidence = (self.confidence * weight) @ self.members
+        return self._gap(weight @ self.members, hits @ self.members, confidence)
+
+    def _gap(self, *sums: np.ndarray) -> np.ndarray:
         return calibration_gap(*sums, norm=self.norm, debias=self.debias)
 
 
@@ -213,15 +228,21 @@ def _log_loss(function: Any, keywords: dict[str, Any], sample: Sample) -> Rule |
 
 
 def _calibration(function: Any, keywords: dict[str, Any], sample: Sample) -> Rule | None:
+    # Other bins depend on the samples that are drawn.
     if keywords.get("strategy", "uniform") != "uniform" or not _has_probabilities(sample):
         return None
+    return calibration_of(keywords, sample, np.ones(len(sample.codes)))
+
+
+def calibration_of(keywords: dict[str, Any], sample: Sample, weight: np.ndarray) -> Calibration:
+    """Return the rule of the calibration error, of the bins that samples of these weights have."""
     confidence, hit = reliability(sample.codes, sample.response, len(sample.classes))
-    n_bins = int(keywords.get("n_bins", 15))
-    bins = bin_of(confidence, n_bins)
-    used, position = np.unique(bins, return_inverse=True)  # empty bins add nothing
+    strategy = keywords.get("strategy", "uniform")
+    bins = bin_of(confidence, int(keywords.get("n_bins", 15)), strategy, weight)
+    used, position = np.unique(bins, return_inverse=True)
     members = np.eye(len(used))[position]
-    columns = np.hstack([members, members * hit[:, None], members * confidence[:, None]])
-    return Calibration(columns, keywords.get("norm", "l1"), bool(keywords.get("debias", False)))
+    debias = bool(keywords.get("debias", False))
+    return Calibration(members, hit, confidence, keywords.get("norm", "l1"), debias)
 
 
 # The function, its rule, and the keywords that the rule knows; `labels` the report gives itself.
