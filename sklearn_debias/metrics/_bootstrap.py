@@ -14,7 +14,15 @@ from sklearn_debias.metrics._groups import Groups
 from sklearn_debias.metrics._rules import Calibration, Ratio, Rule, Sample
 from sklearn_debias.metrics._types import Rng
 
-__all__ = ["Scope", "check_resamples", "errors_if_calibrated", "interval", "replicates"]
+__all__ = [
+    "Scope",
+    "check_resamples",
+    "difference_interval",
+    "errors_if_calibrated",
+    "interval",
+    "ratio_interval",
+    "replicates",
+]
 
 FEWEST = 100
 MOST = 10_000_000  # replicates: more would take hours, and tell no more
@@ -124,19 +132,13 @@ def _multinomial(n: int, n_rows: int, rng: Rng) -> np.ndarray:
 
 
 def interval(
-    observed: Any,
-    drawn: np.ndarray,
-    confidence: float,
-    *,
-    center: Any = None,
-    as_factors: bool = False,
+    observed: Any, drawn: np.ndarray, confidence: float, *, center: Any = None
 ) -> tuple[Any, Any]:
     """Return bounds from replicates of shape (n_resamples,), without the undefined ones.
 
     They are percentiles. Given a `center`, what the replicates scatter around, percentiles are
     mirrored: the truth is thought to lie below the observed value by as much as a replicate lies
-    above the center. So noise that pushes a largest difference up, and its replicates once more, is
-    taken off. Ratios are mirrored as factors.
+    above the center. So what noise adds to a value, and to its replicates once more, is taken off.
     """
     tail = (1 - confidence) / 2
     with warnings.catch_warnings():
@@ -144,7 +146,36 @@ def interval(
         low, high = np.nanquantile(drawn, [tail, 1 - tail])
     if center is None:
         return low, high
-    if as_factors:
-        tiny = np.finfo(float).tiny  # a replicate of 0 bounds nothing from above
-        return observed * center / max(high, tiny), observed * center / max(low, tiny)
     return observed + center - high, observed + center - low
+
+
+def difference_interval(
+    values: np.ndarray, drawn: np.ndarray, confidence: float
+) -> tuple[float, float]:
+    """Return bounds of the largest difference of groups, from replicates (n_resamples, n_groups).
+
+    Noise enlarges it, so that percentiles alone would find a difference among equal groups. The
+    lower bound takes off the largest difference that noise makes among all groups at once, as
+    Tukey's range test does [1]_; the upper one is a percentile.
+
+    References
+    ----------
+    .. [1] J. W. Tukey, "Comparing Individual Means in the Analysis of Variance", Biometrics 5,
+       1949.
+    """
+    # Of replicates that lack a group, NaN, no range is taken: it would be one of other groups.
+    _, by_noise = interval(0.0, np.ptp(drawn - values, axis=1), confidence)
+    _, high = interval(0.0, np.ptp(drawn, axis=1), confidence)
+    return np.maximum(np.ptp(values) - by_noise, 0.0), high
+
+
+def ratio_interval(values: np.ndarray, drawn: np.ndarray, confidence: float) -> tuple[float, float]:
+    """Return bounds of the smallest ratio, as of the largest difference of logarithms.
+
+    They are NaN unless all values are positive. Replicates that are not positive are left out.
+    """
+    if values.min() <= 0:
+        return np.nan, np.nan
+    logs = np.log(np.where(drawn > 0, drawn, np.nan))
+    low, high = difference_interval(np.log(values), logs, confidence)
+    return np.exp(-high), np.exp(-low)

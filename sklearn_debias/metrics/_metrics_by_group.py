@@ -10,7 +10,14 @@ import pandas as pd
 from sklearn.exceptions import UndefinedMetricWarning
 
 from sklearn_debias.exceptions import warn
-from sklearn_debias.metrics._bootstrap import Scope, errors_if_calibrated, interval, replicates
+from sklearn_debias.metrics._bootstrap import (
+    Scope,
+    difference_interval,
+    errors_if_calibrated,
+    interval,
+    ratio_interval,
+    replicates,
+)
 from sklearn_debias.metrics._calibration import expected_calibration_error
 from sklearn_debias.metrics._callables import Measure
 from sklearn_debias.metrics._groups import Groups
@@ -23,6 +30,7 @@ from sklearn_debias.metrics._types import Rng
 __all__ = ["Draw", "MetricsByGroup", "measure_groups"]
 
 BOUNDS = ("lower", "upper")
+MOST_BY_CHANCE = 999  # draws that tell whether a lower bound is 0, which 2,000 do no better
 
 
 @dataclass(frozen=True)
@@ -242,7 +250,7 @@ def _bounds_of_calibration(
     center = replace(rule, debias=False)(weight[None])[0] if rule.debias else value
     low, high = interval(value, drawn, draw.confidence, center=center)
     # Near 0 the error is all bias, of which mirroring takes a part only.
-    chance = errors_if_calibrated(rule, weight, draw.n_resamples, draw.rng)
+    chance = errors_if_calibrated(rule, weight, min(draw.n_resamples, MOST_BY_CHANCE), draw.rng)
     if value <= np.quantile(chance, (1 + draw.confidence) / 2):
         low = np.array(0.0)
     return np.clip((low, high), 0, 1)
@@ -254,8 +262,8 @@ def _between(
     """Return the largest difference and the smallest ratio of two groups, with their bounds."""
     defined = ~np.isnan(values)
     row: dict[str, Any] = {}
-    apart = {"difference": _difference, "ratio": _ratio}
-    for name, function in apart.items():
+    apart = {"difference": (_difference, difference_interval), "ratio": (_ratio, ratio_interval)}
+    for name, (function, bounds_of) in apart.items():
         row |= dict.fromkeys([name, f"{name}_lower", f"{name}_upper"], np.nan)
         if not defined.any():
             continue
@@ -263,16 +271,8 @@ def _between(
         # Noise adds to each calibration error by another amount, of which their replicates tell too
         # little: such intervals would cover the truth half of the time.
         if defined.sum() > 1 and measure.function is not expected_calibration_error:
-            # A replicate without one of the groups compares others than the report does.
-            replicate = function(drawn[:, defined])
-            is_ratio = name == "ratio"
-            bounds = interval(
-                row[name], replicate, draw.confidence, center=row[name], as_factors=is_ratio
-            )
-            for side, bound in zip(
-                BOUNDS, np.clip(bounds, 0, 1 if is_ratio else None), strict=True
-            ):
-                row[f"{name}_{side}"] = float(bound)
+            bounds = bounds_of(values[defined], drawn[:, defined], draw.confidence)
+            row |= {f"{name}_{s}": float(b) for s, b in zip(BOUNDS, bounds, strict=True)}
     row["lowest_group"] = names[int(np.nanargmin(values))] if defined.any() else None
     row["highest_group"] = names[int(np.nanargmax(values))] if defined.any() else None
     row["greater_is_better"] = measure.greater_is_better

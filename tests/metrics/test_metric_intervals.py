@@ -200,17 +200,17 @@ def cover(draw_one, metric, true, n_draws, seed=0):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("shifts", [(1, 1, 1), (1, 2, 2.5)])
+@pytest.mark.parametrize("shifts", [(1, 1, 1), (1, 1.2, 1.2), (1, 2, 2.5), (1,) * 6])
 def test_intervals_of_the_area_cover(shifts):
     def draw_one(rng):
-        y = np.tile([0, 1], 150)
-        bias = np.repeat([0, 1, 2], 100)
-        return y, norm.cdf(y * np.array(shifts)[bias] + rng.normal(size=300)), bias
+        bias = np.repeat(np.arange(len(shifts)), 100)
+        y = np.arange(len(bias)) % 2
+        return y, norm.cdf(y * np.array(shifts)[bias] + rng.normal(size=len(y))), bias
 
     true = norm.cdf(np.array(shifts) / np.sqrt(2))
-    shares = cover(draw_one, "roc_auc", true, 150)
-    assert shares["values"] > 0.89
-    assert min(shares["difference"], shares["ratio"]) > 0.8
+    shares = cover(draw_one, "roc_auc", true, 200)
+    assert shares["values"] > 0.88
+    assert min(shares["difference"], shares["ratio"]) > 0.92
 
 
 @pytest.mark.slow
@@ -257,3 +257,28 @@ def test_a_calibrated_model_may_have_no_error():
     assert 0 < row["ece_upper"] < 0.2
     off = group_report(y, y, metrics=["ece"], **(how | {"y_score": score**3})).frame
     assert off["ece_lower"].item() > 0.1
+
+
+def test_a_small_difference_may_be_a_larger_one():
+    y, predicted, score, _, _ = draw()
+    first = np.repeat([True, False], 200)
+    same = {"by": "bias", "bias_labels": np.where(first, "a", "b"), **QUICK}
+    twice = [np.tile(part[:200], 2) for part in (y, predicted, score)]
+    report = group_report(*twice[:2], metrics=["roc_auc"], y_score=twice[2], **same)
+    row = report.metrics.set_index("metric").loc["roc_auc"]
+    assert row["difference"] == row["difference_lower"] == 0
+    assert row["difference_upper"] > 0.05
+    assert row["ratio"] == row["ratio_upper"] == 1
+    assert row["ratio_lower"] < 0.95
+
+
+def test_a_ratio_to_nothing_has_no_interval():
+    y, predicted, _, bias, _ = draw()
+    predicted[bias == "air"] = 0
+    report = group_report(
+        y, predicted, bias_labels=bias, by="bias", metrics=["selection_rate"], **QUICK
+    )
+    row = report.metrics.set_index("metric").loc["selection_rate"]
+    assert row["ratio"] == 0
+    assert np.isnan(row["ratio_lower"])
+    assert row["difference_lower"] > 0.3
