@@ -1,6 +1,5 @@
 """What a bias report holds, and how it reads."""
 
-import html
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -8,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sklearn_debias.metrics.internal import shorten
+from sklearn_debias.metrics.internal import Section, as_html, as_markdown, shorten, with_interval
 
 MOST_COLUMNS = 40  # that are printed
 MOST_TABLES = 3  # of cells that are printed
@@ -21,7 +20,6 @@ HINT = (
     "candidate: a linear model on the embeddings errs there more than in the rest of the class, "
     "and the rows stand apart from it (separation). Look at the rows named."
 )
-Table = tuple[str, pd.DataFrame, bool]  # title, what is shown, whether its index is
 
 
 # `eq=False`: comparing frames gives a frame, which has no truth value.
@@ -104,16 +102,22 @@ class BiasReport:
             parts.append(f"{title}\n{table.to_string(index=index)}")
         return "\n\n".join([*parts, "\n".join(self._notes())])
 
+    def to_markdown(self) -> str:
+        """Return the report as Markdown tables, for issues and pull requests.
+
+        Returns
+        -------
+        text : str
+            What :meth:`to_text` has.
+        """
+        return as_markdown(self._title(), self._tables(), self._notes())
+
     def __str__(self) -> str:
         return self.to_text()
 
     def _repr_html_(self) -> str:
         """Return the report as HTML, for notebooks."""
-        parts = [f"<p><b>{html.escape(self._title())}</b></p>"]
-        for title, table, index in self._tables():
-            parts.append(f"<p>{html.escape(title)}</p>{table.to_html(index=index)}")
-        notes = "<br>".join(map(html.escape, self._notes()))
-        return "\n".join([*parts, f"<p>{notes}</p>"])
+        return as_html(self._title(), self._tables(), self._notes())
 
     def plot(self, ax: Any = None, *, column: Any = None, most: int = 20) -> Any:
         """Draw the columns by rank, the cells of one of them, and the candidate groups.
@@ -157,7 +161,7 @@ class BiasReport:
             title += f"; model on the embeddings: balanced accuracy {self.model_accuracy:.3f}"
         return title
 
-    def _tables(self) -> Iterable[Table]:
+    def _tables(self) -> Iterable[Section]:
         """Yield the tables that are shown."""
         judged = self.columns[self.columns["left_out"] == ""]
         if len(judged):
@@ -182,20 +186,14 @@ class BiasReport:
         return [*notes, *self.notes]
 
 
-def _interval(values: pd.Series, lower: pd.Series, upper: pd.Series) -> list[str]:
-    """Return the texts of values with their intervals."""
-    rows = zip(values, lower, upper, strict=True)
-    return [f"{value:.3f} [{low:.3f}, {high:.3f}]" for value, low, high in rows]
-
-
 def _ranked(columns: pd.DataFrame) -> pd.DataFrame:
     """Return the columns as they are shown."""
     shown = columns[["column", "kind", "n_values"]].copy()
-    shown["balanced accuracy"] = _interval(
+    shown["balanced accuracy"] = with_interval(
         columns["balanced_accuracy"], columns["lower"], columns["upper"]
     )
     shown["chance"] = columns["chance"].map("{:.3f}".format)
-    shown["information"] = _interval(
+    shown["information"] = with_interval(
         columns["mutual_information"], columns["information_lower"], columns["information_upper"]
     )
     shown["p"] = columns["p_corrected"].map("{:.3g}".format)
@@ -224,8 +222,10 @@ def _cells(table: pd.DataFrame) -> pd.DataFrame:
 def _groups(candidates: pd.DataFrame) -> pd.DataFrame:
     """Return the candidate groups as they are shown."""
     shown = candidates[["source", "class", "group", "n"]].copy()
-    shown["accuracy"] = _interval(candidates["accuracy"], candidates["lower"], candidates["upper"])
-    shown["rest of class"] = _interval(
+    shown["accuracy"] = with_interval(
+        candidates["accuracy"], candidates["lower"], candidates["upper"]
+    )
+    shown["rest of class"] = with_interval(
         candidates["rest"], candidates["rest_lower"], candidates["rest_upper"]
     )
     shown["p"] = candidates["p_corrected"].map("{:.3g}".format)

@@ -10,6 +10,7 @@ from sklearn_debias.metrics._alignment_scores import (
     conflicting_accuracy_score,
     harmonic_accuracy_score,
 )
+from sklearn_debias.metrics._calibration import expected_calibration_error
 from sklearn_debias.metrics._encoding import encode_bias
 from sklearn_debias.metrics._group_report import GroupReport
 from sklearn_debias.metrics._group_scorer import GroupScorer
@@ -49,6 +50,7 @@ __all__ = [
     "conflicting_accuracy_score",
     "conflicting_accuracy_scorer",
     "encode_bias",
+    "expected_calibration_error",
     "get_scorer",
     "get_scorer_names",
     "group_cells",

@@ -11,7 +11,7 @@ import pandas as pd
 from sklearn_debias.arguments import check_option, in_our_words, is_whole
 from sklearn_debias.metrics._encoding import check_weights, correctness, encode_bias, encode_labels
 from sklearn_debias.metrics._names import missing_groups
-from sklearn_debias.metrics._types import Absent, Encoded, Kind
+from sklearn_debias.metrics._types import Absent, By, Encoded, Kind
 from sklearn_debias.rows import as_array, check_same_rows
 
 __all__ = ["Groups", "Tally", "cells_of", "find_groups", "group_cells", "large_enough", "tally"]
@@ -94,6 +94,7 @@ def tally(
     sample_weight: npt.ArrayLike | None = None,
     universe: Iterable[Any] | None = None,
     absent: Absent = "raise",
+    by: By = "cell",
 ) -> Tally:
     """Validate the arguments that all group metrics share, and count."""
     check_same_rows(
@@ -117,6 +118,7 @@ def tally(
         membership=membership,
         universe=universe,
         absent=absent,
+        by=by,
     )
     weight = weight[keep]
     correct = correct[keep]
@@ -156,6 +158,7 @@ def find_groups(
     membership: npt.ArrayLike | None = None,
     universe: Iterable[Any] | None = None,
     absent: Absent = "raise",
+    by: By = "cell",
 ) -> Groups:
     """Return the groups of the samples in the mask `keep`; `encoded_y` is (codes, classes)."""
     check_option("absent", absent, ("raise", "warn", "ignore"))
@@ -166,10 +169,13 @@ def find_groups(
         )
     if membership is not None:
         groups = _from_membership(membership, keep)
+    elif bias_labels is not None and by == "bias":
+        bias_codes, values = encode_bias(bias_labels, len(keep))
+        groups = _observed("bias", bias_codes[keep], values)
     elif bias_labels is not None:
         groups = _from_cells(encoded_y, encode_bias(bias_labels, len(keep)), keep)
     else:
-        groups = _from_classes(encoded_y, keep)
+        groups = _observed("class", encoded_y[0][keep], encoded_y[1])
     if universe is not None:
         missing = missing_groups(groups.names, groups.kind, universe, absent)
         groups = replace(groups, absent=missing)
@@ -232,12 +238,6 @@ def _from_cells(encoded_y: Encoded, encoded_bias: Encoded, keep: np.ndarray) -> 
     joint = y_codes * len(values) + bias_codes
     names = [(label, value) for label in classes for value in values]
     return _observed("cell", joint[keep], names)
-
-
-def _from_classes(encoded_y: Encoded, keep: np.ndarray) -> Groups:
-    """Return the classes as groups."""
-    codes, classes = encoded_y
-    return _observed("class", codes[keep], classes)
 
 
 def _observed(kind: Kind, codes: np.ndarray, names: Sequence[Any]) -> Groups:

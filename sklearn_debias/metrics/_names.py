@@ -46,6 +46,7 @@ def _check_universe(universe: Iterable[Any], kind: Kind) -> dict[Any, None]:
     """Return the universe as a dict of distinct names, in the caller's order."""
     form = {
         "cell": "(class, bias value) pairs",
+        "bias": "bias values",
         "class": "class labels",
         "membership": "column names",
     }[kind]

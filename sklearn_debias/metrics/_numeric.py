@@ -7,7 +7,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-__all__ = ["check_numeric"]
+from sklearn_debias.rows import as_array
+
+__all__ = ["check_numeric", "real_array"]
 
 # By NumPy's letters.
 KINDS = {"U": "text", "S": "bytes", "M": "dates", "m": "spans of time", "V": "records"}
@@ -43,6 +45,15 @@ def check_numeric(values: Any, name: str) -> None:
             f"{words}`{name}` must hold numbers, got {kind}, such as {example!r:.60}."
             f"{' ' + WAYS_OUT[kind] if name == 'X' else ''}"
         )
+
+
+def real_array(values: Any, name: str) -> np.ndarray:
+    """Return an array of floats, of the precision that they have; raise a ValueError for others."""
+    check_numeric(values, name)
+    array = as_array(values, name)
+    if array.dtype.kind == "c":  # of which NumPy would drop the imaginary part, with a warning
+        raise ValueError(f"`{name}` must be real numbers, got complex ones.")
+    return array if array.dtype.kind == "f" else as_array(values, name, dtype=float)
 
 
 def _columns(values: Any) -> Iterator[np.ndarray]:

@@ -1,6 +1,6 @@
 """The report to read before believing a number: every group with its interval, and the worst."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from sklearn_debias.metrics._intervals import (
     effective_counts,
     worst_group_bounds,
 )
+from sklearn_debias.metrics._metric_request import check_by, read_request
 from sklearn_debias.metrics._summaries import (
     COEFFICIENTS,
     summarise,
@@ -23,7 +24,8 @@ from sklearn_debias.metrics._summaries import (
     warn_of_crossing,
 )
 from sklearn_debias.metrics._training_facts import aligned_mask
-from sklearn_debias.metrics._types import Absent, Facts
+from sklearn_debias.metrics._types import Absent, By, Facts, Seed
+from sklearn_debias.rows import check_same_rows
 
 __all__ = ["group_report"]
 
@@ -42,8 +44,15 @@ def group_report(
     absent: Absent = "ignore",
     min_group_size: int = 1,
     confidence: float = 0.95,
+    by: By = "cell",
+    metrics: Mapping[str, Any] | Sequence[str] | None = None,
+    y_score: npt.ArrayLike | None = None,
+    n_resamples: int = 2000,
+    random_state: Seed = None,
 ) -> GroupReport:
     """Report the accuracy of every group with exact intervals, and bounds for the worst group.
+
+    Other metrics are reported beside it: those of scikit-learn, or any callable of their signature.
 
     Parameters
     ----------
@@ -75,6 +84,25 @@ def group_report(
         over groups; the report names them. What is pooled over samples counts them.
     confidence : float, default=0.95
         Coverage of the intervals, in (0, 1).
+    by : {"cell", "bias"}, default="cell"
+        Whether groups are pairs (class, bias value), or the bias values alone. Metrics that compare
+        classes, such as the area under the ROC curve, need the latter.
+    metrics : dict of str to metric, or list of str, default=None
+        Metrics to report for each group, by name. A metric is a callable ``(y_true, y_pred)`` or
+        ``(y_true, y_score)``; or one of the names "average_precision", "balanced_accuracy",
+        "brier", "ece", "f1", "false_negative_rate", "false_positive_rate", "log_loss", "precision",
+        "recall", "roc_auc", "selection_rate", "true_negative_rate", "true_positive_rate",
+        "zero_one_loss", for which the greater of two labels is the positive one. A callable is
+        given scores where its second parameter is called `y_score`, `y_proba` or `y_prob`, as
+        scikit-learn's are, and else labels; the pair ``(callable, "score")`` or ``(callable,
+        "label")`` says it itself.
+    y_score : array-like of shape (n_samples,) or (n_samples, n_classes), default=None
+        Scores or probabilities for the metrics that need them. Two columns are given on as the
+        second one, as scikit-learn's scorers do.
+    n_resamples : int, default=2000
+        Bootstrap replicates for the intervals of `metrics`, from 100 to ten million.
+    random_state : int, numpy Generator, RandomState or None, default=None
+        Seed of the bootstrap; None draws fresh entropy.
 
     Returns
     -------
@@ -89,8 +117,8 @@ def group_report(
     Warns
     -----
     DebiasWarning
-        If neither `bias_labels` nor `membership` is given, or if several attributes are crossed to
-        many groups of a few samples each.
+        If neither `bias_labels` nor `membership` is given, if several attributes are crossed to
+        many groups of a few samples each, or if a metric is undefined in a group.
 
     Notes
     -----
@@ -99,6 +127,30 @@ def group_report(
     100). The bounds for the worst group combine exact one-sided bounds of all groups, and hold
     whatever the true accuracies are.
 
+    Metrics that are shares of samples (zero_one_loss, recall, precision and the rates, of two
+    classes) have exact intervals, as the accuracy has. Others have bootstrap ones: percentiles of
+    replicates that draw the samples of each group with replacement (all samples, where groups
+    overlap). They are too narrow for groups of a few samples, and have no width where all
+    replicates agree, as where a model ranks without an error; `min_group_size` leaves such groups
+    out. Noise pushes groups apart. The bounds of a largest difference, or smallest ratio, take off
+    what it makes among all groups at once, and so find none among equal groups. In simulations of
+    two to six groups of 50 to 2,000 samples, intervals at 95 % of the area under the ROC curve and
+    of the Brier score covered the truth in 87 to 97 % of draws, those of differences and ratios in
+    about 95 % or more. A ratio has no interval where a value is 0.
+
+    A calibration error is pushed up by noise. Its interval is mirrored at the observed value, and
+    begins at 0 where a calibrated model may have such an error (88 to 99 % coverage, for groups of
+    100 to 2,000). The differences and ratios of these errors have no interval, as they compare this
+    bias, too; see :func:`expected_calibration_error`.
+
+    For the named metrics, as their bare functions too, replicates are computed at once (2,000 of
+    10,000 samples in under a second for a metric, but for "average_precision"). Any other callable
+    is called for each replicate of each group, with `sample_weight` if it takes one, and takes as
+    long as it takes.
+
+    A metric is undefined in a group where it gives NaN or scikit-learn's UndefinedMetricWarning, or
+    raises a ValueError there though not on all samples.
+
     Examples
     --------
     >>> from sklearn_debias.metrics import group_report
@@ -106,8 +158,14 @@ def group_report(
     >>> report = group_report(y, [0, 0, 1, 0] * 25, bias_labels=bias)
     >>> report.worst_group, report.worst_group_accuracy, report.absent
     ((1, 'sea'), 0.5, ((1, 'land'),))
+    >>> report = group_report(y, y, bias_labels=bias, by="bias", metrics=["selection_rate"])
+    >>> report.metrics.set_index("metric").loc["selection_rate", "difference"].round(3)
+    np.float64(0.667)
     """
     confidence = check_confidence(confidence)
+    check_by(by, bias_labels, aligned)
+    request = read_request(metrics, y_score, n_resamples, confidence, random_state)
+    check_same_rows({"y_true": y_true, "y_score": y_score})
     every = tally(
         y_true,
         y_pred,
@@ -116,6 +174,7 @@ def group_report(
         sample_weight=sample_weight,
         universe=universe,
         absent=absent,
+        by=by,
     )
     counts = every.of_at_least(min_group_size)
     facts = {"aligned": aligned, "group_shares": group_shares}
@@ -124,12 +183,13 @@ def group_report(
     alignment = _alignment(every, facts)
     warn_of_classes(counts.groups)
     warn_of_crossing(counts.groups, counts.n, min_group_size)
+    by_group = request.measure(y_true, y_pred, counts.groups, sample_weight)
     hits, n = effective_counts(counts.accuracy, counts.weight, counts.weight_squares)
     disjoint = counts.groups.kind != "membership"
     low, high = worst_group_bounds(hits, n, confidence, independent=disjoint)
     worst = int(counts.accuracy.argmin())
     return GroupReport(
-        frame=_frame(counts, hits, n, confidence, aligned),
+        frame=_frame(counts, hits, n, confidence, aligned).assign(**by_group.columns),
         n_samples=counts.n_samples,
         confidence=confidence,
         averages=averages,
@@ -141,6 +201,9 @@ def group_report(
         left_out=counts.groups.small,
         # The effective number is the count only where the weights within each group are equal.
         exact=bool(np.allclose(n, counts.n, rtol=1e-9)),
+        metrics=by_group.metrics,
+        undefined=by_group.undefined,
+        n_resamples=request.draw.n_resamples,
     )
 
 
@@ -191,8 +254,8 @@ def _frame(
     if groups.kind == "cell":
         columns["class"] = [label for label, _ in groups.names]
         columns["bias"] = [value for _, value in groups.names]
-    elif groups.kind == "class":
-        columns["class"] = list(groups.names)
+    elif groups.kind in ("class", "bias"):
+        columns[groups.kind] = list(groups.names)
     else:
         columns["group"] = list(groups.names)
     columns |= {"n": counts.n, "accuracy": counts.accuracy, "lower": lower, "upper": upper}

@@ -5,12 +5,14 @@ from typing import Any, Literal, Protocol
 
 import numpy as np
 
-__all__ = ["Absent", "Encoded", "Facts", "Kind", "Predictor", "Rng", "Seed"]
+__all__ = ["Absent", "By", "Encoded", "Facts", "Kind", "Predictor", "Rng", "Seed"]
 
 Absent = Literal["raise", "warn", "ignore"]
+By = Literal["cell", "bias"]
 Encoded = tuple[np.ndarray, list[Any]]  # the code of each sample, and the sorted values
 Facts = Mapping[str, Any]  # "aligned" and "group_shares", where they were given
-Kind = Literal["cell", "class", "membership"]  # of groups: a cell is a pair (class, bias value)
+# Of groups: a cell is a pair (class, bias value).
+Kind = Literal["cell", "bias", "class", "membership"]
 Rng = np.random.Generator | np.random.RandomState
 Seed = int | np.integer | Rng | None
 

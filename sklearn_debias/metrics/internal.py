@@ -13,6 +13,7 @@ from sklearn_debias.metrics._intervals import binomial_bounds, binomial_share, c
 from sklearn_debias.metrics._names import FEW, many_small, shorten
 from sklearn_debias.metrics._numeric import check_numeric
 from sklearn_debias.metrics._random import check_rng
+from sklearn_debias.metrics._rendering import Section, as_html, as_markdown, with_interval
 from sklearn_debias.metrics._summaries import COEFFICIENTS
 from sklearn_debias.metrics._training_facts import aligned_mask, aligned_of, shares_of
 from sklearn_debias.metrics._types import Predictor, Seed
@@ -23,9 +24,12 @@ __all__ = [
     "Crossed",
     "Groups",
     "Predictor",
+    "Section",
     "Seed",
     "aligned_mask",
     "aligned_of",
+    "as_html",
+    "as_markdown",
     "binomial_bounds",
     "binomial_share",
     "cells_of",
@@ -45,4 +49,5 @@ __all__ = [
     "shares_of",
     "shorten",
     "unseen_classes",
+    "with_interval",
 ]

@@ -11,6 +11,7 @@ from draws import BIAS, INPUTS, LABELS, WEIGHTS
 from faulty import IMAGES, UINT8, X, b, y
 from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import f1_score, roc_auc_score
 from torch import nn
 
 from sklearn_debias import DFRClassifier, ERMClassifier, GroupInferrer
@@ -28,6 +29,7 @@ HEAD = _fitted(ERMClassifier(max_epochs=2, lr=0.1, random_state=0), X)
 INFERRER = _fitted(GroupInferrer(random_state=0), X)
 CONVNET = _fitted(ERMClassifier("simple_cnn", max_epochs=1, lr=0.1, random_state=0), IMAGES)
 BINARY = (0.5 + 0.5 * IMAGES[:, :1] > 0.7).astype(np.float32)
+SCORES = (np.arange(40) * 7 % 40 + 0.5) / 40
 PREDICTED = np.where(np.arange(40) % 7, y, 1 - y)
 DIGITS = (np.arange(784 * 20).reshape(20, 28, 28) % 251).astype(np.uint8)
 
@@ -133,6 +135,25 @@ POOLS = {
     "universe": [None, [(0, 0), (0, 1), (1, 0), (1, 1)], [0, 1], [(0, 0)], [(5, 5)]],
     "absent": ["raise", "warn", "ignore", "x"],
     "aligned": [{0: 0, 1: 1}, None, y == b, {0: 0}, {0: 5, 1: 1}],
+    "by": ["cell", "bias", "x"],
+    "metrics": [
+        ["roc_auc", "ece", "recall"],
+        {"a": f1_score, "b": (lambda y, s: float(s.mean()), "score")},
+        ["brier", "balanced_accuracy", "log_loss"],
+        None,
+        {"auc": roc_auc_score},
+        {"a": 3},
+        {"n": f1_score},
+        {"": f1_score},
+        ["roc_auc", "roc_auc"],
+        {"a": lambda y, p: None},
+        {"a": (f1_score, "x")},
+    ],
+    "y_score": [SCORES, np.column_stack([1 - SCORES, SCORES]), None, -SCORES, SCORES * np.nan],
+    "y_prob": [SCORES, np.column_stack([1 - SCORES, SCORES]), np.full((40, 3), 1 / 3), 2 * SCORES],
+    "n_bins": [15, 1, 100, 0, 2.5],
+    "strategy": ["uniform", "quantile", "x"],
+    "debias": [False, True, 3],
     "ties": ["raise", "first", "x"],
     "group_shares": [None, {(0, 0): 0.4, (0, 1): 0.1, (1, 0): 0.1, (1, 1): 0.4}, {0: 1}],
     "confidence": [0.95, 0.5, 0, 1, 2, np.nan],
@@ -273,6 +294,11 @@ OWN = {
         "images": [np.repeat(DIGITS[:, None, :8, :8], 3, 1), UINT8, *INPUTS],
         "kind": ["type0", "type1", "x"],
         "severity": [5, 1, 0],
+    },
+    "group_report": {"n_resamples": [100, 200, 0, 2.5]},
+    "expected_calibration_error": {
+        "labels": [None, [0, 1], [0, 1, 2], [1], ["a", "b"]],
+        "norm": ["l1", "l2", "max", "x"],
     },
     "load_biased_digits": {"target": ["digit", "x"], "test_size": [0.25, 0, 1]},
     "read_bar": {"kind": ["embeddings", "images", "x"]},
