@@ -7,9 +7,10 @@ import numpy as np
 import pandas as pd
 
 from sklearn_debias.arguments import check_option
-from sklearn_debias.comparison._forms import as_html, as_latex, as_markdown, as_text_table
+from sklearn_debias.comparison._forms import as_latex, as_text_table
 from sklearn_debias.inspection import GroupAccuracyDisplay, TradeoffDisplay
 from sklearn_debias.metrics import GroupReport, group_report
+from sklearn_debias.metrics.internal import Section, as_html, as_markdown
 
 NAMES = {
     "accuracy": "average",
@@ -166,6 +167,12 @@ class ComparisonResult:
                 said.append(f"{name}: {row['failed']} fits failed: {_first_line(row['error'])}")
         return said
 
+    def _title(self) -> str:
+        return f"{len(self.frame)} methods on {self.n_rows} {self.rows} rows"
+
+    def _sections(self) -> list[Section]:
+        return [("", self.to_frame(), True)]
+
     def _rule(self) -> str:
         """Return how the settings were selected, where they were."""
         if (self.frame["n_configurations"] == 1).all():
@@ -178,7 +185,7 @@ class ComparisonResult:
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        return as_html(self.to_frame(), self.notes())
+        return as_html(self._title(), self._sections(), self.notes())
 
     def to_markdown(self) -> str:
         """Return the table in Markdown, with its notes below.
@@ -187,7 +194,7 @@ class ComparisonResult:
         -------
         text : str
         """
-        return as_markdown(self.to_frame(), self.notes())
+        return as_markdown(self._title(), self._sections(), self.notes())
 
     def to_latex(self) -> str:
         """Return the table as a LaTeX ``tabular``, which needs no package.

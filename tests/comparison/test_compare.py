@@ -425,16 +425,17 @@ def test_forms(result):
         assert name in text
     assert table.loc["ERM", "worst minus ERM"] == ""
     markdown = result.to_markdown()
-    assert markdown.splitlines()[1].startswith("| --- | ---: |")
-    assert len({line.count(" | ") for line in markdown.splitlines()[:5]}) == 1
+    lines = [line for line in markdown.splitlines() if line.startswith("|")]
+    assert len(lines) == len(table) + 2
+    assert len({line.count(" | ") for line in lines}) == 1
     latex = result.to_latex()
     assert r"\%" in latex
     assert latex.count("&") == (len(table.columns)) * (len(table) + 1)
     html = result._repr_html_()
-    assert html.count("<tr>") == len(table) + 1
+    assert html.count("<tr") == len(table) + 1
     odd = compared({"<b>|&": LogisticRegression()}, search_spaces={"<b>|&": {}})
-    assert "<b>" not in odd._repr_html_()
-    assert r"<b>\|&" in odd.to_markdown()
+    assert "<b>|" not in odd._repr_html_()
+    assert "<b>|" not in odd.to_markdown()
     assert r"<b>|\&" in odd.to_latex()
 
 
