@@ -81,14 +81,6 @@ class Crossed:
         low, high = np.quantile(self.mirrored, [tail, 1 - tail], axis=0)
         return low, high
 
-    def difference(self, a: int, b: int, confidence: float) -> tuple[float, float, float]:
-        """Return the mean of model ``a`` minus that of ``b``, and its two-sided interval."""
-        observed = self.means[a] - self.means[b]
-        tail = (1 - confidence) / 2
-        drawn = self.mirrored[:, a] - self.mirrored[:, b]
-        low, high = np.quantile(drawn, [tail, 1 - tail])
-        return float(observed), float(low), float(high)
-
     def against(self, reference: int, confidence: float) -> Simultaneous:
         """Return the differences to one model; all intervals hold together with ``confidence``.
 

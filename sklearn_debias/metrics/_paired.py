@@ -3,7 +3,7 @@
 With several fits of each, a bootstrap of the rows, to which the luck of the seeds is added.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,11 +16,11 @@ from sklearn_debias.metrics._crossed import cross
 from sklearn_debias.metrics._encoding import correctness, encode_labels
 from sklearn_debias.metrics._groups import Groups, find_groups, large_enough
 from sklearn_debias.metrics._intervals import check_confidence
+from sklearn_debias.metrics._paired_counts import one_fit_each
 from sklearn_debias.metrics._random import check_rng
 from sklearn_debias.metrics._summaries import (
     BY_GROUP,
     COEFFICIENTS,
-    summarise,
     warn_of_classes,
     warn_of_crossing,
 )
@@ -30,7 +30,6 @@ from sklearn_debias.rows import check_same_rows
 __all__ = ["PairedDifference", "paired_difference"]
 
 MOST = 10_000_000  # replicates: more would take hours, and tell no more
-_BLOCK = 4_000_000  # counts that are drawn at a time: 32 MB
 
 
 @dataclass(frozen=True)
@@ -203,10 +202,9 @@ def paired_difference(
     if metric in BY_GROUP:
         warn_of_crossing(groups, sizes, min_group_size)
     single = len(right_a) == len(right_b) == 1
-    between = _between_counts if single else _between_fits
-    score_a, score_b, interval = between(
-        groups, right_a, right_b, coefficients, n_resamples, confidence, rng
-    )
+    draw = one_fit_each if single else _several_fits
+    score_a, score_b, replicates = draw(groups, (right_a, right_b), coefficients, n_resamples, rng)
+    interval = _basic_interval(score_a - score_b, replicates, confidence)
     # Mirroring may leave the range of a difference: a gap lies in [-1, 1], an accuracy in [0, 1].
     widest = 2.0 if metric == "bias_gap" else 1.0
     low, high = np.clip(interval, -widest, widest).tolist()
@@ -231,81 +229,18 @@ def _right(y_codes: np.ndarray, classes: Any, y_pred: Any, name: str) -> np.ndar
     return np.stack([correctness(y_codes, classes, fit, name) for fit in np.asarray(y_pred)])
 
 
-def _between_fits(
+def _several_fits(
     groups: Groups,
-    right_a: np.ndarray,
-    right_b: np.ndarray,
+    right: tuple[np.ndarray, np.ndarray],
     coefficients: np.ndarray | None,
     n_resamples: int,
-    confidence: float,
     rng: Rng,
-) -> tuple[float, float, tuple[float, float]]:
-    """Return both mean scores, and the interval of their difference, of several fits."""
-    chosen = {"": coefficients}
-    found = cross(groups, [right_a, right_b], chosen, n_resamples=n_resamples, rng=rng)[""]
-    _, low, high = found.difference(0, 1, confidence)
+) -> tuple[float, float, np.ndarray]:
+    """Return both mean scores, and replicates of their difference (n_resamples,)."""
+    found = cross(groups, right, {"": coefficients}, n_resamples=n_resamples, rng=rng)[""]
     score_a, score_b = found.means.tolist()
-    return score_a, score_b, (low, high)
-
-
-def _between_counts(
-    groups: Groups,
-    right_a: np.ndarray,
-    right_b: np.ndarray,
-    coefficients: np.ndarray | None,
-    n_resamples: int,
-    confidence: float,
-    rng: Rng,
-) -> tuple[float, float, tuple[float, float]]:
-    """Return both scores, and the interval of their difference, of one fit each."""
-    counts = _outcome_counts(groups, right_a[0], right_b[0])
-    observed = _accuracies(groups, counts)
-    score_a, score_b = (float(summarise(accuracy, coefficients)) for accuracy in observed)
-    replicates = []
-    for draws in _resamples(groups, counts, n_resamples, rng):
-        drawn_a, drawn_b = _accuracies(groups, draws, otherwise=observed)
-        replicates.append(summarise(drawn_a, coefficients) - summarise(drawn_b, coefficients))
-    interval = _basic_interval(score_a - score_b, np.concatenate(replicates), confidence)
-    return score_a, score_b, interval
-
-
-def _outcome_counts(groups: Groups, right_a: np.ndarray, right_b: np.ndarray) -> np.ndarray:
-    """Return counts of shape (n_strata, 4): both wrong, only b right, only a right, both right."""
-    outcome = 4 * groups.strata + 2 * right_a + right_b
-    return np.bincount(outcome, minlength=4 * groups.n_strata).reshape(-1, 4)
-
-
-def _accuracies(
-    groups: Groups, counts: np.ndarray, otherwise: Iterable[Any] = (0.0, 0.0)
-) -> list[np.ndarray]:
-    """Return the accuracies [of a, of b], each (..., n_groups), from counts (..., n_strata, 4).
-
-    A group that a draw leaves empty, as overlapping ones may be, gets the accuracy in `otherwise`.
-    """
-    n = groups.merge(counts.sum(axis=-1))
-    hits_a = counts[..., 2:].sum(axis=-1)
-    hits_b = counts[..., 1::2].sum(axis=-1)
-    return [
-        np.where(n > 0, groups.merge(hits) / np.maximum(n, 1), accuracy)
-        for hits, accuracy in zip((hits_a, hits_b), otherwise, strict=True)
-    ]
-
-
-def _resamples(
-    groups: Groups, counts: np.ndarray, n_resamples: int, rng: Rng
-) -> Iterator[np.ndarray]:
-    """Yield bootstrap replicates of the counts, (block, n_strata, 4), a block at a time."""
-    block = max(1, _BLOCK // counts.size)
-    for start in range(0, n_resamples, block):
-        size = min(block, n_resamples - start)
-        if groups.kind != "membership":
-            drawn = [rng.multinomial(row.sum(), row / row.sum(), size=size) for row in counts]
-            yield np.stack(drawn, axis=1)
-        else:
-            # A pattern of memberships may hold one sample: drawn by itself, it would never vary.
-            cells = counts.ravel()
-            drawn_cells = rng.multinomial(cells.sum(), cells / cells.sum(), size=size)
-            yield drawn_cells.reshape(size, *counts.shape)
+    drawn = found.replicates
+    return score_a, score_b, drawn[:, 0] - drawn[:, 1]
 
 
 def _basic_interval(
