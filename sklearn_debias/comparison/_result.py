@@ -254,7 +254,8 @@ class ComparisonResult:
         fit : int, default=0
             Number of its fit.
         **settings
-            As for :func:`sklearn_debias.metrics.group_report`.
+            As for :func:`sklearn_debias.metrics.group_report`; where `metrics` are given, the fit's
+            probabilities are the scores.
 
         Returns
         -------
@@ -272,6 +273,9 @@ class ComparisonResult:
         fits = self.predictions_[method]
         if not 0 <= fit < len(fits):
             raise ValueError(f"`fit` must be in 0..{len(fits) - 1}, got {fit!r}.")
+        probabilities = self.probabilities_[method]
+        if settings.get("metrics") is not None and probabilities is not None:
+            settings.setdefault("y_score", probabilities[fit])
         return group_report(self.y_true, fits[fit], bias_labels=self.bias_labels, **settings)
 
 

@@ -12,7 +12,7 @@ from joblib import parallel_config
 from scipy.stats import loguniform
 from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import accuracy_score
+from sklearn.metrics import accuracy_score, brier_score_loss
 from sklearn.model_selection import StratifiedKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -460,6 +460,9 @@ def test_report_of_a_fit(result):
     report = result.report("JTT", fit=1)
     worst = result.scores_["worst_group_accuracy"]["JTT"][1]
     assert report.worst_group_accuracy == pytest.approx(worst)
+    brier = result.report("logistic", by="bias", metrics=["brier"], random_state=0)
+    expected = brier_score_loss(result.y_true, result.probabilities_["logistic"][0][:, 1])
+    assert brier.metrics["overall"].item() == pytest.approx(expected)
     with pytest.raises(ValueError, match="`method` must be one of"):
         result.report("none")
     with pytest.raises(ValueError, match="`fit` must be in 0..1, got 2"):
