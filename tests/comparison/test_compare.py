@@ -462,7 +462,7 @@ def test_report_of_a_fit(result):
     assert report.worst_group_accuracy == pytest.approx(worst)
     brier = result.report("logistic", by="bias", metrics=["brier"], random_state=0)
     expected = brier_score_loss(result.y_true, result.probabilities_["logistic"][0][:, 1])
-    assert brier.metrics["overall"].item() == pytest.approx(expected)
+    assert brier.metrics.query("metric == 'brier'")["overall"].item() == pytest.approx(expected)
     with pytest.raises(ValueError, match="`method` must be one of"):
         result.report("none")
     with pytest.raises(ValueError, match="`fit` must be in 0..1, got 2"):
