@@ -13,14 +13,14 @@ from sklearn_debias.comparison._contenders import Contender, read_contenders
 from sklearn_debias.comparison._evaluation import evaluate
 from sklearn_debias.comparison._fits import Judging
 from sklearn_debias.comparison._keys import key_of
-from sklearn_debias.comparison._parts import Part, overlaps, read_part
+from sklearn_debias.comparison._parts import Part, classes_of, overlaps, read_part
 from sklearn_debias.comparison._result import ComparisonResult
 from sklearn_debias.comparison._selection import finals, fitted, n_fits, select
-from sklearn_debias.comparison._splits import check_labels, splits_of
+from sklearn_debias.comparison._splits import all_splits, check_labels, check_scorer
 from sklearn_debias.comparison._store import Memory, Store
 from sklearn_debias.comparison._study import Study
 from sklearn_debias.metrics import get_scorer
-from sklearn_debias.metrics.internal import check_confidence
+from sklearn_debias.metrics.internal import check_confidence, check_resamples
 
 MOST_MORE = 10  # times the configurations, of a method that takes little of the time
 
@@ -140,7 +140,7 @@ def compare(
     >>> result.frame.index.tolist(), result.n_test_reads
     (['ERM', 'GroupDRO'], 1)
     """
-    _check_numbers(n_configurations, n_seeds, n_resamples)
+    _check_numbers(n_configurations, n_seeds, n_resamples, n_jobs)
     confidence = check_confidence(confidence)
     seed = _seed(random_state, store)
     parts = _read_parts(train, validation, test, cv, is_open=n_configurations > 1)
@@ -158,7 +158,8 @@ def compare(
         raise ValueError(f"`reference` must be one of {names}, got {reference!r}.")
     with config_context(enable_metadata_routing=True):
         scorer = get_scorer(scoring) if isinstance(scoring, str) else scoring
-        splits = {c.name: splits_of(c, parts, cv, seed) for c in contenders}
+        check_scorer(scorer)
+        splits, folds = all_splits(contenders, parts, cv, seed)
         check_labels(contenders, parts, splits, scorer)
         total = sum(len(c.configurations) * len(splits[c.name]) for c in contenders)
         total += sum(n_fits(c, n_seeds) for c in contenders)
@@ -166,11 +167,13 @@ def compare(
         with tqdm(
             total=total if leader is None else None, disable=not verbose, unit="fit", desc="compare"
         ) as bar:
-            study = _study(contenders, parts, splits, scorer, cv, store, n_jobs, bar)
+            study = _study(contenders, parts, splits, scorer, folds, store, n_jobs, bar)
             selection = select(study, seed, int(n_configurations), leader)
             chosen = {name: finals(study, name, selection[name], n_seeds, seed) for name in names}
             study.do([task for tasks in chosen.values() for task in tasks])
-        question = key_of([study.key(task) for tasks in chosen.values() for task in tasks])
+        asked = [task for tasks in chosen.values() for task in tasks]
+        asked += [task for tasks in selection.values() for folds in tasks for task in folds]
+        question = key_of(sorted(study.key(task) for task in asked))
         n_reads = study.store.read(question) if test is not None else 0
         result = evaluate(
             study,
@@ -181,23 +184,27 @@ def compare(
             scoring=scoring if isinstance(scoring, str) else repr(scoring),
             overlap=found,
             n_test_reads=n_reads,
+            budget=budget,
             confidence=confidence,
             n_resamples=n_resamples,
             seed=seed,
         )
         if refit and result.best_method_ is not None:
-            result.best_estimator_ = fitted(study, chosen[result.best_method_][0])
+            tasks = chosen[result.best_method_]
+            worked = next(task for task in tasks if not study.outcome(task).error)
+            result.best_estimator_ = fitted(study, worked)
     return result
 
 
-def _check_numbers(n_configurations: Any, n_seeds: Any, n_resamples: Any) -> None:
+def _check_numbers(n_configurations: Any, n_seeds: Any, n_resamples: Any, n_jobs: Any) -> None:
     """Raise unless these are numbers of something."""
     given = {"n_configurations": n_configurations, "n_seeds": n_seeds}
     for name, value in given.items():
         if not is_whole(value) or value < 1:
             raise ValueError(f"`{name}` must be an int >= 1, got {value!r}.")
-    if not is_whole(n_resamples) or n_resamples < 100:
-        raise ValueError(f"`n_resamples` must be an int >= 100, got {n_resamples!r}.")
+    check_resamples(n_resamples)
+    if n_jobs is not None and (not is_whole(n_jobs) or n_jobs == 0):
+        raise ValueError(f"`n_jobs` must be an int other than 0, or None, got {n_jobs!r}.")
 
 
 def _seed(random_state: Any, store: Any) -> int:
@@ -237,9 +244,10 @@ def _check_overlap(parts: Mapping[str, Part], allowed: Any) -> dict[tuple[str, s
     """Return how many test rows are among the others; raise unless that is allowed."""
     if not is_switch(allowed):
         raise ValueError(f"`allow_overlap` must be True or False, got {allowed!r}.")
-    found = {pair: n for pair, n in overlaps(list(parts.values())).items() if pair[1] == "test"}
-    if found and not allowed:
-        said = ", ".join(f"{n} in `{one}`" for (one, _), n in found.items())
+    found = overlaps(list(parts.values()))
+    in_test = {pair: n for pair, n in found.items() if pair[1] == "test"}
+    if in_test and not allowed:
+        said = ", ".join(f"{n} in `{one}`" for (one, _), n in in_test.items())
         raise ValueError(
             f"`test` must hold other rows than the fits have seen; of its {len(parts['test'])} "
             f"rows there are {said}. Remove them, or pass allow_overlap=True where rows may be "
@@ -253,19 +261,23 @@ def _study(
     parts: Mapping[str, Part],
     splits: dict[str, list[tuple[Part, Part]]],
     scorer: Any,
-    cv: Any,
+    folds: list[Any],
     store: Any,
     n_jobs: int | None,
     bar: tqdm,
 ) -> Study:
     """Return the study, with its store opened."""
-    classes = np.unique(np.concatenate([np.asarray(part.y) for part in parts.values()]))
+    classes = classes_of(parts.values())
     rows = parts.get("test", parts.get("validation"))
     test_X = None if rows is None else rows.X
     kept: Memory = Memory()
+    rules = seen = ""
     if store is not None:
         facts = {k: v for part in parts.values() for k, v in part.facts().items()}
         kept = Store(store, facts)
+        labels = ("classes of `test`", "bias labels of `test`")
+        rules = key_of(scorer, folds)
+        seen = key_of({name: value for name, value in facts.items() if name not in labels})
     return Study(
         contenders={c.name: c for c in contenders},
         splits=splits,
@@ -277,7 +289,8 @@ def _study(
         },
         store=kept,
         is_kept=store is not None,
-        rules=key_of(scorer, cv) if store is not None else "",
+        rules=rules,
+        rows=seen,
         n_jobs=n_jobs,
         bar=bar,
     )

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import clone, is_classifier
+from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import ParameterGrid, ParameterSampler
 from sklearn.pipeline import Pipeline
 from sklearn.utils.metadata_routing import get_routing_for_object
@@ -42,9 +43,12 @@ class Contender:
         """Return an unfitted estimator with these parameters and this seed."""
         # Values are cloned: a network among them must not be trained twice.
         values = {name: clone(value, safe=False) for name, value in configuration.items()}
-        estimator = clone(self.estimator).set_params(**values)
-        seeds = dict.fromkeys(seed_names(estimator), seed)
-        return estimator.set_params(**seeds)
+        estimator = clone(self.estimator)
+        if values:
+            estimator.set_params(**values)
+        if seeds := dict.fromkeys(seed_names(estimator), seed):
+            estimator.set_params(**seeds)
+        return estimator
 
     @property
     def is_random(self) -> bool:
@@ -53,9 +57,18 @@ class Contender:
 
 
 def seed_names(estimator: Any) -> list[str]:
-    """Return the names of the seeds of an estimator and of what it holds."""
-    names = estimator.get_params(deep=True)
-    return [name for name in names if name.rpartition("__")[2] == "random_state"]
+    """Return the names of the seeds of an estimator and of what it holds, unless that is frozen."""
+    if isinstance(estimator, FrozenEstimator):
+        return []
+    parameters = estimator.get_params(deep=True)
+    frozen = tuple(
+        f"{k}__" for k, value in parameters.items() if isinstance(value, FrozenEstimator)
+    )
+    return [
+        name
+        for name in parameters
+        if name.rpartition("__")[2] == "random_state" and not name.startswith(frozen)
+    ]
 
 
 def read_contenders(
@@ -126,6 +139,11 @@ def _space(
 ) -> Any:
     """Return what the parameters are drawn from."""
     if name in spaces:
+        if not isinstance(spaces[name], Mapping):
+            raise TypeError(
+                f"`search_spaces[{name!r}]` must be a dict of lists and distributions, got a "
+                f"{type(spaces[name]).__name__}."
+            )
         space = dict(spaces[name])
         known = estimator.get_params(deep=True)
         if unknown := sorted(set(space) - set(known)):
@@ -173,7 +191,7 @@ def _draw(
 def _samples(name: str, space: dict[str, Any], seed: int) -> Iterator[dict[str, Any]]:
     """Yield draws, one by one: sampling without replacement would depend on their number."""
     entropy = np.random.SeedSequence([seed, zlib.crc32(name.encode())])
-    rng = np.random.RandomState(entropy.generate_state(1)[0])
+    rng = np.random.RandomState(entropy.generate_state(1)[0] % 2**31)
     while True:
         (sample,) = ParameterSampler(space, 1, random_state=rng)
         yield {key: sample[key] for key in space}
@@ -193,5 +211,8 @@ def needs_bias_labels(estimator: Any) -> bool:
         return getattr(last.inferrer, "method", last.inferrer) == "ssa"
     if isinstance(last, BaseDebiasClassifier):
         return last._trains_by_group() and not isinstance(last, DPEClassifier)
-    ours = type(last).__module__.startswith("sklearn_debias.")
-    return ours and "bias_labels" in inspect.signature(last.fit).parameters
+    if type(last).__module__.startswith("sklearn_debias."):
+        return "bias_labels" in inspect.signature(last.fit).parameters
+    # A search, a calibration: what stands around one needs what it needs.
+    held = last.get_params(deep=False).values()
+    return any(needs_bias_labels(value) for value in held if hasattr(value, "get_params"))

@@ -137,6 +137,8 @@ def _frame(
     """Return a row per method."""
     rows = {name: _counts(study, name, selection[name], done[name]) for name in selection}
     frame = pd.DataFrame.from_dict(rows, orient="index")
+    for name in (AVERAGE, TARGET, "probability_best", "difference"):  # where all fits failed, too
+        frame[name] = np.nan
     for metric, found in crossed.items():
         low, high = np.clip(found.intervals(confidence), 0, 1)
         frame.loc[known, metric] = found.means
@@ -166,7 +168,10 @@ def _counts(
         "validation_score": np.nan if best is None else mean_scores(study, tasks)[best],
         "n_configurations": len(tasks),
         "n_fits": len(outcomes),
+        "n_worked": sum(not o.error for o in outcomes),
         "failed": sum(bool(o.error) for o in every),
+        "warned": sum(bool(o.warnings) for o in outcomes),
+        "warning": next((o.warnings[0] for o in outcomes if o.warnings), ""),
         "degenerate": sum(o.is_constant for o in every),
         "seconds_per_fit": np.mean([o.seconds for o in outcomes]) if outcomes else np.nan,
         "seconds": float(np.sum([o.seconds for o in every])),
@@ -264,5 +269,5 @@ def _probabilities(outcomes: Sequence[Outcome]) -> np.ndarray | None:
 
 def _best(frame: pd.DataFrame) -> str | None:
     """Return the method that the rows held out prefer; never the test rows."""
-    scores = frame.loc[frame["n_fits"] > 0, "validation_score"].dropna()
+    scores = frame.loc[frame["n_worked"] > 0, "validation_score"].dropna()
     return None if scores.empty else str(scores.idxmax())

@@ -1,19 +1,21 @@
 """One fit of a comparison: what is to be done, and what came of it."""
 
+import threading
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from sklearn.pipeline import Pipeline
 
 from sklearn_debias.comparison._contenders import takes
 from sklearn_debias.comparison._parts import Part
 from sklearn_debias.estimators import BaseDebiasClassifier
 
+TRANSIENT = ("MemoryError", "OutOfMemoryError", "OSError", "TimeoutError", "AcceleratorError")
 LONGEST = 60  # letters of a value in a table
 
 
@@ -65,6 +67,11 @@ class Outcome:
     arrays: dict[str, np.ndarray] = field(default_factory=dict)
 
     @property
+    def is_transient(self) -> bool:
+        """Whether it failed for what another time may bring: memory, disk, a device."""
+        return self.error.partition(":")[0] in TRANSIENT
+
+    @property
     def is_constant(self) -> bool:
         """Whether one class is predicted for all rows."""
         predicted = [a for name, a in self.arrays.items() if name != "probabilities"]
@@ -113,9 +120,18 @@ class Judging:
                 arrays["probabilities"] = self._probabilities(estimator)
         return arrays
 
-    def codes(self, predicted: Any) -> np.ndarray:
-        """Return labels as numbers of the classes; -1 for what is none of them."""
-        return pd.Index(self.classes).get_indexer(np.asarray(predicted)).astype(np.int32)
+    def codes(self, labels: Any) -> np.ndarray:
+        """Return labels as numbers of the classes; raise where one is none of them."""
+        known = {label: i for i, label in enumerate(self.classes.tolist())}
+        # Python's own values: an array of objects and one of bools hold the same labels.
+        values = np.asarray(labels, dtype=object).ravel().tolist()
+        codes = np.array([known.get(value, -1) for value in values], dtype=np.int32)
+        if (codes < 0).any():
+            raise ValueError(
+                f"{values[int((codes < 0).argmax())]!r} is predicted, which is none of the classes "
+                f"{self.classes.tolist()}."
+            )
+        return codes
 
     def _probabilities(self, estimator: Any) -> np.ndarray:
         """Return probabilities of all classes; 0 of those that training did not have."""
@@ -133,8 +149,7 @@ def run(estimator: Any, fit: Part, judged: Part | None, judging: Judging) -> Out
     start = time.process_time()
     score, error = float("nan"), ""
     arrays: dict[str, np.ndarray] = {}
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
+    with recorded() as caught:
         try:
             estimator.fit(fit.X, fit.y, **fit_arguments(estimator, fit, judged))
             if judged is not None and judging.scorer is not None:
@@ -142,8 +157,27 @@ def run(estimator: Any, fit: Part, judged: Part | None, judging: Judging) -> Out
             arrays = judging.predictions(estimator, judged)
         except Exception as reason:
             error = f"{type(reason).__name__}: {reason}"
-    said = tuple(dict.fromkeys(str(warning.message) for warning in caught))
-    return Outcome(score, time.process_time() - start, error, said, arrays)
+    return Outcome(score, time.process_time() - start, error, said_by(caught), arrays)
+
+
+@contextmanager
+def recorded() -> Iterator[list[warnings.WarningMessage]]:
+    """Keep warnings back, and yield the list that they come to.
+
+    In a thread of a pool there is none: filters are of the whole process, and two that are put back
+    in another order than they were set would leave it without warnings.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield []
+        return
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        yield caught
+
+
+def said_by(caught: Sequence[warnings.WarningMessage]) -> tuple[str, ...]:
+    """Return what was warned of, each once."""
+    return tuple(dict.fromkeys(str(warning.message) for warning in caught))
 
 
 def fit_arguments(estimator: Any, fit: Part, judged: Part | None) -> dict[str, Any]:

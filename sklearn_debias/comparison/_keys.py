@@ -3,18 +3,21 @@
 import json
 from collections.abc import Mapping
 from functools import partial
-from types import FunctionType, MethodType
+from types import BuiltinFunctionType, FunctionType, MethodType
 from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
+from sklearn_debias.estimators import BaseDebiasClassifier
 from sklearn_debias.feature_extraction.internal import fingerprint
 
 # By name: their versions are those of the environment, which a study does not outlive.
 KNOWN = ("sklearn_debias", "sklearn", "torch", "torchvision", "numpy", "scipy", "builtins")
-PLAIN = (type(None), bool, int, float, str)
+PLAIN = (type(None), bool, int, float, str, bytes, torch.dtype, torch.device, slice, range)
+# They change what is said, and how fast, and not what is fitted.
+WITHOUT_EFFECT = ("verbose", "n_jobs", "random_state")
 
 
 def key_of(*values: Any) -> str:
@@ -33,45 +36,66 @@ def describe(value: Any) -> Any:
     if isinstance(value, np.generic):
         value = value.item()
     if isinstance(value, PLAIN):
-        return value if isinstance(value, str | None) else repr(value)
+        return [type(value).__name__, repr(value)]
     if isinstance(value, Mapping):
-        return {"items": [[describe(key), describe(value[key])] for key in value]}
-    if isinstance(value, list | tuple | set | frozenset):
-        items = sorted(value, key=repr) if isinstance(value, set | frozenset) else value
-        return [type(value).__name__, *map(describe, items)]
+        return ["mapping", [[describe(key), describe(value[key])] for key in value]]
+    if isinstance(value, list | tuple):
+        return [type(value).__name__, *map(describe, value)]
+    if isinstance(value, set | frozenset):
+        return [type(value).__name__, *sorted(map(repr, map(describe, value)))]
     if isinstance(value, partial):
         return ["partial", describe(value.func), describe(value.args), describe(value.keywords)]
-    if isinstance(value, torch.dtype | torch.device | slice | range):
-        return repr(value)
-    if _is_known(value) and hasattr(value, "__qualname__"):
-        return f"{value.__module__}.{value.__qualname__}"
-    if isinstance(value, type | FunctionType | MethodType):
-        return fingerprint(value)
+    if isinstance(value, MethodType):
+        return ["method", value.__name__, describe(value.__self__)]
+    if isinstance(value, type | FunctionType | BuiltinFunctionType):
+        return ["code", _code(value)]
     if isinstance(value, nn.Module):
-        return [repr(value), *(describe(t) for t in value.state_dict().values()), _content(value)]
+        return ["module", _code(type(value)), repr(value), _weights(value), _plain_parts(value)]
     if hasattr(value, "get_params"):
-        return [_class(value), describe(value.get_params(deep=False)), describe(_learned(value))]
+        return [_code(type(value)), describe(_settings(value)), describe(_learned(value))]
     state = value.__getstate__() if _is_known(type(value)) else None
-    return [_class(value), describe(state)] if isinstance(state, Mapping) else fingerprint(value)
+    if isinstance(state, Mapping):
+        return [_code(type(value)), describe(state)]
+    return fingerprint(value)
+
+
+def _settings(estimator: Any) -> dict[str, Any]:
+    """Return the parameters that decide what is fitted; seeds are part of a fit."""
+    parameters = estimator.get_params(deep=False)
+    return {name: value for name, value in parameters.items() if name not in WITHOUT_EFFECT}
 
 
 def _learned(estimator: Any) -> dict[str, Any]:
-    """Return what a fitted estimator learned, as far as it is arrays or plain values."""
-    plain = (*PLAIN, np.generic, np.ndarray)
+    """Return what a fitted estimator has beside its parameters, such as a frozen one."""
+    if isinstance(estimator, BaseDebiasClassifier):
+        # Of a net there are times and callbacks, too; what predicts are its weights.
+        return {"module": estimator.module_} if hasattr(estimator, "classes_") else {}
+    parameters = estimator.get_params(deep=False)
     return {
         name: value
         for name, value in vars(estimator).items()
-        if name.endswith("_") and not name.startswith("_") and isinstance(value, plain)
+        if name not in parameters and not name.startswith(("__", "_skl", "_sklearn", "_metadata"))
     }
 
 
-def _content(module: nn.Module) -> str:
-    """Return the name of a module's own code; of one of ours it is the name of the class."""
-    return _class(module) if _is_known(type(module)) else fingerprint(module)
+def _weights(module: nn.Module) -> list[Any]:
+    return [fingerprint(tensor) for tensor in module.state_dict().values()]
 
 
-def _class(value: Any) -> str:
-    return f"{type(value).__module__}.{type(value).__qualname__}"
+def _plain_parts(module: nn.Module) -> list[Any]:
+    """Return plain attributes of a module and its parts, which no weight and no text shows."""
+    return [
+        [path, name, repr(value)]
+        for path, part in module.named_modules()
+        for name, value in vars(part).items()
+        if isinstance(value, PLAIN) and name != "training"
+    ]
+
+
+def _code(value: Any) -> str:
+    """Return the name of a class or function; of one of the user's its content, too."""
+    name = f"{value.__module__}.{value.__qualname__}"
+    return name if _is_known(value) else f"{name} {fingerprint(value)}"
 
 
 def _is_known(value: Any) -> bool:

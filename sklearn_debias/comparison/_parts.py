@@ -2,13 +2,15 @@
 
 import hashlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import combinations
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.sparse import issparse
 from sklearn.utils import _safe_indexing
 
 from sklearn_debias.feature_extraction.internal import fingerprint
@@ -45,9 +47,11 @@ class Part:
 
     def facts(self) -> dict[str, str]:
         """Return what tells these rows from others, in words that can be compared."""
+        names = list(self.X.columns) if isinstance(self.X, pd.DataFrame) else None
+        X = fingerprint(list(_keys(self.X, None)), names)
         return {
             f"rows of `{self.name}`": str(len(self)),
-            f"X of `{self.name}`": fingerprint(_plain(self.X)),
+            f"X of `{self.name}`": X,
             f"classes of `{self.name}`": fingerprint(_plain(self.y)),
             f"bias labels of `{self.name}`": fingerprint(_plain(self.bias_labels)),
         }
@@ -77,6 +81,8 @@ def read_part(given: Any, name: str) -> Part:
             + (f" of length {len(given)}." if isinstance(given, tuple | list) else ".")
         )
     part = Part(name, *values)
+    if issparse(part.X):
+        raise TypeError(f"X of `{name}` must be dense, got a sparse matrix. Pass X.toarray().")
     check_has_rows(part.X, f"X of {name}")
     check_same_rows({"X": part.X, "y": part.y, "bias_labels": part.bias_labels})
     n = len(encode_labels(part.y, f"y of {name}")[0])
@@ -89,9 +95,29 @@ def read_part(given: Any, name: str) -> Part:
     return part
 
 
+def classes_of(parts: Iterable[Part]) -> np.ndarray:
+    """Return the classes of all rows, sorted; raise where parts name them by other types.
+
+    1 and "1", or 1 and True, are other labels to some classifiers, and the same to others.
+    """
+    labels = {part.name: _plain_labels(part.y) for part in parts}
+    kinds = {name: sorted({type(value).__name__ for value in own}) for name, own in labels.items()}
+    if len(set(map(tuple, kinds.values()))) > 1:
+        raise ValueError(f"`y` must hold labels of one type in all parts, got {kinds}.")
+    return np.unique(np.concatenate([np.asarray(own) for own in labels.values()]))
+
+
+def _plain_labels(y: Any) -> list[Any]:
+    """Return the labels as Python values, whatever holds them."""
+    return np.asarray(_plain(y), dtype=object).ravel().tolist()
+
+
 def overlaps(parts: list[Part]) -> dict[tuple[str, str], int]:
     """Return how many rows of the second of two parts are in the first, too, where any are."""
-    keys = [(part, list(_keys(part.X))) for part in parts]
+    # float64 and float32 of one row are equal rows, in different parts.
+    dtypes = [getattr(_plain(part.X), "dtype", None) for part in parts]
+    shared = min((d for d in dtypes if d is not None and d.kind == "f"), default=None)
+    keys = [(part, list(_keys(part.X, shared))) for part in parts]
     found = {}
     for (one, rows), (other, more) in combinations(keys, 2):
         known = set(rows)
@@ -100,20 +126,37 @@ def overlaps(parts: list[Part]) -> dict[tuple[str, str], int]:
     return found
 
 
-def _keys(X: Any) -> Iterator[bytes]:
-    """Yield a name for each row, equal where the rows are."""
-    if isinstance(X, pd.DataFrame) and not all(map(pd.api.types.is_numeric_dtype, X.dtypes)):
-        yield from (int(key).to_bytes(8) for key in pd.util.hash_pandas_object(X, index=False))
+def _keys(X: Any, floats: Any) -> Iterator[bytes]:
+    """Yield a name for each row, equal where the rows are; files go by their content.
+
+    ``floats`` is the type that floats are compared in; None keeps theirs.
+    """
+    if isinstance(X, pd.DataFrame) and X.to_numpy().dtype.kind not in "fiub":
+        hashes = pd.util.hash_pandas_object(X, index=False)
+        yield from (int(key).to_bytes(8, "big") for key in hashes)
         return
     for row in X if isinstance(X, list) else _plain(X):
         if isinstance(row, str | os.PathLike):
-            yield os.path.realpath(row).encode()
+            yield _digest(_content(row))
+            continue
+        array = np.asarray(row)
+        if array.dtype.kind == "O":
+            yield _digest(repr(array.tolist()).encode())
         else:
-            array = np.asarray(row)
-            # float64 and float32 of one row are equal rows, in different parts.
-            if array.dtype.kind in "fiub":
-                array = array.astype(np.float32)
-            yield hashlib.blake2b(array.tobytes(), digest_size=16).digest()
+            whole = array.dtype.kind in "iub"
+            yield _digest(array.astype(np.int64 if whole else floats or array.dtype).tobytes())
+
+
+def _content(path: Any) -> bytes:
+    """Return what a file holds; its name where it cannot be read."""
+    try:
+        return Path(path).read_bytes()
+    except OSError:
+        return os.path.realpath(path).encode()
+
+
+def _digest(content: bytes) -> bytes:
+    return hashlib.blake2b(content, digest_size=16).digest()
 
 
 def _plain(values: Any) -> Any:

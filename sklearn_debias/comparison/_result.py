@@ -10,7 +10,7 @@ from sklearn_debias.arguments import check_option
 from sklearn_debias.comparison._forms import as_latex, as_text_table
 from sklearn_debias.inspection import GroupAccuracyDisplay, TradeoffDisplay
 from sklearn_debias.metrics import GroupReport, group_report
-from sklearn_debias.metrics.internal import Section, as_html, as_markdown
+from sklearn_debias.metrics.internal import FEW, Section, as_html, as_markdown
 
 NAMES = {
     "accuracy": "average",
@@ -20,7 +20,7 @@ NAMES = {
 AVERAGES = "average: share of test rows that are right, as they are mixed there"
 
 
-@dataclass
+@dataclass(eq=False)
 class ComparisonResult:
     """The result of `compare`: a row per method; ``print`` it, or show it in a notebook.
 
@@ -34,8 +34,9 @@ class ComparisonResult:
         ``_lower`` and ``_upper``; `difference` of the worst group to the reference, with an
         interval that holds for all methods together; `probability_best`; `regret`, what another of
         the tried configurations would have gained on the test rows; CPU `seconds` in all, and
-        `seconds_per_fit`; `n_fits`, and how many fits `failed` or were `degenerate`, which predict
-        one class for all rows.
+        `seconds_per_fit`; `n_fits` with fresh seeds, of which the means are over the `n_worked`
+        that worked; how many fits of all `failed`, or were `degenerate`, which predict one class
+        for all rows; how many of the fresh ones `warned`, and the first `warning`.
     groups : DataFrame
         Size of each group, and its accuracy by each method, a mean over the fits.
     group_frames_ : dict of str to DataFrame
@@ -69,6 +70,8 @@ class ComparisonResult:
     n_test_reads : int
         How many different questions the test rows have answered: 1 for one comparison, more where a
         store has seen others on the same rows.
+    budget : {"configurations", "seconds"}
+        What was equal for all methods.
     confidence : float
         Nominal coverage of the intervals.
     """
@@ -91,6 +94,7 @@ class ComparisonResult:
     scoring: str
     n_test_reads: int
     confidence: float
+    budget: str = "configurations"
     overlap: dict[tuple[str, str], int] = field(default_factory=dict)
 
     def to_frame(self) -> pd.DataFrame:
@@ -102,11 +106,11 @@ class ComparisonResult:
         """
         shown = pd.DataFrame(index=self.frame.index)
         for metric, title in NAMES.items():
-            if metric in self.frame:
+            if f"{metric}_lower" in self.frame:
                 if metric == "worst_group_accuracy" and self.group_kind == "class":
                     title = "worst class"
                 shown[title] = self._cells(metric)
-        if len(self.frame) > 1 and "difference" in self.frame:
+        if len(self.frame) > 1 and "difference_lower" in self.frame:
             shown[f"worst minus {self.reference}"] = [
                 "" if name == self.reference else text
                 for name, text in zip(
@@ -120,7 +124,8 @@ class ComparisonResult:
                 "" if np.isnan(r) else f"{100 * r:.1f}" for r in self.frame["regret"]
             ]
         shown["CPU s"] = [f"{seconds:.1f}" for seconds in self.frame["seconds"]]
-        shown["fits"] = self.frame["n_fits"].astype(str)
+        worked = zip(self.frame["n_worked"], self.frame["n_fits"], strict=True)
+        shown["fits"] = [str(n) if n == most else f"{n} of {most}" for n, most in worked]
         for name in ("failed", "degenerate"):
             if self.frame[name].any():
                 shown[name] = self.frame[name].astype(str)
@@ -150,20 +155,30 @@ class ComparisonResult:
             said.append("No test rows: these rows have selected the settings, and flatter them.")
         if self.group_kind == "class":
             said.append("No bias labels: groups are classes, and a shortcut does not show.")
-        if (self.frame["n_fits"] == 1).any():
+        if (self.frame["n_worked"] == 1).any():
             said.append("Of a single fit the intervals say nothing about other seeds.")
+        if self.groups["n"].min() < FEW:
+            said.append(
+                f"The smallest group has {self.groups['n'].min()} rows: of fewer than {FEW} the "
+                "intervals of the worst group are too narrow."
+            )
         for (one, other), n in self.overlap.items():
-            said.append(f"{n} rows of `{other}` are in `{one}`, too (allow_overlap=True).")
+            said.append(f"{n} rows of `{other}` are in `{one}`, too.")
+        if self.frame.loc[self.reference, "n_worked"] == 0 and len(self.predictions_):
+            said.append(f"No differences: every fit of {self.reference} failed.")
         if self.n_test_reads > 1:
             said.append(f"The test rows have been read {self.n_test_reads} times by this study.")
         most = self.frame["n_configurations"].max()
         for name, n in self.frame["n_configurations"].items():
-            if 1 < n < most:
+            if 1 < n < most and self.budget == "configurations":
                 said.append(f"{name}: its search space holds {n} configurations.")
         for name, row in self.frame.iterrows():
-            if row["n_fits"] == 0:
-                said.append(f"{name}: all its configurations failed: {_first_line(row['error'])}")
-            elif row["failed"]:
+            if row["n_worked"] == 0:
+                said.append(f"{name}: all its fits failed: {_first_line(row['error'])}")
+            if row["warned"]:
+                fits = f"{row['warned']} of {row['n_fits']} fits"
+                said.append(f"{name}: {fits} warned: {_first_line(row['warning'])}")
+            if row["n_worked"] > 0 and row["failed"]:
                 said.append(f"{name}: {row['failed']} fits failed: {_first_line(row['error'])}")
         return said
 
@@ -177,7 +192,8 @@ class ComparisonResult:
         """Return how the settings were selected, where they were."""
         if (self.frame["n_configurations"] == 1).all():
             return "; every method has its own settings"
-        return f"; settings selected by {self.scoring}"
+        shared = "" if self.budget == "configurations" else ", in equal CPU seconds"
+        return f"; settings selected by {self.scoring}{shared}"
 
     def __str__(self) -> str:
         return as_text_table(self.to_frame(), self.notes())

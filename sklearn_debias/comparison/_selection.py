@@ -22,7 +22,7 @@ def select(
     Each method tries ``most`` of them. With a ``leader`` it alone does, and the others try theirs
     until they have taken as many CPU seconds.
     """
-    (number,) = np.random.SeedSequence([seed, 0]).generate_state(1)
+    number = np.random.SeedSequence([seed, 0]).generate_state(1)[0] % 2**31
     names = sorted(study.contenders, key=lambda name: name != leader)
     every = {}
     seconds = 0.0
@@ -44,13 +44,17 @@ def select(
 
 
 def _until(study: Study, tasks: list[list[Task]], seconds: float) -> list[list[Task]]:
-    """Try configurations one by one until they have taken so many CPU seconds; at least one."""
-    tried: list[list[Task]] = []
-    for folds in tasks:
-        if tried and _seconds(study, tried) >= seconds:
-            break
-        study.do(folds)
-        tried.append(folds)
+    """Try configurations until they have taken so many CPU seconds; at least one.
+
+    After the first, as many at a time as the time may last for, for a stack is cheaper.
+    """
+    tried = tasks[:1]
+    study.do(tried[0])
+    while len(tried) < len(tasks) and (left := seconds - _seconds(study, tried)) > 0:
+        each = _seconds(study, tried) / len(tried)
+        more = tasks[len(tried) :][: max(1, int(left / max(each, 1e-6)))]
+        study.do([task for folds in more for task in folds])
+        tried = tried + more
     return tried
 
 
@@ -89,7 +93,7 @@ def finals(study: Study, name: str, tasks: list[list[Task]], n_seeds: int, seed:
     if best is None:
         return []
     seeds = [
-        int(np.random.SeedSequence([seed, 1, i]).generate_state(1)[0])
+        int(np.random.SeedSequence([seed, 1, i]).generate_state(1)[0] % 2**31)
         for i in range(n_fits(study.contenders[name], n_seeds))
     ]
     return [Task("test", name, best, number) for number in seeds]

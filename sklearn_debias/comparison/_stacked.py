@@ -1,7 +1,6 @@
 """The configurations of one method in a few runs, by the batched search."""
 
 import time
-import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,7 +9,7 @@ import pandas as pd
 from sklearn.utils.metadata_routing import get_routing_for_object
 
 from sklearn_debias.comparison._contenders import Contender, takes
-from sklearn_debias.comparison._fits import Judging, Outcome, Task, stacks
+from sklearn_debias.comparison._fits import Judging, Outcome, Task, recorded, said_by, stacks
 from sklearn_debias.comparison._parts import Part
 from sklearn_debias.model_selection import BatchedGridSearchCV
 
@@ -67,18 +66,19 @@ def run_stacked(
         )
         asked = takes(first, "bias_labels") or takes(watch, "bias_labels", "score")
         metadata = {"bias_labels": bias} if bias is not None and asked else {}
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with recorded() as caught:
             search.fit(X, y, **metadata)
     # Whatever it is, a fit of its own says it for the candidate that it concerns.
     except (TypeError, ValueError, RuntimeError, MemoryError):
         return None
     seconds = (time.process_time() - start) / len(tasks)
     scores = search.cv_results_["mean_test_score"]
+    # Whose they are is not known: they are of the stack.
+    said = tuple(message for message in said_by(caught) if "fits failed" not in message)
     outcomes = []
     for score, grid in zip(scores, grids, strict=True):
         arrays = watch.seen.get(name_of(grid, names), {})
-        outcomes.append(Outcome(float(score), seconds, arrays=arrays))
+        outcomes.append(Outcome(float(score), seconds, "", said, arrays))
     return outcomes
 
 

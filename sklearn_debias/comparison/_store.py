@@ -1,5 +1,7 @@
 """Where outcomes are kept: in memory, or in a file that outlives the process."""
 
+import contextlib
+import hashlib
 import io
 import json
 import os
@@ -20,11 +22,13 @@ from sklearn_debias.comparison._fits import Outcome
 FORMAT = "1"
 PATIENCE = 60.0  # seconds that another process may hold the file
 LEASE = 60.0  # seconds after which a claim that nobody renews has no owner
+APPLICATION = 0x64656269  # SQLite's mark of what a file is for
 TABLES = """
 create table if not exists study (name text primary key, value text not null);
 create table if not exists fits (
     key text primary key, method text not null, stage text not null, settings text not null,
-    score real, seconds real not null, error text not null, warnings text not null, arrays blob);
+    score real, seconds real not null, error text not null, warnings text not null,
+    arrays blob not null, checksum text not null);
 create table if not exists claims (
     key text primary key, owner text not null, host text not null, pid integer not null,
     until real not null);
@@ -47,8 +51,8 @@ class Memory:
         """Keep outcomes under their keys, all or none."""
         self.outcomes.update({key: outcome for key, _, outcome in rows})
 
-    def claim(self, key: str) -> bool:
-        """Return whether a fit is this process's to do."""
+    def claim(self, keys: Sequence[str]) -> bool:
+        """Return whether fits are this process's to do, all of them."""
         return True
 
     def read(self, question: str) -> int:
@@ -85,6 +89,7 @@ class Store(Memory):
         if not self.path.parent.is_dir():
             raise ValueError(f"`store` must be a file in a folder that exists, got {str(path)!r}.")
         with self._open() as file:
+            self._recognise(file)
             file.executescript(TABLES)
             self._check({"format": FORMAT, **facts}, file)
 
@@ -108,11 +113,28 @@ class Store(Memory):
                 "Name another file, or restore it from a copy."
             ) from error
 
+    def _recognise(self, file: sqlite3.Connection) -> None:
+        """Mark a new file, or raise where it is another program's."""
+        (mark,) = file.execute("pragma application_id").fetchone()
+        (n_tables,) = file.execute("select count(*) from sqlite_master").fetchone()
+        if mark not in (0, APPLICATION) or (mark == 0 and n_tables):
+            raise ValueError(
+                f"`store` {str(self.path)!r} is a database of something else. Name another file."
+            )
+        file.execute(f"pragma application_id = {APPLICATION}")
+
     def _check(self, facts: Mapping[str, str], file: sqlite3.Connection) -> None:
-        """Note what the study is about, or raise where the file is about another one."""
-        file.executemany("insert or ignore into study values (?, ?)", facts.items())
+        """Note what the study is about, or raise where the file is about another one.
+
+        A part may be new to the file: its rows are in the keys of the fits.
+        """
         known = dict(file.execute("select name, value from study"))
-        if others := [name for name in {*facts, *known} if facts.get(name) != known.get(name)]:
+        if known.get("format", FORMAT) != FORMAT:
+            raise ValueError(
+                f"`store` {str(self.path)!r} was written by another version. Name another file."
+            )
+        file.executemany("insert or ignore into study values (?, ?)", facts.items())
+        if others := [name for name in facts if known.get(name, facts[name]) != facts[name]]:
             raise ValueError(
                 f"`store` {str(self.path)!r} is of other data: {', '.join(sorted(others))} differ. "
                 "Name another file for these data."
@@ -123,45 +145,65 @@ class Store(Memory):
         if key not in self.outcomes:
             with self._open() as file:
                 row = file.execute(
-                    "select score, seconds, error, warnings, arrays from fits where key = ?", (key,)
+                    "select score, seconds, error, warnings, arrays, checksum from fits "
+                    "where key = ?",
+                    (key,),
                 ).fetchone()
             if row is None:
                 return None
-            self.outcomes[key] = _outcome(*row)
+            if _checksum(key, *row[:-1]) != row[-1]:
+                raise ValueError(
+                    f"`store` {str(self.path)!r} is damaged: a fit is not what was written. Name "
+                    "another file, or restore it from a copy."
+                )
+            self.outcomes[key] = _outcome(*row[:-1])
         return self.outcomes[key]
 
     def put(self, rows: Sequence[tuple[str, Mapping[str, str], Outcome]]) -> None:
-        """Keep outcomes under their keys, all or none; of two for a key the first stays."""
+        """Keep outcomes under their keys, all or none; of two for a key the first stays.
+
+        What failed for want of memory or disk is kept in this process alone: it may work next time.
+        """
         with self._open() as file:
             for key, facts, outcome in rows:
-                file.execute(
-                    "insert or ignore into fits values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                    (
-                        key,
-                        facts["method"],
-                        facts["stage"],
-                        facts["settings"],
-                        None if np.isnan(outcome.score) else outcome.score,
-                        outcome.seconds,
-                        outcome.error,
-                        json.dumps(outcome.warnings),
-                        _packed(outcome.arrays),
-                    ),
+                if outcome.is_transient:
+                    self.outcomes[key] = outcome
+                    continue
+                values = (
+                    None if np.isnan(outcome.score) else outcome.score,
+                    outcome.seconds,
+                    outcome.error,
+                    json.dumps(outcome.warnings),
+                    _packed(outcome.arrays),
                 )
-                file.execute("delete from claims where key = ?", (key,))
+                names = (key, facts["method"], facts["stage"], facts["settings"])
+                file.execute(
+                    "insert or ignore into fits values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                    (*names, *values, _checksum(key, *values)),
+                )
+            file.executemany("delete from claims where key = ?", [(row[0],) for row in rows])
 
-    def claim(self, key: str) -> bool:
-        """Return whether a fit is this process's to do, and let others know."""
+    def claim(self, keys: Sequence[str]) -> bool:
+        """Return whether fits are this process's to do, all of them, and let others know.
+
+        Where one of them has been done meanwhile, they are not.
+        """
         now = time.time()
-        claim = (key, self.owner, socket.gethostname(), os.getpid(), now + LEASE)
+        claim = (self.owner, socket.gethostname(), os.getpid(), now + LEASE)
         with self._open() as file:
             file.execute("begin immediate")
-            found = file.execute(
-                "select owner, host, pid, until from claims where key = ?", (key,)
-            ).fetchone()
-            if found is not None and found[0] != self.owner and _is_alive(*found[1:], now=now):
-                return False
-            file.execute("insert or replace into claims values (?, ?, ?, ?, ?)", claim)
+            for key in keys:
+                if file.execute("select 1 from fits where key = ?", (key,)).fetchone():
+                    return False
+                found = file.execute(
+                    "select owner, host, pid, until from claims where key = ?", (key,)
+                ).fetchone()
+                if found is not None and found[0] != self.owner and _is_alive(*found[1:], now=now):
+                    return False
+            file.executemany(
+                "insert or replace into claims values (?, ?, ?, ?, ?)",
+                [(key, *claim) for key in keys],
+            )
         return True
 
     def read(self, question: str) -> int:
@@ -181,13 +223,15 @@ class Store(Memory):
         finally:
             over.set()
             thread.join()
-            with self._open() as file:
+            # What went wrong before is what the user should read.
+            with contextlib.suppress(ValueError), self._open() as file:
                 file.execute("delete from claims where owner = ?", (self.owner,))
 
     def _renew(self, over: threading.Event) -> None:
         """Renew the claims of this process until it is done."""
         while not over.wait(LEASE / 4):
-            with self._open() as file:
+            # A file that is held for long is met again in a moment.
+            with contextlib.suppress(ValueError), self._open() as file:
                 file.execute(
                     "update claims set until = ? where owner = ?", (time.time() + LEASE, self.owner)
                 )
@@ -206,6 +250,14 @@ def _is_alive(host: str, pid: int, until: float, *, now: float) -> bool:
     except PermissionError:
         pass
     return True
+
+
+def _checksum(key: str, *values: Any) -> str:
+    """Return a digest of what is written for a fit."""
+    digest = hashlib.blake2b(key.encode(), digest_size=16)
+    for value in values:
+        digest.update(value if isinstance(value, bytes) else repr(value).encode())
+    return digest.hexdigest()
 
 
 def _packed(arrays: Mapping[str, np.ndarray]) -> bytes:

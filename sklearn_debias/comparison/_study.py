@@ -3,16 +3,15 @@
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from joblib import parallel_config
-from joblib.parallel import get_active_backend
+from joblib import effective_n_jobs, parallel_config
 from sklearn.utils.parallel import Parallel, delayed
 from tqdm.auto import tqdm
 
 from sklearn_debias.comparison._contenders import Contender
-from sklearn_debias.comparison._fits import Judging, Outcome, Task, as_text, run
+from sklearn_debias.comparison._fits import Judging, Outcome, Task, as_text, recorded, run, stacks
 from sklearn_debias.comparison._keys import key_of
 from sklearn_debias.comparison._parts import Part
 from sklearn_debias.comparison._stacked import run_stacked
@@ -39,6 +38,10 @@ class Study:
     store : Memory
     is_kept : bool
         Whether the store outlives the process, so that fits need names of their own.
+    rules : str
+        Name of what selects: the scorer, and how rows are split.
+    rows : str
+        Name of the rows that fits see; of test rows not their labels.
     n_jobs : int or None
     bar : tqdm
     """
@@ -51,6 +54,7 @@ class Study:
     store: Memory
     is_kept: bool
     rules: str
+    rows: str
     n_jobs: int | None
     bar: tqdm
     counted: int = 0  # fits that the bar has been told of in this round
@@ -65,11 +69,10 @@ class Study:
     def _key(self, task: Task) -> str:
         contender = self.contenders[task.method]
         configuration = contender.configurations[task.configuration]
-        # The rows are those of the study, which the store knows; the rules say how they are split.
+        # Of the rows, all that a fit may look at: those of the other parts may be new to a store.
         rules = self.rules if task.stage == "select" else ""
-        estimator = contender.estimator
-        number = (task.stage, task.seed, task.split)
-        return key_of(estimator, configuration, contender.trains_on, rules, number)
+        what = (contender.estimator, configuration, contender.trains_on, rules)
+        return key_of(*what, self.rows, (task.stage, task.seed, task.split))
 
     def outcome(self, task: Task) -> Outcome:
         """Return what came of a fit that was done."""
@@ -83,67 +86,69 @@ class Study:
         self.bar.update(len(tasks) - len(due))
         with self.store.at_work():
             while due:
-                claimed = self._stacks(due)
-                self._singles([task for task in due if task not in claimed])
+                self.counted = 0
+                elsewhere = self._stacks(due)
+                self._singles([task for task in due if task not in elsewhere])
                 left = [task for task in due if self.store.get(self.key(task)) is None]
                 self.bar.update(len(due) - len(left) - self.counted)
-                self.counted = 0
                 due = left
                 if due:
                     time.sleep(WAIT)
 
     def _stacks(self, tasks: Sequence[Task]) -> set[Task]:
-        """Do what can be trained together; return the tasks that are done."""
+        """Do what can be trained together; return the tasks that another process does."""
         groups: dict[tuple, list[Task]] = {}
         for task in tasks:
-            if task.stage == "select":
+            if task.stage == "select" and stacks(self.contenders[task.method].estimator):
                 groups.setdefault((task.method, task.seed, task.split), []).append(task)
-        done: set[Task] = set()
+        elsewhere: set[Task] = set()
         for group in groups.values():
-            first = group[0]
-            # The first of them stands for all: they are done by one process, at once.
-            if len(group) < 2 or not self.store.claim("stack " + self.key(first)):
+            if len(group) < 2:
                 continue
+            # All or none: a stack must not be shared with fits of another process.
+            if not self.store.claim([self.key(task) for task in group]):
+                elsewhere.update(group)
+                continue
+            first = group[0]
             fit, judged = self.splits[first.method][first.split]
             judging = self.judging[first.stage]
-            contender = self.contenders[first.method]
-            outcomes = run_stacked(contender, group, fit, judged, judging)
-            if outcomes is None:
-                continue
-            # One that failed is fitted by itself, which says why.
-            pairs = [pair for pair in zip(group, outcomes, strict=True) if pair[1].arrays]
-            self._put(pairs)
-            done.update(task for task, _ in pairs)
-        return done
+            outcomes = run_stacked(self.contenders[first.method], group, fit, judged, judging)
+            if outcomes is not None:
+                # One that failed is fitted by itself, which says why.
+                self._put([pair for pair in zip(group, outcomes, strict=True) if pair[1].arrays])
+        return elsewhere
 
     def _singles(self, tasks: Sequence[Task]) -> None:
         """Do fits one by one, in parallel where that is asked for."""
         # A backend that gives results only at the end would lose all of them when it is stopped.
         with parallel_config(n_jobs=self.n_jobs) if self.n_jobs is not None else parallel_config():
-            backend, n_jobs = get_active_backend()
-            flows = getattr(backend, "supports_return_generator", False)
-            if flows:
-                parallel = Parallel(n_jobs=n_jobs, return_as="generator_unordered")
-                for pair in parallel(delayed(_run)(*job) for job in self._claimed(tasks)):
-                    self._put([pair])
+            parallel = Parallel()
+            if getattr(parallel._backend, "supports_return_generator", False):
+                parallel = Parallel(return_as="generator_unordered")
+                # Those of threads are of no fit in particular, and are kept back together.
+                with recorded():
+                    for pair in parallel(delayed(_run)(*job) for job in self._claimed(tasks)):
+                        self._put([pair])
                 return
-            size = max(1, n_jobs if n_jobs > 0 else 1)
+            size = max(1, effective_n_jobs(parallel.n_jobs))
             for start in range(0, len(tasks), size):
                 jobs = self._claimed(tasks[start : start + size])
-                self._put(Parallel(n_jobs=n_jobs)(delayed(_run)(*job) for job in jobs))
+                self._put(Parallel()(delayed(_run)(*job) for job in jobs))
 
     def _claimed(self, tasks: Sequence[Task]) -> Iterator[tuple]:
         """Yield what is this process's to do, as late as that can be told."""
         for task in tasks:
             key = self.key(task)
-            if self.store.get(key) is not None or not self.store.claim(key):
+            if self.store.get(key) is not None or not self.store.claim([key]):
                 continue
             contender = self.contenders[task.method]
-            configuration = contender.configurations[task.configuration]
             rows = (self.whole[task.method], self.validation)
             if task.stage == "select":
                 rows = self.splits[task.method][task.split]
-            yield task, contender, configuration, *rows, self.judging[task.stage]
+            configuration = contender.configurations[task.configuration]
+            # One configuration: the others need not travel to another process.
+            single = replace(contender, configurations=())
+            yield task, single, configuration, *rows, self.judging[task.stage]
 
     def _put(self, pairs: Sequence[tuple[Task, Outcome]]) -> None:
         """Keep outcomes, say what failed, and move the bar."""
@@ -176,6 +181,6 @@ def _run(
     try:
         estimator = contender.made(configuration, task.seed)
     # What cannot even be made is a failure of this configuration.
-    except (TypeError, ValueError) as reason:
+    except Exception as reason:
         return task, Outcome(float("nan"), 0.0, f"{type(reason).__name__}: {reason}")
     return task, run(estimator, fit, judged, judging)

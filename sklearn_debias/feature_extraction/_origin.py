@@ -6,6 +6,8 @@ import types
 from collections.abc import Iterator
 from importlib import metadata
 
+OURS = __name__.partition(".")[0]
+
 
 def codes(code: types.CodeType) -> Iterator[types.CodeType]:
     """Yield a code object and all those inside of it."""
@@ -28,6 +30,8 @@ def imported(name: str, package: str) -> list[types.ModuleType]:
 def installed(name: str | None) -> str | None:
     """Return the version of the package that owns the module ``name``; None for the user's code."""
     root = (name or "").partition(".")[0]
+    if root == OURS:  # edited in place or not: its version stands for it
+        return metadata.version("sklearn-debias")
     if root in sys.stdlib_module_names and root != "__main__":
         return sys.version.split()[0]
     # Parts that are made in C, as torch._C._nn is, have no file of their own.

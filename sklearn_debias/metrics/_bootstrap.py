@@ -63,7 +63,7 @@ class Scope:
         sample = self.sample.take(drawn)
         try:
             return float(self.measure(sample.labels, sample.response, **given))
-        except (UndefinedMetricWarning, ValueError):
+        except (UndefinedMetricWarning, ValueError, ArithmeticError):
             return float("nan")
 
 

@@ -146,7 +146,7 @@ def _observe(
                     observed[m, g] = _value(scope, weight)
                 except UndefinedMetricWarning as reason:
                     reasons.setdefault(name, str(reason))
-                except (TypeError, ValueError) as reason:
+                except (TypeError, ValueError, ArithmeticError) as reason:
                     # What fails on all samples is a mistake; what fails in a group is undefined.
                     if g == 0 or isinstance(reason, TypeError):
                         origin = "`y_score`" if scope.measure.response == "score" else "`y_pred`"
@@ -265,7 +265,8 @@ def _between(
     apart = {"difference": (_difference, difference_interval), "ratio": (_ratio, ratio_interval)}
     for name, (function, bounds_of) in apart.items():
         row |= dict.fromkeys([name, f"{name}_lower", f"{name}_upper"], np.nan)
-        if not defined.any():
+        # Of two groups with one value there is nothing to compare.
+        if defined.sum() < min(2, len(values)):
             continue
         row[name] = float(function(values[defined]))
         # Noise adds to each calibration error by another amount, of which their replicates tell too

@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from sklearn_debias.arguments import check_option, in_our_words, is_whole
+from sklearn_debias.arguments import check_option, in_our_words
+from sklearn_debias.metrics._bootstrap import check_resamples
 from sklearn_debias.metrics._crossed import cross
 from sklearn_debias.metrics._encoding import correctness, encode_labels
 from sklearn_debias.metrics._groups import Groups, find_groups, large_enough
@@ -28,8 +29,6 @@ from sklearn_debias.metrics._types import Absent, Rng, Seed
 from sklearn_debias.rows import check_same_rows
 
 __all__ = ["PairedDifference", "paired_difference"]
-
-MOST = 10_000_000  # replicates: more would take hours, and tell no more
 
 
 @dataclass(frozen=True)
@@ -167,8 +166,7 @@ def paired_difference(
     (1.0, (1.0, 1.0))
     """
     check_option("metric", metric, sorted(COEFFICIENTS))
-    if not is_whole(n_resamples) or not 100 <= n_resamples <= MOST:
-        raise ValueError(f"`n_resamples` must be an int in 100..{MOST}, got {n_resamples!r}.")
+    n_resamples = check_resamples(n_resamples)
     confidence = check_confidence(confidence)
     rng = check_rng(random_state)
     check_same_rows(
@@ -215,7 +213,7 @@ def paired_difference(
         score_a - score_b,
         (low, high),
         confidence,
-        int(n_resamples),
+        n_resamples,
         (len(right_a), len(right_b)),
     )
 

@@ -1,5 +1,6 @@
 """Names that the packages above import; they may change without notice."""
 
+from sklearn_debias.metrics._bootstrap import check_resamples
 from sklearn_debias.metrics._crossed import Crossed, cross
 from sklearn_debias.metrics._encoding import (
     correctness,
@@ -36,6 +37,7 @@ __all__ = [
     "check_confidence",
     "check_group_size",
     "check_numeric",
+    "check_resamples",
     "check_rng",
     "correctness",
     "cross",

@@ -21,6 +21,10 @@ class FoundGroups(ABC):
     def __init__(self) -> None:
         self.said: set[str] = set()  # warnings, which every candidate of a search would repeat
 
+    def __getstate__(self) -> dict[str, Any]:
+        # What has been said is of this process, and tells no scorer from another.
+        return {**vars(self), "said": set()}
+
     def find(self, X: Any, y: Any) -> Any:
         """Return the groups of rows (n, ...) with labels (n,).
 

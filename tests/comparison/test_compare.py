@@ -11,28 +11,31 @@ from comparing import METHODS, SPACE, compared, rows
 from joblib import parallel_config
 from scipy.stats import loguniform
 from sklearn.dummy import DummyClassifier
+from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, brier_score_loss
-from sklearn.model_selection import StratifiedKFold
+from sklearn.model_selection import GridSearchCV, StratifiedKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import Bunch
 
 from sklearn_debias import (
     BiasAdvClassifier,
+    ClassScaling,
     DFRClassifier,
     DPEClassifier,
     ERMClassifier,
     GroupDROClassifier,
 )
-from sklearn_debias.comparison import _stacked, compare
+from sklearn_debias.comparison import _study, compare
 from sklearn_debias.comparison._contenders import needs_bias_labels
 from sklearn_debias.datasets import load_biased_digits
 from sklearn_debias.group_inference import GroupInferrer
 from sklearn_debias.metrics import worst_group_accuracy_score, worst_group_accuracy_scorer
-from sklearn_debias.model_selection import inferred_worst_group_scorer
+from sklearn_debias.model_selection import BatchedGridSearchCV, inferred_worst_group_scorer
 
 LOGISTIC = {"logistic": LogisticRegression()}
+HEADS = {name: SPACE[name] for name in ("ERM", "JTT")}
 C = {"logistic": {"C": [0.01, 0.1, 1.0, 10.0]}}
 
 
@@ -82,7 +85,20 @@ def test_all_have_the_same_number_of_draws(result):
 
 
 def test_heads_are_trained_in_stacks_and_agree_with_fits_of_their_own(result, monkeypatch):
-    monkeypatch.setattr(_stacked, "stacks", lambda estimator: False)
+    stacked = []
+    run_stacked = _study.run_stacked
+
+    def run(contender, tasks, *others):
+        stacked.append((contender.name, len(tasks)))
+        return run_stacked(contender, tasks, *others)
+
+    monkeypatch.setattr(_study, "run_stacked", run)
+    monkeypatch.setattr(_study, "_run", None)  # no fit of its own, but for the final ones
+    with pytest.raises(TypeError, match="not callable"):
+        compared({name: METHODS[name] for name in ("ERM", "JTT")}, search_spaces=HEADS)
+    assert stacked == [("ERM", 3), ("JTT", 3)]
+    monkeypatch.undo()
+    monkeypatch.setattr(_study, "stacks", lambda estimator: False)
     single = compared()
     np.testing.assert_allclose(
         result.configurations["score"], single.configurations["score"], atol=1e-6
@@ -169,12 +185,34 @@ def test_regret_is_what_another_configuration_would_have_gained():
     assert found.frame.loc["logistic", "regret"] == pytest.approx(max(values) - values[best])
 
 
-@pytest.mark.parametrize("backend", ["loky", "threading", "sequential"])
+@pytest.mark.parametrize("backend", ["loky", "multiprocessing", "threading", "sequential"])
 @pytest.mark.slow
 def test_backends_agree(result, backend):
     with parallel_config(backend=backend):
         other = compared(n_jobs=2)
     np.testing.assert_array_equal(result.configurations["score"], other.configurations["score"])
+
+
+def test_folds_are_drawn_once_for_all_methods():
+    train = rows()[0]
+    order = np.random.default_rng(0).permutation(len(train[1]))
+    given = iter([(order[:50], order[50:]), (order[30:], order[:30])])
+    methods = {"one": LogisticRegression(), "other": LogisticRegression()}
+    settings = {"search_spaces": {"one": {}, "other": {}}, "validation": None}
+
+    def scores(cv):
+        found = compared(methods, cv=cv, scoring="accuracy", **settings).configurations
+        one, other = found.groupby("method")["score"].apply(list)
+        assert one == other
+        return one
+
+    model = LogisticRegression().fit(train[0][order[:50]], train[1][order[:50]])
+    assert scores(given)[0] == model.score(train[0][order[50:]], train[1][order[50:]])
+    unseeded = StratifiedKFold(3, shuffle=True)  # has that of the study
+    assert scores(unseeded) == scores(unseeded)
+    assert unseeded.random_state is None
+    with pytest.raises(ValueError, match="`cv` must give at least one split"):
+        compared(LOGISTIC, search_spaces=C, validation=None, cv=[])
 
 
 def test_bunches_and_tuples_are_the_same():
@@ -257,7 +295,7 @@ def test_failures_are_counted_and_stop_nothing():
     assert np.isnan(row["worst_group_accuracy"])
     assert row["n_fits"] == 0
     assert hopeless.to_frame().loc["broken", "worst group"] == "failed"
-    assert any("all its configurations failed" in note for note in hopeless.notes())
+    assert any("all its fits failed" in note for note in hopeless.notes())
     assert hopeless.best_method_ == "logistic"
 
 
@@ -268,6 +306,38 @@ def test_all_may_fail():
     assert found.best_method_ is None
     assert found.best_estimator_ is None
     assert "failed" in str(found)
+    assert np.isnan(found.frame["accuracy"].item())
+
+
+class Moody(LogisticRegression):
+    """Fails for some of the seeds."""
+
+    def fit(self, X, y):
+        if self.random_state in self.bad:
+            raise RuntimeError("a bad day")
+        return super().fit(X, y)
+
+    bad: frozenset = frozenset()
+
+
+def test_a_failed_final_fit_is_counted_and_another_one_stands_for_the_method(monkeypatch):
+    first = finals_of("moody", compared({"moody": Moody()}, search_spaces={"moody": {}}))
+    monkeypatch.setattr(Moody, "bad", frozenset(first[:1]))
+    found = compared({"moody": Moody()}, search_spaces={"moody": {}}, refit=True)
+    row = found.frame.loc["moody"]
+    assert (row["n_fits"], row["n_worked"], row["failed"]) == (2, 1, 1)
+    assert found.to_frame().loc["moody", "fits"] == "1 of 2"
+    assert any("single fit" in note for note in found.notes())
+    assert found.best_estimator_.random_state == first[1]
+    monkeypatch.setattr(Moody, "bad", frozenset(first))
+    found = compared({"moody": Moody(), **LOGISTIC}, search_spaces={"moody": {}, **C}, refit=True)
+    assert found.best_method_ == "logistic"
+
+
+def finals_of(name, result):
+    """The seeds of the final fits."""
+    states = [np.random.SeedSequence([0, 1, i]).generate_state(1)[0] for i in range(2)]
+    return [int(state % 2**31) for state in states]
 
 
 def test_fits_of_one_class_are_counted():
@@ -335,7 +405,7 @@ def test_methods_that_need_bias_labels_are_named_before_anything_runs(monkeypatc
         ({"n_configurations": 0}, "`n_configurations` must be an int >= 1, got 0"),
         ({"budget": "hours"}, "`budget` must be one of 'configurations', 'seconds', got 'hours'"),
         ({"n_seeds": 1.5}, "`n_seeds` must be an int >= 1, got 1.5"),
-        ({"n_resamples": 5}, "`n_resamples` must be an int >= 100, got 5"),
+        ({"n_resamples": 5}, "`n_resamples` must be an int in 100..10000000, got 5"),
         ({"random_state": "x"}, "`random_state` must be an int >= 0 or None, got 'x'"),
         ({"reference": "JTT"}, "`reference` must be one of ['logistic'], got 'JTT'"),
         ({"allow_overlap": "no"}, "`allow_overlap` must be True or False, got 'no'"),
@@ -357,6 +427,99 @@ def test_bad_arguments_are_named(settings, words):
         compared(LOGISTIC, **given)
 
 
+def of_type(kind, rows_of):
+    X, y, bias = rows_of
+    return X, y.astype(kind), bias
+
+
+@pytest.mark.parametrize("kind", [bool, str])
+def test_labels_of_several_types_are_refused(kind):
+    train, validation, test = rows()
+    given = {"search_spaces": C, "validation": validation}
+    with pytest.raises(ValueError, match="`y` must hold labels of one type in all parts, got"):
+        compared(LOGISTIC, train=train, test=of_type(kind, test), **given)
+
+
+@pytest.mark.parametrize("kind", [bool, "boolean", "category", str, float])
+def test_labels_of_any_one_type_give_the_same_figures(kind):
+    methods, spaces = {**LOGISTIC, "ERM": ERMClassifier(max_epochs=2)}, {**C, "ERM": {}}
+    expected = compared(methods, search_spaces=spaces)
+
+    def given(part):
+        X, y, bias = part
+        if kind in ("boolean", "category"):
+            return X, pd.Series(y.astype(bool)).astype(kind), bias
+        return X, y.astype(kind), bias
+
+    parts = map(given, rows())
+    found = compared(
+        methods,
+        search_spaces=spaces,
+        **dict(zip(("train", "validation", "test"), parts, strict=True)),
+    )
+    assert found.frame["accuracy"].tolist() == expected.frame["accuracy"].tolist()
+    assert found.frame["failed"].sum() == 0
+
+
+def test_threads_leave_the_warnings_of_the_process_alone():
+    before = list(warnings.filters), warnings.showwarning
+    with parallel_config("threading", n_jobs=2):
+        compared(LOGISTIC, search_spaces=C, n_configurations=4)
+    assert (list(warnings.filters), warnings.showwarning) == before
+    with pytest.warns(UserWarning, match="am I seen"):
+        warnings.warn("am I seen", stacklevel=1)
+
+
+class Talkative(LogisticRegression):
+    def fit(self, X, y):
+        warnings.warn("mind the gap", stacklevel=2)
+        return super().fit(X, y)
+
+
+def test_what_fits_warn_of_is_told(monkeypatch):
+    found = compared({"talk": Talkative()}, search_spaces={"talk": {}})
+    assert (found.frame.loc["talk", ["warned", "warning"]] == [2, "mind the gap"]).all()
+    assert "talk: 2 of 2 fits warned: mind the gap" in found.notes()
+    assert found.configurations["warnings"].item() == ("mind the gap",)
+    fit = BatchedGridSearchCV.fit
+
+    def loud(self, *given, **params):
+        warnings.warn("a stack", stacklevel=2)
+        return fit(self, *given, **params)
+
+    monkeypatch.setattr(BatchedGridSearchCV, "fit", loud)
+    found = compared({"ERM": METHODS["ERM"]}, search_spaces={"ERM": SPACE["ERM"]})
+    assert found.configurations["warnings"].tolist() == [("a stack",)] * 3
+
+
+def test_frozen_models_and_searches_are_contenders():
+    train = rows()[0]
+    model = LogisticRegression().fit(*train[:2])
+    search = GridSearchCV(LogisticRegression(), {"C": [0.1, 1.0]}, cv=2)
+    methods = {"frozen": FrozenEstimator(model), "search": search}
+    found = compared(methods, search_spaces={"frozen": {}, "search": {}})
+    assert found.frame["failed"].sum() == 0
+    erm = ERMClassifier(max_epochs=2, random_state=5).fit(*train[:2])
+    scaling = {"scaled": ClassScaling(FrozenEstimator(erm))}
+    compared(scaling, search_spaces={"scaled": {}}, train_on={"scaled": "validation"})
+    assert erm.random_state == 5
+    hidden = GridSearchCV(GroupDROClassifier(), {"lr": [0.1]}, cv=2)
+    assert needs_bias_labels(hidden)
+
+
+def test_validation_rows_among_the_training_rows_are_told():
+    train = rows()[0]
+    found = compared(LOGISTIC, search_spaces=C, validation=tuple(part[:50] for part in train))
+    assert found.overlap == {("train", "validation"): 50}
+    assert "50 rows of `validation` are in `train`, too." in found.notes()
+
+
+def test_small_groups_are_told():
+    *_, test = rows()
+    found = compared(LOGISTIC, search_spaces=C, test=tuple(part[:12] for part in test))
+    assert any("intervals of the worst group are too narrow" in note for note in found.notes())
+
+
 @pytest.mark.parametrize(
     ("methods", "words"),
     [
@@ -370,6 +533,33 @@ def test_bad_methods_are_named(methods, words):
     with pytest.raises((TypeError, ValueError)) as caught:
         compared(methods, search_spaces={})
     assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"scoring": accuracy_score}, "got the metric accuracy_score. Pass its name, or"),
+        ({"scoring": ["accuracy"]}, "`scoring` must be the name of a scorer, or one, got a list"),
+        (
+            {"search_spaces": {"logistic": [{"C": [1]}]}},
+            "must be a dict of lists and distributions",
+        ),
+    ],
+)
+def test_arguments_of_other_types_are_named(settings, words):
+    with pytest.raises(TypeError, match=re.escape(words)):
+        compared(LOGISTIC, **{"search_spaces": C, **settings})
+
+
+@pytest.mark.parametrize("where", ["train", "validation"])
+def test_a_monitor_needs_rows_of_its_own(where):
+    monitored = {"ERM": ERMClassifier(monitor="accuracy", max_epochs=2)}
+    given = {"search_spaces": {"ERM": {}}, "train_on": {"ERM": where}}
+    if where == "train":
+        assert compared(monitored, **given).frame.loc["ERM", "failed"] == 0
+        given |= {"validation": None, "cv": 2}
+    with pytest.raises(ValueError, match="`monitor` of ERM needs rows that no other fit trains on"):
+        compared(monitored, **given)
 
 
 def test_bias_labels_that_the_rule_needs_are_asked_for():

@@ -13,7 +13,7 @@ from comparing import SPACE, compared, rows
 from sklearn.linear_model import LogisticRegression
 
 from sklearn_debias import ERMClassifier
-from sklearn_debias.comparison import _store, compare
+from sklearn_debias.comparison import _store, _study, compare
 
 FORK = multiprocessing.get_context("fork")
 TIMES = ["seconds", "seconds_per_fit"]
@@ -68,25 +68,30 @@ def test_methods_and_seeds_that_are_added_run_alone(path):
 
 
 @pytest.mark.slow
-def test_a_run_killed_at_any_moment_goes_on_where_it_was(path):
+def test_a_run_killed_at_any_moment_goes_on_where_it_was(path, monkeypatch):
+    monkeypatch.setattr(_study, "stacks", lambda estimator: False)  # one fit after the other
     expected = compared()
     rng = np.random.default_rng(0)
     start = time.perf_counter()
     compared(store=path.with_name("whole.sqlite"))
     whole = time.perf_counter() - start
-    done = 0
-    for _ in range(30):
+    total = count(path.with_name("whole.sqlite"))
+    kills = done = studies = 0
+    while kills < 30:
         child = FORK.Process(target=compared, kwargs={"store": path})
         child.start()
-        time.sleep(rng.uniform(0, whole / 3))
-        if child.is_alive():
+        time.sleep(rng.uniform(0, whole / 2))
+        was_at_work = child.is_alive()
+        if was_at_work:
             os.kill(child.pid, signal.SIGKILL)
         child.join()
-        if path.exists() and os.path.getsize(path):
-            now = count(path) if tables(path) else 0
-            assert now >= done
-            done = now
-    assert done > 0
+        now = count(path) if path.exists() and tables(path) else 0
+        assert now >= done
+        kills += was_at_work and now < total
+        done = now
+        if done == total:  # another study, to be killed in
+            same(compared(store=path), expected)
+            path, studies, done = path.with_name(f"{studies}.sqlite"), studies + 1, 0
     same(compared(store=path), expected)
 
 
@@ -96,8 +101,17 @@ def tables(path):
 
 
 @pytest.mark.slow
-def test_two_processes_share_a_study(path):
+def test_two_processes_share_a_study(path, monkeypatch):
     expected = compared()
+    log = path.with_name("fits.log")
+    put = _store.Store.put
+
+    def noted(self, rows):
+        with open(log, "a", encoding="utf-8") as file:
+            file.write("x" * len(rows))
+        return put(self, rows)
+
+    monkeypatch.setattr(_store.Store, "put", noted)
     children = [FORK.Process(target=compared, kwargs={"store": path}) for _ in range(2)]
     for child in children:
         child.start()
@@ -107,6 +121,7 @@ def test_two_processes_share_a_study(path):
     same(compared(store=path), expected)
     with sqlite3.connect(path) as file:
         assert file.execute("select count(*) from claims").fetchone()[0] == 0
+        assert file.execute("select count(*) from fits").fetchone()[0] == log.read_text().count("x")
 
 
 def test_what_another_process_does_is_waited_for(path):
@@ -123,7 +138,7 @@ def test_what_another_process_does_is_waited_for(path):
     child.join(3)
     assert child.is_alive()
     with sqlite3.connect(path) as file:
-        file.execute("insert into fits values (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+        file.execute(f"insert into fits values ({', '.join('?' * len(row))})", row)
     child.join(30)
     assert child.exitcode == 0
 
@@ -164,6 +179,47 @@ def test_a_damaged_store_is_named(path, content):
     path.write_bytes(content)
     with pytest.raises(ValueError, match="`store` .*study.sqlite' is damaged"):
         compared(store=path)
+
+
+def test_a_flipped_bit_is_found(path):
+    compared(store=path)
+    with sqlite3.connect(path) as file:
+        file.execute("update fits set score = score + 1e-9 where score is not null")
+    with pytest.raises(ValueError, match="is damaged: a fit is not what was written"):
+        compared(store=path)
+
+
+def test_a_database_of_something_else_is_left_alone(path):
+    with sqlite3.connect(path) as file:
+        file.execute("create table birds (name text)")
+    before = path.read_bytes()
+    with pytest.raises(ValueError, match="`store` .* is a database of something else"):
+        compared(store=path)
+    assert path.read_bytes() == before
+
+
+def test_parts_may_be_added_and_nothing_stale_is_read(path):
+    without = compared(store=path, test=None)
+    assert without.rows == "validation"
+    same(compared(store=path), compared())
+    other = path.with_name("cv.sqlite")
+    compared(store=other, validation=None, cv=2)
+    found, alone = compared(store=other), compared()
+    assert found.n_test_reads == 2
+    found.n_test_reads = 1
+    same(found, alone)
+
+
+def test_what_failed_for_memory_is_tried_again(path, monkeypatch):
+    methods, spaces = {"logistic": LogisticRegression()}, {"logistic": {}}
+
+    def full(self, X, y):
+        raise MemoryError
+
+    monkeypatch.setattr(LogisticRegression, "fit", full)
+    assert compared(methods, search_spaces=spaces, store=path).frame.loc["logistic", "failed"] == 1
+    monkeypatch.undo()
+    assert compared(methods, search_spaces=spaces, store=path).frame.loc["logistic", "failed"] == 0
 
 
 def test_a_locked_store_is_named(path, monkeypatch):

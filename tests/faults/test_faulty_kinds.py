@@ -24,6 +24,7 @@ SOUND = {
     "y": y,
     "y_true": y,
     "y_pred": y,
+    "y_prob": y.astype(float),
     "y_pred_a": y,
     "y_pred_b": y,
     "bias_labels": b,

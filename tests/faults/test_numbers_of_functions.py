@@ -17,6 +17,7 @@ from wrong_numbers import HUGE, of_numpy
 
 from sklearn_debias import GroupInferrer
 from sklearn_debias.attacks import Threat
+from sklearn_debias.comparison import compare
 from sklearn_debias.corruptions import Corruption
 from sklearn_debias.exceptions import DebiasWarning
 from sklearn_debias.model_selection import BiasStratifiedKFold
@@ -72,6 +73,15 @@ RECIPES = {
     "bias_train_test_split": {"X": X, "y": y, "bias_labels": b, **SEEDED},
     "binary_colour_mnist": GREYS,
     "colour_mnist": {**GREYS, "conflict_ratio": 0.1},
+    "compare": {
+        "estimators": {"logistic": LogisticRegression()},
+        "train": (X, y, b),
+        "test": (X + 0.5, y, b),
+        "n_configurations": 1,
+        "n_resamples": 100,
+        "verbose": 0,
+        **SEEDED,
+    },
     "corrupt": {"images": UINT8, "name": "brightness", "severity": 3},
     "corrupted_images": {"images": UINT8, "target": y, "kind": "type0", **SEEDED},
     "corruption_report": {**SEEN, "corruptions": ["brightness"], "severities": [1]},
@@ -107,6 +117,11 @@ def scored(**params):
     return robust_accuracy(**params)(NET, PIXELS, y)
 
 
+@wraps(compare)
+def compared(**params):
+    return compare(**params).to_frame().drop(columns="CPU s")
+
+
 @wraps(BiasStratifiedKFold.__init__, assigned=())
 def folds(**params):
     return list(BiasStratifiedKFold(**params).split(X, y, bias_labels=b))
@@ -119,6 +134,7 @@ def corrupted(**params):
 
 CALLED = {
     **{name: function for name, function in all_functions() if name not in READERS},
+    "compare": compared,
     "robust_accuracy": scored,
     "BiasStratifiedKFold": folds,
     "Corruption": corrupted,
