@@ -1,6 +1,7 @@
 """What a comparison found, to read, to print and to draw."""
 
 from dataclasses import dataclass, field
+from textwrap import shorten
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ NAMES = {
     "worst_group_accuracy": "worst group",
     "conflicting_accuracy": "conflicting",
 }
+LONGEST = 160  # letters of a note that quotes
 AVERAGES = "average: share of test rows that are right, as they are mixed there"
 
 
@@ -296,4 +298,4 @@ class ComparisonResult:
 
 
 def _first_line(text: str) -> str:
-    return text.partition("\n")[0]
+    return shorten(text.partition("\n")[0], LONGEST, placeholder=" ...")

@@ -59,7 +59,8 @@ def test_example_is_short(path):
 
 @pytest.mark.slow
 def test_quickstart_prints_a_table_and_draws_a_figure(run, tmp_path):
-    header, *rows, _, _ = run("quickstart.py")
+    header, *rows = run("quickstart.py")
+    rows = [row for row in rows if row.count("[") > 2]
     assert header.split()[:4] == ["average", "worst", "group", "conflicting"]
     assert [row.split()[0] for row in rows] == [
         "ERM",
@@ -108,7 +109,7 @@ def test_heads_on_embeddings_are_compared_in_one_table(run, monkeypatch, tmp_pat
         "ERM, scaled classes",
     }
     assert min(worst["JTT"], worst["GroupDRO"], worst["DFR"]) > worst["ERM"] + 40
-    assert lines[-2].startswith("449 test rows")
+    assert any(line.startswith("449 test rows") for line in lines)
 
 
 @pytest.mark.slow
