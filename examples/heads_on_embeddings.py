@@ -61,7 +61,7 @@ def main():
         test=test,
         train_on=dict.fromkeys(["DFR", *scaled], "validation"),
         search_spaces={name: {} for name in ["DFR", *scaled]},  # DFR selects its C by itself
-        n_configurations=6,
+        n_configurations=4,
         n_seeds=3,
         random_state=0,
     )
