@@ -1,6 +1,6 @@
 """Do the intervals of a comparison hold what they promise? A simulation whose truth is known.
 
-    python docs/reproduction/coverage.py    # about 10 minutes on one core
+    python docs/reproduction/coverage.py    # about 10 minutes on one busy core
     python docs/reproduction/coverage.py --tables
 
 Five methods are fitted with five seeds each, and judged on the same test rows. A row is right where
