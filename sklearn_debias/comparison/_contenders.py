@@ -1,6 +1,5 @@
 """Who is compared: an estimator, the settings drawn for it, and the rows it may be trained on."""
 
-import inspect
 import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -14,8 +13,6 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.metadata_routing import get_routing_for_object
 
 from sklearn_debias.comparison._keys import describe
-from sklearn_debias.estimators import BaseDebiasClassifier, DPEClassifier
-from sklearn_debias.group_inference import InferredGroupsClassifier
 
 TRIES = 20  # draws for each new configuration, before the space counts as used up
 
@@ -202,17 +199,18 @@ def takes(estimator: Any, name: str, method: str = "fit") -> bool:
     return name in get_routing_for_object(estimator).consumes(method, [name])
 
 
+def last_step(estimator: Any) -> Any:
+    """Return the last step of a pipeline, and of one in its place; anything else as it is."""
+    while isinstance(estimator, Pipeline):
+        estimator = estimator.steps[-1][1]
+    return estimator
+
+
 def needs_bias_labels(estimator: Any) -> bool:
-    """Return whether an estimator trains by group, and has no other way."""
-    last = estimator
-    while isinstance(last, Pipeline):
-        last = last.steps[-1][1]
-    if isinstance(last, InferredGroupsClassifier):
-        return getattr(last.inferrer, "method", last.inferrer) == "ssa"
-    if isinstance(last, BaseDebiasClassifier):
-        return last._trains_by_group() and not isinstance(last, DPEClassifier)
-    if type(last).__module__.startswith("sklearn_debias."):
-        return "bias_labels" in inspect.signature(last.fit).parameters
+    """Return whether a method is another one without bias labels of its rows."""
+    last = last_step(estimator)
+    if hasattr(last, "_needs_groups"):
+        return bool(last._needs_groups())
     # A search, a calibration: what stands around one needs what it needs.
     held = last.get_params(deep=False).values()
     return any(needs_bias_labels(value) for value in held if hasattr(value, "get_params"))

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from sklearn.pipeline import Pipeline
 
-from sklearn_debias.comparison._contenders import takes
+from sklearn_debias.comparison._contenders import last_step, takes
 from sklearn_debias.comparison._parts import Part
 from sklearn_debias.estimators import BaseDebiasClassifier
 
@@ -195,9 +195,7 @@ def fit_arguments(estimator: Any, fit: Part, judged: Part | None) -> dict[str, A
 
 def stacks(estimator: Any) -> bool:
     """Return whether candidates of this kind may be trained together; the search knows better."""
-    last = estimator
-    while isinstance(last, Pipeline):
-        last = last.steps[-1][1]
+    last = last_step(estimator)
     inner = getattr(last, "classifier", last)
     return isinstance(inner, BaseDebiasClassifier)
 

@@ -67,6 +67,7 @@ class BaseDebiasClassifier(
     ``_inspect(p, s, t)``  look at the state that a phase begins with
     ``_finish(s, t)``      set the fitted attributes of the method
     ``_trains_by_group()`` whether bias labels, where given, change what is trained
+    ``_needs_groups()``    whether the method is another one without bias labels
     ``_search_space(r)``   what is worth trying of the parameters, on rows like these
     =====================  =====================================================================
 
@@ -157,6 +158,10 @@ class BaseDebiasClassifier(
     def _trains_by_group(self) -> bool:
         """Return whether bias labels, where given, change what is trained."""
         return False
+
+    def _needs_groups(self) -> bool:
+        """Return whether the method is another one, or plain training, without bias labels."""
+        return self._trains_by_group()
 
     @fit_method
     def fit(self, X: Any, y: Any, *, bias_labels: Any = None, validation_data: Any = None) -> Any:

@@ -271,6 +271,9 @@ class BiasAdvClassifier(BaseDebiasClassifier):
     def _trains_by_group(self) -> bool:
         return self._base()._trains_by_group()
 
+    def _needs_groups(self) -> bool:
+        return self._base()._needs_groups()
+
     def _phases(self) -> tuple[Phase, ...]:
         return self._attacking(self._method._phases())
 

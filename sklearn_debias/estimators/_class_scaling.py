@@ -143,6 +143,10 @@ class ClassScaling(OurNames, Searchable, MetaEstimatorMixin, ScoredByRows, BaseE
     def _search_space(self, rows: SearchedRows) -> Space:
         return class_scaling_space() | nested_space("estimator", self.estimator, rows)
 
+    def _needs_groups(self) -> bool:
+        """Return that without bias labels this is another method: one by classes."""
+        return True
+
     # False: the estimator inside is the user's, and must check its own parameters.
     @_fit_context(prefer_skip_nested_validation=False)
     @in_our_words

@@ -136,6 +136,10 @@ class DFRClassifier(OurNames, Searchable, ScoredByRows, BaseEstimator):
     def _search_space(self, rows: SearchedRows) -> Space:
         return dfr_space()
 
+    def _needs_groups(self) -> bool:
+        """Return that without bias labels this is another method: one by classes."""
+        return True
+
     @_fit_context(prefer_skip_nested_validation=True)
     @in_our_words
     def fit(self, X: Any, y: Any, *, bias_labels: Any = None) -> Any:

@@ -142,6 +142,9 @@ class DPEClassifier(BaseDebiasClassifier):
     def _trains_by_group(self) -> bool:
         return True
 
+    def _needs_groups(self) -> bool:
+        return False  # it balances classes then, as its paper does
+
     def _phases(self) -> tuple[Phase, ...]:
         split = split_of(self, self.held_out_share)
         scale = float(self.entropic_scale)

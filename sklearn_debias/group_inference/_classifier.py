@@ -178,6 +178,10 @@ class InferredGroupsClassifier(
         super()._validate_params()
         check_instances(self, "classifier", "inferrer", "fallback")
 
+    def _needs_groups(self) -> bool:
+        """Return whether some bias labels must be known."""
+        return getattr(self.inferrer, "method", self.inferrer) == "ssa"
+
     # False: the parts are the user's, and must check their own parameters.
     @_fit_context(prefer_skip_nested_validation=False)
     @in_our_words
