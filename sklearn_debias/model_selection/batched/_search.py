@@ -4,6 +4,7 @@ from numbers import Integral
 from typing import Any, ClassVar
 
 import numpy as np
+from joblib import parallel_config
 from sklearn.model_selection import GridSearchCV
 from sklearn.utils import indexable
 from sklearn.utils._param_validation import Interval
@@ -153,6 +154,8 @@ multimetric_, classes_, n_features_in_, feature_names_in_
         X, y = indexable(X, y)
         # A run of its own, so that one that fails, or is stopped, sets nothing here.
         search = Replay(self, X, y, budget)
-        search.run(params)
+        # Candidates are trained here: a backend around the search must not carry them off.
+        with parallel_config(backend="sequential", n_jobs=1):
+            search.run(params)
         self.__dict__.update(search.fitted())
         return self
