@@ -1,6 +1,6 @@
 """EIIL on the Coloured MNIST of its paper: two classes, a quarter of the labels wrong.
 
-    python docs/reproduction/eiil.py SEEDS    # such as 0 1 2; about 40 minutes each on one CPU
+    python docs/reproduction/eiil.py SEEDS    # such as 0 1 2; about 40 minutes of CPU each
 
 Needs SKLEARN_DEBIAS_DATA. Writes eiil.csv, a row per fit, and prints the means. The construction
 and the settings are those of the released code (github.com/ecreager/eiil: env_utils.py, and
