@@ -64,15 +64,16 @@ def evaluate(
     crossed: dict[str, Crossed] = {}
     by_group: list[Crossed] = []
     if right:
-        single = dict(enumerate(np.eye(len(groups.names))))
+        single = range(len(groups.names))
+        metrics: dict[Any, Any] = {**coefficients, **dict(zip(single, single, strict=True))}
         found = cross(
             groups,
             list(right.values()),
-            coefficients | {str(k): weights for k, weights in single.items()},
+            metrics,
             n_resamples=n_resamples,
             rng=rng,
         )
-        by_group = [found.pop(str(k)) for k in single]
+        by_group = [found.pop(number) for number in single]
         crossed = found
     frame = _frame(study, selection, done, list(right), crossed, reference, confidence)
     frame["regret"] = [_regret(study, selection[name], groups, y) for name in frame.index]

@@ -9,7 +9,7 @@ import pandas as pd
 from sklearn.utils.metadata_routing import get_routing_for_object
 
 from sklearn_debias.comparison._contenders import Contender, takes
-from sklearn_debias.comparison._fits import Judging, Outcome, Task, recorded, said_by, stacks
+from sklearn_debias.comparison._fits import Judging, Outcome, Task, recorded, said_by
 from sklearn_debias.comparison._parts import Part
 from sklearn_debias.model_selection import BatchedGridSearchCV
 
@@ -47,7 +47,7 @@ def run_stacked(
 
     The outcome of a task that failed is left to a fit of its own, which says why.
     """
-    if len(tasks) < 2 or not stacks(contender.estimator) or np.ndim(fit.X) != 2:
+    if np.ndim(fit.X) != 2:
         return None
     first = contender.made({}, tasks[0].seed)
     names = sorted(contender.configurations[0])

@@ -7,6 +7,7 @@ that an interval holds for other seeds AND other test rows.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -110,11 +111,11 @@ class Crossed:
 def cross(
     groups: Groups,
     right: Sequence[np.ndarray],
-    coefficients: Mapping[str, np.ndarray | None],
+    coefficients: Mapping[Any, np.ndarray | int | None],
     *,
     n_resamples: int,
     rng: Rng,
-) -> dict[str, Crossed]:
+) -> dict[Any, Crossed]:
     """Return metrics of the fits of some models, all under the same draws of rows and seeds.
 
     Parameters
@@ -123,15 +124,16 @@ def cross(
         Of the n rows. Rows are drawn within them, or from all rows where groups overlap.
     right : sequence of ndarray of bool of shape (n_fits, n)
         Per model: which rows each of its fits has right.
-    coefficients : mapping of str to ndarray of shape (n_groups,) or None
-        The metrics, as weighted sums of the groups' accuracies; None is their minimum.
+    coefficients : mapping of name to ndarray of shape (n_groups,), int or None
+        The metrics, as weighted sums of the groups' accuracies; a number is that of a single group,
+        None the minimum.
     n_resamples : int
         Number of replicates.
     rng : Generator or RandomState
 
     Returns
     -------
-    metrics : dict of str to Crossed
+    metrics : dict of name to Crossed
         Scores and replicates of each metric.
     """
     fits = np.concatenate(right)
@@ -141,11 +143,16 @@ def cross(
     noise = [_student(rng, len(own), n_resamples) for own in right]
     metrics = {}
     for name, weights in coefficients.items():
-        scores = np.split(summarise(observed, weights), ends)
-        by_fit = np.split(summarise(drawn, weights), ends, axis=1)
+        scores = np.split(_metric(observed, weights), ends)
+        by_fit = np.split(_metric(drawn, weights), ends, axis=1)
         under_rows = np.stack([own.mean(axis=1) for own in by_fit], axis=1)
         metrics[name] = Crossed(tuple(scores), under_rows, np.stack(noise, axis=1))
     return metrics
+
+
+def _metric(accuracy: np.ndarray, weights: np.ndarray | int | None) -> np.ndarray:
+    """Return a metric (...,) from accuracies (..., n_groups)."""
+    return accuracy[..., weights] if isinstance(weights, int) else summarise(accuracy, weights)
 
 
 def _accuracy(groups: Groups, fits: np.ndarray) -> np.ndarray:
