@@ -13,9 +13,16 @@ from sklearn_debias.comparison._contenders import Contender, read_contenders
 from sklearn_debias.comparison._evaluation import evaluate
 from sklearn_debias.comparison._fits import Judging
 from sklearn_debias.comparison._keys import key_of
-from sklearn_debias.comparison._parts import Part, classes_of, overlaps, read_part
+from sklearn_debias.comparison._parts import Part, classes_of, overlaps, read_draws, read_part
 from sklearn_debias.comparison._result import ComparisonResult
-from sklearn_debias.comparison._selection import finals, fitted, n_fits, select
+from sklearn_debias.comparison._selection import (
+    finals,
+    fitted,
+    fresh_seeds,
+    n_fits,
+    select,
+    selection_seed,
+)
 from sklearn_debias.comparison._splits import all_splits, check_labels, check_scorer
 from sklearn_debias.comparison._store import Memory, Store
 from sklearn_debias.comparison._study import Study
@@ -60,8 +67,10 @@ def compare(
     ----------
     estimators : dict of str to classifier, or list of classifiers
         What is compared, by name; any scikit-learn classifier, or a Pipeline.
-    train : Bunch or tuple (X, y) or (X, y, bias_labels)
-        Rows to train on. A Bunch has `data`, `target` and, where they are known, `bias_labels`.
+    train : Bunch or tuple (X, y) or (X, y, bias_labels), or callable
+        Rows to train on. A Bunch has `data`, `target` and, where they are known, `bias_labels`. A
+        function of a seed draws them anew for each fit of the selected configurations, the same
+        for all methods; intervals hold for other draws, too. All draws are held in memory.
     validation : Bunch or tuple, default=None
         Rows that select.
     test : Bunch or tuple, default=None
@@ -143,8 +152,11 @@ def compare(
     _check_numbers(n_configurations, n_seeds, n_resamples, n_jobs)
     confidence = check_confidence(confidence)
     seed = _seed(random_state, store)
-    parts = _read_parts(train, validation, test, cv, is_open=n_configurations > 1)
-    found = _check_overlap(parts, allow_overlap)
+    seeds = fresh_seeds(seed, n_seeds)
+    first = train(selection_seed(seed)) if callable(train) else train
+    parts = _read_parts(first, validation, test, cv, is_open=n_configurations > 1)
+    draws = read_draws(train, seeds, parts["train"]) if callable(train) else {}
+    found = _check_overlap([*draws.values(), *parts.values()], allow_overlap)
     if kind is None:
         kind = "embeddings" if np.ndim(parts["train"].X) == 2 else "images"
     check_option("budget", budget, ("configurations", "seconds"))
@@ -162,14 +174,14 @@ def compare(
         splits, folds = all_splits(contenders, parts, cv, seed)
         check_labels(contenders, parts, splits, scorer)
         total = sum(len(c.configurations) * len(splits[c.name]) for c in contenders)
-        total += sum(n_fits(c, n_seeds) for c in contenders)
+        total += sum(n_fits(c, n_seeds, drawn=bool(draws)) for c in contenders)
         leader = reference if budget == "seconds" else None
         with tqdm(
             total=total if leader is None else None, disable=not verbose, unit="fit", desc="compare"
         ) as bar:
-            study = _study(contenders, parts, splits, scorer, folds, store, n_jobs, bar)
+            study = _study(contenders, parts, draws, splits, scorer, folds, store, n_jobs, bar)
             selection = select(study, seed, int(n_configurations), leader)
-            chosen = {name: finals(study, name, selection[name], n_seeds, seed) for name in names}
+            chosen = {name: finals(study, name, selection[name], seeds) for name in names}
             study.do([task for tasks in chosen.values() for task in tasks])
         asked = [task for tasks in chosen.values() for task in tasks]
         asked += [task for tasks in selection.values() for folds in tasks for task in folds]
@@ -183,6 +195,7 @@ def compare(
             reference=reference,
             scoring=scoring if isinstance(scoring, str) else repr(scoring),
             overlap=found,
+            is_drawn=bool(draws),
             n_test_reads=n_reads,
             budget=budget,
             confidence=confidence,
@@ -240,16 +253,16 @@ def _read_parts(
     return {name: read_part(rows, name) for name, rows in given.items() if rows is not None}
 
 
-def _check_overlap(parts: Mapping[str, Part], allowed: Any) -> dict[tuple[str, str], int]:
+def _check_overlap(parts: list[Part], allowed: Any) -> dict[tuple[str, str], int]:
     """Return how many test rows are among the others; raise unless that is allowed."""
     if not is_switch(allowed):
         raise ValueError(f"`allow_overlap` must be True or False, got {allowed!r}.")
-    found = overlaps(list(parts.values()))
+    found = overlaps(parts)
     in_test = {pair: n for pair, n in found.items() if pair[1] == "test"}
     if in_test and not allowed:
         said = ", ".join(f"{n} in `{one}`" for (one, _), n in in_test.items())
         raise ValueError(
-            f"`test` must hold other rows than the fits have seen; of its {len(parts['test'])} "
+            f"`test` must hold other rows than the fits have seen; of its {len(parts[-1])} "
             f"rows there are {said}. Remove them, or pass allow_overlap=True where rows may be "
             "equal by chance."
         )
@@ -259,6 +272,7 @@ def _check_overlap(parts: Mapping[str, Part], allowed: Any) -> dict[tuple[str, s
 def _study(
     contenders: list[Contender],
     parts: Mapping[str, Part],
+    draws: dict[int, Part],
     splits: dict[str, list[tuple[Part, Part]]],
     scorer: Any,
     folds: list[Any],
@@ -267,7 +281,7 @@ def _study(
     bar: tqdm,
 ) -> Study:
     """Return the study, with its store opened."""
-    classes = classes_of(parts.values())
+    classes = classes_of([*draws.values(), *parts.values()])
     rows = parts.get("test", parts.get("validation"))
     test_X = None if rows is None else rows.X
     kept: Memory = Memory()
@@ -282,6 +296,7 @@ def _study(
         contenders={c.name: c for c in contenders},
         splits=splits,
         whole={c.name: parts[c.trains_on] for c in contenders},
+        draws=draws,
         validation=parts.get("validation"),
         judging={
             "select": Judging(classes, scorer, test_X),

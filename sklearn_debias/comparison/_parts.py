@@ -1,9 +1,11 @@
 """Training, validation and test rows, as a comparison is given them."""
 
 import hashlib
+import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -56,6 +58,11 @@ class Part:
             f"bias labels of `{self.name}`": fingerprint(_plain(self.bias_labels)),
         }
 
+    @cached_property
+    def content(self) -> str:
+        """What tells these rows from others, in one word."""
+        return fingerprint(json.dumps(self.facts()))
+
 
 def read_part(given: Any, name: str) -> Part:
     """Return rows given as a Bunch or as (X, y) or (X, y, bias_labels); raise where they are none.
@@ -95,16 +102,44 @@ def read_part(given: Any, name: str) -> Part:
     return part
 
 
+def read_draws(draw: Callable[[int], Any], seeds: list[int], like: Part) -> dict[int, Part]:
+    """Return the training rows that are drawn for each seed; all are rows as those of ``like``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If one holds no rows, or other ones: of another shape, or with bias labels where others have
+        none.
+    """
+    parts = {seed: read_part(draw(seed), like.name) for seed in seeds}
+    for seed, part in parts.items():
+        for what, read in (("rows of shape", _row_shape), ("bias labels", _has_bias_labels)):
+            if read(part) != read(like):
+                raise ValueError(
+                    f"`train` must draw rows of one kind, got {what} {read(like)} and, for the "
+                    f"seed {seed}, {read(part)}."
+                )
+    return parts
+
+
+def _row_shape(part: Part) -> tuple[int, ...]:
+    return tuple(np.shape(part.X)[1:])
+
+
+def _has_bias_labels(part: Part) -> bool:
+    return part.bias_labels is not None
+
+
 def classes_of(parts: Iterable[Part]) -> np.ndarray:
     """Return the classes of all rows, sorted; raise where parts name them by other types.
 
     1 and "1", or 1 and True, are other labels to some classifiers, and the same to others.
     """
-    labels = {part.name: _plain_labels(part.y) for part in parts}
-    kinds = {name: sorted({type(value).__name__ for value in own}) for name, own in labels.items()}
-    if len(set(map(tuple, kinds.values()))) > 1:
-        raise ValueError(f"`y` must hold labels of one type in all parts, got {kinds}.")
-    return np.unique(np.concatenate([np.asarray(own) for own in labels.values()]))
+    labels = [(part.name, _plain_labels(part.y)) for part in parts]
+    kinds = {(name, *sorted({type(value).__name__ for value in own})) for name, own in labels}
+    if len({own[1:] for own in kinds}) > 1:
+        raise ValueError(f"`y` must hold labels of one type in all parts, got {sorted(kinds)}.")
+    return np.unique(np.concatenate([np.asarray(own) for _, own in labels]))
 
 
 def _plain_labels(y: Any) -> list[Any]:
@@ -113,16 +148,20 @@ def _plain_labels(y: Any) -> list[Any]:
 
 
 def overlaps(parts: list[Part]) -> dict[tuple[str, str], int]:
-    """Return how many rows of the second of two parts are in the first, too, where any are."""
+    """Return how many rows of the second of two parts are in the first, too, where any are.
+
+    Of several draws of one part, it is the largest number.
+    """
     # float64 and float32 of one row are equal rows, in different parts.
     dtypes = [getattr(_plain(part.X), "dtype", None) for part in parts]
     shared = min((d for d in dtypes if d is not None and d.kind == "f"), default=None)
-    keys = [(part, list(_keys(part.X, shared))) for part in parts]
-    found = {}
+    keys = [(part.name, list(_keys(part.X, shared))) for part in parts]
+    found: dict[tuple[str, str], int] = {}
     for (one, rows), (other, more) in combinations(keys, 2):
         known = set(rows)
-        if n := sum(key in known for key in more):
-            found[one.name, other.name] = n
+        n = sum(key in known for key in more) if one != other else 0
+        if n:
+            found[one, other] = max(n, found.get((one, other), 0))
     return found
 
 

@@ -74,6 +74,8 @@ class ComparisonResult:
         store has seen others on the same rows.
     budget : {"configurations", "seconds"}
         What was equal for all methods.
+    is_drawn : bool
+        Whether each fit had training rows of its own draw.
     confidence : float
         Nominal coverage of the intervals.
     """
@@ -97,6 +99,7 @@ class ComparisonResult:
     n_test_reads: int
     confidence: float
     budget: str = "configurations"
+    is_drawn: bool = False
     overlap: dict[tuple[str, str], int] = field(default_factory=dict)
 
     def to_frame(self) -> pd.DataFrame:
@@ -147,10 +150,11 @@ class ComparisonResult:
     def notes(self) -> list[str]:
         """Return what must be known to read the table, a line each."""
         rows = f"{self.n_rows} {self.rows} rows"
+        drawn = ", other draws of training rows" if self.is_drawn else ""
         said = [
             f"{rows}; figures in %: means over the fits, with {100 * self.confidence:g} % "
-            "intervals for other seeds and other rows; those of differences hold for all methods "
-            "together.",
+            f"intervals for other seeds{drawn} and other rows; those of differences hold for all "
+            "methods together.",
             f"{AVERAGES}{self._rule()}.",
         ]
         if self.rows == "validation":

@@ -9,9 +9,23 @@ from sklearn_debias.comparison._fits import Task, as_text, fit_arguments
 from sklearn_debias.comparison._study import Study
 
 
-def n_fits(contender: Contender, n_seeds: int) -> int:
-    """Return the number of fits of a selected configuration: fits without a seed are equal."""
-    return n_seeds if contender.is_random else 1
+def selection_seed(seed: int) -> int:
+    """Return the seed that all configurations are tried with."""
+    return int(np.random.SeedSequence([seed, 0]).generate_state(1)[0] % 2**31)
+
+
+def fresh_seeds(seed: int, n_seeds: int) -> list[int]:
+    """Return the seeds that selected configurations are fitted with; more begin with the same."""
+    sequences = (np.random.SeedSequence([seed, 1, i]) for i in range(n_seeds))
+    return [int(sequence.generate_state(1)[0] % 2**31) for sequence in sequences]
+
+
+def n_fits(contender: Contender, n_seeds: int, *, drawn: bool) -> int:
+    """Return the number of fits of a selected configuration.
+
+    Without a seed, and on the same rows, they would be equal.
+    """
+    return n_seeds if contender.is_random or (drawn and contender.trains_on == "train") else 1
 
 
 def select(
@@ -22,14 +36,14 @@ def select(
     Each method tries ``most`` of them. With a ``leader`` it alone does, and the others try theirs
     until they have taken as many CPU seconds.
     """
-    number = np.random.SeedSequence([seed, 0]).generate_state(1)[0] % 2**31
+    number = selection_seed(seed)
     names = sorted(study.contenders, key=lambda name: name != leader)
     every = {}
     seconds = 0.0
     for name in names:
         folds = range(len(study.splits[name]))
         tasks = [
-            [Task("select", name, i, int(number), fold) for fold in folds]
+            [Task("select", name, i, number, fold) for fold in folds]
             for i in range(len(study.contenders[name].configurations))
         ]
         if leader is None or name == leader:
@@ -87,22 +101,19 @@ def _line(study: Study, name: str, tasks: list[list[Task]]) -> str:
     return f"{name}: {score:.3f} on validation rows at {settings or 'its own settings'}"
 
 
-def finals(study: Study, name: str, tasks: list[list[Task]], n_seeds: int, seed: int) -> list[Task]:
+def finals(study: Study, name: str, tasks: list[list[Task]], seeds: list[int]) -> list[Task]:
     """Return the fits of the selected configuration with fresh seeds; none where all failed."""
     best = selected(study, tasks)
     if best is None:
         return []
-    seeds = [
-        int(np.random.SeedSequence([seed, 1, i]).generate_state(1)[0] % 2**31)
-        for i in range(n_fits(study.contenders[name], n_seeds))
-    ]
-    return [Task("test", name, best, number) for number in seeds]
+    n = n_fits(study.contenders[name], len(seeds), drawn=bool(study.draws))
+    return [Task("test", name, best, number) for number in seeds[:n]]
 
 
 def fitted(study: Study, task: Task) -> Any:
     """Return the estimator of a task, fitted."""
     contender = study.contenders[task.method]
     estimator = contender.made(contender.configurations[task.configuration], task.seed)
-    rows = study.whole[task.method]
+    rows = study.rows_of(task)
     arguments = fit_arguments(estimator, rows, study.validation)
     return estimator.fit(rows.X, rows.y, **arguments)

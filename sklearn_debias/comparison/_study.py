@@ -31,6 +31,8 @@ class Study:
         Per method, the rows it is fitted to and judged by when settings are selected.
     whole : dict of str to Part
         Per method, the rows that the selected settings are fitted to.
+    draws : dict of int to Part
+        Per seed, the training rows of its fits; empty where all have the same.
     validation : Part or None
         What a monitor of these fits may look at.
     judging : dict of str to Judging
@@ -49,6 +51,7 @@ class Study:
     contenders: dict[str, Contender]
     splits: dict[str, list[tuple[Part, Part]]]
     whole: dict[str, Part]
+    draws: dict[int, Part]
     validation: Part | None
     judging: dict[str, Judging]
     store: Memory
@@ -72,7 +75,19 @@ class Study:
         # Of the rows, all that a fit may look at: those of the other parts may be new to a store.
         rules = self.rules if task.stage == "select" else ""
         what = (contender.estimator, configuration, contender.trains_on, rules)
-        return key_of(*what, self.rows, (task.stage, task.seed, task.split))
+        own = self._draw_of(task)
+        drawn = () if own is None else (own.content,)
+        return key_of(*what, self.rows, (task.stage, task.seed, task.split), *drawn)
+
+    def _draw_of(self, task: Task) -> Part | None:
+        """Return the rows drawn for a fit, where they are its own."""
+        is_drawn = task.stage == "test" and self.contenders[task.method].trains_on == "train"
+        return self.draws.get(task.seed) if is_drawn else None
+
+    def rows_of(self, task: Task) -> Part:
+        """Return the rows that a selected configuration is fitted to."""
+        own = self._draw_of(task)
+        return self.whole[task.method] if own is None else own
 
     def outcome(self, task: Task) -> Outcome:
         """Return what came of a fit that was done."""
@@ -142,7 +157,7 @@ class Study:
             if self.store.get(key) is not None or not self.store.claim([key]):
                 continue
             contender = self.contenders[task.method]
-            rows = (self.whole[task.method], self.validation)
+            rows: tuple[Part, Part | None] = (self.rows_of(task), self.validation)
             if task.stage == "select":
                 rows = self.splits[task.method][task.split]
             configuration = contender.configurations[task.configuration]
