@@ -9,9 +9,10 @@ import pandas as pd
 
 from sklearn_debias.arguments import check_option
 from sklearn_debias.comparison._forms import as_latex, as_text_table
+from sklearn_debias.comparison._measured import measured
 from sklearn_debias.inspection import GroupAccuracyDisplay, TradeoffDisplay
 from sklearn_debias.metrics import GroupReport, group_report
-from sklearn_debias.metrics.internal import FEW, Section, as_html, as_markdown
+from sklearn_debias.metrics.internal import FEW, Section, as_html, as_markdown, check_resamples
 
 NAMES = {
     "accuracy": "average",
@@ -265,6 +266,43 @@ class ComparisonResult:
         }
         worked = self.frame.loc[list(self.predictions_)]
         return TradeoffDisplay.from_frame(worked[list(columns)].rename(columns=columns), ax=ax)
+
+    def measure(
+        self, metrics: Any, *, by: str = "cell", n_resamples: int = 2000, random_state: int = 0
+    ) -> pd.DataFrame:
+        """Return other metrics of all methods in every group, as means over the fits.
+
+        Nothing is fitted for that: predictions and probabilities are kept.
+
+        Parameters
+        ----------
+        metrics : dict of str to callable or str, or list of str
+            As for :func:`sklearn_debias.metrics.group_report`. Those of scores take probabilities.
+        by : {"cell", "bias"}, default="cell"
+            Groups are of class and bias value, or of the bias value alone.
+        n_resamples : int, default=2000
+            Bootstrap replicates of the rows.
+        random_state : int, default=0
+            Seed of the bootstrap.
+
+        Returns
+        -------
+        table : DataFrame
+            A row per `metric`, `method` and `group` (None: all rows), with the group's size `n`,
+            the `value`, and `lower` and `upper`, for other seeds and other rows.
+
+        Raises
+        ------
+        ValueError
+            If an argument is invalid, or a metric of scores is asked of a method without
+            ``predict_proba``.
+
+        Warns
+        -----
+        DebiasWarning
+            If a metric is undefined in a group.
+        """
+        return measured(self, metrics, by, check_resamples(n_resamples), random_state)
 
     def report(self, method: str, *, fit: int = 0, **settings: Any) -> GroupReport:
         """Return the report on the groups of one fit.

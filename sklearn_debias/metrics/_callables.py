@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+import numpy as np
 import sklearn.metrics as skm
 
 from sklearn_debias.arguments import check_option, hint
@@ -54,6 +55,9 @@ LOWER_TOO = (
 HIGHER_TOO = (_rates.true_negative_rate, _rates.true_positive_rate)
 
 
+RATES = tuple(set(NAMED.values()) - {skm.log_loss, skm.brier_score_loss})  # between 0 and 1
+
+
 @dataclass(frozen=True)
 class Measure:
     """A metric of the report: what is called, with which response and keywords."""
@@ -74,6 +78,14 @@ class Measure:
         if name.endswith("_score") or _is_among(self.function, HIGHER_TOO):
             return True
         return None
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """The range of its values, as far as that is known."""
+        name = getattr(self.function, "__name__", "")
+        if _is_among(self.function, RATES):
+            return 0.0, 1.0
+        return (0.0 if name.endswith(LOWER) else -np.inf), np.inf
 
     def bind(self, classes: list[Any]) -> "Measure":
         """Return the metric with what it must be told of the classes."""

@@ -15,7 +15,7 @@ from sklearn_debias.metrics._groups import Groups
 from sklearn_debias.metrics._summaries import summarise
 from sklearn_debias.metrics._types import Rng
 
-__all__ = ["Crossed", "Simultaneous", "cross"]
+__all__ = ["Crossed", "Simultaneous", "cross", "standard_error", "student"]
 
 _BLOCK = 4_000_000  # draws at a time: 16 MB
 
@@ -56,7 +56,7 @@ class Crossed:
     @property
     def errors(self) -> np.ndarray:
         """Standard errors of the means by the seeds, shape (n_models,); 0 for a single fit."""
-        return np.array([_error(fits) for fits in self.scores])
+        return np.array([standard_error(fits) for fits in self.scores])
 
     @property
     def replicates(self) -> np.ndarray:
@@ -140,7 +140,7 @@ def cross(
     ends = np.cumsum([len(own) for own in right])[:-1]
     observed = _accuracy(groups, fits)
     drawn = np.concatenate(list(_redrawn(groups, fits, observed, n_resamples, rng)))
-    noise = [_student(rng, len(own), n_resamples) for own in right]
+    noise = [student(rng, len(own), n_resamples) for own in right]
     metrics = {}
     for name, weights in coefficients.items():
         scores = np.split(_metric(observed, weights), ends)
@@ -193,12 +193,12 @@ def _times(rng: Rng, n: int, size: int) -> np.ndarray:
     return rng.multinomial(n, np.full(n, 1 / n), size=size).astype(np.float32)
 
 
-def _student(rng: Rng, n_fits: int, size: int) -> np.ndarray:
+def student(rng: Rng, n_fits: int, size: int) -> np.ndarray:
     """Return draws (size,) of the mean of some seeds, in standard errors; 0 for a single one."""
     return rng.standard_t(n_fits - 1, size=size) if n_fits > 1 else np.zeros(size)
 
 
-def _error(scores: np.ndarray) -> float:
+def standard_error(scores: np.ndarray) -> float:
     """Return the standard error of the mean of the fits; 0 where a single one tells nothing."""
     n = len(scores)
     return float(scores.std(ddof=1) / np.sqrt(n)) if n > 1 else 0.0

@@ -27,7 +27,7 @@ from sklearn_debias.metrics._responses import Responses
 from sklearn_debias.metrics._rules import Ratio, calibration_of, rule_of
 from sklearn_debias.metrics._types import Rng
 
-__all__ = ["Draw", "MetricsByGroup", "measure_groups"]
+__all__ = ["Draw", "Measured", "MetricsByGroup", "center_of", "measure_groups", "measured"]
 
 BOUNDS = ("lower", "upper")
 MOST_BY_CHANCE = 999  # draws that tell whether a lower bound is 0, which 2,000 do no better
@@ -51,19 +51,26 @@ class Draw:
     rng: Rng
 
 
-def measure_groups(
+@dataclass(frozen=True)
+class Measured:
+    """Metrics of all samples and of each group, and of replicates of them."""
+
+    scopes: list[list[Scope]]  # by metric: all samples, then the groups
+    observed: np.ndarray  # (n_metrics, 1 + n_groups)
+    drawn: np.ndarray  # (n_resamples, n_metrics, 1 + n_groups)
+    weight: np.ndarray  # of the samples as they are sorted
+
+
+def measured(
     measures: Sequence[Measure],
     responses: Responses,
     groups: Groups,
     order: np.ndarray,
     weight: np.ndarray,
-    draw: Draw,
-) -> MetricsByGroup:
-    """Return the metrics of the groups with their intervals, and of all samples.
-
-    The first is the accuracy. The groups are those of the samples at the positions `order`, whose
-    weights are `weight`.
-    """
+    n_resamples: int,
+    rng: Rng,
+) -> Measured:
+    """Compute metrics of the samples at the positions `order`, whose weights are `weight`."""
     _check_weights_are_taken(measures, weight)
     # Sorted by stratum, a group without overlap is a slice of the samples, which copies nothing.
     if groups.kind != "membership":
@@ -80,9 +87,27 @@ def measure_groups(
     is_weighted = bool((weight != weight[0]).any())
     observed = _observe(scopes, groups, weight if is_weighted else None)
     flat = [scope for row in scopes for scope in row]
-    drawn = replicates(flat, groups, weight, draw.n_resamples, draw.rng)
-    drawn = drawn.reshape(-1, *observed.shape)
-    lower, upper = _bounds(scopes, observed, drawn, weight, draw)
+    drawn = replicates(flat, groups, weight, n_resamples, rng)
+    return Measured(scopes, observed, drawn.reshape(-1, *observed.shape), weight)
+
+
+def measure_groups(
+    measures: Sequence[Measure],
+    responses: Responses,
+    groups: Groups,
+    order: np.ndarray,
+    weight: np.ndarray,
+    draw: Draw,
+) -> MetricsByGroup:
+    """Return the metrics of the groups with their intervals, and of all samples.
+
+    The first is the accuracy. The groups are those of the samples at the positions `order`, whose
+    weights are `weight`.
+    """
+    found = measured(measures, responses, groups, order, weight, draw.n_resamples, draw.rng)
+    observed = found.observed
+    drawn = found.drawn
+    lower, upper = _bounds(found, draw)
     columns: dict[str, np.ndarray] = {}
     table = []
     for m, measure in enumerate(measures):
@@ -93,7 +118,7 @@ def measure_groups(
         overall = {"overall": observed[m, 0], "overall_lower": lower[m, 0]}
         overall |= {"overall_upper": upper[m, 0]}
         between = _between(measure, observed[m, 1:], drawn[:, m, 1:], groups.names, draw)
-        kind = "binomial" if scopes[m][0].is_share else "bootstrap"
+        kind = "binomial" if found.scopes[m][0].is_share else "bootstrap"
         table.append({"metric": name} | overall | between | {"interval": kind})
     undefined = _undefined(measures, observed, groups.names)
     return MetricsByGroup(columns, pd.DataFrame(table), undefined)
@@ -204,19 +229,14 @@ def _warn_of_undefined(
     warn(f"`metrics` are undefined, and NaN in the report: {'; '.join(parts)}.{way_out}")
 
 
-def _bounds(
-    scopes: Sequence[Sequence[Scope]],
-    observed: np.ndarray,
-    drawn: np.ndarray,
-    weight: np.ndarray,
-    draw: Draw,
-) -> tuple[np.ndarray, np.ndarray]:
+def _bounds(found: Measured, draw: Draw) -> tuple[np.ndarray, np.ndarray]:
     """Return bounds of every value: exact for shares of samples, else from the replicates."""
-    lower, upper = np.full((2, *observed.shape), np.nan)
-    for m, row in enumerate(scopes):
+    drawn = found.drawn
+    lower, upper = np.full((2, *found.observed.shape), np.nan)
+    for m, row in enumerate(found.scopes):
         for g, scope in enumerate(row):
-            value = observed[m, g]
-            inside = weight[scope.rows]
+            value = found.observed[m, g]
+            inside = found.weight[scope.rows]
             if np.isnan(value):
                 continue
             if scope.is_share:
@@ -246,14 +266,22 @@ def _bounds_of_calibration(
 ) -> Any:
     """Return mirrored bounds in [0, 1], from 0 on where chance alone may make such an error."""
     rule = calibration_of(scope.measure.keywords, scope.sample, weight)
-    # A debiased replicate estimates, without bias, what the samples have before debiasing.
-    center = replace(rule, debias=False)(weight[None])[0] if rule.debias else value
+    center = center_of(scope, value, weight)
     low, high = interval(value, drawn, draw.confidence, center=center)
     # Near 0 the error is all bias, of which mirroring takes a part only.
     chance = errors_if_calibrated(rule, weight, min(draw.n_resamples, MOST_BY_CHANCE), draw.rng)
     if value <= np.quantile(chance, (1 + draw.confidence) / 2):
         low = np.array(0.0)
     return np.clip((low, high), 0, 1)
+
+
+def center_of(scope: Scope, value: float, weight: np.ndarray) -> float | None:
+    """Return what the replicates of a calibration error scatter around; None of other metrics."""
+    if scope.measure.function is not expected_calibration_error:
+        return None
+    rule = calibration_of(scope.measure.keywords, scope.sample, weight)
+    # A debiased replicate estimates, without bias, what the samples have before debiasing.
+    return float(replace(rule, debias=False)(weight[None])[0]) if rule.debias else value
 
 
 def _between(

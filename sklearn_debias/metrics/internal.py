@@ -1,7 +1,9 @@
 """Names that the packages above import; they may change without notice."""
 
 from sklearn_debias.metrics._bootstrap import check_resamples
+from sklearn_debias.metrics._callables import read_metrics
 from sklearn_debias.metrics._crossed import Crossed, cross
+from sklearn_debias.metrics._crossed_metrics import Fits, metrics_of_fits
 from sklearn_debias.metrics._encoding import (
     correctness,
     encode_bias,
@@ -23,6 +25,7 @@ __all__ = [
     "COEFFICIENTS",
     "FEW",
     "Crossed",
+    "Fits",
     "Groups",
     "Predictor",
     "Section",
@@ -47,6 +50,8 @@ __all__ = [
     "find_fitted",
     "find_groups",
     "many_small",
+    "metrics_of_fits",
+    "read_metrics",
     "refuse_unseen",
     "shares_of",
     "shorten",

@@ -1,0 +1,117 @@
+"""Any metric of the fits of a comparison, by group."""
+
+import numpy as np
+import pytest
+from comparing import compared, rows
+from scipy import stats
+from sklearn.linear_model import LogisticRegression, RidgeClassifier
+from sklearn.metrics import brier_score_loss, roc_auc_score
+
+from sklearn_debias.exceptions import DebiasWarning
+
+SCORES = ["roc_auc", "ece", "log_loss"]
+
+
+@pytest.fixture(scope="module")
+def result():
+    return compared(n_seeds=3)
+
+
+def test_a_value_is_the_mean_of_the_fits_own(result):
+    table = result.measure(["roc_auc", "accuracy"], by="bias", n_resamples=100)
+    y, bias = result.y_true, result.bias_labels
+    for row in table.itertuples():
+        inside = bias == row.group if row.group is not None else np.ones(len(y), bool)
+        assert row.n == inside.sum()
+        if row.metric == "accuracy":
+            own = (result.predictions_[row.method] == y)[:, inside].mean(axis=1)
+        else:
+            probabilities = result.probabilities_[row.method][:, inside, 1]
+            own = [roc_auc_score(y[inside], p) for p in probabilities]
+        assert row.value == pytest.approx(np.mean(own))
+    assert len(table) == 2 * 3 * 3
+
+
+def test_with_one_fit_the_interval_is_the_reports():
+    result = compared({"logistic": LogisticRegression()}, search_spaces={"logistic": {}}, n_seeds=1)
+    table = result.measure(SCORES, by="bias", n_resamples=1000).set_index(["metric", "group"])
+    report = result.report(
+        "logistic",
+        metrics=SCORES,
+        by="bias",
+        n_resamples=1000,
+        random_state=np.random.default_rng(0),
+    )
+    for name in SCORES:
+        for row in report.frame.itertuples():
+            found = table.loc[(name, row.bias)]
+            assert found["value"] == pytest.approx(getattr(row, name))
+            # A calibration error's lower end may be 0 by another test of the report.
+            ends = ("upper",) if name == "ece" else ("lower", "upper")
+            for end in ends:
+                assert found[end] == pytest.approx(getattr(row, f"{name}_{end}"), abs=1e-9)
+
+
+def test_seeds_widen_the_interval(result):
+    table = result.measure({"brier": brier_score_loss}, n_resamples=20_000)
+    every = table[[group is None for group in table["group"]]].set_index("method")
+    y = result.y_true
+    own = ((result.probabilities_["JTT"][:, :, 1] - y) ** 2).mean(axis=1)
+    half = stats.t.ppf(0.975, 2) * own.std(ddof=1) / np.sqrt(3)
+    assert every.loc["JTT", "value"] == pytest.approx(own.mean(), rel=1e-5)
+    for end, sign in (("lower", -1), ("upper", 1)):
+        # The luck of the rows comes on top of that of the seeds.
+        assert sign * (every.loc["JTT", end] - own.mean()) > 0.95 * half
+
+
+def test_an_interval_keeps_to_the_range_of_its_metric(result):
+    table = result.measure(SCORES, by="bias", n_resamples=100)
+    assert (table["lower"] >= 0).all()
+    assert (table.loc[table["metric"] != "log_loss", "upper"] <= 1).all()
+
+
+def test_a_metric_of_one_class_is_undefined_and_said_once_per_method(result):
+    with pytest.warns(DebiasWarning, match="roc_auc") as caught:
+        table = result.measure(["roc_auc"], n_resamples=100)
+    assert len(caught) == 3
+    cells = table[[group is not None for group in table["group"]]]
+    assert cells[["value", "lower", "upper"]].isna().all(axis=None)
+
+
+def test_its_draws_have_a_seed(result):
+    one, same = (result.measure(["accuracy"], n_resamples=100) for _ in range(2))
+    assert one.equals(same)
+    assert not one.equals(result.measure(["accuracy"], n_resamples=100, random_state=1))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"metrics": ["auroc"]}, "must name one of"),
+        ({"metrics": ["accuracy"], "by": "class"}, "`by`"),
+        ({"metrics": ["accuracy"], "n_resamples": 1}, "`n_resamples`"),
+        ({"metrics": ["accuracy"], "random_state": -1}, "`random_state`"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(result, arguments, said):
+    with pytest.raises(ValueError, match=said):
+        result.measure(**arguments)
+
+
+def test_scores_need_probabilities_and_groups_bias_labels():
+    methods = {"ridge": RidgeClassifier()}
+    bare = [part[:2] for part in rows()]
+    result = compared(
+        methods,
+        train=bare[0],
+        validation=None,
+        test=bare[2],
+        search_spaces={"ridge": {}},
+        n_configurations=1,
+        scoring="accuracy",
+    )
+    with pytest.raises(ValueError, match="ridge has no `predict_proba`"):
+        result.measure(["roc_auc"])
+    with pytest.raises(ValueError, match="needs bias labels"):
+        result.measure(["accuracy"], by="bias")
+    assert result.measure(["accuracy"], n_resamples=100)["group"].tolist() == [None, 0, 1]
