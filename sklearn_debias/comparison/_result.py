@@ -1,7 +1,6 @@
 """What a comparison found, to read, to print and to draw."""
 
 from dataclasses import dataclass, field
-from textwrap import shorten
 from typing import Any
 
 import numpy as np
@@ -10,17 +9,16 @@ import pandas as pd
 from sklearn_debias.arguments import check_option
 from sklearn_debias.comparison._forms import as_latex, as_text_table
 from sklearn_debias.comparison._measured import measured
+from sklearn_debias.comparison._notes import notes_of
 from sklearn_debias.inspection import GroupAccuracyDisplay, TradeoffDisplay
 from sklearn_debias.metrics import GroupReport, group_report
-from sklearn_debias.metrics.internal import FEW, Section, as_html, as_markdown, check_resamples
+from sklearn_debias.metrics.internal import Section, as_html, as_markdown, check_resamples
 
 NAMES = {
     "accuracy": "average",
     "worst_group_accuracy": "worst group",
     "conflicting_accuracy": "conflicting",
 }
-LONGEST = 160  # letters of a note that quotes
-AVERAGES = "average: share of test rows that are right, as they are mixed there"
 
 
 @dataclass(eq=False)
@@ -150,57 +148,13 @@ class ComparisonResult:
 
     def notes(self) -> list[str]:
         """Return what must be known to read the table, a line each."""
-        rows = f"{self.n_rows} {self.rows} rows"
-        drawn = ", other draws of training rows" if self.is_drawn else ""
-        said = [
-            f"{rows}; figures in %: means over the fits, with {100 * self.confidence:g} % "
-            f"intervals for other seeds{drawn} and other rows; those of differences hold for all "
-            "methods together.",
-            f"{AVERAGES}{self._rule()}.",
-        ]
-        if self.rows == "validation":
-            said.append("No test rows: these rows have selected the settings, and flatter them.")
-        if self.group_kind == "class":
-            said.append("No bias labels: groups are classes, and a shortcut does not show.")
-        if (self.frame["n_worked"] == 1).any():
-            said.append("Of a single fit the intervals say nothing about other seeds.")
-        if self.groups["n"].min() < FEW:
-            said.append(
-                f"The smallest group has {self.groups['n'].min()} rows: of fewer than {FEW} the "
-                "intervals of the worst group are too narrow."
-            )
-        for (one, other), n in self.overlap.items():
-            said.append(f"{n} rows of `{other}` are in `{one}`, too.")
-        if self.frame.loc[self.reference, "n_worked"] == 0 and len(self.predictions_):
-            said.append(f"No differences: every fit of {self.reference} failed.")
-        if self.n_test_reads > 1:
-            said.append(f"The test rows have been read {self.n_test_reads} times by this study.")
-        most = self.frame["n_configurations"].max()
-        for name, n in self.frame["n_configurations"].items():
-            if 1 < n < most and self.budget == "configurations":
-                said.append(f"{name}: its search space holds {n} configurations.")
-        for name, row in self.frame.iterrows():
-            if row["n_worked"] == 0:
-                said.append(f"{name}: all its fits failed: {_first_line(row['error'])}")
-            if row["warned"]:
-                fits = f"{row['warned']} of {row['n_fits']} fits"
-                said.append(f"{name}: {fits} warned: {_first_line(row['warning'])}")
-            if row["n_worked"] > 0 and row["failed"]:
-                said.append(f"{name}: {row['failed']} fits failed: {_first_line(row['error'])}")
-        return said
+        return notes_of(self)
 
     def _title(self) -> str:
         return f"{len(self.frame)} methods on {self.n_rows} {self.rows} rows"
 
     def _sections(self) -> list[Section]:
         return [("", self.to_frame(), True)]
-
-    def _rule(self) -> str:
-        """Return how the settings were selected, where they were."""
-        if (self.frame["n_configurations"] == 1).all():
-            return "; every method has its own settings"
-        shared = "" if self.budget == "configurations" else ", in equal CPU seconds"
-        return f"; settings selected by {self.scoring}{shared}"
 
     def __str__(self) -> str:
         return as_text_table(self.to_frame(), self.notes())
@@ -337,7 +291,3 @@ class ComparisonResult:
         if settings.get("metrics") is not None and probabilities is not None:
             settings.setdefault("y_score", probabilities[fit])
         return group_report(self.y_true, fits[fit], bias_labels=self.bias_labels, **settings)
-
-
-def _first_line(text: str) -> str:
-    return shorten(text.partition("\n")[0], LONGEST, placeholder=" ...")
