@@ -18,6 +18,9 @@ SPACE = {
     "JTT": {"lr": loguniform(1e-3, 1e-1), "upweight": [5, 20]},
     "logistic": {"C": [0.1, 1.0]},
 }
+LOGISTIC = {"logistic": LogisticRegression()}
+HEADS = {name: SPACE[name] for name in ("ERM", "JTT")}
+C = {"logistic": {"C": [0.01, 0.1, 1.0, 10.0]}}
 
 
 def rows(n=80):
