@@ -1,0 +1,136 @@
+"""Which parameter makes a default lose? One at a time is changed, on validation rows.
+
+    python docs/reproduction/defaults_why.py SETS    # such as synthetic bar; all without a name
+    python docs/reproduction/defaults_why.py --table
+
+Each method is fitted with its defaults, and with one parameter changed, to standardised embeddings
+with three seeds. Unbiased validation rows judge; the other half of them, which is the test half of
+selection.py, stays closed. Writes defaults_why.csv. Needs SKLEARN_DEBIAS_DATA.
+"""
+
+import sys
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from sklearn.model_selection import PredefinedSplit
+
+import sklearn_debias as sd
+from sklearn_debias.model_selection import BatchedGridSearchCV
+
+sys.path.insert(0, str(Path(__file__).parent))
+from selection import measure, split
+
+OUT = Path(__file__).with_suffix(".csv")
+SETS = ("synthetic", "digits", "bar", "coloured", "patched", "binary")
+MOST = 1000  # training rows, as of defaults.py
+SEEDS = 3
+SHARED = {
+    "lr": [1e-4, 1e-2, 3e-2],
+    "weight_decay": [0.0, 1e-2, 1e-1, 1.0],
+    "max_epochs": [10, 30, 300],
+    "batch_size": [32, 512],
+}
+OWN = {
+    "ERM": {},
+    "JTT": {
+        "identification_epochs": [1, 5, 50],
+        "upweight": [20, 50, 100],
+        "upweight_by": ["weight"],
+    },
+    "LfF": {"q": [0.1, 0.3, 0.5, 0.9], "ema": [0.0, 0.9], "class_normalize": [False]},
+    "AFR": {
+        "gamma": [1.0, 8.0, 16.0],
+        "lam": [0.0, 0.1, 1.0, 3.0],
+        "reweighting_epochs": [30, 300, 1000],
+        "reweighting_share": [0.1, 0.4],
+    },
+    "ULE": {"lam": [0.1, 0.3, 0.7, 0.9], "student_warmup": [0, 50], "scale": [1.0, 100.0]},
+    "BiasAdv": {
+        "epsilon": [0.05, 0.2, 0.64, 1.0],  # of the spread of the rows
+        "lam": [0.0, 1.0],
+        "beta": [0.1, 0.25, 1.0],
+        "base": ["erm"],
+    },
+    "MetaIADA": {"alpha": [0.1, 1.0], "warmup": [0.5], "meta_size": [5, 20]},
+}
+
+
+def spread(X):
+    """Median distance of a row from the mean row."""
+    return float(np.median(np.linalg.norm(X - X.mean(axis=0), axis=1)))
+
+
+def changes(name, X):
+    """Settings to try, each with one parameter changed; the first has none."""
+    grid = SHARED | OWN[name]
+    if name == "BiasAdv":
+        grid = grid | {"epsilon": [round(share * spread(X), 4) for share in grid["epsilon"]]}
+    tried = [(key, value) for key, values in grid.items() for value in values]
+    return [{}, *({key: value} for key, value in tried)]
+
+
+def run(name):
+    """Return a row per method, change and seed on one set."""
+    train, _, unbiased, _ = split(name, 0)
+    chosen = np.random.default_rng(0).permutation(len(train.target))[:MOST]
+    X = np.concatenate([train.data[chosen], unbiased.data])
+    y = np.concatenate([train.target[chosen], unbiased.target])
+    fold = np.repeat([-1, 0], [len(chosen), len(unbiased.target)])
+    judge = measure(name, train)
+
+    def score(model, held_out, _):
+        return judge(unbiased, model.predict(held_out))
+
+    for method in OWN:
+        clf = getattr(sd, f"{method}Classifier")(random_state=0)
+        settings = changes(method, train.data[chosen])
+        grid = [{key: [value] for key, value in change.items()} for change in settings]
+        search = BatchedGridSearchCV(
+            clf,
+            grid,
+            scoring=score,
+            cv=PredefinedSplit(fold),
+            n_seeds=SEEDS,
+            refit=False,
+            error_score=np.nan,
+        )
+        found = search.fit(X, y).cv_results_
+        for i, change in enumerate(settings):
+            key, value = next(iter(change.items()), ("", ""))
+            for seed in range(SEEDS):
+                yield name, method, key, value, seed, found[f"split{seed}_test_score"][i]
+        print(name, method, flush=True)
+
+
+def table():
+    """Print the mean change in points by each value of a parameter, and on each set."""
+    frame = pd.read_csv(OUT, keep_default_na=False, na_values=["nan"])
+    keys = ["method", "parameter", "value"]
+    means = frame.groupby([*keys, "set"], sort=False).score.mean().unstack()
+    own = means.xs("", level="parameter").droplevel("value")
+    print((100 * own).round(1).to_string())
+    gains = 100 * (means - own.reindex(means.index.get_level_values("method")).to_numpy())
+    gains["mean"] = gains.mean(axis=1)
+    print(gains.drop("", level="parameter").round(1).to_string())
+
+
+def main():
+    """Run the sets, or print the table."""
+    if "--table" in sys.argv:
+        return table()
+    torch.set_num_threads(1)
+    warnings.simplefilter("ignore")
+    columns = ["set", "method", "parameter", "value", "seed", "score"]
+    for name in sys.argv[1:] or SETS:
+        frame = pd.DataFrame(list(run(name)), columns=columns)
+        old = pd.read_csv(OUT) if OUT.exists() else pd.DataFrame({"set": []})
+        frame = pd.concat([old[old["set"] != name], frame])
+        frame.to_csv(OUT, index=False, float_format="%.4f")
+    return None
+
+
+if __name__ == "__main__":
+    main()
