@@ -20,7 +20,7 @@ FEW = 2
 OWN: Mapping[str, Mapping[str, Any]] = {
     "CRTClassifier": {"retraining_epochs": 10},  # of a head that is drawn anew
     "ClassBalancedRetrainingClassifier": {"retraining_epochs": 10},
-    "DPEClassifier": {"n_heads": 8, "head_epochs": 10},  # a few alone may all be poor
+    "DPEClassifier": {"n_heads": 6, "head_epochs": 6},  # a few alone may all be poor
     # Grad-CAM wants a layer with positions; FLOE holds the rows of a short fit together.
     "DHATClassifier": {"attention": "integrated_gradients", "lam2": 0.1},
     "FishClassifier": {"optimizer": "adam"},  # SGD needs more steps

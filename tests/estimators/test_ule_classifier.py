@@ -166,13 +166,14 @@ def test_the_embeddings_of_the_student_are_sliced_by_a_search():
 def test_ule_unlearns_a_patch_that_erm_relies_on():
     """MNIST-SC: the label written into the first row of pixels, tested on images without it."""
     mnist = read_mnist(data_folder())
-    rows = np.random.default_rng(2).permutation(50_000)[:8000]
+    rows = np.random.default_rng(2).permutation(50_000)[:2000]
     train = patch_mnist(mnist.train.data[rows], mnist.train.target[rows])
     clean, truth = mnist.test.data[:3000], mnist.test.target[:3000]
     hidden = {"module__hidden": [256, 128], "module__dropout": 0.3}
     options = {
         "optimizer": "adam",
-        "lr": 1e-3,
+        "lr": 3e-3,
+        "batch_size": 64,
         "max_epochs": 15,
         "net_params": hidden,
         "random_state": 2,

@@ -1,5 +1,6 @@
 """The examples run as they are, and show what they say."""
 
+import multiprocessing
 import os
 import re
 import subprocess
@@ -7,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from running import LIBRARIES, as_main
 
 from sklearn_debias.datasets import data_folder
 
@@ -14,16 +16,26 @@ BAR_METHODS = {"ERM", "BiasAdv-ERM", "JTT", "BiasAdv-JTT"}
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
+@pytest.fixture(scope="module")
+def server():
+    """Import the libraries once: they take most of the time of a short example."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(LIBRARIES)
+    return context
+
+
 @pytest.fixture
-def run(tmp_path):
-    def run(name):
-        environment = {**os.environ, "MPLBACKEND": "agg"}
-        command = [sys.executable, EXAMPLES / name]
-        done = subprocess.run(
-            command, cwd=tmp_path, env=environment, capture_output=True, text=True
+def run(server, tmp_path):
+    def run(name, **fewer):
+        out = tmp_path / "out.txt"
+        process = server.Process(
+            target=as_main, args=(EXAMPLES / name, tmp_path, out, dict(os.environ), fewer)
         )
-        assert done.returncode == 0, done.stderr
-        return done.stdout.splitlines()
+        process.start()
+        process.join()
+        said = out.read_text(encoding="utf-8")
+        assert process.exitcode == 0, said + out.with_suffix(".err").read_text(encoding="utf-8")
+        return said.splitlines()
 
     return run
 
@@ -59,7 +71,7 @@ def test_example_is_short(path):
 
 @pytest.mark.slow
 def test_quickstart_prints_a_table_and_draws_a_figure(run, tmp_path):
-    header, *rows = run("quickstart.py")
+    header, *rows = run("quickstart.py", n_seeds=2)
     rows = [row for row in rows if row.count("[") > 2]
     assert header.split()[:4] == ["average", "worst", "group", "conflicting"]
     assert [row.split()[0] for row in rows] == [
@@ -101,7 +113,7 @@ def test_ule_is_less_lost_where_the_patch_is_wrong(run, tmp_path):
 def test_heads_on_embeddings_are_compared_in_one_table(run, monkeypatch, tmp_path):
     monkeypatch.setenv("SKLEARN_DEBIAS_CACHE", str(tmp_path))
     monkeypatch.delenv("SKLEARN_DEBIAS_DATA", raising=False)
-    lines = run("heads_on_embeddings.py")
+    lines = run("heads_on_embeddings.py", n_seeds=2)
     table = [line for line in lines if line.count("[") > 2 and " rows at " not in line]
     worst = {row[:20].strip(): float(row.split("[")[1].split()[-1]) for row in table}
     assert set(worst) == {

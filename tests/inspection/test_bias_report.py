@@ -115,16 +115,20 @@ def noise(seed, majority, n=200, n_columns=20):
 
 
 def false_alarms(majorities):
-    """Return the number of reports on noise that call any column spurious."""
+    """Return the number of reports on noise that call any column spurious.
+
+    The level is exact at any number of permutations, of which 2 of 40 ranks are 5 %.
+    """
     alarms = 0
     for seed, majority in enumerate(majorities):
         y, metadata = noise(seed, majority)
-        alarms += bool(bias_report(y, metadata, n_permutations=199, random_state=seed).spurious)
+        alarms += bool(bias_report(y, metadata, n_permutations=39, random_state=seed).spurious)
     return alarms
 
 
 # The true rate is 5 % or less: the count stays below the 99.9 % quantile of that rate.
-@pytest.mark.parametrize("n_reports", [60, pytest.param(1000, marks=pytest.mark.slow)])
+# A rate of 10 % would be seen in 600 reports with a probability of .94, of 12 % always.
+@pytest.mark.parametrize("n_reports", [60, pytest.param(600, marks=pytest.mark.slow)])
 def test_noise_is_called_spurious_in_five_of_a_hundred_reports_at_most(n_reports):
     alarms = false_alarms(np.linspace(0.5, 0.95, n_reports))
     assert alarms <= binom.ppf(0.999, n_reports, 0.05)

@@ -115,7 +115,7 @@ def test_the_penalty_of_the_closed_form_is_the_value_of_the_formula(seed):
 def test_adam_climbs_towards_the_closed_form(seed):
     d = gradient_of(seed, n=200)
     best = best_environments(d)
-    q = ascend(d, 10_000, seed)
+    q = ascend(d, 4_000, seed)
     assert 0 <= q.min() <= q.max() <= 1
     assert penalty(q, d).item() <= penalty(best.double(), d).item()
     assert penalty(q, d) > penalty(ascend(d, 1, seed), d)
