@@ -143,7 +143,9 @@ def main():
         old = pd.read_csv(FILE) if FILE.exists() else pd.DataFrame()
         pd.concat([old, rows]).to_csv(FILE, index=False, float_format="%.5g")
     means = pd.read_csv(FILE).groupby("method")[["train", "test"]].agg(["mean", "std"])
-    print(means.join(pd.DataFrame(PUBLISHED, index=["published", "published test"]).T).to_string())
+    means.columns = [" ".join(pair) for pair in means.columns]
+    published = pd.DataFrame(PUBLISHED, index=["train published", "test published"]).T
+    print(means.join(published).sort_index(axis=1).to_string())
 
 
 if __name__ == "__main__":
