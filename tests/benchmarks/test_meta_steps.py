@@ -11,6 +11,7 @@ from sklearn_debias.models import cifar_resnet32
 
 pytestmark = pytest.mark.filterwarnings("ignore:The fitted model predicts")  # noise teaches nothing
 C, META, ALPHA, SIGMA_LR = 10, 100, 0.5, 0.1
+HEAD_ONLY = {"virtual_step": "head", "optimizer": "sgd"}  # what the loops by hand do
 rng = np.random.default_rng(0)
 
 
@@ -143,7 +144,7 @@ def embeddings(n=4000, d=512, seed=0):
 def test_head_against_a_loop_by_hand(compare, covariance, limit):
     (X, y), (X_meta, y_meta) = embeddings(), embeddings(META, seed=1)
     options = {"max_epochs": 5, "warmup": 0, "batch_size": 128, "device": "cpu", "random_state": 0}
-    ours = MetaIADAClassifier(covariance=covariance, **options)
+    ours = MetaIADAClassifier(covariance=covariance, optimizer="sgd", **options)
     by_hand = lambda: ByHand(  # noqa: E731
         (nn.Identity(), nn.Linear(512, C)), X, y, X_meta, y_meta, 128, covariance == "diagonal"
     ).fit(5)
@@ -172,7 +173,7 @@ def images(n, seed=0):
 def test_image_resnet32_against_a_loop_by_hand(compare):
     (X, y), (X_meta, y_meta) = images(300), images(META, seed=1)
     options = {"max_epochs": 4, "batch_size": 100, "device": "cpu", "random_state": 0}
-    ours = MetaIADAClassifier("cifar_resnet32", warmup=0, **options)
+    ours = MetaIADAClassifier("cifar_resnet32", warmup=0, **HEAD_ONLY, **options)
 
     def by_hand():
         model = cifar_resnet32(3, C)
@@ -184,7 +185,7 @@ def test_image_resnet32_against_a_loop_by_hand(compare):
 def test_image_resnet32_against_erm(compare):
     (X, y), (X_meta, y_meta) = images(300), images(META, seed=1)
     options = {"max_epochs": 4, "batch_size": 100, "device": "cpu", "random_state": 0}
-    ours = MetaIADAClassifier("cifar_resnet32", warmup=0, **options)
+    ours = MetaIADAClassifier("cifar_resnet32", warmup=0, **HEAD_ONLY, **options)
     erm = ERMClassifier("cifar_resnet32", lr=1e-2, optimizer="sgd", **options)
     compare(
         lambda: ours.fit(X, y, X_meta=X_meta, y_meta=y_meta),
