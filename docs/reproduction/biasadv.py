@@ -20,7 +20,6 @@ import numpy as np
 import pandas as pd
 import torch
 from scipy.stats import loguniform
-from sklearn.utils import Bunch
 
 from sklearn_debias import BiasAdvClassifier, ERMClassifier, JTTClassifier, LfFClassifier
 from sklearn_debias.comparison import compare
@@ -107,71 +106,61 @@ def run(data, conflict, is_smoke):
     control = compare(matched, n_configurations=1, **given)
     for found in (result, control):
         print(f"== {data} {conflict:.0%}", found, "", sep="\n", flush=True)
-    rows = [rows_of(found, data, test) for found in (result, control)]
-    frame = pd.concat(rows, ignore_index=True)
+    frame = pd.DataFrame([*rows_of(result, data, test), *rows_of(control, data, test)])
     radii = frame["method"].map({name: own.get("epsilon") for name, own in chosen.items()})
-    frame.insert(2, "radius", radii / mean_norm(first.data))
-    frame.insert(0, "conflict", conflict)
-    frame.insert(0, "data", data)
-    return frame
+    middle = frame["method"].map(result.configurations.groupby("method")["score"].median())
+    radius = radii / mean_norm(first.data)
+    return frame.assign(data=data, conflict=conflict, radius=radius, median=100 * middle)
 
 
 def rows_of(result, data, test):
-    """A row per method: what was selected, and the accuracies of each fit, in percent."""
-    drawn = result.configurations.groupby("method")["score"]
-    rows = []
+    """Yield a row per method: what was selected, and the accuracies of each fit, in percent."""
     for method, fits in result.predictions_.items():
         facts = result.frame.loc[method]
         row = {"method": method, "configuration": facts["configuration"]}
         row |= {"validation": 100 * facts["validation_score"], "seconds": facts["seconds_per_fit"]}
-        row["median"] = 100 * drawn.get_group(method).median() if method in drawn.groups else np.nan
         for i, predicted in enumerate(fits):
-            for name, value in accuracies(data, test, predicted).items():
-                row[f"{name}_{i}"] = 100 * value
-        rows.append(row)
-    return pd.DataFrame(rows)
+            found = accuracies(data, test, predicted)
+            row |= {f"{name}_{i}": 100 * value for name, value in found.items()}
+        yield row
 
 
 def tables(frame):
     """Return the Markdown tables: accuracies, paired differences, settings."""
-    of_method = table_head("data", "method", *(f"test {m}" for m in METRICS), "CPU s per fit")
-    names = ("selected configuration", "its validation mean", "median configuration")
+    accuracy = table_head("data", "method", *(f"test {name}" for name in METRICS), "CPU s per fit")
+    names = ("selected configuration", "radius / mean norm", "its validation mean", "median")
     settings = table_head("data", "method", *names)
     for _, row in frame[~frame["method"].str.endswith(MATCHED)].iterrows():
         head = f"| {row['data']} {row['conflict']:.0%} | {row['method']}"
-        cells = [
-            "{:.1f} ± {:.1f}".format(*interval(row.filter(like=metric + "_").dropna()))
-            for metric in METRICS
-        ]
-        of_method.append(f"{head} | {' | '.join(cells)} | {row['seconds']:.1f} |")
-        scores = f"{row['validation']:.1f} | {row['median']:.1f}"
-        settings.append(f"{head} | {row['configuration']} | {scores} |")
-    last = f"test mean, base with {MATCHED.removeprefix(', ')}"
-    of_pair = table_head("data", "base", "test mean", "test conflicting", "seeds won", last)
-    for pair in pairs(frame):
-        won = f"{(pair.mean > 0).sum()} of {len(pair.mean)}"
-        gains = (pair.mean, pair.conflicting, pair.matched)
+        cells = ["{:.1f} ± {:.1f}".format(*interval(of_fits(row, name))) for name in METRICS]
+        accuracy.append(f"{head} | {' | '.join(cells)} | {row['seconds']:.1f} |")
+        radius = "" if np.isnan(row["radius"]) else f"{row['radius']:.2f}"
+        cells = [row["configuration"], radius, f"{row['validation']:.1f}", f"{row['median']:.1f}"]
+        settings.append(f"{head} | {' | '.join(cells)} |")
+    names = ("test mean", "test conflicting", f"test mean, base with{MATCHED[1:]}", "seeds won")
+    differences = table_head("data", "base", *names)
+    for data, base, *gains in pairs(frame):
         cells = [bold(*interval(values)) for values in gains]
-        cells.insert(2, won)
-        of_pair.append(f"| {pair.data} | {pair.base} | {' | '.join(cells)} |")
-    return "\n".join([*of_method, "", *of_pair, "", *settings])
+        won = f"{(gains[0] > 0).sum()} of {len(gains[0])}"
+        differences.append(f"| {data} | {base} | {' | '.join(cells)} | {won} |")
+    return "\n".join([*accuracy, "", *differences, "", *settings])
+
+
+def of_fits(row, metric):
+    """Return a metric of the fits of a row."""
+    return row.filter(like=f"{metric}_").dropna().astype(float)
 
 
 def pairs(frame):
-    """Yield BiasAdv minus its base, in points, for each fresh seed."""
+    """Yield BiasAdv minus its base, by fresh seed; the third is against the base as matched."""
     for (data, conflict), rows in frame.groupby(["data", "conflict"], sort=False):
-        rows = rows.set_index("method")
+        fits = rows.set_index("method").filter(regex=r"_\d")
         for base in BASES:
-            pair = Bunch(data=f"{data} {conflict:.0%}", base=base)
-            for name, metric, other in (
-                ("mean", "mean", base),
-                ("conflicting", "conflicting", base),
-                ("matched", "mean", base + MATCHED),
-            ):
-                fits = rows.filter(like=metric + "_")
-                gains = fits.loc[f"BiasAdv-{base}"] - fits.loc[other]
-                pair[name] = gains.dropna().to_numpy()
-            yield pair
+            ours = fits.loc[f"BiasAdv-{base}"]
+            gains = ours - fits.loc[base]
+            matched = of_fits(ours - fits.loc[base + MATCHED], "mean")
+            both = (of_fits(gains, "mean"), of_fits(gains, "conflicting"))
+            yield f"{data} {conflict:.0%}", base, *both, matched
 
 
 def figure(frame):
@@ -180,11 +169,11 @@ def figure(frame):
 
     drawn = list(pairs(frame))
     fig, axis = plt.subplots(figsize=(6.4, 0.5 + 0.27 * len(drawn)), layout="constrained")
-    for i, pair in enumerate(drawn):
-        mean, half = interval(pair.mean)
+    for i, (_, _, gains, *_) in enumerate(drawn):
+        mean, half = interval(gains)
         colour = "#1b6ca8" if mean > half else "#b03a2e" if mean < -half else "#808080"
         axis.errorbar(mean, i, xerr=half, fmt="o", color=colour, capsize=3, ms=5)
-    axis.set_yticks(range(len(drawn)), [f"{pair.data}: {pair.base}" for pair in drawn])
+    axis.set_yticks(range(len(drawn)), [f"{data}: {base}" for data, base, *_ in drawn])
     axis.invert_yaxis()
     axis.axvline(0, color="black", lw=0.8)
     axis.set_xlabel(
