@@ -4,7 +4,7 @@
 
 The folder holds bar_mobilenet_v2_embeddings.npz (see `sklearn_debias.datasets.read_bar`). As in the
 paper, 17 or 94 conflicting photographs move to the training set and the others are the test set; no
-method sees the bias labels. The settings were chosen on validation rows (5 %) by
+method sees the bias labels. The settings were chosen on validation rows (5 %) by the first run of
 docs/reproduction/biasadv.py, not here. Do not expect BiasAdv's columns to stand out: on these
 embeddings it changes little, see docs/reproduction/biasadv.md.
 """

@@ -1,9 +1,9 @@
 """Why BiasAdv helps or not: what its attack changes, how saturated its biased net is, and controls.
 
     python docs/reproduction/biasadv_diagnosis.py --data digits --conflict 0.05
-    python docs/reproduction/biasadv_diagnosis.py --figures
+    python docs/reproduction/biasadv_diagnosis.py --figure
 
-All figures are on validation images and on the selection seeds: the test set of biasadv.py is not
+All figures are on validation images and on the selection seeds: test sets are not
 touched. The parts, in long format in biasadv_diagnosis.csv:
 
 attack      the nets of a plain fit (beta=0), attacked with growing radii
@@ -19,7 +19,6 @@ strong      the strong attack that wins on Coloured MNIST at 1 %, and controls
 """
 
 import argparse
-import csv
 import dataclasses
 import sys
 import warnings
@@ -38,7 +37,8 @@ from sklearn_debias.objectives import BiasAdv
 from sklearn_debias.objectives._biasadv import bias_adversarial_loss
 
 sys.path.insert(0, str(Path(__file__).parent))
-import biasadv
+from biased_data import NETWORKS, accuracies, load_data, mean_norm
+from tables import append, read_rows
 
 HERE = Path(__file__).parent
 RADII = (0.02, 0.05, 0.1, 0.2, 0.4, 0.8)
@@ -98,11 +98,12 @@ class ControlledClassifier(BiasAdvClassifier):
 
     kind: str = "biasadv"
 
-    def _phases(self):
-        *before, last = super()._phases()
-        fields = {f.name: getattr(self._attack, f.name) for f in dataclasses.fields(self._attack)}
-        self._attack = Controlled(**fields, kind=self.kind)
-        return (*before, dataclasses.replace(last, steps=(*last.steps[:-1], self._attack)))
+    def _attacking(self, phases):
+        *before, last = super()._attacking(phases)
+        *others, attack = last.steps
+        fields = {f.name: getattr(attack, f.name) for f in dataclasses.fields(attack)}
+        steps = (*others, Controlled(**fields, kind=self.kind))
+        return (*before, dataclasses.replace(last, steps=steps))
 
 
 def fit(
@@ -114,24 +115,21 @@ def fit(
     epochs=None,
     kind="biasadv",
     relative=0.1,
-    norm="l2",
     **params,
 ):
     """Fitted BiasAdv on top of ERM; ``beta=0`` leaves the attack out."""
-    shared = {**biasadv.module_of(data), "batch_size": biasadv.BATCH[data], **SETTING[data]}
+    shared = {**NETWORKS[data], **SETTING[data]}
     if module is not None:
         shared |= module
     if epochs is not None:
         shared["max_epochs"] = epochs
-    epsilon = biasadv.epsilon_of(relative, norm, train.data)
     torch.manual_seed(seed)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         estimator = ControlledClassifier(
             base="erm",
             kind=kind,
-            epsilon=epsilon,
-            norm=norm,
+            epsilon=float(relative * mean_norm(train.data)),
             clip=(0, 1),
             random_state=seed,
             **shared,
@@ -147,9 +145,15 @@ def nets_of(estimator):
     return {"model": Net(estimator.module_), "biased": Net(estimator.biased_module_)}
 
 
+def scores(estimator, data, validation):
+    """Accuracies on validation images: of the cells, of conflicting and of aligned rows."""
+    found = accuracies(data, validation, estimator.predict(validation.data))
+    return {f"val_{name}": value for name, value in found.items()}
+
+
 def attack_part(data, conflict, seed, emit):
     """What the attack changes, as its radius grows."""
-    train, validation, _ = biasadv.load_data(data, conflict, seed)
+    train, validation, _ = load_data(data, conflict, seed)
     nets = nets_of(fit(data, train, seed, beta=0))
     x, y = torch.from_numpy(validation.data[:449]), torch.from_numpy(validation.target[:449])
     bias = validation.bias_labels[:449]
@@ -160,7 +164,7 @@ def attack_part(data, conflict, seed, emit):
     palette = torch.stack([unit[bias == k].mean(0) for k in range(10)])
     for lam in (0.0, 0.5):
         for relative in RADII:
-            ball = {"epsilon": biasadv.epsilon_of(relative, "l2", train.data), "clip": (0, 1)}
+            ball = {"epsilon": float(relative * mean_norm(train.data)), "clip": (0, 1)}
             x_adv = BiasAdv(lam=lam, **ball).attack(nets, x, y)
             change = (x_adv - x).flatten(2)
             energy = (change**2).sum((1, 2)).clamp(min=1e-12)
@@ -192,7 +196,7 @@ def saturation_part(data, conflict, seed, emit):
 
     They are taken at aligned and at conflicting training inputs.
     """
-    train, _, _ = biasadv.load_data(data, conflict, seed)
+    train, _, _ = load_data(data, conflict, seed)
     x, y = torch.from_numpy(train.data), torch.from_numpy(train.target)
     conflicting = torch.from_numpy(train.bias_labels != train.target)
     for epochs in (1, 3, 10, SETTING[data]["max_epochs"]):
@@ -218,33 +222,33 @@ def saturation_part(data, conflict, seed, emit):
 
 def control_part(data, conflict, seed, emit):
     """Validation accuracy with BiasAdv's attack, with others of its radius, and with none."""
-    train, validation, _ = biasadv.load_data(data, conflict, seed)
+    train, validation, _ = load_data(data, conflict, seed)
     for kind in ("none", *KINDS):
         for relative in CONTROL_RADII[data] if kind != "none" else ("",):
             beta, size = (0, 0.1) if kind == "none" else (0.5, relative)
             name = "biasadv" if kind == "none" else kind
             estimator = fit(data, train, seed, kind=name, relative=size, beta=beta, lam=0.25)
-            for metric, value in biasadv.scores(estimator, data, validation, "val").items():
+            for metric, value in scores(estimator, data, validation).items():
                 emit("control", data, conflict, kind, relative, 0.25, seed, metric, value)
 
 
 def grid_part(data, conflict, seed, emit):
     """Radius against lam, beta 1: where the attack helps and where it harms."""
-    train, validation, _ = biasadv.load_data(data, conflict, seed)
+    train, validation, _ = load_data(data, conflict, seed)
     for lam in (0.0, 0.5, 1.0):
         for relative in (0.06, 0.2, 0.6):
             estimator = fit(data, train, seed, relative=relative, beta=1.0, lam=lam)
-            for metric, value in biasadv.scores(estimator, data, validation, "val").items():
+            for metric, value in scores(estimator, data, validation).items():
                 emit("grid", data, conflict, "biasadv", relative, lam, seed, metric, value)
 
 
 def length_part(data, conflict, seed, emit):
     """The same with fewer and more epochs, batches of 128."""
-    train, validation, _ = biasadv.load_data(data, conflict, seed)
+    train, validation, _ = load_data(data, conflict, seed)
     longest = SETTING[data]["max_epochs"]
     for epochs in (longest // 4, longest, 3 * longest):
         for kind, beta in (("none", 0), ("biasadv", 0.25)):
-            network = biasadv.module_of(data) | {"batch_size": 128}
+            network = NETWORKS[data] | {"batch_size": 128}
             estimator = fit(
                 data,
                 train,
@@ -255,7 +259,7 @@ def length_part(data, conflict, seed, emit):
                 beta=beta,
                 lam=0.25,
             )
-            for metric, value in biasadv.scores(estimator, data, validation, "val").items():
+            for metric, value in scores(estimator, data, validation).items():
                 emit(
                     "length",
                     data,
@@ -271,22 +275,23 @@ def length_part(data, conflict, seed, emit):
 
 def lff_part(data, conflict, seed, emit):
     """Compare LfF alone, with BiasAdv's second term at radius 0 (x_adv = x), and attacked."""
-    train, validation, _ = biasadv.load_data(data, conflict, seed)
+    train, validation, _ = load_data(data, conflict, seed)
     for variant, relative, beta in (
         ("lff", "", 0.0),
         ("radius 0", 0.0, 0.5),
         ("biasadv-lff", 0.1, 0.5),
     ):
-        config = SETTING[data] | {
-            "relative_epsilon": relative or 0.0,
-            "norm": "l2",
-            "lam": 0.25,
-            "beta": beta,
-        }
-        estimator = biasadv.make("biasadv-lff", data, config, train.data, seed).fit(
-            train.data, train.target
-        )
-        values = biasadv.scores(estimator, data, validation, "val")
+        estimator = BiasAdvClassifier(
+            base="lff",
+            epsilon=float((relative or 0.0) * mean_norm(train.data)),
+            lam=0.25,
+            beta=beta,
+            random_state=seed,
+            device="cpu",
+            **NETWORKS[data],
+            **SETTING[data],
+        ).fit(train.data, train.target)
+        values = scores(estimator, data, validation)
         easy = train.bias_labels == train.target
         values["weight W, aligned"] = estimator.sample_difficulty_[easy].mean()
         values["weight W, conflicting"] = estimator.sample_difficulty_[~easy].mean()
@@ -296,14 +301,14 @@ def lff_part(data, conflict, seed, emit):
 
 def strong_part(data, conflict, seed, emit):
     """The configuration selected on Coloured MNIST at 1 %, with each attack, and for longer."""
-    train, validation, _ = biasadv.load_data(data, conflict, seed)
-    rates = {**biasadv.module_of(data), "lr": 0.00691, "weight_decay": 1e-3}
+    train, validation, _ = load_data(data, conflict, seed)
+    rates = {"lr": 0.00691, "weight_decay": 1e-3}
     for epochs, kinds in ((5, ("none", *KINDS)), (20, ("none", "biasadv"))):
         for kind in kinds:
             name, beta = ("biasadv", 0.0) if kind == "none" else (kind, 1.0)
             options = {"relative": 0.639, "beta": beta, "lam": 1.0}
             estimator = fit(data, train, seed, module=rates, epochs=epochs, kind=name, **options)
-            for metric, value in biasadv.scores(estimator, data, validation, "val").items():
+            for metric, value in scores(estimator, data, validation).items():
                 emit(
                     "strong",
                     data,
@@ -319,7 +324,7 @@ def strong_part(data, conflict, seed, emit):
 
 def network_part(data, conflict, seed, emit):
     """The same with a small CNN."""
-    train, validation, _ = biasadv.load_data(data, conflict, seed)
+    train, validation, _ = load_data(data, conflict, seed)
     cnn = {"module": "simple_cnn", "net_params": {"module__width": 8}}
     cnn["max_epochs"] = {"digits": 40, "colour_mnist": 15}[data]
     for kind, relative, beta in (
@@ -339,7 +344,7 @@ def network_part(data, conflict, seed, emit):
             lam=0.25,
             **size,
         )
-        for metric, value in biasadv.scores(estimator, data, validation, "val").items():
+        for metric, value in scores(estimator, data, validation).items():
             emit("cnn", data, conflict, kind, relative, 0.25, seed, metric, value)
 
 
@@ -357,9 +362,7 @@ PARTS = {
 
 def run(path, data, conflict, parts, seeds):
     """Append the rows of the parts that the file does not have yet."""
-    have = {
-        (r["part"], r["data"], float(r["conflict"]), r["seed"]) for r in biasadv.read_rows(path)
-    }
+    have = {(r["part"], r["data"], float(r["conflict"]), r["seed"]) for r in read_rows(path)}
     for seed in seeds:
         for part in parts:
             if (part, data, conflict, str(seed)) in have:
@@ -371,12 +374,7 @@ def run(path, data, conflict, parts, seeds):
                 rows.append(dict(zip(COLUMNS, (*row[:-1], value), strict=True)))
 
             PARTS[part](data, conflict, seed, emit)
-            new = not Path(path).exists()
-            with open(path, "a", newline="") as file:
-                writer = csv.DictWriter(file, COLUMNS)
-                if new:
-                    writer.writeheader()
-                writer.writerows(rows)
+            append(path, COLUMNS, rows)
             print(part, data, conflict, seed, flush=True)
 
 
@@ -386,50 +384,13 @@ def mean_of(rows, **where):
     return np.mean(values) if values else np.nan
 
 
-def figures(diagnosis, results):
-    """The two pictures of the page."""
+def attack_figure(rows):
+    """What the attack changes, and accuracy against its radius."""
     import matplotlib
 
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    gains_figure(plt, biasadv.read_rows(results))
-    attack_figure(plt, biasadv.read_rows(diagnosis))
-
-
-def gains_figure(plt, rows):
-    """Paired differences with intervals."""
-    labels, means, halves = [], [], []
-    settings = list(
-        dict.fromkeys((r["data"], float(r["conflict"])) for r in rows if r["stage"] == "report")
-    )
-    for data, conflict in sorted(settings, reverse=True):
-        for base in ("lff", "jtt", "erm"):
-            gains = biasadv.gains_of(rows, data, conflict, base, "test_mean")
-            if len(gains) > 2:
-                mean, half = biasadv.interval(gains)
-                labels.append(f"{data} {conflict:.0%}: {base}")
-                means.append(mean)
-                halves.append(half)
-    figure, axis = plt.subplots(figsize=(6.4, 0.5 + 0.27 * len(labels)), layout="constrained")
-    colours = [
-        "#1b6ca8" if m - h > 0 else "#b03a2e" if m + h < 0 else "#808080"
-        for m, h in zip(means, halves, strict=True)
-    ]
-    for i, (mean, half, colour) in enumerate(zip(means, halves, colours, strict=True)):
-        axis.errorbar(mean, i, xerr=half, fmt="o", color=colour, capsize=3, ms=5)
-    axis.set_yticks(range(len(labels)), labels)
-    axis.axvline(0, color="black", lw=0.8)
-    axis.set_xlabel(
-        "BiasAdv minus its base, points of unbiased test accuracy\n(mean and 95 % interval over "
-        "paired seeds)"
-    )
-    axis.spines[["top", "right"]].set_visible(False)
-    figure.savefig(HERE / "biasadv_gains.png", dpi=110)
-
-
-def attack_figure(plt, rows):
-    """What the attack changes, and accuracy against its radius."""
     data = [
         d
         for d in ("digits", "colour_mnist")
@@ -497,13 +458,10 @@ def main():
     parser.add_argument("--parts", nargs="+", default=tuple(PARTS))
     parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS)
     parser.add_argument("--out", default=str(HERE / "biasadv_diagnosis.csv"))
-    parser.add_argument("--results", default=str(HERE / "biasadv.csv"))
-    parser.add_argument(
-        "--figures", action="store_true", help="draw the two figures from the files"
-    )
+    parser.add_argument("--figure", action="store_true", help="draw the figure from the file")
     args = parser.parse_args()
-    if args.figures:
-        figures(args.out, args.results)
+    if args.figure:
+        attack_figure(read_rows(args.out))
         return
     torch.set_num_threads(1)
     run(args.out, args.data, args.conflict, args.parts, args.seeds)

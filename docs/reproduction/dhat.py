@@ -13,9 +13,9 @@ JPEG (a shift of CIFAR-10).
 """
 
 import argparse
-import csv
 import io
 import json
+import sys
 import time
 import warnings
 from functools import partial
@@ -26,7 +26,6 @@ import numpy as np
 import pandas as pd
 import torch
 from PIL import Image
-from scipy import stats
 from torch import nn
 
 from sklearn_debias import (
@@ -38,6 +37,9 @@ from sklearn_debias import (
 from sklearn_debias.datasets import data_folder
 from sklearn_debias.exceptions import DebiasWarning, DivergedError
 from sklearn_debias.robustness import robust_accuracy_score
+
+sys.path.insert(0, str(Path(__file__).parent))
+from tables import append, interval, read_rows
 
 OUT = Path(__file__).with_suffix(".csv")
 N_TRAIN, N_VALIDATION, N_TEST, N_AUTO = 2000, 500, 500, 64
@@ -243,13 +245,13 @@ def experiment(data, out, seeds, smoke, methods):
     )  # the smaller radius takes the rates of the larger
     for lr in rates:
         for method in METHODS:
-            append(out, "select", selected_on, method, lr, SELECTION_SEED, smoke)
+            add_row(out, "select", selected_on, method, lr, SELECTION_SEED, smoke)
     best = chosen_rates(pd.read_csv(out), selected_on)
     for group in (METHODS, VARIANTS):
         for seed in seeds:
             for method in group:
                 if method in methods:
-                    append(
+                    add_row(
                         out,
                         "test",
                         data,
@@ -260,39 +262,18 @@ def experiment(data, out, seeds, smoke, methods):
                     )
 
 
-def append(out, stage, data, method, lr, seed, smoke):
+def add_row(out, stage, data, method, lr, seed, smoke):
     """Run one row unless it is there."""
     key = (stage, data, method, str(float(lr)), str(seed))
-    done = set()
-    if out.exists():
-        with out.open(newline="") as file:
-            done = {
-                (r["stage"], r["data"], r["method"], str(float(r["lr"])), r["seed"])
-                for r in csv.DictReader(file)
-            }
+    done = {
+        (r["stage"], r["data"], r["method"], str(float(r["lr"])), r["seed"]) for r in read_rows(out)
+    }
     if key in done:
         return
     row = run(stage, data, method, lr, seed, smoke)
-    new = not out.exists()
-    with out.open("a", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS)
-        if new:
-            writer.writeheader()
-        writer.writerow(
-            {k: f"{v:.4f}" if isinstance(v, float) and k != "lr" else v for k, v in row.items()}
-        )
+    written = {k: f"{v:.4f}" if isinstance(v, float) and k != "lr" else v for k, v in row.items()}
+    append(out, COLUMNS, [written])
     print({k: v for k, v in row.items() if k not in ("sweep", "terms")}, flush=True)
-
-
-def interval(values):
-    """Mean and half the width of the 95 % t interval over seeds."""
-    values = np.asarray(values, dtype=float)
-    half = (
-        stats.t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values))
-        if len(values) > 1
-        else np.nan
-    )
-    return values.mean(), half
 
 
 def cell(values):

@@ -11,7 +11,6 @@ pictures are computed once (some minutes) and kept in --cache.
 """
 
 import argparse
-import csv
 import functools
 import io
 import json
@@ -47,8 +46,8 @@ from sklearn_debias.exceptions import DivergedError
 from sklearn_debias.objectives import _meta_iada
 
 sys.path.insert(0, str(Path(__file__).parent))
-from biasadv import bar as bar_parts
-from biasadv import interval, read_rows, table_head
+from biased_data import bar as bar_parts
+from tables import append, bold, interval, read_rows, table_head
 
 OUT = Path(__file__).with_suffix(".csv")
 SELECTION_SEED = 1000
@@ -252,7 +251,7 @@ def generalised(x, y, attributes, ratio, seed):
 
 
 def bar(conflict, seed):
-    """Read BAR's embeddings as in biasadv.py, with 3 meta rows per class and bias.
+    """Read BAR's embeddings as in biased_data.py, with 3 meta rows per class and bias.
 
     The principal components are fitted on the training rows.
     """
@@ -435,12 +434,7 @@ def run_fit(args, done, experiment, scenario, method, config, seed, variant=""):
         if hasattr(estimator, "epsilon_"):
             row |= strategy(estimator, parts.train)
     row = {k: f"{v:.4f}" if isinstance(v, float) else v for k, v in row.items()}
-    new = not Path(args.out).exists()
-    with open(args.out, "a", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS, restval="")
-        if new:
-            writer.writeheader()
-        writer.writerow(row)
+    append(args.out, COLUMNS, [row])
     done[key] = {k: str(v) for k, v in row.items()}
     print(*row.values(), flush=True)
     return done[key]
@@ -515,8 +509,7 @@ def gain(found):
     if found is None:
         return ""
     mean, half, won, n = found
-    mark = "**" if abs(mean) > half else ""
-    return f"{mark}{mean:+.1f} [{mean - half:+.1f}, {mean + half:+.1f}]{mark}, {won} of {n}"
+    return f"{bold(mean, half)}, {won} of {n}"
 
 
 def reported(rows):

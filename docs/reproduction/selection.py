@@ -41,7 +41,7 @@ from sklearn_debias.model_selection import (
 )
 
 sys.path.insert(0, str(Path(__file__).parent))
-from biasadv import table_head
+from tables import table_head
 from without_labels_data import BIASED, HELD_OUT, SETS
 
 OUT = Path(__file__).with_suffix(".csv")

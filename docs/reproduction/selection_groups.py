@@ -20,8 +20,8 @@ from sklearn_debias.group_inference import GroupInferrer
 from sklearn_debias.metrics import aligned_map
 
 sys.path.insert(0, str(Path(__file__).parent))
-from biasadv import table_head
 from selection import METHODS, SEEDS, split
+from tables import table_head
 from without_labels_data import BIASED
 
 OUT = Path(__file__).with_suffix(".csv")

@@ -12,7 +12,6 @@ conflicting rows. Rows that the results file has are skipped.
 """
 
 import argparse
-import csv
 import functools
 import itertools
 import json
@@ -35,7 +34,7 @@ from sklearn_debias import (
 )
 
 sys.path.insert(0, str(Path(__file__).parent))
-import biasadv
+from tables import append, read_rows
 from ule_heads_data import BATCH, DATA, load_data, scores
 from ule_heads_training import CHECKPOINTS, FIRST, LONGEST, MOMENTUM, RATIO, readings, train_heads
 from ule_mnist import ControlledULE
@@ -223,16 +222,6 @@ def run_search(path, done, name, seed, method, reading, numbered, epochs):
     )
 
 
-def append(path, columns, rows):
-    """Add rows to a results file."""
-    new = not Path(path).exists()
-    with open(path, "a", newline="") as file:
-        writer = csv.DictWriter(file, columns, restval="")
-        if new:
-            writer.writeheader()
-        writer.writerows(rows)
-
-
 def search(path, name, n_draws, epochs, few=False):
     """Random draws on the first search seed, then the best of each method on two more.
 
@@ -240,7 +229,7 @@ def search(path, name, n_draws, epochs, few=False):
     axes": strong L2, a long head start of the student, and larger learning rates. With few=True the
     readings are those of FEW, and ERM and JTT have as many draws as all of them together.
     """
-    done = {(r["data"], r["seed"], r["method"], r["params"]): r for r in biasadv.read_rows(path)}
+    done = {(r["data"], r["seed"], r["method"], r["params"]): r for r in read_rows(path)}
     tried = [(j, reading) for j, reading in enumerate(readings()) if reading in FEW or not few]
     focused, alone = (n_draws // 2, n_draws * len(FEW)) if few else (2 * n_draws, ERM_DRAWS)
     jobs = [("erm", None, 0, alone), ("jtt", None, 0, alone + few * focused * len(PROMISING))]
@@ -384,8 +373,8 @@ def draw_rival(method, i, longest):
 def report(search_path, path, name, seeds, methods, longest):
     """Fit what validation has selected on fresh seeds."""
     found, done = (
-        biasadv.read_rows(search_path),
-        {tuple(r[k] for k in COLUMNS[:6]): r for r in biasadv.read_rows(path)},
+        read_rows(search_path),
+        {tuple(r[k] for k in COLUMNS[:6]): r for r in read_rows(path)},
     )
     chosen = {m: ranked(found, name, m, SEARCH_SEEDS)[0][1:] for m in ("erm", "jtt", "ule")}
     chosen = {m: (epochs, json.loads(text)) for m, (epochs, text) in chosen.items()}
@@ -432,7 +421,7 @@ def draw_perceptron(method, i, longest):
 
 def report_perceptrons(path, name, seeds, n_draws, longest):
     """Search ERM and ULE with a perceptron as head, one fit at a time, and fit what is selected."""
-    done = {tuple(r[k] for k in COLUMNS[:6]): r for r in biasadv.read_rows(path)}
+    done = {tuple(r[k] for k in COLUMNS[:6]): r for r in read_rows(path)}
     chosen = {}
     for method in PERCEPTRONS[:2]:
         scored = [(draw_perceptron(method, i, longest), []) for i in range(n_draws)]

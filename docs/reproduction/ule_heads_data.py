@@ -23,7 +23,7 @@ from sklearn_debias.datasets import (
 )
 
 sys.path.insert(0, str(Path(__file__).parent))
-import biasadv
+import biased_data
 
 BATCH = 256
 
@@ -60,8 +60,10 @@ def part(data, target, shortcut, conflicting=None):
 
 
 def bar(seed, conflict):
-    """BAR through MobileNetV2, split as in biasadv.py."""
-    return [part(p.data, p.target, None, p.bias_labels == 1) for p in biasadv.bar(conflict, seed)]
+    """BAR through MobileNetV2, split as in biased_data.py."""
+    return [
+        part(p.data, p.target, None, p.bias_labels == 1) for p in biased_data.bar(conflict, seed)
+    ]
 
 
 def digits(seed, bias, body, conflict):

@@ -16,8 +16,8 @@ from pathlib import Path
 import torch
 
 sys.path.insert(0, str(Path(__file__).parent))
-import biasadv
-from ule_heads import SEARCH_SEEDS, append
+from tables import append, read_rows
+from ule_heads import SEARCH_SEEDS
 from ule_heads_data import DATA, load_data, scores
 from ule_heads_training import FIRST, LONGEST, spoken, train_heads
 
@@ -50,7 +50,7 @@ LAMS = (1.0, 0.95, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1, 0.05)
 
 def diagnose(path, name, seeds=SEARCH_SEEDS):
     """Measure accuracy and weights over lam for several students, on validation rows only."""
-    done = {tuple(r[k] for k in DIAGNOSIS_COLUMNS[:6]) for r in biasadv.read_rows(path)}
+    done = {tuple(r[k] for k in DIAGNOSIS_COLUMNS[:6]) for r in read_rows(path)}
     for seed, reading, decay, student in itertools.product(seeds, DIAGNOSED, (1e-4, 0.3), STUDENTS):
         words = (
             f"{reading['saliency']}, {'absolute' if reading['magnitude'] else 'signed'}, "
@@ -97,7 +97,7 @@ def figures(path):
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    rows = biasadv.read_rows(path)
+    rows = read_rows(path)
     reading = spoken(DIAGNOSED[1])
     figure, panels = plt.subplots(1, 3, figsize=(12, 3.8), layout="constrained")
     looks = dict(zip(STUDENTS, ("C3", "C0", "0.6", "C1"), strict=True))

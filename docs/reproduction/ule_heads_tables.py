@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
-import biasadv
+from tables import bold, interval, read_rows, table_head
 from ule_heads import DFR, OUT, PERCEPTRONS, SEARCH, SEARCH_SEEDS, ranked
 from ule_heads_data import DATA
 from ule_heads_training import CHECKPOINTS, readings, spoken
@@ -49,16 +49,10 @@ def gains(rows, name, method, column="test_worst", base=None):
     return [ours[seed] - theirs[seed] for seed in ours if seed in theirs]
 
 
-def bold(mean, half):
-    """A difference and its interval, bold where that excludes 0."""
-    mark = "**" if abs(mean) > half else ""
-    return f"{mark}{mean:+.1f} [{mean - half:+.1f}, {mean + half:+.1f}]{mark}"
-
-
 def compared(rows, names, methods):
     """Return ERM's worst accuracy and the others' differences, where any of the methods has run."""
     names = [n for n in names if len(values(rows, n, methods[0], "test_worst")) > 1]
-    out = biasadv.table_head("method", *names)
+    out = table_head("method", *names)
     for method in methods:
         cells = []
         for name in names:
@@ -69,19 +63,19 @@ def compared(rows, names, methods):
             if len(found) < 2:
                 cells.append("")
             elif method.startswith("erm") and "tuned" not in method:
-                cells.append("{:.1f} ± {:.1f}".format(*biasadv.interval(found)))
+                cells.append("{:.1f} ± {:.1f}".format(*interval(found)))
             else:
-                cells.append(f"{bold(*biasadv.interval(gained))} {won(gained)}")
+                cells.append(f"{bold(*interval(gained))} {won(gained)}")
         out.append(f"| {method} | {' | '.join(cells)} |")
     return out
 
 
 def tables(search_path, path):
     """Markdown tables: accuracies, what was selected, and the best draw of each reading."""
-    rows, found = biasadv.read_rows(path), biasadv.read_rows(search_path)
+    rows, found = read_rows(path), read_rows(search_path)
     names = [n for n in DATA if any(r["data"] == n and r["experiment"] == "report" for r in rows)]
     out = [*compared(rows, names, SHOWN), "", *compared(rows, names, PERCEPTRONS)]
-    out += ["", *biasadv.table_head("data", "ERM", "JTT", "ULE, all readings")]
+    out += ["", *table_head("data", "ERM", "JTT", "ULE, all readings")]
     for name in (n for n in DATA if any(r["data"] == n for r in found)):
         drawn = [
             r["method"] for r in found if r["data"] == name and r["seed"] == str(SEARCH_SEEDS[0])
@@ -89,14 +83,14 @@ def tables(search_path, path):
         out.append(f"| {name} | {' | '.join(str(drawn.count(m)) for m in ('erm', 'jtt', 'ule'))} |")
     out += [
         "",
-        *biasadv.table_head("data", "method", "epochs", "selected", "its validation, three seeds"),
+        *table_head("data", "method", "epochs", "selected", "its validation, three seeds"),
     ]
     for name, method in itertools.product(names, ("erm", "jtt", "ule")):
         best, epochs, text = ranked(found, name, method, SEARCH_SEEDS)[0]
         out.append(f"| {name} | {method} | {epochs} | {plain(text)} | {100 * best:.1f} |")
     out += [
         "",
-        *biasadv.table_head("reading", *(n for n in DATA if any(r["data"] == n for r in found))),
+        *table_head("reading", *(n for n in DATA if any(r["data"] == n for r in found))),
     ]
     best = best_of_readings(found)
     searched = [n for n in DATA if any(n == key[0] for key in best)]
@@ -140,7 +134,7 @@ def figures(path):
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    rows = biasadv.read_rows(path)
+    rows = read_rows(path)
     names = [n for n in DATA if any(r["data"] == n and r["experiment"] == "report" for r in rows)]
     shown = {
         "ule": "C3",
@@ -156,7 +150,7 @@ def figures(path):
         for j, (method, colour) in enumerate(shown.items()):
             gained = gains(rows, name, method)
             if len(gained) > 1:
-                mean, half = biasadv.interval(gained)
+                mean, half = interval(gained)
                 height = -i - 0.12 * j
                 axes.plot(gained, [height] * len(gained), ".", color=colour, alpha=0.4, ms=4)
                 axes.errorbar(

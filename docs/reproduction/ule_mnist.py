@@ -12,7 +12,6 @@ MNIST is read from the folder named by SKLEARN_DEBIAS_DATA.
 """
 
 import argparse
-import csv
 import dataclasses
 import json
 import sys
@@ -33,7 +32,7 @@ from sklearn_debias.losses import opposition
 from sklearn_debias.objectives import ULE
 
 sys.path.insert(0, str(Path(__file__).parent))
-from biasadv import interval, read_rows, table_head
+from tables import append, interval, read_rows, table_head
 
 OUT = Path(__file__).with_suffix(".csv")
 SEEDS = range(10, 15)
@@ -211,12 +210,7 @@ def run_fit(path, done, experiment, data, net, n_train, epochs, method, params, 
     row["seconds"] = f"{time.process_time() - start:.1f}"
     for name in COLUMNS[8:13] if experiment != "search" else COLUMNS[8:10]:
         row[name] = f"{estimator.score(parts[name].data, parts[name].target):.4f}"
-    new = not Path(path).exists()
-    with open(path, "a", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS, restval="")
-        if new:
-            writer.writeheader()
-        writer.writerow(row)
+    append(path, COLUMNS, [row])
     done[key] = {k: str(v) for k, v in row.items()}
     print(*row.values(), flush=True)
     return done[key]

@@ -18,7 +18,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from scipy.stats import t as student
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -33,6 +32,7 @@ from sklearn_debias.group_inference import GroupInferrer, InferredGroupsClassifi
 from sklearn_debias.metrics import group_mean_accuracy_score, worst_group_accuracy_score
 
 sys.path.insert(0, str(Path(__file__).parent))
+from tables import interval
 from without_labels_data import SETS
 
 SEEDS = range(5)
@@ -242,13 +242,11 @@ def run():
                 print(name, seed, f"{len(rows)} rows", flush=True)
 
 
-def interval(values):
-    """Mean of the seeds with the half width of a 95 % interval by Student's t."""
-    values = np.asarray(values, dtype=float)
+def cell(values):
+    """Mean of the seeds with the half width of its interval, or the one value there is."""
     if len(values) < 2:
-        return f"{values.mean():.3f}"
-    half = student.ppf(0.975, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values))
-    return f"{values.mean():.3f} ± {half:.3f}"
+        return "".join(f"{value:.3f}" for value in values) or "-"
+    return "{:.3f} ± {:.3f}".format(*interval(values))
 
 
 def table(rows, by, column):
@@ -256,7 +254,7 @@ def table(rows, by, column):
     print(f"\n| {by} | {' | '.join(SETS)} |\n|---{'|---' * len(SETS)}|")
     for name, part in rows.groupby(by):
         cells = [part.loc[part.set == one, column] for one in SETS]
-        print(f"| {name} | {' | '.join(interval(c) if len(c) else '-' for c in cells)} |")
+        print(f"| {name} | {' | '.join(cell(c) for c in cells)} |")
 
 
 def tables():
