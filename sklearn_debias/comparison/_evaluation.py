@@ -75,7 +75,10 @@ def evaluate(
         )
         by_group = [found.pop(number) for number in single]
         crossed = found
-    frame = _frame(study, selection, done, list(right), crossed, reference, confidence)
+    # Fits of two methods on the same draw share its luck; a method that failed has no pairs.
+    is_paired = bool(study.draws) and all(o.error == "" for own in done.values() for o in own)
+    against = _against(crossed, list(right), reference, confidence, is_paired=is_paired)
+    frame = _frame(study, selection, done, list(right), crossed, against, confidence)
     frame["regret"] = [_regret(study, selection[name], groups, y) for name in frame.index]
     classes = study.judging["test"].classes
     return ComparisonResult(
@@ -132,7 +135,7 @@ def _frame(
     done: Mapping[str, Sequence[Outcome]],
     known: list[str],
     crossed: Mapping[str, Crossed],
-    reference: str,
+    against: Mapping[str, np.ndarray],
     confidence: float,
 ) -> pd.DataFrame:
     """Return a row per method."""
@@ -147,12 +150,28 @@ def _frame(
         frame.loc[known, f"{metric}_upper"] = high
     if crossed:
         frame.loc[known, "probability_best"] = crossed[TARGET].best()
-    if reference in known:
-        against = crossed[TARGET].against(known.index(reference), confidence)
-        for name, values in vars(against).items():
-            column = "difference" if name == "difference" else f"difference_{name}"
-            frame.loc[known, column] = np.clip(values, -1, 1)
+    for name, values in against.items():
+        frame.loc[known, name] = values
     return frame.rename_axis("method")
+
+
+def _against(
+    crossed: Mapping[str, Crossed],
+    known: list[str],
+    reference: str,
+    confidence: float,
+    *,
+    is_paired: bool,
+) -> dict[str, np.ndarray]:
+    """Return the differences to the reference by column; none where all its fits failed."""
+    if reference not in known:
+        return {}
+    found = crossed[TARGET].against(known.index(reference), confidence, is_paired=is_paired)
+    ends = {"difference_lower": found.lower, "difference_upper": found.upper}
+    return {
+        name: np.clip(values, -1, 1)
+        for name, values in {"difference": found.difference, **ends}.items()
+    }
 
 
 def _counts(

@@ -82,24 +82,40 @@ class Crossed:
         low, high = np.quantile(self.mirrored, [tail, 1 - tail], axis=0)
         return low, high
 
-    def against(self, reference: int, confidence: float) -> Simultaneous:
+    def against(
+        self, reference: int, confidence: float, *, is_paired: bool = False
+    ) -> Simultaneous:
         """Return the differences to one model; all intervals hold together with ``confidence``.
 
-        The largest of the studentised differences sets the width of all of them.
+        The largest of the studentised differences sets the width of all of them. With ``is_paired``
+        fits of the same number share their luck, as where both are of the same training rows.
         """
         means = self.means
         observed = means - means[reference]
         rows = self.under_rows - self.under_rows[:, [reference]]
-        luck = self.student * self.errors
-        deviation = np.abs(rows - rows.mean(axis=0) + luck - luck[:, [reference]])
+        luck, of_seeds = self._luck_against(reference, is_paired)
+        deviation = np.abs(rows - rows.mean(axis=0) + luck)
         # In closed form for the seeds: of three, a Student variable has no variance.
-        of_seeds = self.errors**2 + self.errors[reference] ** 2
         spread = np.sqrt(rows.var(axis=0) + of_seeds)
         spread[reference] = 0
         # A model that never differs from the reference has no spread, and no say in the width.
         scaled = np.divide(deviation, spread, out=np.zeros_like(deviation), where=spread > 0)
         width = np.quantile(scaled.max(axis=1), confidence) * spread
         return Simultaneous(observed, observed - width, observed + width)
+
+    def _luck_against(self, reference: int, is_paired: bool) -> tuple[np.ndarray, np.ndarray]:
+        """Return what seeds add to the differences, (n_resamples, n_models), and its variances."""
+        base = self.scores[reference]
+        pairs = [is_paired and len(own) == len(base) for own in self.scores]
+        apart = np.array(
+            [
+                standard_error(own - base) if paired else np.hypot(error, self.errors[reference])
+                for own, paired, error in zip(self.scores, pairs, self.errors, strict=True)
+            ]
+        )
+        own_luck = self.student * self.errors
+        unpaired = own_luck - own_luck[:, [reference]]
+        return np.where(pairs, self.student * apart, unpaired), apart**2
 
     def best(self) -> np.ndarray:
         """Return the share of replicates in which each model is best, shape (n_models,)."""

@@ -48,6 +48,14 @@ def test_each_fit_has_rows_of_its_own_draw_the_same_for_all_methods():
         np.testing.assert_array_equal(found, model.predict(rows()[2][0]))
     np.testing.assert_array_equal(result.predictions_["one"], result.predictions_["other"])
     assert (result.frame["n_fits"] == 3).all()
+    # Seeds share the luck of their draw, so equal methods differ by nothing at all.
+    ends = result.frame.loc["other", ["difference_lower", "difference_upper"]]
+    assert ends.tolist() == [0, 0]
+    apart = (
+        result.frame.loc["other", "worst_group_accuracy_upper"]
+        - (result.frame.loc["other", "worst_group_accuracy_lower"])
+    )
+    assert apart > 0
     assert "other draws of training rows" in result.notes()[0]
 
 
