@@ -213,7 +213,10 @@ def main():
                 continue
             old = pd.read_csv(OUT) if OUT.exists() else frame[:0]
             others = old[(old["data"] != data) | (old["conflict"] != conflict)]
-            pd.concat([others, frame]).to_csv(OUT, index=False, float_format="%.5g")
+            every = pd.concat([others, frame])
+            place = every["data"].map(list(NETWORKS).index) - every["conflict"]
+            every = every.iloc[place.argsort(kind="stable")]
+            every.to_csv(OUT, index=False, float_format="%.5g")
     if given.tables:
         frame = pd.read_csv(OUT)
         print(tables(frame))
