@@ -72,12 +72,11 @@ def evaluate(
             metrics,
             n_resamples=n_resamples,
             rng=rng,
+            pairs=_pairs(done) if study.draws else None,
         )
         by_group = [found.pop(number) for number in single]
         crossed = found
-    # Fits of two methods on the same draw share its luck; a method that failed has no pairs.
-    is_paired = bool(study.draws) and all(o.error == "" for own in done.values() for o in own)
-    against = _against(crossed, list(right), reference, confidence, is_paired=is_paired)
+    against = _against(crossed, list(right), reference, confidence)
     frame = _frame(study, selection, done, list(right), crossed, against, confidence)
     frame["regret"] = [_regret(study, selection[name], groups, y) for name in frame.index]
     classes = study.judging["test"].classes
@@ -155,18 +154,22 @@ def _frame(
     return frame.rename_axis("method")
 
 
+def _pairs(done: Mapping[str, Sequence[Outcome]]) -> list[np.ndarray]:
+    """Return the numbers of the fits that worked: those of one number had the same draw."""
+    worked = [[i for i, o in enumerate(own) if not o.error] for own in done.values()]
+    return [np.array(numbers) for numbers in worked if numbers]
+
+
 def _against(
     crossed: Mapping[str, Crossed],
     known: list[str],
     reference: str,
     confidence: float,
-    *,
-    is_paired: bool,
 ) -> dict[str, np.ndarray]:
     """Return the differences to the reference by column; none where all its fits failed."""
     if reference not in known:
         return {}
-    found = crossed[TARGET].against(known.index(reference), confidence, is_paired=is_paired)
+    found = crossed[TARGET].against(known.index(reference), confidence)
     ends = {"difference_lower": found.lower, "difference_upper": found.upper}
     return {
         name: np.clip(values, -1, 1)

@@ -56,6 +56,8 @@ HIGHER_TOO = (_rates.true_negative_rate, _rates.true_positive_rate)
 
 
 RATES = tuple(set(NAMED.values()) - {skm.log_loss, skm.brier_score_loss})  # between 0 and 1
+CHANGE_RANGE = {"normalize", "adjusted"}  # keywords
+OURS = ("sklearn.", "sklearn_debias.")  # modules whose names of functions tell something
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,9 @@ class Measure:
     def bounds(self) -> tuple[float, float]:
         """The range of its values, as far as that is known."""
         name = getattr(self.function, "__name__", "")
-        if _is_among(self.function, RATES):
+        if not str(getattr(self.function, "__module__", "")).startswith(OURS):
+            return -np.inf, np.inf
+        if _is_among(self.function, RATES) and not set(self.keywords) & CHANGE_RANGE:
             return 0.0, 1.0
         return (0.0 if name.endswith(LOWER) else -np.inf), np.inf
 

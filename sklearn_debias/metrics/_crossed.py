@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy.stats import chi2
 
 from sklearn_debias.metrics._groups import Groups
 from sklearn_debias.metrics._summaries import summarise
@@ -45,23 +46,21 @@ class Crossed:
         The metric of each fit, by model.
     under_rows : ndarray of shape (n_resamples, n_models)
         Means over the fits, under other test rows.
-    student : ndarray of shape (n_resamples, n_models)
-        Student variables, one per model; 0 for a single fit.
+    luck : ndarray of shape (n_resamples, n_models)
+        What other seeds add to the means; 0 for a single fit.
+    shared : ndarray of shape (n_models, n_models)
+        Covariances of the means by the seeds.
     """
 
     scores: tuple[np.ndarray, ...]
     under_rows: np.ndarray
-    student: np.ndarray
-
-    @property
-    def errors(self) -> np.ndarray:
-        """Standard errors of the means by the seeds, shape (n_models,); 0 for a single fit."""
-        return np.array([standard_error(fits) for fits in self.scores])
+    luck: np.ndarray
+    shared: np.ndarray
 
     @property
     def replicates(self) -> np.ndarray:
         """Means over the fits, under other test rows and other seeds, as `under_rows`."""
-        return self.under_rows + self.student * self.errors
+        return self.under_rows + self.luck
 
     @property
     def means(self) -> np.ndarray:
@@ -82,20 +81,19 @@ class Crossed:
         low, high = np.quantile(self.mirrored, [tail, 1 - tail], axis=0)
         return low, high
 
-    def against(
-        self, reference: int, confidence: float, *, is_paired: bool = False
-    ) -> Simultaneous:
+    def against(self, reference: int, confidence: float) -> Simultaneous:
         """Return the differences to one model; all intervals hold together with ``confidence``.
 
-        The largest of the studentised differences sets the width of all of them. With ``is_paired``
-        fits of the same number share their luck, as where both are of the same training rows.
+        The largest of the studentised differences sets the width of all of them.
         """
         means = self.means
         observed = means - means[reference]
         rows = self.under_rows - self.under_rows[:, [reference]]
-        luck, of_seeds = self._luck_against(reference, is_paired)
+        luck = self.luck - self.luck[:, [reference]]
         deviation = np.abs(rows - rows.mean(axis=0) + luck)
         # In closed form for the seeds: of three, a Student variable has no variance.
+        own = np.diag(self.shared)
+        of_seeds = np.maximum(own + own[reference] - 2 * self.shared[reference], 0)
         spread = np.sqrt(rows.var(axis=0) + of_seeds)
         spread[reference] = 0
         # A model that never differs from the reference has no spread, and no say in the width.
@@ -103,25 +101,66 @@ class Crossed:
         width = np.quantile(scaled.max(axis=1), confidence) * spread
         return Simultaneous(observed, observed - width, observed + width)
 
-    def _luck_against(self, reference: int, is_paired: bool) -> tuple[np.ndarray, np.ndarray]:
-        """Return what seeds add to the differences, (n_resamples, n_models), and its variances."""
-        base = self.scores[reference]
-        pairs = [is_paired and len(own) == len(base) for own in self.scores]
-        apart = np.array(
-            [
-                standard_error(own - base) if paired else np.hypot(error, self.errors[reference])
-                for own, paired, error in zip(self.scores, pairs, self.errors, strict=True)
-            ]
-        )
-        own_luck = self.student * self.errors
-        unpaired = own_luck - own_luck[:, [reference]]
-        return np.where(pairs, self.student * apart, unpaired), apart**2
-
     def best(self) -> np.ndarray:
         """Return the share of replicates in which each model is best, shape (n_models,)."""
         drawn = self.mirrored
         is_best = drawn == drawn.max(axis=1, keepdims=True)
         return (is_best / is_best.sum(axis=1, keepdims=True)).mean(axis=0)
+
+
+@dataclass(frozen=True)
+class Apart:
+    """Seeds of models that have nothing to do with each other.
+
+    Parameters
+    ----------
+    student : ndarray of shape (n_resamples, n_models)
+        Student variables.
+    """
+
+    student: np.ndarray
+
+    def of(self, scores: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        """Return `Crossed.luck` and `Crossed.shared` of a metric."""
+        errors = np.array([standard_error(own) for own in scores])
+        return self.student * errors, np.diag(errors**2)
+
+
+@dataclass(frozen=True)
+class Together:
+    """Seeds of models whose fits share their luck, number by number.
+
+    Parameters
+    ----------
+    numbers : sequence of ndarray of int of shape (n_fits,)
+        Of the fits, by model, from 0.
+    normal : ndarray of shape (n_resamples, n_numbers)
+    scale : ndarray of shape (n_resamples, n_models)
+        What makes Student variables of normal ones.
+    """
+
+    numbers: Sequence[np.ndarray]
+    normal: np.ndarray
+    scale: np.ndarray
+
+    @classmethod
+    def drawn(cls, pairs: Sequence[np.ndarray], n_resamples: int, rng: Rng) -> "Together":
+        """Draw the luck of all numbers."""
+        known = np.unique(np.concatenate(pairs))
+        freedom = np.maximum([len(own) - 1 for own in pairs], 1)
+        normal = rng.standard_normal((n_resamples, len(known)))
+        # One draw for all: models with as many fits get the same scale, as of one multivariate t.
+        share = rng.uniform(size=(n_resamples, 1))
+        scale = np.sqrt(freedom / chi2.ppf(share, freedom))
+        return cls([np.searchsorted(known, own) for own in pairs], normal, scale)
+
+    def of(self, scores: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        """Return `Crossed.luck` and `Crossed.shared` of a metric."""
+        weights = np.zeros((len(scores), self.normal.shape[1]))
+        for row, own, place in zip(weights, scores, self.numbers, strict=True):
+            if len(own) > 1:
+                row[place] = (own - own.mean()) / np.sqrt(len(own) * (len(own) - 1))
+        return self.scale * (self.normal @ weights.T), weights @ weights.T
 
 
 def cross(
@@ -131,6 +170,7 @@ def cross(
     *,
     n_resamples: int,
     rng: Rng,
+    pairs: Sequence[np.ndarray] | None = None,
 ) -> dict[Any, Crossed]:
     """Return metrics of the fits of some models, all under the same draws of rows and seeds.
 
@@ -146,6 +186,9 @@ def cross(
     n_resamples : int
         Number of replicates.
     rng : Generator or RandomState
+    pairs : sequence of ndarray of int of shape (n_fits,), default=None
+        Per model a number of each fit. Fits of one number share their luck, as those that are
+        trained on the same draw of rows do. None: no two do.
 
     Returns
     -------
@@ -156,13 +199,18 @@ def cross(
     ends = np.cumsum([len(own) for own in right])[:-1]
     observed = _accuracy(groups, fits)
     drawn = np.concatenate(list(_redrawn(groups, fits, observed, n_resamples, rng)))
-    noise = [student(rng, len(own), n_resamples) for own in right]
+    n_fits = [len(own) for own in right]
+    seeds: Apart | Together
+    if pairs is None:
+        seeds = Apart(np.stack([student(rng, n, n_resamples) for n in n_fits], axis=1))
+    else:
+        seeds = Together.drawn(pairs, n_resamples, rng)
     metrics = {}
     for name, weights in coefficients.items():
         scores = np.split(_metric(observed, weights), ends)
         by_fit = np.split(_metric(drawn, weights), ends, axis=1)
         under_rows = np.stack([own.mean(axis=1) for own in by_fit], axis=1)
-        metrics[name] = Crossed(tuple(scores), under_rows, np.stack(noise, axis=1))
+        metrics[name] = Crossed(tuple(scores), under_rows, *seeds.of(scores))
     return metrics
 
 

@@ -27,7 +27,16 @@ from sklearn_debias.metrics._responses import Responses
 from sklearn_debias.metrics._rules import Ratio, calibration_of, rule_of
 from sklearn_debias.metrics._types import Rng
 
-__all__ = ["Draw", "Measured", "MetricsByGroup", "center_of", "measure_groups", "measured"]
+__all__ = [
+    "MOST_BY_CHANCE",
+    "Draw",
+    "Measured",
+    "MetricsByGroup",
+    "bounds_of_share",
+    "center_of",
+    "measure_groups",
+    "measured",
+]
 
 BOUNDS = ("lower", "upper")
 MOST_BY_CHANCE = 999  # draws that tell whether a lower bound is 0, which 2,000 do no better
@@ -240,7 +249,7 @@ def _bounds(found: Measured, draw: Draw) -> tuple[np.ndarray, np.ndarray]:
             if np.isnan(value):
                 continue
             if scope.is_share:
-                bounds = _bounds_of_share(scope, value, inside, draw.confidence)
+                bounds = bounds_of_share(scope, value, inside, draw.confidence)
             elif len(inside) == 1:  # it is all of its replicates, and tells no spread
                 continue
             elif scope.measure.function is expected_calibration_error:
@@ -251,7 +260,7 @@ def _bounds(found: Measured, draw: Draw) -> tuple[np.ndarray, np.ndarray]:
     return lower, upper
 
 
-def _bounds_of_share(scope: Scope, value: float, weight: np.ndarray, confidence: float) -> Any:
+def bounds_of_share(scope: Scope, value: float, weight: np.ndarray, confidence: float) -> Any:
     """Return binomial bounds, exact where weights are equal."""
     assert isinstance(scope.rule, Ratio)
     total = weight @ scope.rule.below

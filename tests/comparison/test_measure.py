@@ -1,13 +1,17 @@
 """Any metric of the fits of a comparison, by group."""
 
+import warnings
+from functools import partial
+
 import numpy as np
 import pytest
 from comparing import compared, rows
 from scipy import stats
 from sklearn.linear_model import LogisticRegression, RidgeClassifier
-from sklearn.metrics import brier_score_loss, roc_auc_score
+from sklearn.metrics import accuracy_score, brier_score_loss, roc_auc_score
 
 from sklearn_debias.exceptions import DebiasWarning
+from sklearn_debias.metrics.internal import Fits, find_groups, metrics_of_fits, read_metrics
 
 SCORES = ["roc_auc", "ece", "log_loss"]
 
@@ -46,9 +50,7 @@ def test_with_one_fit_the_interval_is_the_reports():
         for row in report.frame.itertuples():
             found = table.loc[(name, row.bias)]
             assert found["value"] == pytest.approx(getattr(row, name))
-            # A calibration error's lower end may be 0 by another test of the report.
-            ends = ("upper",) if name == "ece" else ("lower", "upper")
-            for end in ends:
+            for end in ("lower", "upper"):
                 assert found[end] == pytest.approx(getattr(row, f"{name}_{end}"), abs=1e-9)
 
 
@@ -71,11 +73,64 @@ def test_an_interval_keeps_to_the_range_of_its_metric(result):
 
 
 def test_a_metric_of_one_class_is_undefined_and_said_once_per_method(result):
-    with pytest.warns(DebiasWarning, match="roc_auc") as caught:
+    with pytest.warns(DebiasWarning, match="3 of 3 fits: .*roc_auc") as caught:
         table = result.measure(["roc_auc"], n_resamples=100)
     assert len(caught) == 3
     cells = table[[group is not None for group in table["group"]]]
     assert cells[["value", "lower", "upper"]].isna().all(axis=None)
+
+
+def of_fits(y, *fits, scores=None):
+    """The table of one model whose predictions are given, with one group for each class."""
+    y = np.asarray(y)
+    groups = find_groups((y, np.unique(y)), keep=np.ones(len(y), bool))
+    given = {"model": Fits(np.array(fits), scores)}
+    measures = read_metrics(["accuracy"] if scores is None else ["ece"])
+    settings = {"confidence": 0.95, "n_resamples": 500, "seed": 0}
+    return metrics_of_fits(measures, y, given, groups, **settings).set_index("group")
+
+
+def test_a_group_without_an_error_is_not_sure_to_have_none():
+    y = np.repeat([0, 1], [20, 100])
+    table = of_fits(y, y, y)
+    low = stats.beta.ppf(0.025, 20, 1)
+    assert table.loc[0, ["lower", "upper"]].tolist() == pytest.approx([low, 1])
+
+
+def test_calibrated_scores_seldom_have_an_error_for_sure():
+    rng = np.random.default_rng(0)
+    sure = 0
+    for _ in range(30):
+        scores = rng.uniform(size=(1, 200)).repeat(3, axis=0)
+        y = (rng.random(200) < scores[0]).astype(int)
+        table = of_fits(y, *(scores > 0.5).astype(int), scores=scores)
+        sure += table.loc[[None], "lower"].item() > 0
+    assert sure <= stats.binom.ppf(0.999, 30, 0.05)
+
+
+def signed_error(y_true, y_pred):
+    """A metric of its own name, below 0."""
+    return float(np.mean(y_pred) - np.mean(y_true) - 1)
+
+
+@pytest.mark.parametrize(
+    "metric", [partial(accuracy_score, normalize=False), signed_error, brier_score_loss]
+)
+def test_every_value_is_inside_its_interval(result, metric):
+    table = result.measure({"m": metric}, n_resamples=100)
+    assert (table["lower"] <= table["value"]).all()
+    assert (table["value"] <= table["upper"]).all()
+    if metric is not brier_score_loss:
+        assert (table["upper"] != table["value"]).any()
+
+
+def test_what_a_metric_warns_of_is_told(result):
+    def old(y_true, y_pred):
+        warnings.warn("it is old", FutureWarning, stacklevel=1)
+        return 0.0
+
+    with pytest.warns(DebiasWarning, match="it is old"):
+        result.measure({"old": old}, n_resamples=100)
 
 
 def test_its_draws_have_a_seed(result):

@@ -75,16 +75,56 @@ def test_pairs_of_fits_share_their_luck():
     strata = groups_of().strata
     right = [fits[:, strata] == 1 for fits in (luck, more)]
     mean = np.full(4, 0.25)
-    found = cross(
-        groups_of(), right, {"mean": mean}, n_resamples=200_000, rng=np.random.default_rng(0)
-    )["mean"]
+    settings = {"n_resamples": 200_000}
+    numbers = [np.arange(5)] * 2
+    one, other = (
+        cross(
+            groups_of(), right, {"m": mean}, rng=np.random.default_rng(0), pairs=pairs, **settings
+        )
+        for pairs in (numbers, None)
+    )
     apart = more.mean(axis=1) - luck.mean(axis=1)
     expected = stats.t.interval(0.95, 4, apart.mean(), stats.sem(apart))
-    paired = found.against(0, 0.95, is_paired=True)
+    paired = one["m"].against(0, 0.95)
     assert (paired.lower[1], paired.upper[1]) == pytest.approx(expected, abs=0.005)
-    alone = found.against(0, 0.95)
+    alone = other["m"].against(0, 0.95)
     assert alone.upper[1] - alone.lower[1] > 4 * (paired.upper[1] - paired.lower[1])
     assert alone.difference == pytest.approx(paired.difference)
+    for found in (one, other):  # of one model, pairs tell nothing
+        ends = stats.t.interval(0.95, 4, luck.mean(), stats.sem(luck.mean(axis=1)))
+        np.testing.assert_allclose(found["m"].intervals(0.95)[0][0], ends[0], atol=0.02)
+
+
+def test_pairs_are_those_of_the_same_number():
+    # The second model lacks the first fit, and is better by .25 in each of the others.
+    luck = np.array([[1, 1, 1, 1], [0, 0, 1, 1], [0, 1, 1, 0], [0, 0, 0, 1], [0, 0, 0, 0]])
+    more = np.array([[1, 0, 1, 1], [1, 1, 1, 0], [0, 1, 0, 1], [1, 0, 0, 0]])
+    strata = groups_of().strata
+    right = [fits[:, strata] == 1 for fits in (luck, more)]
+    rng = np.random.default_rng(0)
+    mean = {"m": np.full(4, 0.25)}
+    numbers = [np.arange(5), np.arange(1, 5)]
+    pairs = cross(groups_of(), right, mean, n_resamples=20_000, rng=rng, pairs=numbers)["m"]
+    turned = [np.arange(5), np.arange(4, 0, -1)]
+    wrong = cross(groups_of(), right, mean, n_resamples=20_000, rng=rng, pairs=turned)["m"]
+    of_difference = [f.shared.trace() - 2 * f.shared[0, 1] for f in (pairs, wrong)]
+    assert of_difference[0] < 0.4 * of_difference[1]
+    ends = [f.against(0, 0.95) for f in (pairs, wrong)]
+    assert np.ptp([ends[0].lower[1], ends[0].upper[1]]) < np.ptp(
+        [ends[1].lower[1], ends[1].upper[1]]
+    )
+
+
+def test_the_better_of_each_pair_is_the_best():
+    rng = np.random.default_rng(0)
+    luck = rng.uniform(0.3, 0.7, size=(5, 1))
+    base = np.arange(len(Y)) % 50 < 50 * luck
+    better = np.arange(len(Y)) % 50 < 50 * luck + 8
+    settings = {"n_resamples": 4000, "rng": rng}
+    numbers = [np.arange(5)] * 2
+    paired = cross(groups_of(), [base, better], {"m": None}, pairs=numbers, **settings)["m"]
+    apart = cross(groups_of(), [base, better], {"m": None}, **settings)["m"]
+    assert paired.best()[1] > 0.95 > apart.best()[1]
 
 
 @pytest.mark.slow
@@ -94,8 +134,8 @@ def test_paired_intervals_hold_where_all_models_are_equal():
     for _ in range(n_times):
         shares = rng.uniform(0.1, 0.4, size=(5, 1))  # luck that all models share
         right = [rng.random((5, len(Y))) > shares for _ in range(4)]
-        found = cross(groups_of(), right, {"m": None}, n_resamples=400, rng=rng)["m"]
-        joint = found.against(0, 0.95, is_paired=True)
+        settings = {"n_resamples": 400, "rng": rng, "pairs": [np.arange(5)] * 4}
+        joint = cross(groups_of(), right, {"m": None}, **settings)["m"].against(0, 0.95)
         held += ((joint.lower <= 0) & (joint.upper >= 0)).all()
     # At a true coverage of .93 fewer than 267 are seen once in a hundred times.
     assert held >= stats.binom.ppf(0.01, n_times, 0.93)
