@@ -70,7 +70,9 @@ def compare(
     train : Bunch or tuple (X, y) or (X, y, bias_labels), or callable
         Rows to train on. A Bunch has `data`, `target` and, where they are known, `bias_labels`. A
         function of a seed draws them anew for each fit of the selected configurations, the same
-        for all methods; intervals hold for other draws, too. All draws are held in memory.
+        for all methods; it must give the same rows for the same seed. One more draw selects, or is
+        cut into folds. Intervals then hold for other draws, with the settings that were selected.
+        All ``n_seeds + 1`` draws are held in memory.
     validation : Bunch or tuple, default=None
         Rows that select.
     test : Bunch or tuple, default=None
@@ -155,8 +157,6 @@ def compare(
     seeds = fresh_seeds(seed, n_seeds)
     first = train(selection_seed(seed)) if callable(train) else train
     parts = _read_parts(first, validation, test, cv, is_open=n_configurations > 1)
-    draws = read_draws(train, seeds, parts["train"]) if callable(train) else {}
-    found = _check_overlap([*draws.values(), *parts.values()], allow_overlap)
     if kind is None:
         kind = "embeddings" if np.ndim(parts["train"].X) == 2 else "images"
     check_option("budget", budget, ("configurations", "seconds"))
@@ -173,6 +173,9 @@ def compare(
         check_scorer(scorer)
         splits, folds = all_splits(contenders, parts, cv, seed)
         check_labels(contenders, parts, splits, scorer)
+        # After what costs nothing to check: draws may take long.
+        draws = read_draws(train, seeds, parts["train"]) if callable(train) else {}
+        found = _check_overlap([*draws.values(), *parts.values()], allow_overlap)
         total = sum(len(c.configurations) * len(splits[c.name]) for c in contenders)
         total += sum(n_fits(c, n_seeds, drawn=bool(draws)) for c in contenders)
         leader = reference if budget == "seconds" else None

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from sklearn_debias.arguments import check_option, is_seed
+from sklearn_debias.exceptions import warn
 from sklearn_debias.metrics.internal import (
     Fits,
     encode_labels,
@@ -27,19 +28,23 @@ def measured(
     check_option("by", by, ("cell", "bias"))
     if by == "bias" and result.bias_labels is None:
         raise ValueError("`by`='bias' needs bias labels of the rows, and there are none.")
+    if random_state is None:
+        random_state = np.random.SeedSequence().generate_state(1)[0]
     if not is_seed(random_state):
-        raise ValueError(f"`random_state` must be an int >= 0, got {random_state!r}.")
+        raise ValueError(f"`random_state` must be an int >= 0 or None, got {random_state!r}.")
     measures = read_metrics(metrics)
     takers = [measure.name for measure in measures if measure.response == "score"]
     models = {}
     for name, labels in result.predictions_.items():
         scores = result.probabilities_[name] if takers else None
-        if takers and scores is None:
-            raise ValueError(
-                f"`metrics`[{takers[0]!r}] needs scores, and {name} has no `predict_proba`. Ask "
-                "for it of a comparison without this method."
-            )
-        models[name] = Fits(labels, scores)
+        if not takers or scores is not None:
+            models[name] = Fits(labels, scores)
+    bare = [name for name in result.frame.index if name not in models]
+    why = f"have no `predict_proba`, which `metrics`[{takers[0]!r}] needs" if takers else "failed"
+    if not models:
+        raise ValueError(f"Nothing can be measured: all methods {why}.")
+    if takers and bare:
+        warn(f"Left out are {', '.join(bare)}: they {why}, or failed.")
     groups = find_groups(
         encode_labels(result.y_true, "y"),
         keep=np.ones(len(result.y_true), dtype=bool),

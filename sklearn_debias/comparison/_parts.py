@@ -58,6 +58,15 @@ class Part:
             f"bias labels of `{self.name}`": fingerprint(_plain(self.bias_labels)),
         }
 
+    def kind(self) -> dict[str, Any]:
+        """Return what all draws of rows have in common."""
+        bias = self.bias_labels
+        return {
+            "rows of shape": tuple(getattr(self.X, "shape", ()))[1:],  # images may differ in size
+            "columns": list(self.X.columns) if isinstance(self.X, pd.DataFrame) else None,
+            "bias labels of shape": None if bias is None else np.shape(bias)[1:],
+        }
+
     @cached_property
     def content(self) -> str:
         """What tells these rows from others, in one word."""
@@ -113,21 +122,14 @@ def read_draws(draw: Callable[[int], Any], seeds: list[int], like: Part) -> dict
     """
     parts = {seed: read_part(draw(seed), like.name) for seed in seeds}
     for seed, part in parts.items():
-        for what, read in (("rows of shape", _row_shape), ("bias labels", _has_bias_labels)):
-            if read(part) != read(like):
+        expected = like.kind()
+        for what, found in part.kind().items():
+            if found != expected[what]:
                 raise ValueError(
-                    f"`train` must draw rows of one kind, got {what} {read(like)} and, for the "
-                    f"seed {seed}, {read(part)}."
+                    f"`train` must draw rows of one kind, got {what} {expected[what]} and, for the "
+                    f"seed {seed}, {found}."
                 )
     return parts
-
-
-def _row_shape(part: Part) -> tuple[int, ...]:
-    return tuple(np.shape(part.X)[1:])
-
-
-def _has_bias_labels(part: Part) -> bool:
-    return part.bias_labels is not None
 
 
 def classes_of(parts: Iterable[Part]) -> np.ndarray:

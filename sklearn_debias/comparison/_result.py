@@ -74,7 +74,7 @@ class ComparisonResult:
     budget : {"configurations", "seconds"}
         What was equal for all methods.
     is_drawn : bool
-        Whether each fit had training rows of its own draw.
+        Whether each fit to training rows had a draw of its own.
     confidence : float
         Nominal coverage of the intervals.
     """
@@ -222,7 +222,7 @@ class ComparisonResult:
         return TradeoffDisplay.from_frame(worked[list(columns)].rename(columns=columns), ax=ax)
 
     def measure(
-        self, metrics: Any, *, by: str = "cell", n_resamples: int = 2000, random_state: int = 0
+        self, metrics: Any, *, by: str = "cell", n_resamples: int = 2000, random_state: Any = 0
     ) -> pd.DataFrame:
         """Return other metrics of all methods in every group, as means over the fits.
 
@@ -236,25 +236,24 @@ class ComparisonResult:
             Groups are of class and bias value, or of the bias value alone.
         n_resamples : int, default=2000
             Bootstrap replicates of the rows.
-        random_state : int, default=0
-            Seed of the bootstrap.
+        random_state : int or None, default=0
+            Seed of the bootstrap; None draws fresh entropy.
 
         Returns
         -------
         table : DataFrame
             A row per `metric`, `method` and `group` (None: all rows), with the group's size `n`,
-            the `value`, and `lower` and `upper`, for other seeds and other rows.
+            the `value`, and `lower` and `upper`, for other seeds and other rows, each by itself.
 
         Raises
         ------
         ValueError
-            If an argument is invalid, or a metric of scores is asked of a method without
-            ``predict_proba``.
+            If an argument is invalid, or no method has what its metrics need.
 
         Warns
         -----
         DebiasWarning
-            If a metric is undefined in a group.
+            If a metric is undefined in a group, or a method without ``predict_proba`` is left out.
         """
         return measured(self, metrics, by, check_resamples(n_resamples), random_state)
 

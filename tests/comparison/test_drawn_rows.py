@@ -1,6 +1,7 @@
 """Training rows that are drawn anew for each fit."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from comparing import compared, rows
 from sklearn.linear_model import LogisticRegression
@@ -129,6 +130,8 @@ def test_the_best_estimator_is_fitted_to_the_draw_of_its_seed():
     [
         (lambda d: d | {"data": d.data[:, 1:]}, "rows of shape"),
         (lambda d: {"data": d.data, "target": d.target}, "bias labels"),
+        (lambda d: d | {"bias_labels": np.stack([d.bias_labels] * 2, axis=1)}, "bias labels"),
+        (lambda d: d | {"data": pd.DataFrame(d.data).add_prefix("x")}, "columns"),
         (lambda d: d | {"target": d.target.astype(str)}, "labels of one type"),
         (lambda d: None, "must be a Bunch"),
     ],
@@ -154,3 +157,33 @@ def test_a_draw_that_holds_test_rows_is_refused_or_counted():
         compared(LOGISTIC, train=leaking, **ALONE)
     counted = compared(LOGISTIC, train=draw, test=rows()[0], allow_overlap=True, **ALONE)
     assert counted.overlap["train", "test"] == 60
+
+
+def test_nothing_is_drawn_twice_before_the_arguments_are_checked():
+    draws = Draws()
+    with pytest.raises(ValueError, match="`reference`"):
+        compared(LOGISTIC, train=draws, reference="another", **ALONE)
+    assert len(draws.seeds) == 1
+
+
+class Fails(LogisticRegression):
+    """A classifier that cannot be fitted."""
+
+    def fit(self, X, y):
+        """Fail."""
+        raise ValueError("as it must")
+
+
+def test_a_method_that_fails_leaves_the_pairs_of_others_alone():
+    methods = {"one": GaussianNB(), "other": GaussianNB(), "fails": Fails()}
+    result = compared(
+        methods,
+        train=draw,
+        search_spaces={name: {} for name in methods},
+        n_seeds=3,
+        n_configurations=1,
+        validation=None,
+    )
+    ends = result.frame.loc["other", ["difference_lower", "difference_upper"]]
+    assert ends.tolist() == [0, 0]
+    assert result.frame["probability_best"].tolist()[:2] == [0.5, 0.5]

@@ -154,19 +154,24 @@ def test_what_makes_no_sense_is_refused(result, arguments, said):
 
 
 def test_scores_need_probabilities_and_groups_bias_labels():
-    methods = {"ridge": RidgeClassifier()}
     bare = [part[:2] for part in rows()]
-    result = compared(
-        methods,
-        train=bare[0],
-        validation=None,
-        test=bare[2],
-        search_spaces={"ridge": {}},
-        n_configurations=1,
-        scoring="accuracy",
-    )
-    with pytest.raises(ValueError, match="ridge has no `predict_proba`"):
-        result.measure(["roc_auc"])
+    settings = {"validation": None, "n_configurations": 1, "scoring": "accuracy"}
+    settings |= {"train": bare[0], "test": bare[2]}
+    methods = {"ridge": RidgeClassifier(), "logistic": LogisticRegression()}
+    ridge = compared({"ridge": methods["ridge"]}, search_spaces={"ridge": {}}, **settings)
+    with pytest.raises(ValueError, match="have no `predict_proba`"):
+        ridge.measure(["roc_auc"])
     with pytest.raises(ValueError, match="needs bias labels"):
-        result.measure(["accuracy"], by="bias")
-    assert result.measure(["accuracy"], n_resamples=100)["group"].tolist() == [None, 0, 1]
+        ridge.measure(["accuracy"], by="bias")
+    assert ridge.measure(["accuracy"], n_resamples=100)["group"].tolist() == [None, 0, 1]
+    both = compared(methods, search_spaces={name: {} for name in methods}, **settings)
+    with pytest.warns(DebiasWarning, match="Left out are ridge"):
+        table = both.measure(["log_loss"], n_resamples=100)
+    assert set(table["method"]) == {"logistic"}
+
+
+def test_without_a_seed_each_bootstrap_is_another(result):
+    one, other = (
+        result.measure(["accuracy"], n_resamples=100, random_state=None) for _ in range(2)
+    )
+    assert not one.equals(other)
