@@ -36,7 +36,6 @@ STORE = Path(__file__).with_suffix(".sqlite")
 SEEDS = 5
 MOST = 1000  # training rows: a first fit is on few
 NAMED = {
-    "BiasAdv-LfF": partial(sd.BiasAdvClassifier, base="lff"),
     "BiasAdv-JTT": partial(sd.BiasAdvClassifier, base="jtt"),
     "ERM, groups balanced": partial(sd.ERMClassifier, balance="group"),
     "inferred groups": sd.InferredGroupsClassifier,

@@ -100,21 +100,33 @@ def run(name):
         found = search.fit(X, y).cv_results_
         for i, change in enumerate(settings):
             key, value = next(iter(change.items()), ("", ""))
+            if key == "epsilon":  # as a share, which is the same on all sets
+                value = round(value / spread(train.data[chosen]), 2)
             for seed in range(SEEDS):
                 yield name, method, key, value, seed, found[f"split{seed}_test_score"][i]
         print(name, method, flush=True)
 
 
+SHOWN = {"lr": [0.01], "max_epochs": [10, 300], "batch_size": [32], "weight_decay": [0.1]}
+
+
 def table():
-    """Print the mean change in points by each value of a parameter, and on each set."""
+    """Print the points gained by values of the parameters, a row each, and the defaults' scores."""
     frame = pd.read_csv(OUT, keep_default_na=False, na_values=["nan"])
-    keys = ["method", "parameter", "value"]
-    means = frame.groupby([*keys, "set"], sort=False).score.mean().unstack()
-    own = means.xs("", level="parameter").droplevel("value")
-    print((100 * own).round(1).to_string())
-    gains = 100 * (means - own.reindex(means.index.get_level_values("method")).to_numpy())
-    gains["mean"] = gains.mean(axis=1)
-    print(gains.drop("", level="parameter").round(1).to_string())
+    sets = list(dict.fromkeys(frame["set"]))
+    means = 100 * frame.groupby(["method", "parameter", "value", "set"], sort=False).score.mean()
+    print(f"| method | changed | {' | '.join(sets)} |")
+    print("|---" * (2 + len(sets)) + "|")
+    for method, of_method in means.groupby("method", sort=False):
+        own = of_method.xs("", level="parameter").droplevel(["method", "value"])
+        print(f"| {method} | | {' | '.join(f'{own[name]:.1f}' for name in sets)} |")
+        for (parameter, value), rows in of_method.groupby(["parameter", "value"], sort=False):
+            shared = parameter in SHARED and float(value) not in SHOWN[parameter]
+            if parameter == "" or shared:
+                continue
+            found = rows.droplevel(["method", "parameter", "value"])
+            cells = [f"{found[n] - own[n]:+.1f}" if n in found else "" for n in sets]
+            print(f"| | `{parameter}={value}` | {' | '.join(cells)} |")
 
 
 def main():
