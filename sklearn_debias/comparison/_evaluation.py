@@ -170,10 +170,10 @@ def _against(
     if reference not in known:
         return {}
     found = crossed[TARGET].against(known.index(reference), confidence)
-    ends = {"difference_lower": found.lower, "difference_upper": found.upper}
     return {
-        name: np.clip(values, -1, 1)
-        for name, values in {"difference": found.difference, **ends}.items()
+        "difference": np.clip(found.difference, -1, 1),
+        "difference_lower": np.clip(found.lower, -1, 1),
+        "difference_upper": np.clip(found.upper, -1, 1),
     }
 
 

@@ -135,7 +135,8 @@ class _Cell:
         is_share = self.scopes[0].is_share
         if np.isnan(self.value) or (len(self.weight) == 1 and not is_share):
             return np.nan, np.nan
-        low, high = interval(self.value, self.drawn, confidence, center=self._center())
+        center = self._center()
+        low, high = interval(self.value, self.drawn, confidence, center=center)
         if is_share:
             # Replicates of a share that is 0 or 1 have no spread; the binomial law knows better.
             bounds = [
@@ -144,7 +145,7 @@ class _Cell:
             ]
             exact = np.mean(bounds, axis=0)
             low, high = min(low, exact[0]), max(high, exact[1])
-        if self._center() is not None and self._may_be_calibrated(confidence, seed):
+        if center is not None and self._may_be_calibrated(confidence, seed):
             low = 0.0
         # The luck of seeds knows no bounds of a metric.
         low, high = np.clip((low, high), *self.measure.bounds)
