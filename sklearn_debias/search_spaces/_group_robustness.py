@@ -42,7 +42,7 @@ def lff_space() -> Space:
 
 def biasadv_space(rows: SearchedRows, norm: str, base: object) -> Space:
     """Return the ranges of the attack, and of the biased net that "erm" is given."""
-    # Ours: docs/reproduction/biasadv.md selects 0.14 to 0.64 of the mean norm at 1 % of images.
+    # Ours: docs/reproduction/biasadv.md selects 0.14 to 0.61 of the mean norm at 1 % of images.
     epsilon = rows.radius(norm, 0.05, 1.0)
     if epsilon is None and rows.kind == "images":
         # The paper's tables have 0.1 to 1, in a norm that it does not name; that of "linf" is ours.
