@@ -102,7 +102,7 @@ class BiasAdvClassifier(BaseDebiasClassifier):
     {shared_attributes}
     biased_module_ : nn.Module
         The biased net.
-    sample_difficulty_, error_set_
+    sample_difficulty_, error_set_, upweight_
         Those of the base, where it has them.
 
     Notes

@@ -8,7 +8,7 @@ paper          here
 =============  ==========================================
 f_id           ``nets["biased"]``, fixed
 E (Eq. 2)      `error_set`: what f_id gets wrong
-lambda_up      ``upweight``
+lambda_up      ``upweight``, constant or by `upweight_of`
 =============  ==========================================
 
 The paper's upsampled set holds each error ``lambda_up`` times in all; the released code has one
@@ -25,9 +25,22 @@ from sklearn_debias.core import Batch, Data, Nets, Objective, State, Step, stati
 from sklearn_debias.losses import cross_entropy
 
 
+SHARE = 0.5  # of the other rows' weight, ours: docs/design/jtt_upweight.md
+
+
 def error_set(logits: Tensor, y: Tensor) -> Tensor:
     """Return which samples the identification model gets wrong, Eq. 2; bool, shape (n,)."""
     return logits.argmax(-1) != y
+
+
+def upweight_of(error: Tensor) -> Tensor:
+    """Return the weight by which all errors together weigh half as much as the others; at least 1.
+
+    ``error`` is bool, of shape (n,).
+    """
+    wrong = error.sum()
+    right = len(error) - wrong
+    return (SHARE * right / wrong.clamp(min=1)).clamp(min=1)
 
 
 @dataclass(frozen=True)
@@ -36,13 +49,14 @@ class UpweightErrors(Objective):
 
     Parameters
     ----------
-    upweight : float, default=5.0
-        How often an error counts; a whole number where errors are duplicated. 1 is ERM.
+    upweight : float or None, default=5.0
+        How often an error counts; a whole number where errors are duplicated. 1 is ERM. None is
+        `upweight_of`, rounded where errors are duplicated.
     duplicate : bool, default=True
         Repeat the errors within an epoch (the paper) instead of weighting their loss.
     """
 
-    upweight: float = 5.0
+    upweight: float | None = 5.0
     duplicate: bool = static(True)
     roles = ("model", "biased")
 
@@ -50,12 +64,19 @@ class UpweightErrors(Objective):
         """Find the error set."""
         return {"error": error_set(data.logits(nets, "biased"), data.y)}
 
+    def times(self, error: Tensor) -> Tensor | float:
+        """Return how often an error counts."""
+        if self.upweight is not None:
+            return self.upweight
+        found = upweight_of(error)
+        return found.round() if self.duplicate else found
+
     def visits(self, data: Data, state: State, generator: torch.Generator) -> Tensor | None:
         """Visit each row once, errors ``upweight`` times."""
         if not self.duplicate:
             return None
         error = state["error"].cpu()
-        copies = torch.where(error, int(self.upweight), 1)
+        copies = torch.where(error, int(self.times(error)), 1)
         return torch.arange(len(error)).repeat_interleave(copies)
 
     def step(self, nets: Nets, batch: Batch, state: State) -> Step:
@@ -63,6 +84,7 @@ class UpweightErrors(Objective):
         loss = cross_entropy(nets["model"](batch.of("model")), batch.y)
         weight = None
         if not self.duplicate:
-            weight = torch.where(state["error"][batch.index], self.upweight, 1.0).to(loss.dtype)
+            times = self.times(state["error"])
+            weight = torch.where(state["error"][batch.index], times, 1.0).to(loss.dtype)
             loss = weight * loss
         return Step({"model": loss.mean()}, state, adversary_weight=weight)

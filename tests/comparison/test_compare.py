@@ -56,7 +56,7 @@ def test_figures_are_those_of_the_fits_themselves(result):
 def test_the_first_configuration_is_the_methods_own(result):
     first = result.configurations.groupby("method").first()["params"]
     assert first["logistic"] == {"C": 1.0}
-    assert first["JTT"] == {"lr": 1e-3, "upweight": 5}
+    assert first["JTT"] == {"lr": 1e-3, "upweight": "auto"}
 
 
 def test_all_have_the_same_number_of_draws(result):

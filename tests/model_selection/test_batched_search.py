@@ -126,7 +126,9 @@ def test_what_differs_in_structure_is_trained_apart(estimator, grid):
 )
 def test_learning_rate_schedules_are_torchs_own(schedule):
     model = JTTClassifier(**SHARED, dtype="float64", identification_epochs=3, lr_schedule=schedule)
-    (one, expected), (other, actual) = both(model, {"lr": [0.01, 0.1], "upweight": [2, 3]}, n=100)
+    (one, expected), (other, actual) = both(
+        model, {"lr": [0.01, 0.1], "upweight": ["auto", 2, 3]}, n=100
+    )
     assert_equal_scores(one, other)
     assert_close_fits(expected, actual, 1e-9)
 

@@ -5,7 +5,7 @@ import torch
 
 from sklearn_debias.core import Net
 from sklearn_debias.objectives import ERM, UpweightErrors
-from sklearn_debias.objectives._jtt import error_set
+from sklearn_debias.objectives._jtt import error_set, upweight_of
 from sklearn_debias.testing import Problem
 from sklearn_debias.training import Streams
 
@@ -66,3 +66,29 @@ def test_upweight_one_is_the_loss_of_erm_to_the_last_bit(duplicate):
         assert torch.equal(one.index, other.index)
         loss = jtt.objective.step(jtt.nets, one, jtt.state()).losses["model"]
         assert torch.equal(loss, erm.objective.step(erm.nets, other, {}).losses["model"])
+
+
+@pytest.mark.parametrize(
+    ("wrong", "n", "expected"), [(10, 110, 5.0), (1, 12, 5.5), (60, 100, 1.0), (0, 9, 4.5)]
+)
+def test_all_errors_weigh_half_as_much_as_the_other_rows_and_no_less_than_one(wrong, n, expected):
+    error = torch.arange(n) < wrong
+    assert float(upweight_of(error)) == expected
+
+
+@pytest.mark.parametrize(("duplicate", "expected"), [(True, 4.0), (False, 4.5)])
+def test_an_upweight_left_open_follows_the_error_set(duplicate, expected):
+    """Rounded where rows are repeated, and used as if it had been given."""
+    problem = Problem(UpweightErrors(None, duplicate))
+    given = UpweightErrors(expected, duplicate)
+    state = {"error": torch.arange(len(problem.data.y)) % 10 == 0}
+    assert len(problem.data.y) == 40
+    for batch in problem.epochs(state):
+        one, other = (o.step(problem.nets, batch, state) for o in (problem.objective, given))
+        assert torch.equal(one.losses["model"], other.losses["model"])
+    one, other = (
+        o.visits(problem.data, state, Streams(0).generator("rows"))
+        for o in (problem.objective, given)
+    )
+    assert len(one) == 36 + 4 * 4 if duplicate else one is None
+    assert one is other is None or torch.equal(one, other)
