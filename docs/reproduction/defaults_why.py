@@ -1,6 +1,7 @@
 """Which parameter makes a default lose? One at a time is changed, on validation rows.
 
     python docs/reproduction/defaults_why.py SETS    # such as synthetic bar; all without a name
+    python docs/reproduction/defaults_why.py SETS --methods JTT
     python docs/reproduction/defaults_why.py --table
 
 Each method is fitted with its defaults, and with one parameter changed, to standardised embeddings
@@ -8,6 +9,7 @@ with three seeds. Unbiased validation rows judge; the other half of them, which 
 selection.py, stays closed. Writes defaults_why.csv. Needs SKLEARN_DEBIAS_DATA.
 """
 
+import argparse
 import sys
 import warnings
 from pathlib import Path
@@ -37,7 +39,7 @@ OWN = {
     "ERM": {},
     "JTT": {
         "identification_epochs": [1, 5, 50],
-        "upweight": [20, 50, 100],
+        "upweight": [5, 20, 50, 100],
         "upweight_by": ["weight"],
     },
     "LfF": {"q": [0.1, 0.3, 0.5, 0.9], "ema": [0.0, 0.9], "class_normalize": [False]},
@@ -72,7 +74,7 @@ def changes(name, X):
     return [{}, *({key: value} for key, value in tried)]
 
 
-def run(name):
+def run(name, methods):
     """Return a row per method, change and seed on one set."""
     train, _, unbiased, _ = split(name, 0)
     chosen = np.random.default_rng(0).permutation(len(train.target))[:MOST]
@@ -84,7 +86,7 @@ def run(name):
     def score(model, held_out, _):
         return judge(unbiased, model.predict(held_out))
 
-    for method in OWN:
+    for method in methods:
         clf = getattr(sd, f"{method}Classifier")(random_state=0)
         settings = changes(method, train.data[chosen])
         grid = [{key: [value] for key, value in change.items()} for change in settings]
@@ -114,10 +116,12 @@ def table():
     """Print the points gained by values of the parameters, a row each, and the defaults' scores."""
     frame = pd.read_csv(OUT, keep_default_na=False, na_values=["nan"])
     sets = list(dict.fromkeys(frame["set"]))
-    means = 100 * frame.groupby(["method", "parameter", "value", "set"], sort=False).score.mean()
+    frame["method"] = pd.Categorical(frame.method, OWN)
+    keys = ["method", "parameter", "value", "set"]
+    means = 100 * frame.groupby(keys, sort=False, observed=True).score.mean()
     print(f"| method | changed | {' | '.join(sets)} |")
     print("|---" * (2 + len(sets)) + "|")
-    for method, of_method in means.groupby("method", sort=False):
+    for method, of_method in means.groupby("method", sort=True, observed=True):
         own = of_method.xs("", level="parameter").droplevel(["method", "value"])
         print(f"| {method} | | {' | '.join(f'{own[name]:.1f}' for name in sets)} |")
         for (parameter, value), rows in of_method.groupby(["parameter", "value"], sort=False):
@@ -131,15 +135,21 @@ def table():
 
 def main():
     """Run the sets, or print the table."""
-    if "--table" in sys.argv:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("sets", nargs="*", default=SETS)
+    parser.add_argument("--methods", nargs="+", choices=OWN, default=list(OWN))
+    parser.add_argument("--table", action="store_true")
+    given = parser.parse_args()
+    if given.table:
         return table()
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
     columns = ["set", "method", "parameter", "value", "seed", "score"]
-    for name in sys.argv[1:] or SETS:
-        frame = pd.DataFrame(list(run(name)), columns=columns)
-        old = pd.read_csv(OUT) if OUT.exists() else pd.DataFrame({"set": []})
-        frame = pd.concat([old[old["set"] != name], frame])
+    for name in given.sets:
+        frame = pd.DataFrame(list(run(name, given.methods)), columns=columns)
+        if OUT.exists():
+            old = pd.read_csv(OUT, keep_default_na=False, na_values=["nan"])
+            frame = pd.concat([old[(old["set"] != name) | ~old.method.isin(given.methods)], frame])
         frame.to_csv(OUT, index=False, float_format="%.4f")
     return None
 
