@@ -1,4 +1,7 @@
-"""The digit or its colour? Six methods on digits whose colour nearly always gives the answer away.
+"""The digit or its colour?
+========================
+
+Six methods on digits whose colour nearly always gives the answer away.
 
 95 % of the training images are orange if 0-4, blue if 5-9. Writes quickstart.png.
 """

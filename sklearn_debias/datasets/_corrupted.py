@@ -64,11 +64,15 @@ def corrupted_images(
     corrupted : sklearn.utils.Bunch
         data : ndarray of shape (n, 3, height, width)
             As `images`.
+
         target : ndarray of shape (n,), int64
+
         bias_labels : ndarray of shape (n,), int64
             The corruption, an index into `bias_names`. A sample is bias-aligned where it equals
             `target`.
+
         bias_names : ndarray of shape (10,), str
+
         DESCR : str
 
     Raises
