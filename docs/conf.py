@@ -40,6 +40,7 @@ nitpicky = True
 # Docstrings say what types are; in single backticks stands a name, which `links` looks up.
 default_role = "name"
 add_module_names = False
+toc_object_entries_show_parents = "hide"
 autodoc_typehints = "none"
 autodoc_member_order = "bysource"
 autosummary_generate = True

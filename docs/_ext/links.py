@@ -7,6 +7,7 @@ package, or else to the first of them as the reference lists them.
 
 from docutils import nodes
 from sphinx import addnodes
+from sphinx.ext.autosummary import autosummary_table
 from sphinx.transforms.post_transforms import SphinxPostTransform
 
 # Parameter of a docstring -> its term in the glossary.
@@ -55,6 +56,23 @@ class LinkNames(SphinxPostTransform):
             uri = self.app.builder.get_relative_uri(self.env.docname, docname) + f"#{anchor}"
             link = nodes.reference("", "", literal.deepcopy(), internal=True, refuri=uri)
             literal.replace_self(link)
+
+
+class DropCitations(SphinxPostTransform):
+    """Take the marks of citations out of tables of summaries: the list is on another page."""
+
+    default_priority = 3
+
+    def run(self):
+        """Look at the tables that autosummary writes."""
+        for table in self.document.findall(autosummary_table):
+            for mark in list(table.findall(addnodes.pending_xref)):
+                if mark.get("refdomain") != "citation":
+                    continue
+                before = mark.parent[mark.parent.index(mark) - 1]
+                if isinstance(before, nodes.Text) and before.endswith(" "):
+                    before.parent.replace(before, nodes.Text(before.rstrip()))
+                mark.parent.remove(mark)
 
 
 def is_fixed(literal):
@@ -133,6 +151,7 @@ def setup(app):
     """Register with Sphinx."""
     app.add_role("name", name_role)
     app.connect("missing-reference", elsewhere)
+    app.add_post_transform(DropCitations)
     app.add_post_transform(LinkNames)
     app.add_post_transform(LinkParameters)
     return {"parallel_read_safe": True}

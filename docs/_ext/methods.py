@@ -251,11 +251,11 @@ def index():
     return "\n".join([*text, f".. toctree::\n   :hidden:\n\n{pages}\n"])
 
 
-def write(app):
+def write(app, config):
     """Write the pages before Sphinx looks for sources."""
     folder = Path(app.srcdir) / "methods"
     folder.mkdir(exist_ok=True)
-    if app.config.sphinx_gallery_conf["plot_gallery"] is True:
+    if config.sphinx_gallery_conf["plot_gallery"] is True:
         figures.draw_all()
     pages = {"index": index()} | {name: page(name) for name in METHODS}
     for name, text in pages.items():
@@ -266,5 +266,5 @@ def write(app):
 
 def setup(app):
     """Register with Sphinx."""
-    app.connect("builder-inited", write, priority=100)
+    app.connect("config-inited", write)
     return {"parallel_read_safe": True}

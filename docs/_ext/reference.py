@@ -19,11 +19,11 @@ ROOMS = {
     "Where a model looks, and what fools it": ["attribution", "robustness", "attacks"],
     "Settings": ["presets", "models"],
     "For a method of your own": ["estimators", "core", "objectives", "losses", "maps", "testing"],
+    "Errors and warnings": ["exceptions"],
 }
 # Openly internal: documented in the source, importable, and changed without notice.
 INTERNAL = {"fitting", "search_spaces", "training"}
 OF_SKLEARN = {"get_params", "set_params", "predict", "score"}
-ALSO = {"exceptions"}  # a module of its own
 
 INTRODUCTION = """\
 API reference
@@ -55,7 +55,7 @@ def members_of(full):
     found = []
     for name in sorted(dir(cls)):
         owner = next((c for c in cls.__mro__ if name in vars(c)), None)
-        if name.startswith("_") or owner is None:
+        if name.startswith("_") or owner is None or name.endswith(("_request", "_routing")):
             continue
         if owner.__module__.split(".")[0] != "sklearn_debias" and name not in OF_SKLEARN:
             continue
@@ -79,20 +79,27 @@ def titled(title, mark):
     return f"{title}\n{mark * len(title)}\n\n"
 
 
-def page():
-    """Return the whole reference, as reStructuredText."""
+def index():
+    """Return the page above the packages: all methods, and what each package is for."""
     text = INTRODUCTION.format(internal=", ".join(f"``{name}``" for name in sorted(INTERNAL)))
     text += titled("Methods", "-")
     for title, names in groups_of_methods().items():
         text += titled(title, "~") + summary(names, "sklearn_debias")
     for title, rooms in ROOMS.items():
-        text += titled(title, "-")
+        text += titled(title, "-") + ".. list-table::\n   :widths: 35 65\n\n"
         for room in rooms:
-            module = importlib.import_module(f"sklearn_debias.{room}")
-            text += titled(f"sklearn_debias.{room}", "~") + first_line(module) + "\n\n"
-            text += summary(public_names(room), module.__name__)
-    text += titled("Errors and warnings", "-")
-    return text + summary(public_names("exceptions"), "sklearn_debias.exceptions")
+            text += f"   * - :doc:`sklearn_debias.{room} <{room}>`\n"
+            text += f"     - {first_line(importlib.import_module(f'sklearn_debias.{room}'))}\n"
+        text += "\n.. toctree::\n   :hidden:\n\n"
+        text += "".join(f"   sklearn_debias.{room} <{room}>\n" for room in rooms) + "\n"
+    return text
+
+
+def page_of(room):
+    """Return the page of a package."""
+    module = importlib.import_module(f"sklearn_debias.{room}")
+    names = summary(public_names(room), module.__name__)
+    return titled(module.__name__, "=") + first_line(module) + "\n\n" + names
 
 
 def first_line(thing):
@@ -100,23 +107,41 @@ def first_line(thing):
     return inspect.getdoc(thing).splitlines()[0]
 
 
+def rooms():
+    """Return the packages that the reference has, in its order."""
+    return [room for rooms in ROOMS.values() for room in rooms]
+
+
 def documented():
     """Return the full names that the reference has."""
     found = {f"sklearn_debias.{name}" for name in METHODS}
-    for room in [*(room for rooms in ROOMS.values() for room in rooms), *ALSO]:
-        found |= {f"sklearn_debias.{room}.{name}" for name in public_names(room)}
-    return found
+    return found | {f"sklearn_debias.{room}.{name}" for room in rooms() for name in public_names(room)}
 
 
-def write(app):
-    """Write the page before Sphinx looks for sources."""
-    path = Path(app.srcdir) / "api" / "index.rst"
-    path.parent.mkdir(exist_ok=True)
-    if not path.exists() or path.read_text(encoding="utf-8") != page():
-        path.write_text(page(), encoding="utf-8")
+def write(app, config):
+    """Write the pages before Sphinx looks for sources."""
+    folder = Path(app.srcdir) / "api"
+    folder.mkdir(exist_ok=True)
+    pages = {"index": index()} | {room: page_of(room) for room in rooms()}
+    for name, text in pages.items():
+        path = folder / f"{name}.rst"
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
+            path.write_text(text, encoding="utf-8")
+
+
+def show_signature(app, what, name, thing, options, signature, returned):
+    """Show the parameters of a constructor, which a ``__new__`` of ours hides from Sphinx."""
+    if what != "class" or signature != "(*args, **kwargs)":
+        return None
+    parameters = [
+        p.replace(annotation=inspect.Parameter.empty)
+        for p in inspect.signature(thing).parameters.values()
+    ]
+    return str(inspect.Signature(parameters)), returned
 
 
 def setup(app):
     """Register with Sphinx."""
-    app.connect("builder-inited", write, priority=100)
+    app.connect("config-inited", write)
+    app.connect("autodoc-process-signature", show_signature)
     return {"parallel_read_safe": True}
