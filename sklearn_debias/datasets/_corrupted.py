@@ -19,7 +19,8 @@ from sklearn_debias.datasets._checks import (
 
 _N_VALUES = 10
 _DESCR = """{n} images, each with one of ten corruptions at severity {severity}: {names}.
-{relation} Frost is a drawn texture, and drops of water are approximated; see docs/corruptions.md.
+{relation} Frost is a drawn texture, and drops of water are approximated:
+see docs/guide/corruptions.md.
 """
 
 
