@@ -25,6 +25,7 @@ TERMS = {
 ELSEWHERE = {
     "sklearn.": "https://scikit-learn.org/stable/modules/generated/{name}.html",
     "torch.Tensor": "https://docs.pytorch.org/docs/stable/tensors.html#{name}",
+    "metadata_routing": "https://scikit-learn.org/stable/{name}.html",
     "collections.abc.": "https://docs.python.org/3/library/{module}.html#{name}",
 }
 
