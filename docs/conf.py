@@ -68,6 +68,7 @@ sphinx_gallery_conf = {
     "show_memory": False,
     "remove_config_comments": True,
     "min_reported_time": 0,
+    "write_computation_times": False,  # a page that loads its sorting from elsewhere
 }
 
 html_theme = "pydata_sphinx_theme"

@@ -56,6 +56,11 @@ def heading(title, mark):
     return f"{title}\n{mark * len(title)}\n"
 
 
+def table_row(*cells):
+    """Return a row of a list-table."""
+    return "   * - " + "\n     - ".join(cells)
+
+
 def idea(doc):
     """Return summary and extended summary, without marks of citations."""
     summary, extended = (" ".join(doc[key]) for key in ("Summary", "Extended Summary"))
@@ -66,7 +71,8 @@ def figure(name):
     """Return the figure, where the build draws any."""
     if not figures.file_of(name).exists():
         return ""
-    return f".. figure:: images/{name}.png\n   :alt: {figures.alt(name)}\n\n   {figures.caption(name)}\n"
+    options = f"   :alt: {figures.alt(name)}\n\n   {figures.caption(name)}\n"
+    return f".. figure:: images/{name}.png\n{options}"
 
 
 def objectives_of(cls):
@@ -85,7 +91,7 @@ def objectives_of(cls):
 
 
 def algorithm(cls):
-    """Yield the algorithm: docstrings of the objectives' files, and the functions they consist of."""
+    """Yield the docstrings of the objectives' files, and the functions they consist of."""
     modules = objectives_of(cls)
     if not modules:
         return
@@ -93,7 +99,7 @@ def algorithm(cls):
     for module in modules:
         yield inspect.getdoc(module) + "\n"
         rows = [
-            f"   * - ``{name}``\n     - {first_paragraph(thing)}"
+            table_row(f"``{name}``", first_paragraph(thing))
             for name, thing in vars(module).items()
             if inspect.isfunction(thing) and thing.__module__ == module.__name__ and name[0] != "_"
         ]
@@ -117,12 +123,12 @@ def settings(cls, doc):
         return
     yield heading("Settings that matter", "-")
     yield ".. list-table::\n   :header-rows: 1\n   :widths: 20 25 25 30\n"
-    yield "   * - parameter\n     - values and default\n     - worth trying on embeddings\n     - what"
+    yield table_row("parameter", "values and default", "worth trying on embeddings", "what")
     for parameter in own:
         tried = ", ".join(space.get(name.strip(), "") for name in parameter.name.split(","))
         what = CITED.sub("", first_sentence(" ".join(parameter.desc)))
         kind = parameter.type.replace("`", "")
-        yield f"   * - ``{parameter.name}``\n     - {kind}\n     - {tried.strip(', ')}\n     - {what}"
+        yield table_row(f"``{parameter.name}``", kind, tried.strip(", "), what)
     yield "\nThe ranges are those of ``search_space``, which tells their sources.\n"
 
 
@@ -153,7 +159,9 @@ def measured(name):
     """Yield what a first fit gains and costs, and the pages that measure the method."""
     short = name.removesuffix("Classifier")
     rows = gains(MEASURED_AS.get(short, short))
-    pages = [path for path in sorted((ROOT / "docs/reproduction").glob("*.md")) if names(path, short)]
+    pages = [
+        path for path in sorted((ROOT / "docs/reproduction").glob("*.md")) if names(path, short)
+    ]
     if rows.empty and not pages:
         return
     yield heading("What was measured here", "-")
@@ -182,18 +190,18 @@ def gains(short):
 def gains_table(rows):
     """Return a table of what a first fit gains over ERM's."""
     lines = [
-        "With its defaults, beside ERM with its own; points, with 95 % intervals over seeds and rows."
+        "With its defaults, beside ERM with its own; points, and 95 % intervals over seeds and rows."
         f" A fit takes {np.median(rows.cost):.1f} times ERM's CPU time (median of the sets)."
         " :doc:`/reproduction/defaults` compares all methods.\n",
         ".. list-table::\n   :header-rows: 1\n",
-        "   * - data\n     - worst group or mean of groups, %\n     - gain over ERM",
+        table_row("data", "worst group or mean of groups, %", "gain over ERM"),
     ]
     for row in rows.itertuples():
         score, gain, low, high = (
             100 * value for value in (row.score, row.gain, row.gain_lower, row.gain_upper)
         )
         text = f"{gain:+.1f} [{low:+.1f}, {high:+.1f}]" if row.method != "ERM" else ""
-        lines.append(f"   * - {row.set}\n     - {score:.1f}\n     - {text}")
+        lines.append(table_row(row.set, f"{score:.1f}", text))
     return "\n".join(lines) + "\n"
 
 
@@ -243,7 +251,9 @@ def index():
     for title, names_ in groups_of_methods().items():
         text += [heading(title, "-"), ".. list-table::\n   :widths: 35 65\n"]
         text += [
-            f"   * - :doc:`{name}`\n     - {CITED.sub('', ' '.join(docstring(METHODS[name])['Summary']))}"
+            table_row(
+                f":doc:`{name}`", CITED.sub("", " ".join(docstring(METHODS[name])["Summary"]))
+            )
             for name in names_
         ]
         text.append("")

@@ -115,7 +115,9 @@ def rooms():
 def documented():
     """Return the full names that the reference has."""
     found = {f"sklearn_debias.{name}" for name in METHODS}
-    return found | {f"sklearn_debias.{room}.{name}" for room in rooms() for name in public_names(room)}
+    return found | {
+        f"sklearn_debias.{room}.{name}" for room in rooms() for name in public_names(room)
+    }
 
 
 def write(app, config):

@@ -61,7 +61,9 @@ def draw(images, chosen, found):
         axis.set(xticks=[], yticks=[], ylabel=label)
     for column, (name, probabilities) in zip(axes.T[1:], found.items(), strict=True):
         right = 100 * (probabilities[1] < 0.5).mean()
-        column[0].set_title(f"{name}: {right:.0f} % of the\nrepainted digits are right", fontsize=11)
+        column[0].set_title(
+            f"{name}: {right:.0f} % of the\nrepainted digits are right", fontsize=11
+        )
         for axis, high in zip(column, (p[chosen] for p in probabilities), strict=True):
             axis.barh(NAMES, [1 - high, high], color=COLOURS)
             axis.set(xlim=(0, 1.35), xticks=[0, 0.5, 1])
