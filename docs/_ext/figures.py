@@ -138,7 +138,7 @@ def alt(name):
 def caption(name):
     """Return what to look at."""
     data = {
-        SHORTCUT: "600 rows of two classes; in 97 % of them the column across gives the class away, "
+        SHORTCUT: "600 rows of two classes; in 97 % of them the column across gives it away, "
         "in the others (circles) it misleads. Right is a border that runs across, not up.",
         RARE: "600 rows, of which one in twenty is of the rare class (blue).",
         ATTACKED: f"600 rows of two classes, and an attacker who may move each column by {RADIUS}: "

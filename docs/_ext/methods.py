@@ -190,7 +190,7 @@ def gains(short):
 def gains_table(rows):
     """Return a table of what a first fit gains over ERM's."""
     lines = [
-        "With its defaults, beside ERM with its own; points, and 95 % intervals over seeds and rows."
+        "With its defaults, beside ERM with its own; points, 95 % intervals over seeds and rows."
         f" A fit takes {np.median(rows.cost):.1f} times ERM's CPU time (median of the sets)."
         " :doc:`/reproduction/defaults` compares all methods.\n",
         ".. list-table::\n   :header-rows: 1\n",
@@ -250,12 +250,8 @@ def index():
     text = [heading("Methods", "="), "What each of them is for, needs, costs and gained here.\n"]
     for title, names_ in groups_of_methods().items():
         text += [heading(title, "-"), ".. list-table::\n   :widths: 35 65\n"]
-        text += [
-            table_row(
-                f":doc:`{name}`", CITED.sub("", " ".join(docstring(METHODS[name])["Summary"]))
-            )
-            for name in names_
-        ]
+        summaries = {name: " ".join(docstring(METHODS[name])["Summary"]) for name in names_}
+        text += [table_row(f":doc:`{n}`", CITED.sub("", s)) for n, s in summaries.items()]
         text.append("")
     pages = "\n".join(f"   {name}" for names_ in groups_of_methods().values() for name in names_)
     return "\n".join([*text, f".. toctree::\n   :hidden:\n\n{pages}\n"])
