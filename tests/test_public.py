@@ -5,12 +5,16 @@ import inspect
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+OWN = f"{PROJECT['urls']['Homepage']}/blob/main/"
+OWN_PICTURES = OWN.replace("github.com", "raw.githubusercontent.com").replace("/blob/", "/")
 PACKAGES = [
     "sklearn_debias",
     *(
@@ -67,14 +71,39 @@ def test_guide_runs(monkeypatch, tmp_path):
     exec(compile("\n".join(blocks(guide, "python")), "guide.md", "exec"), {})
 
 
+def followed(page, target):
+    """The file that a link of the page leads to; None where it is in nobody's hands here.
+
+    Pages that are read elsewhere (on PyPI) name files of the repository by its address.
+    """
+    if target.startswith(OWN):
+        return ROOT / target.removeprefix(OWN)
+    if target.startswith(OWN_PICTURES):
+        return ROOT / target.removeprefix(OWN_PICTURES)
+    return None if target.startswith("https://") else (ROOT / page).parent / target
+
+
 @pytest.mark.parametrize(
     "page",
-    ["README.md", "CONTRIBUTING.md", *(f"docs/{p.name}" for p in sorted(ROOT.glob("docs/*.md")))],
+    [
+        *(path.name for path in sorted(ROOT.glob("*.md"))),
+        *(f"docs/{path.name}" for path in sorted(ROOT.glob("docs/*.md"))),
+    ],
 )
 def test_links_lead_somewhere(page):
-    path = ROOT / page
-    for target in re.findall(r"\]\(([^)#]+)\)", path.read_text(encoding="utf-8")):
-        assert target.startswith("https://") or (path.parent / target).exists(), target
+    text = (ROOT / page).read_text(encoding="utf-8")
+    for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", text):
+        path = followed(page, target)
+        assert path is None or path.exists(), target
+
+
+def test_links_of_the_readme_work_on_pypi():
+    """The project's page there knows no file of ours."""
+    targets = re.findall(r"\]\(([^)]+)\)", README)
+    assert sum(target.startswith(OWN) for target in targets) > 10
+    assert sum(target.startswith(OWN_PICTURES) for target in targets) == 1
+    for target in targets:
+        assert target.startswith((OWN, OWN_PICTURES)), target
 
 
 @pytest.mark.parametrize("package", PACKAGES)
@@ -92,10 +121,11 @@ def test_public_names_exist_and_are_documented(package):
 
 
 def test_readme_names_every_estimator():
+    """Each once, in a row of its own, and nothing else."""
     import sklearn_debias
 
-    for name in sklearn_debias.__all__:
-        assert name == "__version__" or f"`{name}`" in README
+    rows = re.findall(r"^\| `(\w+)` \|", README, flags=re.MULTILINE)
+    assert sorted(rows) == sorted(set(sklearn_debias.__all__) - {"__version__"})
 
 
 @pytest.mark.slow
