@@ -24,9 +24,9 @@ RADIUS = 0.3
 def kind_of(name):
     """Return which data show what a method is for."""
     groups = groups_of_methods()
-    if name in groups.get(TABLES[2], []):
+    if name in groups.get(TABLES[1], []):
         return RARE
-    return ATTACKED if name in groups.get(TABLES[3], []) else SHORTCUT
+    return ATTACKED if name in groups.get(TABLES[2], []) else SHORTCUT
 
 
 def rows(kind, n=600, conflicting=0.03, seed=0):
