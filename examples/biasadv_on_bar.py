@@ -1,4 +1,7 @@
-"""BiasAdv on real embeddings: Biased Action Recognition with 1 % and 5 % conflicting rows.
+"""BiasAdv on real embeddings
+==========================
+
+Biased Action Recognition with 1 % and 5 % conflicting rows.
 
     SKLEARN_DEBIAS_DATA=~/data python examples/biasadv_on_bar.py
 

@@ -1,4 +1,7 @@
-"""How far does a classifier fall when images get worse? Table 6 of BiasAdv's paper, on digits.
+"""How far does a classifier fall when images get worse?
+=====================================================
+
+Table 6 of BiasAdv's paper, on digits.
 
 scikit-learn's digits, 8x8 pixels, whose colour gives the answer away in 95 % of the training
 images: four methods, each tried on the test images as they are and under eight corruptions. Prints

@@ -1,4 +1,7 @@
-"""Model selection decides: one grid search, judged by accuracy and by worst-group accuracy.
+"""Model selection decides
+=======================
+
+One grid search, judged by accuracy and by worst-group accuracy.
 
 Embeddings with a shortcut that holds for 95 % of the training rows. The search over epsilon, lam
 and beta of BiasAdv, in a pipeline, scores each setting twice on the same folds. Plain accuracy

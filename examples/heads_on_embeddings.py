@@ -1,4 +1,5 @@
-"""Embed images once, then compare eight methods on them by worst-group accuracy.
+"""Embed images once, compare eight methods
+========================================
 
 With SKLEARN_DEBIAS_DATA set: photographs of actions (BAR) through ImageNet's MobileNetV2, 47 of 947
 in training with unusual surroundings. Without: digits whose colour gives the answer away, through a

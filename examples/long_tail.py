@@ -1,4 +1,7 @@
-"""Many zeros, few nines: five methods on digits whose classes follow a long tail, 30 to 1.
+"""Many zeros, few nines
+=====================
+
+Five methods on digits whose classes follow a long tail, 30 to 1.
 
 Meta-IADA and MetaSAug hold a small meta set out of the training rows. Their strategies lie in
 (-1, 1), in the units of the features: these are pixels from 0 to 16; scaled to [0, 1] the same

@@ -1,4 +1,7 @@
-"""The digit or its colour? Six methods on digits whose colour nearly always gives the answer away.
+"""The digit or its colour?
+========================
+
+Six methods on digits whose colour nearly always gives the answer away.
 
 95 % of the training images are orange if 0-4, blue if 5-9. Writes quickstart.png.
 """
@@ -17,7 +20,7 @@ from sklearn_debias.datasets import load_biased_digits
 warnings.filterwarnings("ignore", ".* opposite")  # LfF overcorrects, as its worst group shows
 digits = load_biased_digits("colour", target="low_high", conflict_ratio=0.05)
 train, test = digits.train, digits.test
-shared = {"module": "mlp", "max_epochs": 50}  # docs/choosing.md: chosen on the validation images
+shared = {"module": "mlp", "max_epochs": 50}  # docs/guide/choosing.md: by validation images
 jtt = {"identification_epochs": 5, "upweight": 50, "upweight_by": "weight"}
 attack = {"lam": 1.0, "epsilon": 0.2, "clip": (0, 1), "n_steps": 2}
 METHODS = {

@@ -1,4 +1,7 @@
-"""Adversarial training: digits that an attacker may change by up to .15 of the grey scale.
+"""Digits under attack
+===================
+
+Each pixel may move by up to .15 of the grey scale.
 
 Plain training is right on nearly all digits, and wrong on most of them once each pixel may move by
 .15. Training on what an attack finds costs little clean accuracy and withstands much more. The

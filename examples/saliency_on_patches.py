@@ -1,4 +1,7 @@
-"""Does it look at the digit, or at the patch that gives the answer away? Measured, and drawn.
+"""Does it look at the digit, or at the patch?
+===========================================
+
+The patch gives the answer away. Where a model looks is measured, and drawn.
 
 In training a bright pixel in the first row says which digit it is, in all but 2 % of the images; in
 the test images it says nothing. Settings: chosen on the validation images. DHAT is told that the

@@ -1,4 +1,5 @@
-"""Few digits of an unusual colour: how the rarest groups fare.
+"""Few digits of an unusual colour
+===============================
 
 Two classes, two colours; 5 % of the training images of a class have the other class's colour. Test
 images have either. Meta-IADA and Meta-Weight-Net learn on a meta set with as many images of each

@@ -1,4 +1,7 @@
-"""ULE from scratch on images: digits with the answer written into a corner.
+"""ULE from scratch on images
+==========================
+
+Digits with the answer written into a corner.
 
     SKLEARN_DEBIAS_DATA=~/data python examples/ule_on_mnist.py
 

@@ -1,4 +1,7 @@
-"""Embeddings, class labels, and nothing else: who is in the minority, and a classifier for them.
+"""Embeddings, class labels, and nothing else
+==========================================
+
+Who is in the minority, and a classifier for them.
 
 Embeddings with a shortcut that holds for 95 % of the training rows. Groups are inferred from the
 rows that a regularised model gets wrong where it was not fitted, and a classifier is trained for

@@ -58,4 +58,4 @@ __all__ = [
     "__version__",
 ]
 
-__version__ = "0.1.0.dev0"
+__version__ = "0.1.0.dev0"  # the only place: packaging reads it here; docs/releasing.md

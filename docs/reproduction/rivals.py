@@ -3,8 +3,8 @@
     python docs/reproduction/rivals.py
 
 Writes rivals.csv (a row per fit) beside this file, and prints the means of three seeds that
-docs/choosing.md and docs/design/rivals.md quote. Part "test" compares defaults on test rows; part
-"afr" varies AFR's two parameters on validation rows.
+docs/guide/choosing_heads.md and docs/design/rivals.md quote. Part "test" compares defaults on
+test rows; part "afr" varies AFR's two parameters on validation rows.
 """
 
 import warnings

@@ -11,11 +11,12 @@ from torch import Tensor
 from sklearn_debias.corruptions._corrupt import check_images, corrupt
 from sklearn_debias.corruptions._draws import Seed
 from sklearn_debias.corruptions._registry import find
+from sklearn_debias.documented import Documented
 
 
 # The dataclass writes the constructor alone: estimators have a repr, and equal only themselves.
 @dataclass(eq=False, repr=False)
-class Corruption(TransformerMixin, BaseEstimator):
+class Corruption(Documented, TransformerMixin, BaseEstimator):
     """Corrupt images in a pipeline; nothing is learned.
 
     In front of a fitted classifier it shows what the classifier makes of worse images. In front of

@@ -70,12 +70,16 @@ def read_bar(
         `train`, `test`, `target_names`, `bias_names` and `DESCR`. Each set is a Bunch with
 
         data : ndarray of shape (n, d), float32, or (n, 3, 64, 64), uint8
+
         target : ndarray of shape (n,), int64
             Indices into `target_names`.
+
         bias_labels : ndarray of shape (n,), int64
             0 for bias-aligned, 1 for bias-conflicting.
+
         index : ndarray of shape (n,), int64
             Row in the pack.
+
         filenames : ndarray of shape (n,), str
             Names of the photographs in the published set.
 

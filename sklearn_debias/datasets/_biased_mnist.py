@@ -73,9 +73,12 @@ def colour_mnist(
     -------
     coloured : sklearn.utils.Bunch
         data : ndarray of shape (n, 3, height, width), uint8
+
         target : ndarray of shape (n,), int64
+
         bias_labels : ndarray of shape (n,), int64
             The colour, 0 to 9. A sample is bias-aligned where it equals `target`.
+
         DESCR : str
 
     Raises
@@ -147,9 +150,12 @@ def patch_mnist(
     -------
     patched : sklearn.utils.Bunch
         data : ndarray of shape (n, 1, height, width), uint8
+
         target : ndarray of shape (n,), int64
+
         bias_labels : ndarray of shape (n,), int64
             The column, 0 to 9. A sample is bias-aligned where it equals `target`.
+
         DESCR : str
 
     Raises

@@ -19,7 +19,8 @@ from sklearn_debias.datasets._checks import (
 
 _N_VALUES = 10
 _DESCR = """{n} images, each with one of ten corruptions at severity {severity}: {names}.
-{relation} Frost is a drawn texture, and drops of water are approximated; see docs/corruptions.md.
+{relation} Frost is a drawn texture, and drops of water are approximated:
+see docs/guide/corruptions.md.
 """
 
 
@@ -64,11 +65,15 @@ def corrupted_images(
     corrupted : sklearn.utils.Bunch
         data : ndarray of shape (n, 3, height, width)
             As `images`.
+
         target : ndarray of shape (n,), int64
+
         bias_labels : ndarray of shape (n,), int64
             The corruption, an index into `bias_names`. A sample is bias-aligned where it equals
             `target`.
+
         bias_names : ndarray of shape (10,), str
+
         DESCR : str
 
     Raises

@@ -86,8 +86,10 @@ def make_spurious_embeddings(
         a Bunch with
 
         data : ndarray of shape (n, n_features), float32
+
         target : ndarray of shape (n,), int64
             Classes 0 to n_classes - 1.
+
         bias_labels : ndarray of shape (n,) or (n, n_attributes), int64
             Value of the attribute; one column each when there are several.
 

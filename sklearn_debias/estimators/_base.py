@@ -54,7 +54,7 @@ class BaseDebiasClassifier(
 
     A subclass is a dataclass: its fields are its parameters, so that each constructor is explicit.
     Its hook `_phases` says which objectives are trained, in which order. The other hooks have
-    defaults. ``docs/extending.md`` shows how to write a method outside of this package.
+    defaults. ``docs/guide/own_method.md`` shows how to write a method outside of this package.
 
     =====================  =====================================================================
     hook                   says

@@ -4,9 +4,10 @@ import inspect
 from typing import Any, Self
 
 from sklearn_debias.arguments import hint
+from sklearn_debias.documented import Documented
 
 
-class OurNames:
+class OurNames(Documented):
     """Base of estimators: a parameter that is called otherwise elsewhere is named in the error."""
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:

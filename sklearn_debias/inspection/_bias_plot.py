@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from sklearn_debias.arguments import is_whole
-from sklearn_debias.inspection._drawing import pyplot
+from sklearn_debias.inspection._drawing import lengths, pyplot
 from sklearn_debias.inspection._labels import short
 
 SPURIOUS = "tab:red"
@@ -71,7 +71,7 @@ def _draw_columns(axis: Any, columns: pd.DataFrame) -> None:
         (~spurious, OTHER, "not beyond chance"),
     ):
         if mask.any():
-            errors = [below[mask], above[mask]]
+            errors = lengths(below[mask], above[mask])
             axis.errorbar(
                 values[mask], places[mask], xerr=errors, fmt="o", ms=4, lw=1.2, color=color,
                 label=label,
@@ -115,7 +115,7 @@ def _draw_candidates(axis: Any, candidates: pd.DataFrame) -> None:
         ("accuracy", "lower", "upper", SPURIOUS, "candidate group"),
     ):
         values = candidates[name].to_numpy()
-        errors = [values - candidates[low].to_numpy(), candidates[high].to_numpy() - values]
+        errors = lengths(values - candidates[low], candidates[high] - values)
         shift = 0.12 if name == "accuracy" else -0.12
         axis.errorbar(
             values, places + shift, xerr=errors, fmt="o", ms=4, lw=1.2, color=color, label=label

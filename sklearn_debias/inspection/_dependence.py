@@ -156,7 +156,7 @@ def balanced_bounds(
     return np.maximum(centre - below, 0), np.minimum(centre + above, 1)
 
 
-def informations(counts: np.ndarray, columns: Columns) -> np.ndarray:
+def information(counts: np.ndarray, columns: Columns) -> np.ndarray:
     """Return what the values tell of the classes, in nats for all rows, of shape (..., n_columns).
 
     It is the mutual information times the number of rows, up to what all orders share: the
@@ -212,7 +212,7 @@ def _scores(tables: list[np.ndarray], folds: Folds, columns: Columns) -> np.ndar
     """Return both scores of several tables, of shape (n_tables, 2, n_columns)."""
     counts = np.stack(tables)
     accuracy = balanced_accuracies(counts, folds, columns)
-    return np.stack([accuracy, informations(counts, columns)], axis=1)
+    return np.stack([accuracy, information(counts, columns)], axis=1)
 
 
 def p_values(scores: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -25,6 +25,14 @@ def pyplot() -> Any:
     return plt
 
 
+def lengths(below: Any, above: Any) -> list[list[float]]:
+    """Return the lengths of error bars as lists.
+
+    Of arrays of one element matplotlib makes numbers, which NumPy 2.0 to 2.3 warn about.
+    """
+    return [list(below), list(above)]
+
+
 def as_pictures(images: Any) -> np.ndarray:
     """Return images (n, channels, h, w) as matplotlib shows them: (n, h, w, 3), in [0, 1].
 

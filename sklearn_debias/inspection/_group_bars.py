@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from sklearn_debias.inspection._drawing import lengths
 from sklearn_debias.inspection._group_tables import GroupTables
 from sklearn_debias.inspection._labels import light, style, wrapped
 
@@ -24,7 +25,7 @@ def draw_groups(
         _, values, lower, upper = numbers.T
         bars[key] = axis.barh(places, values, **_look(k, names[key], len(names), look))
         # An interval may end a rounding error inside of the value; a negative length is an error.
-        errors = np.clip([values - lower, upper - values], 0, None)
+        errors = lengths(np.clip(values - lower, 0, None), np.clip(upper - values, 0, None))
         axis.errorbar(values, places, xerr=errors, **INTERVAL)
     for k, numbers in enumerate(tables.numbers.values()):
         if np.isfinite(numbers[:, 1]).any():

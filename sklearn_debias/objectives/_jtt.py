@@ -24,7 +24,6 @@ from torch import Tensor
 from sklearn_debias.core import Batch, Data, Nets, Objective, State, Step, static
 from sklearn_debias.losses import cross_entropy
 
-
 SHARE = 0.5  # of the other rows' weight, ours: docs/design/jtt_upweight.md
 
 

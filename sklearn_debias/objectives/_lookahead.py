@@ -131,7 +131,8 @@ def _by_autograd(
     direction = torch.autograd.grad(value, moved, **unused)
     along = sum((g * (-lr * v)).sum() for g, v in zip(step, direction, strict=True))
     found = torch.autograd.grad(along, given, **unused)
-    return value.detach(), found
+    # Zeros that stand for what is unused ask for a gradient in torch 2.8.
+    return value.detach(), tuple(g.detach() for g in found)
 
 
 def chained(value: Tensor, gradient: Tensor, output: Tensor) -> Tensor:

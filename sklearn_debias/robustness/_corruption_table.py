@@ -85,7 +85,9 @@ def _dots(
     places = table["corruption"].map(names.index) + shift
     values = table[kind]
     if not several:
-        errors = [values - table[f"{kind}_lower"], table[f"{kind}_upper"] - values]
+        below, above = values - table[f"{kind}_lower"], table[f"{kind}_upper"] - values
+        # Lists: matplotlib makes a number of each array of one, which NumPy 2.0 to 2.3 warn about.
+        errors = [below.tolist(), above.tolist()]
         ax.errorbar(values, places, xerr=errors, fmt="o", ms=4, lw=1.2, color=color, label=kind)
         return
     strength = table["severity"].fillna(max(SEVERITIES)).astype(float) / max(SEVERITIES)

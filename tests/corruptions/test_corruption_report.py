@@ -1,8 +1,5 @@
 """Every figure of the report by hand: on estimators, pipelines and foreign classifiers."""
 
-import re
-from pathlib import Path
-
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
@@ -175,14 +172,6 @@ def test_text_progress_and_plot(fitted, capsys):
         several = corruption_report(fitted, test.data, test.target, corruptions=["snow"])
         assert several.plot(ax=ax) is ax
         mpl.pyplot.close(ax.figure)
-
-
-def test_the_page_runs():
-    page = (Path(__file__).parents[2] / "docs" / "corruptions.md").read_text(encoding="utf-8")
-    (example,) = re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL)
-    with mpl.rc_context({"backend": "agg"}):
-        exec(compile(example, "corruptions.md", "exec"), found := {})
-        mpl.pyplot.close(found["ax"].figure)
 
 
 class Never(BaseEstimator, ClassifierMixin):

@@ -66,7 +66,8 @@ def test_bar_says_what_is_missing_without_its_data(tmp_path):
 
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.py")), ids=lambda path: path.name)
 def test_example_is_short(path):
-    assert len(path.read_text(encoding="utf-8").splitlines()) <= 80
+    title = 2  # which the gallery wants
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= 80 + title
 
 
 @pytest.mark.slow

@@ -9,6 +9,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.utils import indexable
 from sklearn.utils._param_validation import Interval
 
+from sklearn_debias.documented import Documented
 from sklearn_debias.fitting import plain_params
 from sklearn_debias.model_selection.batched._around import last_step
 from sklearn_debias.model_selection.batched._replay import Replay
@@ -17,7 +18,7 @@ from sklearn_debias.training import n_bytes
 __all__ = ["BatchedGridSearchCV"]
 
 
-class BatchedGridSearchCV(GridSearchCV):
+class BatchedGridSearchCV(Documented, GridSearchCV):
     """Exhaustive search over parameters in which the candidates are trained together.
 
     A drop-in :class:`~sklearn.model_selection.GridSearchCV` for the torch classifiers of this

@@ -1,4 +1,4 @@
-"""docs/extending.md: its package and its test, each in a folder of its own, run as they stand."""
+"""docs/guide/own_method.md: its package and its test run as they stand, each in a folder."""
 
 import os
 import re
@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
-PAGE = (ROOT / "docs" / "extending.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "guide" / "own_method.md").read_text(encoding="utf-8")
 NAMED = re.compile(
     r"`((?:outside|checks)/\w+\.py)`.*?^```python\n(.*?)^```$", re.DOTALL | re.MULTILINE
 )

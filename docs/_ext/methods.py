@@ -1,0 +1,276 @@
+"""Write a page per method from what is told elsewhere, so that a new method gets one by itself.
+
+The idea, the settings and the references come from the classifier's docstring, the algorithm and
+its symbols from the docstrings of the objectives, the ranges from its search space, gains and costs
+from ``docs/reproduction/defaults.csv``. Nothing is written here but how they stand on a page.
+"""
+
+import inspect
+import re
+import sys
+from pathlib import Path
+
+import figures
+import numpy as np
+import pandas as pd
+from numpydoc.docscrape import NumpyDocString
+from registry import METHODS, ROOT, groups_of_methods
+
+from sklearn_debias.core import Objective
+from sklearn_debias.datasets import make_spurious_embeddings
+from sklearn_debias.estimators import BaseDebiasClassifier
+
+SHARED = set(inspect.signature(BaseDebiasClassifier).parameters)
+CITED = re.compile(r"\s*\[\d+\]_")
+REFERENCE = re.compile(r'(?P<authors>.+?), "(?P<title>.+?)(?P<mark>[,.?!]?)",? ?(?P<rest>.*)')
+# Radii are ranges of the spread of the rows.
+EMBEDDINGS = make_spurious_embeddings(random_state=0).train.data
+# Names in defaults.csv of what is not called like its class.
+MEASURED_AS = {"InferredGroups": "inferred groups"}
+
+
+def docstring(thing):
+    """Return a docstring's sections."""
+    return NumpyDocString(inspect.getdoc(thing))
+
+
+def page(name):
+    """Return the page of a method, as reStructuredText."""
+    cls = METHODS[name]
+    doc = docstring(cls)
+    parts = [
+        heading(name, "="),
+        idea(doc),
+        figure(name),
+        f".. seealso:: The reference of `sklearn_debias.{name}`, with all parameters.\n",
+        *algorithm(cls),
+        *settings(cls, doc),
+        *measured(name),
+        *references(name, doc),
+    ]
+    return "\n".join(parts)
+
+
+def heading(title, mark):
+    """Return a heading."""
+    return f"{title}\n{mark * len(title)}\n"
+
+
+def table_row(*cells):
+    """Return a row of a list-table."""
+    return "   * - " + "\n     - ".join(cells)
+
+
+def idea(doc):
+    """Return summary and extended summary, without marks of citations."""
+    summary, extended = (" ".join(doc[key]) for key in ("Summary", "Extended Summary"))
+    return CITED.sub("", f"**{summary}**\n\n{extended}\n")
+
+
+def figure(name):
+    """Return the figure, where the build draws any."""
+    if not figures.file_of(name).exists():
+        return ""
+    options = f"   :alt: {figures.alt(name)}\n\n   {figures.caption(name)}\n"
+    return f".. figure:: images/{name}.png\n{options}"
+
+
+def objectives_of(cls):
+    """Return the modules of the objectives that a classifier's own file names, in its order."""
+    modules = {}
+    for origin in cls.__mro__:
+        if origin is BaseDebiasClassifier or origin.__module__.split(".")[0] != "sklearn_debias":
+            continue
+        for thing in vars(sys.modules[origin.__module__]).values():
+            if inspect.isclass(thing) and issubclass(thing, Objective):
+                modules[thing.__module__] = sys.modules[thing.__module__]
+    plain = "sklearn_debias.objectives._erm"
+    if len(modules) > 1:
+        modules.pop(plain, None)  # the first stage of many
+    return [module for name, module in modules.items() if ".objectives." in name]
+
+
+def algorithm(cls):
+    """Yield the docstrings of the objectives' files, and the functions they consist of."""
+    modules = objectives_of(cls)
+    if not modules:
+        return
+    yield heading("Algorithm", "-")
+    for module in modules:
+        yield inspect.getdoc(module) + "\n"
+        rows = [
+            table_row(f"``{name}``", first_paragraph(thing))
+            for name, thing in vars(module).items()
+            if inspect.isfunction(thing) and thing.__module__ == module.__name__ and name[0] != "_"
+        ]
+        if rows:
+            yield ".. list-table:: Its formulas, each a function\n   :widths: 30 70\n"
+            yield "\n".join(rows) + "\n"
+
+
+def first_paragraph(thing):
+    """Return the first paragraph of a docstring in one line."""
+    return " ".join((inspect.getdoc(thing) or "").split("\n\n")[0].split())
+
+
+def settings(cls, doc):
+    """Yield what a method's own parameters are, and what of them is worth trying."""
+    space = searched(cls)
+    own = [
+        p for p in doc["Parameters"] if p.name not in SHARED and not p.name.startswith("callbacks")
+    ]
+    if not own:
+        return
+    yield heading("Settings that matter", "-")
+    yield ".. list-table::\n   :header-rows: 1\n   :widths: 20 25 25 30\n"
+    yield table_row("parameter", "values and default", "worth trying on embeddings", "what")
+    for parameter in own:
+        tried = ", ".join(space.get(name.strip(), "") for name in parameter.name.split(","))
+        what = CITED.sub("", first_sentence(" ".join(parameter.desc)))
+        kind = parameter.type.replace("`", "")
+        yield table_row(f"``{parameter.name}``", kind, tried.strip(", "), what)
+    yield "\nThe ranges are those of ``search_space``, which tells their sources.\n"
+
+
+def searched(cls):
+    """Return what the search space of embeddings has, as text by parameter."""
+    try:
+        space = cls().search_space("embeddings", EMBEDDINGS)
+    except (TypeError, AttributeError, ValueError):
+        return {}  # wraps another estimator, whose parameters these are
+    return {name: range_text(values) for name, values in space.items()}
+
+
+def range_text(values):
+    """Return a list, or the ends of a distribution."""
+    if hasattr(values, "support"):
+        low, high = values.support()
+        scale = ", log scale" if values.dist.name in ("loguniform", "reciprocal") else ""
+        return f"{low:.3g} to {high:.3g}{scale}"
+    return ", ".join(v if isinstance(v, str) else " ".join(repr(v).split()) for v in values)
+
+
+def first_sentence(text):
+    """Return the text up to the first full stop that ends a sentence."""
+    return re.split(r"(?<=[.;])\s", " ".join(text.split()), maxsplit=1)[0].rstrip(";")
+
+
+def measured(name):
+    """Yield what a first fit gains and costs, and the pages that measure the method."""
+    short = name.removesuffix("Classifier")
+    rows = gains(MEASURED_AS.get(short, short))
+    pages = [
+        path for path in sorted((ROOT / "docs/reproduction").glob("*.md")) if names(path, short)
+    ]
+    if rows.empty and not pages:
+        return
+    yield heading("What was measured here", "-")
+    if not rows.empty:
+        yield gains_table(rows)
+    if pages:
+        yield "Measured further on these pages:\n"
+        yield "\n".join(f"* :doc:`/reproduction/{path.stem}`" for path in pages) + "\n"
+
+
+def names(path, short):
+    """Return whether a page tells of a method."""
+    text = path.read_text(encoding="utf-8")
+    found = len(re.findall(rf"(?<![\w-]){re.escape(short)}(?:Classifier)?(?![\w])", text))
+    return found >= 3 and path.stem not in ("index", "defaults", "coverage")
+
+
+def gains(short):
+    """Return the rows of defaults.csv of a method, with ERM's CPU time."""
+    frame = pd.read_csv(ROOT / "docs/reproduction/defaults.csv")
+    seconds = frame[frame.method == "ERM"].set_index("set").seconds_per_fit
+    rows = frame[frame.method == short]
+    return rows.assign(cost=rows.seconds_per_fit / rows["set"].map(seconds))
+
+
+def gains_table(rows):
+    """Return a table of what a first fit gains over ERM's."""
+    lines = [
+        "With its defaults, beside ERM with its own; points, 95 % intervals over seeds and rows."
+        f" A fit takes {np.median(rows.cost):.1f} times ERM's CPU time (median of the sets)."
+        " :doc:`/reproduction/defaults` compares all methods.\n",
+        ".. list-table::\n   :header-rows: 1\n",
+        table_row("data", "worst group or mean of groups, %", "gain over ERM"),
+    ]
+    for row in rows.itertuples():
+        score, gain, low, high = (
+            100 * value for value in (row.score, row.gain, row.gain_lower, row.gain_upper)
+        )
+        text = f"{gain:+.1f} [{low:+.1f}, {high:+.1f}]" if row.method != "ERM" else ""
+        lines.append(table_row(row.set, f"{score:.1f}", text))
+    return "\n".join(lines) + "\n"
+
+
+def references(name, doc):
+    """Yield the references as text, and as BibTeX."""
+    entries = re.split(r"^\.\. \[\d+\] ", "\n".join(doc["References"]), flags=re.MULTILINE)
+    entries = [" ".join(entry.split()) for entry in entries if entry.strip()]
+    if not entries:
+        return
+    yield heading("References", "-")
+    yield "\n".join(f"* {entry}" for entry in entries) + "\n"
+    bibtex = "\n\n".join(filter(None, map(as_bibtex, entries)))
+    if bibtex:
+        yield ".. dropdown:: BibTeX\n\n   .. code-block:: bibtex\n"
+        yield "\n".join(f"      {line}".rstrip() for line in bibtex.splitlines()) + "\n"
+
+
+def as_bibtex(entry):
+    """Return a BibTeX entry for a reference of the house style: authors, "title", venue year."""
+    found = REFERENCE.match(entry)
+    if not found:
+        return ""
+    years = re.findall(r"\b((?:19|20)\d\d)\b", found["rest"])
+    arxiv = re.search(r"arXiv[: ](\d{4}\.\d{4,5})", found["rest"])
+    year = years[0] if years else (f"20{arxiv[1][:2]}" if arxiv else "")
+    names_ = re.split(r", | and ", found["authors"].replace(" et al.", ", others"))
+    first = re.sub(r"\W", "", names_[0]).lower()
+    word = next((w for w in re.findall(r"[A-Za-z-]+", found["title"]) if len(w) > 3), "")
+    rest = found["rest"].replace(arxiv[0], "") if arxiv else found["rest"]
+    venue = re.split(r"[;.]", rest.replace(year, ""))[0].strip(" ,")
+    mark = found["mark"] if found["mark"] in "?!" else ""
+    fields = {
+        "author": " and ".join(filter(None, names_)),
+        "title": "{" + found["title"] + mark + "}",
+        "booktitle": venue,
+        "year": year,
+        "eprint": arxiv[1] if arxiv else "",
+    }
+    kind = "inproceedings" if venue else "misc"
+    body = "".join(f"  {key} = {{{value}}},\n" for key, value in fields.items() if value)
+    return f"@{kind}{{{first}{year}{word.lower().replace('-', '')},\n{body}}}"
+
+
+def index():
+    """Return the page above all methods."""
+    text = [heading("Methods", "="), "What each of them is for, needs, costs and gained here.\n"]
+    for title, names_ in groups_of_methods().items():
+        text += [heading(title, "-"), ".. list-table::\n   :widths: 35 65\n"]
+        summaries = {name: " ".join(docstring(METHODS[name])["Summary"]) for name in names_}
+        text += [table_row(f":doc:`{n}`", CITED.sub("", s)) for n, s in summaries.items()]
+        text.append("")
+    pages = "\n".join(f"   {name}" for names_ in groups_of_methods().values() for name in names_)
+    return "\n".join([*text, f".. toctree::\n   :hidden:\n\n{pages}\n"])
+
+
+def write(app, config):
+    """Write the pages before Sphinx looks for sources."""
+    folder = Path(app.srcdir) / "methods"
+    folder.mkdir(exist_ok=True)
+    if config.sphinx_gallery_conf["plot_gallery"] is True:
+        figures.draw_all()
+    pages = {"index": index()} | {name: page(name) for name in METHODS}
+    for name, text in pages.items():
+        path = folder / f"{name}.rst"
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
+            path.write_text(text, encoding="utf-8")
+
+
+def setup(app):
+    """Register with Sphinx."""
+    app.connect("config-inited", write)
+    return {"parallel_read_safe": True}
