@@ -2,7 +2,7 @@
 
 import numbers
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, ClassVar
 
@@ -12,7 +12,7 @@ import torch
 from sklearn.utils._param_validation import Interval, StrOptions
 from torch import nn
 
-from sklearn_debias.core import Phase, Role
+from sklearn_debias.core import Objective, Phase, Role
 from sklearn_debias.estimators._augmented import (
     COVARIANCE,
     SHARE_OR_EPOCHS,
@@ -21,7 +21,13 @@ from sklearn_debias.estimators._augmented import (
     warmup_epochs,
 )
 from sklearn_debias.estimators._meta_classifier import MetaClassifier, adam, two_layers
-from sklearn_debias.fitting import NON_NEGATIVE, POSITIVE, TrainingSet, check_linear_head
+from sklearn_debias.fitting import (
+    NON_NEGATIVE,
+    POSITIVE,
+    Networks,
+    TrainingSet,
+    check_linear_head,
+)
 from sklearn_debias.objectives import ERM, IADA, LearnStrategy, Samples, fifteen
 from sklearn_debias.search_spaces import SearchedRows, Space, meta_iada_space
 from sklearn_debias.training import blamed
@@ -39,6 +45,14 @@ def characterised(function: Callable[[Samples], torch.Tensor], samples: Samples)
         if found.ndim != 2 or len(found) != len(samples.y) or not found.shape[1]:
             raise ValueError(f"it returned {tuple(found.shape)} for {len(samples.y)} samples")
     return found
+
+
+def _of_own_reach(step: Objective) -> Objective:
+    """Return a step of the second stage whose reach follows its features."""
+    if isinstance(step, LearnStrategy):
+        return replace(step, iada=replace(step.iada, reach=None))
+    assert isinstance(step, IADA)
+    return replace(step, reach=None)
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -62,6 +76,10 @@ class MetaIADAClassifier(SpreadFeatures, MetaClassifier):
     epsilon : float or None, default=None
         None learns a strategy in (-1, 1) for each sample. A number is the strategy of all samples;
         0.0 switches the term for robustness off.
+    reach : float or "auto", default="auto"
+        How far a strategy of 1 moves each feature, > 0. 1 is the paper's, whose features are those
+        of a network that trains. "auto" is that, and where features stay as they are (a linear
+        head, ``freeze="body"``) a tenth of their spread: steps of 1 are out of proportion there.
     warmup : float or int, default=0.8
         Length of the first stage, plain cross entropy: a share of ``max_epochs`` in [0, 1), or a
         number of epochs.
@@ -111,8 +129,7 @@ class MetaIADAClassifier(SpreadFeatures, MetaClassifier):
     estimates go on without it. Where it turns indefinite, the bound's term is floored at 0
     (``floored`` in ``history_`` is the share).
 
-    Prediction uses the plain logits. A strategy moves every feature by up to 1 in its own unit:
-    scale embeddings, whose spread decides how far that is. The paper trains by SGD with momentum,
+    Prediction uses the plain logits. The paper trains by SGD with momentum,
     as ``optimizer="sgd"`` does; the default is Adam, since on unscaled embeddings the covariances
     drive SGD away. ``validation`` and ``monitor`` look at
     the second stage. The fitted attributes of the strategy are those of its last epoch, whichever
@@ -141,6 +158,7 @@ class MetaIADAClassifier(SpreadFeatures, MetaClassifier):
     alpha: float = 0.5
     beta: float = 1.0
     epsilon: float | None = None
+    reach: float | str = "auto"
     warmup: float = 0.8
     covariance: str = "auto"
     virtual_step: str = "auto"
@@ -155,6 +173,7 @@ class MetaIADAClassifier(SpreadFeatures, MetaClassifier):
         "alpha": NON_NEGATIVE,
         "beta": NON_NEGATIVE,
         "epsilon": [Interval(numbers.Real, -1, 1, closed="both"), None],
+        "reach": [*POSITIVE, StrOptions({"auto"})],
         "warmup": SHARE_OR_EPOCHS,
         "covariance": COVARIANCE,
         "virtual_step": [StrOptions({"auto", "head", "all"})],
@@ -180,6 +199,7 @@ class MetaIADAClassifier(SpreadFeatures, MetaClassifier):
             "alpha": float(self.alpha),
             "beta": float(self.beta),
             "epsilon": None if self.epsilon is None else float(self.epsilon),
+            "reach": 1.0 if isinstance(self.reach, str) else float(self.reach),
             "diagonal": diagonal(self.covariance),
             "ramp": bool(self.alpha_ramp),
             "copies": int(self.n_copies),
@@ -198,6 +218,15 @@ class MetaIADAClassifier(SpreadFeatures, MetaClassifier):
         before = (Phase("warmup", (ERM(),), first),) if first else ()
         # One training: the learning-rate schedule runs through both stages.
         return (*before, Phase("train", steps, self.max_epochs - first, continues=bool(before)))
+
+    def _settle(self, phases: tuple[Phase, ...], networks: Networks) -> tuple[Phase, ...]:
+        settled = super()._settle(phases, networks)
+        body = networks.modules["model"].get_submodule("body")
+        is_fixed = self.freeze == "body" or not any(True for _ in body.parameters())
+        if self.epsilon == 0 or not (isinstance(self.reach, str) and is_fixed):
+            return settled
+        *before, last = settled
+        return (*before, replace(last, steps=tuple(map(_of_own_reach, last.steps))))
 
     def _role(self, name: str) -> Role:
         if name != "perturber":

@@ -7,7 +7,7 @@ paper             here                                            shape
 ================  ==============================================  ========================
 h, W, b           features and the linear head
 epsilon_x         ``tanh`` of ``nets["perturber"]``               (b,), in (-1, 1)
-delta             `perturbation`                                  (b, d)
+delta             `perturbation` times ``reach``, there 1         (b, d)
 Sigma_y           ``state["covariance"]``, streaming              (k, d, d) or (k, d)
 rho_j             `spread`, floored at 0                          (b, k)
 pi                ``state["prior"]``                              (k,)
@@ -43,6 +43,9 @@ from sklearn_debias.objectives._class_statistics import (
 )
 from sklearn_debias.objectives._lookahead import chained, look_ahead, view
 from sklearn_debias.objectives._strategy_memory import begin_memory, remembered
+from sklearn_debias.objectives._two_stages import features_of_part
+
+REACH = 0.1  # of the spread of fixed features, ours
 
 
 def perturbation(logits: Tensor, y: Tensor, weight: Tensor, epsilon: Tensor | float) -> Tensor:
@@ -58,6 +61,16 @@ def perturbation(logits: Tensor, y: Tensor, weight: Tensor, epsilon: Tensor | fl
     return direction * epsilon
 
 
+def reach_of(features: Tensor) -> Tensor:
+    """Return a tenth of the spread of features (n, d), per column; a scalar.
+
+    The spread is the median distance of a row from the mean row, over sqrt(d): 1 where columns are
+    standardised. See docs/design/meta_set.md for the tenth.
+    """
+    distance = (features - features.mean(0)).norm(dim=1)
+    return REACH * distance.median() / features.shape[1] ** 0.5
+
+
 @dataclass(frozen=True)
 class IADA(Objective):
     """The real step, Eq. 10.
@@ -71,6 +84,9 @@ class IADA(Objective):
     epsilon : float or None, default=None
         None asks the perturbation network; a number is the strategy of all samples (R), and 0.
         leaves it out.
+    reach : float or None, default=1.0
+        How far a strategy of 1 moves each feature, > 0. None is `reach_of` the features as the
+        phase begins, for those that stay as they are.
     diagonal : bool or None, default=None
         Keep the covariances' diagonals only; None does so above 512 features.
     ramp : bool, default=False
@@ -91,6 +107,7 @@ class IADA(Objective):
     alpha: float = 0.5
     beta: float = 1.0
     epsilon: float | None = None
+    reach: float | None = 1.0
     diagonal: bool | None = static(None)
     ramp: bool = static(False)
     copies: int = static(0)
@@ -110,7 +127,9 @@ class IADA(Objective):
             return {}
         logits = data.logits(nets, "model")
         K = 1 if self.epsilon is not None else _inputs_of(nets["perturber"])
+        reach = {"reach": reach_of(_features(nets["model"], data))} if self.reach is None else {}
         return {
+            **reach,
             **begin_statistics(nets["model"], self.diagonal),
             **begin_memory(logits, data.y, self.epochs - self.done),
             "f_mean": logits.new_zeros(K),
@@ -186,7 +205,8 @@ class IADA(Objective):
         if self.ramp:
             alpha = alpha * share_done(state, weight, self.done, self.epochs)
         if _is_on(self.epsilon):
-            logits = logits + perturbation(logits, y, weight, epsilon) @ weight.T
+            reach = state["reach"] if self.reach is None else self.reach
+            logits = logits + perturbation(logits, y, weight, reach * epsilon) @ weight.T
         if _is_on(self.beta):
             # A class without rows has the proportion 0, and the logarithm -inf.
             prior = state["prior"].clamp(min=torch.finfo(weight.dtype).tiny)
@@ -266,6 +286,12 @@ class LearnStrategy(Objective):
         # In the log, so that an error of the epoch names what was not finite first.
         log = {"characteristics": f.mean()}
         return Step(losses, new, log, carry=carry)
+
+
+def _features(net: Net, data: Data) -> Tensor:
+    """Return the features (n, d) of all rows, in eval mode."""
+    with torch.no_grad():
+        return features_of_part(net.frozen(), data, "model", torch.ones_like(data.y).bool())
 
 
 def _outputs(net: Net, x: Tensor) -> tuple[Tensor, Tensor]:

@@ -61,12 +61,11 @@ def meta_iada_space(rows: SearchedRows, epsilon: float | None) -> Space:
         "perturbation_lr": log_uniform(1e-4, 1e-2),  # the paper: 1e-3, and 1e-4 on iNaturalist
     }
     if epsilon is not None:
-        # A strategy moves each feature by so much; beyond 1 none can be learned. Features of a
-        # linear head are X itself, and a step of their spread is far.
-        reach = 1.0
-        if rows.kind != "images" and rows.spread is not None and rows.n_values is not None:
-            reach = min(reach, rows.spread / rows.n_values**0.5)
-        space["epsilon"] = uniform(-reach, reach)
+        space["epsilon"] = uniform(-1.0, 1.0)
+    if rows.kind != "images" and rows.spread is not None and rows.n_values is not None:
+        # Ours: a step of the spread of the features is far, see docs/design/meta_set.md.
+        unit = rows.spread / rows.n_values**0.5
+        space["reach"] = log_uniform(0.01 * unit, unit)
     return space
 
 

@@ -131,7 +131,12 @@ OF_OBJECTIVES: dict[str, list[Mapping[str, Any]]] = {
         {"member": 1, "share": 1.0, "entropic_scale": 5.0},
     ],
     "GroupDRO": [{}, {"step_size": 1.0, "adjustment": 2.0, "balanced": True}],
-    "IADA": [{}, {"epsilon": 0.3, "diagonal": True, "ramp": True, **LAST}, {"copies": 3}],
+    "IADA": [
+        {},
+        {"epsilon": 0.3, "diagonal": True, "ramp": True, **LAST},
+        {"copies": 3},
+        {"reach": None},
+    ],
     "ISDA": [
         {},
         {"strength": 2.0, "balance": 0.9, "epochs": 4, "done": 2, "diagonal": True},

@@ -526,3 +526,42 @@ def test_the_schedule_is_the_models_alone(kind, train):
     quick(kind, **options).fit(*train)
     np.testing.assert_allclose(rates, [[1e-3, 0.05], [1e-3, 0.005], [1e-3, 0.005]])
     quick(kind, lr_schedule=partial(OneCycleLR, max_lr=0.1, total_steps=4)).fit(*train)
+
+
+def reach_of_fit(clf, X, y):
+    """The reach that the second stage's objectives were given."""
+    found = []
+
+    class Asked(type(clf)):
+        """Notes what it settles on."""
+
+        def _settle(self, phases, networks):
+            settled = super()._settle(phases, networks)
+            ahead, real = settled[-1].steps
+            found.extend([ahead.iada.reach, real.reach])
+            return settled
+
+    Asked(**clf.get_params(deep=False)).fit(X, y)
+    (reach,) = set(found)
+    return reach
+
+
+def test_only_features_that_stay_as_they_are_decide_how_far_strategies_reach(train):
+    X, y = train
+    assert reach_of_fit(quick(MetaIADAClassifier), X, y) is None
+    assert reach_of_fit(quick(MetaIADAClassifier, module="mlp"), X, y) == 1.0
+    assert reach_of_fit(quick(MetaIADAClassifier, reach=0.5), X, y) == 0.5
+    frozen = quick(MetaIADAClassifier, module=Frozen, freeze="body")
+    assert reach_of_fit(frozen, X, y) is None
+
+
+class Frozen(nn.Module):
+    """A body with parameters, which do not train."""
+
+    def __init__(self):
+        super().__init__()
+        self.body = nn.Linear(5, 4)
+        self.head = nn.Linear(4, 3)
+
+    def forward(self, x):
+        return self.head(self.body(x))

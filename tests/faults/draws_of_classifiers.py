@@ -254,6 +254,7 @@ OF_CLASSIFIERS = {
         "beta": [1.0, 0, 1e6, np.inf],
         "epsilon": [None, 0.0, 1, -0.3, 2],
         "perturbation_lr": [1e-3, 1.0, 1e20, 0],
+        "reach": ["auto", 1.0, 1e-3, 1e20, 0],
         "characteristics": [
             "default",
             lambda s: s.logits,

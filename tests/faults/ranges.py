@@ -210,6 +210,7 @@ OWN = {  # a class, or a parameter, that is not here has the values of `declared
         "beta": [-1, nan, inf, "a", None],
         "epsilon": [-1.1, 2, nan, "a"],
         "perturbation_lr": [0, -1, nan, inf, "a", None],
+        "reach": [0, -1, nan, inf, "a", None],
         "characteristics": ["sixteen", None, 3],
         "alpha_ramp": ["yes", 2, None],
         "n_copies": [-1, 2.5, "a", None],

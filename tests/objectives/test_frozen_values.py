@@ -83,7 +83,7 @@ VALUES = {
         (0.09604368, 0.15217827),
     ),
     "meta-iada": (
-        MetaIADAClassifier(optimizer="sgd", warmup=1, perturbation_lr=0.1),
+        MetaIADAClassifier(optimizer="sgd", warmup=1, perturbation_lr=0.1, reach=1.0),
         (0.50152086, -0.38702913),
     ),
     "whole meta-iada": (
@@ -97,7 +97,7 @@ VALUES = {
         (-0.10902024, -0.41590428),
     ),
     "fixed meta-iada": (
-        MetaIADAClassifier(optimizer="sgd", warmup=0, epsilon=0.3, sigma_lr=5.0),
+        MetaIADAClassifier(optimizer="sgd", warmup=0, epsilon=0.3, sigma_lr=5.0, reach=1.0),
         (-0.02965089, 0.06398956),
     ),
     "linf biasadv": (BiasAdvClassifier(norm="linf", random_start=True), (0.34424335, 0.21928580)),

@@ -14,7 +14,7 @@ from sklearn_debias.losses import cross_entropy
 from sklearn_debias.objectives import ERM, IADA, LearnStrategy, Samples
 from sklearn_debias.objectives._characteristics import EPS, MOMENTUM, fifteen, margin, standardized
 from sklearn_debias.objectives._class_statistics import descended, draws, with_batch
-from sklearn_debias.objectives._meta_iada import perturbation
+from sklearn_debias.objectives._meta_iada import perturbation, reach_of
 
 SIZES = np.array([7, 3, 2])
 
@@ -502,3 +502,28 @@ def test_characteristics_of_another_shape_are_named(rows):
         ValueError, match=r"`characteristics` must return \(b, K\), here \(12, 15\), got \(12, 3\)"
     ):
         wrong.step(rows.nets, rows.batch(), wrong.init(rows.nets, rows.data))
+
+
+def test_a_reach_scales_every_move(rows):
+    near, far = IADA(reach=0.25), IADA()
+    state = rows.state(far)
+    h = rows.model.body(rows.x).detach()
+    epsilon = torch.linspace(-0.9, 0.9, N, dtype=D)
+    arguments = (Net(rows.model), rows.model.head(h), Y)
+    after = (state["covariance"], state)
+    expected = far.loss(*arguments, epsilon / 4, *after)
+    torch.testing.assert_close(near.loss(*arguments, epsilon, *after), expected)
+
+
+def test_a_reach_left_open_is_a_tenth_of_the_spread_of_the_features(rows):
+    own = IADA(reach=None)
+    state = rows.state(own)
+    h = rows.model.body(rows.x).detach().numpy()
+    distances = np.sort(np.linalg.norm(h - h.mean(axis=0), axis=1))
+    # torch's median is the lower of two
+    expected = 0.1 * distances[(N - 1) // 2] / np.sqrt(h.shape[1])
+    assert float(state["reach"]) == pytest.approx(expected)
+    torch.testing.assert_close(reach_of(30 * torch.from_numpy(h)), 30 * state["reach"])
+    epsilon = torch.linspace(-0.9, 0.9, N, dtype=D)
+    arguments = (Net(rows.model), rows.model(rows.x), Y, epsilon, state["covariance"], state)
+    torch.testing.assert_close(own.loss(*arguments), IADA(reach=expected).loss(*arguments))

@@ -173,13 +173,13 @@ def test_radii_of_rows_that_nobody_has_shown_are_left_out_with_a_warning(estimat
     assert not {"epsilon", "inverse_epsilon"} & set(space)
 
 
-def test_a_fixed_strategy_reaches_no_farther_than_a_features_spread():
+def test_a_strategy_reaches_no_farther_than_a_features_spread():
     clf = MetaIADAClassifier(epsilon=0.0)
-    assert ends(clf.search_space("embeddings", rows(100.0))["epsilon"]) == (-1.0, 1.0)
-    low, high = clf.search_space("embeddings", rows(0.1))["epsilon"].support()
-    assert high == -low
-    assert 0.05 < high < 0.15
     assert ends(clf.search_space("embeddings")["epsilon"]) == (-1.0, 1.0)
+    assert "reach" not in clf.search_space("embeddings")
+    low, high = clf.search_space("embeddings", rows(0.1))["reach"].support()
+    assert 0.05 < high < 0.15
+    assert low == pytest.approx(high / 100)
 
 
 def test_no_more_rows_are_finetuned_than_half_of_those_held_out():
