@@ -56,7 +56,12 @@ OWN = {
         "beta": [0.1, 0.25, 1.0],
         "base": ["erm"],
     },
-    "MetaIADA": {"alpha": [0.1, 1.0], "warmup": [0.5], "meta_size": [5, 20]},
+    "MetaIADA": {
+        "reach": [0.03, 0.3, 1.0],  # of the spread of a column
+        "alpha": [0.1, 1.0],
+        "warmup": [0.5],
+        "meta_size": [5, 20],
+    },
 }
 
 
@@ -65,11 +70,17 @@ def spread(X):
     return float(np.median(np.linalg.norm(X - X.mean(axis=0), axis=1)))
 
 
+def units(X):
+    """What parameters in the unit of X are shares of."""
+    return {"epsilon": spread(X), "reach": spread(X) / X.shape[1] ** 0.5}
+
+
 def changes(name, X):
     """Settings to try, each with one parameter changed; the first has none."""
     grid = SHARED | OWN[name]
-    if name == "BiasAdv":
-        grid = grid | {"epsilon": [round(share * spread(X), 4) for share in grid["epsilon"]]}
+    for key, unit in units(X).items():
+        if key in grid:
+            grid = grid | {key: [round(share * unit, 4) for share in grid[key]]}
     tried = [(key, value) for key, values in grid.items() for value in values]
     return [{}, *({key: value} for key, value in tried)]
 
@@ -102,8 +113,9 @@ def run(name, methods):
         found = search.fit(X, y).cv_results_
         for i, change in enumerate(settings):
             key, value = next(iter(change.items()), ("", ""))
-            if key == "epsilon":  # as a share, which is the same on all sets
-                value = round(value / spread(train.data[chosen]), 2)
+            unit = units(train.data[chosen]).get(key)
+            if unit is not None:  # as a share, which is the same on all sets
+                value = round(value / unit, 2)
             for seed in range(SEEDS):
                 yield name, method, key, value, seed, found[f"split{seed}_test_score"][i]
         print(name, method, flush=True)

@@ -42,7 +42,7 @@ def attribute(
             magnitude of what each pixel (its channels together) adds between ``baseline`` and the
             image.
         "input_gradient" [3]_
-            largest |gradient| over the channels of a pixel.
+            largest ``|gradient|`` over the channels of a pixel.
         "gradient_x_input"
             ReLU of input times gradient, channels together: what speaks for the class.
         callable

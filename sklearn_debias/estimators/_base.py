@@ -56,20 +56,20 @@ class BaseDebiasClassifier(
     Its hook `_phases` says which objectives are trained, in which order. The other hooks have
     defaults. ``docs/guide/own_method.md`` shows how to write a method outside of this package.
 
-    =====================  =====================================================================
-    hook                   says
-    =====================  =====================================================================
-    ``_check_params()``    raise where a parameter cannot work, whatever the data
-    ``_training_set(t)``   the rows to train on: their groups and weights, what goes beside them
-    ``_phases()``          what is trained, in which order; the last phase trains "model"
-    ``_role(name)``        what the network of a role is built from
-    ``_settle(p, n)``      the phases, with what only the built networks tell
-    ``_inspect(p, s, t)``  look at the state that a phase begins with
-    ``_finish(s, t)``      set the fitted attributes of the method
-    ``_trains_by_group()`` whether bias labels, where given, change what is trained
-    ``_needs_groups()``    whether the method is another one without bias labels
-    ``_search_space(r)``   what is worth trying of the parameters, on rows like these
-    =====================  =====================================================================
+    ======================  =====================================================================
+    hook                    says
+    ======================  =====================================================================
+    ``_check_params()``     raise where a parameter cannot work, whatever the data
+    ``_training_set(t)``    the rows to train on: their groups and weights, what goes beside them
+    ``_phases()``           what is trained, in which order; the last phase trains "model"
+    ``_role(name)``         what the network of a role is built from
+    ``_settle(p, n)``       the phases, with what only the built networks tell
+    ``_inspect(p, s, t)``   look at the state that a phase begins with
+    ``_finish(s, t)``       set the fitted attributes of the method
+    ``_trains_by_group()``  whether bias labels, where given, change what is trained
+    ``_needs_groups()``     whether the method is another one without bias labels
+    ``_search_space(r)``    what is worth trying of the parameters, on rows like these
+    ======================  =====================================================================
 
     While these run, `classes_`, `input_shape_` and the like are known. What they set on the
     estimator belongs to the fit: the next one drops it.

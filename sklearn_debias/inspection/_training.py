@@ -33,8 +33,8 @@ class TrainingDisplay:
     ----------
     history : DataFrame
         A row per epoch with the column "phase", as `history_` of the classifiers of this package.
-        Columns that end in "_loss" share a panel, those that begin with "validation_" another, all
-        other numbers a third ("epoch", "lr" and "seconds" excepted). NaN is not drawn.
+        Columns that end in "_loss" share a panel, those that begin with ``validation_`` another,
+        all other numbers a third ("epoch", "lr" and "seconds" excepted). NaN is not drawn.
     best : int, default=None
         Position of the row whose epoch was kept, from 0. None marks none.
 

@@ -199,7 +199,7 @@ def gradient_x_input_attention(
 def input_gradient_attention(
     net: Net, x: Tensor, y: Tensor | None = None, *, scalar: str = "logit"
 ) -> Tensor:
-    """Return the largest |gradient| over the channels of a pixel, scaled to [0, 1].
+    """Return the largest ``|gradient|`` of a pixel's channels, scaled to [0, 1].
 
     Of shape (b, h, w), or (b, d) for 2-D x.
     """

@@ -2,15 +2,15 @@
 
 Shu et al., "Meta-Weight-Net: Learning an Explicit Mapping For Sample Weighting", NeurIPS 2019.
 
-============  ==========================================  ==============
-paper         here                                        shape
-============  ==========================================  ==============
-V(L; Theta)   sigmoid of ``nets["weigher"]``              (b,), in (0, 1)
-w             ``model``
-w^ (Eq. 6)    the virtual step of `look_ahead`
-Theta (Eq. 7) `LearnWeights`
-w (Eq. 8)     `WeightedByNet`
-============  ==========================================  ==============
+==============  ==========================================  ==============
+paper           here                                        shape
+==============  ==========================================  ==============
+V(L; Theta)     sigmoid of ``nets["weigher"]``              (b,), in (0, 1)
+w               ``model``
+w^ (Eq. 6)      the virtual step of `look_ahead`
+Theta (Eq. 7)   `LearnWeights`
+w (Eq. 8)       `WeightedByNet`
+==============  ==========================================  ==============
 
 The weights are divided by their sum over the batch, as in the authors' code.
 """
