@@ -28,7 +28,7 @@ SHARED = {"module": "linear", "optimizer": "sgd", "lr": 4e-4, "max_epochs": 40}
 METHODS = {
     "cross entropy": sd.ERMClassifier(**SHARED),
     "logit adjustment": sd.LongTailClassifier(loss="logit_adjustment", **SHARED),
-    "Meta-IADA": sd.MetaIADAClassifier(alpha=0.25, warmup=0.5, **SHARED),
+    "Meta-IADA": sd.MetaIADAClassifier(alpha=0.25, warmup=0.5, reach=1.0, **SHARED),
 }
 
 

@@ -3,10 +3,9 @@
 
 Five methods on digits whose classes follow a long tail, 30 to 1.
 
-Meta-IADA and MetaSAug hold a small meta set out of the training rows. Their strategies lie in
-(-1, 1), in the units of the features: these are pixels from 0 to 16; scaled to [0, 1] the same
-strategies would be out of proportion. Adjusted logits are hard to beat, here as on the real images
-of docs/reproduction/meta_iada.md. Writes long_tail.png.
+Meta-IADA and MetaSAug hold a small meta set out of the training rows. A strategy of Meta-IADA moves
+every feature by up to `reach`: by 1 of pixels from 0 to 16, as in the paper. Adjusted logits are
+hard to beat, here as on the real images of docs/reproduction/meta_iada.md. Writes long_tail.png.
 """
 
 import time
@@ -26,7 +25,7 @@ METHODS = {
     "class-balanced": sd.LongTailClassifier(loss="cross_entropy", beta=1.0, **SHARED),
     "logit adjustment": sd.LongTailClassifier(loss="logit_adjustment", **SHARED),
     "MetaSAug": sd.MetaSAugClassifier(strength=0.25, warmup=0.5, **SHARED),
-    "Meta-IADA": sd.MetaIADAClassifier(alpha=0.25, warmup=0.5, **SHARED),
+    "Meta-IADA": sd.MetaIADAClassifier(alpha=0.25, warmup=0.5, reach=1.0, **SHARED),
 }
 
 

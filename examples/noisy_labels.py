@@ -22,7 +22,9 @@ SHARED = {"module": "linear", "optimizer": "sgd", "lr": 6e-3, "max_epochs": 40, 
 METHODS = {
     "cross entropy": sd.ERMClassifier(**SHARED, net_params={"optimizer__momentum": 0.9}),
     "Meta-Weight-Net": sd.MetaWeightNetClassifier(**SHARED),
-    "Meta-IADA": sd.MetaIADAClassifier(alpha=0.25, warmup=0.5, perturbation_lr=3e-3, **SHARED),
+    "Meta-IADA": sd.MetaIADAClassifier(
+        alpha=0.25, reach=1.0, warmup=0.5, perturbation_lr=3e-3, **SHARED
+    ),
 }
 
 

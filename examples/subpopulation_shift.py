@@ -21,7 +21,7 @@ SHARED = {"module": "linear", "optimizer": "sgd", "lr": 0.05 / SCALE**2, "max_ep
 METHODS = {
     "ERM": sd.ERMClassifier(**SHARED),
     "Meta-Weight-Net": sd.MetaWeightNetClassifier(weight_lr=1e-2, **SHARED),
-    "Meta-IADA": sd.MetaIADAClassifier(alpha=0.1, warmup=0.5, **SHARED),
+    "Meta-IADA": sd.MetaIADAClassifier(alpha=0.1, warmup=0.5, reach=1.0, **SHARED),
     "GroupDRO": sd.GroupDROClassifier(**SHARED),
 }
 GROUPS = ["low, orange", "low, blue (rare)", "high, orange (rare)", "high, blue"]

@@ -57,7 +57,7 @@ OWN = {
         "base": ["erm"],
     },
     "MetaIADA": {
-        "reach": [0.03, 0.3, 1.0],  # of the spread of a column
+        "reach": [0.05, 0.1, 0.5, 1.0],  # of the spread of a column
         "alpha": [0.1, 1.0],
         "warmup": [0.5],
         "meta_size": [5, 20],

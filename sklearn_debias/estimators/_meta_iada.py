@@ -79,7 +79,7 @@ class MetaIADAClassifier(SpreadFeatures, MetaClassifier):
     reach : float or "auto", default="auto"
         How far a strategy of 1 moves each feature, > 0. 1 is the paper's, whose features are those
         of a network that trains. "auto" is that, and where features stay as they are (a linear
-        head, ``freeze="body"``) a tenth of their spread: steps of 1 are out of proportion there.
+        head, ``freeze="body"``) a fifth of their spread: steps of 1 are out of proportion there.
     warmup : float or int, default=0.8
         Length of the first stage, plain cross entropy: a share of ``max_epochs`` in [0, 1), or a
         number of epochs.

@@ -45,7 +45,7 @@ from sklearn_debias.objectives._lookahead import chained, look_ahead, view
 from sklearn_debias.objectives._strategy_memory import begin_memory, remembered
 from sklearn_debias.objectives._two_stages import features_of_part
 
-REACH = 0.1  # of the spread of fixed features, ours
+REACH = 0.2  # of the spread of fixed features, ours
 
 
 def perturbation(logits: Tensor, y: Tensor, weight: Tensor, epsilon: Tensor | float) -> Tensor:
@@ -62,10 +62,10 @@ def perturbation(logits: Tensor, y: Tensor, weight: Tensor, epsilon: Tensor | fl
 
 
 def reach_of(features: Tensor) -> Tensor:
-    """Return a tenth of the spread of features (n, d), per column; a scalar.
+    """Return a fifth of the spread of features (n, d), per column; a scalar.
 
     The spread is the median distance of a row from the mean row, over sqrt(d): 1 where columns are
-    standardised. See docs/design/meta_set.md for the tenth.
+    standardised. See docs/design/meta_set.md for the fifth.
     """
     distance = (features - features.mean(0)).norm(dim=1)
     return REACH * distance.median() / features.shape[1] ** 0.5
