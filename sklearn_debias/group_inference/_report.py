@@ -15,6 +15,7 @@ from sklearn_debias.group_inference._check import minority
 from sklearn_debias.metrics.internal import (
     aligned_mask,
     aligned_of,
+    as_html,
     binomial_share,
     check_confidence,
     encode_labels,
@@ -49,6 +50,10 @@ class InferredGroupsReport:
 
     def to_text(self) -> str:
         """Return the report as plain text."""
+        return f"{self._table().to_string(index=False)}\n{self._note()}"
+
+    def _table(self) -> pd.DataFrame:
+        """Return the table with intervals beside the figures."""
         table = self.frame[["class", "n", "conflicting", "inferred"]].copy()
         for name in ("precision", "recall", "auc"):
             if name in self.frame:
@@ -56,15 +61,14 @@ class InferredGroupsReport:
                     _shown(*row)
                     for row in self.frame[[name, f"{name}_lower", f"{name}_upper"]].to_numpy()
                 ]
-        kinds = (
-            "exact binomial; Hanley and McNeil's for the area"
-            if "auc" in table
-            else "exact binomial"
-        )
-        return f"{table.to_string(index=False)}\nintervals: {self.confidence:.0%}, {kinds}"
+        return table
+
+    def _note(self) -> str:
+        area = "; Hanley and McNeil's for the area" if "auc" in self.frame else ""
+        return f"intervals: {self.confidence:.0%}, exact binomial{area}"
 
     def _repr_html_(self) -> str:
-        return self.frame.to_html(index=False, float_format="{:.3f}".format)
+        return as_html("Inferred against true groups", [("", self._table(), False)], [self._note()])
 
     def __str__(self) -> str:
         return self.to_text()

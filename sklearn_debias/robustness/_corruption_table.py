@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 
 from sklearn_debias.corruptions.internal import SEVERITIES
+from sklearn_debias.metrics.internal import as_html
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,17 +34,26 @@ class CorruptionReport:
     confidence: float
 
     def __str__(self) -> str:
-        shown = self.table.assign(
-            severity=self.table["severity"].astype(object).where(self.table["severity"].notna(), "")
+        return (
+            f"{self._shown().to_string(index=False, float_format='{:.3f}'.format)}\n{self._note()}"
         )
+
+    def _repr_html_(self) -> str:
+        return as_html("Accuracy under corruptions", [("", self._shown(), False)], [self._note()])
+
+    def _shown(self) -> pd.DataFrame:
+        """Return the table with blanks where each image draws its severity."""
+        severity = self.table["severity"]
+        return self.table.assign(severity=severity.astype(object).where(severity.notna(), ""))
+
+    def _note(self) -> str:
         conflicting = (
             "" if self.n_conflicting is None else f", {self.n_conflicting} of them conflicting"
         )
-        note = (
+        return (
             f"{self.n_samples} images{conflicting}; lower and upper: exact "
             f"{100 * self.confidence:g} % intervals"
         )
-        return f"{shown.to_string(index=False, float_format='{:.3f}'.format)}\n{note}"
 
     def plot(self, ax: Any = None) -> Any:
         """Draw the accuracies, with their intervals where a corruption has one row.

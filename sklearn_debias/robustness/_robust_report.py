@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from sklearn_debias.metrics import GroupReport
+from sklearn_debias.metrics.internal import as_html
 
 __all__ = ["RobustReport"]
 
@@ -104,12 +105,11 @@ class RobustReport:
         return self.to_text()
 
     def _repr_html_(self) -> str:
-        frames = [self.frame, self.groups_to_frame()] if self.group_reports else [self.frame]
-        tables = "".join(
-            frame.to_html(index=False, float_format="{:.3f}".format) for frame in frames
-        )
-        signs = "".join(f"<p>{sign}</p>" for sign in self.signs)
-        return f"<p><b>{self._title()}</b></p>{tables}{signs}"
+        sections = [("", self.frame, False)]
+        if self.group_reports:
+            sections.append(("By group", self.groups_to_frame(), False))
+        notes = [f"sign of gradient masking: {sign}" for sign in self.signs]
+        return as_html(self._title(), sections, notes)
 
     def _title(self) -> str:
         return (

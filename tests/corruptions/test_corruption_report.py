@@ -155,6 +155,8 @@ def test_text_progress_and_plot(fitted, capsys):
     asked = {"bias_labels": test.bias_labels, "corruptions": ["cutout", "rotation"]}
     report = corruption_report(fitted, test.data, test.target, **asked, verbose=1)
     assert "corruption_report" in capsys.readouterr().err
+    assert "449 images, " in report._repr_html_()
+    assert "<NA>" not in report._repr_html_()
     assert "449 images, " in str(report)
     assert "<NA>" not in str(report)
     with mpl.rc_context({"backend": "agg"}):

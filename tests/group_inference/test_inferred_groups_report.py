@@ -50,7 +50,9 @@ def test_an_inferrer_brings_its_suspicion():
         rows = TRAIN.target == c
         assert auc == pytest.approx(roc_auc_score(conflicting[rows], groups.suspicion_[rows]))
     assert "auc" in report.to_text()
-    assert "<table" in report._repr_html_()
+    page = report._repr_html_()
+    assert "<table" in page
+    assert "intervals: " in page
 
 
 def test_the_area_is_that_of_the_roc_curve_and_its_bounds_solve_the_equation():

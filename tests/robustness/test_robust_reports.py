@@ -1,6 +1,7 @@
 """The report: worst case per sample, groups, intervals, and the signs of gradient masking."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -223,3 +224,10 @@ def test_a_network_that_nothing_fools_is_a_sign():
     net = Trap()
     with pytest.warns(DebiasWarning, match="a ball that holds all inputs leaves"):
         robust_report(net, IMAGES, codes_of(net), attacks=["fgsm"], epsilon=0.01)
+
+
+def test_signs_of_masking_are_escaped_in_html(report):
+    page = replace(report, signs=("accuracy <rises> with the radius",))._repr_html_()
+    assert "sklearn-debias-report" in page
+    assert "By group" in page
+    assert "&lt;rises&gt;" in page
