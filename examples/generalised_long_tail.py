@@ -1,7 +1,7 @@
 """Long tails of classes and of attributes
 =======================================
 
-Classes are rare, and within each class ways to write it, in three protocols.
+Some classes are rare, and within each class some ways to write it. Three protocols.
 
 The classes shift between training and test (CLT), the attributes do (ALT), or both do (GLT). The
 attributes are clusters within each class; no method sees those of training rows. Meta-IADA gets a

@@ -3,7 +3,7 @@
 
 Meta-IADA's closed form against explicit copies.
 
-The loss of features drawn from a normal distribution around each sample's has a bound in closed
+Draw features from a normal distribution around each sample's: their mean loss has a bound in closed
 form. Here is what a fit costs with 1, 5 and 20 draws per sample and step, and with the bound.
 Writes implicit_copies.png.
 """

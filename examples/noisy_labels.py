@@ -1,7 +1,7 @@
 """Four labels in ten are wrong: who is believed?
 ==============================================
 
-Each digit's label goes to one of two other classes for 40 % of its images ("flip2"). Meta-IADA
+For 40 % of the images the label is that of one of two other digits ("flip2"). Meta-IADA
 moves the features of a sample adversarially where it should be learned (epsilon above 0),
 anti-adversarially where its label should rather be ignored; it finds out on ten clean images per
 class, on which the plain fit trains as well. Writes noisy_labels.png.

@@ -66,6 +66,8 @@ inferred_groups_report(train.target, groups, train.bias_labels)
 # -------------
 # One call: equal numbers of configurations, selected on validation rows, fitted again with fresh
 # seeds; then the test labels are read once. Intervals hold for other seeds and other test rows.
+# Here the worst group of the validation rows selects. Who has no bias labels of these either,
+# passes ``scoring=inferred_worst_group_scorer(groups)``.
 
 methods = {
     "ERM": ERMClassifier(),
@@ -79,14 +81,16 @@ result
 # %%
 # Look at it
 # ----------
-# Accuracy by group, with exact intervals; a star marks the worst group of each model.
+# Accuracy by group, with exact intervals; a star marks the worst group of each model. The method
+# drawn is the best on the validation rows. In the table, on test rows, another may be ahead of it.
 
 models = {"ERM": plain, result.best_method_: result.best_estimator_}
 given = {"bias_labels": test.bias_labels}
-GroupAccuracyDisplay.from_estimator(models, test.data, test.target, **given)
+_ = GroupAccuracyDisplay.from_estimator(models, test.data, test.target, **given)
 
 # %%
-# And how a fit went: the loss of each phase, epoch by epoch.
+# And how a fit went: the loss of each phase, epoch by epoch. Next, the guide asks one question a
+# page: :doc:`/guide/index`.
 
-TrainingDisplay.from_estimator(JTTClassifier(random_state=0).fit(train.data, train.target))
+_ = TrainingDisplay.from_estimator(JTTClassifier(random_state=0).fit(train.data, train.target))
 plt.show()

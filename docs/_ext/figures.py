@@ -144,9 +144,11 @@ def caption(name):
         ATTACKED: f"600 rows of two classes, and an attacker who may move each column by {RADIUS}: "
         "across, that is more than the distance of the classes.",
     }[kind_of(name)]
+    is_told = name in groups_of_methods().get(LABELS, [])
+    told = f" {name} is told the bias labels." if is_told else ""
     return (
         f"{data} Points are training rows, areas what is predicted, with defaults but for "
-        '``module="mlp"`` and ``lr=.01``; shares are of unseen rows, all groups alike.'
+        f'``module="mlp"`` and ``lr=.01``. Shares are of unseen rows, all groups alike.{told}'
     )
 
 

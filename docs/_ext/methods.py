@@ -147,12 +147,18 @@ def range_text(values):
         low, high = values.support()
         scale = ", log scale" if values.dist.name in ("loguniform", "reciprocal") else ""
         return f"{low:.3g} to {high:.3g}{scale}"
-    return ", ".join(v if isinstance(v, str) else " ".join(repr(v).split()) for v in values)
+    return ", ".join(dict.fromkeys(map(value_text, values)))
+
+
+def value_text(value):
+    """Return a string as it is, and of a long estimator no more than its class."""
+    text = value if isinstance(value, str) else " ".join(repr(value).split())
+    return text if len(text) <= 40 else f"{type(value).__name__}(...)"
 
 
 def first_sentence(text):
     """Return the text up to the first full stop that ends a sentence."""
-    return re.split(r"(?<=[.;])\s", " ".join(text.split()), maxsplit=1)[0].rstrip(";")
+    return re.split(r"(?<=\.)\s", " ".join(text.split()), maxsplit=1)[0]
 
 
 def measured(name):
@@ -192,7 +198,7 @@ def gains_table(rows):
     lines = [
         "With its defaults, beside ERM with its own; points, 95 % intervals over seeds and rows."
         f" A fit takes {np.median(rows.cost):.1f} times ERM's CPU time (median of the sets)."
-        " :doc:`/reproduction/defaults` compares all methods.\n",
+        " :doc:`/reproduction/defaults` says what the sets are, and compares all methods.\n",
         ".. list-table::\n   :header-rows: 1\n",
         table_row("data", "worst group or mean of groups, %", "gain over ERM"),
     ]
@@ -247,7 +253,11 @@ def as_bibtex(entry):
 
 def index():
     """Return the page above all methods."""
-    text = [heading("Methods", "="), "What each of them is for, needs, costs and gained here.\n"]
+    text = [
+        heading("Methods", "="),
+        "What each of them is for, needs, costs and gained here. :doc:`/which_method` says what to"
+        " start with.\n",
+    ]
     for title, names_ in groups_of_methods().items():
         text += [heading(title, "-"), ".. list-table::\n   :widths: 35 65\n"]
         summaries = {name: " ".join(docstring(METHODS[name])["Summary"]) for name in names_}

@@ -29,8 +29,9 @@ INTRODUCTION = """\
 API reference
 =============
 
-Everything that is public, by what it is for. Methods are by what they need; the other names by the
-package that has them. Not listed, and changed without notice, are {internal}.
+Everything that is public. Methods stand first, by the labels that they need. All other names are on
+the page of their package. :doc:`/methods/index` tells what a method does, and what it gained here.
+Not listed, and changed without notice, are {internal}.
 
 """
 
