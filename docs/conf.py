@@ -12,6 +12,9 @@ from reference import members_of  # noqa: E402
 
 import sklearn_debias  # noqa: E402
 
+# Bars of progress would fill the output of examples, before their tables.
+os.environ["TQDM_DISABLE"] = "1"
+
 # The quick build runs no example and trains no model for a figure.
 QUICK = os.environ.get("SKLEARN_DEBIAS_DOCS") == "quick"
 
@@ -63,7 +66,7 @@ sphinx_gallery_conf = {
     "abort_on_example_error": True,
     "backreferences_dir": "gallery/of",
     "doc_module": ("sklearn_debias",),
-    "within_subsection_order": "FileNameSortKey",
+    "within_subsection_order": "gallery_order.TourFirst",
     "download_all_examples": False,
     "show_memory": False,
     "remove_config_comments": True,
@@ -81,12 +84,13 @@ html_theme_options = {
     "show_nav_level": 1,
     "navigation_with_keys": True,
     "show_toc_level": 2,
-    "header_links_before_dropdown": 7,
+    "header_links_before_dropdown": 8,
     "footer_start": ["copyright"],
     "footer_end": [],
     "secondary_sidebar_items": ["page-toc"],
-    "article_footer_items": ["prev-next"],
     "pygments_light_style": "a11y-high-contrast-light",
     "pygments_dark_style": "a11y-high-contrast-dark",
 }
+# These have no pages below them, and a sidebar would be empty.
+html_sidebars = {"which_method": [], "glossary": []}
 html_context = {"default_mode": "auto"}

@@ -5,6 +5,8 @@ a name is a link if the reference has it. A name of several packages leads to th
 package, or else to the first of them as the reference lists them.
 """
 
+import re
+
 from docutils import nodes
 from sphinx import addnodes
 from sphinx.ext.autosummary import autosummary_table
@@ -48,15 +50,23 @@ class LinkNames(SphinxPostTransform):
             if is_fixed(literal):
                 continue
             text = literal.astext().removesuffix("()")
+            example = re.fullmatch(r"examples/(\w+)\.py", text)
+            if example:
+                self.link_to(literal, f"gallery/{example[1]}")
+                continue
             name = best(index.get(text, []), here)
             if name is None:
                 continue
-            docname, anchor = target_of(self.env, name)
-            if docname == self.env.docname:
-                continue
-            uri = self.app.builder.get_relative_uri(self.env.docname, docname) + f"#{anchor}"
-            link = nodes.reference("", "", literal.deepcopy(), internal=True, refuri=uri)
-            literal.replace_self(link)
+            self.link_to(literal, *target_of(self.env, name))
+
+    def link_to(self, literal, docname, anchor=None):
+        """Make a link of a literal, unless it would lead to its own page."""
+        if docname == self.env.docname or docname not in self.env.all_docs:
+            return
+        uri = self.app.builder.get_relative_uri(self.env.docname, docname)
+        uri += f"#{anchor}" if anchor else ""
+        link = nodes.reference("", "", literal.deepcopy(), internal=True, refuri=uri)
+        literal.replace_self(link)
 
 
 class DropCitations(SphinxPostTransform):
@@ -112,8 +122,13 @@ def module_of(document):
 
 
 def best(names, here):
-    """Return the name of the same package, else the shortest, or None."""
-    if not names:
+    """Return the name of the same package, else the shortest, or None.
+
+    A member of many classes, as ``fit`` is, means none of them in particular.
+    """
+    own = [full for full in names if full.startswith(f"{here}.")]
+    owners = {full.rpartition(".")[0] for full in names}
+    if not names or (not own and len(owners) > 3):
         return None
     return min(names, key=lambda full: (not full.startswith(f"{here}."), full.count("."), full))
 
