@@ -13,6 +13,7 @@ from pathlib import Path
 import figures
 import numpy as np
 import pandas as pd
+from bibtex import as_bibtex, entries_of
 from numpydoc.docscrape import NumpyDocString
 from registry import METHODS, ROOT, groups_of_methods
 
@@ -22,7 +23,6 @@ from sklearn_debias.estimators import BaseDebiasClassifier
 
 SHARED = set(inspect.signature(BaseDebiasClassifier).parameters)
 CITED = re.compile(r"\s*\[\d+\]_")
-REFERENCE = re.compile(r'(?P<authors>.+?), "(?P<title>.+?)(?P<mark>[,.?!]?)",? ?(?P<rest>.*)')
 # Radii are ranges of the spread of the rows.
 EMBEDDINGS = make_spurious_embeddings(random_state=0).train.data
 # Names in defaults.csv of what is not called like its class.
@@ -207,8 +207,7 @@ def gains_table(rows):
 
 def references(name, doc):
     """Yield the references as text, and as BibTeX."""
-    entries = re.split(r"^\.\. \[\d+\] ", "\n".join(doc["References"]), flags=re.MULTILINE)
-    entries = [" ".join(entry.split()) for entry in entries if entry.strip()]
+    entries = entries_of("\n".join(doc["References"]))
     if not entries:
         return
     yield heading("References", "-")
@@ -217,32 +216,6 @@ def references(name, doc):
     if bibtex:
         yield ".. dropdown:: BibTeX\n\n   .. code-block:: bibtex\n"
         yield "\n".join(f"      {line}".rstrip() for line in bibtex.splitlines()) + "\n"
-
-
-def as_bibtex(entry):
-    """Return a BibTeX entry for a reference of the house style: authors, "title", venue year."""
-    found = REFERENCE.match(entry)
-    if not found:
-        return ""
-    years = re.findall(r"\b((?:19|20)\d\d)\b", found["rest"])
-    arxiv = re.search(r"arXiv[: ](\d{4}\.\d{4,5})", found["rest"])
-    year = years[0] if years else (f"20{arxiv[1][:2]}" if arxiv else "")
-    names_ = re.split(r", | and ", found["authors"].replace(" et al.", ", others"))
-    first = re.sub(r"\W", "", names_[0]).lower()
-    word = next((w for w in re.findall(r"[A-Za-z-]+", found["title"]) if len(w) > 3), "")
-    rest = found["rest"].replace(arxiv[0], "") if arxiv else found["rest"]
-    venue = re.split(r"[;.]", rest.replace(year, ""))[0].strip(" ,")
-    mark = found["mark"] if found["mark"] in "?!" else ""
-    fields = {
-        "author": " and ".join(filter(None, names_)),
-        "title": "{" + found["title"] + mark + "}",
-        "booktitle": venue,
-        "year": year,
-        "eprint": arxiv[1] if arxiv else "",
-    }
-    kind = "inproceedings" if venue else "misc"
-    body = "".join(f"  {key} = {{{value}}},\n" for key, value in fields.items() if value)
-    return f"@{kind}{{{first}{year}{word.lower().replace('-', '')},\n{body}}}"
 
 
 def index():
