@@ -5,6 +5,7 @@ its symbols from the docstrings of the objectives, the ranges from its search sp
 from ``docs/reproduction/defaults.csv``. Nothing is written here but how they stand on a page.
 """
 
+import ast
 import inspect
 import re
 import sys
@@ -76,18 +77,32 @@ def figure(name):
 
 
 def objectives_of(cls):
-    """Return the modules of the objectives that a classifier's own file names, in its order."""
+    """Return the modules of the objectives that a classifier's own file names, in its order.
+
+    Those are left out that only another class of the file names.
+    """
     modules = {}
     for origin in cls.__mro__:
         if origin is BaseDebiasClassifier or origin.__module__.split(".")[0] != "sklearn_debias":
             continue
-        for thing in vars(sys.modules[origin.__module__]).values():
+        file = sys.modules[origin.__module__]
+        beside = {c for c in vars(file).values() if inspect.isclass(c)} - set(cls.__mro__)
+        theirs = set().union(*(named_in(c) for c in beside if c.__module__ == file.__name__))
+        for name, thing in vars(file).items():
+            if name in theirs - named_in(origin):
+                continue
             if inspect.isclass(thing) and issubclass(thing, Objective):
                 modules[thing.__module__] = sys.modules[thing.__module__]
     plain = "sklearn_debias.objectives._erm"
     if len(modules) > 1:
         modules.pop(plain, None)  # the first stage of many
     return [module for name, module in modules.items() if ".objectives." in name]
+
+
+def named_in(cls):
+    """Return the names that the code of a class uses."""
+    tree = ast.parse(inspect.getsource(cls))
+    return {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
 
 
 def algorithm(cls):
@@ -173,9 +188,10 @@ def measured(name):
 
 
 def names(path, short):
-    """Return whether a page tells of a method."""
+    """Return whether a page tells of a method, in which text Meta-IADA is MetaIADA."""
     text = path.read_text(encoding="utf-8")
-    found = len(re.findall(rf"(?<![\w-]){re.escape(short)}(?:Classifier)?(?![\w])", text))
+    spelled = re.sub(r"(?<=[a-z])(?=[A-Z])", "[- ]?", short)
+    found = len(re.findall(rf"(?<![\w-]){spelled}(?:Classifier)?(?![\w])", text))
     return found >= 3 and path.stem not in ("index", "defaults", "coverage")
 
 
