@@ -2,7 +2,8 @@
 
 Docstrings and pages write `ERMClassifier` in backticks, which reads well anywhere. On the site such
 a name is a link if the reference has it. A name of several packages leads to that of the same
-package, or else to the first of them as the reference lists them.
+package, or else to the first of them as the reference lists them. A bare word is never a member of
+a class: many have a `fit`, and `module` is a parameter of most and an attribute of one.
 """
 
 import re
@@ -24,6 +25,9 @@ TERMS = {
     "conflict_ratio": "conflict ratio",
     "module": "head",
 }
+# Terms that a parameter has only where its description says them: Meta-IADA's epsilon is no radius.
+IF_SAID = {"radius"}
+MEMBERS = {"method", "classmethod", "staticmethod", "property", "attribute"}
 ELSEWHERE = {
     "sklearn.": "https://scikit-learn.org/stable/modules/generated/{name}.html",
     "torch.Tensor": "https://docs.pytorch.org/docs/stable/tensors.html#{name}",
@@ -49,12 +53,13 @@ class LinkNames(SphinxPostTransform):
         for literal in list(self.document.findall(nodes.literal)):
             if is_fixed(literal):
                 continue
-            text = literal.astext().removesuffix("()")
+            text = literal.astext()
             example = re.fullmatch(r"examples/(\w+)\.py", text)
             if example:
                 self.link_to(literal, f"gallery/{example[1]}")
                 continue
-            name = best(index.get(text, []), here)
+            found = index.get(text.removesuffix("()"), [])
+            name = best(meant(text, found, self.env.domains["py"].objects), here)
             if name is None:
                 continue
             self.link_to(literal, *target_of(self.env, name))
@@ -121,6 +126,15 @@ def module_of(document):
     return ""
 
 
+def meant(text, names, objects):
+    """Return which of the documented names that end alike a text may mean."""
+    if "." in text:
+        return names
+    free = [full for full in names if objects[full].objtype not in MEMBERS]
+    # Called, it is a member if no more than one class has it.
+    return names if text.endswith("()") and not free and len(names) == 1 else free
+
+
 def best(names, here):
     """Return the name of the same package, else the shortest, or None.
 
@@ -145,6 +159,8 @@ class LinkParameters(SphinxPostTransform):
             strong = next(iter(term.findall(nodes.strong)), None)
             word = TERMS.get(strong.astext()) if strong is not None else None
             if word is None or word not in terms:
+                continue
+            if word in IF_SAID and word not in term.parent.astext().lower():
                 continue
             docname, anchor = terms[word]
             uri = self.app.builder.get_relative_uri(self.env.docname, docname) + f"#{anchor}"

@@ -5,6 +5,7 @@ its symbols from the docstrings of the objectives, the ranges from its search sp
 from ``docs/reproduction/defaults.csv``. Nothing is written here but how they stand on a page.
 """
 
+import ast
 import inspect
 import re
 import sys
@@ -13,6 +14,7 @@ from pathlib import Path
 import figures
 import numpy as np
 import pandas as pd
+from bibtex import as_bibtex, entries_of
 from numpydoc.docscrape import NumpyDocString
 from registry import METHODS, ROOT, groups_of_methods
 
@@ -22,7 +24,6 @@ from sklearn_debias.estimators import BaseDebiasClassifier
 
 SHARED = set(inspect.signature(BaseDebiasClassifier).parameters)
 CITED = re.compile(r"\s*\[\d+\]_")
-REFERENCE = re.compile(r'(?P<authors>.+?), "(?P<title>.+?)(?P<mark>[,.?!]?)",? ?(?P<rest>.*)')
 # Radii are ranges of the spread of the rows.
 EMBEDDINGS = make_spurious_embeddings(random_state=0).train.data
 # Names in defaults.csv of what is not called like its class.
@@ -76,18 +77,32 @@ def figure(name):
 
 
 def objectives_of(cls):
-    """Return the modules of the objectives that a classifier's own file names, in its order."""
+    """Return the modules of the objectives that a classifier's own file names, in its order.
+
+    Those are left out that only another class of the file names.
+    """
     modules = {}
     for origin in cls.__mro__:
         if origin is BaseDebiasClassifier or origin.__module__.split(".")[0] != "sklearn_debias":
             continue
-        for thing in vars(sys.modules[origin.__module__]).values():
+        file = sys.modules[origin.__module__]
+        beside = {c for c in vars(file).values() if inspect.isclass(c)} - set(cls.__mro__)
+        theirs = set().union(*(named_in(c) for c in beside if c.__module__ == file.__name__))
+        for name, thing in vars(file).items():
+            if name in theirs - named_in(origin):
+                continue
             if inspect.isclass(thing) and issubclass(thing, Objective):
                 modules[thing.__module__] = sys.modules[thing.__module__]
     plain = "sklearn_debias.objectives._erm"
     if len(modules) > 1:
         modules.pop(plain, None)  # the first stage of many
     return [module for name, module in modules.items() if ".objectives." in name]
+
+
+def named_in(cls):
+    """Return the names that the code of a class uses."""
+    tree = ast.parse(inspect.getsource(cls))
+    return {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
 
 
 def algorithm(cls):
@@ -179,9 +194,10 @@ def measured(name):
 
 
 def names(path, short):
-    """Return whether a page tells of a method."""
+    """Return whether a page tells of a method, in which text Meta-IADA is MetaIADA."""
     text = path.read_text(encoding="utf-8")
-    found = len(re.findall(rf"(?<![\w-]){re.escape(short)}(?:Classifier)?(?![\w])", text))
+    spelled = re.sub(r"(?<=[a-z])(?=[A-Z])", "[- ]?", short)
+    found = len(re.findall(rf"(?<![\w-]){spelled}(?:Classifier)?(?![\w])", text))
     return found >= 3 and path.stem not in ("index", "defaults", "coverage")
 
 
@@ -213,8 +229,7 @@ def gains_table(rows):
 
 def references(name, doc):
     """Yield the references as text, and as BibTeX."""
-    entries = re.split(r"^\.\. \[\d+\] ", "\n".join(doc["References"]), flags=re.MULTILINE)
-    entries = [" ".join(entry.split()) for entry in entries if entry.strip()]
+    entries = entries_of("\n".join(doc["References"]))
     if not entries:
         return
     yield heading("References", "-")
@@ -223,32 +238,6 @@ def references(name, doc):
     if bibtex:
         yield ".. dropdown:: BibTeX\n\n   .. code-block:: bibtex\n"
         yield "\n".join(f"      {line}".rstrip() for line in bibtex.splitlines()) + "\n"
-
-
-def as_bibtex(entry):
-    """Return a BibTeX entry for a reference of the house style: authors, "title", venue year."""
-    found = REFERENCE.match(entry)
-    if not found:
-        return ""
-    years = re.findall(r"\b((?:19|20)\d\d)\b", found["rest"])
-    arxiv = re.search(r"arXiv[: ](\d{4}\.\d{4,5})", found["rest"])
-    year = years[0] if years else (f"20{arxiv[1][:2]}" if arxiv else "")
-    names_ = re.split(r", | and ", found["authors"].replace(" et al.", ", others"))
-    first = re.sub(r"\W", "", names_[0]).lower()
-    word = next((w for w in re.findall(r"[A-Za-z-]+", found["title"]) if len(w) > 3), "")
-    rest = found["rest"].replace(arxiv[0], "") if arxiv else found["rest"]
-    venue = re.split(r"[;.]", rest.replace(year, ""))[0].strip(" ,")
-    mark = found["mark"] if found["mark"] in "?!" else ""
-    fields = {
-        "author": " and ".join(filter(None, names_)),
-        "title": "{" + found["title"] + mark + "}",
-        "booktitle": venue,
-        "year": year,
-        "eprint": arxiv[1] if arxiv else "",
-    }
-    kind = "inproceedings" if venue else "misc"
-    body = "".join(f"  {key} = {{{value}}},\n" for key, value in fields.items() if value)
-    return f"@{kind}{{{first}{year}{word.lower().replace('-', '')},\n{body}}}"
 
 
 def index():

@@ -365,7 +365,7 @@ def make(method, data, config, seed):
     if method in ("metasaug", "meta-iada"):
         shared["virtual_step"] = "head"
     if method == "meta-iada":
-        shared["reach"] = 1.0  # the paper's; one that follows fixed features came later
+        shared["reach"] = 1.0  # the paper's, and the default when the page was measured
     return others[method](**config, **shared)
 
 

@@ -31,8 +31,9 @@ class JTTClassifier(BaseDebiasClassifier):
     upweight : int, float or "auto", default="auto"
         How often an error counts in the second training; a whole number where errors are
         duplicated. With "auto" all errors together weigh half as much as the other rows, each of
-        them at least 1. Published values, 10 to 100, were tuned on each data set, for error sets of
-        a few per cent; where errors are many, such values ruin the model.
+        them 1 to 20, rounded where they are duplicated. Published values, 20 to 100 in most
+        experiments, were tuned on each data set, for error sets of a few per cent; where errors are
+        many, such values ruin the model.
     upweight_by : {"duplicate", "weight"}, default="duplicate"
         Repeat the errors in each epoch, or weight their loss. In the paper there are ``upweight``
         copies in all; its released code has one more.

@@ -79,7 +79,9 @@ class MetaIADAClassifier(SpreadFeatures, MetaClassifier):
     reach : float or "auto", default="auto"
         How far a strategy of 1 moves each feature, > 0. 1 is the paper's, whose features are those
         of a network that trains. "auto" is that, and where features stay as they are (a linear
-        head, ``freeze="body"``) a fifth of their spread: steps of 1 are out of proportion there.
+        head, a frozen body) a fifth of their spread: steps of 1 are out of proportion there. The
+        spread is the median distance of a row from the mean row, over the root of the number of
+        columns. Against wrong labels far strategies help: search it.
     warmup : float or int, default=0.8
         Length of the first stage, plain cross entropy: a share of ``max_epochs`` in [0, 1), or a
         number of epochs.
@@ -222,7 +224,8 @@ class MetaIADAClassifier(SpreadFeatures, MetaClassifier):
     def _settle(self, phases: tuple[Phase, ...], networks: Networks) -> tuple[Phase, ...]:
         settled = super()._settle(phases, networks)
         body = networks.modules["model"].get_submodule("body")
-        is_fixed = self.freeze == "body" or not any(True for _ in body.parameters())
+        # Frozen by `freeze`, by the user, or without parameters.
+        is_fixed = not any(p.requires_grad for p in body.parameters())
         if self.epsilon == 0 or not (isinstance(self.reach, str) and is_fixed):
             return settled
         *before, last = settled

@@ -103,7 +103,7 @@ class ULEClassifier(BaseDebiasClassifier):
     References
     ----------
     .. [1] Mitchell, Martinez del Rincon and McLaughlin, "UnLearning from Experience to Avoid
-       Spurious Correlations".
+       Spurious Correlations", arXiv 2409.02792.
 
     Examples
     --------

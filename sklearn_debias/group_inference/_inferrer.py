@@ -60,6 +60,8 @@ class GroupInferrer(OurNames, Searchable, BaseEstimator):
     Parameters
     ----------
     method : {"xrm", "eiil", "clusters", "errors", "ssa"}, default="errors"
+        Rule that finds the minority.
+
         * "errors": the rows that a plain model gets wrong, which was not fitted to them.
         * "eiil": the rows whose loss would rise if that model grew more confident [1]_. Of two
           classes these are the rows that it gets wrong, so that "errors" finds the same.

@@ -24,7 +24,9 @@ from torch import Tensor
 from sklearn_debias.core import Batch, Data, Nets, Objective, State, Step, static
 from sklearn_debias.losses import cross_entropy
 
-SHARE = 0.5  # of the other rows' weight, ours: docs/design/jtt_upweight.md
+# Ours, see docs/design/jtt_upweight.md.
+SHARE = 0.5  # of the other rows' weight
+MOST = 20.0  # fewer errors than 2.4 % weigh less together
 
 
 def error_set(logits: Tensor, y: Tensor) -> Tensor:
@@ -33,13 +35,13 @@ def error_set(logits: Tensor, y: Tensor) -> Tensor:
 
 
 def upweight_of(error: Tensor) -> Tensor:
-    """Return the weight by which all errors together weigh half as much as the others; at least 1.
+    """Return the weight by which all errors together weigh half as much as the others; 1 to 20.
 
-    ``error`` is bool, of shape (n,).
+    ``error`` is bool, of shape (n,). A handful of errors are wrong labels more often than a group.
     """
     wrong = error.sum()
     right = len(error) - wrong
-    return (SHARE * right / wrong.clamp(min=1)).clamp(min=1)
+    return (SHARE * right / wrong.clamp(min=1)).clamp(min=1, max=MOST)
 
 
 @dataclass(frozen=True)

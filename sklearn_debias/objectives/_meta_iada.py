@@ -42,10 +42,8 @@ from sklearn_debias.objectives._class_statistics import (
     with_batch,
 )
 from sklearn_debias.objectives._lookahead import chained, look_ahead, view
+from sklearn_debias.objectives._reach import reach_of_net
 from sklearn_debias.objectives._strategy_memory import begin_memory, remembered
-from sklearn_debias.objectives._two_stages import features_of_part
-
-REACH = 0.2  # of the spread of fixed features, ours
 
 
 def perturbation(logits: Tensor, y: Tensor, weight: Tensor, epsilon: Tensor | float) -> Tensor:
@@ -59,16 +57,6 @@ def perturbation(logits: Tensor, y: Tensor, weight: Tensor, epsilon: Tensor | fl
     if isinstance(epsilon, Tensor) and epsilon.ndim:
         epsilon = epsilon[:, None]
     return direction * epsilon
-
-
-def reach_of(features: Tensor) -> Tensor:
-    """Return a fifth of the spread of features (n, d), per column; a scalar.
-
-    The spread is the median distance of a row from the mean row, over sqrt(d): 1 where columns are
-    standardised. See docs/design/meta_set.md for the fifth.
-    """
-    distance = (features - features.mean(0)).norm(dim=1)
-    return REACH * distance.median() / features.shape[1] ** 0.5
 
 
 @dataclass(frozen=True)
@@ -127,7 +115,7 @@ class IADA(Objective):
             return {}
         logits = data.logits(nets, "model")
         K = 1 if self.epsilon is not None else _inputs_of(nets["perturber"])
-        reach = {"reach": reach_of(_features(nets["model"], data))} if self.reach is None else {}
+        reach = {"reach": reach_of_net(nets["model"], data)} if self.reach is None else {}
         return {
             **reach,
             **begin_statistics(nets["model"], self.diagonal),
@@ -286,12 +274,6 @@ class LearnStrategy(Objective):
         # In the log, so that an error of the epoch names what was not finite first.
         log = {"characteristics": f.mean()}
         return Step(losses, new, log, carry=carry)
-
-
-def _features(net: Net, data: Data) -> Tensor:
-    """Return the features (n, d) of all rows, in eval mode."""
-    with torch.no_grad():
-        return features_of_part(net.frozen(), data, "model", torch.ones_like(data.y).bool())
 
 
 def _outputs(net: Net, x: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,12 +1,15 @@
 """The reference has every public name, and every method a page: what the site writes by itself."""
 
 import importlib
+import inspect
 import sys
 from pathlib import Path
 
 import pytest
+from sklearn.base import BaseEstimator
 
 import sklearn_debias
+from sklearn_debias.documented import Documented
 from sklearn_debias.testing import all_estimators
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -32,6 +35,18 @@ def test_every_name_of_the_reference_exists_and_none_is_internal():
         room, name = full.rsplit(".", 1)
         assert hasattr(importlib.import_module(room), name)
         assert room.split(".")[-1] not in reference.INTERNAL
+
+
+def test_pictures_of_all_public_estimators_lead_to_their_page():
+    found = set()
+    for full in reference.documented():
+        room, name = full.rsplit(".", 1)
+        cls = getattr(importlib.import_module(room), name)
+        if inspect.isclass(cls) and issubclass(cls, BaseEstimator):
+            assert issubclass(cls, Documented), full
+            found.add(full)
+            assert cls.__new__(cls)._doc_link_url_param_generator() == {"page": full}
+    assert len(found) >= 30
 
 
 def test_each_classifier_is_in_one_group_of_methods():

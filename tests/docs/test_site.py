@@ -1,6 +1,8 @@
 """The built site: `tox run -e docs` builds it, and runs this file with its folder."""
 
+import inspect
 import os
+import re
 from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
@@ -15,6 +17,8 @@ QUESTIONS = Path(__file__).parent / "questions.yaml"
 LOADED = {"script": "src", "img": "src", "iframe": "src", "source": "src", "video": "src"}
 LOADED_BY_LINK = {"stylesheet", "preload", "icon", "modulepreload", "preconnect", "prefetch"}
 MOST_CLICKS = 3
+# Whether the parameter epsilon is a radius.
+RADII = {"BiasAdvClassifier": True, "DHATClassifier": True, "MetaIADAClassifier": False}
 
 
 class Page(HTMLParser):
@@ -25,7 +29,7 @@ class Page(HTMLParser):
         self.path = path
         self.loads, self.links, self.anchors, self.images = [], [], set(), []
         self.text, self._open = [], []
-        self.feed(path.read_text(encoding="utf-8"))
+        self.feed(text_of(path))
 
     def handle_starttag(self, tag, attrs):
         attrs = dict(attrs)
@@ -63,6 +67,15 @@ def pages():
 @cache
 def read(path):
     return Page(path)
+
+
+def text_of(path):
+    return path.read_text(encoding="utf-8")
+
+
+def source(name):
+    """The source of a method's page in the reference."""
+    return text_of(Path(SITE) / "api" / "generated" / f"sklearn_debias.{name}.html")
 
 
 def is_local(href):
@@ -104,11 +117,27 @@ def test_images_say_what_they_show():
 
 def test_each_method_has_a_page_with_its_parts():
     import sklearn_debias
+    from sklearn_debias.estimators import BaseDebiasClassifier
 
+    shared = inspect.signature(BaseDebiasClassifier).parameters.keys()
     for name in set(sklearn_debias.__all__) - {"__version__"}:
+        cls = getattr(sklearn_debias, name)
         text = " ".join(read(Path(SITE) / "methods" / f"{name}.html").text)
-        assert "Settings that matter" in text, name
-        assert "BibTeX" in text or name == "InferredGroupsClassifier", name
+        own = inspect.signature(cls).parameters.keys() - shared
+        assert ("Settings that matter" in text) == bool(own), name
+        assert ("BibTeX" in text) == ("References\n" in cls.__doc__), name
+
+
+def test_parameters_lead_to_the_glossary():
+    found = {name: "Glossary: radius" in source(name) for name in RADII}
+    assert found == RADII
+    assert "Glossary: bias label" in source("GroupDROClassifier")
+
+
+def test_no_bare_word_leads_to_a_member_of_some_class():
+    pages = [Path(SITE) / "glossary.html", *(Path(SITE) / "guide").glob("*.html")]
+    wrong = re.compile(r'href="[^"]*#[^"]*Classifier\.(?:fit|predict|score|search_space)"')
+    assert {path.name: found for path in pages if (found := wrong.findall(text_of(path)))} == {}
 
 
 def questions():

@@ -553,6 +553,10 @@ def test_only_features_that_stay_as_they_are_decide_how_far_strategies_reach(tra
     assert reach_of_fit(quick(MetaIADAClassifier, reach=0.5), X, y) == 0.5
     frozen = quick(MetaIADAClassifier, module=Frozen, freeze="body")
     assert reach_of_fit(frozen, X, y) is None
+    by_the_user = Frozen()
+    by_the_user.body.requires_grad_(False)
+    assert reach_of_fit(quick(MetaIADAClassifier, module=by_the_user), X, y) is None
+    assert reach_of_fit(quick(MetaIADAClassifier, module=Frozen), X, y) == 1.0
 
 
 class Frozen(nn.Module):

@@ -69,9 +69,10 @@ def test_upweight_one_is_the_loss_of_erm_to_the_last_bit(duplicate):
 
 
 @pytest.mark.parametrize(
-    ("wrong", "n", "expected"), [(10, 110, 5.0), (1, 12, 5.5), (60, 100, 1.0), (0, 9, 4.5)]
+    ("wrong", "n", "expected"),
+    [(10, 110, 5.0), (1, 12, 5.5), (60, 100, 1.0), (0, 9, 4.5), (2, 1000, 20.0)],
 )
-def test_all_errors_weigh_half_as_much_as_the_other_rows_and_no_less_than_one(wrong, n, expected):
+def test_all_errors_weigh_half_as_much_as_the_other_rows_each_1_to_20(wrong, n, expected):
     error = torch.arange(n) < wrong
     assert float(upweight_of(error)) == expected
 
