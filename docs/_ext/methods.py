@@ -108,9 +108,13 @@ def named_in(cls):
 def algorithm(cls):
     """Yield the docstrings of the objectives' files, and the functions they consist of."""
     modules = objectives_of(cls)
-    if not modules:
+    notes = docstring(cls)["Notes"]
+    if not modules and not notes:
         return
     yield heading("Algorithm", "-")
+    if not modules:
+        # No step of ours: what it does beside scikit-learn's stands in its notes.
+        yield CITED.sub("", "\n".join(notes)) + "\n"
     for module in modules:
         yield inspect.getdoc(module) + "\n"
         rows = [

@@ -34,7 +34,8 @@ def groups_of_methods():
     """Return names by what a method is for and which labels it needs; none is left out."""
     groups = {title: [] for title in (NO_LABELS, LABELS, *TABLES[1:], OTHERS)}
     for table, name, cells in rows():
-        title = TABLES[table] or (NO_LABELS if cells[1].startswith("no") else LABELS)
+        title = TABLES[table] if table < len(TABLES) else OTHERS
+        title = title or (NO_LABELS if cells[1].startswith("no") else LABELS)
         groups[title].append(name)
     listed = {name for names in groups.values() for name in names}
     groups[OTHERS] += [name for name in METHODS if name not in listed]
