@@ -261,9 +261,11 @@ def _checksum(key: str, *values: Any) -> str:
 
 
 def _packed(arrays: Mapping[str, np.ndarray]) -> bytes:
-    """Return arrays as bytes, without pickle."""
+    """Return arrays of numbers as bytes; these need no pickle, and none is read."""
     file = io.BytesIO()
-    np.savez_compressed(file, allow_pickle=False, **arrays)
+    # No allow_pickle here: up to NumPy 2.1 it would be one more array, of that name.
+    by_name: dict[str, Any] = dict(arrays)
+    np.savez_compressed(file, **by_name)
     return file.getvalue()
 
 

@@ -23,7 +23,9 @@ def undisturbed() -> Iterator[None]:
         stack.enter_context(torch.inference_mode(False))
         stack.enter_context(torch.enable_grad())
         # Only where it is needed: a default device costs time in every call of torch.
-        if torch.get_default_device().type != "cpu":
+        # An empty tensor is asked: up to torch 2.9.1 get_default_device raises AttributeError after
+        # set_default_device(None).
+        if torch.empty(0).device.type != "cpu":
             stack.enter_context(torch.device("cpu"))
         for device in AUTOCAST:
             if torch.is_autocast_enabled(device):

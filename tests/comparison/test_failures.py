@@ -95,7 +95,7 @@ class Talkative(LogisticRegression):
 
 def test_what_fits_warn_of_is_told(monkeypatch):
     found = compared({"talk": Talkative()}, search_spaces={"talk": {}})
-    assert (found.frame.loc["talk", ["warned", "warning"]] == [2, "mind the gap"]).all()
+    assert found.frame.loc["talk", ["warned", "warning"]].tolist() == [2, "mind the gap"]
     assert "talk: 2 of 2 fits warned: mind the gap" in found.notes()
     assert found.configurations["warnings"].item() == ("mind the gap",)
     fit = BatchedGridSearchCV.fit
