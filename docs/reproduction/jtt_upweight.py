@@ -37,7 +37,7 @@ def plain():
     """Yield names and rows (X, y) of what has no shortcut."""
     yield "blobs, near", make_blobs(cluster_std=4, **BLOBS)
     yield "blobs, nearer", make_blobs(cluster_std=8, **BLOBS)
-    X, y = make_blobs(cluster_std=4, **BLOBS | {"n_samples": 4000})
+    X, y = make_blobs(cluster_std=2, **BLOBS | {"n_samples": 4000})
     drawn = np.random.default_rng(0).random(len(y)) < 0.01
     yield "1 % of labels drawn", (X, np.where(drawn, (y + 1) % 4, y))
     yield "wine", load_wine(return_X_y=True)
