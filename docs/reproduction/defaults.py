@@ -180,7 +180,7 @@ def tables(frame):
     order = [name for name in NAMES if name in set(frame["set"])]
     frame = frame.assign(cell=[_cell(row) for row in frame.itertuples()])
     frame["gain"] = 100 * frame["gain"]
-    cells = frame.pivot(index="method", columns="set", values="cell")[order]
+    cells = frame.pivot(index="method", columns="set", values="cell")[order].fillna("-")
     gains = frame.pivot(index="method", columns="set", values="gain")[order]
     seconds = frame.pivot(index="method", columns="set", values="seconds_per_fit")[order]
     cells["mean"] = gains.mean(axis=1).map("{:+.1f}".format)
@@ -196,6 +196,8 @@ def _cell(row):
     """ERM's own score, and the gain of others; bold where its interval leaves 0 out."""
     if row.method == "ERM":
         return f"{100 * row.score:.1f}"
+    if np.isnan(row.gain):
+        return "-"  # it takes no such rows
     text = f"{100 * row.gain:+.1f}"
     return f"**{text}**" if row.gain_lower * row.gain_upper > 0 else text
 
