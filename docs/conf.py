@@ -71,6 +71,8 @@ sphinx_gallery_conf = {
     "show_memory": False,
     "remove_config_comments": True,
     "min_reported_time": 0,
+    # Of examples that end in a table.
+    "default_thumb_file": str(DOCS / "images" / "front.png"),
     "write_computation_times": False,  # a page that loads its sorting from elsewhere
 }
 
