@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 SITE = os.environ.get("SKLEARN_DEBIAS_SITE")
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("chrome")
+NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
+CHROMIUM = next(filter(None, map(shutil.which, NAMES)), None)
 ASKED = os.environ.get("SKLEARN_DEBIAS_BROWSER")
 pytestmark = pytest.mark.skipif(not ASKED, reason="SKLEARN_DEBIAS_BROWSER is unset")
 PAGES = [
