@@ -38,7 +38,14 @@ def brief(cls):
 CLASSES = dict(all_estimators())
 
 
-@parametrize_with_checks([brief(cls) for cls in CLASSES.values()])
+def with_checks(estimators):
+    """Parametrize by scikit-learn's checks; of 1.9.0 they are a generator, to be read once."""
+    mark = parametrize_with_checks(estimators)
+    names, cases = mark.args
+    return pytest.mark.parametrize(names, list(cases), **mark.kwargs)
+
+
+@with_checks([brief(cls) for cls in CLASSES.values()])
 def test_sklearn_check(estimator, check):
     if check.func.__name__ in OF_LEARNING and "max_epochs" in estimator.get_params():
         estimator = clone(estimator).set_params(max_epochs=EPOCHS)
