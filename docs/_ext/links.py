@@ -41,7 +41,22 @@ def name_role(role, rawtext, text, lineno, inliner, options=None, content=None):
     return [nodes.literal(rawtext, text)], []
 
 
-class LinkNames(SphinxPostTransform):
+class Linking(SphinxPostTransform):
+    """Base of what makes links of the names on a page."""
+
+    def link_to(self, node, docname, anchor=None, title=None):
+        """Make a link of a node, unless it would lead to its own page."""
+        if docname == self.env.docname or docname not in self.env.all_docs:
+            return
+        uri = self.app.builder.get_relative_uri(self.env.docname, docname)
+        uri += f"#{anchor}" if anchor else ""
+        link = nodes.reference("", "", node.deepcopy(), internal=True, refuri=uri)
+        if title:
+            link["reftitle"] = title
+        node.replace_self(link)
+
+
+class LinkNames(Linking):
     """Make links of names that the reference has."""
 
     default_priority = 5
@@ -63,15 +78,6 @@ class LinkNames(SphinxPostTransform):
             if name is None:
                 continue
             self.link_to(literal, *target_of(self.env, name))
-
-    def link_to(self, literal, docname, anchor=None):
-        """Make a link of a literal, unless it would lead to its own page."""
-        if docname == self.env.docname or docname not in self.env.all_docs:
-            return
-        uri = self.app.builder.get_relative_uri(self.env.docname, docname)
-        uri += f"#{anchor}" if anchor else ""
-        link = nodes.reference("", "", literal.deepcopy(), internal=True, refuri=uri)
-        literal.replace_self(link)
 
 
 class DropCitations(SphinxPostTransform):
@@ -136,18 +142,13 @@ def meant(text, names, objects):
 
 
 def best(names, here):
-    """Return the name of the same package, else the shortest, or None.
-
-    A member of many classes, as ``fit`` is, means none of them in particular.
-    """
-    own = [full for full in names if full.startswith(f"{here}.")]
-    owners = {full.rpartition(".")[0] for full in names}
-    if not names or (not own and len(owners) > 3):
+    """Return the name of the same package, else the shortest, or None."""
+    if not names:
         return None
     return min(names, key=lambda full: (not full.startswith(f"{here}."), full.count("."), full))
 
 
-class LinkParameters(SphinxPostTransform):
+class LinkParameters(Linking):
     """Make links of parameters that the glossary explains."""
 
     default_priority = 4
@@ -162,11 +163,7 @@ class LinkParameters(SphinxPostTransform):
                 continue
             if word in IF_SAID and word not in term.parent.astext().lower():
                 continue
-            docname, anchor = terms[word]
-            uri = self.app.builder.get_relative_uri(self.env.docname, docname) + f"#{anchor}"
-            link = nodes.reference("", "", strong.deepcopy(), internal=True, refuri=uri)
-            link["reftitle"] = f"Glossary: {word}"
-            strong.replace_self(link)
+            self.link_to(strong, *terms[word], title=f"Glossary: {word}")
 
 
 def elsewhere(app, env, node, contnode):

@@ -17,6 +17,7 @@ import pandas as pd
 from bibtex import as_bibtex, entries_of
 from numpydoc.docscrape import NumpyDocString
 from registry import METHODS, ROOT, groups_of_methods
+from rst import heading, table_row, write_pages
 
 from sklearn_debias.core import Objective
 from sklearn_debias.datasets import make_spurious_embeddings
@@ -45,22 +46,12 @@ def page(name):
         idea(doc),
         figure(name),
         f".. seealso:: The reference of `sklearn_debias.{name}`, with all parameters.\n",
-        *algorithm(cls),
+        *algorithm(cls, doc),
         *settings(cls, doc),
         *measured(name),
         *references(name, doc),
     ]
     return "\n".join(parts)
-
-
-def heading(title, mark):
-    """Return a heading."""
-    return f"{title}\n{mark * len(title)}\n"
-
-
-def table_row(*cells):
-    """Return a row of a list-table."""
-    return "   * - " + "\n     - ".join(cells)
 
 
 def idea(doc):
@@ -106,16 +97,15 @@ def named_in(cls):
     return {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
 
 
-def algorithm(cls):
+def algorithm(cls, doc):
     """Yield the docstrings of the objectives' files, and the functions they consist of."""
     modules = objectives_of(cls)
-    notes = docstring(cls)["Notes"]
-    if not modules and not notes:
+    if not modules and not doc["Notes"]:
         return
     yield heading("Algorithm", "-")
     if not modules:
         # No step of ours: what it does beside scikit-learn's stands in its notes.
-        yield CITED.sub("", "\n".join(notes)) + "\n"
+        yield CITED.sub("", "\n".join(doc["Notes"])) + "\n"
     for module in modules:
         yield inspect.getdoc(module) + "\n"
         rows = [
@@ -265,15 +255,10 @@ def index():
 
 def write(app, config):
     """Write the pages before Sphinx looks for sources."""
-    folder = Path(app.srcdir) / "methods"
-    folder.mkdir(exist_ok=True)
     if config.sphinx_gallery_conf["plot_gallery"] is True:
         figures.draw_all()
-    pages = {"index": index()} | {name: page(name) for name in METHODS}
-    for name, text in pages.items():
-        path = folder / f"{name}.rst"
-        if not path.exists() or path.read_text(encoding="utf-8") != text:
-            path.write_text(text, encoding="utf-8")
+    pages = {name: page(name) for name in METHODS}
+    write_pages(Path(app.srcdir) / "methods", {"index": index(), **pages})
 
 
 def setup(app):

@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 
 from registry import METHODS, groups_of_methods
+from rst import heading, table_row, write_pages
 
 # What a reader wants -> the packages that have it.
 ROOMS = {
@@ -75,22 +76,17 @@ def summary(names, module):
     return "\n".join([*lines, *(f"   {name}" for name in names), "", ""])
 
 
-def titled(title, mark):
-    """Return a heading."""
-    return f"{title}\n{mark * len(title)}\n\n"
-
-
 def index():
     """Return the page above the packages: all methods, and what each package is for."""
     text = INTRODUCTION.format(internal=", ".join(f"``{name}``" for name in sorted(INTERNAL)))
-    text += titled("Methods", "-")
+    text += heading("Methods", "-") + "\n"
     for title, names in groups_of_methods().items():
-        text += titled(title, "~") + summary(names, "sklearn_debias")
+        text += heading(title, "~") + "\n" + summary(names, "sklearn_debias")
     for title, rooms in ROOMS.items():
-        text += titled(title, "-") + ".. list-table::\n   :widths: 35 65\n\n"
+        text += heading(title, "-") + "\n" + ".. list-table::\n   :widths: 35 65\n\n"
         for room in rooms:
-            text += f"   * - :doc:`sklearn_debias.{room} <{room}>`\n"
-            text += f"     - {first_line(importlib.import_module(f'sklearn_debias.{room}'))}\n"
+            module = importlib.import_module(f"sklearn_debias.{room}")
+            text += table_row(f":doc:`sklearn_debias.{room} <{room}>`", first_line(module)) + "\n"
         text += "\n.. toctree::\n   :hidden:\n\n"
         text += "".join(f"   sklearn_debias.{room} <{room}>\n" for room in rooms) + "\n"
     return text
@@ -100,7 +96,7 @@ def page_of(room):
     """Return the page of a package."""
     module = importlib.import_module(f"sklearn_debias.{room}")
     names = summary(public_names(room), module.__name__)
-    return titled(module.__name__, "=") + first_line(module) + "\n\n" + names
+    return heading(module.__name__, "=") + "\n" + first_line(module) + "\n\n" + names
 
 
 def first_line(thing):
@@ -123,13 +119,8 @@ def documented():
 
 def write(app, config):
     """Write the pages before Sphinx looks for sources."""
-    folder = Path(app.srcdir) / "api"
-    folder.mkdir(exist_ok=True)
-    pages = {"index": index()} | {room: page_of(room) for room in rooms()}
-    for name, text in pages.items():
-        path = folder / f"{name}.rst"
-        if not path.exists() or path.read_text(encoding="utf-8") != text:
-            path.write_text(text, encoding="utf-8")
+    pages = {room: page_of(room) for room in rooms()}
+    write_pages(Path(app.srcdir) / "api", {"index": index(), **pages})
 
 
 def show_signature(app, what, name, thing, options, signature, returned):

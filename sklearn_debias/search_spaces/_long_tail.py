@@ -62,11 +62,9 @@ def meta_iada_space(rows: SearchedRows, epsilon: float | None) -> Space:
     }
     if epsilon is not None:
         space["epsilon"] = uniform(-1.0, 1.0)
-    if rows.kind != "images" and rows.spread is not None and rows.n_values is not None:
-        # Ours: a step of the spread of the features is far, see docs/design/meta_set.md.
-        unit = rows.spread / rows.n_values**0.5
-        space["reach"] = log_uniform(0.01 * unit, unit)
-    return space
+    # Ours: a step of the spread of the features is far, see docs/design/meta_set.md.
+    reach = None if rows.kind == "images" else rows.radius("linf", 0.01, 1.0)
+    return space if reach is None else space | {"reach": reach}
 
 
 def _meta(rows: SearchedRows) -> Space:
