@@ -12,7 +12,6 @@ from sklearn_debias.arguments import check_option, in_our_words, is_seed, is_swi
 from sklearn_debias.comparison._contenders import Contender, read_contenders
 from sklearn_debias.comparison._evaluation import evaluate
 from sklearn_debias.comparison._fits import Judging
-from sklearn_debias.comparison._keys import key_of
 from sklearn_debias.comparison._parts import Part, classes_of, overlaps, read_draws, read_part
 from sklearn_debias.comparison._result import ComparisonResult
 from sklearn_debias.comparison._selection import (
@@ -26,6 +25,7 @@ from sklearn_debias.comparison._selection import (
 from sklearn_debias.comparison._splits import all_splits, check_labels, check_scorer
 from sklearn_debias.comparison._store import Memory, Store
 from sklearn_debias.comparison._study import Study
+from sklearn_debias.content import key_of
 from sklearn_debias.metrics import get_scorer
 from sklearn_debias.metrics.internal import check_confidence, check_resamples
 

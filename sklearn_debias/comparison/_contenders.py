@@ -12,7 +12,7 @@ from sklearn.model_selection import ParameterGrid, ParameterSampler
 from sklearn.pipeline import Pipeline
 from sklearn.utils.metadata_routing import get_routing_for_object
 
-from sklearn_debias.comparison._keys import describe
+from sklearn_debias.content import describe
 
 TRIES = 20  # draws for each new configuration, before the space counts as used up
 

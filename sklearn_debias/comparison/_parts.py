@@ -15,7 +15,7 @@ import pandas as pd
 from scipy.sparse import issparse
 from sklearn.utils import _safe_indexing
 
-from sklearn_debias.feature_extraction.internal import fingerprint
+from sklearn_debias.content import fingerprint
 from sklearn_debias.metrics.internal import encode_bias, encode_labels
 from sklearn_debias.rows import check_has_rows, check_same_rows
 

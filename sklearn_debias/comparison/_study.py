@@ -12,10 +12,10 @@ from tqdm.auto import tqdm
 
 from sklearn_debias.comparison._contenders import Contender
 from sklearn_debias.comparison._fits import Judging, Outcome, Task, as_text, recorded, run, stacks
-from sklearn_debias.comparison._keys import key_of
 from sklearn_debias.comparison._parts import Part
 from sklearn_debias.comparison._stacked import run_stacked
 from sklearn_debias.comparison._store import Memory
+from sklearn_debias.content import key_of
 
 WAIT = 0.2  # seconds between two looks at what another process does
 

@@ -21,11 +21,11 @@ from sklearn.utils.validation import check_is_fitted
 from torch import nn
 from tqdm.auto import tqdm
 
+from sklearn_debias.content import fingerprint, name_of, outer_values
 from sklearn_debias.core import Net
 from sklearn_debias.exceptions import warn
 from sklearn_debias.feature_extraction._cache import open_cache
 from sklearn_debias.feature_extraction._embedding import Embedding, batch_rows, differ, is_constant
-from sklearn_debias.feature_extraction._fingerprint import fingerprint, name_of, outer_values
 from sklearn_debias.feature_extraction._network import build_features, run
 from sklearn_debias.feature_extraction._storage import allocate, cache_folder
 from sklearn_debias.fitting import (

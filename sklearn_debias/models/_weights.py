@@ -121,12 +121,8 @@ def _is_safetensors(path: str | os.PathLike) -> bool:
 
 def _safetensors(path: str | os.PathLike) -> Mapping[str, Tensor]:
     """Read a file of the package safetensors; its numbers have no checksum."""
-    try:
-        from safetensors.torch import load_file
-    except ImportError as error:
-        raise ImportError(
-            "Reading .safetensors needs that package: pip install 'sklearn-debias[safetensors]'."
-        ) from error
+    from safetensors.torch import load_file  # not at the top: few fits need it
+
     return load_file(path)
 
 

@@ -22,10 +22,10 @@ from sklearn.preprocessing import StandardScaler
 from torch import nn
 from torch.utils.data import Dataset
 
+from sklearn_debias.content import fingerprint
 from sklearn_debias.exceptions import DebiasWarning
 from sklearn_debias.feature_extraction import Embedder
 from sklearn_debias.feature_extraction._cache import TIER, RowCache
-from sklearn_debias.feature_extraction._fingerprint import fingerprint
 from sklearn_debias.feature_extraction._storage import default_folder
 
 PROBES = 6  # rows of the three looks that fit takes at a network
@@ -394,7 +394,7 @@ def test_names_are_the_same_in_processes():
         import torch
         from embedded import counting
         from torch import nn
-        from sklearn_debias.feature_extraction._fingerprint import fingerprint
+        from sklearn_debias.content import fingerprint
         torch.manual_seed(0)
         orthogonal = nn.utils.parametrizations.orthogonal(nn.Linear(3, 3))
         hooked = counting()

@@ -13,8 +13,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from sklearn_debias.content import fingerprint
 from sklearn_debias.feature_extraction import Embedder
-from sklearn_debias.feature_extraction._fingerprint import fingerprint
 
 HELPERS = """
 import functools
@@ -53,7 +53,7 @@ class Net(nn.Module):
         {body}
 """
 PROGRAM = """
-from sklearn_debias.feature_extraction._fingerprint import fingerprint
+from sklearn_debias.content import fingerprint
 import helpers, user
 print(fingerprint(user.Net()))
 """

@@ -3,12 +3,12 @@
 import hashlib
 import io
 import os
-import sys
 
 import numpy as np
 import pytest
 import torch
 from embedded import IMAGES, Counting, counting
+from safetensors.torch import save_file
 from sklearn.linear_model import LogisticRegression
 from torch import nn
 from torch.nn import functional as F
@@ -234,7 +234,6 @@ def test_damaged_files_never_load_as_other_numbers(kind, tmp_path, saved):
 
 
 def test_safetensors(tmp_path):
-    save_file = pytest.importorskip("safetensors.torch").save_file
     donor = simple_cnn(3, 2)
     path = tmp_path / "model.safetensors"
     save_file(donor.state_dict(), path)
@@ -242,13 +241,6 @@ def test_safetensors(tmp_path):
     path.write_bytes(path.read_bytes()[:500])
     with pytest.raises(ValueError, match="`weights`=.*model.safetensors' cannot be read"):
         embed("simple_cnn", weights=path)
-
-
-def test_safetensors_without_its_package(tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "safetensors.torch", None)
-    (tmp_path / "model.safetensors").write_bytes(b"")
-    with pytest.raises(ImportError, match=r"pip install 'sklearn-debias\[safetensors\]'"):
-        embed("simple_cnn", weights=tmp_path / "model.safetensors")
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")

@@ -15,8 +15,8 @@ from sklearn.metrics import accuracy_score, make_scorer
 from torch import nn
 
 from sklearn_debias import BiasAdvClassifier, ERMClassifier, JTTClassifier
-from sklearn_debias.comparison._keys import key_of
 from sklearn_debias.comparison._parts import Part, overlaps
+from sklearn_debias.content import key_of
 from sklearn_debias.exceptions import DebiasWarning
 from sklearn_debias.group_inference import GroupInferrer
 from sklearn_debias.metrics import get_scorer

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch._ops import OpOverload, OpOverloadPacket
 
+from sklearn_debias.content._origin import codes, imported, installed
 from sklearn_debias.exceptions import warn
-from sklearn_debias.feature_extraction._origin import codes, imported, installed
 
 FORMAT = 3  # of the cache, and of what decides an embedding
 PLAIN = (type(None), bool, int, float, complex, str, bytes, torch.dtype, torch.device)
@@ -170,7 +170,8 @@ class _Walk:
             self.all(array.ravel().tolist())
         else:
             raw = array.flatten().view(torch.uint8).numpy() if isinstance(array, Tensor) else array
-            self.digest.update(raw.tobytes())
+            # By its memory: a copy of a memory map would not fit.
+            self.digest.update(raw.reshape(-1).view(np.uint8).data if raw.size else b"")
 
     def module(self, value: nn.Module) -> None:
         self.add(type(value))

@@ -10,8 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from sklearn_debias.estimators import BaseDebiasClassifier
-from sklearn_debias.feature_extraction.internal import fingerprint
+from sklearn_debias.content._fingerprint import fingerprint
 
 # By name: their versions are those of the environment, which a study does not outlive.
 KNOWN = ("sklearn_debias", "sklearn", "torch", "torchvision", "numpy", "scipy", "builtins")
@@ -67,7 +66,7 @@ def _settings(estimator: Any) -> dict[str, Any]:
 
 def _learned(estimator: Any) -> dict[str, Any]:
     """Return what a fitted estimator has beside its parameters, such as a frozen one."""
-    if isinstance(estimator, BaseDebiasClassifier):
+    if isinstance(getattr(type(estimator), "module_", None), property):
         # Of a net there are times and callbacks, too; what predicts are its weights.
         return {"module": estimator.module_} if hasattr(estimator, "classes_") else {}
     parameters = estimator.get_params(deep=False)

@@ -1,0 +1,117 @@
+"""What a fit is of: its parameters, its rows, its versions; a checkpoint of another is refused."""
+
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from sklearn_debias.content import fingerprint, key_of
+
+SHOWN = 60  # letters of a value in a message
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Facts that decide a fit.
+
+    Parameters
+    ----------
+    facts : mapping of str to (str, str)
+        By a name for messages: the content, and words for it.
+    """
+
+    facts: Mapping[str, tuple[str, str]]
+
+    @property
+    def key(self) -> str:
+        """One short name of all facts."""
+        return fingerprint(sorted((name, content) for name, (content, _) in self.facts.items()))
+
+    def differences(self, other: "Identity") -> list[str]:
+        """Return in words what differs from another fit, here and there."""
+        found = []
+        for name in dict.fromkeys([*self.facts, *other.facts]):
+            content, here = self.facts.get(name, ("", "nothing"))
+            known, there = other.facts.get(name, ("", "nothing"))
+            if content != known:
+                said = f" ({there} there, {here} here)" if here != there else ""
+                found.append(f"{name}{said}")
+        return found
+
+
+def described(name: str, value: Any) -> tuple[str, str]:
+    """Return the content of a parameter, and words for it.
+
+    Raises
+    ------
+    ValueError
+        If it has no content to be told from others by.
+    """
+    try:
+        content = key_of(value)
+    except TypeError as error:
+        raise ValueError(
+            f"`checkpoint` cannot tell this fit from others: `{name}` holds what has no content to "
+            f"compare ({error}). Pass another value, or checkpoint=None."
+        ) from error
+    text = repr(value)
+    return content, text if len(text) <= SHOWN else f"a {type(value).__name__}"
+
+
+def describe_rows(name: str, rows: Any) -> tuple[str, str]:
+    """Return the content of rows, and words for it; files go by their names and sizes.
+
+    Raises
+    ------
+    ValueError
+        If they have no content to be told from others by.
+    """
+    try:
+        content = fingerprint(*_parts(rows))
+    except Exception as error:
+        raise ValueError(
+            f"`checkpoint` cannot tell these rows from others: `{name}` holds what has no content "
+            f"to compare ({error}). Pass arrays or paths, or checkpoint=None."
+        ) from error
+    return content, _words(rows)
+
+
+def _words(rows: Any) -> str:
+    shape = getattr(rows, "shape", None)
+    if shape is not None:
+        return f"a {type(rows).__name__} of shape {tuple(shape)}"
+    length = f" of {len(rows)}" if hasattr(rows, "__len__") else ""
+    return f"a {type(rows).__name__}{length}"
+
+
+def _parts(rows: Any) -> Iterable[Any]:
+    """Return rows in parts whose content is the same in every process."""
+    if isinstance(rows, pd.DataFrame):
+        # By column, not by pandas' blocks, which depend on how a frame was made.
+        yield list(map(repr, rows.columns))
+        for i in range(rows.shape[1]):
+            yield from _parts(rows.iloc[:, i])
+    elif isinstance(rows, pd.Series | pd.Index):
+        yield str(rows.dtype)
+        yield from _parts(rows.to_numpy())
+    elif isinstance(rows, np.ndarray) and rows.dtype == object:
+        yield from _parts(rows.tolist())
+    elif isinstance(rows, list | tuple) and all(isinstance(r, str | os.PathLike) for r in rows):
+        yield [_file(row) for row in rows]
+    elif isinstance(rows, tuple):
+        for part in rows:
+            yield from _parts(part)
+    else:
+        yield rows
+
+
+def _file(path: Any) -> tuple[str, int]:
+    """Return the name and the size of a file, -1 where there is none."""
+    try:
+        return os.fspath(path), Path(path).stat().st_size
+    except (OSError, ValueError):  # of a label, say
+        return os.fspath(path), -1

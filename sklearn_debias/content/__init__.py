@@ -1,0 +1,9 @@
+"""Names of values by their content, the same in every process.
+
+A cache, a store of fits and a checkpoint find again by them what they hold.
+"""
+
+from sklearn_debias.content._fingerprint import fingerprint, name_of, outer_values
+from sklearn_debias.content._keys import describe, key_of
+
+__all__ = ["describe", "fingerprint", "key_of", "name_of", "outer_values"]
