@@ -5,5 +5,6 @@ A cache, a store of fits and a checkpoint find again by them what they hold.
 
 from sklearn_debias.content._fingerprint import fingerprint, name_of, outer_values
 from sklearn_debias.content._keys import describe, key_of
+from sklearn_debias.content._origin import installed
 
-__all__ = ["describe", "fingerprint", "key_of", "name_of", "outer_values"]
+__all__ = ["describe", "fingerprint", "installed", "key_of", "name_of", "outer_values"]

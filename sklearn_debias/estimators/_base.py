@@ -18,6 +18,7 @@ from torch import nn
 
 from sklearn_debias.core import Phase, Role
 from sklearn_debias.fitting import (
+    CLONED,
     SHARED_CONSTRAINTS,
     CallbackBridge,
     Fit,
@@ -30,6 +31,7 @@ from sklearn_debias.fitting import (
     SearchableNet,
     TrainingSet,
     check_shared,
+    checkpoint_of,
     fill,
     fit_method,
     is_small,
@@ -97,11 +99,14 @@ class BaseDebiasClassifier(
     freeze: str | None = None
     validation: float | None = None
     monitor: Any = None
+    patience: int | None = None
     amp: bool = False
     dtype: str = "float32"
     device: Any = "auto"
     callbacks: Any = None
     net_params: dict | None = None
+    checkpoint: Any = None
+    checkpoint_every: int | str = 1
     verbose: int = 0
     random_state: Any = None
 
@@ -123,6 +128,8 @@ class BaseDebiasClassifier(
         twin = BaseEstimator.__sklearn_clone__(bare)
         held = self.callbacks
         twin.callbacks = type(held)(held) if isinstance(held, (list, tuple)) else held
+        if self.checkpoint is not None:
+            setattr(twin, CLONED, True)  # clones, those of a search, keep apart in one folder
         return twin
 
     def _check_params(self) -> None:
@@ -179,8 +186,11 @@ class BaseDebiasClassifier(
 
     def _fit(self, given: Given) -> None:
         """Train on what `fit` was given."""
-        with on_own_terms(small=False), readable_errors(self):
-            fit = self._open(given)
+        self._check_params()
+        terms = on_own_terms(small=False)
+        with terms, readable_errors(self), checkpoint_of(self, given) as checkpoint:
+            streams = Streams(self.random_state) if checkpoint is None else checkpoint.streams()
+            fit = self._opened_fit(given, read_given, streams)
             epochs = sum(phase.max_epochs for phase in fit.phases)
             context = self._init_callback_context(max_subtasks=epochs)
             # A callback's scorer would be handed bias labels it never asked for, were routing off.
@@ -191,7 +201,7 @@ class BaseDebiasClassifier(
                 "metadata": {"bias_labels": given.bias_labels} if routed else {},
             }
             context.call_on_fit_task_begin(estimator=self, **task)
-            fit.run(CallbackBridge(self, context, **task))
+            fit.run(CallbackBridge(self, context, **task), checkpoint)
             context.call_on_fit_task_end(estimator=self, **task)
 
     def _open(self, given: Given, read: Any = read_given) -> Fit:
@@ -200,7 +210,9 @@ class BaseDebiasClassifier(
         ``read`` does what `read_given` does; a search passes one that reads each fold once.
         """
         self._check_params()
-        streams = Streams(self.random_state)
+        return self._opened_fit(given, read, Streams(self.random_state))
+
+    def _opened_fit(self, given: Given, read: Any, streams: Streams) -> Fit:
         training, facts = read(self, given, streams)
         # A copy of the parameters: `set_params` after a fit must not change its predictions.
         self._fitted = Fitted(self.get_params(deep=False), facts, streams)

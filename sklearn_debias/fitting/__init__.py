@@ -32,6 +32,7 @@ from sklearn_debias.fitting._attention_maps import (
     warn_of_one_sided,
 )
 from sklearn_debias.fitting._cells import by_environment, describe_groups, warn_of_cells
+from sklearn_debias.fitting._checkpoint import CLONED, checkpoint_of
 from sklearn_debias.fitting._devices import make_prepare, on_own_terms, pick_device
 from sklearn_debias.fitting._docs import fill
 from sklearn_debias.fitting._errors import MEMORY_ADVICE, readable_errors
@@ -77,6 +78,7 @@ from sklearn_debias.fitting._training_set import TrainingSet
 from sklearn_debias.fitting._types import Classifier, Estimator, Model
 
 __all__ = [
+    "CLONED",
     "HEAD_BATCH",
     "MEMORY_ADVICE",
     "MODULE",
@@ -118,6 +120,7 @@ __all__ = [
     "check_rows",
     "check_shared",
     "check_size",
+    "checkpoint_of",
     "clip_tensors",
     "describe_groups",
     "encode_known",

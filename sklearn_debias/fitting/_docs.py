@@ -43,6 +43,9 @@ SHARED_PARAMETERS = """\
     monitor : str, scorer or None, default=None
         Score on the validation rows that selects the epoch to keep, e.g. "worst_group_accuracy".
         Ties go to the smaller loss of these rows. None keeps the last epoch.
+    patience : int or None, default=None
+        Epochs that ``monitor`` waits for a better score, at least 1; then the last phase ends.
+        Phases before it are trained in full. None trains for ``max_epochs``.
     amp : bool, default=False
         Train in bfloat16 where torch's autocast does.
     dtype : {"float32", "float64"}, default="float32"
@@ -61,6 +64,14 @@ SHARED_PARAMETERS = """\
         are also parameters of their own in ``set_params`` and in grids. ``module__weights`` is a
         file, or the name of torchvision's weights; a network with a parameter of its own has its
         own arguments (``student_module__weights``).
+    checkpoint : path-like or None, default=None
+        Folder that keeps the progress of the fit: after Ctrl-C, a kill or a crash the same call of
+        ``fit`` goes on from there, and ends as if it had not been interrupted, bit for bit. Another
+        estimator, other rows or another version is refused; more ``max_epochs`` are not, unless the
+        schedule depends on them. Clones, those of a search, take a folder each inside of it.
+    checkpoint_every : int or str, default=1
+        Epochs from one checkpoint to the next, at least 1, or a time: "30s", "10min", "1h". What is
+        lost by a kill is at most that much; Ctrl-C and SIGTERM write the last epoch first.
     verbose : int, default=0
         1 prints a line per epoch. A fit that will take more than ten minutes says so in its first
         epoch, whatever this is.

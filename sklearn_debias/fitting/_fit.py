@@ -11,6 +11,7 @@ from torch import Tensor
 
 from sklearn_debias.core import Data, Net, Phase
 from sklearn_debias.fitting._augmentation import augmentation
+from sklearn_debias.fitting._checkpoint import Checkpoint, check_checkpoint
 from sklearn_debias.fitting._devices import make_prepare, pick_device
 from sklearn_debias.fitting._engine import make_engine
 from sklearn_debias.fitting._fitted import Fitted
@@ -18,8 +19,9 @@ from sklearn_debias.fitting._frozen import features_by_role, features_of, heads_
 from sklearn_debias.fitting._given import indexed
 from sklearn_debias.fitting._hooks import phases_of, settled
 from sklearn_debias.fitting._inputs import read_image_size
+from sklearn_debias.fitting._keeper import FitKeeper, Past
 from sklearn_debias.fitting._modules import build_networks
-from sklearn_debias.fitting._observers import Monitor, open_scorer, tidy
+from sklearn_debias.fitting._observers import CallbackBridge, Monitor, open_scorer, tidy
 from sklearn_debias.fitting._params import check_normalize, drops, split_net_params
 from sklearn_debias.fitting._probe import draws, has_batch_norm, is_small
 from sklearn_debias.fitting._requirements import (
@@ -157,37 +159,56 @@ class Fit:
         groups = self.training.groups
         return self.feed.data(len(self.training.classes), 0 if groups is None else len(groups))
 
-    def run(self, bridge: Observer) -> Engine:
-        """Train through all phases, `bridge` looking on; return the net that holds the result."""
-        history = []
+    def run(self, bridge: CallbackBridge, checkpoint: Checkpoint | None = None) -> Engine:
+        """Train through all phases, `bridge` looking on; return the net that holds the result.
+
+        Where there is a ``checkpoint``, go on from what it holds, and keep each epoch in it.
+        """
+        past = Past()
         with cpu_threads(small=self.small):
             engine = self.engine()
             engine.forecast = forecast(self.estimator, self.training.inputs)
             data = self.data()
             monitor = self._monitor()
-            states: dict[str, Mapping[str, Tensor]] = {}
+            keeper = self._keeper(checkpoint, past, monitor)
             for number, phase in enumerate(self.phases):
+                if keeper is not None and keeper.is_past(phase):
+                    self.pass_over(phase, past, bridge)
+                    continue
                 engine.forecast.begin(sum(p.max_epochs for p in self.phases[number:]))
-                observers = [bridge]
+                observers: list[Observer] = [bridge]
                 if monitor is not None and phase is self.phases[-1]:
                     observers.append(monitor)
                 nets = self.nets(phase)
-                state = self.begin(phase, nets, data)
+                if keeper is not None and keeper.is_resumed(phase):
+                    state = self.begin_again(phase, keeper.begun_before(), engine)
+                    bridge.skip(keeper.epochs_before())
+                else:
+                    state = self.begin(phase, nets, data)
                 self.inspect(phase, state)
-                states[phase.name] = engine.run_phase(
+                epochs = self.epochs(phase, data, state)
+                if keeper is not None:
+                    keeper.begin(phase, state, epochs)
+                past.begun[phase.name] = state
+                past.states[phase.name] = engine.run_phase(
                     phase,
                     nets,
                     state,
-                    self.epochs(phase, data, state),
+                    epochs,
                     amp=self.estimator.amp,
                     lr_schedule=self.schedule(phase),
                     observers=tuple(observers),
+                    keeper=keeper,
                 )
-                history += [{"phase": phase.name, **row} for row in engine.history]
+                past.history += [{"phase": phase.name, **row} for row in engine.history]
+            if checkpoint is not None:
+                checkpoint.write()
             kept = None if monitor is None else monitor.restore(engine)
             # The last epoch is kept without a monitor, too.
             chosen = kept is not None and kept < len(engine.history)
-        self.finish(engine, states, history, f"epoch {kept} of {phase.name!r}" if chosen else None)
+        self.finish(
+            engine, past.states, past.history, f"epoch {kept} of {phase.name!r}" if chosen else None
+        )
         return engine
 
     def begin(self, phase: Phase, nets: Mapping[str, Net], data: Data) -> dict[str, Tensor]:
@@ -201,6 +222,31 @@ class Fit:
             state |= own
         self._begun = phase, state
         return state
+
+    def begin_again(
+        self, phase: Phase, begun: dict[str, Tensor], engine: Engine
+    ) -> dict[str, Tensor]:
+        """Return what a phase began with that is gone on with; its networks are put back later."""
+        if phase.continues:
+            number = self.phases.index(phase)
+            first = [one for one in self.phases[:number] if not one.continues][-1]
+            engine.fresh_optimizer(self.schedule(first))
+        self._begun = phase, begun
+        return begun
+
+    def pass_over(self, phase: Phase, past: Past, bridge: CallbackBridge) -> None:
+        """Look at a phase that was over before this call, as if it had just been trained."""
+        begun = dict(past.begun[phase.name])
+        self._begun = phase, begun
+        self.inspect(phase, begun)
+        bridge.skip(sum(row["phase"] == phase.name for row in past.history))
+
+    def _keeper(
+        self, checkpoint: Checkpoint | None, past: Past, monitor: Monitor | None
+    ) -> FitKeeper | None:
+        if checkpoint is None:
+            return None
+        return FitKeeper(checkpoint, self.phases, past, self.streams, self.prepare.device, monitor)
 
     def _left_to(self, phase: Phase) -> dict[str, Tensor]:
         """Return the state that the phase before this one began with, if it was the last begun."""
@@ -224,19 +270,20 @@ class Fit:
     def finish(
         self,
         engine: Engine,
-        states: dict[str, Mapping[str, Tensor]],
+        states: Mapping[str, Mapping[str, Tensor]],
         history: list[dict],
         kept: str | None = None,
     ) -> None:
         """Set what is known after the last phase; ``kept`` says which epoch `monitor` chose."""
         engine.trim()
         engine.forecast = None
+        self.streams.let_go()
         estimator = self.estimator
         estimator.net_ = engine
         estimator.history_ = tidy(history)
         estimator.n_iter_ = len(history)
         review(estimator, self.training, kept)  # a network that gives NaN has nothing to finish
-        estimator._finish(states, self.training)
+        estimator._finish(dict(states), self.training)
 
     def _monitor(self) -> Monitor | None:
         if self.training.validation is None:
@@ -300,4 +347,10 @@ def check_shared(estimator: Classifier) -> None:
         raise ValueError("`amp`=True has no effect in float64. Use dtype='float32', or amp=False.")
     split_net_params(estimator.net_params)
     check_callbacks(estimator.callbacks)
+    check_checkpoint(estimator)
+    if estimator.patience is not None and estimator.monitor is None:
+        raise ValueError(
+            f"`patience`={estimator.patience} needs `monitor`, the score that it waits for. Set "
+            "monitor='worst_group_accuracy', say, and `validation`."
+        )
     open_scorer(estimator.monitor)

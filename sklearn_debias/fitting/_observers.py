@@ -1,13 +1,14 @@
 """What looks at a fit after each epoch: validation score, scikit-learn's callbacks, history."""
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from sklearn import config_context
-from torch import nn
+from torch import Tensor, nn
 
 from sklearn_debias.exceptions import once
 from sklearn_debias.fitting._fitted import is_fitted_name
@@ -18,15 +19,21 @@ from sklearn_debias.metrics import get_scorer
 from sklearn_debias.training import Observer, blamed
 
 
+@dataclass
 class Kept:
     """An epoch that may be kept: its score, its loss where it was asked for, its parameters."""
 
-    def __init__(self, score: float, loss: float | None, epoch: int, module: nn.Module) -> None:
-        self.score = score
-        self.loss = loss
-        self.epoch = epoch
+    score: float
+    loss: float | None
+    epoch: int
+    state: Mapping[str, Tensor]
+
+    @classmethod
+    def of(cls, score: float, loss: float | None, epoch: int, module: nn.Module) -> "Kept":
+        """Return the present epoch."""
         # A copy: the tensors of the module are trained on.
-        self.state = {k: v.detach().clone() for k, v in module.state_dict().items()}
+        state = {k: v.detach().clone() for k, v in module.state_dict().items()}
+        return cls(score, loss, epoch, state)
 
     def put_back(self, module: nn.Module) -> None:
         """Give the module the parameters and buffers of this epoch."""
@@ -63,6 +70,7 @@ class Monitor(Observer):
         self.X = X
         self.y = y
         self.keep_best = scorer is not None
+        self.patience = estimator.patience
         self.name = scorer if isinstance(scorer, str) else "accuracy" if scorer is None else "score"
         self.scorer = open_scorer(scorer)
         if getattr(self.scorer, "_sign", 1) < 0 and not self.name.startswith("neg_"):
@@ -73,8 +81,8 @@ class Monitor(Observer):
         # One more pass over these rows, which skorch's callbacks alone look for.
         self.with_loss = isinstance(estimator.callbacks, (list, tuple)) and len(estimator.callbacks)
 
-    def end(self, engine: Any) -> None:
-        """Score the current epoch."""
+    def end(self, engine: Any) -> bool:
+        """Score the current epoch; True where none was better for too long."""
         if self.live:
             self.view.net_ = engine
         advice = (
@@ -95,13 +103,16 @@ class Monitor(Observer):
             engine.record_loss("valid_loss", loss)
         if self.keep_best and self._is_better(engine, score, loss):
             engine.history.record("event_best", True)
+        best = self.best
+        waited = 0 if best is None else len(engine.history) - best.epoch
+        return self.patience is not None and waited >= self.patience
 
     def _is_better(self, engine: Any, score: float, loss: float | None) -> bool:
         """Return whether this is the best epoch so far, and keep it if it is."""
         best = self.best
         if best is not None and score < best.score:
             return False
-        now = Kept(score, loss, len(engine.history), engine.module_)
+        now = Kept.of(score, loss, len(engine.history), engine.module_)
         # Scores of few rows tie often, from the first epoch on where one class is most of them.
         if best is not None and score == best.score:
             if best.loss is None:  # a loss costs a pass over the rows: only ties ask for it
@@ -119,6 +130,22 @@ class Monitor(Observer):
         log_proba = self.view.predict_log_proba(self.X)
         codes = encode_known(self.view.classes_, self.y, len(log_proba), "validation_data[1]")
         return -float(log_proba[np.arange(len(codes)), codes].mean())
+
+    def taken(self, engine: Any) -> dict[str, Any]:
+        """Return the best epoch so far, for a checkpoint; the present one without its tensors."""
+        best = None if self.best is None else {**vars(self.best)}
+        if best is not None and best["epoch"] == len(engine.history):
+            best["state"] = None
+        return {"best": best, "said": self.said}
+
+    def put_back(self, taken: Mapping[str, Any], engine: Any) -> None:
+        """Go on from what `taken` gave of an engine that is as it was."""
+        self.said.update(taken["said"])
+        best = taken["best"]
+        if best is not None and best["state"] is None:
+            self.best = Kept.of(best["score"], best["loss"], best["epoch"], engine.module_)
+        elif best is not None:
+            self.best = Kept(**best)
 
     def restore(self, engine: Any) -> int | None:
         """Put the best epoch's parameters and buffers back; return that epoch, if one was kept."""
@@ -155,6 +182,11 @@ class CallbackBridge(Observer):
         self.context = context
         self.arguments = {"X": X, "y": y, "metadata": metadata}
         self.task: Any = None
+
+    def skip(self, n_epochs: int) -> None:
+        """Count epochs that were over before this fit."""
+        for _ in range(n_epochs):
+            self.context.subcontext(task_name="epoch")
 
     def begin(self, engine: Any) -> None:
         """Announce an epoch."""

@@ -35,11 +35,14 @@ class Classifier(Estimator, Protocol):
     freeze: str | None
     validation: float | None
     monitor: Any
+    patience: int | None
     amp: bool
     dtype: str
     device: Any
     callbacks: Any
     net_params: dict | None
+    checkpoint: Any
+    checkpoint_every: int | str
     verbose: int
     random_state: Any
 

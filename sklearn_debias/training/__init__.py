@@ -7,10 +7,11 @@ from sklearn_debias.training._callbacks import check_callbacks, own_callbacks
 from sklearn_debias.training._engine import Engine
 from sklearn_debias.training._feed import SAME, Epochs, Feed
 from sklearn_debias.training._forecast import Forecast
-from sklearn_debias.training._observer import Observer
+from sklearn_debias.training._observer import Keeper, Observer
 from sklearn_debias.training._optimizers import takes
 from sklearn_debias.training._pixels import LEVELS, as_seen, span, white
 from sklearn_debias.training._prepare import Prepare, padded
+from sklearn_debias.training._progress import Progress
 from sklearn_debias.training._roles import Roles, is_fixed
 from sklearn_debias.training._sizes import n_bytes
 from sklearn_debias.training._sources import (
@@ -40,10 +41,12 @@ __all__ = [
     "Forecast",
     "ImageSource",
     "JoinedSource",
+    "Keeper",
     "Noise",
     "Observer",
     "PictureSource",
     "Prepare",
+    "Progress",
     "Roles",
     "Source",
     "Streams",

@@ -18,7 +18,7 @@ from sklearn_debias.training._by_role import MakeOptimizer, parts_of, split_off
 from sklearn_debias.training._callbacks import Stop, batch_hooks, in_the_name_of, raised_in_code
 from sklearn_debias.training._feed import Epochs
 from sklearn_debias.training._forecast import Forecast
-from sklearn_debias.training._observer import Observer
+from sklearn_debias.training._observer import Keeper, Observer
 from sklearn_debias.training._optimizers import (
     MADE,
     check_optimizer,
@@ -40,6 +40,7 @@ class Engine(NeuralNet):
     """
 
     observers: tuple[Observer, ...] = ()
+    keeper: Keeper | None = None
     own_optimizers: Mapping[str, MakeOptimizer] = {}  # of single roles
     optimizer_: torch.optim.Optimizer
     forecast: Forecast | None = None
@@ -61,6 +62,7 @@ class Engine(NeuralNet):
         amp: bool = False,
         lr_schedule: Callable | None = None,
         observers: tuple[Observer, ...] = (),
+        keeper: Keeper | None = None,
     ) -> Mapping[str, Tensor]:
         """Train for ``phase.max_epochs`` epochs and return the last state.
 
@@ -93,7 +95,9 @@ class Engine(NeuralNet):
                     callback.initialize()
         try:
             self.notify("on_train_begin", X=epochs, y=None)
-            self.fit_loop(epochs, epochs=phase.max_epochs)
+            self.keeper = keeper
+            left = phase.max_epochs if keeper is None else keeper.resume(self)
+            self.fit_loop(epochs, epochs=left)
         except Stop:
             pass
         finally:
@@ -101,6 +105,7 @@ class Engine(NeuralNet):
             self.nets = {}
             self.state = {}
             self.observers = ()
+            self.keeper = None
             # They would be pickled a second time, where skorch does not see them.
             del self.phase, self._parameters, self._fixed, self._watched
         self.notify("on_train_end", X=None, y=None)
@@ -120,6 +125,16 @@ class Engine(NeuralNet):
         if self.schedule is not None:
             self._scheduled = self._scheduled + 1
             step_schedule(self.schedule, self._scheduled, loss)
+
+    def repeat_schedule(self, losses: list[list[float]]) -> None:
+        """Step a fresh schedule through the epochs of phases that ended with these losses."""
+        # A schedule is what it has seen: no state of one, of any origin, needs to be kept.
+        parts_of(self.optimizer_)[""]._opt_called = True  # type: ignore[attr-defined]
+        for number, of_phase in enumerate(losses):
+            if number and isinstance(self.schedule, torch.optim.lr_scheduler.ReduceLROnPlateau):
+                self.schedule._reset()
+            for loss in of_phase:
+                self.step_schedule(loss)
 
     def model_lr(self) -> float:
         """Return the present learning rate of the roles without one of their own."""
@@ -163,6 +178,8 @@ class Engine(NeuralNet):
             if each:
                 self.notify("on_batch_begin", batch=batch, training=training)
             step = step_fn(batch)
+            if self.keeper is not None and self._batches == 1:
+                self.keeper.check(self)
             for name, value in step["terms"].items():
                 terms[name].append(value)
                 sizes[name].append(len(batch.y))
@@ -274,6 +291,7 @@ class Engine(NeuralNet):
 
     def notify(self, method_name: str, **cb_kwargs: Any) -> None:
         """Notify the callbacks: a stop that one asks for ends the phase; Ctrl-C ends the fit."""
+        stopped = False
         try:
             getattr(self, method_name)(self, **cb_kwargs)
             for name, callback in self.callbacks_:
@@ -281,11 +299,15 @@ class Engine(NeuralNet):
                     getattr(callback, method_name)(self, **cb_kwargs)
         except KeyboardInterrupt as error:
             # skorch's callbacks, such as EarlyStopping, stop a fit by raising this, too.
-            if method_name == "on_epoch_end" and raised_in_code(error):
-                raise Stop from None
-            raise
-        if method_name == "on_epoch_end" and self._stop_asked:
-            raise Stop
+            if method_name != "on_epoch_end" or not raised_in_code(error):
+                raise
+            stopped = True
+        if method_name == "on_epoch_end":
+            stopped = stopped or self._stop_asked
+            if self.keeper is not None:
+                self.keeper.end_epoch(self, stopped=stopped)
+            if stopped:
+                raise Stop
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out `module`, which is `module_`."""

@@ -107,19 +107,9 @@ class Feed:
         ahead = self.meta.endless(*meta) if self.meta is not None and meta is not None else None
         return Epochs(self, order, augment, attack, ahead)
 
-    def endless(self, order: torch.Generator, augment: torch.Generator) -> Iterator[Batch]:
-        """Yield batches without end, all of one size.
-
-        Rows that do not fill one are left out until the next shuffle.
-        """
-        size = min(self.batch_size, len(self))
-        used = len(self) // size * size
-        while True:
-            for index in torch.randperm(len(self), generator=order)[:used].split(size):
-                batch = self.take(index.to(self.prepare.device, non_blocking=True))
-                if self.augment is not None:
-                    batch = replace(batch, x=self.augment(batch.x, augment))
-                yield batch
+    def endless(self, order: torch.Generator, augment: torch.Generator) -> "Endless":
+        """Return batches without end; their streams are those of the order and augmentation."""
+        return Endless(self, order, augment)
 
     def data(self, n_classes: int, n_groups: int) -> Data:
         """Return the training set as objectives see it."""
@@ -194,6 +184,39 @@ class Feed:
         return self.prepare(resident.index_select(0, index))
 
 
+class Endless:
+    """Batches of a feed without end, all of one size.
+
+    Rows that do not fill one are left out until the next shuffle.
+
+    Attributes
+    ----------
+    left : Tensor
+        Row numbers of the present shuffle that are still to come.
+    """
+
+    def __init__(self, feed: Feed, order: torch.Generator, augment: torch.Generator) -> None:
+        self.feed = feed
+        self.order = order
+        self.augment = augment
+        self.size = min(feed.batch_size, len(feed))
+        self.left = torch.empty(0, dtype=torch.int64)
+
+    def __iter__(self) -> "Endless":
+        return self
+
+    def __next__(self) -> Batch:
+        feed = self.feed
+        if len(self.left) < self.size:
+            self.left = torch.randperm(len(feed), generator=self.order)
+        index = self.left[: self.size]
+        self.left = self.left[self.size :]
+        batch = feed.take(index.to(feed.prepare.device, non_blocking=True))
+        if feed.augment is None:
+            return batch
+        return replace(batch, x=feed.augment(batch.x, self.augment))
+
+
 class Epochs:
     """Iterate once per epoch: a new order, new augmentations."""
 
@@ -203,7 +226,7 @@ class Epochs:
         order: Order,
         augment: torch.Generator,
         attack: torch.Generator,
-        meta: Iterator[Batch] | None = None,
+        meta: Endless | None = None,
     ) -> None:
         self.feed = feed
         self.order = order
@@ -255,6 +278,21 @@ class Epochs:
                 meta=self.ahead(),
                 **{k: v.index_select(0, index) for k, v in columns.items()},  # type: ignore[arg-type]
             )
+
+    def taken(self) -> dict[str, Any]:
+        """Return what no stream tells of how far the rows are, between two epochs."""
+        loader = None if self.loader is None else self.loader.generator
+        return {
+            "meta": None if self.meta is None else self.meta.left,
+            "loader": None if loader is None else loader.get_state(),
+        }
+
+    def put_back(self, taken: Mapping[str, Any]) -> None:
+        """Go on from where `taken` was called."""
+        if self.meta is not None:
+            self.meta.left = taken["meta"]
+        if self.loader is not None and self.loader.generator is not None:
+            self.loader.generator.set_state(taken["loader"])
 
     def ahead(self) -> Batch | None:
         """Return the meta set's next batch, if there is a meta set."""

@@ -2,6 +2,7 @@
 
 import threading
 import zlib
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -17,9 +18,12 @@ class Streams:
     ----------
     random_state : int, RandomState or None
         An int gives the same streams every time; None fresh ones; a RandomState is drawn from once.
+    keeping : bool, default=False
+        Hold the streams that are asked for, so that `taken` tells how far they are.
     """
 
-    def __init__(self, random_state: Any) -> None:
+    def __init__(self, random_state: Any, *, keeping: bool = False) -> None:
+        self.made: dict[tuple[str, ...], torch.Generator | Noise] | None = {} if keeping else None
         if isinstance(random_state, np.random.RandomState):
             random_state = int(random_state.randint(np.iinfo(np.int32).max))
         self.entropy = np.random.SeedSequence(
@@ -37,11 +41,35 @@ class Streams:
         """Return a torch generator of the stream ``names`` on ``device``."""
         generator = torch.Generator(device)
         generator.manual_seed(self.seed(*names))
+        if self.made is not None:
+            self.made[names] = generator
         return generator
 
     def noise(self, *names: str, device: Any = "cpu") -> "Noise":
         """Return a context in which torch's global numbers come from the stream ``names``."""
-        return Noise(self.seed(*names), torch.device(device))
+        noise = Noise(self.seed(*names), torch.device(device))
+        if self.made is not None:
+            self.made[names] = noise
+        return noise
+
+    def taken(self) -> dict[tuple[str, ...], list[torch.Tensor]]:
+        """Return how far each stream is that was asked for."""
+        return {
+            names: stream.states if isinstance(stream, Noise) else [stream.get_state()]
+            for names, stream in (self.made or {}).items()
+        }
+
+    def put_back(self, taken: Mapping[tuple[str, ...], list[torch.Tensor]]) -> None:
+        """Move the streams that were asked for to where they were."""
+        for names, stream in (self.made or {}).items():
+            if names in taken and isinstance(stream, Noise):
+                stream.states = list(taken[names])
+            elif names in taken:
+                stream.set_state(taken[names][0])  # type: ignore[union-attr]
+
+    def let_go(self) -> None:
+        """Hold no stream any longer."""
+        self.made = None
 
 
 class Noise:

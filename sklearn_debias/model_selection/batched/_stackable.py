@@ -19,6 +19,8 @@ OFF = {
     "freeze": None,
     "validation": None,
     "monitor": None,
+    "patience": None,
+    "checkpoint": None,
     "amp": False,
     "callbacks": None,
 }

@@ -1,0 +1,216 @@
+"""What a running fit keeps after each epoch, and how it goes on from there."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from sklearn_debias.content import key_of
+from sklearn_debias.core import Phase
+from sklearn_debias.fitting._checkpoint import Checkpoint
+from sklearn_debias.fitting._observers import Monitor
+from sklearn_debias.plain import NotPlainError
+from sklearn_debias.training import Engine, Epochs, Keeper, Progress, Streams
+
+State = Mapping[str, Tensor]
+
+
+class Past:
+    """What the phases before the present one have left.
+
+    Attributes
+    ----------
+    begun, states : dict of str to State
+        What each phase began and ended with.
+    history : list of dict
+        Their rows of the history.
+    """
+
+    def __init__(self) -> None:
+        self.begun: dict[str, State] = {}
+        self.states: dict[str, State] = {}
+        self.history: list[dict[str, Any]] = []
+
+    def losses(self, phases: tuple[Phase, ...], phase: Phase) -> list[list[float]]:
+        """Return the losses by epoch of the phases that ``phase`` continues, in their order."""
+        number = phases.index(phase)
+        first = number
+        while phases[first].continues:
+            first -= 1
+        return [
+            [row["train_loss"] for row in self.history if row["phase"] == one.name]
+            for one in phases[first:number]
+        ]
+
+
+class FitKeeper(Keeper):
+    """Keeps a fit in its checkpoint.
+
+    Parameters
+    ----------
+    checkpoint : Checkpoint
+    phases : tuple of Phase
+    past : Past
+        Filled with what was found.
+    streams : Streams
+    device : torch.device
+    monitor : Monitor or None
+        That of the last phase.
+    """
+
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        phases: tuple[Phase, ...],
+        past: Past,
+        streams: Streams,
+        device: Any,
+        monitor: Monitor | None,
+    ) -> None:
+        self.checkpoint = checkpoint
+        self.phases = phases
+        self.past = past
+        self.streams = streams
+        self.device = device
+        self.monitor = monitor
+        self.resumed: dict[str, Any] | None = None
+        if checkpoint.found is not None:
+            self._find()
+
+    def _find(self) -> None:
+        """Read what was kept; raise where these phases do not lead there."""
+        found = self.checkpoint.found
+        assert found is not None
+        now = self.checkpoint.unpacked("now", self.device)
+        names = [phase.name for phase in self.phases]
+        known: list[list[Any]] = found["phases"]
+        number = names.index(now["phase"]) if now["phase"] in names else -1
+        here = [_described(phase) for phase in self.phases]
+        same = number >= 0 and here[:number] == known[:number]
+        # More epochs than before are gone on with, where nothing else depends on their number.
+        if not same or here[number][0] != known[number][0] or found["schedule"] != self._schedule():
+            raise ValueError(
+                f"`checkpoint`={str(self.checkpoint.checkpoints.folder)!r} is of a fit with "
+                f"`max_epochs`={found['max_epochs']}, on which its phases or its `lr_schedule` "
+                f"depend, got {self.checkpoint.estimator.max_epochs}. Set it as it was, or name "
+                "another folder."
+            )
+        if now["epoch"] > self.phases[number].max_epochs:
+            raise ValueError(
+                f"`max_epochs` must be at least {now['epoch']}, the epochs of {now['phase']!r} "
+                f"that `checkpoint`={str(self.checkpoint.checkpoints.folder)!r} has, got "
+                f"{self.phases[number].max_epochs}."
+            )
+        past = self.checkpoint.unpacked("past", self.device)
+        self.past.begun.update(past["begun"])
+        self.past.states.update(past["states"])
+        self.past.history.extend(past["history"])
+        state = now["engine"]["state"]
+        now["begun"].update({name: state[name] for name in now["unchanged"]})
+        self.resumed = now
+
+    def is_past(self, phase: Phase) -> bool:
+        """Return whether a phase was over before the progress that was found."""
+        return self.resumed is not None and phase.name in self.past.states
+
+    def is_resumed(self, phase: Phase) -> bool:
+        """Return whether the progress that was found is of this phase."""
+        return self.resumed is not None and self.resumed["phase"] == phase.name
+
+    def begun_before(self) -> dict[str, Tensor]:
+        """Return what the phase that is gone on with began with."""
+        assert self.resumed is not None
+        return self.resumed["begun"]
+
+    def epochs_before(self) -> int:
+        """Return the epochs of that phase that are over."""
+        assert self.resumed is not None
+        return self.resumed["epoch"]
+
+    def begin(self, phase: Phase, begun: State, epochs: Epochs) -> None:
+        """Look at a phase that begins."""
+        self.phase = phase
+        self.begun = begun
+        self.epochs = epochs
+        self._arrays: dict[str, np.ndarray] = {}
+        past = {
+            "begun": self.past.begun,
+            "states": self.past.states,
+            "history": self.past.history,
+        }
+        self._past = self.checkpoint.packed(past, self._arrays, "past")
+
+    def resume(self, engine: Engine) -> int:
+        """Put back what was found of this phase; return the epochs that are left."""
+        self.progress = Progress(engine)
+        left = self.phase.max_epochs
+        if not self.is_resumed(self.phase):
+            return left
+        now = self.resumed
+        assert now is not None
+        losses = [row["train_loss"] for row in now["engine"]["history"]]
+        engine.repeat_schedule([*self.past.losses(self.phases, self.phase), losses])
+        self.progress.put_back(now["engine"])
+        self.streams.put_back(now["streams"])
+        self.epochs.put_back(now["rows"])
+        if self.monitor is not None and now["monitor"] is not None:
+            self.monitor.put_back(now["monitor"], engine)
+        return 0 if now["stopped"] else left - now["epoch"]
+
+    def check(self, engine: Engine) -> None:
+        """Raise after the first batch where something could not be kept."""
+        self._taken(engine, stopped=False, arrays={})
+
+    def end_epoch(self, engine: Engine, *, stopped: bool) -> None:
+        """Hold the progress after an epoch; write it when it is due."""
+        arrays = dict(self._arrays)
+        now = self._taken(engine, stopped=stopped, arrays=arrays)
+        parts = {
+            "now": now,
+            "past": self._past,
+            "phases": [_described(phase) for phase in self.phases],
+            "schedule": self._schedule(),
+            "max_epochs": self.checkpoint.estimator.max_epochs,
+        }
+        self.checkpoint.note(len(self.past.history) + len(engine.history), parts, arrays)
+        self.checkpoint.write_if_due()
+
+    def _taken(self, engine: Engine, *, stopped: bool, arrays: dict[str, np.ndarray]) -> Any:
+        try:
+            progress = self.progress.taken()
+            state = progress["state"]
+            unchanged = [n for n, value in self.begun.items() if state.get(n) is value]
+            watched = self.monitor is not None and self.phase is self.phases[-1]
+            now = {
+                "phase": self.phase.name,
+                "epoch": len(engine.history),
+                "stopped": stopped,
+                "engine": progress,
+                "unchanged": unchanged,
+                "begun": {n: v for n, v in self.begun.items() if n not in unchanged},
+                "streams": self.streams.taken(),
+                "rows": self.epochs.taken(),
+                "monitor": self.monitor.taken(engine) if watched else None,  # type: ignore[union-attr]
+            }
+            return self.checkpoint.packed(now, arrays, "now")
+        except NotPlainError as error:
+            raise ValueError(
+                f"`checkpoint` cannot keep this fit: {error}, which is no plain data. Leave it out "
+                "of `module`, `optimizer` or `callbacks`, or pass checkpoint=None."
+            ) from error
+
+    def _schedule(self) -> Any:
+        """Return the number of epochs where the schedule depends on it."""
+        estimator = self.checkpoint.estimator
+        return estimator.max_epochs if estimator.lr_schedule == "drops" else None
+
+
+def _described(phase: Phase) -> list[Any]:
+    """Return what a phase does, and its epochs."""
+    try:
+        steps = key_of(list(phase.steps))
+    except TypeError:  # the parameters that they come from are compared
+        steps = repr([type(step).__name__ for step in phase.steps])
+    rest = (phase.name, phase.continues, phase.restarts, phase.snapshots)
+    return [repr((steps, rest)), phase.max_epochs]

@@ -1,0 +1,130 @@
+"""What an engine has come to within a phase: taken after an epoch, and put back."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import torch
+from skorch import History
+from torch import Tensor, nn, optim
+
+from sklearn_debias.plain import NotPlainError
+from sklearn_debias.training._attributes import Attributes
+from sklearn_debias.training._by_role import parts_of
+from sklearn_debias.training._roles import is_fixed
+
+OF_EVERY_MODULE = vars(nn.Module()).keys()
+COUNTERS = ("_batches", "_scheduled", "_lowest")
+# Of torch's optimisers: their state is kept by parameter, and a schedule is made anew.
+OF_EVERY_OPTIMIZER = (
+    *vars(optim.SGD([nn.Parameter(torch.zeros(1))], lr=0.1)),
+    *("parts", "step", "_opt_called"),
+)
+
+
+class Progress:
+    """Takes what changes in an engine while a phase is trained, and puts it back.
+
+    Parameters
+    ----------
+    engine : Engine
+        At the beginning of a phase, its callbacks told so.
+    """
+
+    def __init__(self, engine: Any) -> None:
+        self.engine = engine
+        # What learns nothing is built the same again, and may be large.
+        fixed = [part for part in engine.module_.modules() if is_fixed(part)]
+        self.still = {id(t) for part in fixed for t in (*part.parameters(), *part.buffers())}
+        self.modules = dict(engine.module_.named_modules())
+        self.in_modules = Attributes(
+            {f"module {path!r}": part for path, part in self.modules.items()}, OF_EVERY_MODULE
+        )
+        self.in_callbacks = Attributes({f"callback {n!r}": c for n, c in engine.callbacks_})
+        self.in_optimizers = Attributes(
+            {f"optimizer {role!r}": part for role, part in parts_of(engine.optimizer_).items()},
+            OF_EVERY_OPTIMIZER,
+        )
+
+    def taken(self) -> dict[str, Any]:
+        """Return the engine's progress: live tensors, and plain data.
+
+        Raises
+        ------
+        NotPlainError
+            Where something has no plain form.
+        """
+        engine = self.engine
+        return {
+            "tensors": {n: t for n, _, _, t in self._tensors() if id(t) not in self.still},
+            "extra": dict(self._extra()),
+            "attributes": self.in_modules.changed(),
+            "optimizers": {
+                role: _taken(part) for role, part in parts_of(engine.optimizer_).items()
+            },
+            "optimizer attributes": self.in_optimizers.changed(),
+            "callbacks": self.in_callbacks.changed(),
+            "state": dict(engine.state),
+            "history": [dict(row) for row in engine.history],
+            "counters": {name: getattr(engine, name) for name in COUNTERS},
+        }
+
+    def put_back(self, taken: Mapping[str, Any]) -> None:
+        """Give the engine the progress that another process has taken."""
+        engine = self.engine
+        saved = taken["tensors"]
+        for name, owner, own, tensor in list(self._tensors()):
+            if id(tensor) in self.still:
+                continue
+            if isinstance(tensor, nn.Parameter) or tensor.shape == saved[name].shape:
+                with torch.no_grad():
+                    tensor.copy_(saved[name])
+            else:
+                owner._buffers[own] = saved[name]
+        for path, state in taken["extra"].items():
+            self.modules[path].set_extra_state(state)
+        self.in_modules.put_back(taken["attributes"])
+        for role, part in parts_of(engine.optimizer_).items():
+            _put_back(part, taken["optimizers"][role])
+        self.in_optimizers.put_back(taken["optimizer attributes"])
+        self.in_callbacks.put_back(taken["callbacks"])
+        engine.state = taken["state"]
+        engine.history_ = History(taken["history"])
+        for name, value in taken["counters"].items():
+            setattr(engine, name, value)
+
+    def _tensors(self) -> Iterator[tuple[str, nn.Module, str, Tensor]]:
+        """Yield names, owners and tensors of all parameters and buffers, shared ones once."""
+        seen = set()
+        for path, part in self.modules.items():
+            for name, tensor in (*part._parameters.items(), *part._buffers.items()):
+                if tensor is not None and id(tensor) not in seen:
+                    seen.add(id(tensor))
+                    yield f"{path}.{name}", part, name, tensor
+
+    def _extra(self) -> Iterator[tuple[str, Any]]:
+        for path, part in self.modules.items():
+            if type(part).get_extra_state is not nn.Module.get_extra_state:
+                yield path, part.get_extra_state()
+
+
+def _taken(optimizer: optim.Optimizer) -> dict[str, Any]:
+    """Return what an optimiser keeps, parameters by their number."""
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    number = {parameter: i for i, parameter in enumerate(parameters)}
+    strangers = [key for key in optimizer.state if key not in number]
+    if strangers:
+        raise NotPlainError(f"{type(optimizer).__name__}.state", strangers[0])
+    return {
+        "groups": [{k: v for k, v in g.items() if k != "params"} for g in optimizer.param_groups],
+        "state": {number[p]: dict(kept) for p, kept in optimizer.state.items()},
+    }
+
+
+def _put_back(optimizer: optim.Optimizer, taken: Mapping[str, Any]) -> None:
+    # Past load_state_dict, which casts to the type of the parameter.
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    for group, kept in zip(optimizer.param_groups, taken["groups"], strict=True):
+        group.update(kept)
+    optimizer.state.clear()
+    for i, kept in taken["state"].items():
+        optimizer.state[parameters[i]] = kept
