@@ -175,7 +175,8 @@ class Fit:
                 if keeper is not None and keeper.is_past(phase):
                     self.pass_over(phase, past, bridge)
                     continue
-                engine.forecast.begin(sum(p.max_epochs for p in self.phases[number:]))
+                engine.epochs_left = sum(p.max_epochs for p in self.phases[number:])
+                engine.forecast.begin(engine.epochs_left)
                 observers: list[Observer] = [bridge]
                 if monitor is not None and phase is self.phases[-1]:
                     observers.append(monitor)

@@ -1,13 +1,23 @@
 """An int seed gives one model, wherever it is fitted."""
 
+from contextlib import suppress
+from tempfile import TemporaryDirectory
 from typing import Any
+from unittest.mock import patch
 
 import joblib
 import numpy as np
 from sklearn.base import clone
 
 from sklearn_debias.testing._asserts import assert_equal_bits
-from sklearn_debias.testing._estimator_data import fitted, toy_rows, weights
+from sklearn_debias.testing._estimator_data import (
+    documented_arrays,
+    fitted,
+    needs,
+    toy_rows,
+    weights,
+)
+from sklearn_debias.training import Engine
 
 
 def check_classifier_seed_reproduces_refits(estimator: Any) -> None:
@@ -55,3 +65,56 @@ def _fitted_weights(estimator: Any) -> dict[str, np.ndarray]:
 def _assert_same(actual: dict, expected: dict, what: str) -> None:
     for name, value in expected.items():
         assert_equal_bits(actual[name], value, f"{what}: {name}")
+
+
+def check_classifier_goes_on_from_a_checkpoint(estimator: Any) -> None:
+    """End with the same bits where the fit is interrupted, and called again."""
+    needs(estimator, "checkpoint")
+    steps = Steps()
+    with steps:
+        expected = fitted(estimator)
+    history = expected.history_.drop(columns="seconds")
+    for share in (0.3, 0.8):
+        with TemporaryDirectory() as folder:
+            # The interrupt itself must write: no epoch is due before it.
+            kept = clone(estimator).set_params(checkpoint=folder, checkpoint_every="1h")
+            with Steps(until=1 + int(share * steps.taken)), suppress(KeyboardInterrupt):
+                fitted(kept)
+                raise AssertionError("The interrupt did not reach the caller.")
+            model = fitted(kept)
+        after = f"A fit that went on after {share:.0%}"
+        _assert_same(weights(model), weights(expected), after)
+        assert model.history_.drop(columns="seconds").equals(history), f"{after}: its history"
+        pairs = zip(documented_arrays(model), documented_arrays(expected), strict=True)
+        for number, (actual, wanted) in enumerate(pairs):
+            assert_equal_bits(actual, wanted, f"{after}: its documented array {number}")
+
+
+class Steps:
+    """Counts the steps that engines take meanwhile, and interrupts the last one.
+
+    Parameters
+    ----------
+    until : int or None, default=None
+        None interrupts nothing.
+    """
+
+    def __init__(self, until: int | None = None) -> None:
+        self.taken = 0
+        self.until = until
+
+    def __enter__(self) -> "Steps":
+        take = Engine.train_step
+
+        def step(engine: Engine, *args: Any, **kwargs: Any) -> Any:
+            self.taken += 1
+            if self.taken == self.until:
+                raise KeyboardInterrupt
+            return take(engine, *args, **kwargs)
+
+        self.patch = patch.object(Engine, "train_step", step)
+        self.patch.start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.patch.stop()

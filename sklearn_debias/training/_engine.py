@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 from skorch import NeuralNet
-from skorch.callbacks import Callback, EpochTimer, PrintLog
+from skorch.callbacks import Callback, EpochTimer
 from torch import Tensor
 
 from sklearn_debias.core import Batch, Net, Phase, Step
@@ -18,6 +18,7 @@ from sklearn_debias.training._by_role import MakeOptimizer, parts_of, split_off
 from sklearn_debias.training._callbacks import Stop, batch_hooks, in_the_name_of, raised_in_code
 from sklearn_debias.training._feed import Epochs
 from sklearn_debias.training._forecast import Forecast
+from sklearn_debias.training._log import EpochLog
 from sklearn_debias.training._observer import Keeper, Observer
 from sklearn_debias.training._optimizers import (
     MADE,
@@ -44,12 +45,13 @@ class Engine(NeuralNet):
     own_optimizers: Mapping[str, MakeOptimizer] = {}  # of single roles
     optimizer_: torch.optim.Optimizer
     forecast: Forecast | None = None
+    epochs_left = 0  # of the whole fit, from the beginning of the phase on
 
     @property
     def _default_callbacks(self) -> list[tuple[str, Callback]]:
         callbacks: list[tuple[str, Callback]] = [("epoch_timer", EpochTimer())]
-        if self.verbose:  # PrintLog formats its rows when silent, too
-            callbacks.append(("print_log", PrintLog()))
+        if self.verbose:
+            callbacks.append(("print_log", EpochLog()))
         return callbacks
 
     def run_phase(
@@ -87,12 +89,6 @@ class Engine(NeuralNet):
         self._watched = watched(self.module_, self._fixed)
         self._lowest: dict[str, float] = {}
         self._batch_hooks = batch_hooks(self.callbacks_)
-        if self.verbose:
-            print(f"Phase {phase.name!r}: {phase.max_epochs} epochs")
-            for _, callback in self.callbacks_:
-                if isinstance(callback, PrintLog):
-                    # So that it prints the columns' names again: each phase has its own.
-                    callback.initialize()
         try:
             self.notify("on_train_begin", X=epochs, y=None)
             self.keeper = keeper
@@ -106,6 +102,9 @@ class Engine(NeuralNet):
             self.state = {}
             self.observers = ()
             self.keeper = None
+            for _, callback in self.callbacks_:
+                if isinstance(callback, EpochLog):
+                    callback.close()
             # They would be pickled a second time, where skorch does not see them.
             del self.phase, self._parameters, self._fixed, self._watched
         self.notify("on_train_end", X=None, y=None)
