@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 import warnings
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -66,7 +67,7 @@ FITS = {
     "BiasAdv on LfF": ("heads", partial(BiasAdvClassifier, noisy_mlp, max_epochs=60)),
     "ULE": ("heads", partial(ULEClassifier, max_epochs=100)),
     "Meta-IADA": ("heads", partial(MetaIADAClassifier, "mlp", max_epochs=40)),
-    "GroupDRO": ("heads", partial(GroupDROClassifier, max_epochs=150)),
+    "GroupDRO": ("heads", partial(GroupDROClassifier, max_epochs=300)),
     "SELF": ("heads", partial(SELFClassifier, max_epochs=60, finetuning_epochs=100)),
     "DHAT, images": ("images", partial(DHATClassifier, "simple_cnn", max_epochs=4, n_steps=2)),
     "BiasAdv on JTT, augmented images": (
@@ -137,7 +138,9 @@ def run(name, folder, every, out, until=None):
             assert status == 0, f"{name} failed"
             return True
         time.sleep(0.002)
-    os.killpg(child, signal.SIGKILL)
+    for kill in (os.kill, os.killpg):
+        with suppress(ProcessLookupError):  # it has no group of its own yet
+            kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
     return False
 

@@ -1,6 +1,7 @@
 """The folder of one fit's checkpoints: written whole, the last two kept, locked by its writer."""
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -67,6 +68,7 @@ class Checkpoints:
             )
         from filelock import FileLock, Timeout  # not at the top: few fits need it
 
+        self.made = not self.folder.exists()
         self.folder.mkdir(parents=True, exist_ok=True)
         self.lock = FileLock(self.folder / "lock")
         try:
@@ -87,7 +89,12 @@ class Checkpoints:
             part.unlink(missing_ok=True)
 
     def close(self) -> None:
-        """Let other fits write to the folder."""
+        """Let other fits write to the folder; remove it where it was made for nothing."""
+        if self.made and not self.numbers():
+            with contextlib.suppress(OSError):
+                for name in ("owner", "lock"):
+                    (self.folder / name).unlink(missing_ok=True)
+                self.folder.rmdir()
         self.lock.release()
 
     def _owner(self) -> str:
@@ -174,9 +181,11 @@ class Checkpoints:
                 part.unlink(missing_ok=True)
             # safetensors has an error of its own, and the system's may not say which file.
             if isinstance(error, Exception):
-                number = getattr(error, "errno", None)
+                said = re.search(r"os error (\d+)", str(error))
+                number = getattr(error, "errno", None) or (int(said[1]) if said else errno.EIO)
+                reason = os.strerror(number)
                 raise OSError(
-                    number, f"The checkpoint cannot be written ({error}).", str(path)
+                    number, f"The checkpoint is not written: {reason}", str(path)
                 ) from error
             raise
 

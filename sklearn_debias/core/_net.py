@@ -13,6 +13,10 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from sklearn_debias.core._split import layer_of
 
+PLAIN = (bool, int, float, str, type(None))
+# Their layers write in place, and bind nothing anew.
+IN_PLACE = ("torch.", "torchvision.", "sklearn_debias.")
+
 
 @dataclass(frozen=True)
 class Net:
@@ -140,6 +144,10 @@ class Net:
 
     def frozen(self) -> "Net":
         """Return the same net detached and in eval mode; its buffers are read, never written."""
+        for live, twin in self._bound:
+            twin._buffers.update(live._buffers)
+            held = vars(live).items()
+            vars(twin).update({n: v for n, v in held if isinstance(v, PLAIN) and n != "training"})
         if self.params is None:
             return self._twin
         return Net(self._twin.module, {name: p.detach() for name, p in self.params.items()})
@@ -170,6 +178,14 @@ class Net:
             id(p): nn.Parameter(p.detach(), requires_grad=False) for p in self.module.parameters()
         }
         return Net(copy.deepcopy(self.module, memo).eval(), eager=True)
+
+    @cached_property
+    def _bound(self) -> list[tuple[nn.Module, nn.Module]]:
+        """Parts that may bind a buffer or a number anew, and their twins: they do not share it."""
+        pairs = zip(self.module.modules(), self._twin.module.modules(), strict=True)
+        return [
+            (live, twin) for live, twin in pairs if not type(live).__module__.startswith(IN_PLACE)
+        ]
 
     def _part(self, name: str) -> nn.Module:
         part = getattr(self.module, name, None)

@@ -70,7 +70,7 @@ class Checkpoint:
             return
         text = saved.text
         other = Identity({name: tuple(fact) for name, fact in text["identity"].items()})
-        different = other.differences(self.identity)
+        different = self.identity.differences(other)
         if different:
             raise ValueError(
                 f"`checkpoint`={str(self.checkpoints.folder)!r} is of another fit. What differs: "

@@ -170,7 +170,7 @@ class Fit:
             engine.forecast = forecast(self.estimator, self.training.inputs)
             data = self.data()
             monitor = self._monitor()
-            keeper = self._keeper(checkpoint, past, monitor)
+            keeper = self._keeper(checkpoint, past, monitor, engine)
             for number, phase in enumerate(self.phases):
                 if keeper is not None and keeper.is_past(phase):
                     self.pass_over(phase, past, bridge)
@@ -243,11 +243,13 @@ class Fit:
         bridge.skip(sum(row["phase"] == phase.name for row in past.history))
 
     def _keeper(
-        self, checkpoint: Checkpoint | None, past: Past, monitor: Monitor | None
+        self, checkpoint: Checkpoint | None, past: Past, monitor: Monitor | None, engine: Engine
     ) -> FitKeeper | None:
         if checkpoint is None:
             return None
-        return FitKeeper(checkpoint, self.phases, past, self.streams, self.prepare.device, monitor)
+        return FitKeeper(
+            checkpoint, self.phases, past, self.streams, self.prepare.device, monitor, engine
+        )
 
     def _left_to(self, phase: Phase) -> dict[str, Tensor]:
         """Return the state that the phase before this one began with, if it was the last begun."""

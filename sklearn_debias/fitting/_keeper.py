@@ -57,6 +57,8 @@ class FitKeeper(Keeper):
     device : torch.device
     monitor : Monitor or None
         That of the last phase.
+    engine : Engine
+        Before its first phase.
     """
 
     def __init__(
@@ -67,6 +69,7 @@ class FitKeeper(Keeper):
         streams: Streams,
         device: Any,
         monitor: Monitor | None,
+        engine: Engine,
     ) -> None:
         self.checkpoint = checkpoint
         self.phases = phases
@@ -74,6 +77,8 @@ class FitKeeper(Keeper):
         self.streams = streams
         self.device = device
         self.monitor = monitor
+        copies = {role for phase in phases for role in phase.snapshots}
+        self.progress = Progress(engine, copies)
         self.resumed: dict[str, Any] | None = None
         if checkpoint.found is not None:
             self._find()
@@ -143,7 +148,7 @@ class FitKeeper(Keeper):
 
     def resume(self, engine: Engine) -> int:
         """Put back what was found of this phase; return the epochs that are left."""
-        self.progress = Progress(engine)
+        self.progress.begin()
         left = self.phase.max_epochs
         if not self.is_resumed(self.phase):
             return left

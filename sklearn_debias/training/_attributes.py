@@ -15,7 +15,7 @@ Form = tuple[Any, dict[str, np.ndarray]]
 
 
 class Attributes:
-    """The attributes of some objects, and what they were at first.
+    """The attributes of some objects, and what they were before the first phase.
 
     Parameters
     ----------
@@ -29,6 +29,11 @@ class Attributes:
         self.owners = owners
         self.skipped = skipped
         self.first = {owner: dict(self._of(value)) for owner, value in owners.items()}
+        self.begin()
+
+    def begin(self) -> None:
+        """Note what a phase begins with: objects that it leaves in place are not its progress."""
+        self.handles = {owner: dict(vars(value)) for owner, value in self.owners.items()}
 
     def _of(self, owner: Any) -> Any:
         """Yield names and forms: plain data, or the object itself where it has no such form."""
@@ -50,7 +55,8 @@ class Attributes:
             own = {
                 name: _kept(f"{owner}.{name}", vars(value)[name])
                 for name, form in self._of(value)
-                if name not in first or not _same(form, first[name])
+                if not self._is_handle(owner, name, form)
+                and (name not in first or not _same(form, first[name]))
             }
             for name in vars(value).keys() - set(self.skipped):
                 if isinstance(vars(value)[name], GENERATORS):
@@ -58,6 +64,11 @@ class Attributes:
             # What draws its own is dropped at each epoch's end, and made again.
             found[owner] = {name: kept for name, kept in own.items() if kept is not tqdm}
         return {owner: own for owner, own in found.items() if own}
+
+    def _is_handle(self, owner: str, name: str, form: Any) -> bool:
+        """Return whether an attribute is an object as it was when the phase began."""
+        plain = isinstance(form, tuple) or _has_state(form)
+        return not plain and self.handles[owner].get(name) is form
 
     def put_back(self, changed: Mapping[str, Mapping[str, Any]]) -> None:
         """Set attributes as `changed` gave them."""
@@ -85,18 +96,24 @@ def _form(value: Any) -> Form | Any:
 
 def _same(one: Any, other: Any) -> bool:
     if not (isinstance(one, tuple) and isinstance(other, tuple)):
-        return one is other and not hasattr(one, "load_state_dict")
+        return one is other and not _has_state(one)
     return one[0] == other[0] and all(
         np.array_equal(array, other[1].get(name), equal_nan=array.dtype.kind == "f")
         for name, array in one[1].items()
     )
 
 
+def _has_state(value: Any) -> bool:
+    """Return whether an object tells its state, as a schedule of torch does."""
+    known = hasattr(value, "state_dict") and hasattr(value, "load_state_dict")
+    return known and not isinstance(value, type)
+
+
 def _kept(path: str, value: Any) -> Any:
     """Return an attribute as it is kept; raise where it cannot be."""
     if isinstance(value, tqdm):
         return tqdm
-    if hasattr(value, "state_dict") and hasattr(value, "load_state_dict"):
+    if _has_state(value):
         value = {STATE: value.state_dict()}
     pack(value, {}, path)  # raises
     return value

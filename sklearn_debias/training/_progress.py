@@ -1,6 +1,6 @@
 """What an engine has come to within a phase: taken after an epoch, and put back."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 import torch
@@ -22,27 +22,39 @@ OF_EVERY_OPTIMIZER = (
 
 
 class Progress:
-    """Takes what changes in an engine while a phase is trained, and puts it back.
+    """Takes what changes in an engine while it trains, and puts it back.
 
     Parameters
     ----------
     engine : Engine
-        At the beginning of a phase, its callbacks told so.
+        Before its first phase.
+    copies : collection of str, default=()
+        Roles that become copies of the model at some time.
     """
 
-    def __init__(self, engine: Any) -> None:
+    def __init__(self, engine: Any, copies: Collection[str] = ()) -> None:
         self.engine = engine
         # What learns nothing is built the same again, and may be large.
-        fixed = [part for part in engine.module_.modules() if is_fixed(part)]
+        own = [module for role, module in engine.module_.items() if role not in copies]
+        fixed = [part for module in own for part in module.modules() if is_fixed(part)]
         self.still = {id(t) for part in fixed for t in (*part.parameters(), *part.buffers())}
         self.modules = dict(engine.module_.named_modules())
         self.in_modules = Attributes(
             {f"module {path!r}": part for path, part in self.modules.items()}, OF_EVERY_MODULE
         )
         self.in_callbacks = Attributes({f"callback {n!r}": c for n, c in engine.callbacks_})
+        self.in_optimizers = Attributes({})
+
+    def begin(self) -> None:
+        """Look at a phase that begins: its callbacks know, its optimiser is made."""
+        self.in_modules.begin()
+        self.in_callbacks.begin()
+        parts = parts_of(self.engine.optimizer_)
+        if list(self.in_optimizers.owners.values()) == list(parts.values()):
+            self.in_optimizers.begin()  # that of the phase before goes on
+            return
         self.in_optimizers = Attributes(
-            {f"optimizer {role!r}": part for role, part in parts_of(engine.optimizer_).items()},
-            OF_EVERY_OPTIMIZER,
+            {f"optimizer {role!r}": part for role, part in parts.items()}, OF_EVERY_OPTIMIZER
         )
 
     def taken(self) -> dict[str, Any]:

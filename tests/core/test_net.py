@@ -94,3 +94,35 @@ def test_a_module_that_cannot_be_split_says_so_when_its_body_is_asked_for():
     for part in (net.body, net.head):
         with pytest.raises(TypeError, match="SplitModule"):
             part(torch.ones(1, 2))
+
+
+class Binding(nn.Module):
+    """Binds its buffer and its counter anew in every pass of training."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(3, 2)
+        self.passes = 0
+        self.register_buffer("mean", torch.zeros(2))
+
+    def forward(self, x):
+        z = self.layer(x)
+        if self.training:
+            self.passes += 1
+            self.mean = 0.5 * self.mean + 0.5 * z.detach().mean(0)
+        return z - self.mean + self.passes
+
+
+def test_a_frozen_net_follows_what_a_pass_binds_anew():
+    torch.manual_seed(0)
+    module = Binding()
+    net = Net(module)
+    x = torch.randn(5, 3)
+    net.frozen()
+    for _ in range(2):
+        net(x)
+        expected = module.layer(x) - module.mean + module.passes
+        torch.testing.assert_close(net.frozen()(x), expected)
+        torch.testing.assert_close(net.moved({}).frozen()(x), expected)
+    assert module.training
+    assert not net.frozen().module.training
