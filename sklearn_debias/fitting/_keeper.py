@@ -73,6 +73,7 @@ class FitKeeper(Keeper):
     ) -> None:
         self.checkpoint = checkpoint
         self.phases = phases
+        self.described = [_described(phase) for phase in phases]
         self.past = past
         self.streams = streams
         self.device = device
@@ -91,7 +92,7 @@ class FitKeeper(Keeper):
         names = [phase.name for phase in self.phases]
         known: list[list[Any]] = found["phases"]
         number = names.index(now["phase"]) if now["phase"] in names else -1
-        here = [_described(phase) for phase in self.phases]
+        here = self.described
         same = number >= 0 and here[:number] == known[:number]
         # More epochs than before are gone on with, where nothing else depends on their number.
         if not same or here[number][0] != known[number][0] or found["schedule"] != self._schedule():
@@ -139,6 +140,7 @@ class FitKeeper(Keeper):
         self.begun = begun
         self.epochs = epochs
         self._arrays: dict[str, np.ndarray] = {}
+        self._history: list[Any] = []
         past = {
             "begun": self.past.begun,
             "states": self.past.states,
@@ -154,9 +156,11 @@ class FitKeeper(Keeper):
             return left
         now = self.resumed
         assert now is not None
-        losses = [row["train_loss"] for row in now["engine"]["history"]]
+        rows = self.checkpoint.unpacked("history", self.device)
+        self._history = list(self.checkpoint.found["history"][1])  # type: ignore[index]
+        losses = [row["train_loss"] for row in rows]
         engine.repeat_schedule([*self.past.losses(self.phases, self.phase), losses])
-        self.progress.put_back(now["engine"])
+        self.progress.put_back(now["engine"], rows)
         self.streams.put_back(now["streams"])
         self.epochs.put_back(now["rows"])
         if self.monitor is not None and now["monitor"] is not None:
@@ -169,12 +173,16 @@ class FitKeeper(Keeper):
 
     def end_epoch(self, engine: Engine, *, stopped: bool) -> None:
         """Hold the progress after an epoch; write it when it is due."""
+        # By row: a long history would be packed anew after each epoch.
+        row = self.checkpoint.packed(dict(engine.history[-1]), self._arrays, "history")
+        self._history.append(row)
         arrays = dict(self._arrays)
         now = self._taken(engine, stopped=stopped, arrays=arrays)
         parts = {
             "now": now,
             "past": self._past,
-            "phases": [_described(phase) for phase in self.phases],
+            "history": ["list", list(self._history)],
+            "phases": self.described,
             "schedule": self._schedule(),
             "max_epochs": self.checkpoint.estimator.max_epochs,
         }

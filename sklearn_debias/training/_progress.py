@@ -58,7 +58,7 @@ class Progress:
         )
 
     def taken(self) -> dict[str, Any]:
-        """Return the engine's progress: live tensors, and plain data.
+        """Return the engine's progress but for its history: live tensors, and plain data.
 
         Raises
         ------
@@ -76,11 +76,10 @@ class Progress:
             "optimizer attributes": self.in_optimizers.changed(),
             "callbacks": self.in_callbacks.changed(),
             "state": dict(engine.state),
-            "history": [dict(row) for row in engine.history],
             "counters": {name: getattr(engine, name) for name in COUNTERS},
         }
 
-    def put_back(self, taken: Mapping[str, Any]) -> None:
+    def put_back(self, taken: Mapping[str, Any], history: list[dict[str, Any]]) -> None:
         """Give the engine the progress that another process has taken."""
         engine = self.engine
         saved = taken["tensors"]
@@ -100,7 +99,7 @@ class Progress:
         self.in_optimizers.put_back(taken["optimizer attributes"])
         self.in_callbacks.put_back(taken["callbacks"])
         engine.state = taken["state"]
-        engine.history_ = History(taken["history"])
+        engine.history_ = History(history)
         for name, value in taken["counters"].items():
             setattr(engine, name, value)
 
