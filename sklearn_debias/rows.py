@@ -41,7 +41,7 @@ def check_has_rows(value: Any, name: str) -> None:
         )
 
 
-def check_same_rows(parts: Mapping[str, Any]) -> None:
+def check_same_rows(parts: Mapping[str, Any], advice: Mapping[str, str] | None = None) -> None:
     """Raise a ValueError where two indexes say that rows at one position do not belong together.
 
     Parameters
@@ -49,13 +49,16 @@ def check_same_rows(parts: Mapping[str, Any]) -> None:
     parts : mapping of str to Any
         What has one row per sample, by the name of its argument. Only what is a pandas object has
         an index to look at.
+    advice : mapping of str to str, default=None
+        What else to do where the rows of an argument are refused, by its name.
 
     Raises
     ------
     ValueError
-        If a label of one index stands at another position in the other. A default index (0 to
-        n - 1), as ``reset_index`` and transformers leave it behind, contradicts its permutations
-        only.
+        If a label of one index stands at another position in the other. A label that occurs twice
+        has no one position: then if one row has two names, both of which either index knows. An
+        index that counts from 0, as ``reset_index``, transformers and ``concat`` leave it behind,
+        contradicts its permutations, and rows before it that were drawn from it, only.
 
     Examples
     --------
@@ -71,11 +74,13 @@ def check_same_rows(parts: Mapping[str, Any]) -> None:
     }
     for (name, index), (other, second) in combinations(indexes.items(), 2):
         if not index.equals(second) and _contradict(index, second):
+            # A label that occurs twice would bring all its rows.
+            by_index = f"{other}.loc[{name}.index] where the index says which row is which, or "
             raise ValueError(
                 f"`{other}` must have its rows in the order of `{name}`, as rows are taken by "
                 f"position, but its index has labels of `{name}` at other positions. Pass "
-                f"{other}.loc[{name}.index] where the index says which row is which, or "
-                f"{other}.to_numpy() where the order does."
+                f"{by_index if second.is_unique else ''}{other}.to_numpy() where the order does."
+                f"{(advice or {}).get(other, '')}"
             )
 
 
@@ -123,19 +128,47 @@ def check_list_of_labels(labels: Any, name: str) -> None:
 
 def _contradict(index: pd.Index, other: pd.Index) -> bool:
     """Return whether a label of one index stands at another position in the other."""
-    # A label that occurs twice has no one position.
-    once = ~other.duplicated(keep=False)
-    if not once.any():
+    one, two = _numbered(index, other)
+    same_length = len(one) == len(two)
+    if same_length and np.array_equal(np.sort(one), np.sort(two)):
+        return True  # a permutation is one, whatever its labels
+    if _is_default(other) and same_length and not _is_counted(index):
+        return bool(np.isin(one, two).all())  # rows of 0 to n - 1 that were drawn anew
+    if _is_counted(index) or _is_counted(other):
         return False
-    found = other[once].get_indexer(index)
-    known = found >= 0
-    there = np.flatnonzero(once)[found]
-    moved = bool((known & (there != np.arange(len(index)))).any())
-    # A permutation is one, whatever its labels.
-    whole = bool(known.all()) and len(index) == len(other)
-    return moved and (whole or not (_is_default(index) or _is_default(other)))
+    # A label that occurs twice has no one position.
+    times = np.bincount(two[two >= 0], minlength=one.max(initial=-1) + 1)
+    place = np.full(len(times), -1)
+    place[two[two >= 0]] = np.flatnonzero(two >= 0)
+    place[times > 1] = -1
+    there = np.where(one >= 0, place[one], -1)
+    if ((there >= 0) & (there != np.arange(len(one)))).any():
+        return True
+    if not same_length:
+        return False
+    # But a row has one name, where both that it has are names in either index.
+    known = (one >= 0) & (two >= 0) & np.isin(one, two) & np.isin(two, one)
+    return bool((known & (one != two)).any())
+
+
+def _numbered(index: pd.Index, other: pd.Index) -> tuple[np.ndarray, np.ndarray]:
+    """Return the labels of two indexes as numbers, the same for the same label; -1 for NaN."""
+    labels = [part.astype(object).to_numpy() for part in (index, other)]
+    numbers, _ = pd.factorize(np.concatenate(labels))
+    return numbers[: len(index)], numbers[len(index) :]
 
 
 def _is_default(index: pd.Index) -> bool:
     """Return whether an index counts rows from 0, as one that nobody set does."""
     return isinstance(index, pd.RangeIndex) and index.start == 0 and index.step == 1
+
+
+def _is_counted(index: pd.Index) -> bool:
+    """Return whether an index counts rows from 0, or does so anew for each part of a `concat`."""
+    if _is_default(index):
+        return True
+    if not pd.api.types.is_integer_dtype(index.dtype) or index.is_unique:
+        return False
+    labels = index.to_numpy()
+    goes_on = np.diff(labels, prepend=-1) == 1
+    return bool((goes_on | (labels == 0)).all())

@@ -21,6 +21,17 @@ from sklearn_debias.metrics.internal import cells_of, check_numeric, encode_labe
 from sklearn_debias.rows import check_same_rows
 from sklearn_debias.training import Streams, blamed
 
+# imbalanced-learn's samplers choose and reorder the rows of X and y, and of nothing beside them.
+SAMPLED = (
+    " If a sampler moved the rows, fit without a pipeline to what it returns, with "
+    "np.asarray({name})[sampler.sample_indices_]{instead}."
+)
+BESIDE = {
+    "bias_labels": SAMPLED.format(
+        name="bias_labels", instead=', or balance by ERMClassifier(balance="group") instead'
+    ),
+    "sample_weight": SAMPLED.format(name="sample_weight", instead=""),
+}
 LIKE_X = "It must hold the rows of X in the same order, as arrays, image paths or a Dataset."
 
 
@@ -29,7 +40,7 @@ def read_given(estimator: Classifier, given: Given, streams: Streams) -> tuple[T
 
     The estimator is asked for its parameters only, and left as it is.
     """
-    check_same_rows(given.rows())
+    check_same_rows(given.rows(), advice=BESIDE)
     inputs = open_inputs(
         given.X, dtype=estimator.dtype, image_size=estimator.image_size, owner=estimator
     )

@@ -58,7 +58,8 @@ def encode_bias(
     if len(columns[0]) != n_samples:
         raise ValueError(
             f"`{name}` must have one value per sample: expected {n_samples}, got "
-            f"{len(columns[0])}. Slice it with the same rows as X and y."
+            f"{len(columns[0])}. Slice it with the same rows as X and y, after a "
+            "sampler by its sample_indices_."
         )
     encoded = [_factorize(column, name) for column in columns]
     for column, (_, values) in zip(columns, encoded, strict=True):

@@ -9,6 +9,8 @@ GUIDE = Path(__file__).parents[2] / "docs" / "guide"
 PAGES = sorted(page.stem for page in GUIDE.glob("*.md") if page.stem != "index")
 # Its blocks are the files of a package and its tests, which test_own_method.py runs.
 FILES = "own_method"
+# Their blocks need libraries that not everybody has; tests/compatibility runs them.
+RECIPES = ("other_libraries", "trackers")
 SLOW = ("attacks", "comparison", "corruptions", "embeddings", "explanations", "search")
 
 
@@ -26,7 +28,7 @@ def program(page):
     [
         pytest.param(page, marks=pytest.mark.slow if page in SLOW else ())
         for page in PAGES
-        if page != FILES and program(page)
+        if page not in (FILES, *RECIPES) and program(page)
     ],
 )
 def test_page_runs(page, monkeypatch, tmp_path):
