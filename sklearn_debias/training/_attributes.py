@@ -73,6 +73,8 @@ class Attributes:
     def put_back(self, changed: Mapping[str, Mapping[str, Any]]) -> None:
         """Set attributes as `changed` gave them."""
         for owner, own in changed.items():
+            if owner not in self.owners:  # what `verbose` had printed then
+                continue
             for name, kept in own.items():
                 held = vars(self.owners[owner]).get(name)
                 if isinstance(kept, dict) and kept.keys() == {STATE}:

@@ -268,8 +268,11 @@ def test_other_parameters_are_named(tmp_path, changed, words):
 
 
 def test_what_changes_nothing_may_change(tmp_path, capsys):
-    ERM(checkpoint=tmp_path).fit(X, y)
-    ERM(checkpoint=str(tmp_path), checkpoint_every="1min", verbose=1).fit(X, y)
+    with Steps(13), pytest.raises(KeyboardInterrupt):
+        ERM(checkpoint=tmp_path, verbose=1).fit(X, y)
+    with Steps(7), pytest.raises(KeyboardInterrupt):
+        ERM(checkpoint=str(tmp_path), checkpoint_every="1min").fit(X, y)
+    assert_same(ERM(checkpoint=tmp_path, verbose=1).fit(X, y), ERM().fit(X, y))
 
 
 def test_another_class_is_named(tmp_path):
