@@ -44,9 +44,11 @@ def outputs(classifier: Classifier, source: Source) -> Generator[np.ndarray, Non
         twin = twin_of(classifier.module_)  # as `predictor` has it, but kept
         module = twin.module
         batch_size = twin.batch_size(len(source), classifier.input_shape_[0])
+        device = torch.device("cpu")
     else:
         module = _of_images(classifier.module_)
-    prepare = make_prepare(classifier._fitted, next(module.parameters()).device)
+        device = next(module.parameters()).device
+    prepare = make_prepare(classifier._fitted, device)
 
     def forward(x: torch.Tensor, _: np.ndarray) -> torch.Tensor:
         with torch.inference_mode():

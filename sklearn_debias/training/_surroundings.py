@@ -19,8 +19,8 @@ def undisturbed() -> Iterator[None]:
     The caller may be in no_grad or inference mode, under autocast, or have set a default device or
     dtype of torch. All of it is as before afterwards.
     """
-    if _is_plain():  # which contexts for each of them would take longer to say than a row takes
-        with _float32():
+    if _is_plain():  # to enter a context for each of them takes as long as a head takes a row
+        with torch.enable_grad(), _float32():  # a module may switch gradients off
             yield
         return
     with ExitStack() as stack:

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.decomposition import PCA
 from sklearn.exceptions import NotFittedError
@@ -113,6 +114,22 @@ def test_images_of_any_size_are_resized(tmp_path):
         _, probabilities = session.run(None, {"X": images(size)})
         expected = clf.predict_proba(images(size))
         np.testing.assert_allclose(probabilities, expected, rtol=0, atol=1e-5)
+
+
+def test_a_classifier_of_image_files_takes_decoded_images(tmp_path):
+    levels = images((20, 16))
+    (tmp_path / "images").mkdir()
+    paths = [str(tmp_path / "images" / f"{i}.png") for i in range(N)]
+    for path, image in zip(paths, levels, strict=True):
+        Image.fromarray(image.transpose(1, 2, 0)).save(path)
+    clf = ERMClassifier("simple_cnn", image_size=(12, 8), **FEW).fit(paths, CODES)
+    file = export_onnx(clf, tmp_path / "model.onnx", input_dtype="uint8")
+    expected = clf.predict_proba(paths)
+    resized = [Image.open(path).resize((8, 12), Image.Resampling.BILINEAR) for path in paths]
+    X = np.stack([np.asarray(image).transpose(2, 0, 1) for image in resized])
+    np.testing.assert_allclose(serve(file, X)[1], expected, rtol=0, atol=1e-5)
+    # The graph resizes without rounding to grey levels.
+    np.testing.assert_allclose(serve(file, levels)[1], expected, rtol=0, atol=5e-3)
 
 
 @pytest.mark.parametrize(
