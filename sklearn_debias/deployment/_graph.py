@@ -85,7 +85,9 @@ def _of_module(module: nn.Module, x: torch.Tensor, axes: dict[int, Any]) -> tupl
             traced = torch.export.export(module.eval(), (x,), dynamic_shapes=(axes,), strict=False)
             if any(node.target in DECOMPOSED for node in traced.graph.nodes):
                 traced = traced.run_decompositions(DECOMPOSED)
-            program: Any = torch.onnx.export(traced, opset_version=OPSET, verbose=False)
+            program: Any = torch.onnx.export(
+                traced, dynamo=True, opset_version=OPSET, verbose=False
+            )
         except Exception as error:  # torch has many classes for it, and most are private
             reason = str(error.__cause__ or error).strip().splitlines()
             raise ValueError(

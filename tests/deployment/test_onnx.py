@@ -135,10 +135,9 @@ def test_a_classifier_of_image_files_takes_decoded_images(tmp_path):
 @pytest.mark.parametrize(
     "module",
     [
-        "resnet18",
+        pytest.param("resnet18", marks=pytest.mark.slow),
         pytest.param("cifar_resnet18", marks=pytest.mark.slow),
         pytest.param("mobilenet_v3_small", marks=pytest.mark.slow),
-        pytest.param("efficientnet_b0", marks=pytest.mark.slow),
     ],
 )
 def test_networks_of_images(module, tmp_path):
@@ -163,6 +162,7 @@ def test_pipelines_of_features(steps, tmp_path):
     check(make_pipeline(*steps, ERMClassifier("mlp", **FEW)).fit(X, NAMES), X, tmp_path)
 
 
+@pytest.mark.slow
 def test_features_that_float32_would_round(tmp_path):
     X = features().astype(np.float64) + 1e6
     clf = make_pipeline(StandardScaler(), ERMClassifier("mlp", **FEW)).fit(X, NAMES)

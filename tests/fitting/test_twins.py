@@ -14,6 +14,7 @@ from sklearn_debias import ERMClassifier
 from sklearn_debias.fitting import _twins
 from sklearn_debias.fitting._twins import HEAD_BATCH, SHORT, twin_of
 
+pytestmark = pytest.mark.filterwarnings("ignore:The fitted model predicts")  # few steps
 rng = np.random.default_rng(0)
 X = rng.normal(size=(300, 7)).astype(np.float32)
 y = np.arange(300) % 3
