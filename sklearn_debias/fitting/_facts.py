@@ -56,7 +56,9 @@ class Facts:
 def reopen(estimator: Estimator, X: Any, facts: Facts, params: Mapping[str, Any]) -> Inputs:
     """Open rows that must be like those of the fit that ``facts`` and ``params`` are of."""
     inputs = open_inputs(X, dtype=params["dtype"], image_size=params["image_size"], owner=estimator)
-    if len(facts.shape) == 1 == len(inputs.shape) and isinstance(inputs.source, ArraySource):
+    known = facts.names is None and isinstance(X, np.ndarray) and inputs.shape == facts.shape
+    features = len(facts.shape) == 1 == len(inputs.shape)
+    if features and not known and isinstance(inputs.source, ArraySource):
         # Scikit-learn's words name the columns that are missing or new; it reads them off an
         # estimator, and this one may be in the middle of its fit.
         seen = copy.copy(estimator)

@@ -19,6 +19,7 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset
 from sklearn_debias.arguments import is_real
 from sklearn_debias.exceptions import warn
 from sklearn_debias.fitting._images import open_images, rows_of
+from sklearn_debias.fitting._sound import sound_array
 from sklearn_debias.metrics.internal import check_numeric
 from sklearn_debias.rows import check_has_rows
 from sklearn_debias.training import (
@@ -86,6 +87,8 @@ def open_inputs(
         Take rows of any number of axes, not features and images only.
     """
     size = read_image_size(image_size)
+    if size is None and (array := sound_array(X, dtype)) is not None:
+        return Inputs(ArraySource(array), array.shape[1:], *span(array))
     X = plain(X, "X")
     if is_dataset(X):
         inputs = _open_lazily(DatasetSource(X), _num_samples(X), size, any_rank=any_rank)

@@ -15,10 +15,9 @@ from sklearn_debias.fitting._devices import make_prepare
 from sklearn_debias.fitting._opened import Opened
 from sklearn_debias.fitting._probe import is_small
 from sklearn_debias.fitting._targets import encode_known
+from sklearn_debias.fitting._twins import HEAD_BATCH, twin_of
 from sklearn_debias.fitting._types import Classifier
 from sklearn_debias.training import Source, padded
-
-HEAD_BATCH = 256  # rows of a predict batch of heads
 
 
 def predictor(classifier: Classifier) -> tuple[nn.Module, int | None]:
@@ -28,29 +27,42 @@ def predictor(classifier: Classifier) -> tuple[nn.Module, int | None]:
     # alone and in company. Images get there by batches of one shape.
     if len(classifier.input_shape_) == 1:
         return copy.deepcopy(module).cpu().double().eval(), HEAD_BATCH
+    return _of_images(module), None
+
+
+def _of_images(module: nn.Module) -> nn.Module:
     # Never switched here: another thread may be running it. A fit leaves eval mode behind; where a
     # caller has called train() since, a twin in eval mode answers, which shares its tensors.
     training = any(part.training for part in module.modules())
-    return (Net(module).frozen().module if training else module), None
+    return Net(module).frozen().module if training else module
 
 
 def outputs(classifier: Classifier, source: Source) -> Generator[np.ndarray, None, None]:
     """Yield logits of a few rows after another, float64."""
-    module, batch_size = predictor(classifier)
-    prepare = make_prepare(classifier._fitted, next(module.parameters()).device)
+    batch_size = None
+    if len(classifier.input_shape_) == 1:
+        twin = twin_of(classifier.module_)  # as `predictor` has it, but kept
+        module = twin.module
+        batch_size = twin.batch_size(len(source), classifier.input_shape_[0])
+        device = torch.device("cpu")
+    else:
+        module = _of_images(classifier.module_)
+        device = next(module.parameters()).device
+    prepare = make_prepare(classifier._fitted, device)
 
-    @torch.inference_mode()
     def forward(x: torch.Tensor, _: np.ndarray) -> torch.Tensor:
-        # In this order everywhere: Apple's MPS has no float64.
-        return module(x.double() if batch_size else x).cpu().double()
+        with torch.inference_mode():
+            # In this order everywhere: Apple's MPS has no float64.
+            return module(x.double() if batch_size else x).cpu().double()
 
-    for logits in padded(forward, source, prepare, batch_size):
-        if not torch.isfinite(logits).all():
+    for batch in padded(forward, source, prepare, batch_size):
+        logits = batch.numpy()
+        if not np.isfinite(logits).all():
             raise DivergedError(
                 "The outputs of the fitted `module` are not finite for some rows of `X`. "
                 "Scale X, and lower `lr` if this happens in fit."
             )
-        yield logits.numpy()
+        yield logits
 
 
 def opened(classifier: Classifier, X: Any, y: Any = None) -> Opened:

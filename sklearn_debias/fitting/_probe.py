@@ -106,9 +106,11 @@ def has_batch_norm(module: nn.Module) -> bool:
 
 def is_small(module: nn.Module, shape: tuple[int, ...]) -> bool:
     """Return whether the module runs faster on one CPU thread, as heads and perceptrons do."""
-    light = sum(p.numel() for p in module.parameters()) < SMALL
-    dense = not any(isinstance(m, _ConvNd) for m in module.modules())
-    return light and (len(shape) == 1 or dense or math.prod(shape) <= TINY_IMAGE)
+    parts = list(module.modules())
+    light = sum(p.numel() for m in parts for p in m._parameters.values() if p is not None) < SMALL
+    if not light or len(shape) == 1:
+        return light
+    return math.prod(shape) <= TINY_IMAGE or not any(isinstance(m, _ConvNd) for m in parts)
 
 
 def like_probabilities(logits: Tensor) -> bool:

@@ -10,7 +10,7 @@ from sklearn_debias.training._forecast import Forecast
 from sklearn_debias.training._observer import Keeper, Observer
 from sklearn_debias.training._optimizers import takes
 from sklearn_debias.training._pixels import LEVELS, as_seen, span, white
-from sklearn_debias.training._prepare import Prepare, padded
+from sklearn_debias.training._prepare import Prepare, padded, resized
 from sklearn_debias.training._progress import Progress
 from sklearn_debias.training._roles import Roles, is_fixed
 from sklearn_debias.training._sizes import n_bytes
@@ -66,6 +66,7 @@ __all__ = [
     "n_bytes",
     "own_callbacks",
     "padded",
+    "resized",
     "span",
     "takes",
     "undisturbed",

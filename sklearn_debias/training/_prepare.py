@@ -27,14 +27,19 @@ class Prepare:
         x = raw.to(self.device, non_blocking=True)
         x = as_seen(x, self.dtype)
         if self.size is not None and x.shape[-2:] != self.size:
-            # Rounding may lead out of the range of the image, and so out of [0, 1].
-            low = x.amin((1, 2, 3), keepdim=True)
-            high = x.amax((1, 2, 3), keepdim=True)
-            x = F.interpolate(x, self.size, mode="bilinear", antialias=True).clamp(low, high)
+            x = resized(x, self.size)
         # The layout that the modules have on CUDA.
         if x.ndim == 4 and self.device.type == "cuda":
             x = x.contiguous(memory_format=torch.channels_last)
         return x
+
+
+def resized(x: Tensor, size: tuple[int, int]) -> Tensor:
+    """Return images (b, c, h, w) in another size (height, width)."""
+    # Rounding may lead out of the range of the image, and so out of [0, 1].
+    low = x.amin((1, 2, 3), keepdim=True)
+    high = x.amax((1, 2, 3), keepdim=True)
+    return F.interpolate(x, size, mode="bilinear", antialias=True).clamp(low, high)
 
 
 def padded(
