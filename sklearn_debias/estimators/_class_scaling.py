@@ -255,11 +255,13 @@ class ClassScaling(OurNames, Searchable, MetaEstimatorMixin, ScoredByRows, BaseE
         module: Any = opened.net.module
         shift = torch.from_numpy(np.log(self.scale_))
         shift = shift.to(opened.prepare.device, opened.prepare.dtype)
+        sigmoid = getattr(self.estimator_, "_one_against_rest", False)
         # Split where the network is: attention maps look at the features.
         if hasattr(module, "body") and hasattr(module, "head"):
-            scaled: nn.Module = SplitModule(module.body, _ScaledLogits(module.head, shift))
+            head = _ScaledLogits(module.head, shift, sigmoid=sigmoid)
+            scaled: nn.Module = SplitModule(module.body, head)
         else:
-            scaled = _ScaledLogits(module, shift)
+            scaled = _ScaledLogits(module, shift, sigmoid=sigmoid)
         return replace(opened, net=Net(scaled).frozen())
 
     def predict_log_proba(self, X: Any) -> np.ndarray:
@@ -287,14 +289,18 @@ class _ScaledLogits(nn.Module):
 
     shift: torch.Tensor
 
-    def __init__(self, logits: nn.Module, shift: torch.Tensor) -> None:
+    def __init__(self, logits: nn.Module, shift: torch.Tensor, *, sigmoid: bool) -> None:
         super().__init__()
         self.logits = logits
+        self.sigmoid = sigmoid  # the logits are of each class against the rest
         self.register_buffer("shift", shift)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return the logits of ``x``, shape (b, k)."""
-        return torch.log_softmax(self.logits(x), dim=1) + self.shift
+        logits = self.logits(x)
+        if self.sigmoid:
+            logits = nn.functional.logsigmoid(logits)
+        return torch.log_softmax(logits, dim=1) + self.shift
 
 
 class _Scaled(ClassifierMixin, BaseEstimator):

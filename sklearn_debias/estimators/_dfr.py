@@ -288,6 +288,11 @@ class DFRClassifier(OurNames, Searchable, ScoredByRows, BaseEstimator):
         inputs = Inputs(ArraySource(X), X.shape[1:], *span(X))
         return Opened(net, inputs, prepare, y, small=True, batch_size=HEAD_BATCH)
 
+    @property
+    def _one_against_rest(self) -> bool:
+        """Whether probabilities are sigmoids of the scores over their sum, not their softmax."""
+        return len(self.classes_) > 2
+
     def decision_function(self, X: Any) -> np.ndarray:
         """Return the scores of the classes, shape (n, classes), or (n,) for two: the second's."""
         check_is_fitted(self)

@@ -5,6 +5,7 @@ import warnings
 import numpy as np
 import pytest
 import sklearn
+import torch
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
@@ -17,7 +18,7 @@ from sklearn.model_selection import GridSearchCV, cross_validate
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from sklearn_debias import ClassScaling, ERMClassifier, GroupDROClassifier
+from sklearn_debias import ClassScaling, DFRClassifier, ERMClassifier, GroupDROClassifier
 from sklearn_debias.datasets import make_spurious_embeddings
 from sklearn_debias.exceptions import DebiasWarning
 from sklearn_debias.fitting._halves import split_by
@@ -291,3 +292,19 @@ def test_what_cannot_be_scaled_is_refused_and_leaves_nothing(data, fitted):
         assert not [name for name in vars(clf) if name.endswith("_")]
         with pytest.raises(NotFittedError):
             clf.predict(part.data)
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_attacks_see_the_scaled_probabilities_of_a_last_layer(n_classes):
+    rng = np.random.default_rng(0)
+    y = np.arange(240) % n_classes
+    X = rng.normal(size=(240, 4)) + 1.5 * np.eye(4)[y]
+    b = rng.integers(2, size=240)
+    layer = DFRClassifier(random_state=0, C=0.1, n_resamples=2).fit(X, y, bias_labels=b)
+    clf = ClassScaling(FrozenEstimator(layer)).fit(X, y, bias_labels=b)
+    clf.scale_ = np.array([0.2, 1.0, 3.0])[:n_classes]
+    opened = clf._opened(X, y)
+    logits = opened.net(opened.prepare(opened.inputs.source.take(np.arange(len(X)))))
+    np.testing.assert_allclose(
+        torch.softmax(logits, 1).detach(), clf.predict_proba(X), rtol=1e-6, atol=1e-9
+    )
