@@ -43,6 +43,7 @@ class Engine(NeuralNet):
     own_optimizers: Mapping[str, MakeOptimizer] = {}  # of single roles
     optimizer_: torch.optim.Optimizer
     forecast: Forecast | None = None
+    shapes: Mapping[str, tuple[int, ...]] = {}  # of the rows that the roles see
 
     @property
     def _default_callbacks(self) -> list[tuple[str, Callback]]:
