@@ -8,6 +8,7 @@ import importlib
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -144,6 +145,8 @@ class _Packer:
             name = self.pack(value.name, f"{path}.name")
             values = self._array(value.to_numpy(), path)
             return ["series", name, values, str(value.dtype), self._index(value.index, path)]
+        if isinstance(value, Path):
+            return ["path", str(value)]
         if isinstance(value, torch.dtype | torch.device):
             name = "torch.dtype" if isinstance(value, torch.dtype) else "torch.device"
             return [name, str(value).removeprefix("torch.")]
@@ -261,6 +264,9 @@ class _Unpacker:
         if self.kept is None:
             raise TypeError("a value was kept apart, and is not given")
         return self.kept(self.unpack, *items)
+
+    def _of_path(self, text: str) -> Path:
+        return Path(text)
 
     def _of_float(self, text: str) -> float:
         return float(text)

@@ -70,6 +70,7 @@ from sklearn_debias.fitting._probe import is_small, like_probabilities
 from sklearn_debias.fitting._reading import read_given
 from sklearn_debias.fitting._requests import bias_for, fit_with_bias
 from sklearn_debias.fitting._requirements import check_linear_head
+from sklearn_debias.fitting._saved import PlainState
 from sklearn_debias.fitting._scales import Sweep
 from sklearn_debias.fitting._scored import ScoredByRows
 from sklearn_debias.fitting._searchable import Searchable, SearchableNet, nested_space, own_space
@@ -100,6 +101,7 @@ __all__ = [
     "Networks",
     "Opened",
     "OurNames",
+    "PlainState",
     "Q",
     "ScoredByRows",
     "Searchable",

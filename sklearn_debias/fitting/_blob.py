@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from torch import nn
 
+from sklearn_debias.exceptions import SavedModelError
 from sklearn_debias.fitting._apart import (
     described,
     for_skops,
@@ -56,21 +57,21 @@ def opened_seal(seal: Any, owner: str) -> dict[str, Any]:
 
     Raises
     ------
-    ValueError
+    SavedModelError
         If they were changed since, or are of a version that this one does not know.
     """
     if not isinstance(seal, dict) or sorted(seal) != sorted(PARTS):
-        raise ValueError(f"This {owner} is damaged: its saved state is incomplete.")
+        raise SavedModelError(f"This {owner} is damaged: its saved state is incomplete.")
     written = f"This {owner} was saved by sklearn_debias {seal['version']}"
     here = f"this is sklearn_debias {_version()}"
     if type(seal["format"]) is not int or seal["format"] > FORMAT:
-        raise ValueError(
+        raise SavedModelError(
             f"{written} in format {seal['format']}; {here}, which reads formats up to {FORMAT}. "
             "Install that version or a later one, or save the model again there for this one."
         )
     digests = {name: _digest(np.asarray(array)) for name, array in seal["arrays"].items()}
     if _checksum(seal, digests) != seal["checksum"]:
-        raise ValueError(
+        raise SavedModelError(
             f"This {owner} is damaged: its checksum is not that of its content. Load another copy."
         )
     found = json.loads(seal["text"])
@@ -83,7 +84,7 @@ def opened_seal(seal: Any, owner: str) -> dict[str, Any]:
             for name, packed in found["values"].items()
         }
     except ValueError as error:
-        raise ValueError(
+        raise SavedModelError(
             f"{written}, and cannot be read; {here}: {error}. Install that version, or fit again."
         ) from error
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
+from sklearn_debias.exceptions import SavedModelError
 from sklearn_debias.fitting._apart import for_skops, without_networks
 from sklearn_debias.fitting._blob import opened_seal, sealed
 
@@ -38,17 +39,22 @@ class PlainState:
         parameters = self._parameters()
         if held.keys() <= parameters:
             return {name: for_skops(value, name) for name, value in held.items()}
-        # Parameters first: what else holds the same object refers to theirs.
-        first = {name: held[name] for name in sorted(parameters & held.keys())}
-        return {SEAL: sealed(self._to_store(first | held))}
+        # Parameters first: what else holds the same object refers to theirs. In one order, so that
+        # a model has the same seal after it was loaded.
+        order = sorted(parameters & held.keys()) + sorted(held.keys() - parameters)
+        return {SEAL: sealed(self._to_store({name: held[name] for name in order}))}
 
     def __setstate__(self, state: Mapping[str, Any]) -> None:
         owner = type(self).__name__
         if SEAL in state:
-            self._restore(opened_seal(state[SEAL], owner))
+            values = opened_seal(state[SEAL], owner)
+            try:
+                self._restore(values)
+            except Exception as error:  # of a hook, of the user's own class
+                raise SavedModelError(f"This {owner} cannot be put together: {error}") from error
             return
         if state.keys() - self._parameters():
-            raise ValueError(
+            raise SavedModelError(
                 f"This {owner} was saved before sklearn_debias put version stamps into models, and "
                 "is not read. Load it by the version that saved it, or fit it again."
             )
