@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, BinaryIO
 from zipfile import BadZipFile, ZipFile
 
 from sklearn.base import BaseEstimator
@@ -69,7 +69,9 @@ def save_model(estimator: Any, path: str | os.PathLike, *, slim: bool = False) -
         with os.fdopen(number, "w+b") as file:
             try:
                 io_of_skops.dump(model, file)
-            except io_of_skops.exceptions.UnsupportedTypeException as error:
+            except (ValueError, OSError, MemoryError):
+                raise
+            except Exception as error:  # its own, and those of parts that say what they cannot
                 raise ValueError(
                     f"`estimator` holds what skops cannot save: {error} Keep it for yourself, by "
                     "joblib."
@@ -78,7 +80,8 @@ def save_model(estimator: Any, path: str | os.PathLike, *, slim: bool = False) -
             file.flush()
             os.fsync(file.fileno())
         # A file that nobody can read is no copy: this is the time to know.
-        _loaded(Path(name), io_of_skops.get_untrusted_types(file=name))
+        content = Path(name).read_bytes()
+        _loaded(path, content, io_of_skops.get_untrusted_types(data=content))
         os.chmod(name, 0o666 & ~_umask())
         os.replace(name, path)
     except BaseException:
@@ -121,9 +124,10 @@ def load_model(path: str | os.PathLike, *, trusted: Iterable[str | type] = ()) -
     """
     io_of_skops = _skops()
     path = Path(path)
+    content = path.read_bytes()
     with _readable(path):
-        _check_content(path)
-        untrusted = io_of_skops.get_untrusted_types(file=path)
+        _check_content(content)
+        untrusted = io_of_skops.get_untrusted_types(data=content)
     given = {_name_of(one) for one in ([trusted] if isinstance(trusted, str | type) else trusted)}
     strangers = [name for name in untrusted if name not in given and not _is_harmless(name)]
     if strangers:
@@ -131,12 +135,12 @@ def load_model(path: str | os.PathLike, *, trusted: Iterable[str | type] = ()) -
             f"{str(path)!r} asks for code that is not of this package: {strangers}. If you know "
             f"where the file is from, and these names, pass trusted={strangers}."
         )
-    return _loaded(path, untrusted)
+    return _loaded(path, content, untrusted)
 
 
-def _loaded(path: Path, trusted: list[str]) -> Any:
+def _loaded(path: Path, content: bytes, trusted: list[str]) -> Any:
     with _readable(path):
-        return _skops().load(path, trusted=trusted)
+        return _skops().loads(content, trusted=trusted)
 
 
 @contextlib.contextmanager
@@ -144,7 +148,7 @@ def _readable(path: Path) -> Any:
     """Say of any error inside that the file is damaged, except where it is said already."""
     try:
         yield
-    except (SavedModelError, OSError, MemoryError, ImportError):
+    except (SavedModelError, MemoryError, ImportError):
         raise
     except Exception as error:
         raise SavedModelError(
@@ -162,15 +166,15 @@ def _skops() -> ModuleType:
         ) from error
 
 
-def _sign(file: io.BufferedRandom) -> None:
+def _sign(file: BinaryIO) -> None:
     """Write a digest of all that an archive holds into its comment."""
     with ZipFile(file, "a") as archive:
         archive.comment = DIGEST + _digest(archive).encode()
 
 
-def _check_content(path: Path) -> None:
+def _check_content(content: bytes) -> None:
     """Raise where an archive does not hold what was written: the parts of other libraries, too."""
-    with ZipFile(path) as archive:
+    with ZipFile(io.BytesIO(content)) as archive:
         digest = _digest(archive)  # reads all of it, and so compares the checksums of zip
         signed = archive.comment
     if signed.startswith(DIGEST) and signed[len(DIGEST) :] != digest.encode():
@@ -199,7 +203,10 @@ def _is_harmless(name: str) -> bool:
         return True  # of a search without `scoring`
     if module.partition(".")[0] != OURS and module != "sklearn.model_selection._split":
         return False
-    value = getattr(importlib.import_module(module), attribute, None)
+    try:
+        value = getattr(importlib.import_module(module), attribute, None)
+    except ImportError:
+        return False
     if getattr(value, "__module__", None) != module:
         return False
     if isinstance(value, type):
