@@ -173,6 +173,7 @@ class Embedder(OurNames, ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
     _predicts_with: ClassVar[tuple[str, ...]] = ("module_", "_n_features_out", "_name")
 
     def _to_store(self, held: dict[str, Any]) -> dict[str, Any]:
+        held = super()._to_store(held)
         if "module_" not in held or holds_module(held["_fitted"].params["module"]):
             return held
         return {**held, "module_": StoredFeatures.of(held["module_"])}

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 from sklearn_debias.exceptions import SavedModelError
 from sklearn_debias.fitting._apart import for_skops, without_networks
 from sklearn_debias.fitting._blob import opened_seal, sealed
+from sklearn_debias.fitting._requests import StoredRequests
 
 SEAL = "saved_state"
+REQUESTS = "_metadata_request"  # scikit-learn's; it refers to the estimator
 DROPPED = "_dropped_by_slim"  # names of attributes, and of networks by their role
 # Of every estimator. Scorers ask for the last ones.
 ALWAYS_KEPT = (
-    *("_fitted", "_left_by_fit", "_sklearn_output_config", "_metadata_request"),
+    *("_fitted", "_left_by_fit", "_sklearn_output_config", REQUESTS),
     *("classes_", "n_features_in_", "feature_names_in_", "input_shape_"),
     *("bias_classes_", "aligned_bias_", "group_shares_"),
 )
@@ -69,11 +71,15 @@ class PlainState:
 
     def _to_store(self, held: dict[str, Any]) -> dict[str, Any]:
         """Return the attributes that are stored; what is not plain may be replaced by what is."""
+        if REQUESTS in held:
+            return {**held, REQUESTS: StoredRequests.of(held[REQUESTS])}
         return held
 
     def _restore(self, values: dict[str, Any]) -> None:
         """Set the attributes, from what `_to_store` returned."""
         vars(self).update(values)
+        if REQUESTS in values:
+            setattr(self, REQUESTS, values[REQUESTS].of_owner(self))
 
     # Shallow copies share networks: views of estimators are made of them.
     def __copy__(self) -> Self:

@@ -125,9 +125,8 @@ class StoresNetworks(PlainState):
     _predicting_roles: ClassVar[tuple[str, ...]] = ("model",)
 
     def _to_store(self, held: dict[str, Any]) -> dict[str, Any]:
-        if "net_" not in held:
-            return held
-        return {**held, "net_": store(self, held["net_"])}
+        held = super()._to_store(held)
+        return {**held, "net_": store(self, held["net_"])} if "net_" in held else held
 
     def _restore(self, values: dict[str, Any]) -> None:
         stored = values.pop("net_", None)

@@ -2,6 +2,9 @@
 
 import copy
 import pickle
+import re
+import time
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -21,11 +24,19 @@ from saved_networks import (
     by_skops,
     perceptron,
 )
+from sklearn import config_context
 from sklearn.base import clone
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from sklearn_debias import BiasAdvClassifier, DPEClassifier, ERMClassifier, LongTailClassifier
+from sklearn_debias import (
+    BiasAdvClassifier,
+    DFRClassifier,
+    DPEClassifier,
+    ERMClassifier,
+    LongTailClassifier,
+)
+from sklearn_debias.deployment import slimmed
 from sklearn_debias.exceptions import SavedModelError
 from sklearn_debias.feature_extraction import Embedder
 from sklearn_debias.group_inference import GroupInferrer
@@ -220,3 +231,100 @@ def test_another_network_of_that_name_is_refused(monkeypatch):
         monkeypatch.setattr(Perceptron, "__init__", other)
         with pytest.raises(SavedModelError, match=said):
             pickle.loads(content)
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"random_state": np.random.RandomState(0)},
+        {"device": torch.device("cpu")},
+        {"lr": np.float32(0.1), "max_epochs": np.int64(2)},
+        {"clip": (torch.tensor(0.0), torch.tensor(1.0))},
+        {"normalize": ([0.5], [2.0])},
+        {"net_params": {"module__hidden": (3, 4)}, "module": "mlp"},
+        {"base": quick(LongTailClassifier, loss="ldam")},
+    ],
+    ids=lambda params: min(params),
+)
+def test_parameters_that_are_no_plain_numbers(params):
+    model = fitted(quick(BiasAdvClassifier, **params))
+    for there_and_back in WAYS.values():
+        again = there_and_back(model)
+        np.testing.assert_array_equal(again.predict_proba(X), model.predict_proba(X))
+        assert re.sub(" at 0x.*?\\)", "", repr(again)) == re.sub(" at 0x.*?\\)", "", repr(model))
+        assert [type(v) for v in again.get_params().values()] == [
+            type(v) for v in model.get_params().values()
+        ]
+
+
+@pytest.mark.parametrize("cls", [ERMClassifier, DFRClassifier])
+def test_what_is_asked_of_routing_stays(cls):
+    with config_context(enable_metadata_routing=True):
+        model = quick(cls, random_state=0).set_fit_request(bias_labels="place")
+        model.set_score_request(sample_weight=False)
+        model.fit(X, Y)
+        for one in (model, slimmed(model)):
+            for there_and_back in WAYS.values():
+                again = there_and_back(one)
+                request = again.get_metadata_routing()
+                assert repr(request) == repr(model.get_metadata_routing())
+                assert request.fit.requests["bias_labels"] == "place"
+
+
+def test_what_the_caller_has_set_for_torch_changes_nothing():
+    model = fitted(quick(BiasAdvClassifier, module="mlp"))
+    expected = model.predict_proba(X)
+    content = pickle.dumps(model)
+    with torch.inference_mode(), torch.device("meta"):
+        again = pickle.loads(content)
+    np.testing.assert_array_equal(again.predict_proba(X), expected)
+    np.testing.assert_array_equal(
+        again.fit(X, Y).predict_proba(X), clone(model).fit(X, Y).predict_proba(X)
+    )
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    try:
+        again = pickle.loads(content)
+    finally:
+        torch.set_default_dtype(before)
+    np.testing.assert_array_equal(again.predict_proba(X), expected)
+
+
+def test_loading_reads_no_weights_and_is_fast():
+    rows = np.random.default_rng(0).random((8, 3, 32, 32), dtype=np.float32)
+    model = ERMClassifier("resnet18", max_epochs=1, random_state=0).fit(rows, np.arange(8) % 2)
+    content = pickle.dumps(model)
+    weights = sum(v.numel() * v.element_size() for v in model.module_.state_dict().values())
+    assert len(content) < 1.01 * weights
+    start = time.perf_counter()
+    again = pickle.loads(content)
+    assert time.perf_counter() - start < 5  # a quarter of a second on a quiet machine
+    np.testing.assert_array_equal(again.predict_proba(rows), model.predict_proba(rows))
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class Shifted(ERMClassifier):
+    """A method from elsewhere, whose predictions need what it has learned beside its network."""
+
+    _predicts_with = ("net_", "shift_")
+
+    def _finish(self, states, training):
+        super()._finish(states, training)
+        self.shift_ = np.array([0.0, 5.0, 0.0])
+        self.seen_ = training.index
+
+    def _logits(self, X):
+        return super()._logits(X) + self.shift_
+
+
+def test_a_method_from_elsewhere():
+    model = fitted(quick(Shifted))
+    name = f"{__name__}.Shifted"
+    for way in [*PICKLES.values(), partial(by_skops, trusted=[name])]:
+        again = way(model)
+        np.testing.assert_array_equal(again.predict_proba(X), model.predict_proba(X))
+        np.testing.assert_array_equal(again.seen_, np.arange(60))
+        slim = way(slimmed(model))
+        np.testing.assert_array_equal(slim.predict_proba(X), model.predict_proba(X))
+        with pytest.raises(AttributeError, match="`seen_` was dropped"):
+            slim.seen_  # noqa: B018
