@@ -21,6 +21,7 @@ from sklearn_debias.exceptions import SavedModelError
 
 OURS = __name__.partition(".")[0]
 NETWORKS = f"{OURS}.models"
+LARGEST_RATIO = 200  # of what is unpacked to the file: text shrinks to a hundredth at most
 DIGEST = b"sklearn_debias sha256 "  # in the comment of the archive, before the digest
 
 
@@ -175,6 +176,9 @@ def _sign(file: BinaryIO) -> None:
 def _check_content(content: bytes) -> None:
     """Raise where an archive does not hold what was written: the parts of other libraries, too."""
     with ZipFile(io.BytesIO(content)) as archive:
+        unpacked = sum(part.file_size for part in archive.infolist())
+        if unpacked > LARGEST_RATIO * len(content):
+            raise BadZipFile(f"its {len(content)} bytes would take {unpacked} in memory")
         digest = _digest(archive)  # reads all of it, and so compares the checksums of zip
         signed = archive.comment
     if signed.startswith(DIGEST) and signed[len(DIGEST) :] != digest.encode():

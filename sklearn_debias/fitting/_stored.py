@@ -106,7 +106,10 @@ class StoredNetwork:
             )
         with torch.no_grad():
             for name, tensor in found.items():
-                tensor.copy_(self.tensors[name])
+                saved = self.tensors[name]
+                # What was expanded cannot be written to; it is a constant, mostly.
+                if not torch.equal(tensor, saved.to(tensor.device)):
+                    tensor.copy_(saved)
         for name, part in _with_extra(module).items():
             part.set_extra_state(self.extra[name])
 

@@ -168,6 +168,18 @@ def test_no_pickle_is_executed(path):
         load_model(path.with_name("other"))
 
 
+def test_an_archive_bomb_is_not_unpacked(path):
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
+        archive.writestr("schema.json", b" " * 20_000_000)
+    assert path.stat().st_size < 30_000
+    with pytest.raises(SavedModelError, match="would take 20000000 in memory"):
+        load_model(path)
+    # What skops has compressed is read.
+    model = fitted(quick(ERMClassifier))
+    skops.io.dump(model, path, compression=zipfile.ZIP_DEFLATED, compresslevel=9)
+    np.testing.assert_array_equal(load_model(path).predict_proba(X), model.predict_proba(X))
+
+
 def test_a_missing_skops_is_named(path, monkeypatch):
     monkeypatch.setitem(sys.modules, "skops.io", None)
     for call in (lambda: save_model(1, path), lambda: load_model(path)):
