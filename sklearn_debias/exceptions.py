@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-__all__ = ["DebiasWarning", "DivergedError", "OutOfMemoryError"]
+__all__ = ["DebiasWarning", "DivergedError", "OutOfMemoryError", "SavedModelError"]
 
 
 class DebiasWarning(UserWarning):
@@ -19,6 +19,10 @@ class DivergedError(ValueError):
 
 class OutOfMemoryError(ValueError, MemoryError):
     """The device ran out of memory; the message gives the batch size to lower."""
+
+
+class SavedModelError(ValueError):
+    """A saved model is damaged, or of a version that is not read here; the message says which."""
 
 
 _INSIDE = {"sklearn", "sklearn_debias", "skorch", "joblib", "contextlib"}

@@ -1,13 +1,14 @@
 """Values as plain data: text for what is small, named arrays for what is large; no code.
 
 Checkpoints and saved models are made of it. Nothing that is read back can run code: of classes,
-only dataclasses of this package are made again, by their fields.
+only dataclasses and `Plain` ones of this package are made again, by their fields.
 """
 
 import importlib
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-__all__ = ["NotPlainError", "pack", "unpack"]
+__all__ = ["NotPlainError", "Plain", "is_ours", "pack", "unpack"]
 
 OURS = __name__.partition(".")[0]
 AS_TEXT = (type(None), bool, int, str)
@@ -30,6 +31,14 @@ MAPPINGS: dict[str, type] = {"dict": dict, "OrderedDict": OrderedDict, "Counter"
 # NumPy has no such numbers: their bits are kept.
 BITS = {torch.bfloat16: torch.int16}
 
+# ``keep(pack, value, path)`` returns what stands for a value, or None for the usual way.
+Keep = Callable[[Callable[[Any, str], Any], Any, str], Any]
+Kept = Callable[..., Any]  # ``kept(unpack, *what keep returned)``
+
+
+class Plain:
+    """Base of classes of this package that are no dataclasses, and hold plain values only."""
+
 
 class NotPlainError(TypeError):
     """A value holds something that has no plain form; ``path`` says where."""
@@ -40,7 +49,27 @@ class NotPlainError(TypeError):
         super().__init__(f"{path} holds a {type(value).__module__}.{type(value).__qualname__}")
 
 
-def pack(value: Any, arrays: dict[str, np.ndarray], path: str, *, copy: bool = False) -> Any:
+def is_ours(value: Any) -> bool:
+    """Return whether a value is made again by its fields: a dataclass of this package, or `Plain`.
+
+    Examples
+    --------
+    >>> from sklearn_debias.objectives import ERM
+    >>> from sklearn_debias.plain import is_ours
+    >>> is_ours(ERM()), is_ours(ERM), is_ours("ERM")
+    (True, False, False)
+    """
+    return not isinstance(value, type) and _is_made_again(type(value))
+
+
+def pack(
+    value: Any,
+    arrays: dict[str, np.ndarray],
+    path: str,
+    *,
+    copy: bool = False,
+    keep: Keep | None = None,
+) -> Any:
     """Return ``value`` as what JSON can hold; put its numeric arrays into ``arrays`` by path.
 
     Parameters
@@ -54,6 +83,10 @@ def pack(value: Any, arrays: dict[str, np.ndarray], path: str, *, copy: bool = F
         Name of ``value``, in messages and in ``arrays``.
     copy : bool, default=False
         Whether arrays are copies, which later changes of ``value`` do not reach.
+    keep : callable, default=None
+        ``keep(pack, value, path)`` is asked of every value that is neither a number, a text, a
+        container, an array nor pandas's. It returns a list that JSON can hold, which stands for
+        the value; or None, for the usual way.
 
     Raises
     ------
@@ -71,13 +104,14 @@ def pack(value: Any, arrays: dict[str, np.ndarray], path: str, *, copy: bool = F
     >>> unpack(text, arrays)
     {('a', 1): array([0, 1, 2])}
     """
-    return _Packer(arrays, copy).pack(value, path)
+    return _Packer(arrays, copy, keep).pack(value, path)
 
 
 class _Packer:
-    def __init__(self, arrays: dict[str, np.ndarray], copy: bool) -> None:
+    def __init__(self, arrays: dict[str, np.ndarray], copy: bool, keep: Keep | None) -> None:
         self.arrays = arrays
         self.copy = copy
+        self.keep = keep
 
     def pack(self, value: Any, path: str) -> Any:
         kind = type(value)
@@ -111,11 +145,16 @@ class _Packer:
             name = self.pack(value.name, f"{path}.name")
             values = self._array(value.to_numpy(), path)
             return ["series", name, values, str(value.dtype), self._index(value.index, path)]
+        if isinstance(value, Path):
+            return ["path", str(value)]
         if isinstance(value, torch.dtype | torch.device):
             name = "torch.dtype" if isinstance(value, torch.dtype) else "torch.device"
             return [name, str(value).removeprefix("torch.")]
-        if is_dataclass(value) and _is_ours(type(value)):
-            held = {field.name: getattr(value, field.name) for field in fields(value)}
+        if self.keep is not None and (kept := self.keep(self.pack, value, path)) is not None:
+            return ["kept", *kept]
+        if is_ours(value):
+            names = [field.name for field in fields(value)] if is_dataclass(value) else vars(value)
+            held = {name: getattr(value, name) for name in names}
             made = type(value)
             return ["ours", made.__module__, made.__qualname__, self._pairs(held, path)]
         raise NotPlainError(path, value)
@@ -173,7 +212,13 @@ class _Packer:
         return name
 
 
-def unpack(packed: Any, arrays: Mapping[str, np.ndarray], *, device: Any = "cpu") -> Any:
+def unpack(
+    packed: Any,
+    arrays: Mapping[str, np.ndarray],
+    *,
+    device: Any = "cpu",
+    kept: Kept | None = None,
+) -> Any:
     """Return the value that `pack` was given.
 
     Parameters
@@ -183,6 +228,8 @@ def unpack(packed: Any, arrays: Mapping[str, np.ndarray], *, device: Any = "cpu"
     arrays : mapping of str to ndarray
     device : str or torch.device, default="cpu"
         Where tensors go that were not on the CPU.
+    kept : callable, default=None
+        ``kept(unpack, *items)`` makes a value of the list that ``keep`` returned for it.
 
     Raises
     ------
@@ -190,15 +237,16 @@ def unpack(packed: Any, arrays: Mapping[str, np.ndarray], *, device: Any = "cpu"
         If this is not what `pack` writes.
     """
     try:
-        return _Unpacker(arrays, device).unpack(packed)
+        return _Unpacker(arrays, device, kept).unpack(packed)
     except (LookupError, TypeError, ValueError, AttributeError, ImportError) as error:
         raise ValueError(f"not plain data of this version: {error!r}") from error
 
 
 class _Unpacker:
-    def __init__(self, arrays: Mapping[str, np.ndarray], device: Any) -> None:
+    def __init__(self, arrays: Mapping[str, np.ndarray], device: Any, kept: Kept | None) -> None:
         self.arrays = arrays
         self.device = device
+        self.kept = kept
 
     def unpack(self, packed: Any) -> Any:
         if not isinstance(packed, list):
@@ -211,6 +259,14 @@ class _Unpacker:
         # The kinds below are those of the methods `_of_*`, and no others.
         made: Callable[..., Any] = getattr(self, f"_of_{kind.replace('torch.', 'torch_')}")
         return made(*held)
+
+    def _of_kept(self, *items: Any) -> Any:
+        if self.kept is None:
+            raise TypeError("a value was kept apart, and is not given")
+        return self.kept(self.unpack, *items)
+
+    def _of_path(self, text: str) -> Path:
+        return Path(text)
 
     def _of_float(self, text: str) -> float:
         return float(text)
@@ -270,14 +326,15 @@ class _Unpacker:
         made: Any = importlib.import_module(module)
         for part in name.split("."):
             made = getattr(made, part)
-        if not (isinstance(made, type) and is_dataclass(made) and _is_ours(made)):
+        if not (isinstance(made, type) and _is_made_again(made)):
             raise TypeError(f"{module}.{name} is no dataclass of this package")
-        twin = object.__new__(made)
+        twin: Any = object.__new__(made)
         # Past __init__, which may check, and past frozen dataclasses' own guard.
         for key, value in held:
             object.__setattr__(twin, self.unpack(key), self.unpack(value))
         return twin
 
 
-def _is_ours(kind: type) -> bool:
-    return kind.__module__.partition(".")[0] == OURS
+def _is_made_again(kind: type) -> bool:
+    here = kind.__module__.partition(".")[0] == OURS
+    return here and (is_dataclass(kind) or issubclass(kind, Plain))

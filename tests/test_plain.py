@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter, OrderedDict
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -27,6 +28,7 @@ VALUES = [
     torch.Size([2, 3]),
     torch.float64,
     torch.device("cpu"),
+    Path("a", "b"),
     ERM(role="biased"),
     Phase("train", (ERM(),), 3),
 ]
@@ -173,3 +175,28 @@ def test_what_has_no_plain_form_is_named(value):
 def test_what_is_read_makes_nothing_but_plain_data(packed):
     with pytest.raises(ValueError, match="not plain data"):
         unpack(packed, {})
+
+
+class Other:
+    pass
+
+
+def test_what_is_kept_apart_is_given_back():
+    apart = []
+
+    def keep(pack, value, path):
+        if not isinstance(value, Other):
+            return None
+        apart.append(value)
+        return [len(apart) - 1, pack(np.arange(2), f"{path}.beside")]
+
+    def kept(unpack, number, beside):
+        assert unpack(beside).tolist() == [0, 1]
+        return apart[number]
+
+    arrays = {}
+    one = Other()
+    packed = pack({"a": [one, ERM()]}, arrays, "value", keep=keep)
+    assert unpack(packed, arrays, kept=kept) == {"a": [one, ERM()]}
+    with pytest.raises(ValueError, match="kept apart"):
+        unpack(packed, arrays)

@@ -18,7 +18,7 @@ ROOMS = {
     "Is there a shortcut, and whose groups": ["inspection", "group_inference"],
     "Selection and comparison": ["model_selection", "comparison", "metrics"],
     "Where a model looks, and what fools it": ["attribution", "robustness", "attacks"],
-    "To serve a model": ["deployment"],
+    "Saving and serving": ["deployment"],
     "Settings": ["presets", "models"],
     "For a method of your own": ["estimators", "core", "objectives", "losses", "maps", "testing"],
     "Errors and warnings": ["exceptions"],

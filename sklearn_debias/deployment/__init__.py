@@ -1,5 +1,7 @@
-"""Fitted classifiers where they serve: as ONNX files, which need neither Python nor torch."""
+"""Models as files: saved without pickle, loaded without running code, slim to serve, as ONNX."""
 
+from sklearn_debias.deployment._files import load_model, save_model
 from sklearn_debias.deployment._onnx import export_onnx
+from sklearn_debias.deployment._slim import slimmed
 
-__all__ = ["export_onnx"]
+__all__ = ["export_onnx", "load_model", "save_model", "slimmed"]

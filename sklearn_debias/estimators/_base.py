@@ -12,7 +12,6 @@ from scipy.special import log_softmax, softmax
 from sklearn import get_config
 from sklearn.base import BaseEstimator
 from sklearn.callback import CallbackSupportMixin
-from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
@@ -29,6 +28,7 @@ from sklearn_debias.fitting import (
     Opened,
     ScoredByRows,
     SearchableNet,
+    StoresNetworks,
     TrainingSet,
     check_shared,
     checkpoint_of,
@@ -50,7 +50,12 @@ from sklearn_debias.training import Streams
 # it is. Its repr and its equality would stand in the way of scikit-learn's.
 @dataclass(kw_only=False, eq=False, repr=False)
 class BaseDebiasClassifier(
-    NetParams, SearchableNet, CallbackSupportMixin, ScoredByRows, BaseEstimator
+    StoresNetworks,
+    NetParams,
+    SearchableNet,
+    CallbackSupportMixin,
+    ScoredByRows,
+    BaseEstimator,
 ):
     """Base class of all torch classifiers of this package, and of methods from elsewhere.
 
@@ -254,16 +259,6 @@ class BaseDebiasClassifier(
     def intercept_(self) -> np.ndarray:
         """Intercepts that go with `coef_`."""
         return linear_weights(self)[1]
-
-    def _network(self, role: str) -> nn.Module:
-        """Return the fitted network of a role."""
-        net = vars(self).get("net_")
-        networks = {} if net is None else net.module_
-        if role not in networks:
-            raise NotFittedError(
-                f"This {type(self).__name__} has no fitted {role!r} module. Call `fit` first."
-            )
-        return networks[role]
 
     def decision_function(self, X: Any) -> np.ndarray:
         """Return the logits of the classes.

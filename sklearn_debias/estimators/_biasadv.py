@@ -259,7 +259,9 @@ class BiasAdvClassifier(BaseDebiasClassifier):
         # A `biased_module` of this estimator is that of no base, see `_check_params`.
         if getattr(self, f"{name}_module", None) is not None:
             return super()._role(name)
-        return self._method._role(name)
+        # There is none when a saved model is loaded.
+        method = vars(self).get("_method") or self._base_in_fit()
+        return method._role(name)
 
     def _training_set(self, training: TrainingSet) -> TrainingSet:
         check_ball(training.inputs, epsilon=self.epsilon, norm=self.norm, clip=self.clip)

@@ -139,6 +139,7 @@ class ClassScaling(OurNames, Searchable, MetaEstimatorMixin, ScoredByRows, BaseE
         "random_state": ["random_state"],
     }
     __metadata_request__fit = {"bias_labels": True}
+    _predicts_with: ClassVar[tuple[str, ...]] = ("estimator_", "scale_")
 
     def _search_space(self, rows: SearchedRows) -> Space:
         return class_scaling_space() | nested_space("estimator", self.estimator, rows)

@@ -132,6 +132,7 @@ class DFRClassifier(OurNames, Searchable, ScoredByRows, BaseEstimator):
         "random_state": ["random_state"],
     }
     __metadata_request__fit = {"bias_labels": True}
+    _predicts_with: ClassVar[tuple[str, ...]] = ("coef_", "intercept_")
 
     def _search_space(self, rows: SearchedRows) -> Space:
         return dfr_space()

@@ -231,7 +231,7 @@ default=None
         check_is_fitted(self)
         if hasattr(self, "attention_"):
             return self.attention_.module_
-        if "attention" not in self.net_.module_:
+        if "attention" not in self.net_.module_ and not self._is_slim:
             raise AttributeError(
                 f"This {type(self).__name__} trained no network for attention: see its parameters."
             )

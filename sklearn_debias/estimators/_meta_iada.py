@@ -273,7 +273,8 @@ class MetaIADAClassifier(SpreadFeatures, MetaClassifier):
     @property
     def perturbation_module_(self) -> nn.Module:
         """Maps characteristics (b, K) to strategies (b, 1)."""
-        if vars(self).get("net_") and "perturber" not in self.net_.module_:
+        known = vars(self).get("net_") and not self._is_slim
+        if known and "perturber" not in self.net_.module_:
             raise AttributeError(
                 "`perturbation_module_` needs a learned strategy: fit with `epsilon`=None."
             )

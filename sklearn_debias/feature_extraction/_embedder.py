@@ -28,12 +28,15 @@ from sklearn_debias.feature_extraction._cache import open_cache
 from sklearn_debias.feature_extraction._embedding import Embedding, batch_rows, differ, is_constant
 from sklearn_debias.feature_extraction._network import build_features, run
 from sklearn_debias.feature_extraction._storage import allocate, cache_folder
+from sklearn_debias.feature_extraction._stored import StoredFeatures
 from sklearn_debias.fitting import (
     MODULE,
     Facts,
     Fitted,
     OurNames,
     all_or_nothing,
+    available,
+    holds_module,
     make_prepare,
     on_own_terms,
     open_inputs,
@@ -166,6 +169,21 @@ class Embedder(OurNames, ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         "verbose": ["verbose"],
         "random_state": ["random_state"],
     }
+
+    _predicts_with: ClassVar[tuple[str, ...]] = ("module_", "_n_features_out", "_name")
+
+    def _to_store(self, held: dict[str, Any]) -> dict[str, Any]:
+        held = super()._to_store(held)
+        if "module_" not in held or holds_module(held["_fitted"].params["module"]):
+            return held
+        return {**held, "module_": StoredFeatures.of(held["module_"])}
+
+    def _restore(self, values: dict[str, Any]) -> None:
+        super()._restore(values)
+        if "_fitted" in values:
+            self._fitted = available(values["_fitted"])[1]
+        if isinstance(values.get("module_"), StoredFeatures):
+            self.module_ = values["module_"].build(self._fitted)
 
     def _validate_params(self) -> None:
         plain_params(self)  # before scikit-learn compares what is no number

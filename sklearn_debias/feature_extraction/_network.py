@@ -1,6 +1,7 @@
 """The network of an embedder: what goes in front of it, and where the embedding is taken."""
 
 import os
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -8,7 +9,15 @@ from torch import Tensor, nn
 
 from sklearn_debias.fitting import check_normalize
 from sklearn_debias.maps import find_place
-from sklearn_debias.models import IMAGENET, Normalize, ToRGB, bare_module, load_weights
+from sklearn_debias.models import (
+    IMAGENET,
+    Normalize,
+    ToRGB,
+    bare_module,
+    load_weights,
+    structure_only,
+)
+from sklearn_debias.models.internal import named_weights
 from sklearn_debias.training import Noise, blamed
 
 LISTED = 60  # layer names that a message shows
@@ -116,6 +125,17 @@ def build_features(
             parameter.detach().zero_()
     channels = _channel_axis(front, network, layer, x) if side == "output" else 1
     return Features(front, network, layer, side, params["pool"], channels).requires_grad_(False)
+
+
+def bare_features(params: Mapping[str, Any], shape: tuple[int, ...]) -> tuple[nn.Module, nn.Module]:
+    """Return what goes in front, and the network, as `build_features` does, without weights."""
+    module = params["module"]
+    weights = named_weights(module, params["weights"]) if isinstance(module, str) else None
+    with structure_only():
+        network = bare_module(module, shape, weights=weights)
+    of_torchvision = type(network).__module__.startswith("torchvision.")
+    named = isinstance(module, str | None) and of_torchvision
+    return _front(params["normalize"], shape, weights, rgb=named and shape[0] != 3), network
 
 
 def run(features: nn.Module, x: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ the package. Read them in this order:
 * `open_model`, `Opened`: a fitted model on some rows, for attacks, maps and reports.
 """
 
+from sklearn_debias.fitting._apart import holds_module
 from sklearn_debias.fitting._attack import (
     attack_rows,
     check_ball,
@@ -70,9 +71,11 @@ from sklearn_debias.fitting._probe import is_small, like_probabilities
 from sklearn_debias.fitting._reading import read_given
 from sklearn_debias.fitting._requests import bias_for, fit_with_bias
 from sklearn_debias.fitting._requirements import check_linear_head
+from sklearn_debias.fitting._saved import PlainState
 from sklearn_debias.fitting._scales import Sweep
 from sklearn_debias.fitting._scored import ScoredByRows
 from sklearn_debias.fitting._searchable import Searchable, SearchableNet, nested_space, own_space
+from sklearn_debias.fitting._stored import StoredNetwork, StoresNetworks, available, materialised
 from sklearn_debias.fitting._targets import encode_known, encode_target, plain_bias
 from sklearn_debias.fitting._training_set import TrainingSet
 from sklearn_debias.fitting._types import Classifier, Estimator, Model
@@ -100,15 +103,19 @@ __all__ = [
     "Networks",
     "Opened",
     "OurNames",
+    "PlainState",
     "Q",
     "ScoredByRows",
     "Searchable",
     "SearchableNet",
+    "StoredNetwork",
+    "StoresNetworks",
     "Sweep",
     "TrainingSet",
     "View",
     "all_or_nothing",
     "attack_rows",
+    "available",
     "bias_for",
     "by_environment",
     "check_attention",
@@ -130,6 +137,7 @@ __all__ = [
     "fit_with_bias",
     "fitted_attention",
     "held_out",
+    "holds_module",
     "ignored_parameters",
     "indexable_rows",
     "indexed",
@@ -141,6 +149,7 @@ __all__ = [
     "linear_weights",
     "make_prepare",
     "maps_of",
+    "materialised",
     "nested_space",
     "on_own_terms",
     "one_against_rest",

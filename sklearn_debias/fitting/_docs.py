@@ -88,7 +88,8 @@ SHARED_ATTRIBUTES = """\
         Where the network is a linear layer of 2-D X: its weights, of shape (classes, features), or
         (1, features) for two classes, as scikit-learn's linear models have them.
     net_ : skorch.NeuralNet
-        The engine that ran the fit, with all networks.
+        The engine that ran the fit, with all networks. That of a model which was loaded has
+        ``module_`` and ``history``, and neither the optimiser of the fit nor callbacks.
     history_ : DataFrame
         One row per epoch: the phase, every term of the loss, seconds.
     n_iter_ : int

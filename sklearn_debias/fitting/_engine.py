@@ -36,6 +36,9 @@ def make_engine(estimator: Classifier, networks: Networks, options: dict[str, An
         verbose=int(estimator.verbose),
         **{**arguments, **options},
     )
+    engine.shapes = {
+        name: tuple(networks.training.inputs_of(name).shape) for name in networks.modules
+    }
     engine.own_optimizers = {
         name: role.optimizer for name, role in networks.roles.items() if role.optimizer is not None
     }

@@ -23,7 +23,8 @@ class Facts:
     shape : tuple of int
         Of one row.
     high : float
-        Largest value of the rows, as networks see them.
+        A bound of the values of images, as networks see them: 1, 2 or infinity. What the largest
+        value is would be a value of the training data.
     names : ndarray of str or None
         Column names.
     classes : ndarray, default=[]
@@ -41,7 +42,7 @@ class Facts:
     @classmethod
     def of(cls, inputs: Inputs) -> "Facts":
         """Return what some inputs tell."""
-        return cls(inputs.shape, inputs.high, inputs.names)
+        return cls(inputs.shape, _bound(inputs), inputs.names)
 
     def attributes(self) -> dict[str, Any]:
         """Return the public fitted attributes."""
@@ -76,13 +77,20 @@ def reopen(estimator: Estimator, X: Any, facts: Facts, params: Mapping[str, Any]
     return inputs
 
 
+def _bound(inputs: Inputs) -> float:
+    """Return 1, 2 or infinity, whichever is the first that no value of the rows exceeds."""
+    bounds = (1.0, 2.0) if len(inputs.shape) == 3 else ()
+    return next((bound for bound in bounds if inputs.high <= bound), float("inf"))
+
+
 def _check_range(inputs: Inputs, high: float) -> None:
     """Warn where images seem to be scaled otherwise than in the fit."""
     brighter = high <= 1 and inputs.high > 2
     darker = high > 2 and inputs.low >= 0 and inputs.high <= 1
     if brighter or darker:
+        seen = f"at most {high:g}" if high <= 1 else "more than 2"
         warn(
-            f"`X` holds images with values up to {inputs.high:g}, but up to {high:g} in fit: "
+            f"`X` holds images with values up to {inputs.high:g}, but {seen} in fit: "
             "another range makes the predictions meaningless. Scale them alike (uint8 images are "
             "scaled for you)."
         )

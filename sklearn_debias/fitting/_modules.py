@@ -41,8 +41,17 @@ def build_networks(
         # Layers draw their start from torch's global generator, which is lent this stream.
         with streams.noise("initialisation", name, device=prepare.device):
             if role.helper is None:
-                fresh = name not in ("model", *copies)
-                module = _build(estimator, name, role, networks, options, fresh=fresh)
+                shape = training.inputs_of(name).shape
+                module = build_role(
+                    estimator,
+                    role,
+                    shape,
+                    len(training.classes),
+                    prepare,
+                    options,
+                    fresh=name not in ("model", *copies),
+                )
+                _check_body(estimator, role, module, options)
                 logits = check_module(
                     module, networks.example(name), len(training.classes), role.parameter
                 )
@@ -65,28 +74,24 @@ def build_networks(
     return networks
 
 
-def _build(
+def build_role(
     estimator: Classifier,
-    name: str,
     role: Role,
-    networks: Networks,
+    shape: tuple[int, ...],
+    n_classes: int,
+    prepare: Prepare,
     options: Mapping[str, Mapping[str, Any]],
     *,
     fresh: bool,
 ) -> nn.Module:
     """Build the network of a role; a ``fresh`` one must start otherwise than the model."""
-    training = networks.training
-    prepare = networks.prepare
-    shape = training.inputs_of(name).shape
     shared = is_same_network(role.module, estimator.module)
-    # `module__*` of `net_params` is for the network `module`, others have options of their own; a
-    # factory that a method makes of `module` has them already.
-    key = "module" if shared else role.parameter
+    key = _key(estimator, role)
     own = options.get(key, {}) if shared or key != "module" else {}
     module = build_module(
         role.module,
         shape,
-        len(training.classes),
+        n_classes,
         options=own,
         normalize=estimator.normalize,
         # Two networks from one instance must not start equal.
@@ -94,15 +99,33 @@ def _build(
         parameter=role.parameter,
     )
     if estimator.freeze == "body":
-        body = Net(module)._part("body")
-        # What the user passed: a method may make a factory of it.
-        given = getattr(estimator, role.parameter, role.module)
-        _check_weights(given, role.parameter, key, body, options.get(key, {}))
-        body.requires_grad_(False)
+        Net(module)._part("body").requires_grad_(False)
     module = module.to(device=prepare.device, dtype=prepare.dtype)
     if prepare.device.type == "cuda" and len(shape) == 3:
         module = module.to(memory_format=torch.channels_last)
     return module
+
+
+def _key(estimator: Classifier, role: Role) -> str:
+    """Return whose options in `net_params` are those of a role."""
+    # `module__*` is for the network `module`, others have options of their own; a factory that a
+    # method makes of `module` has them already.
+    return "module" if is_same_network(role.module, estimator.module) else role.parameter
+
+
+def _check_body(
+    estimator: Classifier,
+    role: Role,
+    module: nn.Module,
+    options: Mapping[str, Mapping[str, Any]],
+) -> None:
+    """Raise where a body that is to stay as it is was drawn at random."""
+    if estimator.freeze != "body":
+        return
+    # What the user passed: a method may make a factory of it.
+    given = getattr(estimator, role.parameter, role.module)
+    key = _key(estimator, role)
+    _check_weights(given, role.parameter, key, Net(module)._part("body"), options.get(key, {}))
 
 
 def _check_weights(

@@ -5,9 +5,10 @@ from typing import Any, Self
 
 from sklearn_debias.arguments import hint
 from sklearn_debias.documented import Documented
+from sklearn_debias.fitting._saved import PlainState
 
 
-class OurNames(Documented):
+class OurNames(PlainState, Documented):
     """Base of estimators: a parameter that is called otherwise elsewhere is named in the error."""
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:

@@ -1,11 +1,13 @@
-"""Hand bias labels on: to a scorer, or to an estimator inside another."""
+"""Hand bias labels on, to a scorer or an estimator inside another; keep what users ask for."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from sklearn import config_context, get_config
 from sklearn.utils import _safe_indexing
-from sklearn.utils.metadata_routing import get_routing_for_object
+from sklearn.utils.metadata_routing import MetadataRequest, get_routing_for_object
 from sklearn.utils.validation import has_fit_parameter
 
 from sklearn_debias.fitting._given import take_rows
@@ -46,3 +48,30 @@ def _takes_bias(estimator: Estimator) -> bool:
     return asked and (
         get_config()["enable_metadata_routing"] or has_fit_parameter(estimator, "bias_labels")
     )
+
+
+@dataclass(frozen=True)
+class StoredRequests:
+    """What a user has asked of metadata routing, without the estimator that scikit-learn adds.
+
+    Parameters
+    ----------
+    by_method : dict of str to dict
+        Requests by the name of the argument, as `set_fit_request` and its like were given them.
+    """
+
+    by_method: Mapping[str, Mapping[str, Any]]
+
+    @classmethod
+    def of(cls, request: MetadataRequest) -> "StoredRequests":
+        """Return what is asked for."""
+        methods = {name: part for name, part in vars(request).items() if hasattr(part, "requests")}
+        return cls({name: dict(part.requests) for name, part in methods.items()})
+
+    def of_owner(self, owner: Any) -> MetadataRequest:
+        """Return the same as scikit-learn has it."""
+        request = MetadataRequest(owner=owner)
+        for name, asked in self.by_method.items():
+            for argument, alias in asked.items():
+                getattr(request, name).add_request(param=argument, alias=alias)
+        return request

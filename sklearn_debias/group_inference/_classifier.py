@@ -161,6 +161,7 @@ class InferredGroupsClassifier(
         "random_state": ["random_state"],
     }
     __metadata_request__fit = {"bias_labels": True, "validation_data": True}
+    _predicts_with: ClassVar[tuple[str, ...]] = ("classifier_",)
 
     def _search_space(self, rows: SearchedRows) -> Space:
         space = nested_space("inferrer", self.inferrer, rows)

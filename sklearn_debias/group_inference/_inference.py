@@ -1,13 +1,15 @@
 """What an inference is given, and what it is once it is fitted."""
 
+import copy
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 
 from sklearn_debias.group_inference._known import Known
+from sklearn_debias.plain import Plain
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,7 @@ class Task:
         return self.classes[self.codes]
 
 
-class Inference(ABC):
+class Inference(Plain, ABC):
     """What tells the rows of a class apart; a subclass is fitted by its constructor.
 
     Attributes
@@ -71,6 +73,15 @@ class Inference(ABC):
 
     @abstractmethod
     def __init__(self, task: Task) -> None: ...
+
+    def slim(self, slimmed: Callable[[Any], Any]) -> "Inference":
+        """Return what predicts, without what is told of the rows of the fit."""
+        twin = copy.copy(self)
+        for name in ("suspicion", "sampling_weights"):
+            vars(twin).pop(name, None)
+        for name, value in vars(twin).items():
+            setattr(twin, name, slimmed(value))
+        return twin
 
     @abstractmethod
     def predict(self, X: Any, codes: np.ndarray | None) -> np.ndarray:

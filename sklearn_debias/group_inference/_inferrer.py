@@ -176,6 +176,7 @@ class GroupInferrer(OurNames, Searchable, BaseEstimator):
         "random_state": ["random_state"],
     }
     __metadata_request__fit = {"bias_labels": True}
+    _predicts_with: ClassVar[tuple[str, ...]] = ("_inference",)
 
     def _search_space(self, rows: SearchedRows) -> Space:
         return inferrer_space(self.method) | nested_space("estimator", self.estimator, rows)
@@ -272,6 +273,11 @@ class GroupInferrer(OurNames, Searchable, BaseEstimator):
         inputs = self._fitted.open(self, X)
         codes = None if y is None else encode_known(self.classes_, y, len(inputs))
         return self._inference.predict(indexable_rows(X), codes)
+
+    def _slim(self, slimmed: Any) -> None:
+        super()._slim(slimmed)
+        if "_inference" in vars(self):
+            self._inference = self._inference.slim(slimmed)
 
     def _folds(self, codes: np.ndarray) -> int:
         """Return the number of folds; raise a ValueError where a class has fewer rows."""

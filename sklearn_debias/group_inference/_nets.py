@@ -8,9 +8,10 @@ from sklearn.preprocessing import StandardScaler
 
 from sklearn_debias.estimators import BaseDebiasClassifier, ERMClassifier
 from sklearn_debias.group_inference._inference import Task
+from sklearn_debias.plain import Plain
 
 
-class Trainer:
+class Trainer(Plain):
     """How to train: the settings of an ERM, and the steps before it.
 
     Parameters

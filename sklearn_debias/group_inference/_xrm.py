@@ -23,6 +23,7 @@ class Twins(BaseDebiasClassifier):
     """The two nets of XRM; ``module_`` is the one that ``answers`` names."""
 
     answers = "model"
+    _predicting_roles = ("model", "twin")
 
     @property
     def module_(self) -> nn.Module:

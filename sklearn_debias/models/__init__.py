@@ -12,6 +12,7 @@ from sklearn_debias.models._cifar_resnet import cifar_resnet32
 from sklearn_debias.models._heads import NormalizedLinear, with_normalized_head
 from sklearn_debias.models._nets import Normalize, cifar_resnet18, linear, mlp, simple_cnn
 from sklearn_debias.models._prototypes import PrototypeEnsemble, Prototypes
+from sklearn_debias.models._structure import structure_only
 from sklearn_debias.models._weights import load_weights
 
 __all__ = [
@@ -31,5 +32,6 @@ __all__ = [
     "load_weights",
     "mlp",
     "simple_cnn",
+    "structure_only",
     "with_normalized_head",
 ]

@@ -14,6 +14,7 @@ from torch.nn.parameter import is_lazy
 from sklearn_debias.core import SplitModule, split
 from sklearn_debias.models._cifar_resnet import cifar_resnet32
 from sklearn_debias.models._nets import Normalize, cifar_resnet18, linear, mlp, simple_cnn
+from sklearn_debias.models._structure import is_structure_only, without_weights
 from sklearn_debias.models._weights import load_weights
 
 OWN: dict[str, Callable[..., nn.Module]] = {
@@ -205,7 +206,11 @@ def _torchvision(
         )
     # A text is a file where there is one, else a name of torchvision's weights.
     path = weights if isinstance(weights, (str, os.PathLike)) and os.path.exists(weights) else None
-    if weights is None:
+    if weights is not None and is_structure_only():
+        module = split(_without_auxiliary(_get_model(name, {"weights": weights, **options})))
+        own: Any = module
+        own.head = nn.Linear(own.head.in_features, n_classes)
+    elif weights is None:
         whole = _get_model(name, {"num_classes": n_classes, **options})
         module = split(_without_auxiliary(whole))
     else:
@@ -228,6 +233,8 @@ def _get_model(name: str, options: dict[str, Any]) -> nn.Module:
     """Build a classifier of torchvision as torchvision does."""
     from torchvision import models
 
+    if is_structure_only():
+        return models.get_model(name, **without_weights(name, options))
     if name in ("inception_v3", "googlenet") and options.get("weights") is None:
         options = {"init_weights": True, **options}  # what they do by default, with a warning
     return models.get_model(name, **options)

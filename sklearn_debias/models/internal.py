@@ -1,5 +1,6 @@
 """Names that the packages above import; they may change without notice."""
 
 from sklearn_debias.models._prototypes import prototype_logits, with_prototype_heads
+from sklearn_debias.models._structure import named_weights
 
-__all__ = ["prototype_logits", "with_prototype_heads"]
+__all__ = ["named_weights", "prototype_logits", "with_prototype_heads"]

@@ -7,6 +7,7 @@ from sklearn_debias.training._callbacks import check_callbacks, own_callbacks
 from sklearn_debias.training._engine import Engine
 from sklearn_debias.training._feed import SAME, Epochs, Feed
 from sklearn_debias.training._forecast import Forecast
+from sklearn_debias.training._loaded import engine_of
 from sklearn_debias.training._observer import Keeper, Observer
 from sklearn_debias.training._optimizers import takes
 from sklearn_debias.training._pixels import LEVELS, as_seen, span, white
@@ -60,6 +61,7 @@ __all__ = [
     "cpu_threads",
     "crop_flip",
     "diverged",
+    "engine_of",
     "is_fixed",
     "is_of_memory",
     "is_picture",

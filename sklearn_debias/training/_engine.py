@@ -46,6 +46,7 @@ class Engine(NeuralNet):
     optimizer_: torch.optim.Optimizer
     forecast: Forecast | None = None
     epochs_left = 0  # of the whole fit, from the beginning of the phase on
+    shapes: Mapping[str, tuple[int, ...]] = {}  # of the rows that the roles see
 
     @property
     def _default_callbacks(self) -> list[tuple[str, Callback]]:

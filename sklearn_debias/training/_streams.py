@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 import torch
 
+from sklearn_debias.plain import Plain
+
 _GLOBAL_RNG = threading.RLock()
 
 
-class Streams:
+class Streams(Plain):
     """Independent random streams, each keyed by the names it is asked for.
 
     Parameters

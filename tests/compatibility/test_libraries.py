@@ -1,5 +1,7 @@
 """Libraries that users bring: each uses our estimators as it uses scikit-learn's."""
 
+import inspect
+
 import numpy as np
 import pytest
 import torch
@@ -118,6 +120,22 @@ def test_mlflow_gives_back_the_same_model(tmp_path):
     pytest.importorskip("mlflow.sklearn")
     path = str(tmp_path / "model")
     mlflow.sklearn.save_model(FITTED, path, serialization_format="cloudpickle")
+    again = mlflow.sklearn.load_model(path)
+    np.testing.assert_array_equal(again.predict_proba(X), FITTED.predict_proba(X))
+
+
+@pytest.mark.slow
+def test_mlflow_keeps_models_by_skops(tmp_path):
+    mlflow = pytest.importorskip("mlflow")
+    pytest.importorskip("mlflow.sklearn")
+    pytest.importorskip("skops")
+    if "skops_trusted_types" not in inspect.signature(mlflow.sklearn.save_model).parameters:
+        pytest.skip("an older MLflow, which knows pickles only")
+    path = str(tmp_path / "model")
+    types = [f"{type(FITTED).__module__}.{type(FITTED).__name__}"]
+    mlflow.sklearn.save_model(
+        FITTED, path, serialization_format="skops", skops_trusted_types=types, pip_requirements=[]
+    )
     again = mlflow.sklearn.load_model(path)
     np.testing.assert_array_equal(again.predict_proba(X), FITTED.predict_proba(X))
 

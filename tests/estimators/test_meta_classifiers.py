@@ -407,10 +407,10 @@ def test_the_meta_interval_is_between_batches_that_look_ahead(interval, train, a
     ]
 
 
-def test_the_optimiser_survives_copies_and_files(train):
+def test_copies_have_the_optimiser_and_files_do_not(train):
     clf = quick(MetaWeightNetClassifier).fit(*train)
-    for other in (pickle.loads(pickle.dumps(clf)), copy.deepcopy(clf)):
-        assert other.net_.optimizer_.parts.keys() == {"weigher", ""}
+    for other, has_parts in ((pickle.loads(pickle.dumps(clf)), False), (copy.deepcopy(clf), True)):
+        assert hasattr(other.net_.optimizer_, "parts") == has_parts
         np.testing.assert_array_equal(other.predict_proba(train[0]), clf.predict_proba(train[0]))
         assert (
             other.weight_module_(torch.tensor([[1.0]])).item()
