@@ -6,13 +6,18 @@ import sys
 import types
 from pathlib import Path
 
+import pytest
+
 from sklearn_debias.testing import all_estimators
 
 PAGE = Path(__file__).parents[2] / "docs" / "saving_and_serving.md"
 TEXT = PAGE.read_text(encoding="utf-8")
 
 
-def test_its_blocks_run(monkeypatch):
+def test_its_blocks_run(monkeypatch, tmp_path):
+    pytest.importorskip("onnxruntime")
+    pytest.importorskip("skl2onnx")
+    monkeypatch.chdir(tmp_path)
     blocks = re.findall(r"^```python\n(.*?)^```$", TEXT, re.DOTALL | re.MULTILINE)
     assert len(blocks) >= 2
     # A module, which what is defined in it can be imported from.
