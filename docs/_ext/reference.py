@@ -24,7 +24,7 @@ ROOMS = {
     "Errors and warnings": ["exceptions"],
 }
 # Openly internal: documented in the source, importable, and changed without notice.
-INTERNAL = {"checkpoints", "content", "fitting", "search_spaces", "training"}
+INTERNAL = {"checkpoints", "content", "fitting", "plain", "search_spaces", "training"}
 OF_SKLEARN = {"get_params", "set_params", "predict", "score"}
 
 INTRODUCTION = """\

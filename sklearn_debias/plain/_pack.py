@@ -1,12 +1,6 @@
-"""Values as plain data: text for what is small, named arrays for what is large; no code.
+"""From values to text and named arrays."""
 
-Checkpoints and saved models are made of it. Nothing that is read back can run code: of classes,
-only dataclasses and `Plain` ones of this package are made again, by their fields.
-"""
-
-import importlib
-from collections import Counter, OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
@@ -16,50 +10,15 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-__all__ = ["NotPlainError", "Plain", "is_ours", "pack", "unpack"]
-
-OURS = __name__.partition(".")[0]
-AS_TEXT = (type(None), bool, int, str)
-SEQUENCES: dict[str, type] = {
-    "list": list,
-    "tuple": tuple,
-    "set": set,
-    "frozenset": frozenset,
-    "torch.Size": torch.Size,
-}
-MAPPINGS: dict[str, type] = {"dict": dict, "OrderedDict": OrderedDict, "Counter": Counter}
-# NumPy has no such numbers: their bits are kept.
-BITS = {torch.bfloat16: torch.int16}
-
-# ``keep(pack, value, path)`` returns what stands for a value, or None for the usual way.
-Keep = Callable[[Callable[[Any, str], Any], Any, str], Any]
-Kept = Callable[..., Any]  # ``kept(unpack, *what keep returned)``
-
-
-class Plain:
-    """Base of classes of this package that are no dataclasses, and hold plain values only."""
-
-
-class NotPlainError(TypeError):
-    """A value holds something that has no plain form; ``path`` says where."""
-
-    def __init__(self, path: str, value: Any) -> None:
-        self.path = path
-        self.value = value
-        super().__init__(f"{path} holds a {type(value).__module__}.{type(value).__qualname__}")
-
-
-def is_ours(value: Any) -> bool:
-    """Return whether a value is made again by its fields: a dataclass of this package, or `Plain`.
-
-    Examples
-    --------
-    >>> from sklearn_debias.objectives import ERM
-    >>> from sklearn_debias.plain import is_ours
-    >>> is_ours(ERM()), is_ours(ERM), is_ours("ERM")
-    (True, False, False)
-    """
-    return not isinstance(value, type) and _is_made_again(type(value))
+from sklearn_debias.plain._kinds import (
+    AS_TEXT,
+    BITS,
+    MAPPINGS,
+    SEQUENCES,
+    Keep,
+    NotPlainError,
+    is_ours,
+)
 
 
 def pack(
@@ -210,131 +169,3 @@ class _Packer:
             name = f"{name}'"
         self.arrays[name] = array.copy(order="C") if self.copy else np.asarray(array, order="C")
         return name
-
-
-def unpack(
-    packed: Any,
-    arrays: Mapping[str, np.ndarray],
-    *,
-    device: Any = "cpu",
-    kept: Kept | None = None,
-) -> Any:
-    """Return the value that `pack` was given.
-
-    Parameters
-    ----------
-    packed : Any
-        What `pack` returned, also after a way through JSON.
-    arrays : mapping of str to ndarray
-    device : str or torch.device, default="cpu"
-        Where tensors go that were not on the CPU.
-    kept : callable, default=None
-        ``kept(unpack, *items)`` makes a value of the list that ``keep`` returned for it.
-
-    Raises
-    ------
-    ValueError
-        If this is not what `pack` writes.
-    """
-    try:
-        return _Unpacker(arrays, device, kept).unpack(packed)
-    except (LookupError, TypeError, ValueError, AttributeError, ImportError) as error:
-        raise ValueError(f"not plain data of this version: {error!r}") from error
-
-
-class _Unpacker:
-    def __init__(self, arrays: Mapping[str, np.ndarray], device: Any, kept: Kept | None) -> None:
-        self.arrays = arrays
-        self.device = device
-        self.kept = kept
-
-    def unpack(self, packed: Any) -> Any:
-        if not isinstance(packed, list):
-            return packed
-        kind, *held = packed
-        if kind in SEQUENCES:
-            return SEQUENCES[kind](map(self.unpack, held[0]))
-        if kind in MAPPINGS:
-            return MAPPINGS[kind]({self.unpack(key): self.unpack(value) for key, value in held[0]})
-        # The kinds below are those of the methods `_of_*`, and no others.
-        made: Callable[..., Any] = getattr(self, f"_of_{kind.replace('torch.', 'torch_')}")
-        return made(*held)
-
-    def _of_kept(self, *items: Any) -> Any:
-        if self.kept is None:
-            raise TypeError("a value was kept apart, and is not given")
-        return self.kept(self.unpack, *items)
-
-    def _of_path(self, text: str) -> Path:
-        return Path(text)
-
-    def _of_float(self, text: str) -> float:
-        return float(text)
-
-    def _of_array(self, name: str) -> np.ndarray:
-        return self.arrays[name]
-
-    def _of_bytes(self, dtype: str, shape: list[int], name: str) -> np.ndarray:
-        return np.frombuffer(self.arrays[name].tobytes(), dtype).reshape(shape).copy()
-
-    def _of_objects(self, dtype: str, shape: list[int], values: list[Any]) -> np.ndarray:
-        found = np.empty(len(values), dtype=object)
-        found[:] = [self.unpack(value) for value in values]
-        return found.reshape(shape).astype(dtype)
-
-    def _of_number(self, packed: Any) -> Any:
-        return self.unpack(packed)[()]
-
-    def _of_tensor(self, dtype: str, place: str, name: str) -> Tensor:
-        array = self.arrays[name]
-        # Torch writes into what it trains; arrays that were read may be read-only.
-        found = torch.from_numpy(array if array.flags.writeable else array.copy())
-        kind = getattr(torch, dtype)
-        found = found.view(kind) if kind in BITS else found
-        return found.to(self.device) if place == "device" else found
-
-    def _of_frame(self, names: Any, columns: list[Any], index: Any) -> pd.DataFrame:
-        found = [self.unpack(column) for column in columns]
-        rows = self.unpack(index)
-        frame = pd.DataFrame(dict(enumerate(found)), index=rows)
-        frame.columns = self.unpack(names)
-        return frame
-
-    def _of_series(self, name: Any, values: Any, dtype: str, index: Any) -> pd.Series:
-        rows = self.unpack(index)
-        return pd.Series(self.unpack(values), index=rows, name=self.unpack(name), dtype=dtype)
-
-    def _of_range(self, start: int, stop: int, step: int) -> pd.RangeIndex:
-        return pd.RangeIndex(start, stop, step)
-
-    def _of_index(self, names: Any, values: list[Any]) -> pd.Index:
-        levels = [self.unpack(value) for value in values]
-        named = self.unpack(names)
-        if len(levels) > 1:
-            return pd.MultiIndex.from_arrays(levels, names=named)
-        return pd.Index(levels[0], name=named[0])
-
-    def _of_torch_dtype(self, name: str) -> torch.dtype:
-        return getattr(torch, name)
-
-    def _of_torch_device(self, name: str) -> torch.device:
-        return torch.device(name)
-
-    def _of_ours(self, module: str, name: str, held: list[Any]) -> Any:
-        if module.partition(".")[0] != OURS:
-            raise TypeError(f"{module} is not a part of this package")
-        made: Any = importlib.import_module(module)
-        for part in name.split("."):
-            made = getattr(made, part)
-        if not (isinstance(made, type) and _is_made_again(made)):
-            raise TypeError(f"{module}.{name} is no dataclass of this package")
-        twin: Any = object.__new__(made)
-        # Past __init__, which may check, and past frozen dataclasses' own guard.
-        for key, value in held:
-            object.__setattr__(twin, self.unpack(key), self.unpack(value))
-        return twin
-
-
-def _is_made_again(kind: type) -> bool:
-    here = kind.__module__.partition(".")[0] == OURS
-    return here and (is_dataclass(kind) or issubclass(kind, Plain))
