@@ -1,7 +1,7 @@
 """Plain data: what goes in comes out, and nothing else can be made of it."""
 
 import json
-from collections import Counter, OrderedDict
+from collections import Counter, OrderedDict, deque
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +25,7 @@ VALUES = [
     {("tuple", 1): {2: [3.5]}, None: "none"},
     Counter({3: 2}),
     OrderedDict(b=1, a=2),
+    deque([1, (2,)], maxlen=3),
     torch.Size([2, 3]),
     torch.float64,
     torch.device("cpu"),
@@ -200,3 +201,29 @@ def test_what_is_kept_apart_is_given_back():
     assert unpack(packed, arrays, kept=kept) == {"a": [one, ERM()]}
     with pytest.raises(ValueError, match="kept apart"):
         unpack(packed, arrays)
+
+
+@pytest.mark.parametrize(
+    "packed",
+    [
+        ["torch.dtype", "load"],
+        ["torch.dtype", "sys"],
+        ["tensor", "save", "cpu", "a"],
+        ["ours", "sklearn_debias.estimators", "ERMClassifier", [["lr", 1]]],
+        ["ours", "sklearn_debias.objectives", "ERM", [["step", 1]]],
+        ["of_array", "a"],
+        ["unpack", ["list", []]],
+    ],
+    ids=str,
+)
+def test_names_of_other_things_are_refused(packed):
+    with pytest.raises(ValueError, match="not plain data"):
+        unpack(packed, {"a": np.ones(1)})
+
+
+def test_a_text_as_deep_as_python_is_refused():
+    deep = []
+    for _ in range(100_000):
+        deep = ["list", [deep]]
+    with pytest.raises(ValueError, match="not plain data"):
+        unpack(deep, {})

@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 
 from sklearn_debias.exceptions import warn
+from sklearn_debias.files import PART, written_whole
 
 FORMAT = 1  # of the files
 KEPT = 2
 NAME = re.compile(r"epoch-(\d{6,})\.json")
-PART = ".part"  # ends the name of a file that is being written
 BLOCK = 2**22
 
 
@@ -85,7 +85,7 @@ class Checkpoints:
         except OSError:
             self.close()
             raise
-        for part in self.folder.glob(f"*{PART}"):  # of a writer that was killed
+        for part in self.folder.glob(f".*{PART}"):  # of a writer that was killed
             part.unlink(missing_ok=True)
 
     def close(self) -> None:
@@ -170,24 +170,17 @@ class Checkpoints:
     @contextlib.contextmanager
     def _new(self, path: Path) -> Any:
         """Give the name of a file that takes the place of ``path`` once it is on the disk."""
-        part = path.with_name(path.name + PART)
+        from safetensors import SafetensorError
+
         try:
-            yield part
-            _flush(part)
-            os.replace(part, path)
-            _flush(self.folder)
-        except BaseException as error:
-            with contextlib.suppress(OSError):
-                part.unlink(missing_ok=True)
+            with written_whole(path) as part:
+                yield part
+        except (OSError, SafetensorError) as error:
             # safetensors has an error of its own, and the system's may not say which file.
-            if isinstance(error, Exception):
-                said = re.search(r"os error (\d+)", str(error))
-                number = getattr(error, "errno", None) or (int(said[1]) if said else errno.EIO)
-                reason = os.strerror(number)
-                raise OSError(
-                    number, f"The checkpoint is not written: {reason}", str(path)
-                ) from error
-            raise
+            said = re.search(r"os error (\d+)", str(error))
+            number = getattr(error, "errno", None) or (int(said[1]) if said else errno.EIO)
+            words = f"The checkpoint is not written: {os.strerror(number)}"
+            raise OSError(number, words, str(path)) from error
 
 
 class _BrokenError(Exception):
@@ -233,14 +226,3 @@ def _digest(path: Path) -> str:
         while block := file.read(BLOCK):
             digest.update(block)
     return digest.hexdigest()
-
-
-def _flush(path: Path) -> None:
-    """Wait until a file, or the names in a folder, are on the disk."""
-    if path.is_dir() and os.name == "nt":  # where folders cannot be opened
-        return
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

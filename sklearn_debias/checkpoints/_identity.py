@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from pickle import PicklingError
 from typing import Any
 
 import numpy as np
@@ -70,9 +71,10 @@ def describe_rows(name: str, rows: Any) -> tuple[str, str]:
     ValueError
         If they have no content to be told from others by.
     """
+    files = not name.startswith(("y", "bias_labels", "sample_weight"))
     try:
-        content = fingerprint(*_parts(rows))
-    except Exception as error:
+        content = fingerprint(*_parts(rows, files=files))
+    except (TypeError, ValueError, AttributeError, RecursionError, PicklingError) as error:
         raise ValueError(
             f"`checkpoint` cannot tell these rows from others: `{name}` holds what has no content "
             f"to compare ({error}). Pass arrays or paths, or checkpoint=None."
@@ -88,23 +90,23 @@ def _words(rows: Any) -> str:
     return f"a {type(rows).__name__}{length}"
 
 
-def _parts(rows: Any) -> Iterable[Any]:
+def _parts(rows: Any, *, files: bool) -> Iterable[Any]:
     """Return rows in parts whose content is the same in every process."""
     if isinstance(rows, pd.DataFrame):
         # By column, not by pandas' blocks, which depend on how a frame was made.
         yield list(map(repr, rows.columns))
         for i in range(rows.shape[1]):
-            yield from _parts(rows.iloc[:, i])
+            yield from _parts(rows.iloc[:, i], files=False)
     elif isinstance(rows, pd.Series | pd.Index):
         yield str(rows.dtype)
-        yield from _parts(rows.to_numpy())
+        yield from _parts(rows.to_numpy(), files=files)
     elif isinstance(rows, np.ndarray) and rows.dtype == object:
-        yield from _parts(rows.tolist())
-    elif isinstance(rows, list | tuple) and all(isinstance(r, str | os.PathLike) for r in rows):
+        yield from _parts(rows.tolist(), files=files)
+    elif files and isinstance(rows, list) and all(isinstance(r, str | os.PathLike) for r in rows):
         yield [_file(row) for row in rows]
     elif isinstance(rows, tuple):
-        for part in rows:
-            yield from _parts(part)
+        for number, part in enumerate(rows):  # X, y and what follows
+            yield from _parts(part, files=files and number == 0)
     else:
         yield rows
 

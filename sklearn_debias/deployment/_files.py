@@ -5,7 +5,6 @@ import hashlib
 import importlib
 import io
 import os
-import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 from types import ModuleType
@@ -18,6 +17,7 @@ from torch import nn
 
 from sklearn_debias.deployment._slim import slimmed
 from sklearn_debias.exceptions import SavedModelError
+from sklearn_debias.files import written_whole
 
 OURS = __name__.partition(".")[0]
 NETWORKS = f"{OURS}.models"
@@ -50,8 +50,7 @@ def save_model(estimator: Any, path: str | os.PathLike, *, slim: bool = False) -
 
     Examples
     --------
-    >>> import tempfile
-    >>> from pathlib import Path
+    >>>     >>> from pathlib import Path
     >>> from sklearn_debias import ERMClassifier
     >>> from sklearn_debias.datasets import make_spurious_embeddings
     >>> from sklearn_debias.deployment import load_model, save_model
@@ -65,9 +64,8 @@ def save_model(estimator: Any, path: str | os.PathLike, *, slim: bool = False) -
     io_of_skops = _skops()
     model = slimmed(estimator) if slim else estimator
     path = Path(path)
-    number, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
-    try:
-        with os.fdopen(number, "w+b") as file:
+    with written_whole(path) as part:
+        with part.open("w+b") as file:
             try:
                 io_of_skops.dump(model, file)
             except (ValueError, OSError, MemoryError):
@@ -78,17 +76,9 @@ def save_model(estimator: Any, path: str | os.PathLike, *, slim: bool = False) -
                     "joblib."
                 ) from error
             _sign(file)
-            file.flush()
-            os.fsync(file.fileno())
         # A file that nobody can read is no copy: this is the time to know.
-        content = Path(name).read_bytes()
+        content = part.read_bytes()
         _loaded(path, content, io_of_skops.get_untrusted_types(data=content))
-        os.chmod(name, 0o666 & ~_umask())
-        os.replace(name, path)
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(name)
-        raise
 
 
 def load_model(path: str | os.PathLike, *, trusted: Iterable[str | type] = ()) -> Any:
@@ -220,10 +210,3 @@ def _is_harmless(name: str) -> bool:
 
 def _name_of(one: str | type) -> str:
     return one if isinstance(one, str) else f"{one.__module__}.{one.__name__}"
-
-
-def _umask() -> int:
-    """Return the bits that new files of this process are made without."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -1,7 +1,6 @@
 """Export fitted classifiers to ONNX."""
 
 import os
-import uuid
 import warnings
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import torch
 from sklearn_debias.arguments import check_option
 from sklearn_debias.deployment._graph import make_graph, open_session
 from sklearn_debias.deployment._parts import Rows, parts_of, rows_of
+from sklearn_debias.files import written_whole
 from sklearn_debias.fitting import on_own_terms
 
 DTYPES = ("float32", "float64", "uint8")
@@ -104,7 +104,9 @@ def export_onnx(estimator: Any, path: str | os.PathLike, *, input_dtype: str = "
             f"`path` must be in a folder that exists, got {os.fspath(path)!r}. Make it first."
         )
     with on_own_terms(small=False):
-        _write(_exported(estimator, input_dtype), file)
+        content = _exported(estimator, input_dtype)
+        with written_whole(file) as part:
+            part.write_bytes(content)
     return file
 
 
@@ -206,14 +208,6 @@ def _made_up(rows: Rows, input_dtype: str) -> np.ndarray:
     size = (height + 2, width + 1) if rows.any_size else (height, width)
     if input_dtype == "uint8":
         return rng.integers(0, 256, (CHECKED, channels, *size), dtype=np.uint8)
-    return (rng.random((CHECKED, channels, *size)) * max(rows.high, 0)).astype(input_dtype)
-
-
-def _write(content: bytes, file: Path) -> None:
-    """Write a file that is complete, or not there."""
-    half = file.with_name(f".{file.name}.{uuid.uuid4().hex}")
-    try:
-        half.write_bytes(content)
-        os.replace(half, file)
-    finally:
-        half.unlink(missing_ok=True)
+    # Of values above 2 no bound is known; the graph does with them what it does with others.
+    high = rows.high if np.isfinite(rows.high) else 1.0
+    return (rng.random((CHECKED, channels, *size)) * high).astype(input_dtype)

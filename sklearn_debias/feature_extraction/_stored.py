@@ -7,8 +7,8 @@ import torch
 from torch import nn
 
 from sklearn_debias.feature_extraction._network import Features, bare_features
-from sklearn_debias.fitting import Fitted, StoredNetwork, materialised
-from sklearn_debias.training import Streams, undisturbed
+from sklearn_debias.fitting import Fitted, StoredNetwork, materialised, on_own_terms
+from sklearn_debias.training import Streams
 
 OF_FEATURES = ("layer", "side", "pool", "channels")
 
@@ -34,9 +34,9 @@ class StoredFeatures:
 
     def build(self, fitted: Fitted) -> Features:
         """Return the network, built by the parameters of the fit."""
-        dtype = getattr(torch, fitted.params["dtype"])
+        dtype = torch.float64 if fitted.params["dtype"] == "float64" else torch.float32
         shape = tuple(fitted.facts.shape)
-        with undisturbed():
+        with on_own_terms(small=False):  # one thread in forked children: they may load a model
             with Streams(0).noise("initialisation"):
                 front, network = bare_features(fitted.params, shape)
                 features = Features(front, network, **self.place).to(dtype).eval()

@@ -101,7 +101,7 @@ class _Objects:
         """Return what stands for a value in the text; None where it is plain."""
         if isinstance(value, nn.Module):
             return self._network(pack, value, path)
-        if is_ours(value) and not hasattr(value, "get_params"):
+        if is_ours(value):
             return None
         return [self._name(value, value, path), described(value)]
 

@@ -46,6 +46,12 @@ class Checkpoint:
         self.interval = Interval.read(estimator.checkpoint_every)
         folder = Path(estimator.checkpoint).expanduser()
         if vars(estimator).get(CLONED):
+            if not _is_int(estimator.random_state):
+                raise ValueError(
+                    "`random_state` must be an int where a clone has a `checkpoint`, got "
+                    f"{estimator.random_state!r}: clones with the same parameters and rows could "
+                    "not be told apart, and the second would be the first again."
+                )
             folder = folder / f"{type(estimator).__name__}-{self._key()}"
         self.checkpoints = Checkpoints(folder)
         self.found: dict[str, Any] | None = None
@@ -214,9 +220,15 @@ def _kinds(callbacks: Any) -> Any:
     if not isinstance(callbacks, list | tuple):
         return callbacks
     entries = [entry if isinstance(entry, tuple) else ("", entry) for entry in callbacks]
-    return [
-        (name, (held if isinstance(held, type) else type(held)).__name__) for name, held in entries
-    ]
+    return [(name, *_kind(held)) for name, held in entries]
+
+
+def _kind(callback: Any) -> tuple[str, str]:
+    """Return the class of a callback, and those of its arguments that are numbers or texts."""
+    made = callback if isinstance(callback, type) else type(callback)
+    given = {} if isinstance(callback, type) else callback.get_params(deep=False)
+    plain = {k: v for k, v in given.items() if isinstance(v, bool | int | float | str | None)}
+    return f"{made.__module__}.{made.__qualname__}", repr(sorted(plain.items()))
 
 
 def _is_int(value: Any) -> bool:

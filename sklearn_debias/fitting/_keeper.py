@@ -1,6 +1,7 @@
 """What a running fit keeps after each epoch, and how it goes on from there."""
 
 from collections.abc import Mapping
+from types import FunctionType
 from typing import Any
 
 import numpy as np
@@ -73,6 +74,7 @@ class FitKeeper(Keeper):
     ) -> None:
         self.checkpoint = checkpoint
         self.phases = phases
+        self.augment = _content(checkpoint.estimator.augment)
         self.described = [_described(phase) for phase in phases]
         self.past = past
         self.streams = streams
@@ -118,7 +120,7 @@ class FitKeeper(Keeper):
 
     def is_past(self, phase: Phase) -> bool:
         """Return whether a phase was over before the progress that was found."""
-        return self.resumed is not None and phase.name in self.past.states
+        return phase.name in self.past.states
 
     def is_resumed(self, phase: Phase) -> bool:
         """Return whether the progress that was found is of this phase."""
@@ -165,6 +167,8 @@ class FitKeeper(Keeper):
         self.epochs.put_back(now["rows"])
         if self.monitor is not None and now["monitor"] is not None:
             self.monitor.put_back(now["monitor"], engine)
+        # As large as the networks and their optimisers.
+        self.resumed = self.checkpoint.found = None
         return 0 if now["stopped"] else left - now["epoch"]
 
     def check(self, engine: Engine) -> None:
@@ -174,7 +178,9 @@ class FitKeeper(Keeper):
     def end_epoch(self, engine: Engine, *, stopped: bool) -> None:
         """Hold the progress after an epoch; write it when it is due."""
         # By row: a long history would be packed anew after each epoch.
-        row = self.checkpoint.packed(dict(engine.history[-1]), self._arrays, "history")
+        last = engine.history[-1]
+        row = {**last, "batches": last["batches"][-1:]}  # all of a long fit would be many
+        row = self.checkpoint.packed(row, self._arrays, "history")
         self._history.append(row)
         arrays = dict(self._arrays)
         now = self._taken(engine, stopped=stopped, arrays=arrays)
@@ -189,7 +195,15 @@ class FitKeeper(Keeper):
         self.checkpoint.note(len(self.past.history) + len(engine.history), parts, arrays)
         self.checkpoint.write_if_due()
 
+    def _check_augment(self) -> None:
+        if _content(self.checkpoint.estimator.augment) != self.augment:
+            raise ValueError(
+                "`checkpoint` cannot keep this fit: `augment` holds what changes with each batch. "
+                "Pass a function, or checkpoint=None."
+            )
+
     def _taken(self, engine: Engine, *, stopped: bool, arrays: dict[str, np.ndarray]) -> Any:
+        self._check_augment()
         try:
             progress = self.progress.taken()
             state = progress["state"]
@@ -217,6 +231,16 @@ class FitKeeper(Keeper):
         """Return the number of epochs where the schedule depends on it."""
         estimator = self.checkpoint.estimator
         return estimator.max_epochs if estimator.lr_schedule == "drops" else None
+
+
+def _content(augment: Any) -> str | None:
+    """Return what an object that augments holds; a function holds nothing."""
+    if augment is None or isinstance(augment, str | FunctionType):
+        return None
+    try:
+        return key_of(augment)
+    except TypeError:  # refused before
+        return None
 
 
 def _described(phase: Phase) -> list[Any]:

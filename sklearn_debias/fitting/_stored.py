@@ -3,7 +3,7 @@
 import copy
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 import torch
@@ -12,14 +12,22 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from sklearn_debias.fitting._apart import holds_module, tensors_of
-from sklearn_debias.fitting._devices import make_prepare, pick_device
+from sklearn_debias.fitting._devices import make_prepare, on_own_terms, pick_device
 from sklearn_debias.fitting._fitted import Fitted
 from sklearn_debias.fitting._hooks import helper_of, role_of
 from sklearn_debias.fitting._modules import build_role
 from sklearn_debias.fitting._params import split_net_params
 from sklearn_debias.fitting._saved import DROPPED, PlainState
 from sklearn_debias.models import structure_only
-from sklearn_debias.training import Engine, Roles, Streams, engine_of, undisturbed
+from sklearn_debias.plain import is_ours
+from sklearn_debias.training import (
+    IN_PLACE,
+    Engine,
+    Roles,
+    Streams,
+    engine_of,
+    plain_attributes,
+)
 
 OF_ENGINE = ("lr", "max_epochs", "batch_size")
 ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
@@ -62,18 +70,24 @@ class StoredNetwork:
         The text of the network.
     torch : str
         Version whose text it is.
+    attributes : dict of str to dict, default={}
+        Plain attributes of parts whose class is not torch's: training may have changed them.
     """
 
     tensors: Mapping[str, Tensor]
     extra: Mapping[str, Any]
     layers: str
     torch: str
+    attributes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, module: nn.Module) -> "StoredNetwork":
         """Return what is stored of a network."""
         extra = {name: part.get_extra_state() for name, part in _with_extra(module).items()}
-        return cls(tensors_of(module), extra, _layers(module), str(torch.__version__))
+        attributes = {name: dict(plain_attributes(part)) for name, part in _own(module).items()}
+        attributes = {name: held for name, held in attributes.items() if held}
+        version = str(torch.__version__)
+        return cls(tensors_of(module), extra, _layers(module), version, attributes)
 
     def fill(self, module: nn.Module, named: str) -> None:
         """Put the numbers into a network that was built for them.
@@ -112,6 +126,12 @@ class StoredNetwork:
                     tensor.copy_(saved)
         for name, part in _with_extra(module).items():
             part.set_extra_state(self.extra[name])
+        parts = _own(module)
+        for name, held in self.attributes.items():
+            for attribute, value in held.items():
+                known = vars(parts[name]).get(attribute)
+                if not isinstance(known, nn.Module) and not callable(known):
+                    setattr(parts[name], attribute, value)
 
 
 class StoresNetworks(PlainState):
@@ -192,9 +212,10 @@ def restore(estimator: Any, stored: Stored) -> Engine:
     those that name it are changed.
     """
     device, estimator._fitted = available(estimator._fitted)
-    with undisturbed():
+    with on_own_terms(small=False):  # one thread in forked children: they may load a model
         modules = _modules(estimator, stored, device).eval()
-        engine = engine_of(modules, device, stored.history, **stored.engine)
+        settings = {name: stored.engine[name] for name in OF_ENGINE}
+        engine = engine_of(modules, device, stored.history, **settings)
     engine.shapes = dict(stored.shapes)
     return engine
 
@@ -213,6 +234,10 @@ def _modules(estimator: Any, stored: Stored, device: torch.device) -> Roles:
     fitted = estimator._fitted
     view = copy.copy(estimator)
     vars(view).update({**fitted.params, **fitted.facts.attributes()})
+    for name, value in fitted.params.items():
+        # A file may hold values of our own classes; they build no networks.
+        if name.endswith("module") and callable(value) and is_ours(value):
+            raise ValueError(f"`{name}` is a {type(value).__name__}, which makes no network.")
     options = split_net_params(fitted.params["net_params"])[0]
     prepare = make_prepare(fitted, device)
     modules = Roles({})
@@ -242,6 +267,15 @@ def materialised(
     if any(map(is_lazy, [*module.parameters(), *module.buffers()])):
         with torch.no_grad():
             module(torch.zeros((2, *shape), dtype=dtype, device=device))
+
+
+def _own(module: nn.Module) -> dict[str, nn.Module]:
+    """Return the parts whose classes are neither torch's nor ours, which keep what they like."""
+    return {
+        name: part
+        for name, part in module.named_modules()
+        if not type(part).__module__.startswith(IN_PLACE)
+    }
 
 
 def _with_extra(module: nn.Module) -> dict[str, nn.Module]:

@@ -54,4 +54,6 @@ def is_ours(value: Any) -> bool:
 def is_made_again(kind: type) -> bool:
     """Return whether values of a class are made again by their fields."""
     here = kind.__module__.partition(".")[0] == OURS
-    return here and (is_dataclass(kind) or issubclass(kind, Plain))
+    # Estimators have a state of their own, with a checksum.
+    fields_only = is_dataclass(kind) and not hasattr(kind, "get_params")
+    return here and (fields_only or issubclass(kind, Plain))

@@ -1,5 +1,6 @@
 """From values to text and named arrays."""
 
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from pathlib import Path
@@ -104,6 +105,8 @@ class _Packer:
             name = self.pack(value.name, f"{path}.name")
             values = self._array(value.to_numpy(), path)
             return ["series", name, values, str(value.dtype), self._index(value.index, path)]
+        if type(value) is deque:
+            return ["deque", self._all(value, path), value.maxlen]
         if isinstance(value, Path):
             return ["path", str(value)]
         if isinstance(value, torch.dtype | torch.device):

@@ -1,7 +1,9 @@
 """From text and named arrays to values; no code is run."""
 
 import importlib
+from collections import deque
 from collections.abc import Callable, Mapping
+from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +41,10 @@ def unpack(
     """
     try:
         return _Unpacker(arrays, device, kept).unpack(packed)
-    except (LookupError, TypeError, ValueError, AttributeError, ImportError) as error:
+    except (
+        *(LookupError, TypeError, ValueError, AttributeError, ImportError),
+        *(RuntimeError, RecursionError),
+    ) as error:
         raise ValueError(f"not plain data of this version: {error!r}") from error
 
 
@@ -48,6 +53,25 @@ class _Unpacker:
         self.arrays = arrays
         self.device = device
         self.kept = kept
+        # What a text may ask for, and nothing else.
+        self.makers: Mapping[str, Callable[..., Any]] = {
+            "array": self._of_array,
+            "bytes": self._of_bytes,
+            "deque": self._of_deque,
+            "float": float,
+            "frame": self._of_frame,
+            "index": self._of_index,
+            "kept": self._of_kept,
+            "number": self._of_number,
+            "objects": self._of_objects,
+            "ours": self._of_ours,
+            "path": Path,
+            "range": pd.RangeIndex,
+            "series": self._of_series,
+            "tensor": self._of_tensor,
+            "torch.device": torch.device,
+            "torch.dtype": dtype_of,
+        }
 
     def unpack(self, packed: Any) -> Any:
         if not isinstance(packed, list):
@@ -57,20 +81,15 @@ class _Unpacker:
             return SEQUENCES[kind](map(self.unpack, held[0]))
         if kind in MAPPINGS:
             return MAPPINGS[kind]({self.unpack(key): self.unpack(value) for key, value in held[0]})
-        # The kinds below are those of the methods `_of_*`, and no others.
-        made: Callable[..., Any] = getattr(self, f"_of_{kind.replace('torch.', 'torch_')}")
-        return made(*held)
+        return self.makers[kind](*held)
 
     def _of_kept(self, *items: Any) -> Any:
         if self.kept is None:
             raise TypeError("a value was kept apart, and is not given")
         return self.kept(self.unpack, *items)
 
-    def _of_path(self, text: str) -> Path:
-        return Path(text)
-
-    def _of_float(self, text: str) -> float:
-        return float(text)
+    def _of_deque(self, values: list[Any], most: int | None) -> deque:
+        return deque(map(self.unpack, values), most)
 
     def _of_array(self, name: str) -> np.ndarray:
         return self.arrays[name]
@@ -90,7 +109,7 @@ class _Unpacker:
         array = self.arrays[name]
         # Torch writes into what it trains; arrays that were read may be read-only.
         found = torch.from_numpy(array if array.flags.writeable else array.copy())
-        kind = getattr(torch, dtype)
+        kind = dtype_of(dtype)
         found = found.view(kind) if kind in BITS else found
         return found.to(self.device) if place == "device" else found
 
@@ -105,21 +124,12 @@ class _Unpacker:
         rows = self.unpack(index)
         return pd.Series(self.unpack(values), index=rows, name=self.unpack(name), dtype=dtype)
 
-    def _of_range(self, start: int, stop: int, step: int) -> pd.RangeIndex:
-        return pd.RangeIndex(start, stop, step)
-
     def _of_index(self, names: Any, values: list[Any]) -> pd.Index:
         levels = [self.unpack(value) for value in values]
         named = self.unpack(names)
         if len(levels) > 1:
             return pd.MultiIndex.from_arrays(levels, names=named)
         return pd.Index(levels[0], name=named[0])
-
-    def _of_torch_dtype(self, name: str) -> torch.dtype:
-        return getattr(torch, name)
-
-    def _of_torch_device(self, name: str) -> torch.device:
-        return torch.device(name)
 
     def _of_ours(self, module: str, name: str, held: list[Any]) -> Any:
         if module.partition(".")[0] != OURS:
@@ -130,7 +140,24 @@ class _Unpacker:
         if not (isinstance(made, type) and is_made_again(made)):
             raise TypeError(f"{module}.{name} is no dataclass of this package")
         twin: Any = object.__new__(made)
+        known = None
+        if is_dataclass(made):
+            known = {field.name for field in fields(made)}
+            # A field that is younger than the text has its default.
+            for field in fields(made):
+                if field.default_factory is not MISSING:
+                    object.__setattr__(twin, field.name, field.default_factory())
         # Past __init__, which may check, and past frozen dataclasses' own guard.
         for key, value in held:
-            object.__setattr__(twin, self.unpack(key), self.unpack(value))
+            if known is not None and key not in known:
+                raise TypeError(f"{module}.{name} has no {key!r}")
+            object.__setattr__(twin, key, self.unpack(value))
         return twin
+
+
+def dtype_of(name: str) -> torch.dtype:
+    """Return a type of torch's numbers; torch has much else by names."""
+    found = getattr(torch, name)
+    if not isinstance(found, torch.dtype):
+        raise TypeError(f"torch.{name} is no type of numbers")
+    return found

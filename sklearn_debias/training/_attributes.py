@@ -1,16 +1,22 @@
 """Plain attributes of objects that change in training, where no state_dict has them."""
 
 import random
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 from tqdm.std import tqdm
 
+from sklearn_debias.content import fingerprint
 from sklearn_debias.plain import NotPlainError, pack
 
+# Their layers write in place, and keep nothing in plain attributes that training changes.
+IN_PLACE = ("torch.", "torchvision.", "sklearn_debias.")
 GENERATORS = (torch.Generator, np.random.Generator, np.random.RandomState, random.Random)
+OF_EVERY_MODULE = vars(nn.Module()).keys()
+STATE = "state_dict of an object"
 Form = tuple[Any, dict[str, np.ndarray]]
 
 
@@ -23,26 +29,41 @@ class Attributes:
         By a name for messages.
     skipped : collection of str, default=()
         Names of attributes that are kept otherwise.
+    handles : bool, default=False
+        Whether the owners may point to objects of the caller's, such as a writer, that are no
+        progress of the fit. Else what has no plain form must not change.
     """
 
-    def __init__(self, owners: Mapping[str, Any], skipped: Collection[str] = ()) -> None:
+    def __init__(
+        self,
+        owners: Mapping[str, Any],
+        skipped: Collection[str] = (),
+        *,
+        handles: bool = False,
+    ) -> None:
         self.owners = owners
         self.skipped = skipped
+        self.handles = handles
         self.first = {owner: dict(self._of(value)) for owner, value in owners.items()}
         self.begin()
 
     def begin(self) -> None:
-        """Note what a phase begins with: objects that it leaves in place are not its progress."""
-        self.handles = {owner: dict(vars(value)) for owner, value in self.owners.items()}
+        """Note what a phase begins with."""
+        self.held = {owner: dict(vars(value)) for owner, value in self.owners.items()}
+        self.contents = {
+            owner: {name: _content(form) for name, form in self._of(value)}
+            for owner, value in self.owners.items()
+            if not self.handles
+        }
 
-    def _of(self, owner: Any) -> Any:
+    def _of(self, owner: Any) -> Iterator[tuple[str, Any]]:
         """Yield names and forms: plain data, or the object itself where it has no such form."""
         for name, value in vars(owner).items():
             if name not in self.skipped:
                 yield name, _form(value)
 
     def changed(self) -> dict[str, dict[str, Any]]:
-        """Return the attributes that are not as they were, by owner and name.
+        """Return the attributes that are not as they were, by owner: those set, those gone.
 
         Raises
         ------
@@ -52,40 +73,70 @@ class Attributes:
         found = {}
         for owner, value in self.owners.items():
             first = self.first[owner]
+            forms = dict(self._of(value))
             own = {
-                name: _kept(f"{owner}.{name}", vars(value)[name])
-                for name, form in self._of(value)
-                if not self._is_handle(owner, name, form)
-                and (name not in first or not _same(form, first[name]))
+                name: kept
+                for name, form in forms.items()
+                if self._is_progress(owner, name, form)
+                # A bar is dropped at each epoch's end, and made again.
+                and (kept := self._kept(owner, name)) is not tqdm
             }
-            for name in vars(value).keys() - set(self.skipped):
-                if isinstance(vars(value)[name], GENERATORS):
-                    raise NotPlainError(f"{owner}.{name}", vars(value)[name])
-            # What draws its own is dropped at each epoch's end, and made again.
-            found[owner] = {name: kept for name, kept in own.items() if kept is not tqdm}
-        return {owner: own for owner, own in found.items() if own}
+            gone = sorted(first.keys() - forms.keys())
+            if own or gone:
+                found[owner] = {"set": own, "gone": gone}
+        return found
 
-    def _is_handle(self, owner: str, name: str, form: Any) -> bool:
-        """Return whether an attribute is an object as it was when the phase began."""
-        plain = isinstance(form, tuple) or _has_state(form)
-        return not plain and self.handles[owner].get(name) is form
+    def _is_progress(self, owner: str, name: str, form: Any) -> bool:
+        """Return whether an attribute must be kept; raise where it changed and cannot be."""
+        value = vars(self.owners[owner])[name]
+        if any(isinstance(part, GENERATORS) for part in _inside(value)):
+            raise NotPlainError(f"{owner}.{name}", value)
+        if isinstance(form, tuple) or _has_state(value):
+            first = self.first[owner]
+            return name not in first or not _same(form, first[name])
+        if self.held[owner].get(name) is not value:
+            return True
+        if not self.handles and _content(form) != self.contents[owner].get(name):
+            raise NotPlainError(f"{owner}.{name}", value)
+        return False
+
+    def _kept(self, owner: str, name: str) -> Any:
+        """Return an attribute as it is kept; raise where it cannot be."""
+        value = vars(self.owners[owner])[name]
+        path = f"{owner}.{name}"
+        if isinstance(value, tqdm):
+            return tqdm
+        if _has_state(value):
+            # One that is made while the phase runs is not there when the fit goes on.
+            if name not in self.held[owner]:
+                raise NotPlainError(path, value)
+            value = {STATE: value.state_dict()}
+        pack(value, {}, path)  # raises
+        return value
 
     def put_back(self, changed: Mapping[str, Mapping[str, Any]]) -> None:
         """Set attributes as `changed` gave them."""
         for owner, own in changed.items():
             if owner not in self.owners:  # what `verbose` had printed then
                 continue
-            for name, kept in own.items():
-                held = vars(self.owners[owner]).get(name)
+            target = self.owners[owner]
+            for name, kept in own["set"].items():
+                held = vars(target).get(name)
                 if isinstance(kept, dict) and kept.keys() == {STATE}:
                     held.load_state_dict(kept[STATE])
                 elif isinstance(held, list) and isinstance(kept, list):
                     held[:] = kept  # the caller may hold this list
                 else:
-                    setattr(self.owners[owner], name, kept)
+                    setattr(target, name, kept)
+            for name in own["gone"]:
+                vars(target).pop(name, None)
 
 
-STATE = "state_dict of an object"
+def plain_attributes(part: nn.Module) -> Iterator[tuple[str, Any]]:
+    """Yield names and values of the attributes of a module that have a plain form."""
+    for name, value in vars(part).items():
+        if name not in OF_EVERY_MODULE and isinstance(_form(value), tuple):
+            yield name, value
 
 
 def _form(value: Any) -> Form | Any:
@@ -94,6 +145,25 @@ def _form(value: Any) -> Form | Any:
         return pack(value, arrays, "", copy=True), arrays
     except NotPlainError:
         return value
+
+
+def _content(form: Any) -> str | None:
+    """Return what is in an object without a plain form; None where nobody can tell."""
+    if isinstance(form, tuple | nn.Module | type) or callable(form):
+        return None
+    try:
+        return fingerprint(form)
+    except Exception:  # of a lock, a file, a weak reference
+        return None
+
+
+def _inside(value: Any) -> Iterable[Any]:
+    """Return a value, and what containers of it hold."""
+    if isinstance(value, list | tuple | set | frozenset):
+        return [value, *(part for item in value for part in _inside(item))]
+    if isinstance(value, dict):
+        return [value, *(part for item in value.values() for part in _inside(item))]
+    return [value]
 
 
 def _same(one: Any, other: Any) -> bool:
@@ -109,13 +179,3 @@ def _has_state(value: Any) -> bool:
     """Return whether an object tells its state, as a schedule of torch does."""
     known = hasattr(value, "state_dict") and hasattr(value, "load_state_dict")
     return known and not isinstance(value, type)
-
-
-def _kept(path: str, value: Any) -> Any:
-    """Return an attribute as it is kept; raise where it cannot be."""
-    if isinstance(value, tqdm):
-        return tqdm
-    if _has_state(value):
-        value = {STATE: value.state_dict()}
-    pack(value, {}, path)  # raises
-    return value

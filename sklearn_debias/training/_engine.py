@@ -313,7 +313,9 @@ class Engine(NeuralNet):
         """Leave out `module`, which is `module_`."""
         # skorch moves what it initialised to a device that is there when it is loaded; `module`
         # would be a second copy, and stay where it was.
-        return {name: value for name, value in super().__getstate__().items() if name != "module"}
+        # Who looks on, or keeps the fit, belongs to it, and holds locks and files.
+        state = {**super().__getstate__(), "observers": (), "keeper": None}
+        return {name: value for name, value in state.items() if name != "module"}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)

@@ -1,6 +1,7 @@
 """What an engine has come to within a phase: taken after an epoch, and put back."""
 
 from collections.abc import Collection, Iterator, Mapping
+from functools import cache
 from typing import Any
 
 import torch
@@ -8,17 +9,11 @@ from skorch import History
 from torch import Tensor, nn, optim
 
 from sklearn_debias.plain import NotPlainError
-from sklearn_debias.training._attributes import Attributes
+from sklearn_debias.training._attributes import OF_EVERY_MODULE, Attributes
 from sklearn_debias.training._by_role import parts_of
 from sklearn_debias.training._roles import is_fixed
 
-OF_EVERY_MODULE = vars(nn.Module()).keys()
 COUNTERS = ("_batches", "_scheduled", "_lowest")
-# Of torch's optimisers: their state is kept by parameter, and a schedule is made anew.
-OF_EVERY_OPTIMIZER = (
-    *vars(optim.SGD([nn.Parameter(torch.zeros(1))], lr=0.1)),
-    *("parts", "step", "_opt_called"),
-)
 
 
 class Progress:
@@ -42,7 +37,8 @@ class Progress:
         self.in_modules = Attributes(
             {f"module {path!r}": part for path, part in self.modules.items()}, OF_EVERY_MODULE
         )
-        self.in_callbacks = Attributes({f"callback {n!r}": c for n, c in engine.callbacks_})
+        callbacks = {f"callback {name!r}": callback for name, callback in engine.callbacks_}
+        self.in_callbacks = Attributes(callbacks, handles=True)
         self.in_optimizers = Attributes({})
 
     def begin(self) -> None:
@@ -54,7 +50,7 @@ class Progress:
             self.in_optimizers.begin()  # that of the phase before goes on
             return
         self.in_optimizers = Attributes(
-            {f"optimizer {role!r}": part for role, part in parts.items()}, OF_EVERY_OPTIMIZER
+            {f"optimizer {role!r}": part for role, part in parts.items()}, of_every_optimizer()
         )
 
     def taken(self) -> dict[str, Any]:
@@ -67,7 +63,7 @@ class Progress:
         """
         engine = self.engine
         return {
-            "tensors": {n: t for n, _, _, t in self._tensors() if id(t) not in self.still},
+            "tensors": {n: t for n, t in self._tensors() if id(t) not in self.still},
             "extra": dict(self._extra()),
             "attributes": self.in_modules.changed(),
             "optimizers": {
@@ -83,14 +79,17 @@ class Progress:
         """Give the engine the progress that another process has taken."""
         engine = self.engine
         saved = taken["tensors"]
-        for name, owner, own, tensor in list(self._tensors()):
-            if id(tensor) in self.still:
-                continue
-            if isinstance(tensor, nn.Parameter) or tensor.shape == saved[name].shape:
+        here = {name: tensor for name, tensor in self._tensors() if id(tensor) not in self.still}
+        for name in here.keys() | saved.keys():
+            path, _, own = name.rpartition(".")
+            tensor = here.get(name)
+            if name in saved and tensor is not None and tensor.shape == saved[name].shape:
                 with torch.no_grad():
                     tensor.copy_(saved[name])
-            else:
-                owner._buffers[own] = saved[name]
+            elif isinstance(tensor, nn.Parameter) or own not in self.modules[path]._buffers:
+                raise ValueError(f"`checkpoint` has another network: {name!r} is not as it was.")
+            else:  # a buffer that training has set, dropped or let grow
+                self.modules[path]._buffers[own] = saved.get(name)
         for path, state in taken["extra"].items():
             self.modules[path].set_extra_state(state)
         self.in_modules.put_back(taken["attributes"])
@@ -100,22 +99,30 @@ class Progress:
         self.in_callbacks.put_back(taken["callbacks"])
         engine.state = taken["state"]
         engine.history_ = History(history)
-        for name, value in taken["counters"].items():
-            setattr(engine, name, value)
+        for name in COUNTERS:
+            setattr(engine, name, taken["counters"][name])
 
-    def _tensors(self) -> Iterator[tuple[str, nn.Module, str, Tensor]]:
-        """Yield names, owners and tensors of all parameters and buffers, shared ones once."""
+    def _tensors(self) -> Iterator[tuple[str, Tensor]]:
+        """Yield names and tensors of all parameters and buffers, shared ones once."""
         seen = set()
         for path, part in self.modules.items():
             for name, tensor in (*part._parameters.items(), *part._buffers.items()):
                 if tensor is not None and id(tensor) not in seen:
                     seen.add(id(tensor))
-                    yield f"{path}.{name}", part, name, tensor
+                    yield f"{path}.{name}", tensor
 
     def _extra(self) -> Iterator[tuple[str, Any]]:
         for path, part in self.modules.items():
             if type(part).get_extra_state is not nn.Module.get_extra_state:
                 yield path, part.get_extra_state()
+
+
+@cache
+def of_every_optimizer() -> tuple[str, ...]:
+    """Return what torch keeps in any optimiser: its state is kept by parameter."""
+    # At the first call: to make an optimiser imports much of torch.
+    plain = optim.SGD([nn.Parameter(torch.zeros(1))], lr=0.1)
+    return (*vars(plain), "parts", "step", "_opt_called")
 
 
 def _taken(optimizer: optim.Optimizer) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import warnings
 import numpy as np
 import pytest
 
+from sklearn_debias import files
 from sklearn_debias.checkpoints import Checkpoints, Interval
 from sklearn_debias.checkpoints import _folder as folder_module
 from sklearn_debias.exceptions import DebiasWarning
@@ -145,10 +146,10 @@ os.kill(os.getpid(), signal.SIGKILL)
 
 
 def test_what_a_killed_writer_began_is_removed(tmp_path):
-    (tmp_path / "epoch-000004.safetensors.part").write_bytes(b"half")
+    (tmp_path / ".epoch-000004.safetensors.0a1b.part").write_bytes(b"half")
     checkpoints = Checkpoints(tmp_path)
     assert checkpoints.last() is None
-    assert not list(tmp_path.glob("*.part"))
+    assert not list(tmp_path.glob("*part"))
     checkpoints.close()
 
 
@@ -184,7 +185,7 @@ for name, text, size in (("safetensors", {{}}, 10_000), ("json", "x" * 90_000, 2
         assert str(checkpoints.folder / f"epoch-000002.{{name}}") in str(error), error
     else:
         raise AssertionError("It should have failed.")
-    assert not list(checkpoints.folder.glob("*.part"))
+    assert not list(checkpoints.folder.glob("*part"))
     assert checkpoints.last().text == {{"number": 1}}
 """
     subprocess.run([sys.executable, "-c", code], check=True)
@@ -196,10 +197,10 @@ def test_an_interrupt_while_writing_leaves_the_one_before(checkpoints, monkeypat
     def interrupted(path):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(folder_module, "_flush", interrupted)
+    monkeypatch.setattr(files, "_flush", interrupted)
     with pytest.raises(KeyboardInterrupt):
         checkpoints.write(2, {"number": 2}, arrays())
-    assert not list(checkpoints.folder.glob("*.part"))
+    assert not list(checkpoints.folder.glob("*part"))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert checkpoints.last().text == {"number": 1}

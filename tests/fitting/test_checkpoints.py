@@ -6,17 +6,24 @@ import signal
 import subprocess
 import sys
 import time
+from collections import defaultdict, deque
 from functools import partial
 
 import numpy as np
 import pandas as pd
 import pytest
+import skorch
 import torch
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 from skorch.callbacks import Callback, EarlyStopping, LRScheduler, ProgressBar
 from torch import nn
-from torch.optim.lr_scheduler import CosineAnnealingLR, MultiStepLR, ReduceLROnPlateau
+from torch.optim.lr_scheduler import (
+    CosineAnnealingLR,
+    LambdaLR,
+    MultiStepLR,
+    ReduceLROnPlateau,
+)
 
 from sklearn_debias import (
     BiasAdvClassifier,
@@ -343,6 +350,37 @@ class WithGenerator(nn.Linear):
         self.generator = torch.Generator().manual_seed(0)
 
 
+class Generators(WithGenerator):
+    def __init__(self, n_features, n_classes):
+        super().__init__(n_features, n_classes)
+        self.generator = [self.generator]
+
+
+class Counting(nn.Linear):
+    def __init__(self, n_features, n_classes):
+        super().__init__(n_features, n_classes)
+        self.seen = defaultdict(int)
+
+    def forward(self, x):
+        self.seen[len(x)] += self.training
+        return super().forward(x)
+
+
+class Averaging(Callback):
+    def on_epoch_end(self, net, **kwargs):
+        if not hasattr(self, "average"):
+            self.average = torch.optim.swa_utils.AveragedModel(net.module_)
+
+
+class Brightening:
+    def __init__(self):
+        self.calls = 0
+
+    def __call__(self, x):
+        self.calls += 1
+        return x + 0.01 * self.calls
+
+
 class Hidden(torch.optim.SGD):
     def step(self, closure=None):
         self.thing = object()
@@ -355,12 +393,75 @@ class Hidden(torch.optim.SGD):
         ({"callbacks": [("mine", Drawing())]}, "callback 'mine'.rng holds a random.Random"),
         ({"module": WithGenerator}, "module '.*'.generator holds a .*Generator"),
         ({"optimizer": Hidden}, "optimizer ''.thing holds a builtins.object"),
+        ({"module": Generators}, "module '.*'.generator holds a builtins.list"),
+        ({"module": Counting}, "module '.*'.seen holds a collections.defaultdict"),
+        ({"augment": Brightening()}, "`augment` holds what changes with each batch"),
     ],
 )
 def test_what_cannot_be_kept_is_named_after_the_first_batch(tmp_path, changed, words):
     with Steps() as steps, pytest.raises(ValueError, match=f"cannot keep this fit: .*{words}"):
         ERM(checkpoint=tmp_path, **changed).fit(X, y)
     assert steps.taken == 1
+
+
+def test_what_is_made_while_training_is_named_after_the_first_epoch(tmp_path):
+    with pytest.raises(ValueError, match="callback 'c'.average holds a .*AveragedModel"):
+        ERM(checkpoint=tmp_path, callbacks=[("c", Averaging())]).fit(X, y)
+    assert not list(tmp_path.glob("epoch*"))
+
+
+class Changing(nn.Module):
+    """Sets a buffer that was None, drops an attribute, and remembers batches."""
+
+    def __init__(self, n_features, n_classes):
+        super().__init__()
+        self.layer = nn.Linear(n_features, n_classes)
+        self.register_buffer("mean", None)
+        self.last = deque(maxlen=3)
+        self.first_time = True
+
+    def forward(self, x):
+        if self.training:
+            self.mean = x.mean(0) if self.mean is None else 0.9 * self.mean + 0.1 * x.mean(0)
+            self.last.append(float(x.mean()))
+            if hasattr(self, "first_time"):
+                del self.first_time
+        shift = 1.0 if hasattr(self, "first_time") else 0.0
+        return self.layer(x) + sum(self.last) + shift + (0.0 if self.mean is None else self.mean[0])
+
+
+def test_buffers_and_attributes_that_come_and_go(tmp_path):
+    make = partial(ERM, Changing)
+    again = interrupted(make, tmp_path, 13)
+    whole = make().fit(X, y)
+    assert_same(again, whole)
+    np.testing.assert_array_equal(again.predict_proba(X), whole.predict_proba(X))
+
+
+def test_a_net_can_be_pickled_while_it_is_kept(tmp_path):
+    callbacks = [skorch.callbacks.Checkpoint(None, f_pickle=str(tmp_path / "net.pkl"))]
+    ERM(checkpoint=tmp_path / "run", callbacks=callbacks, max_epochs=1).fit(X, y)
+    assert (tmp_path / "net.pkl").exists()
+
+
+def test_labels_are_no_files(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    labels = ["cat" if label else "dog" for label in y]
+    ERM(checkpoint="run").fit(X, labels)
+    (tmp_path / "cat").write_text("a file of this name")
+    ERM(checkpoint="run").fit(X, labels)
+
+
+def test_the_arguments_of_callbacks_count(tmp_path):
+    make = partial(ERM, checkpoint=tmp_path, max_epochs=2)
+    make(callbacks=[EarlyStopping("train_loss", patience=2)]).fit(X, y)
+    with pytest.raises(ValueError, match="What differs: `callbacks`"):
+        make(callbacks=[EarlyStopping("train_loss", patience=20)]).fit(X, y)
+
+
+def test_clones_need_a_seed_to_be_told_apart(tmp_path):
+    with pytest.raises(ValueError, match="`random_state` must be an int where a clone"):
+        clone(ERM(checkpoint=tmp_path, random_state=None)).fit(X, y)
 
 
 def test_lists_of_callbacks_are_those_of_the_caller(tmp_path):
@@ -378,10 +479,12 @@ def test_workers_that_live_on_are_refused_for_a_dataset(tmp_path):
 
 
 def test_a_diverged_fit_does_not_go_on_into_nan(tmp_path):
-    make = partial(ERM, optimizer="sgd", lr=1e30, checkpoint=tmp_path)
+    rise = partial(LambdaLR, lr_lambda=lambda epoch: 1e30 if epoch == 3 else 1.0)
+    make = partial(ERM, optimizer="sgd", lr_schedule=rise, checkpoint=tmp_path)
     for _ in range(2):
-        with pytest.raises(DivergedError):
+        with pytest.raises(DivergedError, match="epoch 4"):
             make().fit(X, y)
+        assert max(path.name for path in tmp_path.glob("*.json")) == "epoch-000003.json"
 
 
 def test_an_interrupt_says_what_is_kept_and_what_is_lost(tmp_path):
@@ -477,8 +580,8 @@ np.savez(sys.argv[2], **state(clf)[0])
 
 
 @pytest.mark.skipif(os.name == "nt", reason="no such signals there")
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_process_that_is_asked_to_end_keeps_its_last_epoch(tmp_path, number):
+@pytest.mark.parametrize("number", ["SIGTERM", "SIGINT", "SIGKILL"])
+def test_a_process_that_is_ended_is_gone_on_with(tmp_path, number):
     script = SCRIPT.format(here=os.path.dirname(__file__), epochs=3000)
     command = [sys.executable, "-c", script, str(tmp_path / "run"), str(tmp_path / "out.npz")]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -486,9 +589,9 @@ def test_a_process_that_is_asked_to_end_keeps_its_last_epoch(tmp_path, number):
     deadline = time.monotonic() + 60
     while not list((tmp_path / "run").glob("epoch*.json")) and time.monotonic() < deadline:
         time.sleep(0.05)
-    process.send_signal(number)
+    process.send_signal(getattr(signal, number))
     _, said = process.communicate()
-    assert process.returncode == -number, said
+    assert process.returncode == -getattr(signal, number), said
     kept = int(max((tmp_path / "run").glob("epoch*.json")).stem.removeprefix("epoch-"))
     assert 7 <= kept < 3000
     # In this process, the same fit; three thousand epochs would be long.

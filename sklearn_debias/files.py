@@ -1,0 +1,50 @@
+"""Files that are there whole, or as they were before."""
+
+import contextlib
+import os
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+__all__ = ["PART", "written_whole"]
+
+PART = ".part"  # ends the name of a file that is being written
+
+
+@contextlib.contextmanager
+def written_whole(path: Path) -> Iterator[Path]:
+    """Give the name of a file beside ``path``, which takes its place once it is on the disk.
+
+    An error inside leaves nothing but what was there.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from sklearn_debias.files import written_whole
+    >>> path = Path(tempfile.mkdtemp()) / "file"
+    >>> with written_whole(path) as part:
+    ...     _ = part.write_text("whole")
+    >>> path.read_text()
+    'whole'
+    """
+    part = path.with_name(f".{path.name}.{uuid.uuid4().hex}{PART}")
+    try:
+        yield part
+        _flush(part)
+        os.replace(part, path)
+        _flush(path.parent)
+    finally:
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
+
+
+def _flush(path: Path) -> None:
+    """Wait until a file, or the names in a folder, are on the disk."""
+    if path.is_dir() and os.name == "nt":  # where folders cannot be opened
+        return
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
