@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
-__all__ = ["PART", "written_whole"]
+__all__ = ["PART", "place_of", "written_whole"]
 
 PART = ".part"  # ends the name of a file that is being written
 
@@ -37,6 +37,32 @@ def written_whole(path: Path) -> Iterator[Path]:
     finally:
         with contextlib.suppress(OSError):
             part.unlink(missing_ok=True)
+
+
+def place_of(path: str | os.PathLike) -> Path:
+    """Return where a file is to be written: behind a link, in the folder of ``~``.
+
+    Raises
+    ------
+    ValueError
+        If it names no file.
+    FileNotFoundError
+        If its folder does not exist.
+
+    Examples
+    --------
+    >>> from sklearn_debias.files import place_of
+    >>> place_of("model.skops").name
+    'model.skops'
+    """
+    place = Path(os.path.realpath(os.path.expanduser(path)))
+    if not os.fspath(path) or place.is_dir():
+        raise ValueError(f"`path` must name a file, got {os.fspath(path)!r}.")
+    if not place.parent.is_dir():
+        raise FileNotFoundError(
+            f"`path` must be in a folder that exists, got {os.fspath(path)!r}. Make it first."
+        )
+    return place
 
 
 def _flush(path: Path) -> None:

@@ -21,7 +21,7 @@ VALUES = [
     -0.0,
     float("-inf"),
     "text",
-    [1, (2, {"a", "b"}), frozenset({3})],
+    [1, (2, {4, 5}), frozenset({3})],
     {("tuple", 1): {2: [3.5]}, None: "none"},
     Counter({3: 2}),
     OrderedDict(b=1, a=2),

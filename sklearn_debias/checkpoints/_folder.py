@@ -7,9 +7,10 @@ import json
 import os
 import re
 import socket
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from time import sleep
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,13 @@ from sklearn_debias.files import PART, written_whole
 FORMAT = 1  # of the files
 KEPT = 2
 NAME = re.compile(r"epoch-(\d{6,})\.json")
+LOCK = "checkpoint.lock"
+OWNER = "checkpoint.owner"
+# What fits leave in a folder; that of a clone is a folder inside.
+OURS = re.compile(
+    rf"{LOCK}|{OWNER}|epoch-\d+\.(json|safetensors)|\.(epoch|checkpoint).*\{PART}|\w+-[0-9a-f]{{16}}"
+)
+HEAD = '{"checksum": "", "body": '  # of a text, without its checksum
 BLOCK = 2**22
 
 
@@ -34,11 +42,14 @@ class Saved:
     text : Any
         What JSON can hold.
     arrays : mapping of str to ndarray
+    history : list
+        Rows of what JSON can hold.
     """
 
     path: Path
     text: Any
     arrays: Mapping[str, np.ndarray]
+    history: list[Any]
 
 
 class Checkpoints:
@@ -51,60 +62,91 @@ class Checkpoints:
     ----------
     folder : path-like
         Made if it is missing.
+    wait : bool, default=False
+        Whether to wait for another fit that writes to it, instead of an error.
 
     Raises
     ------
     ValueError
-        If it is a file, or another fit is writing to it.
+        If it is a file, or holds others than ours, or another fit is writing to it.
     OSError
         If it cannot be written to.
     """
 
-    def __init__(self, folder: Any) -> None:
-        self.folder = Path(folder).expanduser()
-        if self.folder.exists() and not self.folder.is_dir():
-            raise ValueError(
-                f"`checkpoint` must be a folder, got the file {str(self.folder)!r}. Name another."
-            )
+    def __init__(self, folder: Any, *, wait: bool = False) -> None:
         from filelock import FileLock, Timeout  # not at the top: few fits need it
 
+        self.folder = Path(folder).expanduser()
+        self._check_place()
         self.made = not self.folder.exists()
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self.lock = FileLock(self.folder / "lock")
         try:
-            self.lock.acquire(timeout=0)
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self.lock = FileLock(self.folder / LOCK)
+            self.lock.acquire(timeout=-1 if wait else 0)
         except Timeout as error:
             raise ValueError(
                 f"`checkpoint`={str(self.folder)!r} is in use by another fit, in {self._owner()}. "
                 "Wait for it, or name another folder."
             ) from error
+        except OSError as error:
+            words = f"`checkpoint` cannot be written to: {error.strerror or error}"
+            raise OSError(error.errno, words, str(self.folder)) from error
         # The lock ends with its process; this text stays, and is only for words.
         owner = f"process {os.getpid()} on {socket.gethostname()}"
         try:
-            self._put("owner", owner.encode())
+            self._put(OWNER, owner.encode())
         except OSError:
             self.close()
             raise
-        for part in self.folder.glob(f".*{PART}"):  # of a writer that was killed
+        for part in self.folder.glob(f".epoch*{PART}"):  # of a writer that was killed
             part.unlink(missing_ok=True)
 
     def close(self) -> None:
         """Let other fits write to the folder; remove it where it was made for nothing."""
-        if self.made and not self.numbers():
-            with contextlib.suppress(OSError):
-                for name in ("owner", "lock"):
+        self.lock.release()
+        with contextlib.suppress(OSError):  # somebody may have removed it meanwhile
+            if self.made and not self.numbers():
+                for name in (OWNER, LOCK):
                     (self.folder / name).unlink(missing_ok=True)
                 self.folder.rmdir()
-        self.lock.release()
+
+    def _check_place(self) -> None:
+        """Raise where there is a file, or a folder with something of the user's own."""
+        named = f"`checkpoint`={str(self.folder)!r}"
+        try:
+            found = sorted(os.listdir(self.folder))
+        except FileNotFoundError:
+            found = []
+        except NotADirectoryError as error:
+            raise ValueError(f"{named} must be a folder, and is a file. Name another.") from error
+        except ValueError as error:  # of a text that names nothing
+            raise ValueError(f"{named} must be the name of a folder: {error}.") from error
+        except OSError as error:
+            words = f"`checkpoint` cannot be read: {error.strerror or error}"
+            raise OSError(error.errno, words, str(self.folder)) from error
+        foreign = [name for name in found if not OURS.fullmatch(name)]
+        if foreign:
+            raise ValueError(
+                f"{named} must be a folder of its own, and holds {foreign[0]!r}. Name a new one."
+            )
 
     def _owner(self) -> str:
-        try:
-            return (self.folder / "owner").read_text(encoding="utf-8")
-        except OSError:
-            return "another process"
+        for _ in range(20):  # it may have the lock for a moment, and not have written yet
+            with contextlib.suppress(OSError):
+                return (self.folder / OWNER).read_text(encoding="utf-8")
+            sleep(0.05)
+        return "another process"
 
-    def write(self, number: int, text: Any, arrays: Mapping[str, np.ndarray]) -> None:
+    def write(
+        self,
+        number: int,
+        text: Mapping[str, Any],
+        arrays: Mapping[str, np.ndarray],
+        history: Sequence[str] = (),
+    ) -> None:
         """Write the checkpoint ``number``, and remove those but the last two.
+
+        ``history`` are rows in JSON: of a long fit they are many, and each is written often.
 
         Raises
         ------
@@ -119,8 +161,9 @@ class Checkpoints:
             save_file(dict(arrays), part)
             size = part.stat().st_size
             digest = _digest(part)
-        body = json.dumps({"text": text, "tensors": [digest, size], "format": FORMAT})
-        whole = json.dumps({"checksum": _checksum(body), "body": body})
+        body = json.dumps({"format": FORMAT, "tensors": [digest, size], "text": text})
+        body = f'{body[:-1]}, "history": [{", ".join(history)}]}}'
+        whole = f'{{"checksum": "{_checksum(body)}", "body": {body}}}'
         self._put(f"{stem}.json", whole.encode())
         for old in self.numbers()[:-KEPT]:
             # The text first: without it the numbers beside it are no checkpoint.
@@ -189,9 +232,10 @@ class _BrokenError(Exception):
 
 def _read(path: Path) -> Saved:
     try:
-        whole = json.loads(path.read_bytes())
-        body = whole["body"]
-        if whole["checksum"] != _checksum(body):
+        whole = path.read_bytes().decode()
+        begin = len(HEAD) + len(_checksum(""))
+        body = whole[begin:-1]
+        if whole != f'{{"checksum": "{_checksum(body)}", "body": {body}}}':
             raise _BrokenError("its text is not as it was written")
         held = json.loads(body)
         if held["format"] != FORMAT:
@@ -210,7 +254,7 @@ def _read(path: Path) -> Saved:
             raise _BrokenError(f"{tensors.stat().st_size} of {size} bytes of tensors")
         if _digest(tensors) != digest:
             raise _BrokenError("its tensors are not as they were written")
-        return Saved(path, held["text"], load_file(tensors))
+        return Saved(path, held["text"], load_file(tensors), held["history"])
     except OSError as error:
         raise _BrokenError("its tensors cannot be read") from error
 

@@ -54,7 +54,7 @@ def described(name: str, value: Any) -> tuple[str, str]:
     """
     try:
         content = key_of(value)
-    except TypeError as error:
+    except Exception as error:  # of a lock, a file, an object that cannot be taken apart
         raise ValueError(
             f"`checkpoint` cannot tell this fit from others: `{name}` holds what has no content to "
             f"compare ({error}). Pass another value, or checkpoint=None."

@@ -17,7 +17,7 @@ from torch import nn
 
 from sklearn_debias.deployment._slim import slimmed
 from sklearn_debias.exceptions import SavedModelError
-from sklearn_debias.files import written_whole
+from sklearn_debias.files import place_of, written_whole
 
 OURS = __name__.partition(".")[0]
 NETWORKS = f"{OURS}.models"
@@ -63,7 +63,7 @@ def save_model(estimator: Any, path: str | os.PathLike, *, slim: bool = False) -
     """
     io_of_skops = _skops()
     model = slimmed(estimator) if slim else estimator
-    path = Path(path)
+    path = place_of(path)
     with written_whole(path) as part:
         with part.open("w+b") as file:
             try:
@@ -114,7 +114,7 @@ def load_model(path: str | os.PathLike, *, trusted: Iterable[str | type] = ()) -
     See `save_model`.
     """
     io_of_skops = _skops()
-    path = Path(path)
+    path = Path(path).expanduser()
     content = path.read_bytes()
     with _readable(path):
         _check_content(content)
@@ -195,6 +195,9 @@ def _is_harmless(name: str) -> bool:
     module, _, attribute = name.rpartition(".")
     if name == "sklearn.metrics._scorer._PassthroughScorer":
         return True  # of a search without `scoring`
+    if module.startswith("torch.optim."):  # a class that a fit is given; loading makes none
+        kind = getattr(importlib.import_module("torch.optim"), attribute, None)
+        return isinstance(kind, type) and kind.__module__ == module
     if module.partition(".")[0] != OURS and module != "sklearn.model_selection._split":
         return False
     try:

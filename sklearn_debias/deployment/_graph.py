@@ -119,7 +119,7 @@ def _of_step(estimator: Any, x: torch.Tensor) -> tuple[Any, torch.Tensor]:
         except Exception as error:  # of many classes; nearly all mean that it has no converter
             raise TypeError(
                 f"`estimator` cannot be exported: it is or contains a {type(estimator).__name__}, "
-                f"which skl2onnx cannot convert. {CAN}"
+                f"of which skl2onnx makes no graph that runs: {_first_line(error)}. {CAN}"
             ) from error
     if classifies:
         del graph.graph.output[0]  # labels, which the codes of the whole stand for
@@ -191,3 +191,8 @@ def _rename(inside: Any, names: dict[str, str]) -> None:
         for axis in value.type.tensor_type.shape.dim:
             if axis.dim_param:
                 axis.dim_param = axes.get(axis.dim_param, axis.dim_param)
+
+
+def _first_line(error: Exception) -> str:
+    """Return what an error says first."""
+    return str(error).strip().partition("\n")[0].rstrip(".") or type(error).__name__

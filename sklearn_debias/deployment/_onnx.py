@@ -11,7 +11,7 @@ import torch
 from sklearn_debias.arguments import check_option
 from sklearn_debias.deployment._graph import make_graph, open_session
 from sklearn_debias.deployment._parts import Rows, parts_of, rows_of
-from sklearn_debias.files import written_whole
+from sklearn_debias.files import place_of, written_whole
 from sklearn_debias.fitting import on_own_terms
 
 DTYPES = ("float32", "float64", "uint8")
@@ -98,16 +98,12 @@ def export_onnx(estimator: Any, path: str | os.PathLike, *, input_dtype: str = "
     """
     check_option("input_dtype", input_dtype, DTYPES)
     _check_installed()
-    file = Path(path)
-    if not file.absolute().parent.is_dir():
-        raise FileNotFoundError(
-            f"`path` must be in a folder that exists, got {os.fspath(path)!r}. Make it first."
-        )
+    file = place_of(path)
     with on_own_terms(small=False):
         content = _exported(estimator, input_dtype)
         with written_whole(file) as part:
             part.write_bytes(content)
-    return file
+    return Path(path)
 
 
 def _exported(estimator: Any, input_dtype: str) -> bytes:

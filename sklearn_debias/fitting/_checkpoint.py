@@ -10,7 +10,7 @@ from torch.utils.data import Dataset
 
 from sklearn_debias.checkpoints import Checkpoints, Identity, Interval, describe_rows, terminable
 from sklearn_debias.checkpoints import described as described_parameter
-from sklearn_debias.content import installed
+from sklearn_debias.content import installed, key_of
 from sklearn_debias.fitting._devices import pick_device
 from sklearn_debias.fitting._given import Given
 from sklearn_debias.fitting._types import Classifier
@@ -53,9 +53,10 @@ class Checkpoint:
                     "not be told apart, and the second would be the first again."
                 )
             folder = folder / f"{type(estimator).__name__}-{self._key()}"
-        self.checkpoints = Checkpoints(folder)
+        # A search may ask for one fit twice: the second waits, and finds it done.
+        self.checkpoints = Checkpoints(folder, wait=bool(vars(estimator).get(CLONED)))
         self.found: dict[str, Any] | None = None
-        self.latest: tuple[int, Any, dict[str, np.ndarray]] | None = None
+        self.latest: tuple[int, Any, dict[str, np.ndarray], list[str]] | None = None
         self.written = 0
         try:
             self._find()
@@ -82,7 +83,7 @@ class Checkpoint:
                 f"`checkpoint`={str(self.checkpoints.folder)!r} is of another fit. What differs: "
                 f"{'; '.join(different)}. Name another folder, or remove this one to start anew."
             )
-        self.found = {**text, "arrays": saved.arrays}
+        self.found = {**text, "arrays": saved.arrays, "history": saved.history}
         epochs = int(text["epochs"])
         self.interval.begin(epochs)
         self.written = epochs
@@ -100,7 +101,13 @@ class Checkpoint:
         assert self.found is not None
         return unpack(self.found[name], self.found["arrays"], device=device)
 
-    def note(self, epochs: int, parts: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
+    def note(
+        self,
+        epochs: int,
+        parts: dict[str, Any],
+        arrays: dict[str, np.ndarray],
+        history: list[str],
+    ) -> None:
         """Hold the progress after so many epochs of the fit, to be written when it is due."""
         text = {
             **parts,
@@ -108,7 +115,7 @@ class Checkpoint:
             "entropy": str(self.entropy),
             "epochs": epochs,
         }
-        self.latest = epochs, text, arrays
+        self.latest = epochs, text, arrays, history
 
     def write_if_due(self) -> None:
         """Write what is held where the interval is over."""
@@ -119,8 +126,8 @@ class Checkpoint:
         """Write what is held, if it is not written yet."""
         if self.latest is None or self.latest[0] == self.written:
             return
-        epochs, text, arrays = self.latest
-        self.checkpoints.write(epochs, text, arrays)
+        epochs, text, arrays, history = self.latest
+        self.checkpoints.write(epochs, text, arrays, history)
         self.written = epochs
         self.interval.begin(epochs)
 
@@ -164,7 +171,8 @@ def _write_at_last(checkpoint: Checkpoint, error: BaseException) -> None:
     except OSError as unwritten:
         error.add_note(f"The last epochs are not kept: {unwritten}")
         return
-    if checkpoint.written:
+    # What is wrong with the fit itself will be wrong again.
+    if checkpoint.written and not isinstance(error, ValueError | TypeError):
         error.add_note(
             f"{checkpoint.written} epochs of this fit are kept in "
             f"{str(checkpoint.checkpoints.folder)!r}: the same call of fit goes on from there."
@@ -202,8 +210,9 @@ def identity_of(estimator: Classifier, given: Given) -> Identity:
     facts["`device`"] = (device, repr(device))
     kinds = repr(_kinds(estimator.callbacks))
     facts["`callbacks`"] = (kinds, kinds)
-    seed = repr(estimator.random_state) if _is_int(estimator.random_state) else "no integer"
-    facts["`random_state`"] = (seed, seed)
+    state = estimator.random_state
+    drawn = key_of(state.get_state()) if isinstance(state, np.random.RandomState) else repr(state)
+    facts["`random_state`"] = (drawn, repr(state))
     rows = given.rows() | {
         "validation_data": given.validation_data,
         "the meta set": given.meta,

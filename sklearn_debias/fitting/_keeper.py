@@ -1,5 +1,6 @@
 """What a running fit keeps after each epoch, and how it goes on from there."""
 
+import json
 from collections.abc import Mapping
 from types import FunctionType
 from typing import Any
@@ -11,7 +12,7 @@ from sklearn_debias.content import key_of
 from sklearn_debias.core import Phase
 from sklearn_debias.fitting._checkpoint import Checkpoint
 from sklearn_debias.fitting._observers import Monitor
-from sklearn_debias.plain import NotPlainError
+from sklearn_debias.plain import NotPlainError, unpack
 from sklearn_debias.training import Engine, Epochs, Keeper, Progress, Streams
 
 State = Mapping[str, Tensor]
@@ -110,6 +111,12 @@ class FitKeeper(Keeper):
                 f"that `checkpoint`={str(self.checkpoint.checkpoints.folder)!r} has, got "
                 f"{self.phases[number].max_epochs}."
             )
+        if found["start"] != self.progress.start:
+            raise ValueError(
+                f"`checkpoint`={str(self.checkpoint.checkpoints.folder)!r} is of another fit: the "
+                "networks begin otherwise now. A file of weights, or the code of `module`, has "
+                "changed. Put it back, or name another folder."
+            )
         past = self.checkpoint.unpacked("past", self.device)
         self.past.begun.update(past["begun"])
         self.past.states.update(past["states"])
@@ -142,7 +149,7 @@ class FitKeeper(Keeper):
         self.begun = begun
         self.epochs = epochs
         self._arrays: dict[str, np.ndarray] = {}
-        self._history: list[Any] = []
+        self._history: list[str] = []
         past = {
             "begun": self.past.begun,
             "states": self.past.states,
@@ -158,8 +165,9 @@ class FitKeeper(Keeper):
             return left
         now = self.resumed
         assert now is not None
-        rows = self.checkpoint.unpacked("history", self.device)
-        self._history = list(self.checkpoint.found["history"][1])  # type: ignore[index]
+        packed = self.checkpoint.found["history"]  # type: ignore[index]
+        self._history = [json.dumps(row) for row in packed]
+        rows = [unpack(row, self.checkpoint.found["arrays"]) for row in packed]  # type: ignore[index]
         losses = [row["train_loss"] for row in rows]
         engine.repeat_schedule([*self.past.losses(self.phases, self.phase), losses])
         self.progress.put_back(now["engine"], rows)
@@ -181,18 +189,19 @@ class FitKeeper(Keeper):
         last = engine.history[-1]
         row = {**last, "batches": last["batches"][-1:]}  # all of a long fit would be many
         row = self.checkpoint.packed(row, self._arrays, "history")
-        self._history.append(row)
+        self._history.append(json.dumps(row))
         arrays = dict(self._arrays)
         now = self._taken(engine, stopped=stopped, arrays=arrays)
         parts = {
             "now": now,
             "past": self._past,
-            "history": ["list", list(self._history)],
             "phases": self.described,
+            "start": self.progress.start,
             "schedule": self._schedule(),
             "max_epochs": self.checkpoint.estimator.max_epochs,
         }
-        self.checkpoint.note(len(self.past.history) + len(engine.history), parts, arrays)
+        epochs = len(self.past.history) + len(engine.history)
+        self.checkpoint.note(epochs, parts, arrays, list(self._history))
         self.checkpoint.write_if_due()
 
     def _check_augment(self) -> None:

@@ -6,12 +6,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from sklearn_debias.exceptions import SavedModelError
-from sklearn_debias.fitting._apart import for_skops, without_networks
+from sklearn_debias.fitting._apart import Dropped, for_skops, without_networks
 from sklearn_debias.fitting._blob import opened_seal, sealed
 from sklearn_debias.fitting._requests import StoredRequests
 
 SEAL = "saved_state"
 REQUESTS = "_metadata_request"  # scikit-learn's; it refers to the estimator
+FOR_TRAINING = ("augment", "callbacks", "lr_schedule", "monitor", "optimizer")
 DROPPED = "_dropped_by_slim"  # names of attributes, and of networks by their role
 # Of every estimator. Scorers ask for the last ones.
 ALWAYS_KEPT = (
@@ -117,10 +118,10 @@ class PlainState:
             if name in held:
                 held[name] = slim(held[name])
         for name in parameters:
-            held[name] = slim(without_networks(held[name]))
+            held[name] = slim(_parameter(name, held[name]))
         if "_fitted" in held:
             params = held["_fitted"].params
-            params = {name: slim(without_networks(value)) for name, value in params.items()}
+            params = {name: slim(_parameter(name, value)) for name, value in params.items()}
             held["_fitted"] = replace(held["_fitted"], params=params)
 
     if not TYPE_CHECKING:  # or a type checker would believe in any attribute
@@ -139,3 +140,12 @@ class PlainState:
                     "more. Keep the whole model, by slim=False."
                 )
             raise AttributeError(words, name=name, obj=self)
+
+
+def _parameter(name: str, value: Any) -> Any:
+    """Return a parameter as a slim model has it: what only training needs may be any code."""
+    if name == "checkpoint":
+        return None
+    if name in FOR_TRAINING and (callable(value) or isinstance(value, list | tuple)):
+        return Dropped(type(value).__name__, network=False)
+    return without_networks(value)

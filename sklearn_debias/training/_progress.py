@@ -8,6 +8,7 @@ import torch
 from skorch import History
 from torch import Tensor, nn, optim
 
+from sklearn_debias.content import fingerprint
 from sklearn_debias.plain import NotPlainError
 from sklearn_debias.training._attributes import OF_EVERY_MODULE, Attributes
 from sklearn_debias.training._by_role import parts_of
@@ -34,6 +35,8 @@ class Progress:
         fixed = [part for module in own for part in module.modules() if is_fixed(part)]
         self.still = {id(t) for part in fixed for t in (*part.parameters(), *part.buffers())}
         self.modules = dict(engine.module_.named_modules())
+        # Before training, the networks tell of the weights and the code that they are made of.
+        self.start = fingerprint([(name, tensor) for name, tensor in self._tensors()])
         self.in_modules = Attributes(
             {f"module {path!r}": part for path, part in self.modules.items()}, OF_EVERY_MODULE
         )

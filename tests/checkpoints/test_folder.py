@@ -1,6 +1,7 @@
 """The folder of a fit's checkpoints: whole files or none, two of them, one writer."""
 
 import os
+import shutil
 import subprocess
 import sys
 import warnings
@@ -41,6 +42,35 @@ def test_what_is_written_is_read(checkpoints):
     for name, array in arrays().items():
         assert saved.arrays[name].dtype == array.dtype
         np.testing.assert_array_equal(saved.arrays[name], array)
+
+
+def test_rows_of_a_history_are_read(checkpoints):
+    checkpoints.write(3, TEXT, {}, ['{"loss": 0.5}', '["list", []]'])
+    saved = checkpoints.last()
+    assert saved.text == TEXT
+    assert saved.history == [{"loss": 0.5}, ["list", []]]
+
+
+@pytest.mark.parametrize("name", ["report.part", "notes.txt", "lock", "epoch-1.pt"])
+def test_a_folder_with_other_files_is_refused(tmp_path, name):
+    (tmp_path / name).write_text("mine")
+    with pytest.raises(ValueError, match=f"must be a folder of its own, and holds '{name}'"):
+        Checkpoints(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_a_folder_that_is_removed_meanwhile_is_no_second_error(tmp_path):
+    checkpoints = Checkpoints(tmp_path / "run")
+    shutil.rmtree(tmp_path / "run")
+    with pytest.raises(OSError, match="run/epoch-000001.safetensors"):
+        checkpoints.write(1, TEXT, arrays())
+    checkpoints.close()
+
+
+@pytest.mark.parametrize("name", ["a\0b", "x" * 300, "/dev/null/x"])
+def test_what_names_no_folder(name):
+    with pytest.raises((ValueError, OSError), match="`checkpoint`"):
+        Checkpoints(name)
 
 
 def test_the_last_two_are_kept(checkpoints):
@@ -155,7 +185,7 @@ def test_what_a_killed_writer_began_is_removed(tmp_path):
 
 def test_a_file_is_no_folder(tmp_path):
     (tmp_path / "file").write_text("mine")
-    with pytest.raises(ValueError, match="`checkpoint` must be a folder, got the file"):
+    with pytest.raises(ValueError, match="must be a folder, and is a file"):
         Checkpoints(tmp_path / "file")
     assert (tmp_path / "file").read_text() == "mine"
 

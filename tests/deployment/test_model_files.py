@@ -1,5 +1,6 @@
 """Files of models: whole or not there, nothing of the file is run, damage is noticed."""
 
+import json
 import os
 import pickle
 import stat
@@ -21,6 +22,7 @@ import sklearn_debias
 from sklearn_debias import BiasAdvClassifier, DFRClassifier, ERMClassifier, LfFClassifier
 from sklearn_debias.deployment import load_model, save_model
 from sklearn_debias.exceptions import SavedModelError
+from sklearn_debias.fitting._blob import _checksum, _digest
 from sklearn_debias.model_selection import BatchedGridSearchCV
 from sklearn_debias.testing import quick
 from sklearn_debias.testing._estimator_data import fitted
@@ -219,6 +221,25 @@ def test_what_was_changed_since_is_noticed():
     state.pop("text")
     with pytest.raises(SavedModelError, match="incomplete"):
         blank.__setstate__({"saved_state": state})
+
+
+@pytest.mark.parametrize(
+    "named",
+    [["torch.dtype", "load"], ["ours", "sklearn_debias.deployment", "save_model", []]],
+    ids=str,
+)
+def test_a_forged_state_names_no_code(named):
+    """Its checksum is right: a checksum says nothing of who wrote a file."""
+    model = fitted(quick(ERMClassifier, random_state=0))
+    state = state_of(model)
+    text = json.loads(state["text"])
+    params = dict(text["values"]["_fitted"][3])["params"]
+    place = next(pair for pair in params[1] if pair[0] == "module")
+    place[1] = named
+    forged = {**state, "text": json.dumps(text)}
+    forged["checksum"] = _checksum(forged, {n: _digest(a) for n, a in state["arrays"].items()})
+    with pytest.raises(SavedModelError, match="cannot be read"):
+        ERMClassifier.__new__(ERMClassifier).__setstate__({"saved_state": forged})
 
 
 @pytest.mark.parametrize("kind", MUTATIONS)

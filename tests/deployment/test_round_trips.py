@@ -18,6 +18,7 @@ from saved_networks import (
     Convolutions,
     Lazy,
     Perceptron,
+    Remembering,
     Tied,
     X,
     Y,
@@ -150,6 +151,16 @@ def test_an_instance_goes_with_pickles_and_is_refused_by_skops(freeze):
             np.testing.assert_array_equal(refit.predict_proba(X), expected.predict_proba(X))
         with pytest.raises(ValueError, match=r"`module` is an instance .* as module__\* in"):
             skops.io.dumps(model)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_plain_attributes_that_training_changes_are_kept(way):
+    model = fitted(quick(ERMClassifier, module=Remembering, random_state=0))
+    assert model.module_.steps > 0
+    trusted = {"trusted": [f"{HERE}Remembering"]} if way == "skops" else {}
+    again = WAYS[way](model, **trusted)
+    np.testing.assert_array_equal(again.predict_proba(X), model.predict_proba(X))
+    assert again.module_.steps == model.module_.steps
 
 
 def test_what_cannot_be_imported_is_refused_before_it_is_saved():

@@ -14,7 +14,9 @@ import pandas as pd
 import pytest
 import skorch
 import torch
+import torchvision
 from sklearn.base import clone
+from sklearn.ensemble import VotingClassifier
 from sklearn.model_selection import GridSearchCV
 from skorch.callbacks import Callback, EarlyStopping, LRScheduler, ProgressBar
 from torch import nn
@@ -459,6 +461,47 @@ def test_the_arguments_of_callbacks_count(tmp_path):
         make(callbacks=[EarlyStopping("train_loss", patience=20)]).fit(X, y)
 
 
+def test_other_weights_under_the_same_name_are_refused(tmp_path):
+    path = tmp_path / "weights.pt"
+    pixels, labels = rows(20, (3, 32, 32))
+    make = partial(
+        ERM,
+        "mobilenet_v3_small",
+        freeze="body",
+        net_params={"module__weights": str(path)},
+        checkpoint=tmp_path / "run",
+    )
+    for seed in (0, 1):
+        torch.manual_seed(seed)
+        torch.save(torchvision.models.mobilenet_v3_small().state_dict(), path)
+        if seed:
+            with pytest.raises(ValueError, match="the networks begin otherwise now. A file of"):
+                make(max_epochs=3).fit(pixels, labels)
+        else:
+            make(max_epochs=2).fit(pixels, labels)
+
+
+def test_a_random_state_counts_by_its_content(tmp_path):
+    make = partial(ERM, checkpoint=tmp_path, max_epochs=2)
+    first = make(random_state=np.random.RandomState(0)).fit(X, y)
+    assert_same(make(random_state=np.random.RandomState(0)).fit(X, y), first)
+    with pytest.raises(ValueError, match="What differs: `random_state`"):
+        make(random_state=np.random.RandomState(5)).fit(X, y)
+
+
+def test_two_equal_fits_of_a_search_wait_for_each_other(tmp_path):
+    votes = VotingClassifier([(name, ERM(checkpoint=tmp_path)) for name in "ab"], n_jobs=2)
+    votes.fit(X, y)
+    assert_same(*votes.estimators_)
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_generator_in_a_parameter_is_named(tmp_path):
+    augment = partial(torch.Tensor.add, np.random.default_rng(0))
+    with pytest.raises(ValueError, match="`checkpoint` cannot"):
+        ERM(checkpoint=tmp_path, augment=augment).fit(X, y)
+
+
 def test_clones_need_a_seed_to_be_told_apart(tmp_path):
     with pytest.raises(ValueError, match="`random_state` must be an int where a clone"):
         clone(ERM(checkpoint=tmp_path, random_state=None)).fit(X, y)
@@ -512,10 +555,10 @@ def test_a_full_disk_ends_the_fit_and_keeps_the_last_good_one(tmp_path, monkeypa
 
     write = Checkpoints.write
 
-    def full(self, number, text, arrays):
+    def full(self, number, *args):
         if number > 3:
             raise OSError(28, "No space left on device", str(tmp_path / "epoch"))
-        write(self, number, text, arrays)
+        write(self, number, *args)
 
     monkeypatch.setattr(Checkpoints, "write", full)
     with pytest.raises(OSError, match="No space left on device: .*epoch"):
