@@ -50,7 +50,8 @@ def save_model(estimator: Any, path: str | os.PathLike, *, slim: bool = False) -
 
     Examples
     --------
-    >>>     >>> from pathlib import Path
+    >>> import tempfile
+    >>> from pathlib import Path
     >>> from sklearn_debias import ERMClassifier
     >>> from sklearn_debias.datasets import make_spurious_embeddings
     >>> from sklearn_debias.deployment import load_model, save_model

@@ -41,6 +41,7 @@ from sklearn_debias.fitting import (
     outputs,
     read_given,
     readable_errors,
+    train,
     training_set_of,
 )
 from sklearn_debias.training import Streams
@@ -206,7 +207,7 @@ class BaseDebiasClassifier(
                 "metadata": {"bias_labels": given.bias_labels} if routed else {},
             }
             context.call_on_fit_task_begin(estimator=self, **task)
-            fit.run(CallbackBridge(self, context, **task), checkpoint)
+            train(fit, CallbackBridge(self, context, **task), checkpoint)
             context.call_on_fit_task_end(estimator=self, **task)
 
     def _open(self, given: Given, read: Any = read_given) -> Fit:

@@ -6,7 +6,7 @@ the package. Read them in this order:
 * `Given`, `View`: what `fit` was given. `fit_method` makes a `fit` that trains of one that says so.
 * `open_inputs`, `Inputs`: the front door for X. `encode_target` is the one for y.
 * `read_given`, `TrainingSet`, `Facts`: the rows to train on, and what was seen of the data.
-* `Networks`: the networks of all roles. `Fit`: batches and phases.
+* `Networks`: the networks of all roles. `Fit`: batches and phases, through which `train` goes.
 * `Fitted`, `all_or_nothing`: what a fit leaves behind, and how it is taken back.
 * `open_model`, `Opened`: a fitted model on some rows, for attacks, maps and reports.
 """
@@ -71,6 +71,7 @@ from sklearn_debias.fitting._probe import is_small, like_probabilities
 from sklearn_debias.fitting._reading import read_given
 from sklearn_debias.fitting._requests import bias_for, fit_with_bias
 from sklearn_debias.fitting._requirements import check_linear_head
+from sklearn_debias.fitting._running import train
 from sklearn_debias.fitting._saved import PlainState
 from sklearn_debias.fitting._scales import Sweep
 from sklearn_debias.fitting._scored import ScoredByRows
@@ -172,6 +173,7 @@ __all__ = [
     "split_by",
     "split_net_params",
     "take_rows",
+    "train",
     "training_set_of",
     "warn_of_cells",
     "warn_of_one_sided",

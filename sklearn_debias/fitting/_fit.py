@@ -1,4 +1,4 @@
-"""One fit: networks, batches, phases."""
+"""One fit: networks, batches, what its phases need."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from sklearn_debias.core import Data, Net, Phase
 from sklearn_debias.fitting._augmentation import augmentation
-from sklearn_debias.fitting._checkpoint import Checkpoint, check_checkpoint
+from sklearn_debias.fitting._checkpoint import check_checkpoint
 from sklearn_debias.fitting._devices import make_prepare, pick_device
 from sklearn_debias.fitting._engine import make_engine
 from sklearn_debias.fitting._fitted import Fitted
@@ -19,9 +19,8 @@ from sklearn_debias.fitting._frozen import features_by_role, features_of, heads_
 from sklearn_debias.fitting._given import indexed
 from sklearn_debias.fitting._hooks import phases_of, settled
 from sklearn_debias.fitting._inputs import read_image_size
-from sklearn_debias.fitting._keeper import FitKeeper, Past
 from sklearn_debias.fitting._modules import build_networks
-from sklearn_debias.fitting._observers import CallbackBridge, Monitor, open_scorer, tidy
+from sklearn_debias.fitting._observers import Monitor, open_scorer, tidy
 from sklearn_debias.fitting._params import check_normalize, drops, split_net_params
 from sklearn_debias.fitting._probe import draws, has_batch_norm, is_small
 from sklearn_debias.fitting._requirements import (
@@ -31,24 +30,22 @@ from sklearn_debias.fitting._requirements import (
     requirements,
 )
 from sklearn_debias.fitting._reviewing import review
-from sklearn_debias.fitting._scale import forecast, warn_of_scale
+from sklearn_debias.fitting._scale import warn_of_scale
 from sklearn_debias.fitting._training_set import TrainingSet
 from sklearn_debias.fitting._types import Classifier
 from sklearn_debias.training import (
     Engine,
     Epochs,
     Feed,
-    Observer,
     Prepare,
     check_callbacks,
     check_state,
     check_visits,
-    cpu_threads,
 )
 
 
 class Fit:
-    """Build what a fit needs, and run its phases.
+    """Build what a fit needs: networks, batches, and what each phase begins with.
 
     Parameters
     ----------
@@ -159,59 +156,6 @@ class Fit:
         groups = self.training.groups
         return self.feed.data(len(self.training.classes), 0 if groups is None else len(groups))
 
-    def run(self, bridge: CallbackBridge, checkpoint: Checkpoint | None = None) -> Engine:
-        """Train through all phases, `bridge` looking on; return the net that holds the result.
-
-        Where there is a ``checkpoint``, go on from what it holds, and keep each epoch in it.
-        """
-        past = Past()
-        with cpu_threads(small=self.small):
-            engine = self.engine()
-            engine.forecast = forecast(self.estimator, self.training.inputs)
-            data = self.data()
-            monitor = self._monitor()
-            keeper = self._keeper(checkpoint, past, monitor, engine)
-            for number, phase in enumerate(self.phases):
-                if keeper is not None and keeper.is_past(phase):
-                    self.pass_over(phase, past, bridge)
-                    continue
-                engine.epochs_left = sum(p.max_epochs for p in self.phases[number:])
-                engine.forecast.begin(engine.epochs_left)
-                observers: list[Observer] = [bridge]
-                if monitor is not None and phase is self.phases[-1]:
-                    observers.append(monitor)
-                nets = self.nets(phase)
-                if keeper is not None and keeper.is_resumed(phase):
-                    state = self.begin_again(phase, keeper.begun_before(), engine)
-                    bridge.skip(keeper.epochs_before())
-                else:
-                    state = self.begin(phase, nets, data)
-                self.inspect(phase, state)
-                epochs = self.epochs(phase, data, state)
-                if keeper is not None:
-                    keeper.begin(phase, state, epochs)
-                past.begun[phase.name] = state
-                past.states[phase.name] = engine.run_phase(
-                    phase,
-                    nets,
-                    state,
-                    epochs,
-                    amp=self.estimator.amp,
-                    lr_schedule=self.schedule(phase),
-                    observers=tuple(observers),
-                    keeper=keeper,
-                )
-                past.history += [{"phase": phase.name, **row} for row in engine.history]
-            if checkpoint is not None:
-                checkpoint.write()
-            kept = None if monitor is None else monitor.restore(engine)
-            # The last epoch is kept without a monitor, too.
-            chosen = kept is not None and kept < len(engine.history)
-        self.finish(
-            engine, past.states, past.history, f"epoch {kept} of {phase.name!r}" if chosen else None
-        )
-        return engine
-
     def begin(self, phase: Phase, nets: Mapping[str, Net], data: Data) -> dict[str, Tensor]:
         """Return the state before the first step of a phase."""
         self.networks.begin(phase)
@@ -221,7 +165,7 @@ class Fit:
             own = objective.init(nets, data)
             check_state(objective, own)
             state |= own
-        self._begun = phase, state
+        self.note_begun(phase, state)
         return state
 
     def begin_again(
@@ -232,24 +176,12 @@ class Fit:
             number = self.phases.index(phase)
             first = [one for one in self.phases[:number] if not one.continues][-1]
             engine.fresh_optimizer(self.schedule(first))
-        self._begun = phase, begun
+        self.note_begun(phase, begun)
         return begun
 
-    def pass_over(self, phase: Phase, past: Past, bridge: CallbackBridge) -> None:
-        """Look at a phase that was over before this call, as if it had just been trained."""
-        begun = dict(past.begun[phase.name])
+    def note_begun(self, phase: Phase, begun: dict[str, Tensor]) -> None:
+        """Note what a phase began with: the next one may look at it."""
         self._begun = phase, begun
-        self.inspect(phase, begun)
-        bridge.skip(sum(row["phase"] == phase.name for row in past.history))
-
-    def _keeper(
-        self, checkpoint: Checkpoint | None, past: Past, monitor: Monitor | None, engine: Engine
-    ) -> FitKeeper | None:
-        if checkpoint is None:
-            return None
-        return FitKeeper(
-            checkpoint, self.phases, past, self.streams, self.prepare.device, monitor, engine
-        )
 
     def _left_to(self, phase: Phase) -> dict[str, Tensor]:
         """Return the state that the phase before this one began with, if it was the last begun."""
@@ -288,7 +220,8 @@ class Fit:
         review(estimator, self.training, kept)  # a network that gives NaN has nothing to finish
         estimator._finish(dict(states), self.training)
 
-    def _monitor(self) -> Monitor | None:
+    def monitor(self) -> Monitor | None:
+        """Return what scores the validation rows after each epoch, if there are any."""
         if self.training.validation is None:
             return None
         estimator = self.estimator
