@@ -35,6 +35,7 @@ from sklearn_debias import (
     ULEClassifier,
 )
 from sklearn_debias.checkpoints import Checkpoints
+from sklearn_debias.content import installed
 from sklearn_debias.datasets import load_biased_digits, make_spurious_embeddings
 
 OUT = Path(__file__).with_suffix(".csv")
@@ -148,6 +149,7 @@ def run(name, folder, every, out, until=None):
 def kills(wanted):
     rng = np.random.default_rng(0)
     table = []
+    installed("torch")  # the list of packages, which each process would read again
     with tempfile.TemporaryDirectory() as scratch:
         scratch = Path(scratch)
         for name in FITS:
@@ -161,10 +163,9 @@ def kills(wanted):
                 shutil.rmtree(folder, ignore_errors=True)
                 fits += 1
                 every = [1, 3, "0.2s"][fits % 3]
-                # A life long enough to come forward at times: some kills come before any epoch.
-                while not run(
-                    name, folder, every, scratch / "out.npz", rng.uniform(0, 0.9 * seconds)
-                ):
+                # Some kills come before any epoch, some lives are long enough for the whole fit.
+                out = scratch / "out.npz"
+                while not run(name, folder, every, out, rng.uniform(0, 1.5 * seconds)):
                     killed += 1
                 found = dict(np.load(scratch / "out.npz"))
                 same = found.keys() == expected.keys() and all(
