@@ -33,7 +33,8 @@ def written_whole(path: Path) -> Iterator[Path]:
         yield part
         _flush(part)
         os.replace(part, path)
-        _flush(path.parent)
+        with contextlib.suppress(OSError):  # some systems flush no folders; the file is there
+            _flush(path.parent)
     finally:
         with contextlib.suppress(OSError):
             part.unlink(missing_ok=True)
@@ -69,7 +70,7 @@ def _flush(path: Path) -> None:
     """Wait until a file, or the names in a folder, are on the disk."""
     if path.is_dir() and os.name == "nt":  # where folders cannot be opened
         return
-    descriptor = os.open(path, os.O_RDONLY)
+    descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
     try:
         os.fsync(descriptor)
     finally:

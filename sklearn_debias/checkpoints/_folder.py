@@ -29,6 +29,7 @@ OURS = re.compile(
 )
 HEAD = '{"checksum": "", "body": '  # of a text, without its checksum
 BLOCK = 2**22
+PATIENCE = 60.0  # seconds of a wait that is worth no word
 
 
 @dataclass(frozen=True)
@@ -78,11 +79,19 @@ class Checkpoints:
 
         self.folder = Path(folder).expanduser()
         self._check_place()
-        self.made = not self.folder.exists()
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             self.lock = FileLock(self.folder / LOCK)
-            self.lock.acquire(timeout=-1 if wait else 0)
+            try:
+                self.lock.acquire(timeout=PATIENCE if wait else 0)
+            except Timeout:
+                if not wait:
+                    raise
+                warn(
+                    f"`checkpoint`: an equal fit is running in {self._owner()}, in "
+                    f"{str(self.folder)!r}. This one waits for it, and takes its result."
+                )
+                self.lock.acquire()
         except Timeout as error:
             raise ValueError(
                 f"`checkpoint`={str(self.folder)!r} is in use by another fit, in {self._owner()}. "
@@ -102,13 +111,9 @@ class Checkpoints:
             part.unlink(missing_ok=True)
 
     def close(self) -> None:
-        """Let other fits write to the folder; remove it where it was made for nothing."""
+        """Let other fits write to the folder."""
+        # Its file stays: whoever waits for it would wait for another one than who comes later.
         self.lock.release()
-        with contextlib.suppress(OSError):  # somebody may have removed it meanwhile
-            if self.made and not self.numbers():
-                for name in (OWNER, LOCK):
-                    (self.folder / name).unlink(missing_ok=True)
-                self.folder.rmdir()
 
     def _check_place(self) -> None:
         """Raise where there is a file, or a folder with something of the user's own."""
@@ -124,8 +129,8 @@ class Checkpoints:
         except OSError as error:
             words = f"`checkpoint` cannot be read: {error.strerror or error}"
             raise OSError(error.errno, words, str(self.folder)) from error
-        foreign = [name for name in found if not OURS.fullmatch(name)]
-        if foreign:
+        foreign = [name for name in found if not OURS.fullmatch(name) and not _is_litter(name)]
+        if foreign and not any(map(NAME.fullmatch, found)):
             raise ValueError(
                 f"{named} must be a folder of its own, and holds {foreign[0]!r}. Name a new one."
             )
@@ -224,6 +229,11 @@ class Checkpoints:
             number = getattr(error, "errno", None) or (int(said[1]) if said else errno.EIO)
             words = f"The checkpoint is not written: {os.strerror(number)}"
             raise OSError(number, words, str(path)) from error
+
+
+def _is_litter(name: str) -> bool:
+    """Return whether systems and tools leave such files wherever somebody looks."""
+    return name.startswith(".") or name in ("lost+found", "Thumbs.db", "desktop.ini")
 
 
 class _BrokenError(Exception):

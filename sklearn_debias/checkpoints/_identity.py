@@ -4,7 +4,6 @@ import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from pickle import PicklingError
 from typing import Any
 
 import numpy as np
@@ -74,7 +73,9 @@ def describe_rows(name: str, rows: Any) -> tuple[str, str]:
     files = not name.startswith(("y", "bias_labels", "sample_weight"))
     try:
         content = fingerprint(*_parts(rows, files=files))
-    except (TypeError, ValueError, AttributeError, RecursionError, PicklingError) as error:
+    except OSError:
+        raise
+    except Exception as error:  # of a lock, a file, an object that cannot be taken apart
         raise ValueError(
             f"`checkpoint` cannot tell these rows from others: `{name}` holds what has no content "
             f"to compare ({error}). Pass arrays or paths, or checkpoint=None."

@@ -103,7 +103,7 @@ def export_onnx(estimator: Any, path: str | os.PathLike, *, input_dtype: str = "
         content = _exported(estimator, input_dtype)
         with written_whole(file) as part:
             part.write_bytes(content)
-    return Path(path)
+    return Path(path).expanduser()
 
 
 def _exported(estimator: Any, input_dtype: str) -> bytes:

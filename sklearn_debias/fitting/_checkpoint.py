@@ -10,7 +10,7 @@ from torch.utils.data import Dataset
 
 from sklearn_debias.checkpoints import Checkpoints, Identity, Interval, describe_rows, terminable
 from sklearn_debias.checkpoints import described as described_parameter
-from sklearn_debias.content import installed, key_of
+from sklearn_debias.content import installed
 from sklearn_debias.fitting._devices import pick_device
 from sklearn_debias.fitting._given import Given
 from sklearn_debias.fitting._types import Classifier
@@ -68,7 +68,7 @@ class Checkpoint:
     def _key(self) -> str:
         """Return a name of the parameters and rows."""
         seed = self.estimator.random_state
-        whole = (self.identity.key, self.estimator.max_epochs, seed if _is_int(seed) else "random")
+        whole = (self.identity.key, self.estimator.max_epochs, int(seed))
         return described_parameter("random_state", whole)[0][:16]
 
     def _find(self) -> None:
@@ -210,9 +210,10 @@ def identity_of(estimator: Classifier, given: Given) -> Identity:
     facts["`device`"] = (device, repr(device))
     kinds = repr(_kinds(estimator.callbacks))
     facts["`callbacks`"] = (kinds, kinds)
+    # Others are drawn from once, and the checkpoint has what was drawn.
     state = estimator.random_state
-    drawn = key_of(state.get_state()) if isinstance(state, np.random.RandomState) else repr(state)
-    facts["`random_state`"] = (drawn, repr(state))
+    seed = repr(int(state)) if _is_int(state) else type(state).__name__
+    facts["`random_state`"] = (seed, seed)
     rows = given.rows() | {
         "validation_data": given.validation_data,
         "the meta set": given.meta,

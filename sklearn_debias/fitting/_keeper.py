@@ -166,8 +166,10 @@ class FitKeeper(Keeper):
         now = self.resumed
         assert now is not None
         packed = self.checkpoint.found["history"]  # type: ignore[index]
-        self._history = [json.dumps(row) for row in packed]
         rows = [unpack(row, self.checkpoint.found["arrays"]) for row in packed]  # type: ignore[index]
+        # Anew: numbers of NumPy in them lie among the arrays.
+        again = [self.checkpoint.packed(row, self._arrays, "history") for row in rows]
+        self._history = [json.dumps(row) for row in again]
         losses = [row["train_loss"] for row in rows]
         engine.repeat_schedule([*self.past.losses(self.phases, self.phase), losses])
         self.progress.put_back(now["engine"], rows)

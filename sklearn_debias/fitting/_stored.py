@@ -22,6 +22,7 @@ from sklearn_debias.models import structure_only
 from sklearn_debias.plain import is_ours
 from sklearn_debias.training import (
     IN_PLACE,
+    OF_EVERY_MODULE,
     Engine,
     Roles,
     Streams,
@@ -128,10 +129,17 @@ class StoredNetwork:
             part.set_extra_state(self.extra[name])
         parts = _own(module)
         for name, held in self.attributes.items():
+            device = next((t.device for t in found.values()), torch.device("cpu"))
             for attribute, value in held.items():
-                known = vars(parts[name]).get(attribute)
-                if not isinstance(known, nn.Module) and not callable(known):
-                    setattr(parts[name], attribute, value)
+                # Values only: what a class defines is not taken from a file.
+                if (
+                    callable(value)
+                    or attribute in OF_EVERY_MODULE
+                    or hasattr(type(parts[name]), attribute)
+                ):
+                    continue
+                at = value.to(device) if isinstance(value, Tensor) else value
+                setattr(parts[name], attribute, at)
 
 
 class StoresNetworks(PlainState):

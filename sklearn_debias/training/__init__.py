@@ -1,6 +1,6 @@
 """The run of the phases: skorch net, batches, random streams. Only this room knows skorch."""
 
-from sklearn_debias.training._attributes import IN_PLACE, plain_attributes
+from sklearn_debias.training._attributes import IN_PLACE, OF_EVERY_MODULE, plain_attributes
 from sklearn_debias.training._augment import crop_flip
 from sklearn_debias.training._blame import blamed, diverged, is_of_memory
 from sklearn_debias.training._by_role import ByRole
@@ -34,6 +34,7 @@ from sklearn_debias.training._threads import cpu_threads
 __all__ = [
     "IN_PLACE",
     "LEVELS",
+    "OF_EVERY_MODULE",
     "SAME",
     "ArraySource",
     "ByRole",

@@ -2,7 +2,8 @@
 
 import random
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -17,7 +18,13 @@ IN_PLACE = ("torch.", "torchvision.", "sklearn_debias.")
 GENERATORS = (torch.Generator, np.random.Generator, np.random.RandomState, random.Random)
 OF_EVERY_MODULE = vars(nn.Module()).keys()
 STATE = "state_dict of an object"
-Form = tuple[Any, dict[str, np.ndarray]]
+
+
+class Form(NamedTuple):
+    """The plain form of a value, as it was."""
+
+    text: Any
+    arrays: dict[str, np.ndarray]
 
 
 class Attributes:
@@ -59,7 +66,8 @@ class Attributes:
     def _of(self, owner: Any) -> Iterator[tuple[str, Any]]:
         """Yield names and forms: plain data, or the object itself where it has no such form."""
         for name, value in vars(owner).items():
-            if name not in self.skipped:
+            # A callback may make a network of its own; those of modules are kept where they belong.
+            if name not in self.skipped and (self.handles or not _is_of_networks(value)):
                 yield name, _form(value)
 
     def changed(self) -> dict[str, dict[str, Any]]:
@@ -91,7 +99,7 @@ class Attributes:
         value = vars(self.owners[owner])[name]
         if any(isinstance(part, GENERATORS) for part in _inside(value)):
             raise NotPlainError(f"{owner}.{name}", value)
-        if isinstance(form, tuple) or _has_state(value):
+        if isinstance(form, Form) or _has_state(value):
             first = self.first[owner]
             return name not in first or not _same(form, first[name])
         if self.held[owner].get(name) is not value:
@@ -135,21 +143,23 @@ class Attributes:
 def plain_attributes(part: nn.Module) -> Iterator[tuple[str, Any]]:
     """Yield names and values of the attributes of a module that have a plain form."""
     for name, value in vars(part).items():
-        if name not in OF_EVERY_MODULE and isinstance(_form(value), tuple):
+        kept = name not in OF_EVERY_MODULE and not _is_of_networks(value)
+        # Where a module computes, and reads files, is decided where it is built.
+        if kept and not isinstance(value, torch.device | Path) and isinstance(_form(value), Form):
             yield name, value
 
 
 def _form(value: Any) -> Form | Any:
     arrays: dict[str, np.ndarray] = {}
     try:
-        return pack(value, arrays, "", copy=True), arrays
+        return Form(pack(value, arrays, "", copy=True), arrays)
     except NotPlainError:
         return value
 
 
 def _content(form: Any) -> str | None:
     """Return what is in an object without a plain form; None where nobody can tell."""
-    if isinstance(form, tuple | nn.Module | type) or callable(form):
+    if isinstance(form, Form | nn.Module | type) or callable(form):
         return None
     try:
         return fingerprint(form)
@@ -167,12 +177,18 @@ def _inside(value: Any) -> Iterable[Any]:
 
 
 def _same(one: Any, other: Any) -> bool:
-    if not (isinstance(one, tuple) and isinstance(other, tuple)):
+    if not (isinstance(one, Form) and isinstance(other, Form)):
         return one is other and not _has_state(one)
-    return one[0] == other[0] and all(
-        np.array_equal(array, other[1].get(name), equal_nan=array.dtype.kind == "f")
-        for name, array in one[1].items()
+    return one.text == other.text and all(
+        name in other.arrays
+        and np.array_equal(array, other.arrays[name], equal_nan=array.dtype.kind == "f")
+        for name, array in one.arrays.items()
     )
+
+
+def _is_of_networks(value: Any) -> bool:
+    """Return whether a value is, or holds, parts of networks: these are kept where they belong."""
+    return any(isinstance(part, nn.Module | nn.Parameter) for part in _inside(value))
 
 
 def _has_state(value: Any) -> bool:

@@ -35,8 +35,8 @@ class Progress:
         fixed = [part for module in own for part in module.modules() if is_fixed(part)]
         self.still = {id(t) for part in fixed for t in (*part.parameters(), *part.buffers())}
         self.modules = dict(engine.module_.named_modules())
-        # Before training, the networks tell of the weights and the code that they are made of.
-        self.start = fingerprint([(name, tensor) for name, tensor in self._tensors()])
+        # What is not put back must be built the same again: from the same files, by the same code.
+        self.start = fingerprint([(name, self._built(tensor)) for name, tensor in self._tensors()])
         self.in_modules = Attributes(
             {f"module {path!r}": part for path, part in self.modules.items()}, OF_EVERY_MODULE
         )
@@ -86,13 +86,14 @@ class Progress:
         for name in here.keys() | saved.keys():
             path, _, own = name.rpartition(".")
             tensor = here.get(name)
-            if name in saved and tensor is not None and tensor.shape == saved[name].shape:
+            known = self.modules[path]
+            if name in saved and tensor is not None and _alike(tensor, saved[name]):
                 with torch.no_grad():
                     tensor.copy_(saved[name])
-            elif isinstance(tensor, nn.Parameter) or own not in self.modules[path]._buffers:
+            elif isinstance(tensor, nn.Parameter) or own in known._parameters:
                 raise ValueError(f"`checkpoint` has another network: {name!r} is not as it was.")
             else:  # a buffer that training has set, dropped or let grow
-                self.modules[path]._buffers[own] = saved.get(name)
+                known._buffers[own] = saved.get(name)
         for path, state in taken["extra"].items():
             self.modules[path].set_extra_state(state)
         self.in_modules.put_back(taken["attributes"])
@@ -114,10 +115,18 @@ class Progress:
                     seen.add(id(tensor))
                     yield f"{path}.{name}", tensor
 
+    def _built(self, tensor: Tensor) -> Any:
+        """Return what must be the same of a tensor before training."""
+        return tensor if id(tensor) in self.still else (tuple(tensor.shape), str(tensor.dtype))
+
     def _extra(self) -> Iterator[tuple[str, Any]]:
         for path, part in self.modules.items():
             if type(part).get_extra_state is not nn.Module.get_extra_state:
                 yield path, part.get_extra_state()
+
+
+def _alike(one: Tensor, other: Tensor) -> bool:
+    return one.shape == other.shape and one.dtype == other.dtype
 
 
 @cache

@@ -51,6 +51,16 @@ def test_rows_of_a_history_are_read(checkpoints):
     assert saved.history == [{"loss": 0.5}, ["list", []]]
 
 
+def test_what_systems_leave_in_folders_is_no_matter(tmp_path):
+    for name in (".DS_Store", ".ipynb_checkpoints", "lost+found"):
+        (tmp_path / name).mkdir()
+    Checkpoints(tmp_path).write(1, TEXT, {})
+    (tmp_path / "notes.txt").write_text("of this run")
+    again = Checkpoints(tmp_path)
+    assert again.numbers() == [1]
+    again.close()
+
+
 @pytest.mark.parametrize("name", ["report.part", "notes.txt", "lock", "epoch-1.pt"])
 def test_a_folder_with_other_files_is_refused(tmp_path, name):
     (tmp_path / name).write_text("mine")

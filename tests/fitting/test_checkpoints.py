@@ -1,6 +1,7 @@
 """A fit that is interrupted goes on; what cannot go on is refused, with its reason."""
 
 import os
+import pickle
 import random
 import signal
 import subprocess
@@ -441,8 +442,70 @@ def test_buffers_and_attributes_that_come_and_go(tmp_path):
     np.testing.assert_array_equal(again.predict_proba(X), whole.predict_proba(X))
 
 
+class Recurrent(nn.Module):
+    """Its layer lists its parameters beside, as all of torch's recurrent ones do."""
+
+    def __init__(self, n_features, n_classes):
+        super().__init__()
+        self.layer = nn.LSTM(1, 4)
+        self.head = nn.Linear(4, n_classes)
+        self.parts = [self.layer, self.head]
+        self.pair = (self.layer, torch.tanh)
+        self.by_name = {"head": self.head}
+        self.weights = [self.head.weight]
+
+    def forward(self, x):
+        states, _ = self.layer(x.T[:, :, None])
+        return self.head(states[-1])
+
+
+def test_parts_of_networks_that_are_listed_beside_stay_the_same(tmp_path):
+    make = partial(ERM, Recurrent)
+    again = interrupted(make, tmp_path, 13)
+    assert_same(again, make().fit(X, y))
+    network = again.module_
+    assert network.layer._flat_weights[0] is network.layer.weight_ih_l0
+    assert network.weights[0] is network.head.weight
+    loaded = pickle.loads(pickle.dumps(again))
+    np.testing.assert_array_equal(loaded.predict_proba(X), again.predict_proba(X))
+    assert loaded.module_.weights[0] is loaded.module_.head.weight
+
+
+class Registering(nn.Linear):
+    def __init__(self, n_features, n_classes):
+        super().__init__(n_features, n_classes)
+        self.weight.data = torch.tensor(
+            np.random.default_rng().normal(size=self.weight.shape)
+        ).float()
+
+    def forward(self, x):
+        if not hasattr(self, "centre"):
+            self.register_buffer("centre", x.mean(0))
+        return super().forward(x - self.centre)
+
+
+def test_a_buffer_that_is_registered_late_and_a_start_by_numpy(tmp_path):
+    with Steps(13), pytest.raises(KeyboardInterrupt):
+        ERM(Registering, checkpoint=tmp_path).fit(X, y)
+    ERM(Registering, checkpoint=tmp_path).fit(X, y)
+
+
+class Scalars(Callback):
+    def on_epoch_end(self, net, **kwargs):
+        net.history.record("v", np.float64(len(net.history)))
+
+
+def test_numbers_of_numpy_in_a_history_go_on_twice(tmp_path):
+    make = partial(ERM, callbacks=[Scalars()], checkpoint=tmp_path)
+    for _ in range(2):
+        with Steps(13), pytest.raises(KeyboardInterrupt):
+            make().fit(X, y)
+    assert make().fit(X, y).history_["v"].tolist() == [1, 2, 3, 4, 5, 6]
+
+
 def test_a_net_can_be_pickled_while_it_is_kept(tmp_path):
-    callbacks = [skorch.callbacks.Checkpoint(None, f_pickle=str(tmp_path / "net.pkl"))]
+    files = dict.fromkeys(["f_params", "f_optimizer", "f_criterion", "f_history"])
+    callbacks = [skorch.callbacks.Checkpoint(None, f_pickle=str(tmp_path / "net.pkl"), **files)]
     ERM(checkpoint=tmp_path / "run", callbacks=callbacks, max_epochs=1).fit(X, y)
     assert (tmp_path / "net.pkl").exists()
 
@@ -482,12 +545,12 @@ def test_other_weights_under_the_same_name_are_refused(tmp_path):
             make(max_epochs=2).fit(pixels, labels)
 
 
-def test_a_random_state_counts_by_its_content(tmp_path):
+def test_what_a_random_state_gave_is_kept(tmp_path):
     make = partial(ERM, checkpoint=tmp_path, max_epochs=2)
     first = make(random_state=np.random.RandomState(0)).fit(X, y)
-    assert_same(make(random_state=np.random.RandomState(0)).fit(X, y), first)
+    assert_same(make(random_state=np.random.RandomState(5)).fit(X, y), first)
     with pytest.raises(ValueError, match="What differs: `random_state`"):
-        make(random_state=np.random.RandomState(5)).fit(X, y)
+        make(random_state=5).fit(X, y)
 
 
 def test_two_equal_fits_of_a_search_wait_for_each_other(tmp_path):
@@ -590,10 +653,10 @@ def test_two_fits_do_not_share_a_folder(tmp_path):
     ERM(checkpoint=tmp_path).fit(X, y)  # its lock is gone
 
 
-def test_a_fit_that_is_refused_leaves_no_folder(tmp_path):
+def test_a_fit_that_is_refused_leaves_no_checkpoint(tmp_path):
     with pytest.raises(ValueError, match="NaN"):
         ERM(checkpoint=tmp_path / "run").fit(np.full_like(X, np.nan), y)
-    assert not (tmp_path / "run").exists()
+    assert not list((tmp_path / "run").glob("epoch*"))
 
 
 @pytest.mark.parametrize(
