@@ -28,7 +28,6 @@ OURS = re.compile(
     rf"{LOCK}|{OWNER}|epoch-\d+\.(json|safetensors)|\.(epoch|checkpoint).*\{PART}|\w+-[0-9a-f]{{16}}"
 )
 HEAD = '{"checksum": "", "body": '  # of a text, without its checksum
-BLOCK = 2**22
 PATIENCE = 60.0  # seconds of a wait that is worth no word
 
 
@@ -275,8 +274,5 @@ def _checksum(text: str) -> str:
 
 def _digest(path: Path) -> str:
     """Return the checksum of a file, read block by block."""
-    digest = hashlib.sha256()
     with path.open("rb") as file:
-        while block := file.read(BLOCK):
-            digest.update(block)
-    return digest.hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()

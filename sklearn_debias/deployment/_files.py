@@ -179,10 +179,8 @@ def _check_content(content: bytes) -> None:
 def _digest(archive: ZipFile) -> str:
     found = hashlib.sha256()
     for name in sorted(archive.namelist()):
-        content = hashlib.sha256()
         with archive.open(name) as part:
-            while block := part.read(2**20):
-                content.update(block)
+            content = hashlib.file_digest(part, "sha256")  # type: ignore[arg-type]
         found.update(f"{name} {content.hexdigest()}\n".encode())
     return found.hexdigest()
 

@@ -10,11 +10,11 @@ from torch.utils.data import Dataset
 
 from sklearn_debias.checkpoints import Checkpoints, Identity, Interval, describe_rows, terminable
 from sklearn_debias.checkpoints import described as described_parameter
-from sklearn_debias.content import installed
+from sklearn_debias.content import installed, key_of
 from sklearn_debias.fitting._devices import pick_device
 from sklearn_debias.fitting._given import Given
 from sklearn_debias.fitting._types import Classifier
-from sklearn_debias.plain import pack, unpack
+from sklearn_debias.plain import unpack
 from sklearn_debias.training import Streams
 
 PACKAGES = ("sklearn_debias", "torch")
@@ -69,7 +69,7 @@ class Checkpoint:
         """Return a name of the parameters and rows."""
         seed = self.estimator.random_state
         whole = (self.identity.key, self.estimator.max_epochs, int(seed))
-        return described_parameter("random_state", whole)[0][:16]
+        return key_of(whole)[:16]
 
     def _find(self) -> None:
         saved = self.checkpoints.last()
@@ -130,10 +130,6 @@ class Checkpoint:
         self.checkpoints.write(epochs, text, arrays, history)
         self.written = epochs
         self.interval.begin(epochs)
-
-    def packed(self, value: Any, arrays: dict[str, np.ndarray], path: str) -> Any:
-        """Return a copy of live values as plain data; say in words what has no such form."""
-        return pack(value, arrays, path, copy=True)
 
 
 @contextmanager

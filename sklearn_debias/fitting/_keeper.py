@@ -12,7 +12,7 @@ from sklearn_debias.content import key_of
 from sklearn_debias.core import Phase
 from sklearn_debias.fitting._checkpoint import Checkpoint
 from sklearn_debias.fitting._observers import Monitor
-from sklearn_debias.plain import NotPlainError, unpack
+from sklearn_debias.plain import NotPlainError, pack, unpack
 from sklearn_debias.training import Engine, Epochs, Keeper, Progress, Streams
 
 State = Mapping[str, Tensor]
@@ -155,7 +155,7 @@ class FitKeeper(Keeper):
             "states": self.past.states,
             "history": self.past.history,
         }
-        self._past = self.checkpoint.packed(past, self._arrays, "past")
+        self._past = pack(past, self._arrays, "past", copy=True)
 
     def resume(self, engine: Engine) -> int:
         """Put back what was found of this phase; return the epochs that are left."""
@@ -168,7 +168,7 @@ class FitKeeper(Keeper):
         packed = self.checkpoint.found["history"]  # type: ignore[index]
         rows = [unpack(row, self.checkpoint.found["arrays"]) for row in packed]  # type: ignore[index]
         # Anew: numbers of NumPy in them lie among the arrays.
-        again = [self.checkpoint.packed(row, self._arrays, "history") for row in rows]
+        again = [pack(row, self._arrays, "history", copy=True) for row in rows]
         self._history = [json.dumps(row) for row in again]
         losses = [row["train_loss"] for row in rows]
         engine.repeat_schedule([*self.past.losses(self.phases, self.phase), losses])
@@ -190,7 +190,7 @@ class FitKeeper(Keeper):
         # By row: a long history would be packed anew after each epoch.
         last = engine.history[-1]
         row = {**last, "batches": last["batches"][-1:]}  # all of a long fit would be many
-        row = self.checkpoint.packed(row, self._arrays, "history")
+        row = pack(row, self._arrays, "history", copy=True)
         self._history.append(json.dumps(row))
         arrays = dict(self._arrays)
         now = self._taken(engine, stopped=stopped, arrays=arrays)
@@ -231,7 +231,7 @@ class FitKeeper(Keeper):
                 "rows": self.epochs.taken(),
                 "monitor": self.monitor.taken(engine) if watched else None,  # type: ignore[union-attr]
             }
-            return self.checkpoint.packed(now, arrays, "now")
+            return pack(now, arrays, "now", copy=True)
         except NotPlainError as error:
             raise ValueError(
                 f"`checkpoint` cannot keep this fit: {error}, which is no plain data. Leave it out "

@@ -28,6 +28,7 @@ from sklearn_debias.training import (
     Streams,
     engine_of,
     plain_attributes,
+    with_extra_state,
 )
 
 OF_ENGINE = ("lr", "max_epochs", "batch_size")
@@ -84,7 +85,10 @@ class StoredNetwork:
     @classmethod
     def of(cls, module: nn.Module) -> "StoredNetwork":
         """Return what is stored of a network."""
-        extra = {name: part.get_extra_state() for name, part in _with_extra(module).items()}
+        extra = {
+            name: part.get_extra_state()
+            for name, part in with_extra_state(module.named_modules()).items()
+        }
         attributes = {name: dict(plain_attributes(part)) for name, part in _own(module).items()}
         attributes = {name: held for name, held in attributes.items() if held}
         version = str(torch.__version__)
@@ -125,11 +129,11 @@ class StoredNetwork:
                 # What was expanded cannot be written to; it is a constant, mostly.
                 if not torch.equal(tensor, saved.to(tensor.device)):
                     tensor.copy_(saved)
-        for name, part in _with_extra(module).items():
+        for name, part in with_extra_state(module.named_modules()).items():
             part.set_extra_state(self.extra[name])
         parts = _own(module)
+        device = next((t.device for t in found.values()), torch.device("cpu"))
         for name, held in self.attributes.items():
-            device = next((t.device for t in found.values()), torch.device("cpu"))
             for attribute, value in held.items():
                 # Values only: what a class defines is not taken from a file.
                 if (
@@ -283,15 +287,6 @@ def _own(module: nn.Module) -> dict[str, nn.Module]:
         name: part
         for name, part in module.named_modules()
         if not type(part).__module__.startswith(IN_PLACE)
-    }
-
-
-def _with_extra(module: nn.Module) -> dict[str, nn.Module]:
-    """Return the parts that have a state beside their tensors."""
-    return {
-        name: part
-        for name, part in module.named_modules()
-        if type(part).get_extra_state is not nn.Module.get_extra_state
     }
 
 

@@ -1,6 +1,11 @@
 """The run of the phases: skorch net, batches, random streams. Only this room knows skorch."""
 
-from sklearn_debias.training._attributes import IN_PLACE, OF_EVERY_MODULE, plain_attributes
+from sklearn_debias.training._attributes import (
+    IN_PLACE,
+    OF_EVERY_MODULE,
+    plain_attributes,
+    with_extra_state,
+)
 from sklearn_debias.training._augment import crop_flip
 from sklearn_debias.training._blame import blamed, diverged, is_of_memory
 from sklearn_debias.training._by_role import ByRole
@@ -77,4 +82,5 @@ __all__ = [
     "takes",
     "undisturbed",
     "white",
+    "with_extra_state",
 ]

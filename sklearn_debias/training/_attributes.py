@@ -149,6 +149,12 @@ def plain_attributes(part: nn.Module) -> Iterator[tuple[str, Any]]:
             yield name, value
 
 
+def with_extra_state(parts: Iterable[tuple[str, nn.Module]]) -> dict[str, nn.Module]:
+    """Return the named modules that have a state beside their tensors."""
+    plain = nn.Module.get_extra_state
+    return {name: part for name, part in parts if type(part).get_extra_state is not plain}
+
+
 def _form(value: Any) -> Form | Any:
     arrays: dict[str, np.ndarray] = {}
     try:

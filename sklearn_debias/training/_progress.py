@@ -10,7 +10,7 @@ from torch import Tensor, nn, optim
 
 from sklearn_debias.content import fingerprint
 from sklearn_debias.plain import NotPlainError
-from sklearn_debias.training._attributes import OF_EVERY_MODULE, Attributes
+from sklearn_debias.training._attributes import OF_EVERY_MODULE, Attributes, with_extra_state
 from sklearn_debias.training._by_role import parts_of
 from sklearn_debias.training._roles import is_fixed
 
@@ -67,7 +67,10 @@ class Progress:
         engine = self.engine
         return {
             "tensors": {n: t for n, t in self._tensors() if id(t) not in self.still},
-            "extra": dict(self._extra()),
+            "extra": {
+                path: part.get_extra_state()
+                for path, part in with_extra_state(self.modules.items()).items()
+            },
             "attributes": self.in_modules.changed(),
             "optimizers": {
                 role: _taken(part) for role, part in parts_of(engine.optimizer_).items()
@@ -118,11 +121,6 @@ class Progress:
     def _built(self, tensor: Tensor) -> Any:
         """Return what must be the same of a tensor before training."""
         return tensor if id(tensor) in self.still else (tuple(tensor.shape), str(tensor.dtype))
-
-    def _extra(self) -> Iterator[tuple[str, Any]]:
-        for path, part in self.modules.items():
-            if type(part).get_extra_state is not nn.Module.get_extra_state:
-                yield path, part.get_extra_state()
 
 
 def _alike(one: Tensor, other: Tensor) -> bool:

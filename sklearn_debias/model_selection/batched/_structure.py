@@ -14,13 +14,14 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from sklearn_debias.core import Objective, Phase
+from sklearn_debias.training import OF_EVERY_MODULE
 
 Path = tuple[str, ...]
 
 # What scikit-learn's clone keeps of an estimator beside its parameters.
 KEPT_BY_CLONE = ("_metadata_request", "_sklearn_output_config")
 # Torch's own attributes: tensors and submodules, which are compared by themselves, and hooks.
-OF_EVERY_MODULE = vars(nn.Module()).keys() - {"training"}
+OF_ANY = OF_EVERY_MODULE - {"training"}
 
 
 def settings_of(objective: Objective, *, exact: bool = False) -> dict[Path, float]:
@@ -133,7 +134,7 @@ def _of_module(module: nn.Module) -> Hashable:
     # repr does not show all attributes: a module of the user's may keep a number to itself.
     own = []
     for name, part in module.named_modules():
-        plain = {key: value for key, value in vars(part).items() if key not in OF_EVERY_MODULE}
+        plain = {key: value for key, value in vars(part).items() if key not in OF_ANY}
         own.append((name, (type(part), _of_attribute(plain))))
     return type(module), repr(module), fingerprint(tensors), tuple(own)
 
