@@ -41,6 +41,7 @@ from sklearn_debias.fitting import (
     outputs,
     read_given,
     readable_errors,
+    rows_to_predict,
     train,
     training_set_of,
 )
@@ -303,7 +304,7 @@ class BaseDebiasClassifier(
         terms = on_own_terms(small=is_small(self.module_, self.input_shape_))
         errors = readable_errors(self, advice="Predict fewer rows at a time")
         with terms, errors:
-            source = self._fitted.open(self, X).source
+            source = rows_to_predict(self, X)
             with closing(outputs(self, source)) as batches:
                 first = read(next(batches))
                 every = np.empty((len(source), *first.shape[1:]), first.dtype)

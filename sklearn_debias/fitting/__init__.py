@@ -66,7 +66,7 @@ from sklearn_debias.fitting._params import (
     plain_params,
     split_net_params,
 )
-from sklearn_debias.fitting._predicting import HEAD_BATCH, opened, outputs
+from sklearn_debias.fitting._predicting import HEAD_BATCH, opened, outputs, rows_to_predict
 from sklearn_debias.fitting._probe import is_small, like_probabilities
 from sklearn_debias.fitting._reading import read_given
 from sklearn_debias.fitting._requests import bias_for, fit_with_bias
@@ -170,6 +170,7 @@ __all__ = [
     "read_given",
     "read_maps",
     "readable_errors",
+    "rows_to_predict",
     "split_by",
     "split_net_params",
     "take_rows",

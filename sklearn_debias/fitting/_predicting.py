@@ -12,6 +12,7 @@ from torch import nn
 from sklearn_debias.core import Net
 from sklearn_debias.exceptions import DivergedError
 from sklearn_debias.fitting._devices import make_prepare
+from sklearn_debias.fitting._features import LooseRows, are_plain, in_double
 from sklearn_debias.fitting._opened import Opened
 from sklearn_debias.fitting._probe import is_small
 from sklearn_debias.fitting._targets import encode_known
@@ -27,10 +28,10 @@ def predictor(classifier: Classifier) -> tuple[nn.Module, int | None]:
     # alone and in company. Images get there by batches of one shape.
     if len(classifier.input_shape_) == 1:
         return copy.deepcopy(module).cpu().double().eval(), HEAD_BATCH
-    return _of_images(module), None
+    return _in_eval_mode(module), None
 
 
-def _of_images(module: nn.Module) -> nn.Module:
+def _in_eval_mode(module: nn.Module) -> nn.Module:
     # Never switched here: another thread may be running it. A fit leaves eval mode behind; where a
     # caller has called train() since, a twin in eval mode answers, which shares its tensors.
     training = any(part.training for part in module.modules())
@@ -39,30 +40,55 @@ def _of_images(module: nn.Module) -> nn.Module:
 
 def outputs(classifier: Classifier, source: Source) -> Generator[np.ndarray, None, None]:
     """Yield logits of a few rows after another, float64."""
-    batch_size = None
-    if len(classifier.input_shape_) == 1:
-        twin = twin_of(classifier.module_)  # as `predictor` has it, but kept
-        module = twin.module
-        batch_size = twin.batch_size(len(source), classifier.input_shape_[0])
-        device = torch.device("cpu")
-    else:
-        module = _of_images(classifier.module_)
-        device = next(module.parameters()).device
-    prepare = make_prepare(classifier._fitted, device)
-
-    def forward(x: torch.Tensor, _: np.ndarray) -> torch.Tensor:
-        with torch.inference_mode():
-            # In this order everywhere: Apple's MPS has no float64.
-            return module(x.double() if batch_size else x).cpu().double()
-
-    for batch in padded(forward, source, prepare, batch_size):
-        logits = batch.numpy()
+    found = _of_heads if len(classifier.input_shape_) == 1 else _of_images
+    for logits in found(classifier, source):
         if not np.isfinite(logits).all():
             raise DivergedError(
                 "The outputs of the fitted `module` are not finite for some rows of `X`. "
                 "Scale X, and lower `lr` if this happens in fit."
             )
         yield logits
+
+
+def _of_heads(classifier: Classifier, source: Source) -> Generator[np.ndarray, None, None]:
+    twin = twin_of(classifier.module_)  # as `predictor` has it, but kept
+    n_rows = twin.batch_size(len(source), classifier.input_shape_[0])
+    dtype = np.dtype(classifier._fitted.params["dtype"])
+    for x, n in in_double(source, dtype, n_rows):
+        with torch.inference_mode():
+            logits = twin.module(x)
+        yield logits[:n].double().numpy()
+
+
+def _of_images(classifier: Classifier, source: Source) -> Generator[np.ndarray, None, None]:
+    module = _in_eval_mode(classifier.module_)
+    prepare = make_prepare(classifier._fitted, next(module.parameters()).device)
+
+    def forward(x: torch.Tensor, _: np.ndarray) -> torch.Tensor:
+        with torch.inference_mode():
+            # In this order everywhere: Apple's MPS has no float64.
+            return module(x).cpu().double()
+
+    for logits in padded(forward, source, prepare):
+        yield logits.numpy()
+
+
+def rows_to_predict(classifier: Classifier, X: Any) -> Source:
+    """Return rows that must be like those of the fit; those of arrays are checked as they are read.
+
+    To look at all of X first would take longer than a head takes, and a copy of X.
+    """
+    fitted = classifier._fitted
+
+    def refuse() -> None:
+        fitted.open(classifier, X)
+        raise ValueError("Input X contains NaN or infinity.")  # it has changed since
+
+    shape = fitted.facts.shape
+    plain = len(shape) == 1 and fitted.facts.names is None and fitted.params["image_size"] is None
+    if plain and are_plain(X, shape[0]):
+        return LooseRows(X, refuse)
+    return fitted.open(classifier, X).source
 
 
 def opened(classifier: Classifier, X: Any, y: Any = None) -> Opened:
