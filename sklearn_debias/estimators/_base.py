@@ -3,7 +3,6 @@
 import copy
 import inspect
 from collections.abc import Callable
-from contextlib import closing
 from dataclasses import KW_ONLY, dataclass
 from typing import Any, ClassVar
 
@@ -30,6 +29,7 @@ from sklearn_debias.fitting import (
     SearchableNet,
     StoresNetworks,
     TrainingSet,
+    all_outputs,
     check_shared,
     checkpoint_of,
     fill,
@@ -38,14 +38,14 @@ from sklearn_debias.fitting import (
     linear_weights,
     on_own_terms,
     opened,
-    outputs,
+    predicted,
     read_given,
     readable_errors,
     rows_to_predict,
     train,
     training_set_of,
 )
-from sklearn_debias.training import Streams
+from sklearn_debias.training import Source, Streams
 
 
 # A dataclass writes the constructor that scikit-learn wants: every parameter named, and stored as
@@ -290,30 +290,19 @@ class BaseDebiasClassifier(
 
     def predict(self, X: Any) -> np.ndarray:
         """Return the most probable class of each row, in the labels of ``fit``, shape (n,)."""
-        # Batch by batch: the logits of all rows may be large where there are many classes.
-        codes = self._read_logits(X, lambda logits: logits.argmax(axis=1))
-        return self.classes_[codes]
+        return self.classes_[self._read_rows(X, predicted)]
 
     def _logits(self, X: Any) -> np.ndarray:
         """Return logits (n, classes), float64; those of a row do not depend on its neighbours."""
-        return self._read_logits(X, lambda logits: logits)
+        return self._read_rows(X, all_outputs)
 
-    def _read_logits(self, X: Any, read: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
-        """Return what ``read`` makes of the logits of a few rows, for all rows."""
+    def _read_rows(self, X: Any, read: Callable[[Any, Source], np.ndarray]) -> np.ndarray:
+        """Return what ``read(self, rows)`` makes of rows, which must be like those of the fit."""
         check_is_fitted(self)
         terms = on_own_terms(small=is_small(self.module_, self.input_shape_))
         errors = readable_errors(self, advice="Predict fewer rows at a time")
         with terms, errors:
-            source = rows_to_predict(self, X)
-            with closing(outputs(self, source)) as batches:
-                first = read(next(batches))
-                every = np.empty((len(source), *first.shape[1:]), first.dtype)
-                every[: len(first)] = first
-                done = len(first)
-                for logits in batches:
-                    every[done : done + len(logits)] = read(logits)
-                    done += len(logits)
-        return every
+            return read(self, rows_to_predict(self, X))
 
     def _opened(self, X: Any, y: Any = None) -> Opened:
         """Return rows, and the network that predicts, for attacks and attention maps."""

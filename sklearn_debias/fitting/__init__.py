@@ -66,7 +66,13 @@ from sklearn_debias.fitting._params import (
     plain_params,
     split_net_params,
 )
-from sklearn_debias.fitting._predicting import HEAD_BATCH, opened, outputs, rows_to_predict
+from sklearn_debias.fitting._predicting import (
+    HEAD_BATCH,
+    all_outputs,
+    opened,
+    predicted,
+    rows_to_predict,
+)
 from sklearn_debias.fitting._probe import is_small, like_probabilities
 from sklearn_debias.fitting._reading import read_given
 from sklearn_debias.fitting._requests import bias_for, fit_with_bias
@@ -115,6 +121,7 @@ __all__ = [
     "TrainingSet",
     "View",
     "all_or_nothing",
+    "all_outputs",
     "attack_rows",
     "available",
     "bias_for",
@@ -158,7 +165,6 @@ __all__ = [
     "open_inputs",
     "open_model",
     "opened",
-    "outputs",
     "own_space",
     "pair",
     "pick_device",
@@ -166,6 +172,7 @@ __all__ = [
     "plain",
     "plain_bias",
     "plain_params",
+    "predicted",
     "read_clip",
     "read_given",
     "read_maps",

@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Generator
+from contextlib import closing
 from dataclasses import replace
 from typing import Any
 
@@ -12,13 +13,16 @@ from torch import nn
 from sklearn_debias.core import Net
 from sklearn_debias.exceptions import DivergedError
 from sklearn_debias.fitting._devices import make_prepare
-from sklearn_debias.fitting._features import LooseRows, are_plain, in_double
+from sklearn_debias.fitting._features import LooseRows, are_plain, as_type, in_double, in_pieces
 from sklearn_debias.fitting._opened import Opened
 from sklearn_debias.fitting._probe import is_small
+from sklearn_debias.fitting._sure import SureClasses
 from sklearn_debias.fitting._targets import encode_known
 from sklearn_debias.fitting._twins import HEAD_BATCH, twin_of
 from sklearn_debias.fitting._types import Classifier
 from sklearn_debias.training import Source, padded
+
+PIECE = 512  # rows of a piece that is read, checked and predicted at once
 
 
 def predictor(classifier: Classifier) -> tuple[nn.Module, int | None]:
@@ -36,6 +40,54 @@ def _in_eval_mode(module: nn.Module) -> nn.Module:
     # caller has called train() since, a twin in eval mode answers, which shares its tensors.
     training = any(part.training for part in module.modules())
     return Net(module).frozen().module if training else module
+
+
+def predicted(classifier: Classifier, source: Source) -> np.ndarray:
+    """Return the codes of the classes with the largest logits, (n,)."""
+    if isinstance(source, LooseRows):
+        dtype = np.dtype(classifier._fitted.params["dtype"])
+        sure = twin_of(classifier.module_).sure
+        sure = tuple(level for level in sure if np.can_cast(dtype, level.weight.dtype))
+        if sure:
+            return _by_sure_classes(classifier, source, dtype, sure)
+    with closing(outputs(classifier, source)) as batches:
+        # Batch by batch: the logits of all rows may be large where there are many classes.
+        return np.concatenate([logits.argmax(axis=1) for logits in batches])
+
+
+def all_outputs(classifier: Classifier, source: Source) -> np.ndarray:
+    """Return the logits of all rows (n, classes), float64."""
+    every = np.empty((len(source), len(classifier.classes_)))
+    done = 0
+    with closing(outputs(classifier, source)) as batches:
+        for logits in batches:
+            every[done : done + len(logits)] = logits
+            done += len(logits)
+    return every
+
+
+def _by_sure_classes(
+    classifier: Classifier, source: LooseRows, dtype: np.dtype, sure: tuple[SureClasses, ...]
+) -> np.ndarray:
+    """Return the codes by the first of ``sure`` that is sure of a row, else by the outputs."""
+    codes = np.empty(len(source), dtype=np.intp)
+    doubted = []
+    done = 0
+    for rows in in_pieces(source, dtype, PIECE):
+        at = np.arange(done, done + len(rows))
+        done += len(rows)
+        for level in sure:
+            codes[at], is_sure = level(as_type(rows, level.weight.dtype))
+            rows, at = rows[~is_sure], at[~is_sure]
+            if not len(at):
+                break
+        doubted.append(at)
+    index = np.concatenate(doubted)
+    for start in range(0, len(index), PIECE):  # no copy of all rows, were all in doubt
+        few = index[start : start + PIECE]
+        logits = np.concatenate(list(outputs(classifier, source.rows(few))))
+        codes[few] = logits.argmax(axis=1)
+    return codes
 
 
 def outputs(classifier: Classifier, source: Source) -> Generator[np.ndarray, None, None]:

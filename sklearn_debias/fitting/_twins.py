@@ -10,10 +10,12 @@ from dataclasses import dataclass, field
 from typing import Any
 from weakref import WeakKeyDictionary
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from sklearn_debias.fitting._probe import SMALL
+from sklearn_debias.fitting._sure import SureClasses
 
 HEAD_BATCH = 256  # rows of a predict batch of heads
 SHORT = 4  # rows of a short one: with fewer, kernels for vectors sum in another order
@@ -39,12 +41,15 @@ class Twin:
         Its other attributes.
     short : dict of int to bool, default={}
         By number of threads: whether a short batch gives the same bits as a long one.
+    sure : tuple of SureClasses, default=()
+        Of a linear layer: the classes by float32, where that holds its weights, and by float64.
     """
 
     module: nn.Module
     tensors: list[Tensor] = field(default_factory=list)
     plain: list[Any] = field(default_factory=list)
     short: dict[int, bool] = field(default_factory=dict)
+    sure: tuple[SureClasses, ...] = ()
 
     def batch_size(self, n: int, n_features: int) -> int:
         """Return the rows of a batch for n rows: one of two, which give the same bits."""
@@ -67,7 +72,10 @@ def twin_of(module: nn.Module) -> Twin:
     with _lock:
         kept = _kept.get(module)
     if kept is None or not _alike(kept.plain, plain) or not _equal(kept.tensors, tensors):
-        kept = Twin(_double(module), [t.detach().clone() for t in tensors], plain)
+        double = _double(module)
+        copies = [t.detach().clone() for t in tensors]
+        sure = [SureClasses.of(double, np.dtype(dtype)) for dtype in ("float32", "float64")]
+        kept = Twin(double, copies, plain, sure=tuple(s for s in sure if s is not None))
         with _lock:
             _kept[module] = kept
     return kept
