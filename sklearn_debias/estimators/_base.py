@@ -290,7 +290,8 @@ class BaseDebiasClassifier(
 
     def predict(self, X: Any) -> np.ndarray:
         """Return the most probable class of each row, in the labels of ``fit``, shape (n,)."""
-        return self.classes_[self._read_rows(X, predicted)]
+        codes = self._read_rows(X, predicted)
+        return self.classes_[codes]
 
     def _logits(self, X: Any) -> np.ndarray:
         """Return logits (n, classes), float64; those of a row do not depend on its neighbours."""

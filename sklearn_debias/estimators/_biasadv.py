@@ -359,4 +359,5 @@ class BiasAdvClassifier(BaseDebiasClassifier):
         prepare = make_prepare(self._fitted, next(self.module_.parameters()).device)
         nets = {"model": Net(self.module_), "biased": Net(self.biased_module_)}
         seed = self._streams.seed("adversarial examples")
-        return attack_rows(self._attack, nets, source, codes, prepare, seed)
+        shape = self.input_shape_
+        return attack_rows(self._attack, nets, source, codes, prepare, seed, shape)

@@ -25,7 +25,7 @@ from sklearn_debias.content import fingerprint, name_of, outer_values
 from sklearn_debias.core import Net
 from sklearn_debias.exceptions import warn
 from sklearn_debias.feature_extraction._cache import open_cache
-from sklearn_debias.feature_extraction._embedding import Embedding, batch_rows, differ, is_constant
+from sklearn_debias.feature_extraction._embedding import Embedding, differ, is_constant
 from sklearn_debias.feature_extraction._network import build_features, run
 from sklearn_debias.feature_extraction._storage import allocate, cache_folder
 from sklearn_debias.feature_extraction._stored import StoredFeatures
@@ -44,7 +44,7 @@ from sklearn_debias.fitting import (
     plain_params,
     readable_errors,
 )
-from sklearn_debias.training import Streams, n_bytes
+from sklearn_debias.training import Streams, inference_rows, n_bytes
 
 SIZE = [Interval(Integral, 1, None, closed="left"), str]
 
@@ -257,7 +257,7 @@ class Embedder(OurNames, ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         source = self._fitted.open(self, X).source
         params = self._fitted.params
         device = pick_device(params["device"])
-        rows = params["batch_size"] or batch_rows(device, self.input_shape_)
+        rows = params["batch_size"] or inference_rows(device, self.input_shape_)
         name = self._name and fingerprint(self._name, device.type, rows)
         small = len(self.input_shape_) == 1
         memory, disk = (n_bytes(params[size], size) for size in ("max_memory", "cache_size"))

@@ -1,7 +1,6 @@
 """Pass over the rows once: read what is known, embed the others in batches of one shape."""
 
 import hashlib
-import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
@@ -13,7 +12,6 @@ from sklearn_debias.feature_extraction._cache import RowCache
 from sklearn_debias.feature_extraction._network import run
 from sklearn_debias.training import ArraySource, ImageSource, Prepare, Source, padded
 
-LARGE = 50_000  # values of a row, from which on a CPU gains nothing by larger batches
 CHUNK = 16 << 20  # bytes of rows that are looked at together
 
 
@@ -164,13 +162,6 @@ class Embedding:
                 f"Check its weights and the range of X, or use dtype='float64'."
             )
         return values
-
-
-def batch_rows(device: torch.device, shape: tuple[int, ...]) -> int:
-    """Return the rows of one batch where the user has not said how many."""
-    if device.type == "cuda":
-        return 256
-    return 32 if math.prod(shape) <= LARGE else 8
 
 
 def is_constant(out: np.ndarray) -> bool:

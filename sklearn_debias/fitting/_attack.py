@@ -16,7 +16,15 @@ from sklearn_debias.fitting._inputs import Inputs
 from sklearn_debias.metrics.internal import check_numeric
 from sklearn_debias.objectives import BiasAdv
 from sklearn_debias.objectives.internal import InnerAttack
-from sklearn_debias.training import ArraySource, Prepare, Source, padded, span, white
+from sklearn_debias.training import (
+    ArraySource,
+    Prepare,
+    Source,
+    inference_rows,
+    padded,
+    span,
+    white,
+)
 
 LOOKED_AT = 64  # rows, where they are read one by one
 SLACK = 1e-6  # of a range: rounding
@@ -171,8 +179,12 @@ def attack_rows(
     codes: np.ndarray,
     prepare: Prepare,
     seed: int,
+    shape: tuple[int, ...],
 ) -> tuple[Tensor, Tensor]:
-    """Return adversarial inputs of all rows, and which hardly moved; batches do not matter."""
+    """Return adversarial inputs of all rows, and which hardly moved; batches do not matter.
+
+    ``shape`` is that of a row, as the networks see it.
+    """
     y = torch.from_numpy(codes)
     still = []
     attack = placed(attack, prepare.device)
@@ -185,7 +197,8 @@ def attack_rows(
         still.append(((out - x).flatten(1).norm(p=order, dim=1) < STILL * attack.epsilon).cpu())
         return out.cpu()
 
-    adversarial = torch.cat(list(padded(attacked, source, prepare)))
+    n_rows = inference_rows(prepare.device, shape)
+    adversarial = torch.cat(list(padded(attacked, source, prepare, n_rows)))
     return adversarial, torch.cat(still)[: len(source)]
 
 

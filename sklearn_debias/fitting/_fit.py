@@ -34,10 +34,12 @@ from sklearn_debias.fitting._scale import warn_of_scale
 from sklearn_debias.fitting._training_set import TrainingSet
 from sklearn_debias.fitting._types import Classifier
 from sklearn_debias.training import (
+    ArraySource,
     Engine,
     Epochs,
     Feed,
     Prepare,
+    Source,
     check_callbacks,
     check_state,
     check_visits,
@@ -125,12 +127,17 @@ class Fit:
             examples=examples,
         )
 
+    def _features_of(self, rows: Source) -> ArraySource:
+        """Return the features of other rows than those that are trained on."""
+        model = self.networks.modules["model"]
+        return features_of(model, rows, self.prepare, self.fitted.facts.shape)
+
     def _meta(self) -> Feed | None:
         if self.training.meta is None:
             return None
         source, y = self.training.meta
         if self.frozen:
-            source = features_of(self.networks.modules["model"], source, self.prepare)
+            source = self._features_of(source)
         columns = {"y": torch.from_numpy(y)}
         size = self.estimator.batch_size
         return Feed(source, columns, self._prepare_fed(), size, augment=self._augment("meta"))
@@ -229,7 +236,7 @@ class Fit:
             return Monitor(estimator, *self.training.validation, estimator.monitor)
         X, y, bias_labels = self.training.validation
         rows = self.fitted.open(estimator, X).source
-        features = features_of(self.networks.modules["model"], rows, self.prepare)
+        features = self._features_of(rows)
         if not hasattr(y, "iloc"):  # features of X have no index
             y = indexed(y, X)
         view = on_features(estimator, features, self.trained)

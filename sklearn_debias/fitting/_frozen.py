@@ -11,7 +11,7 @@ from torch import nn
 
 from sklearn_debias.core import SplitModule
 from sklearn_debias.fitting._types import Classifier
-from sklearn_debias.training import ArraySource, Prepare, Roles, Source, padded
+from sklearn_debias.training import ArraySource, Prepare, Roles, Source, inference_rows, padded
 
 
 def heads_of(roles: Roles, helpers: Collection[str] = ()) -> Roles:
@@ -22,16 +22,23 @@ def heads_of(roles: Roles, helpers: Collection[str] = ()) -> Roles:
     return Roles({role: heads[role] for role in roles})
 
 
-def features_of(module: nn.Module, source: Source, prepare: Prepare) -> ArraySource:
-    """Return the features of all rows by the frozen body of ``module``, in eval mode."""
+def features_of(
+    module: nn.Module, source: Source, prepare: Prepare, shape: tuple[int, ...]
+) -> ArraySource:
+    """Return the features of all rows by the frozen body of ``module``, in eval mode.
+
+    ``shape`` is that of a row, as the body sees it.
+    """
     # A copy: the module keeps the mode that it is in.
     body = copy.deepcopy(module.get_submodule("body")).eval()
+
+    n_rows = inference_rows(prepare.device, shape)
 
     @torch.no_grad()
     def forward(x: torch.Tensor, _: np.ndarray) -> torch.Tensor:
         return body(x).cpu()
 
-    return ArraySource(torch.cat(list(padded(forward, source, prepare))).numpy())
+    return ArraySource(torch.cat(list(padded(forward, source, prepare, n_rows))).numpy())
 
 
 def features_by_role(
@@ -42,11 +49,12 @@ def features_by_role(
     ``views`` hold a network and its rows by role; ``example`` are a few rows of the model's.
     """
     model, rows = views["model"]
-    features = features_of(model, rows, prepare)
+    shape = example.shape[1:]
+    features = features_of(model, rows, prepare, shape)
     others: dict[str, Source] = {}
     for role, (module, source) in views.items():
         if source is not rows or not same_body(module, model, example):
-            others[role] = features_of(module, source, prepare)
+            others[role] = features_of(module, source, prepare, shape)
     return features, others
 
 

@@ -17,7 +17,7 @@ from sklearn_debias.fitting._inputs import FIRST, Inputs, open_inputs
 from sklearn_debias.fitting._probe import unpacking
 from sklearn_debias.fitting._targets import read_codes
 from sklearn_debias.rows import check_same_rows
-from sklearn_debias.training import Prepare, Source, blamed, padded
+from sklearn_debias.training import Prepare, Source, blamed, inference_rows, padded
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Opened:
     small : bool, default=False
         Whether one CPU thread is faster than several.
     batch_size : int or None, default=None
-        Rows of a batch; None takes the device's number.
+        Rows of a batch; None takes as many as images are predicted in.
     """
 
     net: Net
@@ -55,6 +55,11 @@ class Opened:
         """The rows, by number."""
         return self.inputs.source
 
+    @property
+    def n_rows(self) -> int:
+        """Rows of a batch, as they are predicted."""
+        return self.batch_size or inference_rows(self.prepare.device, self.inputs.shape)
+
     def batches(self, function: Callable[[Tensor, Any, np.ndarray], Tensor]) -> Iterator[Tensor]:
         """Yield ``function(x, y, row numbers)`` of batches padded to one shape.
 
@@ -66,7 +71,7 @@ class Opened:
             # NumPy knows no bfloat16.
             return out.float() if out.dtype in (torch.bfloat16, torch.float16) else out
 
-        return padded(prepared, self.source, self.prepare, self.batch_size)
+        return padded(prepared, self.source, self.prepare, self.n_rows)
 
     @contextmanager
     def terms(self) -> Iterator[None]:

@@ -16,11 +16,12 @@ from sklearn_debias.fitting._devices import make_prepare
 from sklearn_debias.fitting._features import LooseRows, are_plain, as_type, in_double, in_pieces
 from sklearn_debias.fitting._opened import Opened
 from sklearn_debias.fitting._probe import is_small
+from sklearn_debias.fitting._short import ShortBatches
 from sklearn_debias.fitting._sure import SureClasses
 from sklearn_debias.fitting._targets import encode_known
 from sklearn_debias.fitting._twins import HEAD_BATCH, twin_of
 from sklearn_debias.fitting._types import Classifier
-from sklearn_debias.training import Source, padded
+from sklearn_debias.training import Source, inference_rows, padded
 
 PIECE = 512  # rows of a piece that is read, checked and predicted at once
 
@@ -115,13 +116,15 @@ def _of_heads(classifier: Classifier, source: Source) -> Generator[np.ndarray, N
 def _of_images(classifier: Classifier, source: Source) -> Generator[np.ndarray, None, None]:
     module = _in_eval_mode(classifier.module_)
     prepare = make_prepare(classifier._fitted, next(module.parameters()).device)
+    n_rows = inference_rows(prepare.device, classifier.input_shape_)
+    batches = ShortBatches(classifier.module_, module, n_rows)
 
     def forward(x: torch.Tensor, _: np.ndarray) -> torch.Tensor:
         with torch.inference_mode():
             # In this order everywhere: Apple's MPS has no float64.
-            return module(x).cpu().double()
+            return batches(x).cpu().double()
 
-    for logits in padded(forward, source, prepare):
+    for logits in padded(forward, source, prepare, n_rows, batches.size):
         yield logits.numpy()
 
 

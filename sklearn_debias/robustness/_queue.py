@@ -12,7 +12,6 @@ from sklearn_debias.attacks import Look, StepwiseAttack, Threat, row_keys
 from sklearn_debias.fitting import Opened
 
 SIGNS = ("flat", "lost", "undefined")  # of `Look`
-ROWS = {"cpu": 32, "cuda": 256}  # one shape for every batch
 
 
 @dataclass
@@ -48,7 +47,7 @@ class Queue:
     def run(self, numbers: np.ndarray) -> None:
         """Attack the rows of these ``numbers``."""
         device = self.opened.prepare.device
-        places = self.opened.batch_size or ROWS.get(device.type, ROWS["cpu"])
+        places = self.opened.n_rows
         self.waiting.extend(numbers.tolist())
         # Places without a row repeat one, so that the batch has its shape; they are never read.
         index = np.resize(self._next(places), places)

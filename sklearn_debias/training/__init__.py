@@ -17,7 +17,7 @@ from sklearn_debias.training._loaded import engine_of
 from sklearn_debias.training._observer import Keeper, Observer
 from sklearn_debias.training._optimizers import takes
 from sklearn_debias.training._pixels import LEVELS, as_seen, span, white
-from sklearn_debias.training._prepare import Prepare, padded, resized
+from sklearn_debias.training._prepare import Prepare, filled, inference_rows, padded, resized
 from sklearn_debias.training._progress import Progress
 from sklearn_debias.training._roles import Roles, is_fixed
 from sklearn_debias.training._sizes import n_bytes
@@ -70,6 +70,8 @@ __all__ = [
     "crop_flip",
     "diverged",
     "engine_of",
+    "filled",
+    "inference_rows",
     "is_fixed",
     "is_of_memory",
     "is_picture",

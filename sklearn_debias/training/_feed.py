@@ -13,9 +13,10 @@ from torch.utils.data import DataLoader
 from sklearn_debias.core import Batch, Data
 from sklearn_debias.training._loader import make_loader
 from sklearn_debias.training._order import Order
-from sklearn_debias.training._prepare import INFERENCE_BATCH, Prepare
+from sklearn_debias.training._prepare import Prepare
 from sklearn_debias.training._sources import Source
 
+READ_AT_ONCE = 256  # rows, at least, where all are read in order
 SAME = ""  # stands for all roles that see the rows as they are
 
 
@@ -127,7 +128,7 @@ class Feed:
             source, resident = self.others[role], self.others_resident[role]
         else:
             source, resident = self.source, self.resident
-        for index in torch.arange(len(self)).split(max(self.batch_size, INFERENCE_BATCH["cuda"])):
+        for index in torch.arange(len(self)).split(max(self.batch_size, READ_AT_ONCE)):
             yield self._fetch(source, resident, index.to(self.prepare.device))
 
     def example(self, role: str) -> Tensor:

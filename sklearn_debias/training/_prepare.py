@@ -1,5 +1,6 @@
 """From raw rows to what the networks see, and batches of one shape for prediction."""
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -11,7 +12,8 @@ from torch import Tensor
 from sklearn_debias.training._pixels import as_seen
 from sklearn_debias.training._sources import Source
 
-INFERENCE_BATCH = {"cpu": 32, "cuda": 256}  # one shape for every predict batch, see `padded`
+LARGE = 50_000  # values of a row, from which on a CPU gains nothing by larger batches
+ALIGNED = 64  # bytes; tensors of torch begin at a multiple
 
 
 @dataclass(frozen=True)
@@ -42,19 +44,54 @@ def resized(x: Tensor, size: tuple[int, int]) -> Tensor:
     return F.interpolate(x, size, mode="bilinear", antialias=True).clamp(low, high)
 
 
+def inference_rows(device: torch.device, shape: tuple[int, ...]) -> int:
+    """Return the rows of a long batch of rows of this shape, for prediction: see `padded`."""
+    if device.type == "cuda":
+        return 256
+    return 32 if math.prod(shape) <= LARGE else 8
+
+
 def padded(
     forward: Callable[[Tensor, np.ndarray], Tensor],
     source: Source,
     prepare: Prepare,
-    batch_size: int | None = None,
+    n_rows: int,
+    size: Callable[[Tensor], int] | None = None,
 ) -> Iterator[Tensor]:
     """Yield outputs of ``forward(x, row_numbers)`` in row order, each batch padded to one shape.
 
     Kernels sum in an order that depends on the shape of the batch; with one shape a sample's output
     does not depend on its neighbours.
+
+    Parameters
+    ----------
+    forward : callable
+    source : Source
+    prepare : Prepare
+    n_rows : int
+        Rows of a batch.
+    size : callable, default=None
+        ``size(x)`` is how many rows the last batch is filled up to, where ``x`` has fewer than
+        ``n_rows``; None fills it up to ``n_rows``.
     """
-    size = batch_size or INFERENCE_BATCH.get(prepare.device.type, INFERENCE_BATCH["cpu"])
-    for start in range(0, len(source), size):
-        # The last batch is filled up with the last row.
-        index = np.minimum(np.arange(start, start + size), len(source) - 1)
-        yield forward(prepare(source.take(index)), index)[: len(source) - start]
+    for start in range(0, len(source), n_rows):
+        index = np.arange(start, min(start + n_rows, len(source)))
+        x = prepare(source.take(index))
+        full = len(x) == n_rows or size is None
+        n = n_rows if full or size is None else size(x)
+        # Filled up with the last row, which is read and prepared once.
+        numbers = np.minimum(np.arange(start, start + n), index[-1])
+        yield forward(filled(x, n), numbers)[: len(index)]
+
+
+def filled(x: Tensor, n: int) -> Tensor:
+    """Return rows (b, ...) as n rows, filled up with the last one, in memory as torch aligns it."""
+    # Some kernels begin otherwise where memory does.
+    if len(x) == n and x.data_ptr() % ALIGNED == 0:
+        return x
+    cuda_images = x.ndim == 4 and x.device.type == "cuda"
+    layout = torch.channels_last if cuda_images else torch.contiguous_format
+    out = torch.empty((n, *x.shape[1:]), dtype=x.dtype, device=x.device, memory_format=layout)
+    out[: len(x)] = x
+    out[len(x) :] = x[-1]
+    return out

@@ -180,6 +180,6 @@ def test_every_padded_batch_has_one_shape_and_the_outputs_come_in_row_order(n):
         np.testing.assert_array_equal(x.numpy(), X[index])
         return x
 
-    out = torch.cat(list(padded(forward, ArraySource(X), CPU, batch_size=4)))
+    out = torch.cat(list(padded(forward, ArraySource(X), CPU, 4)))
     np.testing.assert_array_equal(out.numpy(), X)
     assert set(seen) == {(4, 2)}
