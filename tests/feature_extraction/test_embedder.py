@@ -16,9 +16,9 @@ from torch import nn
 from torch.utils.data import TensorDataset
 
 from sklearn_debias.feature_extraction import Embedder
-from sklearn_debias.feature_extraction._embedding import batch_rows
 from sklearn_debias.models import Normalize, mlp, simple_cnn
 from sklearn_debias.testing._asserts import generators_untouched
+from sklearn_debias.training import inference_rows
 
 
 def embed(module=None, X=IMAGES, **params):
@@ -263,8 +263,8 @@ def test_progress_is_told_only_where_asked_for(capsys):
 
 @pytest.mark.parametrize(("shape", "rows"), [((4,), 32), ((3, 64, 64), 32), ((3, 224, 224), 8)])
 def test_default_batches_are_small_for_large_images(shape, rows):
-    assert batch_rows(torch.device("cpu"), shape) == rows
-    assert batch_rows(torch.device("cuda"), shape) == 256
+    assert inference_rows(torch.device("cpu"), shape) == rows
+    assert inference_rows(torch.device("cuda"), shape) == 256
 
 
 def test_mlp_factories_get_the_number_of_features():
