@@ -1,16 +1,14 @@
 """The nouns every method is written with; see ``docs/design/seams.md``."""
 
-from sklearn_debias.core._closed import LinearNet, linear_nets, log_probabilities, residual
 from sklearn_debias.core._net import Net
 from sklearn_debias.core._objective import Batch, Data, Nets, Objective, Phase, State, Step, static
 from sklearn_debias.core._role import Role
 from sklearn_debias.core._split import SplitModule, layer_of, split
-from sklearn_debias.core._weighted import WeightedObjective, Weights, weighted_mean
+from sklearn_debias.core._weighted import WeightedObjective, Weights
 
 __all__ = [
     "Batch",
     "Data",
-    "LinearNet",
     "Net",
     "Nets",
     "Objective",
@@ -22,10 +20,6 @@ __all__ = [
     "WeightedObjective",
     "Weights",
     "layer_of",
-    "linear_nets",
-    "log_probabilities",
-    "residual",
     "split",
     "static",
-    "weighted_mean",
 ]

@@ -1,7 +1,7 @@
 """Linear layers on X, whose gradients are known in closed form."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from functools import reduce
 
 import torch
 from torch import Tensor, nn
@@ -9,8 +9,9 @@ from torch import Tensor, nn
 from sklearn_debias.core._net import Net, is_hooked, is_plain_linear
 from sklearn_debias.core._split import SplitModule
 
+Moved = tuple[Tensor, Tensor]  # coordinates (b, r) in directions (r, d)
 
-@dataclass
+
 class LinearNet:
     """A linear layer in a step without autograd: its logits, and the gradients that it is given.
 
@@ -22,43 +23,64 @@ class LinearNet:
     weight : Tensor of shape (k, d)
     bias : Tensor of shape (k,)
 
-    Attributes
-    ----------
-    gradients : dict of str to Tensor
-        By "weight" and "bias", the sum of all that was pulled.
-
     Examples
     --------
     >>> import torch
-    >>> from sklearn_debias.core import LinearNet
+    >>> from sklearn_debias.core.internal import LinearNet
     >>> net = LinearNet(torch.zeros(3, 2), torch.zeros(3))
     >>> x = torch.ones(4, 2)
     >>> net.logits(x).shape
     torch.Size([3, 4])
     >>> net.pull(torch.ones(3, 4), x)
-    >>> net.gradients["weight"].shape, net.gradients["bias"]
+    >>> net.gradients()["weight"].shape, net.gradients()["bias"]
     (torch.Size([3, 2]), tensor([4., 4., 4.]))
     """
 
-    weight: Tensor
-    bias: Tensor
-    gradients: dict[str, Tensor] = field(default_factory=dict)
+    def __init__(self, weight: Tensor, bias: Tensor) -> None:
+        self.weight = weight
+        self.bias = bias
+        self._seen: list[tuple[Tensor, Tensor]] = []  # inputs, their logits
+        self._pulled: list[tuple[Tensor, Tensor]] = []  # inputs, the sum of their residuals
+        self._moved: list[tuple[Tensor, Moved]] = []  # residuals, what moved their inputs
+
+    def frozen(self) -> "LinearNet":
+        """Return the same layer: nothing here is trained."""
+        return self
 
     def logits(self, x: Tensor) -> Tensor:
-        """Return the logits (k, b) of rows (b, d)."""
-        return self.bias[:, None].addmm(self.weight, x.mT)
+        """Return the logits (k, b) of rows (b, d); those of the same tensor are kept."""
+        for known, logits in self._seen:
+            if known is x:
+                return logits
+        logits = self.bias[:, None].addmm(self.weight, x.mT)
+        self._seen.append((x, logits))
+        return logits
 
-    def pull(self, residual: Tensor, x: Tensor) -> None:
-        """Add the gradients of a loss, given that by the logits (k, b) of ``x`` (b, d)."""
-        found = {"weight": residual @ x, "bias": residual.sum(1)}
-        for name, gradient in found.items():
-            before = self.gradients.get(name)
-            self.gradients[name] = gradient if before is None else before + gradient
+    def pull(self, residual: Tensor, x: Tensor, moved: "Moved | None" = None) -> None:
+        """Take the gradient of a loss by the logits (k, b) of ``x`` (b, d).
+
+        Where these are the logits of ``x + c Q``, ``moved`` holds c (b, r) and Q (r, d).
+        """
+        if moved is not None:
+            self._moved.append((residual, moved))
+        # One product for all residuals of the same rows.
+        for i, (known, before) in enumerate(self._pulled):
+            if known is x:
+                self._pulled[i] = (x, before + residual)
+                return
+        self._pulled.append((x, residual))
+
+    def gradients(self) -> dict[str, Tensor]:
+        """Return the gradients by "weight" and "bias": the sum of all that was pulled."""
+        weights = [residual @ x for x, residual in self._pulled]
+        weights += [(residual @ c) @ q for residual, (c, q) in self._moved]
+        biases = [residual.sum(1) for _, residual in self._pulled]
+        return {"weight": reduce(torch.add, weights), "bias": reduce(torch.add, biases)}
 
 
-def log_probabilities(net: LinearNet, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the log-probabilities (k, b) of rows, and their cross entropies (b,)."""
-    log_p = net.logits(x).log_softmax(0)
+def log_probabilities(logits: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """Return log-probabilities (k, b) of logits (k, b), and the cross entropies (b,)."""
+    log_p = logits.log_softmax(0)
     return log_p, -log_p.gather(0, y[None])[0]
 
 
@@ -71,26 +93,25 @@ def residual(log_p: Tensor, loss: Tensor, y: Tensor, weight: Tensor | None = Non
     return error / len(y) if weight is None else error * (weight / len(y))
 
 
-def linear_layer_of(net: Net) -> nn.Linear | None:
-    """Return the layer that a live net is, or None where it is more, or is not all trained."""
-    module = net.module
-    if net.params is not None or net.noise is not None:
-        return None
-    layer = module
-    if type(module) is SplitModule and type(module.body) is nn.Identity:
-        if is_hooked(module) or is_hooked(module.body):
-            return None
-        layer = module.head
-    if not is_plain_linear(layer) or layer.bias is None:
-        return None
-    tensors = [layer.weight, layer.bias]
-    learning = all(p.requires_grad and not p._backward_hooks for p in tensors)
-    return layer if learning else None  # type: ignore[return-value]
-
-
 def linear_nets(nets: Mapping[str, Net], roles: tuple[str, ...]) -> dict[str, nn.Linear] | None:
-    """Return the linear layers that all these roles are, or None."""
-    layers = {role: linear_layer_of(nets[role]) for role in roles}
+    """Return the linear layers that the nets of all these roles are, or None."""
+    layers = {role: _layer_of(nets[role]) for role in roles}
     found = {role: layer for role, layer in layers.items() if layer is not None}
     apart = len(set(map(id, found.values()))) == len(layers)
     return found if apart else None
+
+
+def _layer_of(net: Net) -> nn.Linear | None:
+    """Return the layer that a live net is, or None where it is more, or is not all trained."""
+    layer = net.module
+    if net.params is not None or net.noise is not None:
+        return None
+    if type(layer) is SplitModule and type(layer.body) is nn.Identity:
+        if is_hooked(layer) or is_hooked(layer.body):
+            return None
+        layer = layer.head
+    if not is_plain_linear(layer) or layer.bias is None:
+        return None
+    tensors = (layer.weight, layer.bias)
+    learning = all(p.requires_grad and not p._backward_hooks for p in tensors)  # type: ignore[union-attr]
+    return layer if learning else None  # type: ignore[return-value]

@@ -233,7 +233,7 @@ def is_plain_linear(part: nn.Module) -> bool:
 
 
 def is_hooked(part: nn.Module) -> bool:
-    """Return whether a call of the module does more than its forward."""
+    """Return whether calling the module does more than its forward pass."""
     return bool(
         part._forward_hooks
         or part._forward_pre_hooks

@@ -83,7 +83,8 @@ class WeightedObjective(Objective):
         log_p = {}
         loss = {}
         for role in self.trained:
-            log_p[role], loss[role] = log_probabilities(nets[role], batch.of(role), batch.y)
+            logits = nets[role].logits(batch.of(role))
+            log_p[role], loss[role] = log_probabilities(logits, batch.y)
         weights = self.weigh(loss, batch, state)
         for role, weight in weights.of.items():
             by_logits = residual(log_p[role], loss[role], batch.y, weight)

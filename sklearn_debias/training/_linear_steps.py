@@ -7,7 +7,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from sklearn_debias.core import Batch, LinearNet, Net, Phase, State, Step, linear_nets
+from sklearn_debias.core import Batch, Net, Phase, State, Step
+from sklearn_debias.core.internal import LinearNet, linear_nets
 from sklearn_debias.training._direct import direct_update
 from sklearn_debias.training._optimizers import update
 
@@ -39,9 +40,10 @@ class LinearSteps:
                 role: LinearNet(layer.weight, layer.bias) for role, layer in self.layers.items()
             }
             out = self.objective.closed_step(nets, batch, state)
-        for role, layer in self.layers.items():
-            layer.weight.grad = nets[role].gradients["weight"]
-            layer.bias.grad = nets[role].gradients["bias"]
+            for role, layer in self.layers.items():
+                gradients = nets[role].gradients()
+                layer.weight.grad = gradients["weight"]
+                layer.bias.grad = gradients["bias"]
         return out
 
     def update(self) -> None:

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from sklearn_debias.core import LinearNet, Net, Objective, linear_nets
+from sklearn_debias.core import Net, Objective
+from sklearn_debias.core.internal import LinearNet, linear_nets
 
 Names = dict[str, str]  # of a layer's "weight" and "bias" within its module
 
@@ -30,4 +31,4 @@ def linear_net(parameters: Mapping[str, Tensor], names: Names) -> LinearNet:
 
 def gradients_of(net: LinearNet, names: Names) -> dict[str, Tensor]:
     """Return what was pulled into a layer, by the names of its module."""
-    return {names[short]: gradient for short, gradient in net.gradients.items()}
+    return {names[short]: gradient for short, gradient in net.gradients().items()}
