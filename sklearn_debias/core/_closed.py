@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from functools import reduce
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -90,19 +91,32 @@ def residual(log_p: Tensor, loss: Tensor, y: Tensor, weight: Tensor | None = Non
     It is ``weight (p - e_y) / b``; ``log_p`` (k, b) and ``loss`` (b,) are `log_probabilities`.
     """
     error = log_p.exp().scatter(0, y[None], torch.expm1(-loss)[None])
-    return error / len(y) if weight is None else error * (weight / len(y))
+    # In this order: a weight of 1 changes no bit.
+    mean = error / len(y)
+    return mean if weight is None else mean * weight
 
 
-def linear_nets(nets: Mapping[str, Net], roles: tuple[str, ...]) -> dict[str, nn.Linear] | None:
-    """Return the linear layers that the nets of all these roles are, or None."""
-    layers = {role: _layer_of(nets[role]) for role in roles}
+def linear_layers(objective: Any, nets: Mapping[str, Net]) -> dict[str, nn.Linear] | None:
+    """Return the layers by role, where a step may take its closed form; otherwise None.
+
+    All nets that it uses are plain linear layers then, and those with a loss learn as a whole.
+    """
+    if not objective.closed:
+        return None
+    layers = {role: _layer_of(nets[role]) for role in objective.roles}
     found = {role: layer for role, layer in layers.items() if layer is not None}
-    apart = len(set(map(id, found.values()))) == len(layers)
-    return found if apart else None
+    # A layer that two roles share has gradients of both.
+    if len(set(map(id, found.values()))) < len(layers):
+        return None
+    return found if all(_learns(found[role]) for role in objective.trained) else None
+
+
+def _learns(layer: nn.Linear) -> bool:
+    return all(p.requires_grad and not p._backward_hooks for p in (layer.weight, layer.bias))
 
 
 def _layer_of(net: Net) -> nn.Linear | None:
-    """Return the layer that a live net is, or None where it is more, or is not all trained."""
+    """Return the layer that a live net is, or None where it is more than that."""
     layer = net.module
     if net.params is not None or net.noise is not None:
         return None
@@ -110,8 +124,5 @@ def _layer_of(net: Net) -> nn.Linear | None:
         if is_hooked(layer) or is_hooked(layer.body):
             return None
         layer = layer.head
-    if not is_plain_linear(layer) or layer.bias is None:
-        return None
-    tensors = (layer.weight, layer.bias)
-    learning = all(p.requires_grad and not p._backward_hooks for p in tensors)  # type: ignore[union-attr]
-    return layer if learning else None  # type: ignore[return-value]
+    linear = is_plain_linear(layer) and layer.bias is not None
+    return layer if linear else None  # type: ignore[return-value]

@@ -166,8 +166,8 @@ class Objective:
     def closed_step(self, nets: Mapping[str, LinearNet], batch: Batch, state: State) -> Step:
         """Return what ``step`` does; pull the gradients of the losses into the linear nets.
 
-        ``nets`` holds the roles that are `trained`. Nothing is differentiated: no tensor here has a
-        graph.
+        ``nets`` holds all `roles`; those that are not `trained` are only asked. Nothing is
+        differentiated: no tensor here has a graph.
         """
         raise NotImplementedError(f"{type(self).__name__} has no closed form.")
 

@@ -181,8 +181,9 @@ class BiasAdv(Objective):
 
     @property
     def trained(self) -> tuple[str, ...]:
-        """The model, the biased net, and what else the base trains."""
-        return tuple(dict.fromkeys((*self.base.trained, "model", "biased")))
+        """What the base trains, and a biased net that the base does not have."""
+        own = () if "biased" in self.base.roles else ("biased",)
+        return (*self.base.trained, *own)
 
     def closed_step(self, nets: Mapping[str, LinearNet], batch: Batch, state: State) -> Step:
         """Take the step of linear nets: the same losses, in the same order."""

@@ -81,7 +81,7 @@ class GroupDRO(WeightedObjective):
         )
 
     def weigh(self, loss: Mapping[str, Tensor], batch: Batch, state: State) -> Weights:
-        """Ascend in q, and weigh each sample by its group's q, over the group's size in the batch."""
+        """Ascend in q; share the q of each group among its samples."""
         group = batch.y if batch.group is None else batch.group
         own, count = group_losses(loss["model"], group, len(state["q"]))
         adjusted = own + self.adjustment * state["size"].rsqrt()

@@ -14,6 +14,37 @@ KERNELS = {
 }
 
 
+class _Group:
+    """The parameters of one group that have a gradient, and what Adam keeps of them."""
+
+    def __init__(self, group: dict[str, Any], learning: list[Any], state: Any) -> None:
+        self.group = group
+        self.parameters = learning
+        self.mean = [state[p]["exp_avg"] for p in learning]
+        self.square = [state[p]["exp_avg_sq"] for p in learning]
+        self.steps = [state[p]["step"] for p in learning]
+
+    def update(self, kernel: Any) -> None:
+        for count in self.steps:
+            count.add_(1)
+        beta1, beta2 = self.group["betas"]
+        kernel(
+            self.parameters,
+            [p.grad for p in self.parameters],
+            self.mean,
+            self.square,
+            [],
+            self.steps,
+            lr=self.group["lr"],
+            beta1=beta1,
+            beta2=beta2,
+            weight_decay=self.group["weight_decay"],
+            eps=self.group["eps"],
+            amsgrad=False,
+            maximize=self.group["maximize"],
+        )
+
+
 def direct_update(optimizer: optim.Optimizer) -> Callable[[], Any] | None:
     """Return what updates as ``optimizer.step()`` does, or None where only that is sure to.
 
@@ -26,35 +57,17 @@ def direct_update(optimizer: optim.Optimizer) -> Callable[[], Any] | None:
     groups = []
     for group in optimizer.param_groups:
         learning = [p for p in group["params"] if p.grad is not None]
-        states = [optimizer.state.get(p, {}) for p in learning]
-        if not _is_plain(group) or not all("exp_avg" in state for state in states):
+        begun = all("exp_avg" in optimizer.state.get(p, {}) for p in learning)
+        if not begun or not _is_plain(group):
             return None
-        slots = [[state[name] for state in states] for name in ("exp_avg", "exp_avg_sq", "step")]
-        groups.append((group, learning, *slots))
-    return lambda: [_update(kernel, *group) for group in groups if group[1]]
+        if learning:
+            groups.append(_Group(group, learning, optimizer.state))
 
+    def update() -> None:
+        for group in groups:
+            group.update(kernel)
 
-def _update(
-    kernel: Any, group: dict, parameters: list, mean: list, square: list, step: list
-) -> None:
-    for count in step:
-        count.add_(1)
-    beta1, beta2 = group["betas"]
-    kernel(
-        parameters,
-        [p.grad for p in parameters],
-        mean,
-        square,
-        [],
-        step,
-        lr=group["lr"],
-        beta1=beta1,
-        beta2=beta2,
-        weight_decay=group["weight_decay"],
-        eps=group["eps"],
-        amsgrad=False,
-        maximize=group["maximize"],
-    )
+    return update
 
 
 def _is_plain(group: dict) -> bool:

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from sklearn_debias.core import Batch, Net, Phase, State, Step
-from sklearn_debias.core.internal import LinearNet, linear_nets
+from sklearn_debias.core.internal import LinearNet, linear_layers
 from sklearn_debias.training._direct import direct_update
 from sklearn_debias.training._optimizers import update
 
@@ -21,7 +21,7 @@ class LinearSteps:
     phase : Phase
         Of one step.
     layers : mapping of str to nn.Linear
-        Of the roles with a loss.
+        Of all roles.
     optimizer : torch.optim.Optimizer
     """
 
@@ -40,7 +40,8 @@ class LinearSteps:
                 role: LinearNet(layer.weight, layer.bias) for role, layer in self.layers.items()
             }
             out = self.objective.closed_step(nets, batch, state)
-            for role, layer in self.layers.items():
+            for role in self.objective.trained:
+                layer = self.layers[role]
                 gradients = nets[role].gradients()
                 layer.weight.grad = gradients["weight"]
                 layer.bias.grad = gradients["bias"]
@@ -58,7 +59,7 @@ def linear_steps(
 ) -> LinearSteps | None:
     """Return the steps of a phase by closed gradients, or None where they need autograd."""
     objective = phase.steps[0]
-    if len(phase.steps) > 1 or objective.every != 1 or not objective.closed:
+    if len(phase.steps) > 1 or objective.every != 1:
         return None
-    layers = linear_nets(nets, objective.trained)
+    layers = linear_layers(objective, nets)
     return None if layers is None else LinearSteps(phase, layers, optimizer)

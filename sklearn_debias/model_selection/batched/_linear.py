@@ -5,16 +5,14 @@ from collections.abc import Mapping
 from torch import Tensor
 
 from sklearn_debias.core import Net, Objective
-from sklearn_debias.core.internal import LinearNet, linear_nets
+from sklearn_debias.core.internal import LinearNet, linear_layers
 
 Names = dict[str, str]  # of a layer's "weight" and "bias" within its module
 
 
 def linear_names(objective: Objective, nets: Mapping[str, Net]) -> dict[str, Names] | None:
-    """Return where the layers of the trained roles are, or None where a step needs autograd."""
-    if not objective.closed:
-        return None
-    layers = linear_nets(nets, objective.trained)
+    """Return where the layers of all roles are, or None where a step needs autograd."""
+    layers = linear_layers(objective, nets)
     if layers is None:
         return None
     found = {}
