@@ -13,7 +13,7 @@ Bound = Any  # a float, or a tensor that broadcasts
 
 
 def ascend(
-    loss: Callable[[Tensor], Tensor],
+    loss: Callable[[Tensor], Tensor] | None,
     x: Tensor,
     *,
     ball: Ball,
@@ -22,14 +22,15 @@ def ascend(
     clip: tuple[Bound, Bound] | None = None,
     sign: float = 1.0,
     live: bool = False,
+    gradient: Callable[[Tensor], Tensor] | None = None,
 ) -> Tensor:
     """Move each sample inside a ball so that its loss rises: PGD [1]_.
 
     Parameters
     ----------
-    loss : callable
+    loss : callable or None
         Maps inputs like ``x`` to one loss per sample, shape (b,). Its nets are frozen by the
-        caller.
+        caller. None where its ``gradient`` is given.
     x : Tensor of shape (b, ...)
     ball : Ball
         ``L2(radius, step_size)`` or ``Linf(radius, step_size)``.
@@ -44,6 +45,9 @@ def ascend(
     live : bool, default=False
         Whether the tensors are plain ones, not those of a vmapped run: autograd then costs less
         than transforms.
+    gradient : callable, default=None
+        Maps inputs like ``x`` to the gradient of each sample's loss by its own input, like ``x``,
+        where that is known in closed form. None asks autograd.
 
     Returns
     -------
@@ -53,7 +57,7 @@ def ascend(
     Raises
     ------
     ValueError
-        For fewer steps than one.
+        For fewer steps than one, and where neither a loss nor a gradient is given.
 
     References
     ----------
@@ -68,14 +72,23 @@ def ascend(
     """
     if n_steps < 1:
         raise ValueError(f"`n_steps` must be at least 1, got {n_steps!r}.")
-    gradient = _by_autograd(loss, x) if live else grad(lambda delta: loss(x + delta).sum())
+    slope = _slope(loss, x, live) if gradient is None else lambda delta: gradient(x + delta)
     delta = torch.zeros_like(x) if start is None else within(x, start, clip)
     # Nothing outside is recorded; the gradients inside are taken all the same.
     with torch.no_grad():
         for _ in range(n_steps):
-            step = sign * ball.step_size * ball.direction(gradient(delta))
+            step = sign * ball.step_size * ball.direction(slope(delta))
             delta = within(x, ball.project(delta + step), clip)
         return (x + delta).detach()
+
+
+def _slope(
+    loss: Callable[[Tensor], Tensor] | None, x: Tensor, live: bool
+) -> Callable[[Tensor], Tensor]:
+    """Return the function that differentiates the loss by the perturbation."""
+    if loss is None:
+        raise ValueError("`loss` must be a callable where no `gradient` is given, got None.")
+    return _by_autograd(loss, x) if live else grad(lambda delta: loss(x + delta).sum())
 
 
 def _by_autograd(loss: Callable[[Tensor], Tensor], x: Tensor) -> Callable[[Tensor], Tensor]:

@@ -4,6 +4,7 @@ from sklearn_debias.core._net import Net
 from sklearn_debias.core._objective import Batch, Data, Nets, Objective, Phase, State, Step, static
 from sklearn_debias.core._role import Role
 from sklearn_debias.core._split import SplitModule, layer_of, split
+from sklearn_debias.core._weighted import WeightedObjective, Weights
 
 __all__ = [
     "Batch",
@@ -16,6 +17,8 @@ __all__ = [
     "SplitModule",
     "State",
     "Step",
+    "WeightedObjective",
+    "Weights",
     "layer_of",
     "split",
     "static",

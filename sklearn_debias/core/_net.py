@@ -204,7 +204,7 @@ class Net:
             if self.params is None or type(part) is nn.Identity:
                 return part(x)
             # The head of every virtual step: functional_call would cost more than the layer.
-            if _is_plain_linear(part):
+            if is_plain_linear(part):
                 return F.linear(x, self.params[f"{prefix}weight"], self.params.get(f"{prefix}bias"))
             buffers = dict(part.named_buffers())
             if part.training and not self.statistics:
@@ -226,13 +226,17 @@ def _under(prefix: str, parameters: Mapping[str, Tensor]) -> dict[str, Tensor]:
     }
 
 
-def _is_plain_linear(part: nn.Module) -> bool:
+def is_plain_linear(part: nn.Module) -> bool:
     """Return whether calling the module is nothing but ``F.linear`` of its own parameters."""
-    # Hooks do more than the layer. Pruning and weight_norm keep parameters of other names.
-    hooked = (
+    # Pruning and weight_norm keep parameters of other names.
+    return type(part) is nn.Linear and "weight" in part._parameters and not is_hooked(part)
+
+
+def is_hooked(part: nn.Module) -> bool:
+    """Return whether calling the module does more than its forward pass."""
+    return bool(
         part._forward_hooks
         or part._forward_pre_hooks
         or part._backward_hooks
         or part._backward_pre_hooks
     )
-    return type(part) is nn.Linear and "weight" in part._parameters and not hooked

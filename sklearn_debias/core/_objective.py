@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
+from sklearn_debias.core._closed import LinearNet
 from sklearn_debias.core._net import Net
 
 Nets = Mapping[str, Net]
@@ -151,6 +152,24 @@ class Objective:
     roles: ClassVar[tuple[str, ...]] = ("model",)
     requires: ClassVar[frozenset[str]] = frozenset()
     every = 1
+
+    @property
+    def closed(self) -> bool:
+        """Whether there is a `closed_step`, for networks that are linear layers on X."""
+        return False
+
+    @property
+    def trained(self) -> tuple[str, ...]:
+        """The roles that have a loss; all of them, unless a subclass says otherwise."""
+        return self.roles
+
+    def closed_step(self, nets: Mapping[str, LinearNet], batch: Batch, state: State) -> Step:
+        """Return what ``step`` does; pull the gradients of the losses into the linear nets.
+
+        ``nets`` holds all `roles`; those that are not `trained` are only asked. Nothing is
+        differentiated: no tensor here has a graph.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no closed form.")
 
     def init(self, nets: Nets, data: Data) -> State:
         """Return the state before the first step; per-sample entries have n rows."""

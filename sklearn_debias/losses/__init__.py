@@ -17,6 +17,7 @@ from sklearn_debias.losses._alignment import (
 from sklearn_debias.losses._classification import (
     cross_entropy,
     gce_weight,
+    gce_weight_of_loss,
     generalized_cross_entropy,
     true_probability,
 )
@@ -54,6 +55,7 @@ __all__ = [
     "feature_variance",
     "focal_loss",
     "gce_weight",
+    "gce_weight_of_loss",
     "generalized_cross_entropy",
     "irm_penalty",
     "kl_divergence",

@@ -67,3 +67,10 @@ def gce_weight(logits: Tensor, y: Tensor, q: float | Tensor, *, factor: bool = T
     """
     weight = true_probability(logits, y).detach() ** q
     return q * weight if factor else weight
+
+
+def gce_weight_of_loss(loss: Tensor, q: float | Tensor, *, factor: bool = True) -> Tensor:
+    """Return what `gce_weight` does, of the cross entropies (b,) instead of the logits; (b,)."""
+    # p = exp(-CE)
+    weight = (-q * loss.detach()).exp()
+    return q * weight if factor else weight

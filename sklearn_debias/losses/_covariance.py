@@ -18,7 +18,9 @@ def no_statistics(n_classes: int, n_features: int, *, diagonal: bool, like: Tens
     return like.new_zeros(n_classes), like.new_zeros(n_classes, n_features), like.new_zeros(shape)
 
 
-def update_statistics(statistics: Statistics, features: Tensor, y: Tensor) -> Statistics:
+def update_statistics(
+    statistics: Statistics, features: Tensor, y: Tensor, *, by_class: bool = False
+) -> Statistics:
     """Return the statistics of each class with a batch more.
 
     Parameters
@@ -27,6 +29,9 @@ def update_statistics(statistics: Statistics, features: Tensor, y: Tensor) -> St
         Covariances are biased: divided by the count.
     features : Tensor of shape (b, d)
     y : Tensor of shape (b,), int64
+    by_class : bool, default=False
+        Multiply each class's rows on their own, which is far less on a CPU. It reads numbers off
+        the tensors: not in a vmapped run, and on other devices it waits.
 
     Returns
     -------
@@ -57,14 +62,33 @@ def update_statistics(statistics: Statistics, features: Tensor, y: Tensor) -> St
     if covariance.ndim == 2:
         added = member.T @ centred.square() * within[:, None] + moved.square() * between[:, None]
         new = covariance * (1 - share)[:, None] + added
+    # The shift of the mean counts as one more row of the batch: few passes over (k, d, d).
+    elif by_class:
+        deviations = within.sqrt()[y][:, None] * centred
+        rows = torch.cat([deviations, between.sqrt()[:, None] * moved])
+        new = _added_by_class(covariance, size, share, rows, y)
     else:
-        # The shift of the mean counts as one more row of the batch: few passes over (k, d, d).
         deviations = (member * within).T[:, :, None] * centred
         shift = (between[:, None] * moved)[:, None]
         weighted = torch.cat([deviations, shift], 1)
         rows = torch.cat([centred.expand(len(count), -1, -1), moved[:, None]], 1)
         new = torch.baddbmm(covariance * (1 - share)[:, None, None], weighted.mT, rows)
     return count + size, mean + share[:, None] * moved, new
+
+
+def _added_by_class(
+    covariance: Tensor, size: Tensor, share: Tensor, rows: Tensor, label: Tensor
+) -> Tensor:
+    """Return ``(1 - share) Sigma_c + R_c^T R_c``, with R_c the rows of class c and a last one."""
+    every = torch.arange(len(size), device=label.device)
+    order = torch.cat([label, every]).argsort()
+    numbers = size.long().tolist()
+    parts = rows[order].split([number + 1 for number in numbers])
+    new = covariance.clone()
+    for own, kept, number, part in zip(new, (1 - share).tolist(), numbers, parts, strict=True):
+        if number:
+            own.addmm_(part.mT, part, beta=kept)
+    return new
 
 
 def spread(weight: Tensor, covariance: Tensor) -> Tensor:

@@ -25,10 +25,10 @@ def in_full(compute: Callable) -> Callable:
     """
 
     @wraps(compute)
-    def run(*args: Any) -> Any:
+    def run(*args: Any, **options: Any) -> Any:
         device = next(value for value in args if isinstance(value, Tensor)).device
         with torch.autocast(device.type, enabled=False):
-            return compute(*args)
+            return compute(*args, **options)
 
     return run
 
@@ -60,10 +60,16 @@ def stepped(net: Net, part: str) -> str:
 
 
 @in_full
-def with_batch(state: State, features: Tensor, y: Tensor) -> State:
-    """Return the state with one batch more in the covariances."""
+def with_batch(state: State, features: Tensor, y: Tensor, live: bool = False) -> State:
+    """Return the state with one batch more in the covariances.
+
+    ``live`` is whether the tensors are plain ones, not those of a vmapped run.
+    """
     known = state["count"], state["mean"], state["covariance"]
-    statistics = update_statistics(known, features.detach().to(known[1].dtype), y)
+    # To ask how many rows a class has would wait for another device.
+    apart = live and y.device.type == "cpu"
+    features = features.detach().to(known[1].dtype)
+    statistics = update_statistics(known, features, y, by_class=apart)
     return {**state, **dict(zip(("count", "mean", "covariance"), statistics, strict=True))}
 
 

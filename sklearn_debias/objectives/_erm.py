@@ -1,17 +1,17 @@
 """Empirical risk minimisation: the mean loss of the training samples."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from sklearn_debias.core import Batch, Data, Nets, Objective, State, Step, static
-from sklearn_debias.losses import cross_entropy
+from sklearn_debias.core import Batch, Data, State, WeightedObjective, Weights, static
 from sklearn_debias.objectives._sampling import balanced_rows, smallest_from_each
 
 
 @dataclass(frozen=True)
-class ERM(Objective):
+class ERM(WeightedObjective):
     """Mean cross entropy, weighted where the samples have weights.
 
     Parameters
@@ -45,9 +45,7 @@ class ERM(Objective):
             else smallest_from_each(group, generator)
         )
 
-    def step(self, nets: Nets, batch: Batch, state: State) -> Step:
-        """Return the mean cross entropy of one batch."""
-        loss = cross_entropy(nets[self.role](batch.of(self.role)), batch.y)
-        weighted = loss if batch.weight is None else batch.weight * loss
+    def weigh(self, loss: Mapping[str, Tensor], batch: Batch, state: State) -> Weights:
+        """Weigh the samples as the user does."""
         # In BiasAdv an adversarial twin weighs as its sample.
-        return Step({self.role: weighted.mean()}, state, adversary_weight=batch.weight)
+        return Weights({self.role: batch.weight}, state, adversary_weight=batch.weight)

@@ -20,24 +20,24 @@ in the authors' code, which gives such a group the loss 0. With an adjustment th
 sqrt(n_g) to absent groups as well; here it waits for the group, as in the algorithm.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from sklearn_debias.core import Batch, Data, Nets, Objective, State, Step, static
-from sklearn_debias.losses import cross_entropy
+from sklearn_debias.core import Batch, Data, Nets, State, WeightedObjective, Weights, static
 from sklearn_debias.objectives._sampling import balanced_rows
 
 
 def group_losses(loss: Tensor, group: Tensor, n_groups: int) -> tuple[Tensor, Tensor]:
-    """Return the mean of the losses (b,) in each group, and which groups are present; (n_groups,).
+    """Return the mean of the losses (b,) in each group, and their number; (n_groups,).
 
     The mean is 0 where a group is absent.
     """
     member = (group[:, None] == torch.arange(n_groups, device=group.device)).to(loss.dtype)
     count = member.sum(0)
-    return loss @ member / count.clamp(min=1), count > 0
+    return loss @ member / count.clamp(min=1), count
 
 
 def reweighted(q: Tensor, loss: Tensor, step_size: float | Tensor) -> Tensor:
@@ -47,7 +47,7 @@ def reweighted(q: Tensor, loss: Tensor, step_size: float | Tensor) -> Tensor:
 
 
 @dataclass(frozen=True)
-class GroupDRO(Objective):
+class GroupDRO(WeightedObjective):
     """Weighted sum of the groups' mean losses, the weights following the larger losses.
 
     The groups are the batch's ``group``, or the classes where it has none.
@@ -80,13 +80,13 @@ class GroupDRO(Objective):
             else None
         )
 
-    def step(self, nets: Nets, batch: Batch, state: State) -> Step:
-        """Ascend in q, then weigh the groups' losses by it."""
+    def weigh(self, loss: Mapping[str, Tensor], batch: Batch, state: State) -> Weights:
+        """Ascend in q; share the q of each group among its samples."""
         group = batch.y if batch.group is None else batch.group
-        per_sample = cross_entropy(nets["model"](batch.of("model")), batch.y)
-        loss, present = group_losses(per_sample, group, len(state["q"]))
-        # q follows the losses, and then counts as given in the model's loss.
-        adjusted = loss.detach() + self.adjustment * state["size"].rsqrt()
+        own, count = group_losses(loss["model"], group, len(state["q"]))
+        adjusted = own + self.adjustment * state["size"].rsqrt()
         # An absent group has the loss 0: its weight moves by the normalisation only.
-        q = reweighted(state["q"], torch.where(present, adjusted, 0.0), self.step_size)
-        return Step({"model": q @ loss}, {**state, "q": q}, {"largest_group_weight": q.max()})
+        q = reweighted(state["q"], torch.where(count > 0, adjusted, 0.0), self.step_size)
+        # Times b: the loss is a mean over the batch.
+        weight = (q / count.clamp(min=1))[group] * len(group)
+        return Weights({"model": weight}, {**state, "q": q}, {"largest_group_weight": q.max()})

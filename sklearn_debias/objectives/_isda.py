@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from sklearn_debias.core import Batch, Data, Net, Nets, Objective, State, Step, static
-from sklearn_debias.losses import class_balanced_weights, cross_entropy, spread
+from sklearn_debias.losses import class_balanced_weights, cross_entropy
 from sklearn_debias.objectives._class_statistics import (
     begin_statistics,
     floored,
@@ -30,6 +30,8 @@ from sklearn_debias.objectives._class_statistics import (
     share_done,
     with_batch,
 )
+from sklearn_debias.objectives._inner_attack import is_live
+from sklearn_debias.objectives._seen_covariance import Covariance, carried, seen, spread_of_samples
 
 
 @dataclass(frozen=True)
@@ -78,17 +80,19 @@ class ISDA(Objective):
         net = nets["model"]
         h = net.body(batch.x)
         # A step that looked ahead has taken the batch in already.
-        if "covariance" not in batch.carry:
-            state = with_batch(state, h, batch.y)
-        covariance = batch.carry.get("covariance", state["covariance"])
+        weight = head_weight(net)
+        covariance = carried(batch.carry, weight, batch.y)
+        if covariance is None:
+            state = with_batch(state, h, batch.y, live=is_live(nets))
+            covariance = seen(state["covariance"], weight, batch.y)
         loss = self.loss(net, h, batch.y, covariance, state).mean()
         return Step({"model": loss}, {**state, "visits": state["visits"] + len(batch.y)})
 
     @in_full
-    def loss(self, net: Net, h: Tensor, y: Tensor, covariance: Tensor, state: State) -> Tensor:
+    def loss(self, net: Net, h: Tensor, y: Tensor, covariance: Covariance, state: State) -> Tensor:
         """Return the weighted cross entropy of each sample, shape (b,)."""
         weight = head_weight(net)
-        raised = floored(spread(weight, covariance))[y]
+        raised = floored(spread_of_samples(weight, covariance, y))
         strength = self.strength * share_done(state, weight, self.done, self.epochs)
         # Out of autocast features of half precision do not fit the head's weights.
         logits = net.head(h.to(weight.dtype))

@@ -16,13 +16,13 @@ copy more. Here it is the paper's. The error set comes from a pass in eval mode 
 stage (the released code logs the predictions made while training).
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from sklearn_debias.core import Batch, Data, Nets, Objective, State, Step, static
-from sklearn_debias.losses import cross_entropy
+from sklearn_debias.core import Batch, Data, Nets, State, WeightedObjective, Weights, static
 
 # Ours, see docs/design/jtt_upweight.md.
 SHARE = 0.5  # of the other rows' weight
@@ -45,7 +45,7 @@ def upweight_of(error: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True)
-class UpweightErrors(Objective):
+class UpweightErrors(WeightedObjective):
     """Train the model on a set where the errors of the biased net count ``upweight`` times.
 
     Parameters
@@ -60,6 +60,7 @@ class UpweightErrors(Objective):
     upweight: float | None = 5.0
     duplicate: bool = static(True)
     roles = ("model", "biased")
+    trained = ("model",)
 
     def init(self, nets: Nets, data: Data) -> State:
         """Find the error set."""
@@ -80,12 +81,10 @@ class UpweightErrors(Objective):
         copies = torch.where(error, int(self.times(error)), 1)
         return torch.arange(len(error)).repeat_interleave(copies)
 
-    def step(self, nets: Nets, batch: Batch, state: State) -> Step:
-        """Return the cross entropy of one batch, errors weighted unless they are duplicated."""
-        loss = cross_entropy(nets["model"](batch.of("model")), batch.y)
-        weight = None
-        if not self.duplicate:
-            times = self.times(state["error"])
-            weight = torch.where(state["error"][batch.index], times, 1.0).to(loss.dtype)
-            loss = weight * loss
-        return Step({"model": loss.mean()}, state, adversary_weight=weight)
+    def weigh(self, loss: Mapping[str, Tensor], batch: Batch, state: State) -> Weights:
+        """Weigh the errors, unless they are duplicated."""
+        if self.duplicate:
+            return Weights({"model": None}, state)
+        times = self.times(state["error"])
+        weight = torch.where(state["error"][batch.index], times, 1.0).to(loss["model"].dtype)
+        return Weights({"model": weight}, state, adversary_weight=weight)

@@ -21,13 +21,14 @@ Four variants carry the name; the switches reach each of them:
   losses).
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from sklearn_debias.core import Batch, Data, Nets, Objective, State, Step, static
-from sklearn_debias.losses import cross_entropy, gce_weight
+from sklearn_debias.core import Batch, Data, Nets, State, WeightedObjective, Weights, static
+from sklearn_debias.losses import gce_weight_of_loss
 
 UNSEEN = -1.0  # a loss is never negative
 
@@ -39,7 +40,7 @@ def relative_difficulty(biased: Tensor, model: Tensor) -> Tensor:
 
 def moving_average(previous: Tensor, loss: Tensor, ema: float | Tensor) -> Tensor:
     """Return the average after a visit: first the loss itself, then ``ema p + (1 - ema) l``."""
-    return torch.where(previous < 0, loss, ema * previous + (1 - ema) * loss)
+    return torch.where(previous < 0, loss, torch.lerp(loss, previous, ema))
 
 
 def class_maximum(average: Tensor, y: Tensor, n_classes: int) -> Tensor:
@@ -50,7 +51,7 @@ def class_maximum(average: Tensor, y: Tensor, n_classes: int) -> Tensor:
 
 
 @dataclass(frozen=True)
-class LfF(Objective):
+class LfF(WeightedObjective):
     """Train a biased net by GCE, and the model on what the biased net finds hard.
 
     Parameters
@@ -84,31 +85,28 @@ class LfF(Objective):
             "classes": n_classes,
         }
 
-    def step(self, nets: Nets, batch: Batch, state: State) -> Step:
-        """Return the weighted cross entropy of the model, and GCE of the biased net."""
-        logits = {role: nets[role](batch.of(role)) for role in self.roles}
-        loss = {role: cross_entropy(z, batch.y) for role, z in logits.items()}
+    def weigh(self, loss: Mapping[str, Tensor], batch: Batch, state: State) -> Weights:
+        """Weigh the model's samples by difficulty, and the biased net's by GCE."""
         # The averages take the batch in before they are used, as in the authors' code.
         new = dict(state)
         for role, value in loss.items():
             key = f"loss_{role}"
-            average = moving_average(state[key][batch.index], value.detach(), self.ema)
+            before = state[key].index_select(0, batch.index)
+            average = moving_average(before, value, self.ema)
             new[key] = state[key].index_copy(0, batch.index, average)
         weight = self.difficulty(new, batch.index)
-        easy = gce_weight(logits["biased"], batch.y, self.q, factor=self.gce_factor)
-        losses = {
-            "model": (weight * loss["model"]).mean(),
-            "biased": (easy * loss["biased"]).mean(),
-        }
-        return Step(losses, new, {"difficulty": weight.mean()}, adversary_weight=1 - weight)
+        easy = gce_weight_of_loss(loss["biased"], self.q, factor=self.gce_factor)
+        log = {"difficulty": weight.mean()}
+        return Weights({"model": weight, "biased": easy}, new, log, adversary_weight=1 - weight)
 
     def difficulty(self, state: State, index: Tensor) -> Tensor:
         """Return W of the samples ``index`` (b,) by the averages so far; in [0, 1], shape (b,)."""
         averages = []
+        y = state["y"].index_select(0, index)
         for key in ("loss_biased", "loss_model"):
-            average = state[key][index]
+            average = state[key].index_select(0, index)
             if self.class_normalize:
                 largest = class_maximum(state[key], state["y"], len(state["classes"]))
-                average = average / largest[state["y"][index]]
+                average = average / largest.index_select(0, y)
             averages.append(average)
         return relative_difficulty(*averages)

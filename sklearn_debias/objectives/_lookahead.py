@@ -7,9 +7,9 @@ second-order graph of the network that makes the arguments is needed, only its l
 gradient (`chained`).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +18,27 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from sklearn_debias.core import Net, SplitModule
 from sklearn_debias.losses import cross_entropy
+
+
+class Ahead(NamedTuple):
+    """What `look_ahead` has found; all of it is detached.
+
+    Parameters
+    ----------
+    value : scalar Tensor
+        The meta loss after the virtual step.
+    gradients : tuple of Tensor
+        By the arguments, and like them.
+    slopes : tuple of Tensor
+        Those of the training loss before the step.
+    way : dict of str to Tensor
+        The gradient of the meta loss by the parameters that stepped, times -lr.
+    """
+
+    value: Tensor
+    gradients: tuple[Tensor, ...]
+    slopes: tuple[Tensor, ...]
+    way: dict[str, Tensor]
 
 
 def view(net: Net, x: Tensor, part: str) -> tuple[Net, Tensor]:
@@ -44,7 +65,7 @@ def look_ahead(
     lr: float | Tensor,
     *,
     live: bool = False,
-) -> tuple[Tensor, tuple[Tensor, ...]]:
+) -> Ahead:
     """Return the cross entropy of the meta rows after one virtual step, and its gradients.
 
     The step is plain SGD: no momentum, no weight decay.
@@ -66,9 +87,7 @@ def look_ahead(
 
     Returns
     -------
-    meta_loss : scalar Tensor
-    gradients : tuple of Tensor
-        By the ``arguments``, and like them; all detached.
+    Ahead
     """
     x, y = meta
     every = {name: p.detach() for name, p in net.parameters.items()}
@@ -89,10 +108,12 @@ def look_ahead(
     solve = _by_autograd if live else _by_transforms
     # Only the reference kernel of attention has a second derivative.
     with sdpa_kernel(SDPBackend.MATH):
-        return solve(training_loss, meta_loss, own, given, lr)
+        value, found, slopes, way = solve(training_loss, meta_loss, own, given, lr)
+    return Ahead(value, found, slopes, dict(zip(names, way, strict=True)))
 
 
-Solution = tuple[Tensor, tuple[Tensor, ...]]
+Several = tuple[Tensor, ...]
+Solution = tuple[Tensor, Several, Several, Several]
 
 
 def _by_transforms(
@@ -103,12 +124,16 @@ def _by_transforms(
     lr: Any,
 ) -> Solution:
     """Solve in a vmapped run, where autograd is out of reach."""
-    step, pull = vjp(lambda *arguments: grad(training_loss)(phi, *arguments), *given)  # type: ignore[misc]
+    every = tuple(range(1 + len(given)))
+    (step, *slopes), pull = vjp(
+        lambda *arguments: grad(training_loss, argnums=every)(phi, *arguments), *given
+    )  # type: ignore[misc]
     moved = tuple(p - lr * g.detach() for p, g in zip(phi, step, strict=True))
     direction, value = grad_and_value(meta_loss)(moved)
     # -lr d<step, direction>/da, a vector times a Jacobian: see above.
-    found = pull(tuple(-lr * v for v in direction))
-    return value.detach(), tuple(g.detach() for g in found)
+    way = tuple(-lr * v for v in direction)
+    found = pull((way, *(torch.zeros_like(slope) for slope in slopes)))
+    return value.detach(), _detached(found), _detached(slopes), _detached(way)
 
 
 @torch.enable_grad()
@@ -124,15 +149,22 @@ def _by_autograd(
     given = tuple(a.requires_grad_() for a in given)
     # Layers that a loss does not reach have the gradient 0.
     unused: dict[str, Any] = {"allow_unused": True, "materialize_grads": True}
-    step = torch.autograd.grad(training_loss(phi, *given), phi, create_graph=True, **unused)
+    loss = training_loss(phi, *given)
+    first = torch.autograd.grad(loss, (*phi, *given), create_graph=True, **unused)
+    step, slopes = first[: len(phi)], first[len(phi) :]
     # Detached: the way through the step is taken by the products below, see above.
     moved = tuple((p - lr * g).detach().requires_grad_() for p, g in zip(phi, step, strict=True))
     value = meta_loss(moved)
     direction = torch.autograd.grad(value, moved, **unused)
-    along = sum((g * (-lr * v)).sum() for g, v in zip(step, direction, strict=True))
+    way = tuple(-lr * v for v in direction)
+    along = sum((g * v).sum() for g, v in zip(step, way, strict=True))
     found = torch.autograd.grad(along, given, **unused)
     # Zeros that stand for what is unused ask for a gradient in torch 2.8.
-    return value.detach(), tuple(g.detach() for g in found)
+    return value.detach(), _detached(found), _detached(slopes), _detached(way)
+
+
+def _detached(values: Sequence[Tensor]) -> Several:
+    return tuple(value.detach() for value in values)
 
 
 def chained(value: Tensor, gradient: Tensor, output: Tensor) -> Tensor:

@@ -28,11 +28,10 @@ import torch
 from torch import Tensor
 
 from sklearn_debias.core import Batch, Data, Net, Nets, Objective, State, Step, static
-from sklearn_debias.losses import cross_entropy, spread
+from sklearn_debias.losses import cross_entropy
 from sklearn_debias.objectives._characteristics import Samples, fifteen, members, standardized
 from sklearn_debias.objectives._class_statistics import (
     begin_statistics,
-    descended,
     draws,
     floored,
     head_weight,
@@ -41,8 +40,19 @@ from sklearn_debias.objectives._class_statistics import (
     stepped,
     with_batch,
 )
+from sklearn_debias.objectives._inner_attack import is_live
+from sklearn_debias.objectives._linear_lookahead import Augmented, knows_head, look_ahead_of_head
 from sklearn_debias.objectives._lookahead import chained, look_ahead, view
 from sklearn_debias.objectives._reach import reach_of_net
+from sklearn_debias.objectives._seen_covariance import (
+    Covariance,
+    argument,
+    at_argument,
+    carried,
+    learned,
+    seen,
+    spread_of_samples,
+)
 from sklearn_debias.objectives._strategy_memory import begin_memory, remembered
 
 
@@ -133,9 +143,11 @@ class IADA(Objective):
         y = batch.y
         h, logits = _outputs(net, batch.x)
         # A step that looked ahead has taken the batch in already.
-        if "covariance" not in batch.carry:
-            state = with_batch(state, h, y)
-        covariance = batch.carry.get("covariance", state["covariance"])
+        covariance = carried(batch.carry, head_weight(net), y)
+        ahead = covariance is not None
+        if covariance is None:
+            state = with_batch(state, h, y, live=is_live(nets))
+            covariance = self.seen(net, y, state)
         # Frozen: the step that looks ahead trains it, this one asks it.
         perturber = None if self.epsilon is not None else nets["perturber"].frozen()
         epsilon, _, state = self.strategy(perturber, net, h, logits, batch, state)
@@ -144,9 +156,14 @@ class IADA(Objective):
         state = remembered(state, logits.detach(), epsilon, batch)
         log = {"adversarial": (epsilon > 0).to(h.dtype).mean()}
         # Only a learned covariance may be indefinite; an estimate never is.
-        if "covariance" in batch.carry and not self.copies:
+        if ahead and not self.copies:
             log["floored"] = _negative(net, y, covariance)
         return Step({"model": loss}, state, log)
+
+    def seen(self, net: Net, y: Tensor, state: State) -> Covariance:
+        """Return the covariances as the loss needs them: as the head sees them, or to draw from."""
+        covariance = state["covariance"]
+        return covariance if self.copies else seen(covariance, head_weight(net), y)
 
     @in_full
     def strategy(
@@ -183,28 +200,51 @@ class IADA(Objective):
         logits: Tensor,
         y: Tensor,
         epsilon: Tensor,
-        covariance: Tensor,
+        covariance: Covariance,
         state: State,
         generator: torch.Generator | None = None,
     ) -> Tensor:
         """Return L^IADA of each sample, Eq. 6, shape (b,)."""
         weight = head_weight(net)
-        alpha: float | Tensor = self.alpha
-        if self.ramp:
-            alpha = alpha * share_done(state, weight, self.done, self.epochs)
+        own = self.augmented(weight, logits, y, epsilon, covariance, state)
+        if not self.copies or not _is_on(self.alpha):
+            return cross_entropy(own.logits, y)
+        assert isinstance(covariance, Tensor)
+        wide = self.strength(state, weight) * covariance.detach()
+        drawn = draws(wide, y, self.copies, generator)
+        return torch.stack([cross_entropy(own.logits + n @ weight.T, y) for n in drawn]).mean(0)
+
+    def strength(self, state: State, like: Tensor) -> float | Tensor:
+        """Return alpha, by now."""
+        if not self.ramp:
+            return self.alpha
+        return self.alpha * share_done(state, like, self.done, self.epochs)
+
+    def augmented(
+        self,
+        weight: Tensor,
+        logits: Tensor,
+        y: Tensor,
+        epsilon: Tensor,
+        covariance: Covariance,
+        state: State,
+    ) -> Augmented:
+        """Return the logits with the three terms of Eq. 6, but not with copies that are drawn."""
+        direction = None
+        rho = None
         if _is_on(self.epsilon):
             reach = state["reach"] if self.reach is None else self.reach
-            logits = logits + perturbation(logits, y, weight, reach * epsilon) @ weight.T
+            direction = perturbation(logits, y, weight, reach)
+            logits = logits + (direction * epsilon[:, None]) @ weight.T
+        alpha = self.strength(state, weight)
         if _is_on(self.beta):
             # A class without rows has the proportion 0, and the logarithm -inf.
             prior = state["prior"].clamp(min=torch.finfo(weight.dtype).tiny)
             logits = logits + self.beta * prior.log()
-        if not _is_on(self.alpha):
-            return cross_entropy(logits, y)
-        if self.copies:
-            drawn = draws(alpha * covariance.detach(), y, self.copies, generator)
-            return torch.stack([cross_entropy(logits + n @ weight.T, y) for n in drawn]).mean(0)
-        return cross_entropy(logits + alpha * floored(spread(weight, covariance))[y], y)
+        if _is_on(self.alpha) and not self.copies:
+            rho = spread_of_samples(weight, covariance, y)
+            logits = logits + alpha * floored(rho)
+        return Augmented(logits, covariance, alpha, rho, direction, epsilon)
 
 
 @dataclass(frozen=True)
@@ -246,31 +286,31 @@ class LearnStrategy(Objective):
         # f^t comes from the net before the virtual step, and counts as given.
         with torch.no_grad():
             h, logits = _outputs(net, x)
-        state = with_batch(state, h, batch.y)
-        learned = self.iada.epsilon is None
-        perturber = nets["perturber"] if learned else None
+        state = with_batch(state, h, batch.y, live=is_live(nets))
+        covariance = self.iada.seen(net, batch.y, state)
+        perturber = nets["perturber"] if self.iada.epsilon is None else None
         epsilon, f, new = self.iada.strategy(perturber, net, h, logits, batch, state)
 
-        def loss(phi: Net, covariance: Tensor, given: Tensor) -> Tensor:
+        def loss(phi: Net, value: Tensor, given: Tensor) -> Tensor:
             z = _outputs(phi, x)[1]
-            each = self.iada.loss(phi, z, batch.y, given, covariance, state, batch.generator)
-            return each.mean()
+            at = at_argument(covariance, value)
+            return self.iada.loss(phi, z, batch.y, given, at, state, batch.generator).mean()
 
         meta = view(nets["model"], batch.meta.x, part)[1], batch.meta.y
-        value, (by_covariance, by_epsilon) = look_ahead(
-            net,
-            loss,
-            (state["covariance"], epsilon),
-            meta,
-            batch.lr,
-            live=nets["model"].params is None,
-        )
+        if knows_head(net, x) and not self.iada.copies:
+            own = self.iada.augmented(
+                head_weight(net).detach(), logits, batch.y, epsilon.detach(), covariance, state
+            )
+            ahead = look_ahead_of_head(net, h, batch.y, own, meta, batch.lr)
+        else:
+            start = (argument(covariance), epsilon)
+            ahead = look_ahead(net, loss, start, meta, batch.lr, live=is_live(nets))
         # Carried, not kept in the state: what is learned of a covariance serves one step only.
-        carry = {"covariance": descended(state["covariance"], by_covariance, self.sigma_lr)}
+        carry = learned(covariance, ahead, self.sigma_lr)
         if f is None:
-            return Step({}, new, {"meta": value}, carry=carry)
+            return Step({}, new, {"meta": ahead.value}, carry=carry)
         carry["characteristics"] = f
-        losses = {"perturber": chained(value, by_epsilon, epsilon)}
+        losses = {"perturber": chained(ahead.value, ahead.gradients[1], epsilon)}
         # In the log, so that an error of the epoch names what was not finite first.
         log = {"characteristics": f.mean()}
         return Step(losses, new, log, carry=carry)
@@ -283,9 +323,9 @@ def _outputs(net: Net, x: Tensor) -> tuple[Tensor, Tensor]:
 
 
 @in_full
-def _negative(net: Net, y: Tensor, covariance: Tensor) -> Tensor:
+def _negative(net: Net, y: Tensor, covariance: Covariance) -> Tensor:
     """Return the share of the terms of Eq. 6 that an indefinite covariance made negative."""
-    rho = spread(head_weight(net).detach(), covariance)[y]
+    rho = spread_of_samples(head_weight(net).detach(), covariance, y)
     # The term of a sample's own class is 0, and is not counted.
     return (rho < 0).to(rho.dtype).sum(1).mean() / (rho.shape[1] - 1)
 

@@ -17,9 +17,11 @@ import torch
 from torch import Tensor
 
 from sklearn_debias.core import Batch, Data, Net, Nets, Objective, State, Step, static
-from sklearn_debias.objectives._class_statistics import descended, stepped, with_batch
+from sklearn_debias.objectives._class_statistics import head_weight, stepped, with_batch
+from sklearn_debias.objectives._inner_attack import is_live
 from sklearn_debias.objectives._isda import ISDA
 from sklearn_debias.objectives._lookahead import look_ahead, view
+from sklearn_debias.objectives._seen_covariance import argument, at_argument, learned, seen
 
 
 @dataclass(frozen=True)
@@ -56,14 +58,15 @@ class MetaSAug(Objective):
         part = stepped(nets["model"], self.virtual)
         net, x = view(nets["model"], batch.x, part)
         with torch.no_grad():
-            state = with_batch(state, net.body(x), batch.y)
+            state = with_batch(state, net.body(x), batch.y, live=is_live(nets))
+            covariance = seen(state["covariance"], head_weight(net), batch.y)
         meta = view(nets["model"], batch.meta.x, part)[1], batch.meta.y
 
-        def loss(phi: Net, covariance: Tensor) -> Tensor:
-            return self.isda.loss(phi, phi.body(x), batch.y, covariance, state).mean()
+        def loss(phi: Net, value: Tensor) -> Tensor:
+            given = at_argument(covariance, value)
+            return self.isda.loss(phi, phi.body(x), batch.y, given, state).mean()
 
-        value, (gradient,) = look_ahead(
-            net, loss, (state["covariance"],), meta, batch.lr, live=nets["model"].params is None
-        )
-        covariance = descended(state["covariance"], gradient, self.sigma_lr)
-        return Step({}, state, {"meta": value}, carry={"covariance": covariance})
+        start = (argument(covariance),)
+        ahead = look_ahead(net, loss, start, meta, batch.lr, live=is_live(nets))
+        carry = learned(covariance, ahead, self.sigma_lr)
+        return Step({}, state, {"meta": ahead.value}, carry=carry)

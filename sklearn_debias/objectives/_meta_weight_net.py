@@ -61,10 +61,8 @@ class LearnWeights(Objective):
         def loss(phi: Net, given: Tensor) -> Tensor:
             return given @ cross_entropy(phi(x), batch.y)
 
-        value, (gradient,) = look_ahead(
-            net, loss, (weight,), meta, batch.lr, live=nets["model"].params is None
-        )
-        return Step({"weigher": chained(value, gradient, weight)}, state)
+        ahead = look_ahead(net, loss, (weight,), meta, batch.lr, live=nets["model"].params is None)
+        return Step({"weigher": chained(ahead.value, ahead.gradients[0], weight)}, state)
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.func import grad, vmap
 
 from sklearn_debias.core import Batch, Net, Objective
+from sklearn_debias.core.internal import LinearNet, linear_layers
 from sklearn_debias.testing._asserts import assert_close, assert_finite, generators_untouched
 from sklearn_debias.testing._engines import (
     summed,
@@ -22,6 +23,7 @@ from sklearn_debias.testing._problem import (
     N_SAMPLES,
     ModuleFactory,
     Problem,
+    linear_module,
     steeper,
     toy_module,
     with_batch_norm,
@@ -101,6 +103,32 @@ def check_objective_no_leak_between_roles(
     attached = [name for name, value in {**out.state, **out.carry}.items() if value.requires_grad]
     assert not attached, f"What a step leaves must be detached: {attached}."
     assert out.adversary_weight is None or not out.adversary_weight.requires_grad
+
+
+def check_objective_closed_step_is_the_step(
+    objective: Objective, module: ModuleFactory = toy_module
+) -> None:
+    """Where there is a closed form: the same losses, states and gradients as by autograd."""
+    if not objective.closed:
+        return
+    problem = Problem(objective, linear_module)
+    state = problem.state()
+    out = objective.step(problem.nets, problem.batch(), state)
+    layers = linear_layers(objective, problem.nets)
+    assert layers is not None, "The networks of this check are linear."
+    nets = {role: LinearNet(layer.weight, layer.bias) for role, layer in layers.items()}
+    with torch.no_grad():
+        closed = objective.closed_step(nets, problem.batch(), state)
+    for name in ("losses", "state", "log", "carry"):
+        assert_close(getattr(closed, name), getattr(out, name), 1e-10, f"The closed {name}")
+    for role in objective.trained:
+        layer = layers[role]
+        found = nets[role].gradients()
+        expected = torch.autograd.grad(out.losses[role], [layer.weight, layer.bias])
+        for name, gradient in zip(found, expected, strict=True):
+            assert_close(
+                found[name], gradient, 1e-10, f"The closed gradient of {role!r} by its {name}"
+            )
 
 
 def check_objective_eager_equals_vmapped(

@@ -45,6 +45,15 @@ def toy_module(role: str) -> nn.Module:
     return module
 
 
+def linear_module(role: str) -> nn.Module:
+    """Return a float64 layer from 6 features to 3 logits; the role fixes its start."""
+    module = SplitModule(nn.Identity(), nn.Linear(N_FEATURES, N_CLASSES)).double()
+    generator = Streams(0).generator("linear module", role)
+    for parameter in module.parameters():
+        nn.init.normal_(parameter, std=0.5, generator=generator)
+    return module
+
+
 def with_batch_norm(module: ModuleFactory) -> ModuleFactory:
     """Return a factory whose modules begin with BatchNorm, where they are made of body and head."""
 

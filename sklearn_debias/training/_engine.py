@@ -18,6 +18,7 @@ from sklearn_debias.training._by_role import MakeOptimizer, parts_of, split_off
 from sklearn_debias.training._callbacks import Stop, batch_hooks, in_the_name_of, raised_in_code
 from sklearn_debias.training._feed import Epochs
 from sklearn_debias.training._forecast import Forecast
+from sklearn_debias.training._linear_steps import LinearSteps, linear_steps
 from sklearn_debias.training._log import EpochLog
 from sklearn_debias.training._observer import Keeper, Observer
 from sklearn_debias.training._optimizers import (
@@ -90,6 +91,7 @@ class Engine(NeuralNet):
         self._watched = watched(self.module_, self._fixed)
         self._lowest: dict[str, float] = {}
         self._batch_hooks = batch_hooks(self.callbacks_)
+        self._linear = None if amp else linear_steps(phase, nets, self.optimizer_)
         try:
             self.notify("on_train_begin", X=epochs, y=None)
             self.keeper = keeper
@@ -107,7 +109,7 @@ class Engine(NeuralNet):
                 if isinstance(callback, EpochLog):
                     callback.close()
             # They would be pickled a second time, where skorch does not see them.
-            del self.phase, self._parameters, self._fixed, self._watched
+            del self.phase, self._parameters, self._fixed, self._watched, self._linear
         self.notify("on_train_end", X=None, y=None)
         return state
 
@@ -196,6 +198,9 @@ class Engine(NeuralNet):
 
     def train_step(self, batch: Batch, **_: Any) -> dict[str, Any]:
         """Take the steps of the phase, in order, on one batch."""
+        # The first one by autograd: it is checked, and the optimiser begins.
+        if self._linear is not None and self._batches:
+            return self._linear_step(self._linear, batch)
         terms: dict[str, Tensor] = {}
         device = batch.x.device.type
         autocast = torch.autocast(device, torch.bfloat16) if self.amp else nullcontext()
@@ -225,6 +230,18 @@ class Engine(NeuralNet):
             terms |= {name: value.detach() for name, value in out.log.items()}
         return {"loss": None if loss is None else loss.detach(), "y_pred": None, "terms": terms}
 
+    def _linear_step(self, linear: LinearSteps, batch: Batch) -> dict[str, Any]:
+        """Take the step of a phase by closed gradients."""
+        self._batches = self._batches + 1
+        out = linear.gradients(batch, self.state)
+        self.state = out.state
+        if "on_grad_computed" in self._batch_hooks:
+            self._show_gradients(batch)
+        linear.update()
+        terms = {f"{role}_loss": value for role, value in out.losses.items()}
+        loss = reduce(torch.add, out.losses.values())
+        return {"loss": loss, "y_pred": None, "terms": {**terms, **out.log}}
+
     def _descend(self, loss: Tensor, batch: Batch) -> None:
         """Take one backward, and one update of what has a gradient."""
         # To None, not to zero: momentum and weight decay would move idle roles.
@@ -232,9 +249,12 @@ class Engine(NeuralNet):
             parameter.grad = None
         loss.backward()
         if "on_grad_computed" in self._batch_hooks:
-            named = list(self.get_all_learnable_params())
-            self.notify("on_grad_computed", named_parameters=named, batch=batch, training=True)
+            self._show_gradients(batch)
         update(self.optimizer_)
+
+    def _show_gradients(self, batch: Batch) -> None:
+        named = list(self.get_all_learnable_params())
+        self.notify("on_grad_computed", named_parameters=named, batch=batch, training=True)
 
     def _record(self, terms: Mapping[str, list[Tensor]], sizes: Mapping[str, list[int]]) -> None:
         """Write the epoch's row of the history: means over samples, in float64."""

@@ -71,7 +71,7 @@ SHAPES = {
     "spread": ["kk"],
     "update_statistics": ["k", "kd", "kdd"],
 }
-WITHOUT_GRADIENT = {"gce_weight", "membership", "no_statistics"}
+WITHOUT_GRADIENT = {"gce_weight", "gce_weight_of_loss", "membership", "no_statistics"}
 ALWAYS_DOUBLE = {"class_balanced_weights"}
 each = pytest.mark.parametrize("name", LOSSES)
 

@@ -62,6 +62,20 @@ class Rows:
         return state
 
 
+def learned_covariance(carry, covariance, weight):
+    """Write out the covariances that a step has learned, class by class and term by term."""
+    if "covariance" in carry:
+        return carry["covariance"]
+    w, v = weight.detach(), carry["way"]
+    found = covariance.clone()
+    for c in range(len(w)):
+        for j in range(len(w)):
+            u, s = w[j] - w[c], v[j] - v[c]
+            found[c] -= carry["by_spread"][c, j] / 2 * torch.outer(u, u)
+            found[c] -= carry["by_slope"][c, j] / 2 * (torch.outer(u, s) + torch.outer(s, u))
+    return found
+
+
 def explicit_meta_loss(rows, training_loss, virtual):
     """Return the cross entropy of the meta rows after one plain step of a copy of the model.
 

@@ -89,9 +89,9 @@ def test_weights_stay_a_distribution_and_follow_the_losses(losses, step):
 
 
 def test_group_losses_of_an_empty_group_are_zero():
-    mean, present = group_losses(torch.tensor([1.0, 3.0, 5.0]), torch.tensor([2, 0, 2]), 4)
+    mean, count = group_losses(torch.tensor([1.0, 3.0, 5.0]), torch.tensor([2, 0, 2]), 4)
     assert mean.tolist() == [3.0, 0.0, 3.0, 0.0]
-    assert present.tolist() == [True, False, True, False]
+    assert count.tolist() == [1, 0, 2, 0]
 
 
 def test_without_groups_the_classes_are_the_groups():

@@ -6,7 +6,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from meta_problem import D, K, N, Rows, Y, buffers, difference, explicit_meta_loss
+from meta_problem import (
+    D,
+    K,
+    N,
+    Rows,
+    Y,
+    buffers,
+    difference,
+    explicit_meta_loss,
+    learned_covariance,
+)
 from torch import nn
 
 from sklearn_debias.core import Batch, Net
@@ -272,7 +282,9 @@ def test_only_a_covariance_and_a_network_that_learn_have_a_meta_gradient(rows):
     assert LearnStrategy().roles == ("model", "perturber")
     out = fixed.step(rows.nets, rows.batch(), rows.state(fixed))
     assert out.losses == {}
-    assert out.carry.keys() == {"covariance"}
+    assert out.carry.keys() == {"rho", "slope", "by_spread", "by_slope", "way"}
+    fixed = LearnStrategy(IADA(epsilon=0.2, diagonal=True))
+    assert fixed.step(rows.nets, rows.batch(), rows.state(fixed)).carry.keys() == {"covariance"}
     assert set(out.log) == {"meta"}
 
 
@@ -321,7 +333,8 @@ def test_equations_8_and_9_follow_finite_differences(virtual, batch_norm, option
     now = with_batch(state, twin.body(rows.x), Y)["covariance"]
     direction = torch.randn(now.shape, generator=generator, dtype=D)
     direction = direction if now.ndim == 2 else direction + direction.mT
-    found = float(((now - out.carry["covariance"]) / 0.1 * direction).sum())
+    learned = learned_covariance(out.carry, now, rows.model.head.weight)
+    found = float(((now - learned) / 0.1 * direction).sum())
     expected = difference(lambda t: meta(covariance=now + t * direction))
     # Where the covariance is positive definite no term is floored, and the bound is smooth.
     assert found == pytest.approx(expected, rel=1e-5, abs=1e-9)
@@ -359,10 +372,11 @@ def test_the_learned_covariance_serves_one_step_and_is_not_kept(rows):
     ahead, real = LearnStrategy(sigma_lr=5.0), IADA(starts=False)
     first = ahead.step(rows.nets, rows.batch(slice(0, 8)), rows.state(ahead))
     second = real.step(rows.nets, rows.batch(slice(0, 8), carry=first.carry), first.state)
-    kept = with_batch(rows.state(ahead), rows.model.body(rows.x[:8]), Y[:8])
+    kept = with_batch(rows.state(ahead), rows.model.body(rows.x[:8]), Y[:8], live=True)
     for name in ("count", "mean", "covariance"):  # each batch is counted once
         torch.testing.assert_close(second.state[name], kept[name], rtol=0, atol=0)
-    assert not torch.equal(first.carry["covariance"], kept["covariance"])
+    learned = learned_covariance(first.carry, kept["covariance"], rows.model.head.weight)
+    assert not torch.allclose(learned, kept["covariance"])
     without = real.step(rows.nets, rows.batch(slice(0, 8)), rows.state(ahead))
     torch.testing.assert_close(without.state["covariance"], kept["covariance"], rtol=0, atol=0)
     assert not torch.equal(without.losses["model"], second.losses["model"])

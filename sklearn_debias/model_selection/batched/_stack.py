@@ -11,6 +11,7 @@ from torch.func import vmap
 
 from sklearn_debias.core import Batch, Net, Objective
 from sklearn_debias.model_selection.batched._layout import ClassesFirst
+from sklearn_debias.model_selection.batched._linear import gradients_of, linear_names, linear_net
 from sklearn_debias.model_selection.batched._members import Member
 from sklearn_debias.model_selection.batched._stacked_optimizers import Key, Which, stack_optimizer
 from sklearn_debias.model_selection.batched._structure import settings_of, with_settings
@@ -146,8 +147,10 @@ class Stack:
         carry: dict,
     ) -> tuple[dict, dict, dict, dict, dict[Key, Tensor]]:
         """Return losses, changed state, log, carry and gradients of one objective on one batch."""
+        layers = linear_names(objective, nets)
         leaves = {
-            key: self.parameters[key][which].detach().requires_grad_() for key in self.trainable
+            key: self.parameters[key][which].detach().requires_grad_(layers is None)
+            for key in self.trainable
         }
         given = {key: value[which] for key, value in self.parameters.items()}
         given |= leaves
@@ -155,42 +158,58 @@ class Stack:
 
         def one(
             parameters: Nested, settings: dict, state: dict, own_batch: dict, columns: dict
-        ) -> tuple[dict, dict, dict, dict]:
-            own = {role: replace(net, params=parameters[role]) for role, net in nets.items()}
+        ) -> tuple[dict, dict, dict, dict, Nested]:
             before = {**self.shared, **state}
             numbers = {path: settings[str(j)] for j, path in enumerate(self.settings[i])}
             given_batch = replace(batch, **own_batch, **columns)
-            out = with_settings(objective, numbers).step(own, given_batch, before)
+            as_set = with_settings(objective, numbers)
+            gradients: Nested = {}
+            if layers is not None:
+                linear = {r: linear_net(parameters[r], own) for r, own in layers.items()}
+                out = as_set.closed_step(linear, given_batch, before)
+                gradients = {r: gradients_of(linear[r], layers[r]) for r in objective.trained}
+            else:
+                own = {role: replace(net, params=parameters[role]) for role, net in nets.items()}
+                out = as_set.step(own, given_batch, before)
             # Names cannot be returned from vmap, which lets out nothing but tensors.
             names[:] = out.state
             # What the step hands on as it is stays out: vmap would return it once per member.
             changed = {
                 name: value for name, value in out.state.items() if value is not before.get(name)
             }
-            return dict(out.losses), changed, dict(out.log), dict(out.carry)
+            return dict(out.losses), changed, dict(out.log), dict(out.carry), gradients
 
         settings = {str(j): value[which] for j, value in enumerate(self.settings[i].values())}
         state = {name: value[which] for name, value in self.state.items()}
         own_batch = {"lr": self.lr[which], "carry": carry}
         stacked = (_nested(given), settings, state, own_batch)
-        with ClassesFirst():
-            losses, changed, log, left = _mapped(one, lanes, stacked, batch)
-            # No loss reaches another member's parameters, or another role's: the gradients of the
-            # sum are those of each.
-            wanted = [key for key in self.trainable if key[0] in losses]
-            total = reduce(torch.add, [loss.sum() for loss in losses.values()], torch.zeros(()))
-            found: Sequence[Tensor | None] = ()
-            if wanted:
-                at = [leaves[key] for key in wanted]
-                found = torch.autograd.grad(total, at, allow_unused=True)
+        with ClassesFirst(), torch.set_grad_enabled(layers is None):
+            losses, changed, log, left, pulled = _mapped(one, lanes, stacked, batch)
+            gradients = (
+                {(role, name): g for role, own in pulled.items() for name, g in own.items()}
+                if layers is not None
+                else self._differentiated(losses, leaves)
+            )
         for name in self.state.keys() - set(names):
             del self.state[name]
-        # Without a gradient a parameter is skipped, as torch's optimisers do it: neither momentum
-        # nor weight decay move it.
-        gradients = {key: g for key, g in zip(wanted, found, strict=True) if g is not None}
         changed = {name: value.detach() for name, value in changed.items()}
         left = {name: value.detach() for name, value in left.items()}
         return losses, changed, log, left, gradients
+
+    def _differentiated(
+        self, losses: Mapping[str, Tensor], leaves: Mapping[Key, Tensor]
+    ) -> dict[Key, Tensor]:
+        """Return the gradients of the losses (members,) of all roles."""
+        wanted = [key for key in self.trainable if key[0] in losses]
+        if not wanted:
+            return {}
+        # No loss reaches another member's parameters, or another role's: the gradients of the sum
+        # are those of each.
+        total = reduce(torch.add, [loss.sum() for loss in losses.values()])
+        found = torch.autograd.grad(total, [leaves[key] for key in wanted], allow_unused=True)
+        # Without a gradient a parameter is skipped, as torch's optimisers do it: neither momentum
+        # nor weight decay move it.
+        return {key: g for key, g in zip(wanted, found, strict=True) if g is not None}
 
     def _keep(self, which: Which, changed: Mapping[str, Tensor]) -> None:
         """Take over what a step of the members ``which`` has changed in their states."""

@@ -1,0 +1,14 @@
+"""Names that the rooms above build on; they may change without notice."""
+
+from sklearn_debias.core._closed import LinearNet, linear_layers, log_probabilities, residual
+from sklearn_debias.core._linear import linear_layer
+from sklearn_debias.core._weighted import weighted_mean
+
+__all__ = [
+    "LinearNet",
+    "linear_layer",
+    "linear_layers",
+    "log_probabilities",
+    "residual",
+    "weighted_mean",
+]

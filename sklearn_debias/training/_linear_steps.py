@@ -1,0 +1,65 @@
+"""Steps of networks that are linear layers on X, by gradients in closed form."""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+import torch
+from torch import nn
+
+from sklearn_debias.core import Batch, Net, Phase, State, Step
+from sklearn_debias.core.internal import LinearNet, linear_layers
+from sklearn_debias.training._direct import direct_update
+from sklearn_debias.training._optimizers import update
+
+
+class LinearSteps:
+    """The step of a phase without autograd, where the objective has one.
+
+    Parameters
+    ----------
+    phase : Phase
+        Of one step.
+    layers : mapping of str to nn.Linear
+        Of all roles.
+    optimizer : torch.optim.Optimizer
+    """
+
+    def __init__(
+        self, phase: Phase, layers: Mapping[str, nn.Linear], optimizer: torch.optim.Optimizer
+    ) -> None:
+        self.objective = phase.steps[0]
+        self.layers = layers
+        self.optimizer = optimizer
+        self.direct: Callable[[], Any] | None = None
+
+    def gradients(self, batch: Batch, state: State) -> Step:
+        """Leave the gradients of one batch on the layers."""
+        with torch.no_grad():
+            nets = {
+                role: LinearNet(layer.weight, layer.bias) for role, layer in self.layers.items()
+            }
+            out = self.objective.closed_step(nets, batch, state)
+            for role in self.objective.trained:
+                layer = self.layers[role]
+                gradients = nets[role].gradients()
+                layer.weight.grad = gradients["weight"]
+                layer.bias.grad = gradients["bias"]
+        return out
+
+    def update(self) -> None:
+        """Update the layers."""
+        if self.direct is None:
+            self.direct = direct_update(self.optimizer) or partial(update, self.optimizer)
+        self.direct()
+
+
+def linear_steps(
+    phase: Phase, nets: Mapping[str, Net], optimizer: torch.optim.Optimizer
+) -> LinearSteps | None:
+    """Return the steps of a phase by closed gradients, or None where they need autograd."""
+    objective = phase.steps[0]
+    if len(phase.steps) > 1 or objective.every != 1:
+        return None
+    layers = linear_layers(objective, nets)
+    return None if layers is None else LinearSteps(phase, layers, optimizer)

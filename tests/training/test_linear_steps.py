@@ -1,0 +1,215 @@
+"""Heads without autograd: the same fits, by gradients in closed form."""
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+from skorch.callbacks import GradientNormClipping
+from torch import nn, optim
+
+from sklearn_debias import (
+    BiasAdvClassifier,
+    ERMClassifier,
+    GroupDROClassifier,
+    JTTClassifier,
+    LfFClassifier,
+)
+from sklearn_debias.core import SplitModule
+from sklearn_debias.training import _engine as engine_file
+from sklearn_debias.training._direct import direct_update
+from sklearn_debias.training._linear_steps import LinearSteps
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn_debias.exceptions.DebiasWarning")
+
+QUICK = {"max_epochs": 3, "batch_size": 16, "lr": 0.05, "random_state": 0, "device": "cpu"}
+BY_WEIGHT = {"identification_epochs": 1, "upweight": 3, "upweight_by": "weight"}
+METHODS = {
+    "erm": ERMClassifier(),
+    "balanced": ERMClassifier(balance="class"),
+    "lff": LfFClassifier(),
+    "lff of raw losses": LfFClassifier(ema=0, class_normalize=False, gce_factor=False),
+    "groupdro": GroupDROClassifier(step_size=0.1, adjustment=1.0),
+    "jtt": JTTClassifier(identification_epochs=1, upweight=3),
+    "jtt by weight": JTTClassifier(**BY_WEIGHT),
+    "biasadv": BiasAdvClassifier(base="erm"),
+    "biasadv linf": BiasAdvClassifier(base="erm", norm="linf"),
+    "biasadv lff": BiasAdvClassifier(base="lff", random_start=True),
+    "biasadv jtt": BiasAdvClassifier(base=JTTClassifier(**BY_WEIGHT)),
+}
+
+
+@pytest.fixture(scope="module")
+def rows():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(90, 7)).astype(np.float32)
+    y = (X[:, 0] + rng.normal(size=90) > 0) * 1 + (X[:, 1] > 1)
+    return X, y, (X[:, 2] > 0).astype(int)
+
+
+@pytest.fixture
+def steps(monkeypatch):
+    """Count the steps in closed form."""
+    taken = []
+    gradients = LinearSteps.gradients
+
+    def counted(self, batch, state):
+        taken.append(len(batch.y))
+        return gradients(self, batch, state)
+
+    monkeypatch.setattr(LinearSteps, "gradients", counted)
+    return taken
+
+
+def fitted(clf, rows, **options):
+    X, y, bias = rows
+    clf = copy.deepcopy(clf).set_params(**QUICK, **options)
+    beside = {"bias_labels": bias} if isinstance(clf, GroupDROClassifier) else {}
+    return clf.fit(X, y, **beside)
+
+
+def by_autograd(clf, rows, **options):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(engine_file, "linear_steps", lambda *args: None)
+        return fitted(clf, rows, **options)
+
+
+def assert_same_fit(one, other, atol):
+    np.testing.assert_allclose(one.coef_, other.coef_, rtol=0, atol=atol)
+    np.testing.assert_allclose(one.intercept_, other.intercept_, rtol=0, atol=atol)
+    numbers = one.history_.select_dtypes("number").drop(columns="seconds", errors="ignore")
+    theirs = other.history_[numbers.columns]
+    np.testing.assert_allclose(numbers, theirs, rtol=0, atol=atol)
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "sgd", optim.AdamW])
+@pytest.mark.parametrize("name", METHODS)
+def test_a_fit_is_that_by_autograd(name, optimizer, rows, steps):
+    options = {"optimizer": optimizer, "dtype": "float64", "weight_decay": 0.01}
+    closed = fitted(METHODS[name], rows, **options)
+    assert steps
+    expected = len(steps)
+    slow = by_autograd(METHODS[name], rows, **options)
+    assert len(steps) == expected
+    assert_same_fit(closed, slow, 1e-9)
+
+
+def test_weights_and_bare_layers_and_schedules(rows, steps):
+    X, y, _ = rows
+    weight = np.random.default_rng(1).uniform(0.1, 2, len(y))
+    options = {**QUICK, "dtype": "float64", "lr_schedule": optim.lr_scheduler.ExponentialLR}
+    options["lr_schedule"] = lambda optimizer: optim.lr_scheduler.StepLR(optimizer, 1, 0.5)
+    layer = nn.Linear(7, 3)
+    fits = []
+    for module in (layer, SplitModule(nn.Identity(), layer)):
+        fits.append(ERMClassifier(copy.deepcopy(module), **options).fit(X, y, sample_weight=weight))
+    assert len(steps) == 2 * (3 * 6 - 1)  # all but the first of each fit
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(engine_file, "linear_steps", lambda *args: None)
+        slow = ERMClassifier(copy.deepcopy(layer), **options).fit(X, y, sample_weight=weight)
+    for clf in fits:
+        assert_same_fit(clf, slow, 1e-9)
+
+
+def test_callbacks_see_the_gradients(rows, steps):
+    clipping = [GradientNormClipping(gradient_clip_value=0.01)]
+    closed = fitted(ERMClassifier(), rows, callbacks=clipping, optimizer="sgd", dtype="float64")
+    assert steps
+    slow = by_autograd(ERMClassifier(), rows, callbacks=clipping, optimizer="sgd", dtype="float64")
+    assert_same_fit(closed, slow, 1e-9)
+    free = fitted(ERMClassifier(), rows, optimizer="sgd", dtype="float64")
+    assert abs(free.coef_ - closed.coef_).max() > 1e-3
+
+
+class Halved(nn.Linear):
+    def forward(self, x):
+        return super().forward(x) / 2
+
+
+def hooked():
+    layer = nn.Linear(7, 3)
+    layer.register_forward_hook(lambda module, args, out: out / 2)
+    return layer
+
+
+def with_a_fixed_bias():
+    layer = nn.Linear(7, 3)
+    layer.bias.requires_grad_(False)
+    return layer
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        Halved(7, 3),
+        nn.Linear(7, 3, bias=False),
+        hooked(),
+        with_a_fixed_bias(),
+        nn.utils.parametrizations.weight_norm(nn.Linear(7, 3)),
+        nn.Sequential(nn.LayerNorm(7), nn.Linear(7, 3)),
+        "mlp",
+    ],
+    ids=["subclass", "no bias", "hook", "fixed bias", "weight norm", "norm", "mlp"],
+)
+def test_other_networks_are_differentiated(module, rows, steps):
+    fitted(ERMClassifier(module), rows)
+    assert not steps
+
+
+def test_a_step_of_ones_own_is_taken(rows, steps):
+    from sklearn_debias.objectives import ERM
+
+    class Twice(ERM):
+        def step(self, nets, batch, state):
+            out = super().step(nets, batch, state)
+            return type(out)({"model": 2 * out.losses["model"]}, out.state)
+
+    assert ERM().closed
+    assert not Twice().closed
+
+
+@pytest.mark.parametrize("kind", [optim.Adam, optim.AdamW])
+def test_a_direct_update_is_the_step_to_the_last_bit(kind):
+    generator = torch.Generator().manual_seed(0)
+    pairs = []
+    for _ in range(2):
+        generator.manual_seed(0)
+        parameters = [nn.Parameter(torch.randn(5, 3, generator=generator)) for _ in range(3)]
+        groups = [{"params": parameters[:2], "lr": 0.1}, {"params": parameters[2:]}]
+        made = kind(groups, lr=0.01, weight_decay=0.1, betas=(0.8, 0.9), fused=True)
+        pairs.append((parameters, made))
+    for t in range(4):
+        gradients = [torch.randn(5, 3, generator=generator) for _ in range(2)]
+        for i, (parameters, optimizer) in enumerate(pairs):
+            # The second of three never has a gradient.
+            for parameter, gradient in zip((parameters[0], parameters[2]), gradients, strict=True):
+                parameter.grad = gradient.clone()
+            direct = direct_update(optimizer) if i and t else None
+            assert (direct is not None) == bool(i and t)
+            (direct or optimizer.step)()
+    (one, first), (other, second) = pairs
+    assert all(map(torch.equal, one, other))
+    for mine, theirs in zip(one, other, strict=True):
+        assert first.state[mine].keys() == second.state[theirs].keys()
+        assert all(torch.equal(v, second.state[theirs][k]) for k, v in first.state[mine].items())
+
+
+def test_what_more_than_updates_is_left_to_the_optimizer():
+    parameter = nn.Parameter(torch.zeros(2))
+    parameter.grad = torch.ones(2)
+
+    def made(**options):
+        optimizer = optim.Adam([parameter], fused=True, **options)
+        optimizer.step()
+        return optimizer
+
+    assert direct_update(made()) is not None
+    assert direct_update(made(amsgrad=True)) is None
+    assert direct_update(optim.SGD([parameter], 0.1)) is None
+    assert direct_update(optim.Adam([parameter])) is None  # has not begun
+    watched = made()
+    watched.register_step_post_hook(lambda *args: None)
+    assert direct_update(watched) is None
+    replaced = made()
+    replaced.step = lambda: None
+    assert direct_update(replaced) is None
