@@ -1,7 +1,17 @@
 """The nouns every method is written with; see ``docs/design/seams.md``."""
 
 from sklearn_debias.core._net import Net
-from sklearn_debias.core._objective import Batch, Data, Nets, Objective, Phase, State, Step, static
+from sklearn_debias.core._objective import (
+    Batch,
+    Data,
+    Nets,
+    Objective,
+    Phase,
+    State,
+    Step,
+    WeightedCrossEntropy,
+    static,
+)
 from sklearn_debias.core._role import Role
 from sklearn_debias.core._split import SplitModule, layer_of, split
 
@@ -16,6 +26,7 @@ __all__ = [
     "SplitModule",
     "State",
     "Step",
+    "WeightedCrossEntropy",
     "layer_of",
     "split",
     "static",

@@ -2,6 +2,7 @@
 
 from sklearn_debias.core import Phase
 from sklearn_debias.fitting._checkpoint import Checkpoint
+from sklearn_debias.fitting._convex import solve
 from sklearn_debias.fitting._fit import Fit
 from sklearn_debias.fitting._keeper import FitKeeper, Past
 from sklearn_debias.fitting._observers import CallbackBridge
@@ -72,6 +73,11 @@ class Run:
         else:
             state = self.fit.begin(phase, nets, self.data)
         self.fit.inspect(phase, state)
+        if self.fit.solved:
+            solve(self.fit, self.engine, phase, self.data, state, tuple(observers))
+            self.past.states[phase.name] = state
+            self.past.history += [{"phase": phase.name, **row} for row in self.engine.history]
+            return
         epochs = self.fit.epochs(phase, self.data, state)
         if keeper is not None:
             keeper.begin(phase, state, epochs)

@@ -5,9 +5,18 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from sklearn_debias.core import Batch, Data, Nets, Objective, State, Step, static
+from sklearn_debias.core import (
+    Batch,
+    Data,
+    Nets,
+    Objective,
+    State,
+    Step,
+    WeightedCrossEntropy,
+    static,
+)
 from sklearn_debias.losses import cross_entropy
-from sklearn_debias.objectives._sampling import balanced_rows, smallest_from_each
+from sklearn_debias.objectives._sampling import balanced_rows, even_weights, smallest_from_each
 
 
 @dataclass(frozen=True)
@@ -44,6 +53,13 @@ class ERM(Objective):
             if self.replace
             else smallest_from_each(group, generator)
         )
+
+    def convex(self, data: Data, state: State) -> WeightedCrossEntropy | None:
+        """Weigh each row as given, and by how often it is drawn."""
+        if not self.balanced:
+            return WeightedCrossEntropy(data.weight)
+        drawn = even_weights(data.y if data.group is None else data.group)
+        return WeightedCrossEntropy(drawn if data.weight is None else drawn * data.weight)
 
     def step(self, nets: Nets, batch: Batch, state: State) -> Step:
         """Return the mean cross entropy of one batch."""

@@ -1,0 +1,233 @@
+"""The minimum of a penalised cross entropy over the weights of a linear layer, by L-BFGS.
+
+The loss is ``sum_i w_i CE(W x_i + b + shift, y_i) / n + decay / 2 (|W|^2 + |b|^2)``, which is what
+Adam and SGD minimise with a `weight_decay`: torch's decays the intercepts, too.
+
+L-BFGS (Liu and Nocedal, Mathematical Programming 45, 1989) is scipy's. It sees other coordinates,
+in which the penalised rows are nearly white: there it takes a tenth of the iterations, and a small
+gradient means a loss close to its minimum. Both sides are float64; the rows are read chunk by
+chunk, in the type that they have.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from time import perf_counter
+
+import numpy as np
+import scipy.optimize
+import torch
+from torch import Tensor
+
+CHUNK = 2**18  # values of the rows at a time: a chunk is read twice, and stays in the cache
+WIDEST = 4096  # columns that are whitened together; else each is scaled by itself
+SAMPLE = 8  # rows that show how columns go together, per column
+TOLERANCE = 1e-6  # of each entry of the gradient in white coordinates
+GOOD_ENOUGH = 1e-4  # where rounding ends the search
+RIDGE = 1e-6  # of a column's square: a gap in the rows' rank must not become a long axis
+
+
+@dataclass
+class LinearLoss:
+    """A penalised cross entropy of a linear layer, as a function of its weights.
+
+    Parameters
+    ----------
+    rows : callable
+        ``rows(numbers)`` returns features (b, d), float64, of a slice or of an array of numbers.
+    y : Tensor of shape (m,), int64
+        Class codes.
+    weight : Tensor of shape (m,), float64
+        Above 0, divided by the number of training rows.
+    n_classes : int
+    n_features : int
+    shift : Tensor of shape (k,), float64, default=None
+        What is added to the logits.
+    intercept : bool, default=True
+        Whether the layer has a bias.
+    decay : float, default=0.0
+        At least 0.
+
+    Attributes
+    ----------
+    loss : float
+        Cross entropy of the last weights, without the penalty.
+    """
+
+    rows: Callable[[slice | np.ndarray], Tensor]
+    y: Tensor
+    weight: Tensor
+    n_classes: int
+    n_features: int
+    shift: Tensor | None = None
+    intercept: bool = True
+    decay: float = 0.0
+    loss: float = field(init=False, default=float("nan"))
+
+    @property
+    def size(self) -> int:
+        """Weights of one class."""
+        return self.n_features + self.intercept
+
+    @property
+    def parts(self) -> list[slice]:
+        """The rows, chunk by chunk."""
+        step = max(64, CHUNK // max(1, self.n_features))
+        return [slice(first, first + step) for first in range(0, len(self.y), step)]
+
+    def __call__(self, weights: Tensor) -> tuple[float, Tensor]:
+        """Return the penalised loss of weights (k, size), intercepts last, and its gradient."""
+        # Contiguous: BLAS takes a multiple of the time for columns of a wider matrix.
+        W = weights[:, : self.n_features].contiguous()
+        # What is added to all rows: intercepts, and the shift.
+        added = weights.new_zeros(self.n_classes)
+        if self.intercept:
+            added = weights[:, -1]
+        if self.shift is not None:
+            added = added + self.shift
+        gradient = torch.zeros_like(W)
+        of_intercepts = weights.new_zeros(self.n_classes)
+        total = weights.new_zeros(())
+        for part in self.parts:
+            x = self.rows(part)
+            logits = torch.addmm(added, x, W.T)
+            y = self.y[part, None]
+            weight = self.weight[part]
+            log_sum = logits.logsumexp(1)
+            total += weight @ (log_sum - logits.gather(1, y).squeeze(1))
+            residual = logits.sub_(log_sum[:, None]).exp_()
+            residual.scatter_add_(1, y, residual.new_full((1, 1), -1.0).expand_as(y))
+            residual *= weight[:, None]
+            gradient.addmm_(residual.T, x)
+            of_intercepts += residual.sum(0)
+        if self.intercept:
+            gradient = torch.cat([gradient, of_intercepts[:, None]], dim=1)
+        gradient.add_(weights, alpha=self.decay)
+        self.loss = float(total)
+        return self.loss + self.decay / 2 * float(weights.square().sum()), gradient
+
+    def scales(self) -> Tensor:
+        """Return the root of each column's mean square, 1 for one of zeros; (size,)."""
+        square = self.weight.new_zeros(self.n_features)
+        for part in self.parts:
+            square += self.weight[part] @ self.rows(part).square()
+        square = torch.cat([square, self.weight.sum()[None]])[: self.size]
+        return torch.where(square > 0, square, 1.0).sqrt()
+
+
+class White:
+    """Coordinates in which the curvature at equal probabilities is about the identity.
+
+    Parameters
+    ----------
+    loss : LinearLoss
+    """
+
+    def __init__(self, loss: LinearLoss) -> None:
+        self.scale = loss.scales()
+        # What the softmax of k equal logits curves along one of them.
+        curvature = (1 - 1 / loss.n_classes) / loss.n_classes
+        penalty = loss.decay / self.scale.square()
+        self.factor: Tensor | None = None
+        if loss.n_features <= min(WIDEST, len(loss.y)):
+            matrix = curvature * _together(loss, self.scale) + torch.diag(penalty)
+            factor, failed = torch.linalg.cholesky_ex(matrix)
+            self.factor = None if failed else factor
+        self.scale = self.scale * (curvature + penalty).sqrt() if self.factor is None else self.scale
+
+    def weights(self, white: Tensor) -> Tensor:
+        """Return the weights at white coordinates (k, size)."""
+        if self.factor is not None:
+            white = torch.linalg.solve_triangular(self.factor, white, upper=False, left=False)
+        return white / self.scale
+
+    def gradient(self, gradient: Tensor) -> Tensor:
+        """Return the gradient along white coordinates."""
+        scaled = gradient / self.scale
+        if self.factor is None:
+            return scaled
+        return torch.linalg.solve_triangular(self.factor.T, scaled, upper=True, left=False)
+
+
+def _together(loss: LinearLoss, scale: Tensor) -> Tensor:
+    """Return the mean products of scaled columns, (size, size), by a sample of the rows."""
+    n = min(len(loss.y), max(SAMPLE * loss.n_features, SAMPLE * 512))
+    chosen = np.unique(np.linspace(0, len(loss.y) - 1, n).astype(np.int64))
+    there = torch.from_numpy(chosen).to(loss.weight.device)
+    weight = loss.weight[there]
+    root = (weight * (loss.weight.sum() / weight.sum())).sqrt()
+    x = loss.rows(chosen)
+    if loss.intercept:
+        x = torch.cat([x, x.new_ones(len(x), 1)], dim=1)
+    # Float32 will do for coordinates, and takes half the time.
+    x = (x / scale * root[:, None]).float()
+    products = (x.T @ x).double()
+    # A column that the sample shows too little of keeps its own scale.
+    lacking = (1 - products.diagonal()).clamp(min=0)
+    return products + torch.diag(lacking + RIDGE)
+
+
+@dataclass(frozen=True)
+class Minimum:
+    """What a search for the minimum found.
+
+    Parameters
+    ----------
+    weights : Tensor of shape (k, size), float64
+    losses : list of float
+        Cross entropy after each iteration; of the start, if it is the minimum.
+    seconds : list of float
+        That each iteration took.
+    converged : bool
+    slope : float
+        The largest entry of the gradient in white coordinates.
+    """
+
+    weights: Tensor
+    losses: list[float]
+    seconds: list[float]
+    converged: bool
+    slope: float
+
+
+def minimum(loss: LinearLoss, max_iter: int) -> Minimum:
+    """Return the minimum of the loss, from weights of 0, by at most so many iterations."""
+    clock = [perf_counter()]
+    losses: list[float] = []
+    white = White(loss)
+    shape = (loss.n_classes, loss.size)
+    device = loss.weight.device
+
+    def value(flat: np.ndarray) -> tuple[float, np.ndarray]:
+        at = torch.from_numpy(flat).reshape(shape).to(device)
+        found, gradient = loss(white.weights(at))
+        return found, white.gradient(gradient).cpu().numpy().ravel()
+
+    def note(_: np.ndarray) -> None:
+        losses.append(loss.loss)  # the search ends an iteration where it looked last
+        clock.append(perf_counter())
+
+    found = scipy.optimize.minimize(
+        value,
+        np.zeros(shape).ravel(),
+        jac=True,
+        method="L-BFGS-B",
+        callback=note,
+        options={
+            "maxiter": max_iter,
+            "maxfun": 50 * max_iter,
+            "maxls": 50,
+            "gtol": TOLERANCE,
+            "ftol": 64 * np.finfo(np.float64).eps,
+        },
+    )
+    if not losses:
+        note(found.x)
+    slope = float(np.abs(found.jac).max())
+    at = torch.from_numpy(found.x).reshape(shape).to(device)
+    return Minimum(
+        white.weights(at),
+        losses,
+        np.diff(clock).tolist(),
+        bool(found.success or (found.status == 2 and slope <= GOOD_ENOUGH)),
+        slope,
+    )
