@@ -6,8 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-from sklearn.exceptions import ConvergenceWarning
-
 __all__ = ["DebiasWarning", "DivergedError", "OutOfMemoryError", "SavedModelError"]
 
 
@@ -32,10 +30,6 @@ _INSIDE = {"sklearn", "sklearn_debias", "skorch", "joblib", "contextlib"}
 
 class EmptyCellsWarning(DebiasWarning):
     """A (class, bias value) cell has no row."""
-
-
-class NotConvergedWarning(DebiasWarning, ConvergenceWarning):
-    """A minimum was not reached; scikit-learn's ConvergenceWarning, too."""
 
 
 _SAID: ContextVar[tuple[set[str], type | None] | None] = ContextVar("said", default=None)

@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 import torch
+from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor, nn
 
 from sklearn_debias.core import Data, Objective, Phase, WeightedCrossEntropy
-from sklearn_debias.exceptions import NotConvergedWarning, warn
-from sklearn_debias.fitting._params import LBFGS
+from sklearn_debias.exceptions import DebiasWarning, warn
+from sklearn_debias.fitting._params import is_solved
 from sklearn_debias.fitting._types import Classifier
 from sklearn_debias.models import Normalize
 from sklearn_debias.training import Engine, Feed, LinearLoss, Minimum, Observer, minimum, run_solved
@@ -29,9 +30,8 @@ OF_STEPS = ("optimizer__", "iterator_train__", "callbacks__")  # of `net_params`
 ELSE = "or take optimizer='adam'."
 
 
-def is_solved(estimator: Classifier) -> bool:
-    """Return whether a fit of this estimator goes straight to the minimum of its loss."""
-    return isinstance(estimator.optimizer, str) and estimator.optimizer == LBFGS
+class NotConvergedWarning(DebiasWarning, ConvergenceWarning):
+    """A minimum was not reached; scikit-learn's ConvergenceWarning, too."""
 
 
 def check_solvable(estimator: Classifier) -> None:
@@ -44,7 +44,7 @@ def check_solvable(estimator: Classifier) -> None:
         if value is not off and not (off is False and value == off):
             raise ValueError(f"`{name}` must be {off} {why}, got {value!r}. Leave it out, {ELSE}")
     callbacks = estimator.callbacks
-    if callbacks is not None and not isinstance(callbacks, str) and len(callbacks):
+    if isinstance(callbacks, (list, tuple)) and len(callbacks):
         raise ValueError(
             f"`callbacks` must be None {why}, got {len(callbacks)} of them. Leave them out, {ELSE}"
         )
@@ -57,11 +57,11 @@ def check_phases(estimator: Classifier, phases: tuple[Phase, ...]) -> None:
     """Raise where a phase minimises something else than a cross entropy of the model."""
     for phase in phases:
         alone = phase.steps[0] if len(phase.steps) == 1 and not phase.continues else None
-        if alone is None or tuple(alone.roles) != ("model",) or not _declares(alone):
+        if alone is None or tuple(alone.roles) != ("model",) or not declares_convex(alone):
             raise ValueError(_refusal(estimator, phase))
 
 
-def _declares(objective: Objective) -> bool:
+def declares_convex(objective: Objective) -> bool:
     """Return whether `convex` is of the class that wrote the step and the visits, or below it."""
     line = type(objective).__mro__
     written = {
@@ -129,7 +129,7 @@ def solve(
 
     def found() -> Minimum:
         problem = _problem(fit.feed, module, data, loss, float(fit.estimator.weight_decay))
-        best = minimum(problem, phase.max_epochs)
+        best = minimum(problem, fit.estimator.max_epochs)
         with torch.no_grad():
             module.head.weight.copy_(best.weights[:, : problem.n_features])
             if module.head.bias is not None:
@@ -143,11 +143,10 @@ def solve(
 def _warn(estimator: Classifier, phase: Phase, best: Minimum) -> None:
     if best.converged:
         return
-    epochs = "`max_epochs`" if phase.max_epochs == estimator.max_epochs else "its epochs"
     warn(
-        f"L-BFGS did not reach the minimum of the phase {phase.name!r} in {len(best.losses)} "
-        f"iterations ({epochs}: {phase.max_epochs}): a slope of {best.slope:.1g} is left. Raise "
-        "them, or `weight_decay`, or scale X.",
+        f"`max_epochs`={estimator.max_epochs} iterations of L-BFGS did not reach the minimum of "
+        f"the phase {phase.name!r}: a slope of {best.slope:.1g} was left after {len(best.losses)} "
+        "of them. Raise it, or `weight_decay`, or scale X.",
         NotConvergedWarning,
     )
 

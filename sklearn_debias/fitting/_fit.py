@@ -12,7 +12,7 @@ from torch import Tensor
 from sklearn_debias.core import Data, Net, Phase
 from sklearn_debias.fitting._augmentation import augmentation
 from sklearn_debias.fitting._checkpoint import check_checkpoint
-from sklearn_debias.fitting._convex import check_linear, check_phases, check_solvable, is_solved
+from sklearn_debias.fitting._convex import check_linear, check_phases, check_solvable
 from sklearn_debias.fitting._devices import make_prepare, pick_device
 from sklearn_debias.fitting._engine import make_engine
 from sklearn_debias.fitting._fitted import Fitted
@@ -22,7 +22,7 @@ from sklearn_debias.fitting._hooks import phases_of, settled
 from sklearn_debias.fitting._inputs import read_image_size
 from sklearn_debias.fitting._modules import build_networks
 from sklearn_debias.fitting._observers import Monitor, open_scorer, tidy
-from sklearn_debias.fitting._params import check_normalize, drops, split_net_params
+from sklearn_debias.fitting._params import check_normalize, drops, is_solved, split_net_params
 from sklearn_debias.fitting._probe import draws, has_batch_norm, is_small
 from sklearn_debias.fitting._requirements import (
     check_given,

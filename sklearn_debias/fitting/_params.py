@@ -54,6 +54,12 @@ SHARED_CONSTRAINTS: dict[str, list] = {
 }
 
 
+def is_solved(estimator: Any) -> bool:
+    """Return whether a fit of this estimator goes straight to the minimum of its loss."""
+    optimizer = getattr(estimator, "optimizer", None)
+    return isinstance(optimizer, str) and optimizer == LBFGS
+
+
 class NetParams(OurNames):
     """Parameters such as ``optimizer__betas``, which are kept in ``net_params``."""
 

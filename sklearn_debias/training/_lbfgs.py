@@ -20,8 +20,8 @@ from torch import Tensor
 
 CHUNK = 2**18  # values of the rows at a time: a chunk is read twice, and stays in the cache
 WIDEST = 4096  # columns that are whitened together; else each is scaled by itself
-SAMPLE = 8  # rows that show how columns go together, per column
-TOLERANCE = 1e-6  # of each entry of the gradient in white coordinates
+SAMPLE = 16  # rows that show how columns go together, per column
+TOLERANCE = 3e-6  # of each entry of the gradient in white coordinates
 GOOD_ENOUGH = 1e-4  # where rounding ends the search
 RIDGE = 1e-6  # of a column's square: a gap in the rows' rank must not become a long axis
 
@@ -132,7 +132,9 @@ class White:
             matrix = curvature * _together(loss, self.scale) + torch.diag(penalty)
             factor, failed = torch.linalg.cholesky_ex(matrix)
             self.factor = None if failed else factor
-        self.scale = self.scale * (curvature + penalty).sqrt() if self.factor is None else self.scale
+        self.scale = (
+            self.scale * (curvature + penalty).sqrt() if self.factor is None else self.scale
+        )
 
     def weights(self, white: Tensor) -> Tensor:
         """Return the weights at white coordinates (k, size)."""
@@ -150,7 +152,7 @@ class White:
 
 def _together(loss: LinearLoss, scale: Tensor) -> Tensor:
     """Return the mean products of scaled columns, (size, size), by a sample of the rows."""
-    n = min(len(loss.y), max(SAMPLE * loss.n_features, SAMPLE * 512))
+    n = min(len(loss.y), max(SAMPLE * loss.n_features, SAMPLE * 256))
     chosen = np.unique(np.linspace(0, len(loss.y) - 1, n).astype(np.int64))
     there = torch.from_numpy(chosen).to(loss.weight.device)
     weight = loss.weight[there]

@@ -35,6 +35,7 @@ def run_solved(
             engine.history.record("model_loss", loss)
             engine.record_loss("train_loss", loss)
             engine.history.record("dur", seconds)
+        engine.epochs_left = len(found.losses)  # what is printed forecasts no more of this phase
         engine.notify("on_epoch_end", dataset_train=None, dataset_valid=None)
     except Stop:
         pass
