@@ -23,7 +23,8 @@ def even_weights(group: Tensor) -> Tensor:
 
 def weights_of_part(mask: Tensor) -> Tensor:
     """Return the weights of visits to the rows in ``mask`` (n,) alone: float64, mean 1."""
-    return mask.double() * (len(mask) / mask.sum())
+    part = mask.double()
+    return part / part.mean()
 
 
 def smallest_from_each(group: Tensor, generator: torch.Generator) -> Tensor:

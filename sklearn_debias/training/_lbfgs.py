@@ -3,12 +3,13 @@
 The loss is ``sum_i w_i CE(W x_i + b + shift, y_i) / n + decay / 2 (|W|^2 + |b|^2)``, which is what
 Adam and SGD minimise with a `weight_decay`: torch's decays the intercepts, too.
 
-L-BFGS (Liu and Nocedal, Mathematical Programming 45, 1989) is scipy's. It sees other coordinates,
-in which the penalised rows are nearly white: there it takes a tenth of the iterations, and a small
-gradient means a loss close to its minimum. Both sides are float64; the rows are read chunk by
-chunk, in the type that they have.
+L-BFGS (Liu and Nocedal, Mathematical Programming 45, 1989) is scipy's. It sees other coordinates:
+at first columns on one scale; and where that does not end soon, coordinates in which the loss
+curves alike in all directions, where it takes a tenth of the iterations. Both are float64; the rows
+are read chunk by chunk, in the type that they have.
 """
 
+import copy
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from time import perf_counter
@@ -19,11 +20,13 @@ import torch
 from torch import Tensor
 
 CHUNK = 2**18  # values of the rows at a time: a chunk is read twice, and stays in the cache
-WIDEST = 4096  # columns that are whitened together; else each is scaled by itself
+WIDEST = 4096  # columns that are whitened together
 SAMPLE = 16  # rows that show how columns go together, per column
-TOLERANCE = 3e-6  # of each entry of the gradient in white coordinates
+FEWEST = 10  # iterations in columns that are scaled by themselves
+CHEAP = 32  # columns: what it costs to whiten them is, per iteration, so many
+TOLERANCE = 3e-6  # of each entry of the gradient, in the coordinates of the search
 GOOD_ENOUGH = 1e-4  # where rounding ends the search
-RIDGE = 1e-6  # of a column's square: a gap in the rows' rank must not become a long axis
+RIDGE = 1e-6  # of a column's curvature: a gap in the rows' rank must not become a long axis
 
 
 @dataclass
@@ -33,7 +36,8 @@ class LinearLoss:
     Parameters
     ----------
     rows : callable
-        ``rows(numbers)`` returns features (b, d), float64, of a slice or of an array of numbers.
+        ``rows(numbers)`` returns features (b, d), float64, of a slice or of an array of numbers;
+        those of a slice are good until the next call.
     y : Tensor of shape (m,), int64
         Class codes.
     weight : Tensor of shape (m,), float64
@@ -114,8 +118,11 @@ class LinearLoss:
         return torch.where(square > 0, square, 1.0).sqrt()
 
 
-class White:
-    """Coordinates in which the curvature at equal probabilities is about the identity.
+class Coordinates:
+    """Coordinates of the weights in which the loss curves about alike in all directions.
+
+    At first each column is scaled by itself. `whitened` takes all columns together, as the loss
+    curves at given weights.
 
     Parameters
     ----------
@@ -123,49 +130,57 @@ class White:
     """
 
     def __init__(self, loss: LinearLoss) -> None:
-        self.scale = loss.scales()
         # What the softmax of k equal logits curves along one of them.
         curvature = (1 - 1 / loss.n_classes) / loss.n_classes
-        penalty = loss.decay / self.scale.square()
+        self.scale = (curvature * loss.scales().square() + loss.decay).sqrt()
         self.factor: Tensor | None = None
-        if loss.n_features <= min(WIDEST, len(loss.y)):
-            matrix = curvature * _together(loss, self.scale) + torch.diag(penalty)
-            factor, failed = torch.linalg.cholesky_ex(matrix)
-            self.factor = None if failed else factor
-        self.scale = (
-            self.scale * (curvature + penalty).sqrt() if self.factor is None else self.scale
-        )
 
-    def weights(self, white: Tensor) -> Tensor:
-        """Return the weights at white coordinates (k, size)."""
+    def whitened(self, loss: LinearLoss, weights: Tensor) -> "Coordinates":
+        """Return coordinates that are white at these weights, or these if there are none."""
+        factor, failed = torch.linalg.cholesky_ex(_curvature(loss, weights, self.scale))
+        if failed:
+            return self
+        white = copy.copy(self)
+        white.factor = factor
+        return white
+
+    def weights(self, at: Tensor) -> Tensor:
+        """Return the weights at coordinates (k, size)."""
         if self.factor is not None:
-            white = torch.linalg.solve_triangular(self.factor, white, upper=False, left=False)
-        return white / self.scale
+            at = torch.linalg.solve_triangular(self.factor, at, upper=False, left=False)
+        return at / self.scale
+
+    def of(self, weights: Tensor) -> Tensor:
+        """Return the coordinates of weights (k, size)."""
+        scaled = weights * self.scale
+        return scaled if self.factor is None else scaled @ self.factor
 
     def gradient(self, gradient: Tensor) -> Tensor:
-        """Return the gradient along white coordinates."""
+        """Return the gradient along the coordinates."""
         scaled = gradient / self.scale
         if self.factor is None:
             return scaled
         return torch.linalg.solve_triangular(self.factor.T, scaled, upper=True, left=False)
 
 
-def _together(loss: LinearLoss, scale: Tensor) -> Tensor:
-    """Return the mean products of scaled columns, (size, size), by a sample of the rows."""
+def _curvature(loss: LinearLoss, weights: Tensor, scale: Tensor) -> Tensor:
+    """Return the mean curvature over the classes, in scaled columns, by a sample of the rows."""
     n = min(len(loss.y), max(SAMPLE * loss.n_features, SAMPLE * 256))
     chosen = np.unique(np.linspace(0, len(loss.y) - 1, n).astype(np.int64))
     there = torch.from_numpy(chosen).to(loss.weight.device)
     weight = loss.weight[there]
-    root = (weight * (loss.weight.sum() / weight.sum())).sqrt()
+    weight = weight * (loss.weight.sum() / weight.sum())
     x = loss.rows(chosen)
     if loss.intercept:
         x = torch.cat([x, x.new_ones(len(x), 1)], dim=1)
+    logits = x @ weights.T
+    if loss.shift is not None:
+        logits = logits + loss.shift
+    p = logits.softmax(1)
+    root = (weight * (p * (1 - p)).mean(1)).sqrt()
     # Float32 will do for coordinates, and takes half the time.
     x = (x / scale * root[:, None]).float()
-    products = (x.T @ x).double()
-    # A column that the sample shows too little of keeps its own scale.
-    lacking = (1 - products.diagonal()).clamp(min=0)
-    return products + torch.diag(lacking + RIDGE)
+    return (x.T @ x).double() + torch.diag(loss.decay / scale.square() + RIDGE)
 
 
 @dataclass(frozen=True)
@@ -181,7 +196,7 @@ class Minimum:
         That each iteration took.
     converged : bool
     slope : float
-        The largest entry of the gradient in white coordinates.
+        The largest entry of the gradient in the coordinates of the search.
     """
 
     weights: Tensor
@@ -193,43 +208,65 @@ class Minimum:
 
 def minimum(loss: LinearLoss, max_iter: int) -> Minimum:
     """Return the minimum of the loss, from weights of 0, by at most so many iterations."""
-    clock = [perf_counter()]
-    losses: list[float] = []
-    white = White(loss)
-    shape = (loss.n_classes, loss.size)
-    device = loss.weight.device
+    search = _Search(loss)
+    simple = Coordinates(loss)
+    # As many iterations as the other coordinates cost: who needs few does not pay for them.
+    found = search.run(simple, min(max_iter, max(FEWEST, loss.n_features // CHEAP)))
+    left = max_iter - len(search.losses)
+    if not found and left > 0:
+        along = simple
+        if loss.n_features <= WIDEST:
+            along = simple.whitened(loss, search.weights)
+        found = search.run(along, left)
+    seconds = np.diff(search.clock).tolist()
+    return Minimum(search.weights, search.losses, seconds, found, search.slope)
 
-    def value(flat: np.ndarray) -> tuple[float, np.ndarray]:
-        at = torch.from_numpy(flat).reshape(shape).to(device)
-        found, gradient = loss(white.weights(at))
-        return found, white.gradient(gradient).cpu().numpy().ravel()
 
-    def note(_: np.ndarray) -> None:
-        losses.append(loss.loss)  # the search ends an iteration where it looked last
-        clock.append(perf_counter())
+class _Search:
+    """A search for the minimum, in coordinates that may change on the way.
 
-    found = scipy.optimize.minimize(
-        value,
-        np.zeros(shape).ravel(),
-        jac=True,
-        method="L-BFGS-B",
-        callback=note,
-        options={
-            "maxiter": max_iter,
-            "maxfun": 50 * max_iter,
-            "maxls": 50,
-            "gtol": TOLERANCE,
-            "ftol": 64 * np.finfo(np.float64).eps,
-        },
-    )
-    if not losses:
-        note(found.x)
-    slope = float(np.abs(found.jac).max())
-    at = torch.from_numpy(found.x).reshape(shape).to(device)
-    return Minimum(
-        white.weights(at),
-        losses,
-        np.diff(clock).tolist(),
-        bool(found.success or (found.status == 2 and slope <= GOOD_ENOUGH)),
-        slope,
-    )
+    Parameters
+    ----------
+    loss : LinearLoss
+    """
+
+    def __init__(self, loss: LinearLoss) -> None:
+        self.loss = loss
+        self.weights = loss.weight.new_zeros(loss.n_classes, loss.size)
+        self.losses: list[float] = []
+        self.clock = [perf_counter()]
+        self.slope = float("nan")
+
+    def run(self, along: Coordinates, max_iter: int) -> bool:
+        """Go on by at most so many iterations; return whether the minimum is reached."""
+        shape = self.weights.shape
+        device = self.weights.device
+
+        def value(flat: np.ndarray) -> tuple[float, np.ndarray]:
+            at = torch.from_numpy(flat).reshape(shape).to(device)
+            found, gradient = self.loss(along.weights(at))
+            return found, along.gradient(gradient).cpu().numpy().ravel()
+
+        found = scipy.optimize.minimize(
+            value,
+            along.of(self.weights).cpu().numpy().ravel(),
+            jac=True,
+            method="L-BFGS-B",
+            callback=self._note,
+            options={
+                "maxiter": max_iter,
+                "maxfun": 50 * max_iter,
+                "maxls": 50,
+                "gtol": TOLERANCE,
+                "ftol": 64 * np.finfo(np.float64).eps,
+            },
+        )
+        if not self.losses:
+            self._note(found.x)
+        self.slope = float(np.abs(found.jac).max())
+        self.weights = along.weights(torch.from_numpy(found.x).reshape(shape).to(device))
+        return bool(found.success or (found.status == 2 and self.slope <= GOOD_ENOUGH))
+
+    def _note(self, _: np.ndarray) -> None:
+        self.losses.append(self.loss.loss)  # the search ends an iteration where it looked last
+        self.clock.append(perf_counter())
