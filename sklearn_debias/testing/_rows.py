@@ -9,8 +9,6 @@ from sklearn_debias.objectives import IADA, ISDA, GroupDRO, LfF, LongTail, Upwei
 MONITORED = {"validation": 0.2, "monitor": "worst_group_accuracy"}
 DROPOUT = {"module": "mlp", "net_params": {"module__dropout": 0.5}}
 
-SOLVED = {"optimizer": "lbfgs", "max_epochs": 100}
-
 BRIEF: dict[str, Any] = {"max_epochs": 2, "batch_size": 16, "lr": 0.05, "random_state": 0}
 
 OF_ESTIMATORS: dict[str, list[Mapping[str, Any]]] = {
@@ -36,7 +34,6 @@ OF_ESTIMATORS: dict[str, list[Mapping[str, Any]]] = {
         {},
         {"balance": "group", "balance_by": "sample", **MONITORED},
         {"balance": "group", "balance_by": "subsample"},
-        {"balance": "group", **SOLVED, "validation": 0.2},
         {"module": "mlp", "net_params": {"module__dropout": 0.5, "module__hidden": [8, 8]}},
     ],
     "FishClassifier": [{"optimizer": "sgd"}],
@@ -58,7 +55,6 @@ OF_ESTIMATORS: dict[str, list[Mapping[str, Any]]] = {
     "LfFClassifier": [{"validation": 0.2}],
     "LongTailClassifier": [
         {},
-        {"beta": 0.9, **SOLVED},
         {"module": "mlp", "loss": "ldam", "beta": 0.999, "deferred": 0.5, "validation": 0.2},
     ],
     "MetaIADAClassifier": [

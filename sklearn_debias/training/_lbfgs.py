@@ -20,7 +20,8 @@ import torch
 from torch import Tensor
 
 CHUNK = 2**18  # values of the rows at a time: a chunk is read twice, and stays in the cache
-WIDEST = 4096  # columns that are whitened together
+WIDEST = 4096  # columns that are whitened together, if there are no fewer rows
+MANY = 4  # rows per column: the loss curves at its minimum about as at the start
 SAMPLE = 16  # rows that show how columns go together, per column
 FEWEST = 10  # iterations in columns that are scaled by themselves
 CHEAP = 32  # columns: what it costs to whiten them is, per iteration, so many
@@ -210,14 +211,16 @@ def minimum(loss: LinearLoss, max_iter: int) -> Minimum:
     """Return the minimum of the loss, from weights of 0, by at most so many iterations."""
     search = _Search(loss)
     simple = Coordinates(loss)
-    # As many iterations as the other coordinates cost: who needs few does not pay for them.
-    found = search.run(simple, min(max_iter, max(FEWEST, loss.n_features // CHEAP)))
-    left = max_iter - len(search.losses)
-    if not found and left > 0:
-        along = simple
-        if loss.n_features <= WIDEST:
-            along = simple.whitened(loss, search.weights)
-        found = search.run(along, left)
+    if loss.n_features > min(WIDEST, len(loss.y)):
+        found = search.run(simple, max_iter)
+    elif len(loss.y) >= MANY * loss.n_features:
+        found = search.run(simple.whitened(loss, search.weights), max_iter)
+    else:
+        # As many iterations as white coordinates cost: who needs few does not pay for them.
+        found = search.run(simple, min(max_iter, max(FEWEST, loss.n_features // CHEAP)))
+        left = max_iter - len(search.losses)
+        if not found and left > 0:
+            found = search.run(simple.whitened(loss, search.weights), left)
     seconds = np.diff(search.clock).tolist()
     return Minimum(search.weights, search.losses, seconds, found, search.slope)
 

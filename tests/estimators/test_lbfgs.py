@@ -26,7 +26,7 @@ from sklearn_debias.estimators import BaseDebiasClassifier
 from sklearn_debias.exceptions import DebiasWarning
 from sklearn_debias.model_selection import BatchedGridSearchCV
 from sklearn_debias.objectives import ERM
-from sklearn_debias.testing import all_estimators, quick
+from sklearn_debias.testing import all_estimators, estimator_checks, quick
 
 
 def problem(k=3, n=120, d=5):
@@ -309,6 +309,38 @@ def test_every_method_is_solved_or_refuses_it(cls):
         expected = f"`optimizer`='lbfgs' needs a loss that is a cross entropy.*{cls.__name__}"
         with pytest.raises(ValueError, match=expected):
             clf.fit(X, y, bias_labels=bias)
+
+
+# The others look at steps, at images or at networks of their own.
+COMMON = [
+    check
+    for check in estimator_checks()
+    if check.__name__.removeprefix("check_classifier_")
+    in (
+        "global_state_untouched",
+        "inputs_untouched",
+        "labels_come_back",
+        "bias_names_do_not_matter",
+        "says_if_it_trains_by_group",
+        "pickles",
+        "history",
+        "search_space",
+    )
+]
+
+
+@pytest.mark.parametrize("check", COMMON, ids=lambda check: check.__name__)
+@pytest.mark.parametrize(
+    "clf",
+    [
+        ERMClassifier(optimizer="lbfgs", balance="group"),
+        LongTailClassifier(optimizer="lbfgs", beta=0.9),
+    ],
+    ids=lambda clf: type(clf).__name__,
+)
+def test_solved_classifiers_keep_to_the_common_checks(clf, check):
+    assert len(COMMON) == 8
+    check(clf)
 
 
 @dataclass(frozen=True)
