@@ -11,7 +11,7 @@ from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor, nn
 
 from sklearn_debias.core import Data, Objective, Phase, WeightedCrossEntropy
-from sklearn_debias.exceptions import DebiasWarning, warn
+from sklearn_debias.exceptions import DebiasWarning, DivergedError, warn
 from sklearn_debias.fitting._params import is_solved
 from sklearn_debias.fitting._types import Classifier
 from sklearn_debias.models import Normalize
@@ -134,6 +134,11 @@ def solve(
             module.head.weight.copy_(best.weights[:, : problem.n_features])
             if module.head.bias is not None:
                 module.head.bias.copy_(best.weights[:, -1])
+        if not all(bool(p.isfinite().all()) for p in module.head.parameters()):
+            raise DivergedError(
+                f"`X` leads to weights that are not finite in {fit.estimator.dtype}: its columns "
+                "are too small. Scale X, or raise `weight_decay`."
+            )
         _warn(fit.estimator, phase, best)
         return best
 
