@@ -29,6 +29,7 @@ OURS = {
     **dict.fromkeys(["model", "net", "network", "base_estimator"], ("module", "")),
     **dict.fromkeys(["scheduler", "lr_scheduler"], ("lr_schedule", "")),
     **dict.fromkeys(["hidden", "hidden_layer_sizes"], ("module__hidden", "set_params")),
+    "solver": ("optimizer", ""),
     "class_weight": ("balance", ""),
     "early_stopping": ("monitor", ""),
 }

@@ -1,13 +1,24 @@
 """The nouns every method is written with; see ``docs/design/seams.md``."""
 
 from sklearn_debias.core._net import Net
-from sklearn_debias.core._objective import Batch, Data, Nets, Objective, Phase, State, Step, static
+from sklearn_debias.core._objective import (
+    Batch,
+    ConvexLoss,
+    Data,
+    Nets,
+    Objective,
+    Phase,
+    State,
+    Step,
+    static,
+)
 from sklearn_debias.core._role import Role
 from sklearn_debias.core._split import SplitModule, layer_of, split
 from sklearn_debias.core._weighted import WeightedObjective, Weights
 
 __all__ = [
     "Batch",
+    "ConvexLoss",
     "Data",
     "Net",
     "Nets",

@@ -77,6 +77,8 @@ class Data:
         ``batches(role)`` yields that role's inputs in row order, not augmented.
     group : Tensor of shape (n,), int64, default=None
     n_groups : int, default=0
+    weight : Tensor of shape (n,), default=None
+        Sample weights with mean 1.
     before : mapping of str to Tensor, default={}
         The state that the phase before this one began with: what a fixed body has given once need
         not be computed again. Empty for the first phase.
@@ -87,6 +89,7 @@ class Data:
     batches: Callable[[str], Iterable[Tensor]]
     group: Tensor | None = None
     n_groups: int = 0
+    weight: Tensor | None = None
     before: State = field(default_factory=dict)
 
     def logits(self, nets: Nets, role: str) -> Tensor:
@@ -120,6 +123,24 @@ class Step:
     log: Mapping[str, Tensor] = field(default_factory=dict)
     adversary_weight: Tensor | None = None
     carry: Mapping[str, Tensor] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ConvexLoss:
+    """A loss of an epoch: the mean over all rows of ``weight * CE(logits + shift, y)``.
+
+    It is convex in the logits, and so in the weights of a linear network.
+
+    Parameters
+    ----------
+    weight : Tensor of shape (n,), default=None
+        At least 0; None weighs all rows 1.
+    shift : Tensor of shape (k,), default=None
+        What is added to the logits of the classes; None adds nothing.
+    """
+
+    weight: Tensor | None = None
+    shift: Tensor | None = None
 
 
 class Objective:
@@ -177,6 +198,15 @@ class Objective:
 
     def visits(self, data: Data, state: State, generator: torch.Generator) -> Tensor | None:
         """Return the row numbers that one epoch visits, repeats and all; None is each row once."""
+        return None
+
+    def convex(self, data: Data, state: State) -> ConvexLoss | None:
+        """Return the expected loss of an epoch, where it is a cross entropy of the model's logits.
+
+        None says that it is something else, and that only steps can minimise it. Whoever writes a
+        ``step`` or ``visits`` of another loss writes this anew: one that is inherited from above
+        them counts as None.
+        """
         return None
 
     def step(self, nets: Nets, batch: Batch, state: State) -> Step:

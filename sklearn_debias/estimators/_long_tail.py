@@ -10,7 +10,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn_debias.core import Phase, Role
 from sklearn_debias.estimators._base import BaseDebiasClassifier
 from sklearn_debias.exceptions import warn
-from sklearn_debias.fitting import NON_NEGATIVE, POSITIVE, split_net_params
+from sklearn_debias.fitting import NON_NEGATIVE, POSITIVE, is_solved, split_net_params
 from sklearn_debias.models import with_normalized_head
 from sklearn_debias.objectives import LongTail
 from sklearn_debias.objectives.internal import LONG_TAIL_LOSSES
@@ -120,6 +120,23 @@ default="balanced_softmax"
             warn(
                 f"`deferred`={self.deferred} has no effect with `beta`=0: there are no weights. "
                 "Set `beta` to 0.9999."
+            )
+        if is_solved(self):
+            self._check_convex()
+
+    def _check_convex(self) -> None:
+        """Raise where the loss has no minimum that a solver could find."""
+        if self.loss in ("focal", "ldam"):
+            raise ValueError(
+                "`loss` must be 'balanced_softmax', 'logit_adjustment' or 'cross_entropy' with "
+                f"`optimizer`='lbfgs', which needs a convex loss, got {self.loss!r}. Take one of "
+                "these, or optimizer='adam'."
+            )
+        if self.beta and self.deferred:
+            raise ValueError(
+                f"`deferred` must be 0 with `optimizer`='lbfgs', got {self.deferred}: a minimum "
+                "does not remember the epochs before the weights. Leave it out, or take "
+                "optimizer='adam'."
             )
 
     def _role(self, name: str) -> Role:

@@ -34,6 +34,7 @@ from sklearn_debias.fitting._attention_maps import (
 )
 from sklearn_debias.fitting._cells import by_environment, describe_groups, warn_of_cells
 from sklearn_debias.fitting._checkpoint import CLONED, checkpoint_of
+from sklearn_debias.fitting._convex import declares_convex
 from sklearn_debias.fitting._devices import make_prepare, on_own_terms, pick_device
 from sklearn_debias.fitting._docs import fill
 from sklearn_debias.fitting._errors import MEMORY_ADVICE, readable_errors
@@ -63,6 +64,7 @@ from sklearn_debias.fitting._params import (
     Q,
     check_normalize,
     ignored_parameters,
+    is_solved,
     plain_params,
     split_net_params,
 )
@@ -137,6 +139,7 @@ __all__ = [
     "check_size",
     "checkpoint_of",
     "clip_tensors",
+    "declares_convex",
     "describe_groups",
     "encode_known",
     "encode_target",
@@ -152,6 +155,7 @@ __all__ = [
     "is_dataset",
     "is_fitted_name",
     "is_small",
+    "is_solved",
     "kept_inside",
     "like_probabilities",
     "linear_weights",

@@ -16,12 +16,18 @@ SHARED_PARAMETERS = """\
     lr : float, default=1e-3
         Learning rate, > 0.
     max_epochs : int, default=100
-        Passes over the training rows, at least 1.
+        Passes over the training rows, at least 1. With "lbfgs" the iterations that it takes at
+        most to the minimum of each phase; a warning tells where they were too few.
     batch_size : int, default=128
         Rows per step, at least 1.
-    optimizer : {"adam", "adamw", "sgd"} or torch optimizer class, default="adam"
+    optimizer : {"adam", "adamw", "sgd", "lbfgs"} or torch optimizer class, default="adam"
         "sgd" has momentum 0.9; torch.optim.SGD, the class, has none. More arguments go into
-        ``net_params``, e.g. ``optimizer__momentum``. Those that need a closure (LBFGS) are refused.
+        ``net_params``, e.g. ``optimizer__momentum``. Those that need a closure are refused.
+        "lbfgs" takes linear networks of 2-D X, and heads of frozen bodies, to the minimum of a
+        convex loss: the mean cross entropy, weighted or shifted by class, plus ``weight_decay / 2``
+        times the squared weights and intercepts. It has no use for ``lr``, ``batch_size`` and
+        ``random_state``; other losses and networks are refused, and what asks for batches or epochs
+        (``augment``, ``monitor``, ``lr_schedule``, ``checkpoint``, ``callbacks`` ...) is, too.
     weight_decay : float, default=1e-4
         The optimiser's, at least 0.
     lr_schedule : "drops", callable or None, default=None
@@ -93,7 +99,8 @@ SHARED_ATTRIBUTES = """\
     history_ : DataFrame
         One row per epoch: the phase, every term of the loss, seconds.
     n_iter_ : int
-        Epochs of all phases.
+        Epochs of all phases; with ``optimizer="lbfgs"`` iterations, which are the rows of
+        ``history_`` then.
     input_shape_ : tuple of int
         Shape of one row.
     n_features_in_ : int

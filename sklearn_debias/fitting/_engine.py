@@ -5,7 +5,7 @@ from typing import Any
 from torch import nn
 
 from sklearn_debias.fitting._networks import Networks
-from sklearn_debias.fitting._params import MOMENTUM, OPTIMIZERS
+from sklearn_debias.fitting._params import LBFGS, MOMENTUM, OPTIMIZERS
 from sklearn_debias.fitting._types import Classifier
 from sklearn_debias.training import Engine, own_callbacks, takes
 
@@ -13,7 +13,9 @@ from sklearn_debias.training import Engine, own_callbacks, takes
 def make_engine(estimator: Classifier, networks: Networks, options: dict[str, Any]) -> Engine:
     """Return the skorch net, initialised; ``options`` are those of `net_params` that it takes."""
     device = networks.prepare.device
-    optimizer = OPTIMIZERS.get(estimator.optimizer, estimator.optimizer)
+    # A skorch net needs an optimiser, if only to hold the parameters: SGD has no slots.
+    known = {**OPTIMIZERS, LBFGS: OPTIMIZERS["sgd"]}
+    optimizer = known.get(estimator.optimizer, estimator.optimizer)
     arguments = {
         **_decay(estimator, optimizer),
         **_momentum(estimator),

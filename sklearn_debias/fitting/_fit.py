@@ -12,6 +12,7 @@ from torch import Tensor
 from sklearn_debias.core import Data, Net, Phase
 from sklearn_debias.fitting._augmentation import augmentation
 from sklearn_debias.fitting._checkpoint import check_checkpoint
+from sklearn_debias.fitting._convex import check_linear, check_phases, check_solvable
 from sklearn_debias.fitting._devices import make_prepare, pick_device
 from sklearn_debias.fitting._engine import make_engine
 from sklearn_debias.fitting._fitted import Fitted
@@ -21,7 +22,7 @@ from sklearn_debias.fitting._hooks import phases_of, settled
 from sklearn_debias.fitting._inputs import read_image_size
 from sklearn_debias.fitting._modules import build_networks
 from sklearn_debias.fitting._observers import Monitor, open_scorer, tidy
-from sklearn_debias.fitting._params import check_normalize, drops, split_net_params
+from sklearn_debias.fitting._params import check_normalize, drops, is_solved, split_net_params
 from sklearn_debias.fitting._probe import draws, has_batch_norm, is_small
 from sklearn_debias.fitting._requirements import (
     check_given,
@@ -87,6 +88,17 @@ class Fit:
         self._begun: tuple[Phase | None, dict[str, Tensor]] = (None, {})
         self.quiet = set(self.networks.helpers)  # roles whose networks draw no random numbers
         self.feed = self._feed()
+        self.solved = is_solved(estimator)
+        if self.solved:
+            self._check_solved()
+
+    def _check_solved(self) -> None:
+        """Raise where the loss is not convex in all that is trained."""
+        check_phases(self.estimator, self.phases)
+        parameter = self.networks.roles["model"].parameter
+        shape = tuple(self.feed.example("model").shape[1:])
+        draws = any(net.noise is not None for net in self.nets(self.phases[0]).values())
+        check_linear(self.trained["model"], parameter, shape, draws)
 
     def _feed(self) -> Feed:
         estimator = self.estimator
@@ -291,6 +303,7 @@ def check_shared(estimator: Classifier) -> None:
     split_net_params(estimator.net_params)
     check_callbacks(estimator.callbacks)
     check_checkpoint(estimator)
+    check_solvable(estimator)
     if estimator.patience is not None and estimator.monitor is None:
         raise ValueError(
             f"`patience`={estimator.patience} needs `monitor`, the score that it waits for. Set "

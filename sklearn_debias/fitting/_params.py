@@ -18,6 +18,7 @@ from sklearn_debias.metrics.internal import check_numeric
 MOMENTUM = 0.9  # of SGD in the papers
 PREFIXES = ("module", "optimizer", "callbacks", "iterator_train")
 OF_ROLES = "_module"  # how the parameters end that name the network of a role
+LBFGS = "lbfgs"  # takes no steps on batches: see _convex.py
 OPTIMIZERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "sgd": torch.optim.SGD}
 
 MODULE = [str, callable, Options(type, {nn.Module}), HasMethods("forward"), None]
@@ -31,7 +32,7 @@ SHARED_CONSTRAINTS: dict[str, list] = {
     "lr": POSITIVE,
     "max_epochs": POSITIVE_INT,
     "batch_size": POSITIVE_INT,
-    "optimizer": [StrOptions(set(OPTIMIZERS)), callable],
+    "optimizer": [StrOptions({*OPTIMIZERS, LBFGS}), callable],
     "weight_decay": NON_NEGATIVE,
     "lr_schedule": [StrOptions({"drops"}), callable, None],
     "augment": [StrOptions({"crop-flip"}), callable, None],
@@ -51,6 +52,12 @@ SHARED_CONSTRAINTS: dict[str, list] = {
     "verbose": ["verbose"],
     "random_state": ["random_state"],
 }
+
+
+def is_solved(estimator: Any) -> bool:
+    """Return whether a fit of this estimator goes straight to the minimum of its loss."""
+    optimizer = getattr(estimator, "optimizer", None)
+    return isinstance(optimizer, str) and optimizer == LBFGS
 
 
 class NetParams(OurNames):

@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.metrics import roc_auc_score
 
 from sklearn_debias.exceptions import warn
-from sklearn_debias.fitting._params import SHARED_CONSTRAINTS
+from sklearn_debias.fitting._params import SHARED_CONSTRAINTS, is_solved
 from sklearn_debias.fitting._predicting import outputs
 from sklearn_debias.fitting._training_set import TrainingSet
 from sklearn_debias.fitting._types import Classifier
@@ -147,8 +147,8 @@ def _tally(classifier: Classifier, training: TrainingSet) -> Tally:
 
 
 def advised(classifier: Classifier) -> str:
-    """Return the parameters to turn first: `lr`, `max_epochs`, and numbers of the method."""
-    names = ["lr", "max_epochs"]
+    """Return the parameters to turn first: of the training, and numbers of the method."""
+    names = ["weight_decay"] if is_solved(classifier) else ["lr", "max_epochs"]
     own = classifier.get_params(deep=False).keys() - SHARED_CONSTRAINTS.keys()
     for cls in type(classifier).__mro__:  # the method's own before those of its family
         for name in inspect.get_annotations(cls):
@@ -158,4 +158,4 @@ def advised(classifier: Classifier) -> str:
                 names.append(name)
     # A method may have defaults of its own for the first two: they are named once.
     *first, last = [f"`{name}`" for name in list(dict.fromkeys(names))[:KNOBS]]
-    return f"{', '.join(first)} and {last}"
+    return f"{', '.join(first)} and {last}" if first else last

@@ -2,6 +2,7 @@
 
 from sklearn_debias.core import Phase
 from sklearn_debias.fitting._checkpoint import Checkpoint
+from sklearn_debias.fitting._convex import solve
 from sklearn_debias.fitting._fit import Fit
 from sklearn_debias.fitting._keeper import FitKeeper, Past
 from sklearn_debias.fitting._observers import CallbackBridge
@@ -9,7 +10,9 @@ from sklearn_debias.fitting._scale import forecast
 from sklearn_debias.training import Engine, Observer, cpu_threads
 
 
-def train(fit: Fit, bridge: CallbackBridge, checkpoint: Checkpoint | None = None) -> None:
+def train(
+    fit: Fit, bridge: CallbackBridge | None = None, checkpoint: Checkpoint | None = None
+) -> None:
     """Train through all phases, `bridge` looking on, and let the fit set its results.
 
     Where there is a ``checkpoint``, go on from what it holds, and keep each epoch in it.
@@ -33,11 +36,13 @@ class Run:
     Parameters
     ----------
     fit : Fit
-    bridge : CallbackBridge
+    bridge : CallbackBridge or None
     checkpoint : Checkpoint or None
     """
 
-    def __init__(self, fit: Fit, bridge: CallbackBridge, checkpoint: Checkpoint | None) -> None:
+    def __init__(
+        self, fit: Fit, bridge: CallbackBridge | None, checkpoint: Checkpoint | None
+    ) -> None:
         self.fit = fit
         self.bridge = bridge
         self.past = Past()
@@ -62,16 +67,21 @@ class Run:
         number = self.fit.phases.index(phase)
         self.engine.epochs_left = sum(p.max_epochs for p in self.fit.phases[number:])
         self.forecast.begin(self.engine.epochs_left)
-        observers: list[Observer] = [self.bridge]
+        observers: list[Observer] = [] if self.bridge is None else [self.bridge]
         if self.monitor is not None and phase is self.fit.phases[-1]:
             observers.append(self.monitor)
         nets = self.fit.nets(phase)
         if keeper is not None and keeper.is_resumed(phase):
             state = self.fit.begin_again(phase, keeper.begun_before(), self.engine)
-            self.bridge.skip(keeper.epochs_before())
+            self._skip(keeper.epochs_before())
         else:
             state = self.fit.begin(phase, nets, self.data)
         self.fit.inspect(phase, state)
+        if self.fit.solved:
+            solve(self.fit, self.engine, phase, self.data, state, tuple(observers))
+            self.past.states[phase.name] = state
+            self.past.history += [{"phase": phase.name, **row} for row in self.engine.history]
+            return
         epochs = self.fit.epochs(phase, self.data, state)
         if keeper is not None:
             keeper.begin(phase, state, epochs)
@@ -93,4 +103,8 @@ class Run:
         begun = dict(self.past.begun[phase.name])
         self.fit.note_begun(phase, begun)
         self.fit.inspect(phase, begun)
-        self.bridge.skip(sum(row["phase"] == phase.name for row in self.past.history))
+        self._skip(sum(row["phase"] == phase.name for row in self.past.history))
+
+    def _skip(self, n_epochs: int) -> None:
+        if self.bridge is not None:
+            self.bridge.skip(n_epochs)

@@ -4,6 +4,7 @@ import numpy as np
 
 from sklearn_debias.exceptions import warn
 from sklearn_debias.fitting._inputs import Inputs
+from sklearn_debias.fitting._params import is_solved
 from sklearn_debias.fitting._types import Classifier
 from sklearn_debias.models import default_name
 from sklearn_debias.training import ArraySource, Forecast
@@ -17,7 +18,8 @@ def warn_of_scale(classifier: Classifier, inputs: Inputs) -> None:
     if classifier.normalize is not None:
         return
     large = max(abs(inputs.low), abs(inputs.high))
-    if len(inputs.shape) == 1 and large > LARGEST:
+    # What is solved takes no steps, and scales the columns itself.
+    if len(inputs.shape) == 1 and large > LARGEST and not is_solved(classifier):
         warn(
             f"`X` has values up to {large:.3g}{_where(inputs)}: gradient steps on such a scale end "
             "at chance, or diverge. Scale X, by StandardScaler in a pipeline, or by "

@@ -12,7 +12,7 @@ from torch import nn
 from sklearn_debias.arguments import check_option
 from sklearn_debias.exceptions import warn
 from sklearn_debias.fitting._inputs import open_inputs
-from sklearn_debias.fitting._params import SHARED_CONSTRAINTS
+from sklearn_debias.fitting._params import SHARED_CONSTRAINTS, is_solved
 from sklearn_debias.search_spaces import KINDS, SearchedRows, Space, shared_space
 from sklearn_debias.training import as_seen
 
@@ -135,6 +135,7 @@ class SearchableNet(Searchable):
         return shared_space(
             rows,
             module=self.module,
+            solved=is_solved(self),
             sgd=str(getattr(self.optimizer, "__name__", self.optimizer)).lower() == "sgd",
             pretrained=weights is not None or isinstance(self.module, nn.Module),
             head=self.freeze == "body",

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from sklearn_debias.core import Batch, Data, Nets, Objective, State, Step
+from sklearn_debias.core import Batch, ConvexLoss, Data, Nets, Objective, State, Step
 from sklearn_debias.losses import cross_entropy
-from sklearn_debias.objectives._sampling import balanced_rows
+from sklearn_debias.objectives._sampling import balanced_rows, even_weights
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,10 @@ class RetrainHead(Objective):
     def visits(self, data: Data, state: State, generator: torch.Generator) -> Tensor | None:
         """Draw n rows, each class with the same probability."""
         return balanced_rows(data.y, generator)
+
+    def convex(self, data: Data, state: State) -> ConvexLoss | None:
+        """Weigh each row by how often it is drawn."""
+        return ConvexLoss(even_weights(data.y))
 
     def step(self, nets: Nets, batch: Batch, state: State) -> Step:
         """Return the cross entropy of the head on what the fixed body makes of one batch."""

@@ -6,8 +6,16 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from sklearn_debias.core import Batch, Data, State, WeightedObjective, Weights, static
-from sklearn_debias.objectives._sampling import balanced_rows, smallest_from_each
+from sklearn_debias.core import (
+    Batch,
+    ConvexLoss,
+    Data,
+    State,
+    WeightedObjective,
+    Weights,
+    static,
+)
+from sklearn_debias.objectives._sampling import balanced_rows, even_weights, smallest_from_each
 
 
 @dataclass(frozen=True)
@@ -44,6 +52,13 @@ class ERM(WeightedObjective):
             if self.replace
             else smallest_from_each(group, generator)
         )
+
+    def convex(self, data: Data, state: State) -> ConvexLoss | None:
+        """Weigh each row as given, and by how often it is drawn."""
+        if not self.balanced:
+            return ConvexLoss(data.weight)
+        drawn = even_weights(data.y if data.group is None else data.group)
+        return ConvexLoss(drawn if data.weight is None else drawn * data.weight)
 
     def weigh(self, loss: Mapping[str, Tensor], batch: Batch, state: State) -> Weights:
         """Weigh the samples as the user does."""

@@ -29,7 +29,16 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from sklearn_debias.core import Batch, Data, Nets, Objective, State, Step, static
+from sklearn_debias.core import (
+    Batch,
+    ConvexLoss,
+    Data,
+    Nets,
+    Objective,
+    State,
+    Step,
+    static,
+)
 from sklearn_debias.losses import (
     balanced_softmax_loss,
     class_balanced_weights,
@@ -78,6 +87,18 @@ default="balanced_softmax"
         # Mean 1 over the training rows, not over the classes: see above.
         weight = weight * (size.sum() / (weight @ size))
         return {"class_count": size.clamp(min=1).to(dtype), "class_weight": weight.to(dtype)}
+
+    def convex(self, data: Data, state: State) -> ConvexLoss | None:
+        """Shift the logits as the losses do that shift them by class; the others are not convex."""
+        weight = state["class_weight"].double()[data.y]
+        count = state["class_count"].double()
+        if self.loss == "cross_entropy":
+            return ConvexLoss(weight)
+        if self.loss == "logit_adjustment":
+            return ConvexLoss(weight, self.tau * (count / count.sum()).log())
+        if self.loss == "balanced_softmax":
+            return ConvexLoss(weight, count.log())
+        return None
 
     def step(self, nets: Nets, batch: Batch, state: State) -> Step:
         """Return the weighted loss of one batch."""

@@ -11,6 +11,22 @@ def balanced_rows(group: Tensor, generator: torch.Generator) -> Tensor:
     return torch.multinomial(probability.cpu(), len(group), replacement=True, generator=generator)
 
 
+def even_weights(group: Tensor) -> Tensor:
+    """Return how often draws that give every group the same share visit each row, relatively.
+
+    Float64, of shape (n,) and mean 1; groups without rows have no share.
+    """
+    size = group.bincount()
+    share = len(group) / ((size > 0).sum() * size.clamp(min=1).double())
+    return share[group]
+
+
+def weights_of_part(mask: Tensor) -> Tensor:
+    """Return the weights of visits to the rows in ``mask`` (n,) alone: float64, mean 1."""
+    part = mask.double()
+    return part / part.mean()
+
+
 def smallest_from_each(group: Tensor, generator: torch.Generator) -> Tensor:
     """Draw as many rows of every group as the smallest one has, without replacement; sorted."""
     group = group.cpu()

@@ -29,10 +29,15 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from sklearn_debias.core import Batch, Data, Nets, State, Step, static
+from sklearn_debias.core import Batch, ConvexLoss, Data, Nets, State, Step, static
 from sklearn_debias.losses import cross_entropy, kl_divergence
 from sklearn_debias.objectives._crt import RetrainHead
-from sklearn_debias.objectives._sampling import balanced_rows, class_balance
+from sklearn_debias.objectives._sampling import (
+    balanced_rows,
+    class_balance,
+    even_weights,
+    weights_of_part,
+)
 from sklearn_debias.objectives._two_stages import FullBatch, features_of_part, held_out_part
 
 DISAGREEMENTS = ("early_stop", "dropout", "misclassification", "early_stop_misclassification")
@@ -154,3 +159,11 @@ class RetrainHeadOnPart(RetrainHead):
         rows = state["second"].nonzero().squeeze(1)
         drawn = balanced_rows(data.y[rows], generator)
         return rows.cpu()[drawn]
+
+    def convex(self, data: Data, state: State) -> ConvexLoss | None:
+        """Weigh each held-out row by how often it is drawn, and the others 0."""
+        second = state["second"]
+        # Of the held-out rows only: classes have other shares among all.
+        drawn = even_weights(data.y[second])
+        part = weights_of_part(second)
+        return ConvexLoss(part.masked_scatter(second, part[second] * drawn))

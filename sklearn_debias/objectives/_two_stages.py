@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from sklearn_debias.core import Data, Net, Nets, Objective, State, static
+from sklearn_debias.core import ConvexLoss, Data, Net, Nets, Objective, State, static
 from sklearn_debias.objectives._erm import ERM
-from sklearn_debias.objectives._sampling import random_ranks
+from sklearn_debias.objectives._sampling import random_ranks, weights_of_part
 
 
 def two_parts(y: Tensor, share: float, seed: int) -> tuple[Tensor, Tensor]:
@@ -73,6 +73,11 @@ class ERMOnPart(ERM):
     def visits(self, data: Data, state: State, generator: torch.Generator) -> Tensor | None:
         """Visit each row of the first part once."""
         return state["first"].cpu().nonzero().squeeze(1)
+
+    def convex(self, data: Data, state: State) -> ConvexLoss | None:
+        """Weigh the rows of the first part alike, and the others 0."""
+        part = weights_of_part(state["first"])
+        return ConvexLoss(part if data.weight is None else part * data.weight)
 
 
 class FullBatch(Objective):

@@ -6,6 +6,9 @@ from sklearn_debias.search_spaces._rows import SearchedRows, Space
 # Learning rates: (of Adam and its kind, of SGD).
 # Heads: ours for Adam; ULE searched 1e-5 to 1e-1 for SGD, whose lower half does not move a head.
 HEAD_LR = (log_uniform(3e-4, 3e-2), log_uniform(1e-3, 1e-1))
+# Ours. What a head leaves of a shortcut is decided by its penalty and by when it stops: the groups'
+# weights do not matter once it separates the rows. Published is up to 1 (GroupDRO).
+HEAD_DECAY = log_uniform(1e-5, 1.0)
 # DomainBed for ImageNet weights; SubpopBench for SGD.
 PRETRAINED_LR = (log_uniform(10**-5, 10**-3.5), log_uniform(1e-4, 1e-2))
 # DomainBed for small images; SGD from scratch is 0.1 in the papers on CIFAR.
@@ -16,7 +19,13 @@ BATCH = 128  # rows of a step, about
 
 
 def shared_space(
-    rows: SearchedRows, *, module: object, sgd: bool, pretrained: bool, head: bool
+    rows: SearchedRows,
+    *,
+    module: object,
+    sgd: bool,
+    pretrained: bool,
+    head: bool,
+    solved: bool = False,
 ) -> Space:
     """Return the ranges of `lr`, `weight_decay`, `batch_size`, `max_epochs`, and of a perceptron.
 
@@ -29,7 +38,11 @@ def shared_space(
         Whether it trains by SGD, whose steps are longer than Adam's.
     pretrained, head : bool
         Whether the network of images starts from weights, and whether it trains its head alone.
+    solved : bool, default=False
+        Whether the fit goes to the minimum of its loss, which the penalty alone decides.
     """
+    if solved:
+        return {"weight_decay": HEAD_DECAY}
     heads = head or rows.kind != "images"
     space = _heads(sgd, rows.n) if heads else _networks(sgd, pretrained)
     if rows.kind == "tabular":
@@ -50,9 +63,7 @@ def _heads(sgd: bool, n: int | None) -> Space:
         epochs = [e for e in epochs if e * n >= FEWEST_STEPS * BATCH] or epochs[-1:]
     return {
         "lr": HEAD_LR[sgd],
-        # Ours. What a head leaves of a shortcut is decided by its penalty and by when it stops: the
-        # groups' weights do not matter once it separates the rows. Published is up to 1 (GroupDRO).
-        "weight_decay": log_uniform(1e-5, 1.0),
+        "weight_decay": HEAD_DECAY,
         "batch_size": [64, 128, 256],
         "max_epochs": epochs,
     }

@@ -12,6 +12,8 @@ from torch.func import grad, vmap
 
 from sklearn_debias.core import Batch, Net, Objective
 from sklearn_debias.core.internal import LinearNet, linear_layers
+from sklearn_debias.fitting import declares_convex
+from sklearn_debias.losses import cross_entropy
 from sklearn_debias.testing._asserts import assert_close, assert_finite, generators_untouched
 from sklearn_debias.testing._engines import (
     summed,
@@ -29,6 +31,8 @@ from sklearn_debias.testing._problem import (
     with_batch_norm,
 )
 from sklearn_debias.training import Streams
+
+N_EPOCHS = 200  # to average over draws
 
 
 def check_objective_declares_itself(
@@ -309,6 +313,42 @@ def check_objective_visits(objective: Objective, module: ModuleFactory = toy_mod
     assert first.ndim == 1
     assert 0 <= int(first.min()) <= int(first.max()) < N_SAMPLES
     assert torch.equal(first, again), "The same generator must give the same rows."
+
+
+def check_objective_convex_is_its_loss(
+    objective: Objective, module: ModuleFactory = toy_module
+) -> None:
+    """Declare the loss that an epoch has, the mean over its draws, as a cross entropy."""
+    problem = Problem(objective, module)
+    state = problem.state()
+    loss = objective.convex(problem.data, state) if declares_convex(objective) else None
+    if loss is None:
+        return
+    (role,) = objective.roles
+    logits = problem.data.logits(problem.nets, role)
+    shifted = logits if loss.shift is None else logits + loss.shift
+    declared = cross_entropy(shifted, problem.data.y)
+    if loss.weight is not None:
+        declared = loss.weight * declared
+    generator = Streams(0).generator("epochs")
+    epochs = [_loss_of_epoch(problem, role, state, generator) for _ in range(N_EPOCHS)]
+    means = torch.stack(epochs)
+    error = means.std() / N_EPOCHS**0.5  # 0 where an epoch draws nothing
+    away = (means.mean() - declared.mean()).abs()
+    assert away <= 4 * error + 1e-10, (
+        f"`convex` says {declared.mean():.6f}, and the losses of {N_EPOCHS} epochs are "
+        f"{means.mean():.6f} on average, {away / (error + 1e-10):.1f} standard errors away."
+    )
+
+
+def _loss_of_epoch(
+    problem: Problem, role: str, state: Mapping[str, Tensor], generator: torch.Generator
+) -> Tensor:
+    """Return the loss of all rows that an epoch visits, as one batch."""
+    visited = problem.objective.visits(problem.data, state, generator)
+    index = torch.arange(N_SAMPLES) if visited is None else visited
+    batch = problem.feed.take(index)
+    return problem.objective.step(problem.nets, batch, state).losses[role].detach()
 
 
 def _dynamic_fields(objective: Objective) -> dict[str, float]:

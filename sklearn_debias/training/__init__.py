@@ -13,6 +13,7 @@ from sklearn_debias.training._callbacks import check_callbacks, own_callbacks
 from sklearn_debias.training._engine import Engine
 from sklearn_debias.training._feed import SAME, Epochs, Feed
 from sklearn_debias.training._forecast import Forecast
+from sklearn_debias.training._lbfgs import LinearLoss, Minimum, minimum
 from sklearn_debias.training._loaded import engine_of
 from sklearn_debias.training._observer import Keeper, Observer
 from sklearn_debias.training._optimizers import takes
@@ -21,6 +22,7 @@ from sklearn_debias.training._prepare import Prepare, filled, inference_rows, pa
 from sklearn_debias.training._progress import Progress
 from sklearn_debias.training._roles import Roles, is_fixed
 from sklearn_debias.training._sizes import n_bytes
+from sklearn_debias.training._solved import run_solved
 from sklearn_debias.training._sources import (
     ArraySource,
     DatasetSource,
@@ -51,6 +53,8 @@ __all__ = [
     "ImageSource",
     "JoinedSource",
     "Keeper",
+    "LinearLoss",
+    "Minimum",
     "Noise",
     "Observer",
     "PictureSource",
@@ -75,11 +79,13 @@ __all__ = [
     "is_fixed",
     "is_of_memory",
     "is_picture",
+    "minimum",
     "n_bytes",
     "own_callbacks",
     "padded",
     "plain_attributes",
     "resized",
+    "run_solved",
     "span",
     "takes",
     "undisturbed",

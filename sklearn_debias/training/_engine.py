@@ -105,13 +105,17 @@ class Engine(NeuralNet):
             self.state = {}
             self.observers = ()
             self.keeper = None
-            for _, callback in self.callbacks_:
-                if isinstance(callback, EpochLog):
-                    callback.close()
+            self.close_logs()
             # They would be pickled a second time, where skorch does not see them.
             del self.phase, self._parameters, self._fixed, self._watched, self._linear
         self.notify("on_train_end", X=None, y=None)
         return state
+
+    def close_logs(self) -> None:
+        """Leave the bars of a phase as they are."""
+        for _, callback in self.callbacks_:
+            if isinstance(callback, EpochLog):
+                callback.close()
 
     def fresh_optimizer(self, lr_schedule: Callable | None) -> None:
         """Make a new optimiser, and a new schedule of its learning rate."""

@@ -120,6 +120,7 @@ class Feed:
             self.inputs,
             group=self.on_device.get("group"),
             n_groups=n_groups,
+            weight=self.on_device.get("weight"),
         )
 
     def inputs(self, role: str) -> Iterator[Tensor]:

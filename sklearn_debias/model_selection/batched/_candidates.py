@@ -173,9 +173,15 @@ def train(candidates: Sequence[Candidate], *, budget: int, bar: tqdm) -> None:
     """Train all candidates that are open, those of one structure together, and close them."""
     groups: dict[Hashable, list[Candidate]] = defaultdict(list)
     for candidate in candidates:
-        if candidate.trial is not None:
+        if candidate.trial is None:
+            continue
+        epochs = sum(phase.max_epochs for phase in candidate.trial.fit.phases)
+        bar.total += epochs
+        if candidate.trial.solved:
+            candidate.close()
+            bar.update(epochs)
+        else:
             groups[candidate.trial.key].append(candidate)
-            bar.total += sum(phase.max_epochs for phase in candidate.trial.fit.phases)
     for group in groups.values():
         _train_group(group, budget, bar)
 

@@ -21,6 +21,7 @@ from sklearn_debias.fitting import (
     on_own_terms,
     read_given,
     readable_errors,
+    train,
 )
 from sklearn_debias.model_selection.batched._members import Member
 from sklearn_debias.model_selection.batched._stackable import (
@@ -116,6 +117,9 @@ class Trial:
         """Build the networks and the member, and find out what may be stacked with it."""
         fit = self.estimator._open(given, self.fold.read)
         fit.feed = self.fold.feed(fit.feed)
+        self.fit = fit
+        if fit.solved:
+            return
         engine = fit.engine()
         check_fit(fit, engine)
         # A term that 0 or 1 switches off draws nothing in a fit alone. In one stack with others it
@@ -124,7 +128,6 @@ class Trial:
         draws = any(net.noise is not None for net in nets.values())
         self.exact = draws or "input_gradient" in fit.required
         self.key = self.exact, stack_key(fit, engine, exact=self.exact)
-        self.fit = fit
         self.member = self._member(engine)
 
     def _member(self, engine: Engine) -> Member:
@@ -144,18 +147,27 @@ class Trial:
             schedule=fit.schedule,
         )
 
+    @property
+    def solved(self) -> bool:
+        """Whether it needs no sweep: its loss is minimised as it is closed."""
+        return self.fit.solved
+
     def close(self) -> None:
         """Do what ``fit`` does after training, or raise what stopped it; let the data go."""
-        member = self.member
+        member = None if self.solved else self.member
         fit = self.fit
         estimator = self.estimator
         # Whoever keeps the trial keeps no data.
-        del self.member, self.fit
+        vars(self).pop("member", None)
+        del self.fit
         try:
-            if member.error is not None:
+            if member is not None and member.error is not None:
                 raise member.error
             with on_own_terms(small=True), readable_errors(estimator):
-                fit.finish(member.engine, member.states, member.history)
+                if member is None:
+                    train(fit)
+                else:
+                    fit.finish(member.engine, member.states, member.history)
         except BaseException:
             self.attempt.undo()
             raise

@@ -1,0 +1,126 @@
+"""What `optimizer="lbfgs"` cannot do is refused by name."""
+
+import re
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from torch import nn
+
+from sklearn_debias import (
+    ClassBalancedRetrainingClassifier,
+    CRTClassifier,
+    ERMClassifier,
+    LfFClassifier,
+    LongTailClassifier,
+)
+from sklearn_debias.core import Phase
+from sklearn_debias.estimators import BaseDebiasClassifier
+from sklearn_debias.exceptions import DebiasWarning, DivergedError
+from sklearn_debias.objectives import ERM
+from sklearn_debias.testing import all_estimators, quick
+
+
+def problem(k=3, n=120, d=5):
+    """Rows of `k` classes of unequal sizes, bias labels and weights."""
+    rng = np.random.default_rng(0)
+    y = np.minimum(rng.integers(0, 2 * k, n), k - 1)
+    X = rng.normal(size=(n, d)) + 1.5 * np.eye(k, d)[y]
+    return X, y, rng.integers(0, 2, n), rng.uniform(0.2, 2, n)
+
+
+REFUSED = {
+    "lr_schedule": ({"lr_schedule": "drops"}, "`lr_schedule` must be None"),
+    "augment": ({"augment": "crop-flip"}, "`augment` must be None"),
+    "monitor": ({"monitor": "accuracy", "validation": 0.2}, "`monitor` must be None"),
+    "checkpoint": ({"checkpoint": "folder"}, "`checkpoint` must be None"),
+    "amp": ({"amp": True}, "`amp` must be False"),
+    "callbacks": ({"callbacks": ["any"]}, "`callbacks` must"),
+    "optimizer__*": ({"net_params": {"optimizer__lr": 1}}, "must not set optimizer__lr"),
+    "module": ({"module": "mlp"}, r"`module` must be a linear layer.*freeze='body'"),
+    "dropout": (
+        {"module": nn.Sequential(nn.Dropout(), nn.Linear(5, 3))},
+        "body changes while it trains",
+    ),
+    "frozen head": ({"module": nn.Sequential(nn.Linear(5, 3), nn.ReLU())}, "`module` must be"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_needs_steps_is_refused_by_name(name):
+    X, y, _, _ = problem()
+    parameters, message = REFUSED[name]
+    clf = ERMClassifier(optimizer="lbfgs", **parameters)
+    with pytest.raises((ValueError, TypeError), match=f"(?s){message}"):
+        clf.fit(X, y)
+    assert not hasattr(clf, "classes_")
+
+
+@pytest.mark.parametrize(
+    ("parameters", "name"),
+    [({"loss": "focal"}, "loss"), ({"loss": "ldam"}, "loss"), ({"deferred": 0.5}, "deferred")],
+)
+def test_losses_that_are_not_convex_are_refused_by_name(parameters, name):
+    X, y, _, _ = problem()
+    clf = LongTailClassifier(optimizer="lbfgs", beta=0.9, **parameters)
+    with pytest.raises(ValueError, match=f"`{name}` must be .* with `optimizer`='lbfgs'"):
+        clf.fit(X, y)
+
+
+SOLVABLE = {
+    cls.__name__
+    for cls in (ERMClassifier, LongTailClassifier, CRTClassifier, ClassBalancedRetrainingClassifier)
+}
+
+
+@pytest.mark.parametrize(
+    "cls", [cls for _, cls in all_estimators() if issubclass(cls, BaseDebiasClassifier)]
+)
+def test_every_method_is_solved_or_refuses_it(cls):
+    X, y, bias, _ = problem(2)
+    clf = quick(cls, optimizer="lbfgs", lr_schedule=None, max_epochs=200, random_state=0)
+    if cls.__name__ in SOLVABLE:
+        assert clf.fit(X, y, bias_labels=bias).score(X, y) > 0.6
+        return
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DebiasWarning)
+        expected = f"`optimizer`='lbfgs' needs a loss that is a cross entropy.*{cls.__name__}"
+        with pytest.raises(ValueError, match=expected):
+            clf.fit(X, y, bias_labels=bias)
+
+
+@dataclass(frozen=True)
+class Halved(ERM):
+    """A loss of its own, which says nothing of being convex."""
+
+    def step(self, nets, batch, state):
+        found = super().step(nets, batch, state)
+        return type(found)({role: loss / 2 for role, loss in found.losses.items()}, state)
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class HalvedClassifier(ERMClassifier):
+    """Trains by it."""
+
+    def _phases(self):
+        return (Phase("train", (Halved(),), self.max_epochs),)
+
+
+def test_a_step_written_anew_takes_the_declaration_back():
+    X, y, _, _ = problem()
+    with pytest.raises(ValueError, match="HalvedClassifier trains the phase 'train' by Halved"):
+        HalvedClassifier(optimizer="lbfgs").fit(X, y)
+
+
+def test_the_name_of_scikit_learn_leads_here():
+    with pytest.raises(TypeError, match=re.escape("Here it is `optimizer`")):
+        LfFClassifier(solver="lbfgs")
+
+
+def test_weights_beyond_the_type_are_no_model():
+    X, y, _, _ = problem()
+    clf = ERMClassifier(optimizer="lbfgs", weight_decay=0)
+    with pytest.raises(DivergedError, match="`X` leads to weights that are not finite"):
+        clf.fit(X * 1e-40, y)
+    assert not hasattr(clf, "classes_")
