@@ -195,6 +195,8 @@ def test_linear_layers_are_known_live_given_without_bias_and_in_full_precision_o
         assert linear_layer(net, X[None]) is None
         with torch.autocast("cpu", torch.bfloat16):
             assert linear_layer(net, X) is None
+    half = nn.Linear(6, 3, dtype=torch.bfloat16)
+    assert linear_layer(Net(half), X.bfloat16()) is None
 
 
 def test_an_attack_has_a_loss_or_a_gradient():
