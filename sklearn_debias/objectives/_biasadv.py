@@ -117,7 +117,10 @@ class BiasAdv(Objective):
         return self.search(nets, x, y, start).inputs
 
     def search(self, nets: Nets, x: Tensor, y: Tensor, start: Tensor | None = None) -> Attacked:
-        """Return what `attack` returns; between linear nets without the inputs themselves."""
+        """Return what `attack` returns; between linear nets without the inputs themselves.
+
+        A subclass with an attack of its own overrides this one: a step calls no other.
+        """
         model = nets["model"].frozen()
         biased = nets["biased"].frozen()
         options: dict[str, Any] = {
