@@ -13,8 +13,8 @@ from sklearn_debias.core._split import SplitModule
 def linear_layer(net: Net | LinearNet, x: Tensor) -> tuple[Tensor, Tensor] | None:
     """Return weight (k, d) and bias (k,), where ``net(x)`` is ``F.linear`` by them.
 
-    A layer without bias has one of zeros. Return None for any other net, and where autocast would
-    round: what is known of linear layers in closed form does not hold there.
+    A layer without bias has one of zeros. Return None for any other net, and where half precision
+    would round: what is known of linear layers in closed form does not hold there.
 
     Parameters
     ----------
@@ -48,5 +48,8 @@ def linear_layer(net: Net | LinearNet, x: Tensor) -> tuple[Tensor, Tensor] | Non
     own = module._parameters if net.params is None else net.params
     prefix = "" if net.params is None else prefix
     weight = own[f"{prefix}weight"]
+    # Factorisations of matrices know no half precision.
+    if weight.dtype not in (torch.float32, torch.float64):
+        return None
     bias = own.get(f"{prefix}bias")
     return weight, weight.new_zeros(len(weight)) if bias is None else bias

@@ -54,7 +54,7 @@ def update_statistics(
     # Sigma <- (1 - w) Sigma + w S' + w (1 - w) (mu' - mu)(mu' - mu)^T.
     # A class that the batch lacks has w = 0, and stays as it is.
     batch_mean = member.T @ features / size.clamp(min=1)[:, None]
-    centred = features - batch_mean[y]
+    centred = features - batch_mean.index_select(0, y)
     share = size / (count + size).clamp(min=1)
     moved = batch_mean - mean
     within = share / size.clamp(min=1)

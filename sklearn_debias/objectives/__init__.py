@@ -13,9 +13,10 @@ from sklearn_debias.objectives._group_dro import GroupDRO
 from sklearn_debias.objectives._invariance import Invariance
 from sklearn_debias.objectives._isda import ISDA
 from sklearn_debias.objectives._jtt import UpweightErrors
+from sklearn_debias.objectives._learn_strategy import LearnStrategy
 from sklearn_debias.objectives._lff import LfF
 from sklearn_debias.objectives._long_tail import LongTail
-from sklearn_debias.objectives._meta_iada import IADA, LearnStrategy
+from sklearn_debias.objectives._meta_iada import IADA
 from sklearn_debias.objectives._meta_saug import MetaSAug
 from sklearn_debias.objectives._meta_weight_net import LearnWeights, WeightedByNet
 from sklearn_debias.objectives._mixup import MixUp

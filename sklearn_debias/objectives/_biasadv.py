@@ -135,7 +135,10 @@ class BiasAdv(Objective):
         return self.search(nets, x, y, start).inputs
 
     def search(self, nets: Any, x: Tensor, y: Tensor, start: Tensor | None = None) -> Attacked:
-        """Return what `attack` returns; between linear nets without the inputs themselves."""
+        """Return what `attack` returns; between linear nets without the inputs themselves.
+
+        A subclass with an attack of its own overrides this one: a step calls no other.
+        """
         model = nets["model"].frozen()
         biased = nets["biased"].frozen()
         options: dict[str, Any] = {
@@ -176,8 +179,10 @@ class BiasAdv(Objective):
 
     @property
     def closed(self) -> bool:
-        """Whether the base has a closed form, too."""
-        return self.base.closed
+        """Whether the base has a closed form, and no subclass a step or an attack of its own."""
+        own = type(self)
+        as_here = own.step is BiasAdv.step and own.search is BiasAdv.search
+        return as_here and self.base.closed
 
     @property
     def trained(self) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from sklearn_debias.losses import cross_entropy, membership
+from sklearn_debias.losses import membership
 
 EPS = 1e-5  # both as in torch's BatchNorm
 MOMENTUM = 0.1
@@ -57,10 +57,14 @@ def members(y: Tensor, logits: Tensor) -> Tensor:
 
 def margin(logits: Tensor, y: Tensor) -> Tensor:
     """Return ``p_y - max_{j != y} p_j``, shape (b,)."""
-    p = logits.softmax(1)
-    own = members(y, logits)
-    # In p - own the own class is at most 0, and the others are at least 0.
-    return (p * own).sum(1) - (p - own).amax(1)
+    return margin_of(logits.softmax(1), y)
+
+
+def margin_of(p: Tensor, y: Tensor) -> Tensor:
+    """Return the `margin` of probabilities (b, k)."""
+    at = y[:, None]
+    # Probabilities are at least 0: the own class, at -1, is never the largest.
+    return p.gather(1, at).squeeze(1) - p.scatter(1, at, -1.0).amax(1)
 
 
 def fifteen(s: Samples) -> Tensor:
@@ -74,9 +78,9 @@ def fifteen(s: Samples) -> Tensor:
     log_p = s.logits.log_softmax(1)
     p = log_p.exp()
     at = s.y[:, None]
-    loss = cross_entropy(s.logits, s.y)
-    gap = margin(s.logits, s.y)
-    own = s.weight[s.y]
+    loss = -log_p.gather(1, at).squeeze(1)
+    gap = margin_of(p, s.y)
+    own = s.weight.index_select(0, s.y)
     p_y = p.gather(1, at).squeeze(1)
     # ||1_y - p||^2 expanded: rounding may leave it below 0.
     miss = (p.square().sum(1) - 2 * p_y + 1).clamp(min=0).sqrt()

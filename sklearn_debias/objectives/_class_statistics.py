@@ -27,6 +27,9 @@ def in_full(compute: Callable) -> Callable:
     @wraps(compute)
     def run(*args: Any, **options: Any) -> Any:
         device = next(value for value in args if isinstance(value, Tensor)).device
+        # To switch off what is off would cost more than small heads do.
+        if not torch.is_autocast_enabled(device.type):
+            return compute(*args, **options)
         with torch.autocast(device.type, enabled=False):
             return compute(*args, **options)
 

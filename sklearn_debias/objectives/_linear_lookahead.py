@@ -35,18 +35,21 @@ class Augmented:
         Weight of the spread.
     rho : Tensor of shape (b, k) or None
         The spread of each sample's class, which counts where it is at least 0; None if it does not.
-    direction : Tensor of shape (b, d) or None
-        Where the features move, times the strategies; None if they do not.
     epsilon : Tensor of shape (b,)
         The strategies.
+    direction : Tensor of shape (b, d) or None
+        Where the features move, times the strategies; None if they do not.
+    raised : Tensor of shape (b, k) or None
+        The logits of the direction, without bias.
     """
 
     logits: Tensor
     covariance: Covariance
     alpha: float | Tensor
     rho: Tensor | None
-    direction: Tensor | None
     epsilon: Tensor
+    direction: Tensor | None
+    raised: Tensor | None
 
 
 def knows_head(net: Net, x: Tensor) -> bool:
@@ -79,26 +82,29 @@ def look_ahead_of_head(
     """
     weight = net.parameters["head.weight"]
     bias = net.parameters["head.bias"]
-    g = features
-    if own.direction is not None:
-        g = features + own.epsilon[:, None] * own.direction
     p = own.logits.softmax(1)
     e = _miss(p, y)
     slope = _by_spread(own, e, y)
-    step = e.mT @ g + by_weight(own.covariance, weight, slope)
+    step = e.mT @ features + by_weight(own.covariance, weight, slope)
+    if own.direction is not None:
+        step = step + (own.epsilon[:, None] * e).mT @ own.direction
     x, labels = meta
     moved = F.linear(x, weight - lr * step, bias - lr * e.sum(0))
     away = -lr * _miss(moved.softmax(1), labels)
     way = away.mT @ x
-    t = F.linear(g, way, away.sum(0))
+    t = F.linear(features, way, away.sum(0))
     if own.rho is not None:
         faster = along(own.covariance, weight, way)[row_of(own.covariance, y)]
         t = t + own.alpha * torch.where(own.rho < 0, 0, faster)
+    across = None
+    if own.direction is not None:
+        across = own.direction @ way.mT
+        t = t + own.epsilon[:, None] * across
     c = p * (t - (p * t).sum(1, keepdim=True)) / len(y)
     curve = _by_spread(own, c, y)
     gradients = [by_covariance(own.covariance, weight, way, curve, slope)]
-    if own.direction is not None:
-        gradients.append(((c @ weight + e @ way) * own.direction).sum(1))
+    if across is not None and own.raised is not None:
+        gradients.append((c * own.raised + e * across).sum(1))
     value = cross_entropy(moved, labels).mean()
     return Ahead(value, tuple(gradients), (slope,), {"head.weight": way, "head.bias": away.sum(0)})
 

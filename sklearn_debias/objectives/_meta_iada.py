@@ -12,7 +12,7 @@ Sigma_y           ``state["covariance"]``, streaming              (k, d, d) or (
 rho_j             `spread`, floored at 0                          (b, k)
 pi                ``state["prior"]``                              (k,)
 L^IADA, Eq. 6     `IADA.loss`                                     (b,)
-Eqs. 7, 8, 9      `LearnStrategy`: virtual step, Omega, Sigma
+Eqs. 7, 8, 9      `LearnStrategy`, in a file of its own
 Eq. 10            `IADA.step`
 ================  ==============================================  ========================
 
@@ -22,7 +22,7 @@ generalisation (rho) and fairness among classes (log pi).
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -37,19 +37,14 @@ from sklearn_debias.objectives._class_statistics import (
     head_weight,
     in_full,
     share_done,
-    stepped,
     with_batch,
 )
 from sklearn_debias.objectives._inner_attack import is_live
-from sklearn_debias.objectives._linear_lookahead import Augmented, knows_head, look_ahead_of_head
-from sklearn_debias.objectives._lookahead import chained, look_ahead, view
+from sklearn_debias.objectives._linear_lookahead import Augmented
 from sklearn_debias.objectives._reach import reach_of_net
 from sklearn_debias.objectives._seen_covariance import (
     Covariance,
-    argument,
-    at_argument,
     carried,
-    learned,
     seen,
     spread_of_samples,
 )
@@ -141,7 +136,7 @@ class IADA(Objective):
         """
         net = nets["model"]
         y = batch.y
-        h, logits = _outputs(net, batch.x)
+        h, logits = outputs(net, batch.x)
         # A step that looked ahead has taken the batch in already.
         covariance = carried(batch.carry, head_weight(net), y)
         ahead = covariance is not None
@@ -151,13 +146,15 @@ class IADA(Objective):
         # Frozen: the step that looks ahead trains it, this one asks it.
         perturber = None if self.epsilon is not None else nets["perturber"].frozen()
         epsilon, _, state = self.strategy(perturber, net, h, logits, batch, state)
-        loss = self.loss(net, logits, y, epsilon, covariance, state, batch.generator).mean()
+        weight = head_weight(net)
+        own = self.augmented(weight, logits, y, epsilon, covariance, state)
+        loss = self.expected(weight, own, y, state, batch.generator).mean()
         epsilon = epsilon.detach()
         state = remembered(state, logits.detach(), epsilon, batch)
         log = {"adversarial": (epsilon > 0).to(h.dtype).mean()}
         # Only a learned covariance may be indefinite; an estimate never is.
-        if ahead and not self.copies:
-            log["floored"] = _negative(net, y, covariance)
+        if ahead and own.rho is not None:
+            log["floored"] = _negative(own.rho)
         return Step({"model": loss}, state, log)
 
     def seen(self, net: Net, y: Tensor, state: State) -> Covariance:
@@ -207,11 +204,22 @@ class IADA(Objective):
         """Return L^IADA of each sample, Eq. 6, shape (b,)."""
         weight = head_weight(net)
         own = self.augmented(weight, logits, y, epsilon, covariance, state)
-        if not self.copies or not _is_on(self.alpha):
+        return self.expected(weight, own, y, state, generator)
+
+    @in_full
+    def expected(
+        self,
+        weight: Tensor,
+        own: Augmented,
+        y: Tensor,
+        state: State,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """Return the cross entropy of the augmented logits, or of copies drawn around them."""
+        if not self.copies or not is_on(self.alpha):
             return cross_entropy(own.logits, y)
-        assert isinstance(covariance, Tensor)
-        wide = self.strength(state, weight) * covariance.detach()
-        drawn = draws(wide, y, self.copies, generator)
+        assert isinstance(own.covariance, Tensor)
+        drawn = draws(own.alpha * own.covariance.detach(), y, self.copies, generator)
         return torch.stack([cross_entropy(own.logits + n @ weight.T, y) for n in drawn]).mean(0)
 
     def strength(self, state: State, like: Tensor) -> float | Tensor:
@@ -220,6 +228,7 @@ class IADA(Objective):
             return self.alpha
         return self.alpha * share_done(state, like, self.done, self.epochs)
 
+    @in_full
     def augmented(
         self,
         weight: Tensor,
@@ -230,102 +239,31 @@ class IADA(Objective):
         state: State,
     ) -> Augmented:
         """Return the logits with the three terms of Eq. 6, but not with copies that are drawn."""
-        direction = None
-        rho = None
-        if _is_on(self.epsilon):
+        direction, raised, rho = None, None, None
+        if is_on(self.epsilon):
             reach = state["reach"] if self.reach is None else self.reach
             direction = perturbation(logits, y, weight, reach)
-            logits = logits + (direction * epsilon[:, None]) @ weight.T
+            raised = direction @ weight.T
+            logits = logits + epsilon[:, None] * raised
         alpha = self.strength(state, weight)
-        if _is_on(self.beta):
+        if is_on(self.beta):
             # A class without rows has the proportion 0, and the logarithm -inf.
             prior = state["prior"].clamp(min=torch.finfo(weight.dtype).tiny)
             logits = logits + self.beta * prior.log()
-        if _is_on(self.alpha) and not self.copies:
+        if is_on(self.alpha) and not self.copies:
             rho = spread_of_samples(weight, covariance, y)
             logits = logits + alpha * floored(rho)
-        return Augmented(logits, covariance, alpha, rho, direction, epsilon)
+        return Augmented(logits, covariance, alpha, rho, epsilon, direction, raised)
 
 
-@dataclass(frozen=True)
-class LearnStrategy(Objective):
-    """Update the perturbation network by the meta set, and hand on the covariances that serve it.
-
-    Parameters
-    ----------
-    iada : IADA
-        The real step, the phase's next.
-    sigma_lr : float, default=0.1
-        Learning rate of the covariances, at least 0.
-    virtual : {"auto", "head", "all"}, default="auto"
-        What the virtual step moves; "auto" is all up to 512 features.
-    every : int, default=1
-        Look ahead on one batch in so many.
-    """
-
-    iada: IADA = field(default_factory=IADA)
-    sigma_lr: float = 0.1
-    virtual: str = static("auto")
-    every: int = static(1)
-    requires = IADA.requires | {"meta"}
-
-    @property
-    def roles(self) -> tuple[str, ...]:  # type: ignore[override]
-        """Those of the real step."""
-        return self.iada.roles
-
-    def init(self, nets: Nets, data: Data) -> State:
-        """Begin as the real step does."""
-        return self.iada.init(nets, data)
-
-    def step(self, nets: Nets, batch: Batch, state: State) -> Step:
-        """Take the virtual step (Eq. 7); learn Omega (Eq. 8) and Sigma (Eq. 9)."""
-        assert batch.meta is not None
-        part = stepped(nets["model"], self.virtual)
-        net, x = view(nets["model"], batch.x, part)
-        # f^t comes from the net before the virtual step, and counts as given.
-        with torch.no_grad():
-            h, logits = _outputs(net, x)
-        state = with_batch(state, h, batch.y, live=is_live(nets))
-        covariance = self.iada.seen(net, batch.y, state)
-        perturber = nets["perturber"] if self.iada.epsilon is None else None
-        epsilon, f, new = self.iada.strategy(perturber, net, h, logits, batch, state)
-
-        def loss(phi: Net, value: Tensor, given: Tensor) -> Tensor:
-            z = _outputs(phi, x)[1]
-            at = at_argument(covariance, value)
-            return self.iada.loss(phi, z, batch.y, given, at, state, batch.generator).mean()
-
-        meta = view(nets["model"], batch.meta.x, part)[1], batch.meta.y
-        if knows_head(net, x) and not self.iada.copies:
-            own = self.iada.augmented(
-                head_weight(net).detach(), logits, batch.y, epsilon.detach(), covariance, state
-            )
-            ahead = look_ahead_of_head(net, h, batch.y, own, meta, batch.lr)
-        else:
-            start = (argument(covariance), epsilon)
-            ahead = look_ahead(net, loss, start, meta, batch.lr, live=is_live(nets))
-        # Carried, not kept in the state: what is learned of a covariance serves one step only.
-        carry = learned(covariance, ahead, self.sigma_lr)
-        if f is None:
-            return Step({}, new, {"meta": ahead.value}, carry=carry)
-        carry["characteristics"] = f
-        losses = {"perturber": chained(ahead.value, ahead.gradients[1], epsilon)}
-        # In the log, so that an error of the epoch names what was not finite first.
-        log = {"characteristics": f.mean()}
-        return Step(losses, new, log, carry=carry)
-
-
-def _outputs(net: Net, x: Tensor) -> tuple[Tensor, Tensor]:
+def outputs(net: Net, x: Tensor) -> tuple[Tensor, Tensor]:
     """Return features and logits, in the precision of the parameters."""
     h = net.body(x)
     return h.to(head_weight(net).dtype), net.head(h).to(head_weight(net).dtype)
 
 
-@in_full
-def _negative(net: Net, y: Tensor, covariance: Covariance) -> Tensor:
+def _negative(rho: Tensor) -> Tensor:
     """Return the share of the terms of Eq. 6 that an indefinite covariance made negative."""
-    rho = spread_of_samples(head_weight(net).detach(), covariance, y)
     # The term of a sample's own class is 0, and is not counted.
     return (rho < 0).to(rho.dtype).sum(1).mean() / (rho.shape[1] - 1)
 
@@ -335,6 +273,6 @@ def _inputs_of(perturber: Net) -> int:
     return next(iter(perturber.parameters.values())).shape[1]
 
 
-def _is_on(value: object) -> bool:
+def is_on(value: object) -> bool:
     """Return whether a term counts; a tensor of a sweep always does."""
     return isinstance(value, Tensor) or value != 0

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from sklearn_debias.core import Batch, State
 from sklearn_debias.losses import cross_entropy
-from sklearn_debias.objectives._characteristics import margin, members
+from sklearn_debias.objectives._characteristics import margin, margin_of, members
 from sklearn_debias.objectives._class_statistics import in_full
 
 
@@ -51,7 +51,9 @@ def remembered(state: State, logits: Tensor, epsilon: Tensor, batch: Batch) -> d
     before = state["epsilon"]
     member = members(y, logits)
     ones = torch.ones_like(logits[:, 0])
-    values = torch.stack([cross_entropy(logits, y), margin(logits, y), ones])
+    log_p = logits.log_softmax(1)
+    own = log_p.gather(1, y[:, None]).squeeze(1)
+    values = torch.stack([-own, margin_of(log_p.exp(), y), ones])
     sums = state["sums"] + values @ member
     visits = state["visits"] + len(y)
     # An epoch is n visits. All is by where, not by if: a step does not look at its numbers.

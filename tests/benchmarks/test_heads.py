@@ -6,7 +6,8 @@ import torch.nn.functional as F
 from skorch import NeuralNetClassifier
 from torch import nn
 
-from sklearn_debias import ERMClassifier, LfFClassifier
+from sklearn_debias import BiasAdvClassifier, ERMClassifier, LfFClassifier
+from sklearn_debias.core import SplitModule
 
 N, D, C, BATCH, EPOCHS = 5000, 512, 10, 128, 30
 rng = np.random.default_rng(0)
@@ -93,4 +94,19 @@ def test_erm_against_skorch_as_it_comes(compare):
     )
     compare(
         lambda: ERMClassifier(**SETTINGS).fit(X, y), lambda: net.fit(X, y), rounds=3, limit=1 / 2.5
+    )
+
+
+def by_autograd(in_features=D, out_features=C):
+    """A linear head that is not known as one: its attack is left to autograd."""
+    return SplitModule(nn.Sequential(nn.Identity()), nn.Linear(in_features, out_features))
+
+
+def test_biasadv_in_closed_form_against_autograd(compare):
+    settings = {**SETTINGS, "max_epochs": 6}
+    compare(
+        lambda: BiasAdvClassifier(**settings).fit(X, y),
+        lambda: BiasAdvClassifier(by_autograd, **settings).fit(X, y),
+        rounds=5,
+        limit=0.75,
     )

@@ -43,9 +43,10 @@ def searches(method):
     )
 
 
+# BiasAdv: 7.4 times one process was measured in CPU time, so 3.7 times two at their best.
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize(
-    ("method", "faster"), [("ule", 5), ("erm", 3), ("lff", 3), ("biasadv", 0.8)]
+    ("method", "faster"), [("ule", 5), ("erm", 3), ("lff", 3), ("biasadv", 2.5)]
 )
 def test_sweep_against_grid_search_in_two_processes(compare, method, faster):
     ours, tenth = searches(method)

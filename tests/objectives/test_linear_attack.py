@@ -1,6 +1,6 @@
 """The attack on linear nets in closed form: autograd finds the same, in sweeps too."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import pytest
 import torch
@@ -13,6 +13,7 @@ from sklearn_debias.core.internal import linear_layer
 from sklearn_debias.losses import cross_entropy
 from sklearn_debias.objectives import ERM, BiasAdv, LfF
 from sklearn_debias.objectives._biasadv import bias_adversarial_loss, bias_adversarial_slope
+from sklearn_debias.objectives._linear_attack import Attacked
 from sklearn_debias.testing import Problem
 from sklearn_debias.training import Streams
 
@@ -195,6 +196,8 @@ def test_linear_layers_are_known_live_given_without_bias_and_in_full_precision_o
         assert linear_layer(net, X[None]) is None
         with torch.autocast("cpu", torch.bfloat16):
             assert linear_layer(net, X) is None
+    half = nn.Linear(6, 3, dtype=torch.bfloat16)
+    assert linear_layer(Net(half), X.bfloat16()) is None
 
 
 def test_an_attack_has_a_loss_or_a_gradient():
@@ -207,3 +210,19 @@ def test_an_attack_has_a_loss_or_a_gradient():
         ascend(None, x, ball=ball, n_steps=3, gradient=lambda x: slope.expand_as(x)),
     ]
     torch.testing.assert_close(*found)
+
+
+@dataclass(frozen=True)
+class Shifted(BiasAdv):
+    def search(self, nets, x, y, start=None):
+        return Attacked(x + 1)
+
+
+def test_an_attack_of_ones_own_overrides_search():
+    problem = Problem(Shifted(), linear_head)
+    batch = problem.batch()
+    assert torch.equal(problem.objective.attack(problem.nets, batch.x, batch.y), batch.x + 1)
+    loss = cross_entropy(problem.nets["model"](batch.x + 1), batch.y)
+    torch.testing.assert_close(
+        problem.step().log["adversarial"], (batch.weight * loss).mean(), rtol=1e-12, atol=0
+    )
