@@ -23,6 +23,7 @@ from torch import Tensor
 
 from sklearn_debias.core import Batch, Data, Nets, Objective, State, Step, static
 from sklearn_debias.losses import cross_entropy
+from sklearn_debias.objectives._sampling import on_host
 
 # Ours, see docs/design/jtt_upweight.md.
 SHARE = 0.5  # of the other rows' weight
@@ -76,7 +77,7 @@ class UpweightErrors(Objective):
         """Visit each row once, errors ``upweight`` times."""
         if not self.duplicate:
             return None
-        error = state["error"].cpu()
+        error = on_host(state["error"])
         copies = torch.where(error, int(self.times(error)), 1)
         return torch.arange(len(error)).repeat_interleave(copies)
 

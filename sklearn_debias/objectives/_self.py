@@ -32,7 +32,7 @@ from torch import Tensor
 from sklearn_debias.core import Batch, Data, Nets, State, Step, static
 from sklearn_debias.losses import cross_entropy, kl_divergence
 from sklearn_debias.objectives._crt import RetrainHead
-from sklearn_debias.objectives._sampling import balanced_rows, class_balance
+from sklearn_debias.objectives._sampling import balanced_rows, class_balance, on_host
 from sklearn_debias.objectives._two_stages import FullBatch, features_of_part, held_out_part
 
 DISAGREEMENTS = ("early_stop", "dropout", "misclassification", "early_stop_misclassification")
@@ -151,6 +151,5 @@ class RetrainHeadOnPart(RetrainHead):
 
     def visits(self, data: Data, state: State, generator: torch.Generator) -> Tensor | None:
         """Draw as many rows as are held out, each class with the same probability."""
-        rows = state["second"].nonzero().squeeze(1)
-        drawn = balanced_rows(data.y[rows], generator)
-        return rows.cpu()[drawn]
+        rows = on_host(state["second"]).nonzero().squeeze(1)
+        return rows[balanced_rows(on_host(data.y)[rows], generator)]
