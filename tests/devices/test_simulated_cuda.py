@@ -4,13 +4,11 @@ The numbers are those of the CPU's kernels: what differs from a fit on the CPU i
 wrong place, a stream of random numbers that is not lent, or a branch taken on CUDA only.
 """
 
-import inspect
 import pickle
 
-import numpy as np
 import pytest
 from simulated_cuda import SimulatedCuda
-from sklearn.base import clone
+from simulated_fits import answers, assert_alike, on
 
 from sklearn_debias.testing import all_estimators, variants
 from sklearn_debias.testing._estimator_data import fitted, toy_rows, weights
@@ -21,12 +19,6 @@ HEADS = [
     for name, cls in all_estimators()
     for i in range(len(variants(cls)))
 ]
-NETWORKS = [
-    pytest.param(cls, id=name)
-    for name, cls in all_estimators()
-    if "module" in inspect.signature(cls).parameters
-]
-SMALL_CNN = {"module": "simple_cnn", "net_params": {"module__width": 4}, "max_epochs": 1}
 pytestmark = [
     pytest.mark.filterwarnings("ignore::sklearn_debias.exceptions.DebiasWarning"),
     # What skorch says of a model whose device is gone.
@@ -55,28 +47,6 @@ def waits_of_epochs(monkeypatch):
         return found
 
     return watch
-
-
-def on(device, estimator):
-    """Return a clone whose parts all name the device."""
-    names = estimator.get_params()
-    chosen = {name: device for name in names if name.rpartition("__")[2] == "device"}
-    return clone(estimator).set_params(**chosen)
-
-
-def answers(model, X):
-    """Return what a model says of rows."""
-    return {
-        name: getattr(model, name)(X)
-        for name in ("predict", "predict_proba", "decision_function")
-        if hasattr(model, name)
-    }
-
-
-def assert_alike(found, expected, atol=0.0):
-    assert found.keys() == expected.keys()
-    for name, value in expected.items():
-        np.testing.assert_allclose(found[name], value, rtol=0, atol=atol, err_msg=name)
 
 
 @pytest.mark.parametrize(("cls", "i"), HEADS)
