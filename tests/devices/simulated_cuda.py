@@ -37,6 +37,7 @@ from simulated_torch import (
     line_of_package,
     names_of_accelerator,
     names_of_cuda,
+    names_of_random,
     names_of_torch,
     operation,
     tensors_in,
@@ -53,6 +54,7 @@ CPU, CUDA, EITHER = "cpu", "cuda", "either"
 INDEX = {"aten::index", "aten::index_put", "aten::index_put_", "aten::_index_put_impl_"}
 # Between two devices, or of no data.
 CROSSING = {"aten::copy_", "aten::_to_copy", "aten::_foreach_copy_", "aten::set_"}
+CROSSING.add("aten::_has_compatible_shallow_copy_type")
 # A single number on the CPU may meet what lies on the device, but not in these.
 STRICT = ("aten::cat", "aten::stack", "aten::_fused_")
 # The size or the value of what they return is known to the device only.
@@ -91,6 +93,8 @@ class SimulatedCuda:
         self._stack = ExitStack()
         cuda = names_of_cuda(self.generator, self.wait)
         self._stack.enter_context(patch.multiple(torch.cuda, create=True, **cuda))
+        random = names_of_random(self.generator)
+        self._stack.enter_context(patch.multiple(torch.cuda.random, **random))
         self._stack.enter_context(patch.multiple(torch.accelerator, **names_of_accelerator()))
         self._stack.enter_context(patch.multiple(torch, **names_of_torch()))
         self._stack.enter_context(_Calls(self))
@@ -166,7 +170,7 @@ class SimulatedCuda:
         if operation(func).name == "aten::set_":
             return out  # it has now a storage that was there before
         if there:
-            self._note(CUDA, [out, *(args[i] for i in operation(func).written)], tensors, places)
+            self._note(CUDA, [out, *_at(args, operation(func).written)], tensors, places)
         elif making is None and CPU not in places:
             self._note(EITHER, [out], tensors, places)
         return out
@@ -205,7 +209,7 @@ class SimulatedCuda:
             # The indices may lie on the CPU, the values may not.
             tensors, places = tensors[-1:], places[-1:] if len(args) > 2 else [CUDA]
         strict = name.startswith(STRICT)
-        changed = {id(args[i]) for i in written}
+        changed = {id(value) for value in _at(args, written)}
         for tensor, place in zip(tensors, places, strict=True):
             if place == CPU and (tensor.ndim or strict or id(tensor) in changed):
                 raise RuntimeError(
@@ -348,6 +352,10 @@ def _target(device: Any) -> str:
     if found.type == "cuda" and found.index not in (None, 0):
         raise RuntimeError("CUDA error: invalid device ordinal")
     return found.type
+
+
+def _at(args: Sequence[Any], places: Sequence[int]) -> list[Any]:
+    return [args[i] for i in places if i < len(args)]
 
 
 def _key(tensor: Tensor) -> int:

@@ -76,6 +76,16 @@ def names_of_torch() -> dict[str, Any]:
     }
 
 
+def names_of_random(generator: SimulatedGenerator) -> dict[str, Any]:
+    """Return what stands in for names of ``torch.cuda.random``, and of ``torch.cuda``."""
+    return {
+        "get_rng_state": lambda device="cuda": generator.get_state(),
+        "manual_seed": generator.manual_seed,
+        "manual_seed_all": generator.manual_seed,
+        "set_rng_state": lambda state, device="cuda": generator.set_state(state),
+    }
+
+
 def names_of_cuda(generator: SimulatedGenerator, wait: Any) -> dict[str, Any]:
     """Return what stands in for names of ``torch.cuda``."""
     properties = SimpleNamespace(name="Simulated", total_memory=MEMORY, major=9, minor=0)
@@ -86,15 +96,12 @@ def names_of_cuda(generator: SimulatedGenerator, wait: Any) -> dict[str, Any]:
         "device_count": lambda: 1,
         "empty_cache": lambda: None,
         "get_device_properties": lambda device=None: properties,
-        "get_rng_state": lambda device="cuda": generator.get_state(),
         "is_available": lambda: True,
         "is_bf16_supported": lambda *args, **kwargs: True,
         "is_current_stream_capturing": lambda: False,
         "is_initialized": lambda: True,
-        "manual_seed": generator.manual_seed,
-        "manual_seed_all": generator.manual_seed,
-        "set_rng_state": lambda state, device="cuda": generator.set_state(state),
         "synchronize": lambda device=None: wait("synchronize"),
+        **names_of_random(generator),
     }
 
 
