@@ -49,7 +49,7 @@ def n_operations(device, run):
     return len(counted)
 
 
-def places(n, k=5):
+def places(n, k=3):
     """Return the numbers of a few of n operations, from the third (`pick_device` has two)."""
     return sorted({int(i) for i in np.linspace(3, n - 1, k)})
 
