@@ -6,11 +6,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-__all__ = ["DebiasWarning", "DivergedError", "OutOfMemoryError", "SavedModelError"]
+__all__ = ["DebiasWarning", "DeviceError", "DivergedError", "OutOfMemoryError", "SavedModelError"]
 
 
 class DebiasWarning(UserWarning):
     """A result may not mean what it seems to; the message says why and what to do."""
+
+
+class DeviceError(ValueError, RuntimeError):
+    """The device failed while it worked; this process can use it no longer."""
 
 
 class DivergedError(ValueError):

@@ -16,7 +16,6 @@ from sklearn_debias.attacks._stepwise import (
     check_points,
     logits_and_gradient,
     read_count,
-    wide,
 )
 from sklearn_debias.attacks._threat import Threat
 from sklearn_debias.exceptions import warn
@@ -156,7 +155,7 @@ default=None
                 part.n_restarts = 1
             for part in (adversary.fab, adversary.apgd_targeted):
                 part.n_target_classes = min(TARGETS, n_classes - 1)
-            images = wide(x).detach().contiguous()
+            images = x.detach().float().contiguous()
             found, _ = adversary.run_standard_evaluation(images, y, batch_size=self.batch_size)
         return found.to(x.dtype)
 

@@ -254,12 +254,13 @@ def row_keys(x: Tensor, seed: int) -> Tensor:
 
 def draw(ball: Ball, x: Tensor, keys: Tensor) -> Tensor:
     """Draw perturbations like ``x``, uniform in the ball, each from the stream of its key."""
-    rows = x.detach().cpu()
+    # In the order of the axes: images with channels last, as on CUDA, would draw otherwise.
+    rows = x.detach().cpu().contiguous()
     drawn = [
         ball.random(row[None], torch.Generator().manual_seed(key))
         for row, key in zip(rows, keys.tolist(), strict=True)
     ]
-    return torch.cat(drawn).to(x.device)
+    return torch.empty_like(x).copy_(torch.cat(drawn))
 
 
 def read_count(owner: object, name: str) -> None:

@@ -15,7 +15,7 @@ from sklearn_debias.comparison._contenders import last_step, takes
 from sklearn_debias.comparison._parts import Part
 from sklearn_debias.estimators import BaseDebiasClassifier
 
-TRANSIENT = ("MemoryError", "OutOfMemoryError", "OSError", "TimeoutError", "AcceleratorError")
+TRANSIENT = ("MemoryError", "OutOfMemoryError", "OSError", "TimeoutError", "DeviceError")
 LONGEST = 60  # letters of a value in a table
 
 

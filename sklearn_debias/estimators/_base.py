@@ -196,20 +196,25 @@ class BaseDebiasClassifier(
         self._check_params()
         terms = on_own_terms(small=False)
         with terms, readable_errors(self), checkpoint_of(self, given) as checkpoint:
-            streams = Streams(self.random_state) if checkpoint is None else checkpoint.streams()
-            fit = self._opened_fit(given, read_given, streams)
-            epochs = sum(phase.max_epochs for phase in fit.phases)
-            context = self._init_callback_context(max_subtasks=epochs)
-            # A callback's scorer would be handed bias labels it never asked for, were routing off.
-            routed = given.bias_labels is not None and get_config()["enable_metadata_routing"]
-            task = {
-                "X": given.X,
-                "y": given.y,
-                "metadata": {"bias_labels": given.bias_labels} if routed else {},
-            }
-            context.call_on_fit_task_begin(estimator=self, **task)
-            train(fit, CallbackBridge(self, context, **task), checkpoint)
-            context.call_on_fit_task_end(estimator=self, **task)
+            self._train(given, checkpoint)
+
+    # A function of its own: this one's frame is in the errors that `_fit` raises, and what stood in
+    # it would stay on the device as long as the user looks at the error.
+    def _train(self, given: Given, checkpoint: Any) -> None:
+        streams = Streams(self.random_state) if checkpoint is None else checkpoint.streams()
+        fit = self._opened_fit(given, read_given, streams)
+        epochs = sum(phase.max_epochs for phase in fit.phases)
+        context = self._init_callback_context(max_subtasks=epochs)
+        # A callback's scorer would be handed bias labels it never asked for, were routing off.
+        routed = given.bias_labels is not None and get_config()["enable_metadata_routing"]
+        task = {
+            "X": given.X,
+            "y": given.y,
+            "metadata": {"bias_labels": given.bias_labels} if routed else {},
+        }
+        context.call_on_fit_task_begin(estimator=self, **task)
+        train(fit, CallbackBridge(self, context, **task), checkpoint)
+        context.call_on_fit_task_end(estimator=self, **task)
 
     def _open(self, given: Given, read: Any = read_given) -> Fit:
         """Check everything, and build the networks.
@@ -308,7 +313,8 @@ class BaseDebiasClassifier(
     def _opened(self, X: Any, y: Any = None) -> Opened:
         """Return rows, and the network that predicts, for attacks and attention maps."""
         check_is_fitted(self)
-        return opened(self, X, y)
+        with readable_errors(self, advice="Pass fewer rows at a time"):
+            return opened(self, X, y)
 
 
 # The class itself is not among its subclasses, whose docstrings are filled in as they are made.

@@ -18,7 +18,7 @@ from sklearn_debias.models import (
     structure_only,
 )
 from sklearn_debias.models.internal import named_weights
-from sklearn_debias.training import Noise, blamed
+from sklearn_debias.training import Noise, blamed, is_of_device, is_of_memory
 
 LISTED = 60  # layer names that a message shows
 
@@ -143,12 +143,10 @@ def run(features: nn.Module, x: Tensor) -> Tensor:
     shape = tuple(x.shape)
     try:
         return features(x)
-    except (torch.OutOfMemoryError, MemoryError):  # the embedder has advice on these
-        raise
     except Exception as error:
         if isinstance(error, ValueError) and str(error).startswith("`"):
             raise
-        if isinstance(error, RuntimeError) and "memory" in str(error):
+        if is_of_memory(error) or is_of_device(error):  # the embedder has advice on these
             raise
         raise ValueError(
             f"`module` cannot process a batch of shape {shape}: {error}. Check its input layer "

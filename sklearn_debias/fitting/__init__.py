@@ -37,7 +37,7 @@ from sklearn_debias.fitting._checkpoint import CLONED, checkpoint_of
 from sklearn_debias.fitting._convex import declares_convex
 from sklearn_debias.fitting._devices import make_prepare, on_own_terms, pick_device
 from sklearn_debias.fitting._docs import fill
-from sklearn_debias.fitting._errors import MEMORY_ADVICE, readable_errors
+from sklearn_debias.fitting._errors import MEMORY_ADVICE, device_failed, let_go, readable_errors
 from sklearn_debias.fitting._facts import Facts
 from sklearn_debias.fitting._fit import Fit, check_shared
 from sklearn_debias.fitting._fit_method import fit_method
@@ -141,6 +141,7 @@ __all__ = [
     "clip_tensors",
     "declares_convex",
     "describe_groups",
+    "device_failed",
     "encode_known",
     "encode_target",
     "fill",
@@ -157,6 +158,7 @@ __all__ = [
     "is_small",
     "is_solved",
     "kept_inside",
+    "let_go",
     "like_probabilities",
     "linear_weights",
     "make_prepare",

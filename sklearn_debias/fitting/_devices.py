@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from sklearn_debias.fitting._fitted import Fitted
-from sklearn_debias.training import Prepare, cpu_threads, undisturbed
+from sklearn_debias.training import Prepare, cpu_threads, is_of_memory, undisturbed
 
 
 @contextmanager
@@ -35,6 +35,8 @@ def pick_device(device: Any) -> torch.device:
     try:  # a device may exist in name only, or have no kernels here
         torch.zeros(1, device=chosen).item()
     except (RuntimeError, NotImplementedError, AssertionError) as error:
+        if is_of_memory(error):
+            raise  # it is there, and full
         raise ValueError(
             f"`device`={device!r} cannot be used here: {error}. Use 'auto' or 'cpu'."
         ) from error

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.conv import _ConvNd
 
-from sklearn_debias.training import blamed
+from sklearn_debias.training import blamed, is_of_device, is_of_memory
 
 # Below these, handing work between threads costs more than it gains.
 SMALL = 1_000_000  # parameters
@@ -37,9 +37,9 @@ def _logits(module: nn.Module, x: Tensor, n_classes: int, name: str, mode: str) 
     version = x._version  # torch counts writes in place
     try:
         logits = module(x)
-    except (torch.OutOfMemoryError, MemoryError):
-        raise
     except Exception as error:
+        if is_of_memory(error) or is_of_device(error):
+            raise
         raise ValueError(
             f"`{name}` cannot process a batch of shape {tuple(x.shape)}{mode}: {error}. Check its "
             f"input layer against X, or pass a name such as 'linear', 'mlp' or 'simple_cnn'."

@@ -96,7 +96,9 @@ def integrated_gradients(
     if y is None:
         with torch.no_grad():
             y = net(x.clone()).argmax(-1)
-    nodes = x.new_tensor(gauss_legendre(n_steps))
+    nodes = torch.tensor(gauss_legendre(n_steps), dtype=x.dtype, device="cpu")
+    # Not made where x is: that would wait for the device, in every step of a fit that looks on.
+    nodes = nodes.to(x.device, non_blocking=True)
     path = x - baseline
     total = torch.zeros_like(x)
     for at, weight in nodes.split(max(1, STEP_ROWS // len(x)), dim=1):

@@ -23,6 +23,7 @@ import torch
 from torch import Tensor
 
 from sklearn_debias.core import Batch, Data, Nets, State, WeightedObjective, Weights, static
+from sklearn_debias.objectives._sampling import on_host
 
 # Ours, see docs/design/jtt_upweight.md.
 SHARE = 0.5  # of the other rows' weight
@@ -77,7 +78,7 @@ class UpweightErrors(WeightedObjective):
         """Visit each row once, errors ``upweight`` times."""
         if not self.duplicate:
             return None
-        error = state["error"].cpu()
+        error = on_host(state["error"])
         copies = torch.where(error, int(self.times(error)), 1)
         return torch.arange(len(error)).repeat_interleave(copies)
 

@@ -28,7 +28,7 @@ from torch import Tensor
 
 from sklearn_debias.core import Batch, Data, Nets, Objective, State, Step, static
 from sklearn_debias.losses import cross_entropy
-from sklearn_debias.objectives._sampling import balanced_rows
+from sklearn_debias.objectives._sampling import balanced_rows, on_host
 
 WITHOUT_GROUPS = {"domain": "any", "lisa": "label"}
 
@@ -94,9 +94,10 @@ class MixUp(Objective):
         """Draw n rows, each (class, environment) with the same probability, if ``balanced``."""
         if not self.balanced:
             return None
-        return balanced_rows(
-            data.y if data.group is None else data.y * data.n_groups + data.group, generator
-        )
+        cell = on_host(data.y)
+        if data.group is not None:
+            cell = cell * data.n_groups + on_host(data.group)
+        return balanced_rows(cell, generator)
 
     def step(self, nets: Nets, batch: Batch, state: State) -> Step:
         """Mix each row with its partner."""

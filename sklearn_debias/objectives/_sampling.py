@@ -2,13 +2,28 @@
 
 import torch
 from torch import Tensor
+from torch.utils.weak import WeakTensorKeyDictionary
+
+_copies: WeakTensorKeyDictionary = WeakTensorKeyDictionary()
+
+
+def on_host(values: Tensor) -> Tensor:
+    """Return ``values`` on the CPU, copied once while they live: each copy waits for the device."""
+    if values.device.type == "cpu":
+        return values
+    version, copied = _copies.get(values, (None, values))
+    if version != values._version:
+        copied = values.cpu()
+        _copies[values] = values._version, copied
+    return copied
 
 
 def balanced_rows(group: Tensor, generator: torch.Generator) -> Tensor:
     """Draw n rows with replacement, every group of ``group`` (n,) with the same probability."""
-    probability = 1.0 / group.bincount()[group].double()
     # On the CPU, where the generators of rows are: any device then draws the same.
-    return torch.multinomial(probability.cpu(), len(group), replacement=True, generator=generator)
+    group = on_host(group)
+    probability = 1.0 / group.bincount()[group].double()
+    return torch.multinomial(probability, len(group), replacement=True, generator=generator)
 
 
 def even_weights(group: Tensor) -> Tensor:
@@ -29,7 +44,7 @@ def weights_of_part(mask: Tensor) -> Tensor:
 
 def smallest_from_each(group: Tensor, generator: torch.Generator) -> Tensor:
     """Draw as many rows of every group as the smallest one has, without replacement; sorted."""
-    group = group.cpu()
+    group = on_host(group)
     size = group.bincount()
     smallest = size[size > 0].min()  # codes without rows are no group
     return (random_ranks(group, generator) < smallest).nonzero().squeeze(1)
@@ -37,7 +52,7 @@ def smallest_from_each(group: Tensor, generator: torch.Generator) -> Tensor:
 
 def random_ranks(group: Tensor, generator: torch.Generator) -> Tensor:
     """Return the place of each row in a random order of its group, from 0; (n,), on the CPU."""
-    group = group.cpu()
+    group = on_host(group)
     shuffled = torch.randperm(len(group), generator=generator)
     # Sorted by group; the sort is stable, so that the order within a group stays the shuffled one.
     order = shuffled[group[shuffled].argsort(stable=True)]

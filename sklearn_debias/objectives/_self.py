@@ -36,6 +36,7 @@ from sklearn_debias.objectives._sampling import (
     balanced_rows,
     class_balance,
     even_weights,
+    on_host,
     weights_of_part,
 )
 from sklearn_debias.objectives._two_stages import FullBatch, features_of_part, held_out_part
@@ -156,9 +157,8 @@ class RetrainHeadOnPart(RetrainHead):
 
     def visits(self, data: Data, state: State, generator: torch.Generator) -> Tensor | None:
         """Draw as many rows as are held out, each class with the same probability."""
-        rows = state["second"].nonzero().squeeze(1)
-        drawn = balanced_rows(data.y[rows], generator)
-        return rows.cpu()[drawn]
+        rows = on_host(state["second"]).nonzero().squeeze(1)
+        return rows[balanced_rows(on_host(data.y)[rows], generator)]
 
     def convex(self, data: Data, state: State) -> ConvexLoss | None:
         """Weigh each held-out row by how often it is drawn, and the others 0."""

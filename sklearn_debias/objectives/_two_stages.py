@@ -12,7 +12,7 @@ from torch import Tensor
 
 from sklearn_debias.core import ConvexLoss, Data, Net, Nets, Objective, State, static
 from sklearn_debias.objectives._erm import ERM
-from sklearn_debias.objectives._sampling import random_ranks, weights_of_part
+from sklearn_debias.objectives._sampling import on_host, random_ranks, weights_of_part
 
 
 def two_parts(y: Tensor, share: float, seed: int) -> tuple[Tensor, Tensor]:
@@ -21,13 +21,14 @@ def two_parts(y: Tensor, share: float, seed: int) -> tuple[Tensor, Tensor]:
     The second stage has ``share`` of each class. Both parts hold every class: of two rows or more
     at least one each, a single row is in both.
     """
-    size = y.cpu().bincount()
+    y = on_host(y)
+    size = y.bincount()
     wanted = (share * size).round().long().clamp(min=1)
     wanted = wanted.minimum((size - 1).clamp(min=1))
     # A generator of the seed alone: each stage makes the split anew, and must find the same.
     ranks = random_ranks(y, torch.Generator().manual_seed(seed))
-    second = ranks < wanted[y.cpu()]
-    return ~second | (size == 1)[y.cpu()], second
+    second = ranks < wanted[y]
+    return ~second | (size == 1)[y], second
 
 
 def held_out_part(y: Tensor, share: float, seed: int) -> Tensor:
@@ -72,7 +73,7 @@ class ERMOnPart(ERM):
 
     def visits(self, data: Data, state: State, generator: torch.Generator) -> Tensor | None:
         """Visit each row of the first part once."""
-        return state["first"].cpu().nonzero().squeeze(1)
+        return on_host(state["first"]).nonzero().squeeze(1)
 
     def convex(self, data: Data, state: State) -> ConvexLoss | None:
         """Weigh the rows of the first part alike, and the others 0."""

@@ -7,7 +7,7 @@ from sklearn_debias.training._attributes import (
     with_extra_state,
 )
 from sklearn_debias.training._augment import crop_flip
-from sklearn_debias.training._blame import blamed, diverged, is_of_memory
+from sklearn_debias.training._blame import blamed, diverged, is_of_device, is_of_memory
 from sklearn_debias.training._by_role import ByRole
 from sklearn_debias.training._callbacks import check_callbacks, own_callbacks
 from sklearn_debias.training._engine import Engine
@@ -77,6 +77,7 @@ __all__ = [
     "filled",
     "inference_rows",
     "is_fixed",
+    "is_of_device",
     "is_of_memory",
     "is_picture",
     "minimum",

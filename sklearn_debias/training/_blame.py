@@ -8,6 +8,10 @@ import torch
 
 from sklearn_debias.exceptions import DivergedError
 
+# What torch has no class for; the libraries below it say it by a status.
+OF_MEMORY = "not enough memory|can't allocate memory|CUDA error: out of memory|STATUS_ALLOC_FAILED"
+OF_DEVICE = "CUDA error|HIP error|CUDNN_STATUS|CUBLAS_STATUS"
+
 
 @contextmanager
 def blamed(
@@ -15,13 +19,13 @@ def blamed(
 ) -> Iterator[None]:
     """Raise an error inside as one that names ``parameter`` and says what to do.
 
-    It is a TypeError or a ValueError. Errors in ``passing`` pass through, and so does running out
-    of memory, which is no one parameter's fault.
+    It is a TypeError or a ValueError. Errors in ``passing`` pass through, and so do those of memory
+    and of the device, which are no one parameter's fault.
     """
     try:
         yield
     except Exception as error:
-        if is_of_memory(error) or isinstance(error, passing):
+        if is_of_memory(error) or is_of_device(error) or isinstance(error, passing):
             raise
         kind = TypeError if isinstance(error, TypeError) else ValueError
         found = f"{type(error).__name__}: {error}".rstrip(". ")
@@ -29,11 +33,17 @@ def blamed(
 
 
 def is_of_memory(error: BaseException) -> bool:
-    """Return whether memory has run out; for that of the CPU torch has no class of its own."""
+    """Return whether memory has run out, that of the CPU or of the device."""
     if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
         return True
-    words = "not enough memory|can't allocate memory"
-    return isinstance(error, RuntimeError) and re.search(words, str(error)) is not None
+    return isinstance(error, RuntimeError) and re.search(OF_MEMORY, str(error)) is not None
+
+
+def is_of_device(error: BaseException) -> bool:
+    """Return whether the device has failed, for another reason than its memory."""
+    if is_of_memory(error):
+        return False
+    return isinstance(error, RuntimeError) and re.search(OF_DEVICE, str(error)) is not None
 
 
 def diverged(wrong: list[str], epoch: int, phase: str, lr: float) -> DivergedError:

@@ -263,10 +263,12 @@ class Engine(NeuralNet):
     def _record(self, terms: Mapping[str, list[Tensor]], sizes: Mapping[str, list[int]]) -> None:
         """Write the epoch's row of the history: means over samples, in float64."""
         names = list(terms)
+        finite = torch.stack([torch.isfinite(t).all() for t in self._watched]).all()
         # One transfer for all terms; float64 on the CPU, since not every device has it.
-        values = torch.cat([torch.stack(terms[name]) for name in names]).cpu().double()
+        values = torch.cat([*(torch.stack(terms[name]) for name in names), finite[None]])
+        *parts, finite = values.cpu().double().split([*(len(terms[name]) for name in names), 1])
         means = []
-        for name, own in zip(names, values.split([len(terms[n]) for n in names]), strict=True):
+        for name, own in zip(names, parts, strict=True):
             weight = torch.tensor(sizes[name], dtype=torch.float64)
             means.append(float(own @ (weight / weight.sum())))
         self.history.record("lr", self.model_lr())
@@ -279,7 +281,7 @@ class Engine(NeuralNet):
             self.history.new_batch()
             self.history.record_batch("train_loss", sum(losses))
             self.history.record_batch("train_batch_size", sum(sizes[names[0]]))
-        self._check_finite(dict(zip(names, means, strict=True)))
+        self._check_finite(dict(zip(names, means, strict=True)), bool(finite))
 
     def record_loss(self, name: str, loss: float) -> None:
         """Write a loss into the epoch's row, and whether it is the lowest of the phase so far."""
@@ -293,9 +295,8 @@ class Engine(NeuralNet):
             self.history.record_batch("train_loss", loss.item())
         self.history.record_batch("train_batch_size", size)
 
-    def _check_finite(self, means: Mapping[str, float]) -> None:
-        """Raise where a term, a parameter or a buffer is not finite."""
-        finite = torch.stack([torch.isfinite(t).all() for t in self._watched]).all()
+    def _check_finite(self, means: Mapping[str, float], finite: bool) -> None:
+        """Raise where a term is not finite, or where not all parameters and buffers are."""
         wrong = [name for name, mean in means.items() if not abs(mean) < float("inf")]
         if wrong or not finite:
             raise diverged(wrong, len(self.history), self.phase.name, self.lr)
@@ -338,7 +339,7 @@ class Engine(NeuralNet):
         # skorch moves what it initialised to a device that is there when it is loaded; `module`
         # would be a second copy, and stay where it was.
         # Who looks on, or keeps the fit, belongs to it, and holds locks and files.
-        state = {**super().__getstate__(), "observers": (), "keeper": None}
+        state = {**super().__getstate__(), "observers": (), "keeper": None, "_linear": None}
         return {name: value for name, value in state.items() if name != "module"}
 
     def __setstate__(self, state: dict[str, Any]) -> None:

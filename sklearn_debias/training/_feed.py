@@ -64,7 +64,8 @@ class Feed:
     @cached_property
     def on_device(self) -> dict[str, Tensor]:
         """The columns, on the device."""
-        return {k: v.to(self.prepare.device) for k, v in self.columns.items()}
+        device = self.prepare.device
+        return {k: v.to(device, non_blocking=True) for k, v in self.columns.items()}
 
     @cached_property
     def resident(self) -> Tensor | None:
@@ -81,7 +82,7 @@ class Feed:
         """Put a source on the device if it is in memory."""
         if not source.resident():
             return None
-        return source.take(np.arange(len(self))).to(self.prepare.device)
+        return source.take(np.arange(len(self))).to(self.prepare.device, non_blocking=True)
 
     def order(self, visits: Callable[[], Tensor], generator: torch.Generator) -> Order:
         """Return the order of one phase's batches."""
@@ -130,7 +131,7 @@ class Feed:
         else:
             source, resident = self.source, self.resident
         for index in torch.arange(len(self)).split(max(self.batch_size, READ_AT_ONCE)):
-            yield self._fetch(source, resident, index.to(self.prepare.device))
+            yield self._fetch(source, resident, index.to(self.prepare.device, non_blocking=True))
 
     def example(self, role: str) -> Tensor:
         """Return the prepared inputs of the first two rows of a role; they are read once."""

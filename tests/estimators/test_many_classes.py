@@ -98,7 +98,7 @@ def test_advice_names_the_covariances_where_they_are_full(cls, covariance):
     clf = quick(cls, covariance=covariance, module=module)
     with pytest.raises(OutOfMemoryError) as caught:
         clf.fit(X, y)
-    named = "GiB.. Use covariance='diagonal'. Lower `batch_size`" in str(caught.value)
+    named = "GiB. Use covariance='diagonal'. Lower `batch_size`" in str(caught.value)
     assert named == (covariance != "diagonal")
 
 

@@ -1,19 +1,17 @@
 """The candidates of a search on its folds: opened singly, trained in stacks, closed singly."""
 
 import copy
-import traceback
 from collections import defaultdict
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any
 
-import torch
 from sklearn.base import BaseEstimator, ClassifierMixin
 from tqdm.auto import tqdm
 
-from sklearn_debias.exceptions import OutOfMemoryError
-from sklearn_debias.fitting import on_own_terms
+from sklearn_debias.exceptions import DeviceError, OutOfMemoryError
+from sklearn_debias.fitting import device_failed, let_go, on_own_terms
 from sklearn_debias.model_selection.batched._around import (
     around,
     before,
@@ -29,6 +27,7 @@ from sklearn_debias.model_selection.batched._stackable import NotStackableError,
 from sklearn_debias.model_selection.batched._structure import fingerprint
 from sklearn_debias.model_selection.batched._sweep import sweep
 from sklearn_debias.model_selection.batched._trial import Fold, Trial
+from sklearn_debias.training import is_of_device, is_of_memory
 
 
 @dataclass
@@ -122,7 +121,7 @@ class Candidate:
             raise
         except Exception as error:
             # The error lives until the results are written, and its frames hold the rows.
-            traceback.clear_frames(error.__traceback__)
+            let_go(error)
             self.error = error
         self.seconds += perf_counter() - start
 
@@ -164,7 +163,7 @@ class Candidate:
             trial.close()
             close(self.estimator)
         except Exception as error:
-            traceback.clear_frames(error.__traceback__)
+            let_go(error)
             self.error = error
         self.seconds += perf_counter() - start
 
@@ -204,22 +203,23 @@ def _train_group(group: list[Candidate], budget: int, bar: tqdm) -> None:
     try:
         with on_own_terms(small=trials[0].fit.small):
             sweep(members, budget=budget, exact=exact, finish=finish, progress=bar.update)
-    # It is a MemoryError, too, and has its own advice.
-    except OutOfMemoryError:
+    except (OutOfMemoryError, DeviceError):  # ours, with advice of their own
         raise
-    except (torch.OutOfMemoryError, MemoryError) as error:
+    except (MemoryError, RuntimeError) as error:
+        if not is_of_memory(error) and not is_of_device(error):
+            # vmap has no error of its own for what it cannot run, such as a branch on data.
+            raise NotStackableError(
+                "`module`, or a step of the method, cannot be run for several candidates at once "
+                "(torch.vmap): "
+                f"{str(error).splitlines()[0]} Use sklearn.model_selection.GridSearchCV."
+            ) from error
         # The frames hold the stack, and with it the memory that ran out.
-        traceback.clear_frames(error.__traceback__)
+        let_go(error)
+        if is_of_device(error):
+            raise device_failed(error) from None
         raise OutOfMemoryError(
             f"Out of memory in a stack of candidates with `memory`={budget} bytes. Lower it."
         ) from None
-    # vmap has no error of its own for what it cannot run, such as a branch on data.
-    except RuntimeError as error:
-        raise NotStackableError(
-            "`module`, or a step of the method, cannot be run for several candidates at once "
-            "(torch.vmap): "
-            f"{str(error).splitlines()[0]} Use sklearn.model_selection.GridSearchCV."
-        ) from error
     # Candidates are closed in the middle of the run, and have counted that time already.
     shared = perf_counter() - start - (sum(closing) - before)
     for candidate in group:
