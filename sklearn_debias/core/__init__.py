@@ -1,11 +1,22 @@
 """The nouns every method is written with; see ``docs/design/seams.md``."""
 
-from sklearn_debias.core._net import Net
-from sklearn_debias.core._objective import Batch, Data, Nets, Objective, Phase, State, Step, static
+from sklearn_debias.core._net import Across, Net
+from sklearn_debias.core._objective import (
+    Batch,
+    Data,
+    Nets,
+    Objective,
+    Phase,
+    State,
+    Step,
+    is_divided,
+    static,
+)
 from sklearn_debias.core._role import Role
 from sklearn_debias.core._split import SplitModule, layer_of, split
 
 __all__ = [
+    "Across",
     "Batch",
     "Data",
     "Net",
@@ -16,6 +27,7 @@ __all__ = [
     "SplitModule",
     "State",
     "Step",
+    "is_divided",
     "layer_of",
     "split",
     "static",

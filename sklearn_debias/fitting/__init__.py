@@ -54,6 +54,7 @@ from sklearn_debias.fitting._observers import CallbackBridge
 from sklearn_debias.fitting._opened import Opened, open_model
 from sklearn_debias.fitting._our_names import OurNames
 from sklearn_debias.fitting._params import (
+    ACCELERATOR,
     MODULE,
     NON_NEGATIVE,
     POSITIVE,
@@ -65,9 +66,11 @@ from sklearn_debias.fitting._params import (
     ignored_parameters,
     plain_params,
     split_net_params,
+    without_accelerator,
 )
 from sklearn_debias.fitting._predicting import HEAD_BATCH, opened, outputs
 from sklearn_debias.fitting._probe import is_small, like_probabilities
+from sklearn_debias.fitting._processes import ranks_of, seed_alike
 from sklearn_debias.fitting._reading import read_given
 from sklearn_debias.fitting._requests import bias_for, fit_with_bias
 from sklearn_debias.fitting._requirements import check_linear_head
@@ -82,6 +85,7 @@ from sklearn_debias.fitting._training_set import TrainingSet
 from sklearn_debias.fitting._types import Classifier, Estimator, Model
 
 __all__ = [
+    "ACCELERATOR",
     "CLONED",
     "HEAD_BATCH",
     "MEMORY_ADVICE",
@@ -166,10 +170,12 @@ __all__ = [
     "plain",
     "plain_bias",
     "plain_params",
+    "ranks_of",
     "read_clip",
     "read_given",
     "read_maps",
     "readable_errors",
+    "seed_alike",
     "split_by",
     "split_net_params",
     "take_rows",
@@ -179,4 +185,5 @@ __all__ = [
     "warn_of_one_sided",
     "warn_of_still",
     "with_range",
+    "without_accelerator",
 ]

@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from itertools import takewhile
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from sklearn_debias.core import Data, Net, Phase
 from sklearn_debias.fitting._augmentation import augmentation
@@ -23,6 +24,7 @@ from sklearn_debias.fitting._modules import build_networks
 from sklearn_debias.fitting._observers import Monitor, open_scorer, tidy
 from sklearn_debias.fitting._params import check_normalize, drops, split_net_params
 from sklearn_debias.fitting._probe import draws, has_batch_norm, is_small
+from sklearn_debias.fitting._processes import check_accelerator, check_alike, check_divided
 from sklearn_debias.fitting._requirements import (
     check_given,
     check_networks,
@@ -37,10 +39,15 @@ from sklearn_debias.training import (
     Engine,
     Epochs,
     Feed,
+    JointNorm,
+    Noise,
     Prepare,
+    Ranks,
+    SharedEpochs,
     check_callbacks,
     check_state,
     check_visits,
+    content_of,
 )
 
 
@@ -53,15 +60,25 @@ class Fit:
         With the public attributes that the data tell.
     training : TrainingSet
     fitted : Fitted
+    ranks : Ranks, default=None
+        The processes that share each batch.
     """
 
-    def __init__(self, estimator: Classifier, training: TrainingSet, fitted: Fitted) -> None:
+    def __init__(
+        self,
+        estimator: Classifier,
+        training: TrainingSet,
+        fitted: Fitted,
+        ranks: Ranks | None = None,
+    ) -> None:
         self.estimator = estimator
         self.training = training
         self.fitted = fitted
+        self.ranks = ranks
         self.streams = fitted.streams
         warn_of_scale(estimator, training.inputs)
         phases = phases_of(estimator)
+        check_divided(estimator, phases)
         self.required = requirements(phases)
         check_given(estimator, training, self.required)
         options, self.loader, self.skorch = split_net_params(estimator.net_params)
@@ -123,6 +140,7 @@ class Fit:
             meta=self._meta(),
             aligned=training.aligned,
             examples=examples,
+            epochs=None if self.ranks is None else partial(SharedEpochs, self.ranks),
         )
 
     def _meta(self) -> Feed | None:
@@ -212,6 +230,7 @@ class Fit:
         """Set what is known after the last phase; ``kept`` says which epoch `monitor` chose."""
         engine.trim()
         engine.forecast = None
+        engine.ranks = None
         self.streams.let_go()
         estimator = self.estimator
         estimator.net_ = engine
@@ -243,8 +262,16 @@ class Fit:
             # A stream costs a lock and two copies of the global state per forward pass.
             if role not in self.quiet and not draws(module, self.feed.example(role), noise):
                 self.quiet.add(role)
-            nets[role] = Net(module, noise=None if role in self.quiet else noise)
+            nets[role] = self._net(role, module, noise)
         return nets
+
+    def _net(self, role: str, module: nn.Module, noise: Noise) -> Net:
+        quiet = role in self.quiet
+        if self.ranks is None:
+            return Net(module, noise=None if quiet else noise)
+        check_alike(role, module, draws=not quiet)
+        norm = JointNorm(self.ranks) if has_batch_norm(module) else None
+        return Net(module, noise=norm, across=self.ranks)
 
     def epochs(self, phase: Phase, data: Data, state: Mapping[str, Tensor]) -> Epochs:
         """Return the batches of a phase, in the order of its first objective with an opinion."""
@@ -272,7 +299,13 @@ class Fit:
 
     def engine(self) -> Engine:
         """Return the skorch net, initialised."""
-        return make_engine(self.estimator, self.networks, self.skorch)
+        engine = make_engine(self.estimator, self.networks, self.skorch)
+        if self.ranks is not None:
+            engine.ranks = self.ranks
+            self.ranks.agree({"network at the start": content_of(engine.module_)})
+            if not self.ranks.is_first:
+                engine.set_params(verbose=0)
+        return engine
 
 
 def check_shared(estimator: Classifier) -> None:
@@ -284,6 +317,7 @@ def check_shared(estimator: Classifier) -> None:
     split_net_params(estimator.net_params)
     check_callbacks(estimator.callbacks)
     check_checkpoint(estimator)
+    check_accelerator(estimator)
     if estimator.patience is not None and estimator.monitor is None:
         raise ValueError(
             f"`patience`={estimator.patience} needs `monitor`, the score that it waits for. Set "

@@ -17,6 +17,7 @@ from sklearn_debias.metrics.internal import check_numeric
 
 MOMENTUM = 0.9  # of SGD in the papers
 PREFIXES = ("module", "optimizer", "callbacks", "iterator_train")
+ACCELERATOR = "accelerator"  # of `net_params`: the processes that share each batch
 OF_ROLES = "_module"  # how the parameters end that name the network of a role
 OPTIMIZERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "sgd": torch.optim.SGD}
 
@@ -75,11 +76,24 @@ class NetParams(OurNames):
             self.net_params = {**(self.net_params or {}), **own}
         return self
 
+    def __getstate__(self) -> Any:
+        state = super().__getstate__()  # type: ignore[misc]
+        if "net_params" in state:  # what is saved, or sent to a worker, is no process of a group
+            state = {**state, "net_params": without_accelerator(state["net_params"])}
+        return state
+
     def _is_kept(self, key: str) -> bool:
         """Return whether a parameter of this name is kept in ``net_params``."""
         prefix, dunder, _ = key.partition("__")
         of_role = prefix.endswith(OF_ROLES) and hasattr(self, prefix)
-        return bool(dunder) and (prefix in PREFIXES or of_role)
+        return key == ACCELERATOR or (bool(dunder) and (prefix in PREFIXES or of_role))
+
+
+def without_accelerator(net_params: dict | None) -> dict | None:
+    """Return ``net_params`` without the accelerator; what has none is returned as it is."""
+    if not isinstance(net_params, dict) or ACCELERATOR not in net_params:
+        return net_params
+    return {name: value for name, value in net_params.items() if name != ACCELERATOR} or None
 
 
 def plain_params(estimator: Estimator) -> dict[str, Any]:
@@ -134,7 +148,7 @@ def split_net_params(net_params: dict | None) -> tuple[dict[str, dict], dict, di
     Those for modules are by the parameter that names the module: "module", "student_module".
     """
     groups: dict[str, dict] = {prefix: {} for prefix in PREFIXES}
-    for key, value in (net_params or {}).items():
+    for key, value in (without_accelerator(net_params) or {}).items():
         prefix, _, name = str(key).partition("__")
         if prefix.endswith(OF_ROLES):
             groups.setdefault(prefix, {})

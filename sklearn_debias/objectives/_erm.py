@@ -28,6 +28,7 @@ class ERM(Objective):
     role: str = static("model")
     balanced: bool = static(False)
     replace: bool = static(True)
+    divides = True
 
     @property
     def roles(self) -> tuple[str, ...]:  # type: ignore[override]

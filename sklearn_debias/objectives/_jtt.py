@@ -60,6 +60,7 @@ class UpweightErrors(Objective):
     upweight: float | None = 5.0
     duplicate: bool = static(True)
     roles = ("model", "biased")
+    divides = True
 
     def init(self, nets: Nets, data: Data) -> State:
         """Find the error set."""

@@ -70,6 +70,7 @@ class LfF(Objective):
     gce_factor: bool = static(True)
     class_normalize: bool = static(True)
     roles = ("model", "biased")
+    divides = True
 
     def init(self, nets: Nets, data: Data) -> State:
         """Begin with no sample visited."""

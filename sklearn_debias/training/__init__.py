@@ -13,13 +13,16 @@ from sklearn_debias.training._callbacks import check_callbacks, own_callbacks
 from sklearn_debias.training._engine import Engine
 from sklearn_debias.training._feed import SAME, Epochs, Feed
 from sklearn_debias.training._forecast import Forecast
+from sklearn_debias.training._joint_norm import JointNorm
 from sklearn_debias.training._loaded import engine_of
 from sklearn_debias.training._observer import Keeper, Observer
 from sklearn_debias.training._optimizers import takes
 from sklearn_debias.training._pixels import LEVELS, as_seen, span, white
 from sklearn_debias.training._prepare import Prepare, padded, resized
 from sklearn_debias.training._progress import Progress
+from sklearn_debias.training._ranks import Ranks, content_of
 from sklearn_debias.training._roles import Roles, is_fixed
+from sklearn_debias.training._shared_epochs import SharedEpochs
 from sklearn_debias.training._sizes import n_bytes
 from sklearn_debias.training._sources import (
     ArraySource,
@@ -50,13 +53,16 @@ __all__ = [
     "Forecast",
     "ImageSource",
     "JoinedSource",
+    "JointNorm",
     "Keeper",
     "Noise",
     "Observer",
     "PictureSource",
     "Prepare",
     "Progress",
+    "Ranks",
     "Roles",
+    "SharedEpochs",
     "Source",
     "Streams",
     "as_given",
@@ -66,6 +72,7 @@ __all__ = [
     "check_state",
     "check_step",
     "check_visits",
+    "content_of",
     "cpu_threads",
     "crop_flip",
     "diverged",

@@ -43,6 +43,8 @@ class Feed:
         Those of ``others`` that are images of the same size and are augmented with the rows.
     examples : dict of str to Tensor
         Prepared inputs of the first two rows, as far as they are known: by role, or `SAME`.
+    epochs : callable, default=None
+        Makes the batches of a phase, as `Epochs` does.
     """
 
     source: Source
@@ -56,6 +58,7 @@ class Feed:
     meta: "Feed | None" = None
     aligned: frozenset[str] = frozenset()
     examples: dict[str, Tensor] = field(default_factory=dict)
+    epochs: Callable[..., "Epochs"] | None = None
 
     def __len__(self) -> int:
         return len(self.source)
@@ -105,7 +108,7 @@ class Feed:
         ``meta`` holds the streams of the meta set's order and augmentation.
         """
         ahead = self.meta.endless(*meta) if self.meta is not None and meta is not None else None
-        return Epochs(self, order, augment, attack, ahead)
+        return (self.epochs or Epochs)(self, order, augment, attack, ahead)
 
     def endless(self, order: torch.Generator, augment: torch.Generator) -> "Endless":
         """Return batches without end; their streams are those of the order and augmentation."""
@@ -246,10 +249,14 @@ class Epochs:
         """Return the number of rows: skorch takes this for its dataset."""
         return len(self.feed)
 
-    def _raw(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield the row numbers of each batch, on the device, and the rows as they are stored."""
+    def _draw(self) -> None:
+        """Draw the batches of an epoch."""
         # In place: the loader holds this list as its sampler.
         self.batches[:] = self.order
+
+    def _raw(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield the row numbers of each batch, on the device, and the rows as they are stored."""
+        self._draw()
         if self.loader is not None:
             for index, raw in self.loader:
                 yield index.to(self.feed.prepare.device, non_blocking=True), raw
