@@ -11,6 +11,7 @@ the package. Read them in this order:
 * `open_model`, `Opened`: a fitted model on some rows, for attacks, maps and reports.
 """
 
+from sklearn_debias.fitting._accelerator import ACCELERATOR, without_accelerator
 from sklearn_debias.fitting._apart import holds_module
 from sklearn_debias.fitting._attack import (
     attack_rows,
@@ -54,7 +55,6 @@ from sklearn_debias.fitting._observers import CallbackBridge
 from sklearn_debias.fitting._opened import Opened, open_model
 from sklearn_debias.fitting._our_names import OurNames
 from sklearn_debias.fitting._params import (
-    ACCELERATOR,
     MODULE,
     NON_NEGATIVE,
     POSITIVE,
@@ -66,7 +66,6 @@ from sklearn_debias.fitting._params import (
     ignored_parameters,
     plain_params,
     split_net_params,
-    without_accelerator,
 )
 from sklearn_debias.fitting._predicting import HEAD_BATCH, opened, outputs
 from sklearn_debias.fitting._probe import is_small, like_probabilities

@@ -11,9 +11,9 @@ from torch.utils.data import Dataset
 from sklearn_debias.checkpoints import Checkpoints, Identity, Interval, describe_rows, terminable
 from sklearn_debias.checkpoints import described as described_parameter
 from sklearn_debias.content import installed, key_of
+from sklearn_debias.fitting._accelerator import without_accelerator
 from sklearn_debias.fitting._devices import pick_device
 from sklearn_debias.fitting._given import Given
-from sklearn_debias.fitting._params import without_accelerator
 from sklearn_debias.fitting._types import Classifier
 from sklearn_debias.plain import unpack
 from sklearn_debias.training import Ranks, Streams

@@ -2,13 +2,12 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from functools import partial
 from itertools import takewhile
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from sklearn_debias.core import Data, Net, Phase
 from sklearn_debias.fitting._augmentation import augmentation
@@ -24,7 +23,7 @@ from sklearn_debias.fitting._modules import build_networks
 from sklearn_debias.fitting._observers import Monitor, open_scorer, tidy
 from sklearn_debias.fitting._params import check_normalize, drops, split_net_params
 from sklearn_debias.fitting._probe import draws, has_batch_norm, is_small
-from sklearn_debias.fitting._processes import check_accelerator, check_alike, check_divided
+from sklearn_debias.fitting._processes import check_accelerator, check_divided, share, shared_net
 from sklearn_debias.fitting._requirements import (
     check_given,
     check_networks,
@@ -39,15 +38,12 @@ from sklearn_debias.training import (
     Engine,
     Epochs,
     Feed,
-    JointNorm,
-    Noise,
     Prepare,
     Ranks,
     SharedEpochs,
     check_callbacks,
     check_state,
     check_visits,
-    content_of,
 )
 
 
@@ -140,7 +136,6 @@ class Fit:
             meta=self._meta(),
             aligned=training.aligned,
             examples=examples,
-            epochs=None if self.ranks is None else partial(SharedEpochs, self.ranks),
         )
 
     def _meta(self) -> Feed | None:
@@ -262,16 +257,10 @@ class Fit:
             # A stream costs a lock and two copies of the global state per forward pass.
             if role not in self.quiet and not draws(module, self.feed.example(role), noise):
                 self.quiet.add(role)
-            nets[role] = self._net(role, module, noise)
+            nets[role] = Net(module, noise=None if role in self.quiet else noise)
+            if self.ranks is not None:
+                nets[role] = shared_net(self.ranks, role, nets[role])
         return nets
-
-    def _net(self, role: str, module: nn.Module, noise: Noise) -> Net:
-        quiet = role in self.quiet
-        if self.ranks is None:
-            return Net(module, noise=None if quiet else noise)
-        check_alike(role, module, draws=not quiet)
-        norm = JointNorm(self.ranks) if has_batch_norm(module) else None
-        return Net(module, noise=norm, across=self.ranks)
 
     def epochs(self, phase: Phase, data: Data, state: Mapping[str, Tensor]) -> Epochs:
         """Return the batches of a phase, in the order of its first objective with an opinion."""
@@ -290,6 +279,8 @@ class Fit:
         order = self.feed.order(visits, self.streams.generator("order", phase.name))
         augment = self.streams.generator("augmentation", phase.name, device=device)
         attack = self.streams.generator("attack", phase.name, device=device)
+        if self.ranks is not None:
+            return SharedEpochs(self.ranks, self.feed, order, augment, attack)
         meta = None
         if any("meta" in objective.requires for objective in phase.steps):
             ahead = self.streams.generator("meta", phase.name)
@@ -301,10 +292,7 @@ class Fit:
         """Return the skorch net, initialised."""
         engine = make_engine(self.estimator, self.networks, self.skorch)
         if self.ranks is not None:
-            engine.ranks = self.ranks
-            self.ranks.agree({"network at the start": content_of(engine.module_)})
-            if not self.ranks.is_first:
-                engine.set_params(verbose=0)
+            share(engine, self.ranks)
         return engine
 
 

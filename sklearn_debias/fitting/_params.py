@@ -11,13 +11,13 @@ from sklearn.utils._param_validation import HasMethods, Interval, Options, StrOp
 from torch import nn
 
 from sklearn_debias.arguments import LARGEST, as_python
+from sklearn_debias.fitting._accelerator import ACCELERATOR, without_accelerator
 from sklearn_debias.fitting._our_names import OurNames
 from sklearn_debias.fitting._types import Estimator
 from sklearn_debias.metrics.internal import check_numeric
 
 MOMENTUM = 0.9  # of SGD in the papers
 PREFIXES = ("module", "optimizer", "callbacks", "iterator_train")
-ACCELERATOR = "accelerator"  # of `net_params`: the processes that share each batch
 OF_ROLES = "_module"  # how the parameters end that name the network of a role
 OPTIMIZERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "sgd": torch.optim.SGD}
 
@@ -76,24 +76,11 @@ class NetParams(OurNames):
             self.net_params = {**(self.net_params or {}), **own}
         return self
 
-    def __getstate__(self) -> Any:
-        state = super().__getstate__()  # type: ignore[misc]
-        if "net_params" in state:  # what is saved, or sent to a worker, is no process of a group
-            state = {**state, "net_params": without_accelerator(state["net_params"])}
-        return state
-
     def _is_kept(self, key: str) -> bool:
         """Return whether a parameter of this name is kept in ``net_params``."""
         prefix, dunder, _ = key.partition("__")
         of_role = prefix.endswith(OF_ROLES) and hasattr(self, prefix)
         return key == ACCELERATOR or (bool(dunder) and (prefix in PREFIXES or of_role))
-
-
-def without_accelerator(net_params: dict | None) -> dict | None:
-    """Return ``net_params`` without the accelerator; what has none is returned as it is."""
-    if not isinstance(net_params, dict) or ACCELERATOR not in net_params:
-        return net_params
-    return {name: value for name, value in net_params.items() if name != ACCELERATOR} or None
 
 
 def plain_params(estimator: Estimator) -> dict[str, Any]:

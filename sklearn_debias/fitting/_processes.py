@@ -4,18 +4,20 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import nn
 
 from sklearn_debias.checkpoints import describe_rows, described
-from sklearn_debias.core import Phase, is_divided
+from sklearn_debias.core import Net, Phase, is_divided
 from sklearn_debias.exceptions import DebiasWarning, once
+from sklearn_debias.fitting._accelerator import ACCELERATOR, without_accelerator
 from sklearn_debias.fitting._given import Given
-from sklearn_debias.fitting._params import ACCELERATOR, without_accelerator
+from sklearn_debias.fitting._probe import has_batch_norm
 from sklearn_debias.fitting._types import Classifier
-from sklearn_debias.training import Ranks, Streams
+from sklearn_debias.training import Engine, JointNorm, Ranks, Streams, content_of
 
 ASKED = ("num_processes", "process_index", "device")
 # What else Accelerate may do, under its own names, and what to use instead.
@@ -77,20 +79,36 @@ def check_divided(estimator: Classifier, phases: tuple[Phase, ...]) -> None:
             )
 
 
-def check_alike(role: str, module: nn.Module, *, draws: bool) -> None:
-    """Raise where a network would train otherwise on a part of the rows than on all."""
-    if draws:
+def shared_net(ranks: Ranks, role: str, net: Net) -> Net:
+    """Return the net of a role whose batches the processes share.
+
+    Raises
+    ------
+    ValueError
+        If it would train otherwise on a part of the rows than on all.
+    """
+    if net.noise is not None:
         raise ValueError(
             f"`accelerator` of `net_params` does not work with the network {role!r}, which draws "
             "random numbers in training, such as dropout: those of a row would depend on the "
             "number of processes. Set the rates to 0, or leave the accelerator out."
         )
-    for part in module.modules():
+    for part in net.module.modules():
         if isinstance(part, nn.modules.batchnorm._BatchNorm) and not part.track_running_stats:
             raise ValueError(
                 f"`accelerator` of `net_params` does not work with the network {role!r}, whose "
                 "BatchNorm has track_running_stats=False. Set it True."
             )
+    norm = JointNorm(ranks) if has_batch_norm(net.module) else None
+    return replace(net, noise=norm, across=ranks)
+
+
+def share(engine: Engine, ranks: Ranks) -> None:
+    """Let an engine, before its first step, add up gradients; one process speaks for all."""
+    engine.ranks = ranks
+    ranks.agree({"network at the start": content_of(engine.module_)})
+    if not ranks.is_first:
+        engine.set_params(verbose=0)
 
 
 @contextmanager

@@ -43,8 +43,6 @@ class Feed:
         Those of ``others`` that are images of the same size and are augmented with the rows.
     examples : dict of str to Tensor
         Prepared inputs of the first two rows, as far as they are known: by role, or `SAME`.
-    epochs : callable, default=None
-        Makes the batches of a phase, as `Epochs` does.
     """
 
     source: Source
@@ -58,7 +56,6 @@ class Feed:
     meta: "Feed | None" = None
     aligned: frozenset[str] = frozenset()
     examples: dict[str, Tensor] = field(default_factory=dict)
-    epochs: Callable[..., "Epochs"] | None = None
 
     def __len__(self) -> int:
         return len(self.source)
@@ -108,7 +105,7 @@ class Feed:
         ``meta`` holds the streams of the meta set's order and augmentation.
         """
         ahead = self.meta.endless(*meta) if self.meta is not None and meta is not None else None
-        return (self.epochs or Epochs)(self, order, augment, attack, ahead)
+        return Epochs(self, order, augment, attack, ahead)
 
     def endless(self, order: torch.Generator, augment: torch.Generator) -> "Endless":
         """Return batches without end; their streams are those of the order and augmentation."""

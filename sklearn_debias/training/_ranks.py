@@ -210,7 +210,7 @@ class Joint(torch.autograd.Function):
         ctx.ranks = inputs[1]
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         """Take the own rows."""
         return Own.apply(gradient, ctx.ranks), None
 
@@ -230,7 +230,7 @@ class Own(torch.autograd.Function):
         ctx.ranks = inputs[1]
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         """Gather."""
         return Joint.apply(gradient, ctx.ranks), None
 
@@ -252,6 +252,6 @@ class Total(torch.autograd.Function):
         ctx.ranks = inputs[1]
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         """Add up the parts of the gradient."""
         return Total.apply(gradient, ctx.ranks), None
