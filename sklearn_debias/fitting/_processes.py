@@ -108,7 +108,7 @@ def share(engine: Engine, ranks: Ranks) -> None:
     engine.ranks = ranks
     ranks.agree({"network at the start": content_of(engine.module_)})
     if not ranks.is_first:
-        engine.set_params(verbose=0)
+        engine.callbacks_ = [(n, c) for n, c in engine.callbacks_ if n != "print_log"]
 
 
 @contextmanager

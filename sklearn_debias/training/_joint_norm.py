@@ -68,7 +68,7 @@ def joint_batch_norm(
     if mean is not None:
         mean.lerp_(centre.detach().to(mean.dtype), momentum)
     if var is not None:
-        var.lerp_((spread.detach() * (n / (n - 1))).to(var.dtype), momentum)
+        var.lerp_((spread.detach() * (n / max(n - 1, 1))).to(var.dtype), momentum)
     out = centred * (spread + eps).rsqrt().view(shape)
     if weight is not None:
         out = out * weight.view(shape)

@@ -6,6 +6,7 @@ an objective keeps, are those of the whole batch, in every process alike. Gradie
 are added up before the update. See ``docs/design/several_processes.md``.
 """
 
+import re
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -187,10 +188,11 @@ def told() -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:  # torch's own classes are among them
-        message = str(error).splitlines()[0] if str(error) else type(error).__name__
+        # Gloo says where in its code, and guesses why.
+        message = re.sub(r"^\[[^]]*\] |\. This is typically.*", "", str(error).partition("\n")[0])
         # Its frames hold the group, which must end with this process's part in it.
         traceback.clear_frames(error.__traceback__)
-        raise ProcessLostError(f"{LOST} ({message})") from None
+        raise ProcessLostError(f"{LOST} ({message or type(error).__name__})") from None
 
 
 class Joint(torch.autograd.Function):
