@@ -1,5 +1,6 @@
 """A fit on several processes: what it needs of the accelerator, the method and the networks."""
 
+import os
 import sys
 import traceback
 from collections.abc import Callable, Iterator
@@ -59,6 +60,12 @@ def check_accelerator(estimator: Classifier) -> None:
                 f"`device`={str(asked)!r} is not that of `accelerator`, {str(there)!r}. Leave "
                 "device='auto'."
             )
+    started = os.environ.get("WORLD_SIZE", "1")
+    if accelerator.num_processes == 1 and started not in ("", "1"):
+        raise ValueError(
+            f"`accelerator` knows of one process, but {started} were started (WORLD_SIZE): each "
+            "would train alone. Where there is no GPU, make it Accelerator(cpu=True)."
+        )
     if estimator.batch_size < accelerator.num_processes:
         raise ValueError(
             f"`batch_size`={estimator.batch_size} is that of all processes together, and must be "

@@ -1,5 +1,6 @@
 import os
 import pickle
+import re
 import signal
 import subprocess
 import sys
@@ -135,12 +136,9 @@ def test_a_killed_process_ends_the_others(found):
 
 def test_the_first_process_keeps_the_fit_and_all_go_on(found):
     for rank in ("0", "1"):
-        kept = found[rank]["kept"]
-        assert len(kept["history"]["lr"]) == 2
-        assert [f for f in kept["files"] if f.endswith("json")] == [
-            "epoch-000001.json",
-            "epoch-000002.json",
-        ]
+        assert len(found[rank]["kept"]["history"]["lr"]) == 2
+    files = [name for name in found["0"]["kept"]["files"] if name.endswith("json")]
+    assert files == ["epoch-000001.json", "epoch-000002.json"]
     np.testing.assert_array_equal(found["0"]["kept"]["logits"], found["1"]["kept"]["logits"])
     np.testing.assert_array_equal(found["0"]["kept"]["logits"], found["0"]["whole"]["logits"])
 
@@ -158,6 +156,15 @@ def test_the_fits_above_were_given_an_accelerator_of_accelerate(found):
 def test_one_process_speaks(found):
     assert "model_loss" in found["0"]["said"]
     assert found["1"]["said"] == ""
+
+
+@pytest.mark.filterwarnings("ignore::sklearn_debias.exceptions.DebiasWarning")
+def test_the_page_of_the_guide_runs(capsys):
+    pytest.importorskip("accelerate")
+    page = Path(__file__).parents[2] / "docs" / "guide" / "several_processes.md"
+    (program,) = re.findall(r"^```python\n(.*?)^```$", page.read_text(), re.DOTALL | re.MULTILINE)
+    exec(compile(program, page.name, "exec"), {})
+    assert 0 < float(capsys.readouterr().out) <= 1
 
 
 # On one process: who takes an accelerator at all.
@@ -234,6 +241,14 @@ def test_an_accelerator_that_asks_for_something_else_is_refused(accelerator, par
         clf.fit(X, y)
     assert words in str(refused.value)
     assert not hasattr(clf, "net_")
+
+
+def test_processes_that_would_each_train_alone_are_told_so(monkeypatch):
+    # What Accelerate makes of a launch on a machine without a GPU.
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    X, y, _ = rows()
+    with pytest.raises(ValueError, match="knows of one process, but 2 were started"):
+        ERMClassifier(net_params={"accelerator": alone()}).fit(X, y)
 
 
 def test_an_accelerator_is_shared_by_clones_and_not_by_copies_on_disk():
