@@ -35,8 +35,8 @@ def main():
     warnings.simplefilter("ignore")  # one epoch teaches nothing
     accelerator = Accelerator(cpu=True)
     rng = np.random.default_rng(0)
-    X = rng.random((256, 3, 32, 32), dtype=np.float32)
-    y = np.arange(256) % 2
+    X = rng.random((128, 3, 32, 32), dtype=np.float32)
+    y = np.arange(128) % 2
     for name, clf in FITS.items():
         clf.set_params(max_epochs=1, batch_size=64, random_state=0)
         alone = []
