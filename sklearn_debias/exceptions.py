@@ -6,7 +6,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-__all__ = ["DebiasWarning", "DeviceError", "DivergedError", "OutOfMemoryError", "SavedModelError"]
+__all__ = [
+    "DebiasWarning",
+    "DeviceError",
+    "DivergedError",
+    "OutOfMemoryError",
+    "ProcessLostError",
+    "SavedModelError",
+]
 
 
 class DebiasWarning(UserWarning):
@@ -23,6 +30,10 @@ class DivergedError(ValueError):
 
 class OutOfMemoryError(ValueError, MemoryError):
     """The device ran out of memory; the message gives the batch size to lower."""
+
+
+class ProcessLostError(RuntimeError):
+    """Another process of a fit has stopped; nothing fitted is left behind."""
 
 
 class SavedModelError(ValueError):

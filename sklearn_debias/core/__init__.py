@@ -1,6 +1,6 @@
 """The nouns every method is written with; see ``docs/design/seams.md``."""
 
-from sklearn_debias.core._net import Net
+from sklearn_debias.core._net import Across, Net
 from sklearn_debias.core._objective import (
     Batch,
     ConvexLoss,
@@ -10,6 +10,7 @@ from sklearn_debias.core._objective import (
     Phase,
     State,
     Step,
+    is_divided,
     static,
 )
 from sklearn_debias.core._role import Role
@@ -17,6 +18,7 @@ from sklearn_debias.core._split import SplitModule, layer_of, split
 from sklearn_debias.core._weighted import WeightedObjective, Weights
 
 __all__ = [
+    "Across",
     "Batch",
     "ConvexLoss",
     "Data",
@@ -30,6 +32,7 @@ __all__ = [
     "Step",
     "WeightedObjective",
     "Weights",
+    "is_divided",
     "layer_of",
     "split",
     "static",

@@ -118,7 +118,7 @@ def _learns(layer: nn.Linear) -> bool:
 def _layer_of(net: Net) -> nn.Linear | None:
     """Return the layer that a live net is, or None where it is more than that."""
     layer = net.module
-    if net.params is not None or net.noise is not None:
+    if net.params is not None or net.noise is not None or net.across is not None:
         return None
     if type(layer) is SplitModule and type(layer.body) is nn.Identity:
         if is_hooked(layer) or is_hooked(layer.body):

@@ -36,6 +36,8 @@ def linear_layer(net: Net | LinearNet, x: Tensor) -> tuple[Tensor, Tensor] | Non
         return None
     if isinstance(net, LinearNet):
         return net.weight, net.bias
+    if net.across is not None:  # its logits are of more rows than x
+        return None
     prefix = ""
     module: Any = net.module
     if type(module) is SplitModule:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Protocol
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -16,6 +17,13 @@ from sklearn_debias.core._split import layer_of
 PLAIN = (bool, int, float, str, type(None))
 # Their layers write in place, and bind nothing anew.
 IN_PLACE = ("torch.", "torchvision.", "sklearn_debias.")
+
+
+class Across(Protocol):
+    """The processes that share a batch, each of which holds some of its rows."""
+
+    def joint(self, rows: Tensor) -> Tensor:
+        """Return the rows of all processes in the order of the batch, differentiably."""
 
 
 @dataclass(frozen=True)
@@ -32,13 +40,16 @@ class Net:
     params : mapping of str to Tensor, default=None
         Parameters by name; None means the live ones of ``module``.
     noise : context manager, default=None
-        Entered around every forward pass: the random stream of dropout and its like.
+        Entered around every forward pass: the random stream of dropout and its like, or what lets
+        BatchNorm see the rows of all processes.
     statistics : bool, default=False
         Whether a forward pass with given parameters moves the module's buffers, as one with live
         parameters does.
     eager : bool, default=False
         Whether to run what `torch.compile` has wrapped as it is. With given parameters it always
         is: the compiler cannot follow a module through transforms such as `torch.func.grad`.
+    across : Across, default=None
+        Processes that share each batch: a call on the rows of this one returns the logits of all.
 
     Examples
     --------
@@ -54,10 +65,19 @@ class Net:
     noise: AbstractContextManager | None = None
     statistics: bool = False
     eager: bool = False
+    across: Across | None = None
 
     def __call__(self, x: Tensor) -> Tensor:
         """Return the logits (b, k) of ``x``."""
-        return self._run("", self.module, x)
+        return self.joint(self._run("", self.module, x))
+
+    def joint(self, rows: Tensor) -> Tensor:
+        """Return what all processes have of the rows of a batch; on one process ``rows``."""
+        return rows if self.across is None else self.across.joint(rows)
+
+    def alone(self) -> "Net":
+        """Return the same net for rows that no other process shares."""
+        return self if self.across is None else replace(self, across=None)
 
     def body(self, x: Tensor) -> Tensor:
         """Return the features of ``x``: (b, d), or (b, c, h, w)."""
@@ -150,7 +170,8 @@ class Net:
             vars(twin).update({n: v for n, v in held if isinstance(v, PLAIN) and n != "training"})
         if self.params is None:
             return self._twin
-        return Net(self._twin.module, {name: p.detach() for name, p in self.params.items()})
+        given = {name: p.detach() for name, p in self.params.items()}
+        return Net(self._twin.module, given, across=self.across)
 
     def detached(self) -> "Net":
         """Return the same net without gradient by its parameters.
@@ -177,7 +198,7 @@ class Net:
         memo |= {
             id(p): nn.Parameter(p.detach(), requires_grad=False) for p in self.module.parameters()
         }
-        return Net(copy.deepcopy(self.module, memo).eval(), eager=True)
+        return Net(copy.deepcopy(self.module, memo).eval(), eager=True, across=self.across)
 
     @cached_property
     def _bound(self) -> list[tuple[nn.Module, nn.Module]]:

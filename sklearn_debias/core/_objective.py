@@ -47,6 +47,9 @@ class Batch:
         The model's learning rate at this step.
     carry : mapping of str to Tensor, default={}
         What the step before has left for this one, on the same batch.
+    share : slice, default=None
+        Rows of the batch that ``x`` and ``inputs`` hold where several processes share it; all else
+        has all rows. None: this process holds them all.
     """
 
     x: Tensor
@@ -59,10 +62,26 @@ class Batch:
     meta: "Batch | None" = None
     lr: float | Tensor = 0.0
     carry: Mapping[str, Tensor] = field(default_factory=dict)
+    share: slice | None = None
 
     def of(self, role: str) -> Tensor:
         """Return the inputs of the net ``role``."""
         return self.inputs.get(role, self.x)
+
+    def own(self, rows: Tensor) -> Tensor:
+        """Return those of the batch's rows that ``x`` holds."""
+        return rows if self.share is None else rows[self.share]
+
+    def drawn(self, draw: Callable[[Tensor, torch.Generator | None], Tensor]) -> Tensor:
+        """Return what ``draw(x, generator)`` gives for ``x``, drawn for all rows of the batch.
+
+        So the numbers of a row do not depend on how many processes share the batch.
+        """
+        if self.share is None:
+            return draw(self.x, self.generator)
+        # Only its shape and layout count.
+        whole = self.x[:1].repeat(len(self.y), *[1] * (self.x.ndim - 1))
+        return self.own(draw(whole, self.generator))
 
 
 @dataclass(frozen=True)
@@ -94,7 +113,8 @@ class Data:
 
     def logits(self, nets: Nets, role: str) -> Tensor:
         """Return the logits (n, k) of all rows by the net ``role``: eval mode, no gradient."""
-        frozen = nets[role].frozen()
+        # Each process goes through all rows by itself.
+        frozen = nets[role].frozen().alone()
         with torch.no_grad():
             return torch.cat([frozen(x) for x in self.batches(role)])
 
@@ -168,11 +188,15 @@ class Objective:
         * "pairs": at least two rows in every batch
         * "every_row": epochs that visit all rows, the last incomplete batch too
     every : int
+    divides : bool
+        Whether several processes may share each batch: the step looks at ``batch.x`` and
+        ``batch.inputs`` through calls of nets only, row by row, or through `Batch.own`.
     """
 
     roles: ClassVar[tuple[str, ...]] = ("model",)
     requires: ClassVar[frozenset[str]] = frozenset()
     every = 1
+    divides: bool = False
 
     @property
     def closed(self) -> bool:
@@ -212,6 +236,14 @@ class Objective:
     def step(self, nets: Nets, batch: Batch, state: State) -> Step:
         """Return the losses of one batch."""
         raise NotImplementedError(f"{type(self).__name__} must define step(nets, batch, state).")
+
+
+def is_divided(objective: Objective) -> bool:
+    """Return whether several processes may share each batch, as the objective's own class says.
+
+    A class derived from it may look at a batch otherwise, and says so for itself.
+    """
+    return "divides" in vars(type(objective)) and bool(objective.divides)
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from torch import nn
 
 from sklearn_debias.core import Phase, Role
 from sklearn_debias.fitting import (
+    ACCELERATOR,
     CLONED,
     SHARED_CONSTRAINTS,
     CallbackBridge,
@@ -39,13 +40,16 @@ from sklearn_debias.fitting import (
     on_own_terms,
     opened,
     predicted,
+    ranks_of,
     read_given,
     readable_errors,
     rows_to_predict,
+    seed_alike,
     train,
     training_set_of,
+    without_accelerator,
 )
-from sklearn_debias.training import Source, Streams
+from sklearn_debias.training import Ranks, Source, Streams
 
 
 # A dataclass writes the constructor that scikit-learn wants: every parameter named, and stored as
@@ -130,11 +134,16 @@ class BaseDebiasClassifier(
     def __sklearn_clone__(self) -> Any:
         # A clone shares the callbacks, which each fit copies: a writer or a trial of a search that
         # they point to is no parameter to be copied, and often cannot be.
+        # So is an accelerator, of which a process has one.
         bare = copy.copy(self)
         bare.callbacks = None
+        bare.net_params = without_accelerator(self.net_params)
         twin = BaseEstimator.__sklearn_clone__(bare)
         held = self.callbacks
         twin.callbacks = type(held)(held) if isinstance(held, (list, tuple)) else held
+        if bare.net_params is not self.net_params:
+            held_params: Any = self.net_params
+            twin.net_params = {**(twin.net_params or {}), ACCELERATOR: held_params[ACCELERATOR]}
         if self.checkpoint is not None:
             setattr(twin, CLONED, True)  # clones, those of a search, keep apart in one folder
         return twin
@@ -195,14 +204,17 @@ class BaseDebiasClassifier(
         """Train on what `fit` was given."""
         self._check_params()
         terms = on_own_terms(small=False)
-        with terms, readable_errors(self), checkpoint_of(self, given) as checkpoint:
-            self._train(given, checkpoint)
+        errors = readable_errors(self)
+        joined = ranks_of(self, given)
+        with terms, errors, joined as ranks, checkpoint_of(self, given, ranks) as checkpoint:
+            self._train(given, checkpoint, ranks)
 
     # A function of its own: this one's frame is in the errors that `_fit` raises, and what stood in
     # it would stay on the device as long as the user looks at the error.
-    def _train(self, given: Given, checkpoint: Any) -> None:
+    def _train(self, given: Given, checkpoint: Any, ranks: Ranks | None) -> None:
         streams = Streams(self.random_state) if checkpoint is None else checkpoint.streams()
-        fit = self._opened_fit(given, read_given, streams)
+        seed_alike(ranks, streams, self.random_state)
+        fit = self._opened_fit(given, read_given, streams, ranks)
         epochs = sum(phase.max_epochs for phase in fit.phases)
         context = self._init_callback_context(max_subtasks=epochs)
         # A callback's scorer would be handed bias labels it never asked for, were routing off.
@@ -224,13 +236,17 @@ class BaseDebiasClassifier(
         self._check_params()
         return self._opened_fit(given, read, Streams(self.random_state))
 
-    def _opened_fit(self, given: Given, read: Any, streams: Streams) -> Fit:
+    def _opened_fit(
+        self, given: Given, read: Any, streams: Streams, ranks: Ranks | None = None
+    ) -> Fit:
         training, facts = read(self, given, streams)
         # A copy of the parameters: `set_params` after a fit must not change its predictions.
-        self._fitted = Fitted(self.get_params(deep=False), facts, streams)
+        params = self.get_params(deep=False)
+        params["net_params"] = without_accelerator(params["net_params"])
+        self._fitted = Fitted(params, facts, streams)
         # Before the hooks, which may ask for them.
         self.__dict__.update(facts.attributes())
-        return Fit(self, training_set_of(self, training), self._fitted)
+        return Fit(self, training_set_of(self, training), self._fitted, ranks)
 
     @property
     def _streams(self) -> Streams:

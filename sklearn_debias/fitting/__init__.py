@@ -11,6 +11,7 @@ the package. Read them in this order:
 * `open_model`, `Opened`: a fitted model on some rows, for attacks, maps and reports.
 """
 
+from sklearn_debias.fitting._accelerator import ACCELERATOR, without_accelerator
 from sklearn_debias.fitting._apart import holds_module
 from sklearn_debias.fitting._attack import (
     attack_rows,
@@ -76,6 +77,7 @@ from sklearn_debias.fitting._predicting import (
     rows_to_predict,
 )
 from sklearn_debias.fitting._probe import is_small, like_probabilities
+from sklearn_debias.fitting._processes import ranks_of, seed_alike
 from sklearn_debias.fitting._reading import read_given
 from sklearn_debias.fitting._requests import bias_for, fit_with_bias
 from sklearn_debias.fitting._requirements import check_linear_head
@@ -90,6 +92,7 @@ from sklearn_debias.fitting._training_set import TrainingSet
 from sklearn_debias.fitting._types import Classifier, Estimator, Model
 
 __all__ = [
+    "ACCELERATOR",
     "CLONED",
     "HEAD_BATCH",
     "MEMORY_ADVICE",
@@ -179,11 +182,13 @@ __all__ = [
     "plain_bias",
     "plain_params",
     "predicted",
+    "ranks_of",
     "read_clip",
     "read_given",
     "read_maps",
     "readable_errors",
     "rows_to_predict",
+    "seed_alike",
     "split_by",
     "split_net_params",
     "take_rows",
@@ -193,4 +198,5 @@ __all__ = [
     "warn_of_one_sided",
     "warn_of_still",
     "with_range",
+    "without_accelerator",
 ]

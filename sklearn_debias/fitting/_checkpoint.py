@@ -11,11 +11,12 @@ from torch.utils.data import Dataset
 from sklearn_debias.checkpoints import Checkpoints, Identity, Interval, describe_rows, terminable
 from sklearn_debias.checkpoints import described as described_parameter
 from sklearn_debias.content import installed, key_of
+from sklearn_debias.fitting._accelerator import without_accelerator
 from sklearn_debias.fitting._devices import pick_device
 from sklearn_debias.fitting._given import Given
 from sklearn_debias.fitting._types import Classifier
 from sklearn_debias.plain import unpack
-from sklearn_debias.training import Streams
+from sklearn_debias.training import Ranks, Streams
 
 PACKAGES = ("sklearn_debias", "torch")
 CLONED = "_is_clone"  # set on clones: those of a search share a folder
@@ -39,6 +40,8 @@ class Checkpoint:
         The last progress that was kept; None where there is none.
     """
 
+    writes = True
+
     def __init__(self, estimator: Classifier, given: Given) -> None:
         check_workers(estimator, given)
         self.estimator = estimator
@@ -55,6 +58,7 @@ class Checkpoint:
             folder = folder / f"{type(estimator).__name__}-{self._key()}"
         # A search may ask for one fit twice: the second waits, and finds it done.
         self.checkpoints = Checkpoints(folder, wait=bool(vars(estimator).get(CLONED)))
+        self.folder = self.checkpoints.folder
         self.found: dict[str, Any] | None = None
         self.latest: tuple[int, Any, dict[str, np.ndarray], list[str]] | None = None
         self.written = 0
@@ -80,7 +84,7 @@ class Checkpoint:
         different = self.identity.differences(other)
         if different:
             raise ValueError(
-                f"`checkpoint`={str(self.checkpoints.folder)!r} is of another fit. What differs: "
+                f"`checkpoint`={str(self.folder)!r} is of another fit. What differs: "
                 f"{'; '.join(different)}. Name another folder, or remove this one to start anew."
             )
         self.found = {**text, "arrays": saved.arrays, "history": saved.history}
@@ -132,10 +136,35 @@ class Checkpoint:
         self.interval.begin(epochs)
 
 
+class FollowedCheckpoint(Checkpoint):
+    """The checkpoint of the first of several processes, as the others see it: they write nothing.
+
+    Parameters
+    ----------
+    estimator : BaseDebiasClassifier
+    found : dict or None
+        What the first has found.
+    """
+
+    writes = False
+
+    def __init__(self, estimator: Classifier, found: dict[str, Any] | None) -> None:
+        self.estimator = estimator
+        self.folder = Path(estimator.checkpoint).expanduser()
+        self.found = found
+        self.entropy = None if found is None else int(found["entropy"])
+
+    def write(self) -> None:
+        """Leave it to the first."""
+
+
 @contextmanager
-def checkpoint_of(estimator: Classifier, given: Given) -> Iterator[Checkpoint | None]:
+def checkpoint_of(
+    estimator: Classifier, given: Given, ranks: Ranks | None = None
+) -> Iterator[Checkpoint | None]:
     """Open the folder of a fit; write what is known when an error or a signal ends the block.
 
+    Of several processes the first one does so, and the others learn what it has found.
     None where the estimator asks for no checkpoint: Ctrl-C says then how to keep a fit.
     """
     if estimator.checkpoint is None:
@@ -148,8 +177,13 @@ def checkpoint_of(estimator: Classifier, given: Given) -> Iterator[Checkpoint | 
             )
             raise
         return
+    if ranks is not None and not ranks.is_first:
+        yield FollowedCheckpoint(estimator, ranks.from_first(lambda: None))
+        return
     checkpoint = Checkpoint(estimator, given)
     try:
+        if ranks is not None:
+            ranks.from_first(lambda: checkpoint.found)
         with terminable():
             try:
                 yield checkpoint
@@ -171,7 +205,7 @@ def _write_at_last(checkpoint: Checkpoint, error: BaseException) -> None:
     if checkpoint.written and not isinstance(error, ValueError | TypeError):
         error.add_note(
             f"{checkpoint.written} epochs of this fit are kept in "
-            f"{str(checkpoint.checkpoints.folder)!r}: the same call of fit goes on from there."
+            f"{str(checkpoint.folder)!r}: the same call of fit goes on from there."
         )
 
 
@@ -200,6 +234,8 @@ def identity_of(estimator: Classifier, given: Given) -> Identity:
         "the class": described_parameter("the class", type(estimator)),
     }
     for name, value in parameters.items():
+        if name == "net_params":  # on how many processes a fit goes on does not matter
+            value = without_accelerator(value)
         if name not in (*WITHOUT_EFFECT, *APART):
             facts[f"`{name}`"] = described_parameter(name, value)
     device = pick_device(estimator.device).type

@@ -26,7 +26,7 @@ OFF: dict[str, Any] = {
     "checkpoint": None,
     "amp": False,
 }
-OF_STEPS = ("optimizer__", "iterator_train__", "callbacks__")  # of `net_params`
+OF_STEPS = ("optimizer__", "iterator_train__", "callbacks__", "accelerator")  # of `net_params`
 ELSE = "or take optimizer='adam'."
 
 
@@ -65,10 +65,10 @@ def declares_convex(objective: Objective) -> bool:
     """Return whether `convex` is of the class that wrote the step and the visits, or below it."""
     line = type(objective).__mro__
     written = {
-        name: next(i for i, cls in enumerate(line) if name in vars(cls))
-        for name in ("convex", "step", "visits")
+        name: next((i for i, cls in enumerate(line) if name in vars(cls)), len(line))
+        for name in ("convex", "step", "weigh", "visits")
     }
-    return written["convex"] <= min(written["step"], written["visits"])
+    return written["convex"] == min(written.values())
 
 
 def _refusal(estimator: Classifier, phase: Phase) -> str:

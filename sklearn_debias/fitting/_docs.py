@@ -69,7 +69,8 @@ SHARED_PARAMETERS = """\
         ``iterator_train__num_workers`` (any of these selects torch's DataLoader) and so on. They
         are also parameters of their own in ``set_params`` and in grids. ``module__weights`` is a
         file, or the name of torchvision's weights; a network with a parameter of its own has its
-        own arguments (``student_module__weights``).
+        own arguments (``student_module__weights``). ``accelerator`` is one of Accelerate's, for
+        fits on several processes: ``docs/guide/several_processes.md``.
     checkpoint : path-like or None, default=None
         Folder that keeps the progress of the fit: after Ctrl-C, a kill or a crash the same call of
         ``fit`` goes on from there, and ends as if it had not been interrupted, bit for bit. Another

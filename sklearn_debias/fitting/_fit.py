@@ -24,6 +24,7 @@ from sklearn_debias.fitting._modules import build_networks
 from sklearn_debias.fitting._observers import Monitor, open_scorer, tidy
 from sklearn_debias.fitting._params import check_normalize, drops, is_solved, split_net_params
 from sklearn_debias.fitting._probe import draws, has_batch_norm, is_small
+from sklearn_debias.fitting._processes import check_accelerator, check_divided, share, shared_net
 from sklearn_debias.fitting._requirements import (
     check_given,
     check_networks,
@@ -40,6 +41,8 @@ from sklearn_debias.training import (
     Epochs,
     Feed,
     Prepare,
+    Ranks,
+    SharedEpochs,
     Source,
     check_callbacks,
     check_state,
@@ -56,15 +59,25 @@ class Fit:
         With the public attributes that the data tell.
     training : TrainingSet
     fitted : Fitted
+    ranks : Ranks, default=None
+        The processes that share each batch.
     """
 
-    def __init__(self, estimator: Classifier, training: TrainingSet, fitted: Fitted) -> None:
+    def __init__(
+        self,
+        estimator: Classifier,
+        training: TrainingSet,
+        fitted: Fitted,
+        ranks: Ranks | None = None,
+    ) -> None:
         self.estimator = estimator
         self.training = training
         self.fitted = fitted
+        self.ranks = ranks
         self.streams = fitted.streams
         warn_of_scale(estimator, training.inputs)
         phases = phases_of(estimator)
+        check_divided(estimator, phases)
         self.required = requirements(phases)
         check_given(estimator, training, self.required)
         options, self.loader, self.skorch = split_net_params(estimator.net_params)
@@ -231,6 +244,7 @@ class Fit:
         """Set what is known after the last phase; ``kept`` says which epoch `monitor` chose."""
         engine.trim()
         engine.forecast = None
+        engine.ranks = None
         self.streams.let_go()
         estimator = self.estimator
         estimator.net_ = engine
@@ -263,6 +277,8 @@ class Fit:
             if role not in self.quiet and not draws(module, self.feed.example(role), noise):
                 self.quiet.add(role)
             nets[role] = Net(module, noise=None if role in self.quiet else noise)
+            if self.ranks is not None:
+                nets[role] = shared_net(self.ranks, role, nets[role])
         return nets
 
     def epochs(self, phase: Phase, data: Data, state: Mapping[str, Tensor]) -> Epochs:
@@ -282,6 +298,8 @@ class Fit:
         order = self.feed.order(visits, self.streams.generator("order", phase.name))
         augment = self.streams.generator("augmentation", phase.name, device=device)
         attack = self.streams.generator("attack", phase.name, device=device)
+        if self.ranks is not None:
+            return SharedEpochs(self.ranks, self.feed, order, augment, attack)
         meta = None
         if any("meta" in objective.requires for objective in phase.steps):
             ahead = self.streams.generator("meta", phase.name)
@@ -291,7 +309,10 @@ class Fit:
 
     def engine(self) -> Engine:
         """Return the skorch net, initialised."""
-        return make_engine(self.estimator, self.networks, self.skorch)
+        engine = make_engine(self.estimator, self.networks, self.skorch)
+        if self.ranks is not None:
+            share(engine, self.ranks)
+        return engine
 
 
 def check_shared(estimator: Classifier) -> None:
@@ -304,6 +325,7 @@ def check_shared(estimator: Classifier) -> None:
     check_callbacks(estimator.callbacks)
     check_checkpoint(estimator)
     check_solvable(estimator)
+    check_accelerator(estimator)
     if estimator.patience is not None and estimator.monitor is None:
         raise ValueError(
             f"`patience`={estimator.patience} needs `monitor`, the score that it waits for. Set "

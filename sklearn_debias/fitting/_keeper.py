@@ -100,7 +100,7 @@ class FitKeeper(Keeper):
         # More epochs than before are gone on with, where nothing else depends on their number.
         if not same or here[number][0] != known[number][0] or found["schedule"] != self._schedule():
             raise ValueError(
-                f"`checkpoint`={str(self.checkpoint.checkpoints.folder)!r} is of a fit with "
+                f"`checkpoint`={str(self.checkpoint.folder)!r} is of a fit with "
                 f"`max_epochs`={found['max_epochs']}, on which its phases or its `lr_schedule` "
                 f"depend, got {self.checkpoint.estimator.max_epochs}. Set it as it was, or name "
                 "another folder."
@@ -108,12 +108,12 @@ class FitKeeper(Keeper):
         if now["epoch"] > self.phases[number].max_epochs:
             raise ValueError(
                 f"`max_epochs` must be at least {now['epoch']}, the epochs of {now['phase']!r} "
-                f"that `checkpoint`={str(self.checkpoint.checkpoints.folder)!r} has, got "
+                f"that `checkpoint`={str(self.checkpoint.folder)!r} has, got "
                 f"{self.phases[number].max_epochs}."
             )
         if found["start"] != self.progress.start:
             raise ValueError(
-                f"`checkpoint`={str(self.checkpoint.checkpoints.folder)!r} is of another fit: the "
+                f"`checkpoint`={str(self.checkpoint.folder)!r} is of another fit: the "
                 "networks begin otherwise now. A file of weights, or the code of `module`, has "
                 "changed. Put it back, or name another folder."
             )
@@ -187,6 +187,8 @@ class FitKeeper(Keeper):
 
     def end_epoch(self, engine: Engine, *, stopped: bool) -> None:
         """Hold the progress after an epoch; write it when it is due."""
+        if not self.checkpoint.writes:
+            return
         # By row: a long history would be packed anew after each epoch.
         last = engine.history[-1]
         row = {**last, "batches": last["batches"][-1:]}  # all of a long fit would be many

@@ -11,6 +11,7 @@ from sklearn.utils._param_validation import HasMethods, Interval, Options, StrOp
 from torch import nn
 
 from sklearn_debias.arguments import LARGEST, as_python
+from sklearn_debias.fitting._accelerator import ACCELERATOR, without_accelerator
 from sklearn_debias.fitting._our_names import OurNames
 from sklearn_debias.fitting._types import Estimator
 from sklearn_debias.metrics.internal import check_numeric
@@ -86,7 +87,7 @@ class NetParams(OurNames):
         """Return whether a parameter of this name is kept in ``net_params``."""
         prefix, dunder, _ = key.partition("__")
         of_role = prefix.endswith(OF_ROLES) and hasattr(self, prefix)
-        return bool(dunder) and (prefix in PREFIXES or of_role)
+        return key == ACCELERATOR or (bool(dunder) and (prefix in PREFIXES or of_role))
 
 
 def plain_params(estimator: Estimator) -> dict[str, Any]:
@@ -141,7 +142,7 @@ def split_net_params(net_params: dict | None) -> tuple[dict[str, dict], dict, di
     Those for modules are by the parameter that names the module: "module", "student_module".
     """
     groups: dict[str, dict] = {prefix: {} for prefix in PREFIXES}
-    for key, value in (net_params or {}).items():
+    for key, value in (without_accelerator(net_params) or {}).items():
         prefix, _, name = str(key).partition("__")
         if prefix.endswith(OF_ROLES):
             groups.setdefault(prefix, {})

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from sklearn_debias.exceptions import SavedModelError
+from sklearn_debias.fitting._accelerator import without_accelerator
 from sklearn_debias.fitting._apart import Dropped, for_skops, without_networks
 from sklearn_debias.fitting._blob import opened_seal, sealed
 from sklearn_debias.fitting._requests import StoredRequests
@@ -39,6 +40,8 @@ class PlainState:
 
     def __getstate__(self) -> dict[str, Any]:
         held: dict[str, Any] = dict(super().__getstate__())  # type: ignore[call-overload]
+        if "net_params" in held:  # what is loaded is no process of a group
+            held["net_params"] = without_accelerator(held["net_params"])
         parameters = self._parameters()
         if held.keys() <= parameters:
             return {name: for_skops(value, name) for name, value in held.items()}

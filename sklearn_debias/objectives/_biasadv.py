@@ -26,7 +26,7 @@ import torch
 from torch import Tensor
 
 from sklearn_debias.attacks import Ball, ascend, make_ball
-from sklearn_debias.core import Batch, Data, Net, Nets, Objective, State, Step, static
+from sklearn_debias.core import Batch, Data, Net, Nets, Objective, State, Step, is_divided, static
 from sklearn_debias.core.internal import (
     LinearNet,
     log_probabilities,
@@ -108,6 +108,11 @@ class BiasAdv(Objective):
         """A gradient by the input, and what the base needs."""
         return self.base.requires | {"input_gradient"}
 
+    @property
+    def divides(self) -> bool:  # type: ignore[override]
+        """Whether the base does."""
+        return is_divided(self.base)
+
     def init(self, nets: Nets, data: Data) -> State:
         """Return the state of the base."""
         return self.base.init(nets, data)
@@ -160,7 +165,7 @@ class BiasAdv(Objective):
         if not self.idle:
             # Before the base's forward, which moves BatchNorm: the attack is on the nets as the
             # step finds them.
-            start = self.ball.random(batch.x, batch.generator) if self.random_start else None
+            start = batch.drawn(self.ball.random) if self.random_start else None
             attacked = self.search(nets, batch.x, batch.y, start)
         out = self.base.step(nets, batch, state)
         losses = dict(out.losses)

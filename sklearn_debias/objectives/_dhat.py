@@ -115,18 +115,25 @@ class DHAT(InverseAttack):
         own = {GIVEN} if self.attention == "given" and not self.is_pgd_at else set()
         return frozenset(own) | InverseAttack.requires
 
+    @property
+    def divides(self) -> bool:  # type: ignore[override]
+        """Whether no weights are perturbed, by a gradient of which each process has a part."""
+        return is_off(self.awp)
+
     def attend(self, nets: Nets, batch: Batch) -> Tensor:
         """Return the attention in [0, 1] on a batch, (b, h, w) or (b, d)."""
         if self.attention == "given":
             # With images the maps come as images of one channel, to be augmented with them.
             maps = batch.inputs[GIVEN]
             return maps.squeeze(1) if maps.ndim == 4 else maps
-        net = nets["attention"].frozen()
+        # A map is of a row alone: no other process is asked.
+        net = nets["attention"].frozen().alone()
+        y = batch.own(batch.y)
         if self.attention in GRAD_CAM:
-            return grad_cam_attention(net, batch.x, batch.y, self.layer)
+            return grad_cam_attention(net, batch.x, y, self.layer)
         if self.attention == "integrated_gradients":
-            return integrated_gradients_attention(net, batch.x, batch.y, IG_STEPS)
-        return gradient_x_input_attention(net, batch.x, batch.y)
+            return integrated_gradients_attention(net, batch.x, y, IG_STEPS)
+        return gradient_x_input_attention(net, batch.x, y)
 
     def views(self, nets: Nets, batch: Batch) -> Views:
         """Find adversaries, inverse adversaries, and the background of these."""
@@ -163,6 +170,6 @@ class DHAT(InverseAttack):
             # Attention that tells nothing apart is counted: without a foreground z* is 0, and DHLR
             # a pull towards the uniform.
             mask = views["mask"].flatten(1)
-            terms["no_foreground"] = mask.all(1).to(total.dtype).mean()
-            terms["no_background"] = (~mask).all(1).to(total.dtype).mean()
+            terms["no_foreground"] = net.joint(mask.all(1).to(total.dtype)).mean()
+            terms["no_background"] = net.joint((~mask).all(1).to(total.dtype)).mean()
         return total, terms

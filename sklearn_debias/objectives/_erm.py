@@ -36,6 +36,7 @@ class ERM(WeightedObjective):
     role: str = static("model")
     balanced: bool = static(False)
     replace: bool = static(True)
+    divides = True
 
     @property
     def roles(self) -> tuple[str, ...]:  # type: ignore[override]

@@ -65,6 +65,7 @@ class GroupDRO(WeightedObjective):
     step_size: float = 0.01
     adjustment: float = 0.0
     balanced: bool = static(False)
+    divides = True
 
     def init(self, nets: Nets, data: Data) -> State:
         """Begin with equal weights."""

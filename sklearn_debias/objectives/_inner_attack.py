@@ -94,7 +94,7 @@ class InnerAttack(Objective):
         The start is uniform in the ball unless one is given. ``live``: see `ascend`.
         """
         ball = self.ball(radius)
-        start = ball.random(batch.x, batch.generator) if start is None else start
+        start = batch.drawn(ball.random) if start is None else start
         return ascend(
             loss, batch.x, ball=ball, n_steps=self.n_steps, start=start, clip=self.clip, live=live
         )

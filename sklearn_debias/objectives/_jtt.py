@@ -62,6 +62,7 @@ class UpweightErrors(WeightedObjective):
     duplicate: bool = static(True)
     roles = ("model", "biased")
     trained = ("model",)
+    divides = True
 
     def init(self, nets: Nets, data: Data) -> State:
         """Find the error set."""

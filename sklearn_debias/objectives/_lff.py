@@ -71,6 +71,7 @@ class LfF(WeightedObjective):
     gce_factor: bool = static(True)
     class_normalize: bool = static(True)
     roles = ("model", "biased")
+    divides = True
 
     def init(self, nets: Nets, data: Data) -> State:
         """Begin with no sample visited."""

@@ -13,6 +13,7 @@ from sklearn_debias.training._callbacks import check_callbacks, own_callbacks
 from sklearn_debias.training._engine import Engine
 from sklearn_debias.training._feed import SAME, Epochs, Feed
 from sklearn_debias.training._forecast import Forecast
+from sklearn_debias.training._joint_norm import JointNorm
 from sklearn_debias.training._lbfgs import LinearLoss, Minimum, minimum
 from sklearn_debias.training._loaded import engine_of
 from sklearn_debias.training._observer import Keeper, Observer
@@ -20,7 +21,9 @@ from sklearn_debias.training._optimizers import takes
 from sklearn_debias.training._pixels import LEVELS, as_seen, span, white
 from sklearn_debias.training._prepare import Prepare, filled, inference_rows, padded, resized
 from sklearn_debias.training._progress import Progress
+from sklearn_debias.training._ranks import Ranks, content_of
 from sklearn_debias.training._roles import Roles, is_fixed
+from sklearn_debias.training._shared_epochs import SharedEpochs
 from sklearn_debias.training._sizes import n_bytes
 from sklearn_debias.training._solved import run_solved
 from sklearn_debias.training._sources import (
@@ -52,6 +55,7 @@ __all__ = [
     "Forecast",
     "ImageSource",
     "JoinedSource",
+    "JointNorm",
     "Keeper",
     "LinearLoss",
     "Minimum",
@@ -60,7 +64,9 @@ __all__ = [
     "PictureSource",
     "Prepare",
     "Progress",
+    "Ranks",
     "Roles",
+    "SharedEpochs",
     "Source",
     "Streams",
     "as_given",
@@ -70,6 +76,7 @@ __all__ = [
     "check_state",
     "check_step",
     "check_visits",
+    "content_of",
     "cpu_threads",
     "crop_flip",
     "diverged",

@@ -29,6 +29,7 @@ from sklearn_debias.training._optimizers import (
     switch,
     update,
 )
+from sklearn_debias.training._ranks import Ranks
 from sklearn_debias.training._roles import is_fixed, watched
 from sklearn_debias.training._step_checks import check_step
 
@@ -43,6 +44,7 @@ class Engine(NeuralNet):
 
     observers: tuple[Observer, ...] = ()
     keeper: Keeper | None = None
+    ranks: Ranks | None = None  # processes that share each batch
     own_optimizers: Mapping[str, MakeOptimizer] = {}  # of single roles
     optimizer_: torch.optim.Optimizer
     forecast: Forecast | None = None
@@ -252,6 +254,8 @@ class Engine(NeuralNet):
         for parameter in self._parameters:
             parameter.grad = None
         loss.backward()
+        if self.ranks is not None:  # each has the gradient by its own rows
+            self.ranks.add_up(self._parameters)
         if "on_grad_computed" in self._batch_hooks:
             self._show_gradients(batch)
         update(self.optimizer_)
@@ -329,6 +333,8 @@ class Engine(NeuralNet):
             stopped = True
         if method_name == "on_epoch_end":
             stopped = stopped or self._stop_asked
+            if self.ranks is not None:
+                stopped = self.ranks.end_epoch(self.module_, stopped=stopped)
             if self.keeper is not None:
                 self.keeper.end_epoch(self, stopped=stopped)
             if stopped:
@@ -339,7 +345,8 @@ class Engine(NeuralNet):
         # skorch moves what it initialised to a device that is there when it is loaded; `module`
         # would be a second copy, and stay where it was.
         # Who looks on, or keeps the fit, belongs to it, and holds locks and files.
-        state = {**super().__getstate__(), "observers": (), "keeper": None, "_linear": None}
+        aside = {"observers": (), "keeper": None, "ranks": None, "_linear": None}
+        state = {**super().__getstate__(), **aside}
         return {name: value for name, value in state.items() if name != "module"}
 
     def __setstate__(self, state: dict[str, Any]) -> None:

@@ -249,10 +249,14 @@ class Epochs:
         """Return the number of rows: skorch takes this for its dataset."""
         return len(self.feed)
 
-    def _raw(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield the row numbers of each batch, on the device, and the rows as they are stored."""
+    def _draw(self) -> None:
+        """Draw the batches of an epoch."""
         # In place: the loader holds this list as its sampler.
         self.batches[:] = self.order
+
+    def _raw(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield the row numbers of each batch, on the device, and the rows as they are stored."""
+        self._draw()
         if self.loader is not None:
             for index, raw in self.loader:
                 yield index.to(self.feed.prepare.device, non_blocking=True), raw

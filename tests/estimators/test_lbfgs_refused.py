@@ -37,6 +37,7 @@ REFUSED = {
     "checkpoint": ({"checkpoint": "folder"}, "`checkpoint` must be None"),
     "amp": ({"amp": True}, "`amp` must be False"),
     "callbacks": ({"callbacks": ["any"]}, "`callbacks` must"),
+    "accelerator": ({"net_params": {"accelerator": object()}}, "`accelerator` of"),
     "optimizer__*": ({"net_params": {"optimizer__lr": 1}}, "must not set optimizer__lr"),
     "module": ({"module": "mlp"}, r"`module` must be a linear layer.*freeze='body'"),
     "dropout": (

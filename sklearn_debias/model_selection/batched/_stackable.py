@@ -3,7 +3,7 @@
 from collections.abc import Hashable
 from typing import Any
 
-from sklearn_debias.fitting import SHARED_CONSTRAINTS, Fit
+from sklearn_debias.fitting import ACCELERATOR, SHARED_CONSTRAINTS, Fit
 from sklearn_debias.model_selection.batched._stacked_optimizers import optimizer_settings
 from sklearn_debias.model_selection.batched._structure import fingerprint, structure
 from sklearn_debias.model_selection.batched._sweep import check_schedule
@@ -45,7 +45,7 @@ def check_parameters(estimator: Any, fit_params: dict[str, Any]) -> None:
             f"`{name}`={value!r} does not work in a stack of candidates. {advice}"
         )
     # A stack has no skorch loop, and so neither a DataLoader nor skorch's callbacks.
-    unused = ("iterator_train__", "callbacks__")
+    unused = ("iterator_train__", "callbacks__", ACCELERATOR)
     found = [key for key in estimator.net_params or {} if str(key).startswith(unused)]
     if found:
         raise NotStackableError(
