@@ -26,9 +26,11 @@ from sklearn_debias.training._sources import (
     DatasetSource,
     ImageSource,
     JoinedSource,
+    MappedSource,
     PictureSource,
     Source,
     as_given,
+    is_memory_map,
     is_picture,
 )
 from sklearn_debias.training._step_checks import check_state, check_step, check_visits
@@ -51,6 +53,7 @@ __all__ = [
     "ImageSource",
     "JoinedSource",
     "Keeper",
+    "MappedSource",
     "Noise",
     "Observer",
     "PictureSource",
@@ -71,6 +74,7 @@ __all__ = [
     "diverged",
     "engine_of",
     "is_fixed",
+    "is_memory_map",
     "is_of_memory",
     "is_picture",
     "n_bytes",
