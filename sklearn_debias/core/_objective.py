@@ -1,7 +1,8 @@
 """What a method is: phases of pure steps."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, ClassVar
 
 import torch
@@ -11,6 +12,7 @@ from sklearn_debias.core._net import Net
 
 Nets = Mapping[str, Net]
 State = Mapping[str, Tensor]
+TOGETHER = 256  # batches whose rows are joined at a time
 
 
 def static(default: Any) -> Any:
@@ -92,7 +94,17 @@ class Data:
         """Return the logits (n, k) of all rows by the net ``role``: eval mode, no gradient."""
         frozen = nets[role].frozen()
         with torch.no_grad():
-            return torch.cat([frozen(x) for x in self.batches(role)])
+            return _joined(frozen(x) for x in self.batches(role))
+
+
+def _joined(parts: Iterator[Tensor]) -> Tensor:
+    """Return the rows of many small tensors as one.
+
+    Some are joined at a time: small ones that stay keep the room of large ones, which come between
+    them, from being used again.
+    """
+    some = iter(lambda: list(islice(parts, TOGETHER)), [])
+    return torch.cat([torch.cat(few) for few in some])
 
 
 @dataclass(frozen=True)
