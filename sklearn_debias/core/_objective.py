@@ -1,7 +1,8 @@
 """What a method is: phases of pure steps."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, ClassVar
 
 import torch
@@ -12,6 +13,7 @@ from sklearn_debias.core._net import Net
 
 Nets = Mapping[str, Net]
 State = Mapping[str, Tensor]
+TOGETHER = 256  # batches whose rows are joined at a time
 
 
 def static(default: Any) -> Any:
@@ -116,7 +118,17 @@ class Data:
         # Each process goes through all rows by itself.
         frozen = nets[role].frozen().alone()
         with torch.no_grad():
-            return torch.cat([frozen(x) for x in self.batches(role)])
+            return _joined(frozen(x) for x in self.batches(role))
+
+
+def _joined(parts: Iterator[Tensor]) -> Tensor:
+    """Return the rows of many small tensors as one.
+
+    Some are joined at a time: small ones that stay keep the room of large ones, which come between
+    them, from being used again.
+    """
+    some = iter(lambda: list(islice(parts, TOGETHER)), [])
+    return torch.cat([torch.cat(few) for few in some])
 
 
 @dataclass(frozen=True)

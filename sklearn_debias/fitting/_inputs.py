@@ -12,13 +12,13 @@ import numpy as np
 import pandas as pd
 import torch
 from scipy import sparse
-from sklearn.utils import check_array
 from sklearn.utils.validation import _get_feature_names, _num_samples
 from torch.utils.data import DataLoader, Dataset, IterableDataset
 
 from sklearn_debias.arguments import is_real
 from sklearn_debias.exceptions import warn
 from sklearn_debias.fitting._images import open_images, rows_of
+from sklearn_debias.fitting._mapped import can_stay_mapped, checked, mapped
 from sklearn_debias.fitting._sound import sound_array
 from sklearn_debias.metrics.internal import check_numeric
 from sklearn_debias.rows import check_has_rows
@@ -110,14 +110,14 @@ def _open_array(
     given = _stacked(X)
     pixels = isinstance(given, np.ndarray) and white(given) != 1
     kept = pixels or dtype is None
-    asked = "numeric" if kept else dtype  # which keeps the type of what is no object
-    try:
-        with np.errstate(all="ignore"):  # what overflows becomes inf, and inf is an error
-            array = check_array(given, dtype=asked, allow_nd=True, estimator=owner, input_name="X")
-    except OverflowError as error:  # an integer of Python beyond the floats
-        raise ValueError(f"`X` must hold numbers in the range of floats: {error}.") from error
-    if kept:
-        array = _in_this_byte_order(array)
+    asked = "numeric" if kept else str(dtype)  # which keeps the type of what is no object
+    if can_stay_mapped(given):
+        source, bounds = mapped(given, asked, owner)
+    else:
+        array = checked(given, asked, owner)
+        source = ArraySource(_in_this_byte_order(array) if kept else array)
+        bounds = span(source.items)
+    array = source.items
     if array.ndim not in (2, 4) and not any_rank:
         raise ValueError(
             f"Found array with dim {array.ndim}. `X` must be 2-D (n, features) or 4-D images (n, "
@@ -131,11 +131,12 @@ def _open_array(
     if array.ndim == 4 and not any_rank:
         owned = "X" if isinstance(X, np.ndarray) else "np.asarray(X)"
         _check_channels(array.shape, f"Use {owned}.transpose(0, 3, 1, 2).")
-        _warn_of_levels(given, array)
+        _warn_of_levels(given, *bounds)
     names = _get_feature_names(X) if array.ndim == 2 else None
-    kind = given.dtype.kind if array.ndim == 4 else array.dtype.kind
+    own = array.dtype.kind if kept else "f"
+    kind = given.dtype.kind if array.ndim == 4 else own
     shape = _resized(array.shape[1:], size)
-    return Inputs(ArraySource(array), shape, *span(array), names, kind)
+    return Inputs(source, shape, *bounds, names, kind)
 
 
 def check_rows(X: Any) -> None:
@@ -219,12 +220,12 @@ def _in_this_byte_order(array: np.ndarray) -> np.ndarray:
     return array.astype(array.dtype.newbyteorder("="), copy=False)
 
 
-def _warn_of_levels(given: Any, images: np.ndarray) -> None:
+def _warn_of_levels(given: Any, low: float, high: float) -> None:
     """Warn of grey levels that are not known as such: libraries hand uint8 on as int64."""
     integers = given.dtype.kind in "iu" and given.dtype != np.uint8
-    if integers and images.min() >= 0 and 1 < images.max() <= LEVELS:
+    if integers and low >= 0 and 1 < high <= LEVELS:
         warn(
-            f"`X` holds images of whole numbers up to {images.max():g} as {given.dtype}, which are "
+            f"`X` holds images of whole numbers up to {high:g} as {given.dtype}, which are "
             "taken as they are: only uint8 is scaled to [0, 1]. Pass np.asarray(X, np.uint8) if "
             "they are pixels, else floats."
         )

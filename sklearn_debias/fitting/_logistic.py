@@ -2,12 +2,15 @@
 
 import threading
 import warnings
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.linalg import cholesky, solve_triangular
 from scipy.special import expit
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import Lasso, LogisticRegression
+
+if TYPE_CHECKING:
+    from sklearn.linear_model import LogisticRegression
 
 # liblinear draws from one generator of the whole process, without the GIL: two fits at once would
 # take each other's numbers.
@@ -43,6 +46,9 @@ def one_against_rest(
             newton(X, y == c, C, max_iter, first) for c, first in zip(classes, starts, strict=True)
         ]
     else:
+        # Not above: of all methods one needs it, and it costs an import a tenth.
+        from sklearn.linear_model import LogisticRegression
+
         # Class by class: scikit-learn's liblinear refuses more than two at once.
         model = LogisticRegression(
             C=C, l1_ratio=1, solver="liblinear", max_iter=max_iter, random_state=seed % 2**32
@@ -53,7 +59,7 @@ def one_against_rest(
     return np.stack(weights), int(max(n_iters))
 
 
-def _weights(model: LogisticRegression) -> tuple[np.ndarray, int]:
+def _weights(model: "LogisticRegression") -> tuple[np.ndarray, int]:
     return np.append(model.coef_[0], model.intercept_[0]), model.n_iter_[0]
 
 
@@ -132,6 +138,8 @@ def _minimum_of_model(
     hessian[np.diag_indices(d)] += 1e-10 * hessian.trace() / d + 1e-12
     factor = cholesky(hessian)
     pulled = solve_triangular(factor, hessian @ w - gradient, trans="T")
+    from sklearn.linear_model import Lasso
+
     lasso = Lasso(alpha=1 / d, fit_intercept=False, tol=1e-8, max_iter=10_000)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # another step follows

@@ -8,6 +8,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from sklearn_debias.arguments import in_our_words, is_whole
+from sklearn_debias.metrics._codes import codes_of_whole_numbers, observed, whole_numbers
 from sklearn_debias.metrics._columns import as_column, columns_of
 from sklearn_debias.metrics._numeric import check_numeric
 from sklearn_debias.metrics._types import Encoded
@@ -110,8 +111,10 @@ def correctness(
     # Labels meet as dict keys, so that 1, 1.0 and True are one class, as they are to `==`. The
     # code -1 is no class: a label that `y_true` lacks is merely wrong.
     position = {label: code for code, label in enumerate(classes)}
-    code_of_value = np.array([position.get(label, -1) for label in pred_values])
-    return code_of_value[pred_codes] == y_codes
+    codes = [position.get(label, -1) for label in pred_values]
+    if codes != list(range(len(codes))):
+        pred_codes = np.array(codes)[pred_codes]
+    return pred_codes == y_codes
 
 
 def check_weights(sample_weight: npt.ArrayLike | None, n_samples: int) -> np.ndarray:
@@ -142,8 +145,13 @@ def check_weights(sample_weight: npt.ArrayLike | None, n_samples: int) -> np.nda
 def _factorize(column: Any, name: str) -> Encoded:
     """Return (codes, sorted Python values) of a 1-D column.
 
-    Hashing finds the distinct values, so that unlike types are never compared.
+    Whole numbers that lie close together are counted. Hashing finds other distinct values, so that
+    unlike types are never compared.
     """
+    numbers = whole_numbers(column)
+    counted = None if numbers is None else codes_of_whole_numbers(numbers)
+    if counted is not None:
+        return counted
     if isinstance(column, np.ndarray):
         if column.dtype.kind in "SUV":
             column = column.astype(object)
@@ -198,14 +206,15 @@ def _cross(encoded: Sequence[Encoded]) -> Encoded:
     """
     if len(encoded) == 1:
         return encoded[0]
-    table = np.column_stack([codes for codes, _ in encoded])
-    rows, codes = np.unique(table, axis=0, return_inverse=True)
-    values_of_columns = [values for _, values in encoded]
-    joint = [
-        tuple(values[code] for values, code in zip(values_of_columns, row, strict=True))
-        for row in rows
-    ]
-    return codes.ravel(), joint  # NumPy 2.0.0 gives the inverse a second axis
+    codes, first = encoded[0]
+    joint: list[Any] = [(value,) for value in first]
+    for more, values in encoded[1:]:
+        # Codes sort by the first column, then by the next. Only those that occur go on, or many
+        # columns would number more tuples than an integer can.
+        pairs = codes * len(values) + more
+        seen, codes = observed(pairs, len(joint) * len(values))
+        joint = [(*joint[i // len(values)], values[i % len(values)]) for i in seen.tolist()]
+    return codes, joint
 
 
 def _refuse_continuous(values: Sequence[Any], n_samples: int, name: str) -> None:

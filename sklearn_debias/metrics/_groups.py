@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from sklearn_debias.arguments import check_option, in_our_words, is_whole
+from sklearn_debias.metrics._codes import kept_of, observed
 from sklearn_debias.metrics._encoding import check_weights, correctness, encode_bias, encode_labels
 from sklearn_debias.metrics._names import missing_groups
 from sklearn_debias.metrics._types import Absent, By, Encoded, Kind
@@ -44,8 +45,8 @@ class Groups:
             member=member[:, kept],
         )
 
-    def total(self, values: np.ndarray) -> np.ndarray:
-        """Return the sum of values of shape (n,) in each group, shape (n_groups,)."""
+    def total(self, values: np.ndarray | None = None) -> np.ndarray:
+        """Return the sum of values of shape (n,), else the samples, per group, (n_groups,)."""
         return self.merge(np.bincount(self.strata, weights=values, minlength=self.n_strata))
 
     def merge(self, per_stratum: np.ndarray) -> np.ndarray:
@@ -120,17 +121,15 @@ def tally(
         absent=absent,
         by=by,
     )
-    weight = weight[keep]
-    correct = correct[keep]
-    return Tally(
-        groups=groups,
-        n=groups.total(np.ones(len(weight))).astype(np.intp),
-        weight=groups.total(weight),
-        hits=groups.total(weight * correct),
-        weight_squares=groups.total(weight**2),
-        raw_accuracy=float(np.average(correct, weights=weight)),
-        n_samples=len(weight),
-    )
+    n = groups.total()
+    if sample_weight is None:
+        total = squares = n.astype(float)
+        hits, overall = groups.total(correct), correct.mean()
+    else:
+        weight, correct = weight[keep], correct[keep]
+        total, squares = groups.total(weight), groups.total(weight**2)
+        hits, overall = groups.total(weight * correct), np.average(correct, weights=weight)
+    return Tally(groups, n, total, hits, squares, float(overall), n_samples=len(correct))
 
 
 def check_group_size(min_group_size: Any) -> None:
@@ -171,11 +170,11 @@ def find_groups(
         groups = _from_membership(membership, keep)
     elif bias_labels is not None and by == "bias":
         bias_codes, values = encode_bias(bias_labels, len(keep))
-        groups = _observed("bias", bias_codes[keep], values)
+        groups = _observed("bias", kept_of(bias_codes, keep), values)
     elif bias_labels is not None:
         groups = _from_cells(encoded_y, encode_bias(bias_labels, len(keep)), keep)
     else:
-        groups = _observed("class", encoded_y[0][keep], encoded_y[1])
+        groups = _observed("class", kept_of(encoded_y[0], keep), encoded_y[1])
     if universe is not None:
         missing = missing_groups(groups.names, groups.kind, universe, absent)
         groups = replace(groups, absent=missing)
@@ -237,12 +236,12 @@ def _from_cells(encoded_y: Encoded, encoded_bias: Encoded, keep: np.ndarray) -> 
     # Codes follow the sorted values, so that joint codes sort by class, then by bias value.
     joint = y_codes * len(values) + bias_codes
     names = [(label, value) for label in classes for value in values]
-    return _observed("cell", joint[keep], names)
+    return _observed("cell", kept_of(joint, keep), names)
 
 
 def _observed(kind: Kind, codes: np.ndarray, names: Sequence[Any]) -> Groups:
     """Return the groups of samples that have one each, by code (n,); the others are absent."""
-    seen, strata = np.unique(codes, return_inverse=True)
+    seen, strata = observed(codes, len(names))
     empty = np.setdiff1d(np.arange(len(names)), seen, assume_unique=True)
     return Groups(
         kind=kind,

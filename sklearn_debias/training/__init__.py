@@ -31,9 +31,11 @@ from sklearn_debias.training._sources import (
     DatasetSource,
     ImageSource,
     JoinedSource,
+    MappedSource,
     PictureSource,
     Source,
     as_given,
+    is_memory_map,
     is_picture,
 )
 from sklearn_debias.training._step_checks import check_state, check_step, check_visits
@@ -58,6 +60,7 @@ __all__ = [
     "JointNorm",
     "Keeper",
     "LinearLoss",
+    "MappedSource",
     "Minimum",
     "Noise",
     "Observer",
@@ -84,6 +87,7 @@ __all__ = [
     "filled",
     "inference_rows",
     "is_fixed",
+    "is_memory_map",
     "is_of_device",
     "is_of_memory",
     "is_picture",

@@ -33,6 +33,8 @@ from sklearn_debias.training._ranks import Ranks
 from sklearn_debias.training._roles import is_fixed, watched
 from sklearn_debias.training._step_checks import check_step
 
+TOGETHER = 256  # batches whose terms are kept in one tensor
+
 
 class Engine(NeuralNet):
     """The skorch net that runs phases.
@@ -189,8 +191,12 @@ class Engine(NeuralNet):
             if self.keeper is not None and self._batches == 1:
                 self.keeper.check(self)
             for name, value in step["terms"].items():
-                terms[name].append(value)
+                terms[name].append(value[None])
                 sizes[name].append(len(batch.y))
+                # A small tensor of each batch would keep the room of large ones from being used
+                # again: 2 GB in an epoch of ten million rows.
+                if len(sizes[name]) % TOGETHER == 0:
+                    terms[name] = [torch.cat(terms[name])]
             if each:
                 self._record_batch(step["loss"], len(batch.y))
                 self.notify("on_batch_end", batch=batch, training=training, **step)
@@ -269,8 +275,8 @@ class Engine(NeuralNet):
         names = list(terms)
         finite = torch.stack([torch.isfinite(t).all() for t in self._watched]).all()
         # One transfer for all terms; float64 on the CPU, since not every device has it.
-        values = torch.cat([*(torch.stack(terms[name]) for name in names), finite[None]])
-        *parts, finite = values.cpu().double().split([*(len(terms[name]) for name in names), 1])
+        values = torch.cat([*(torch.cat(terms[name]) for name in names), finite[None]])
+        *parts, finite = values.cpu().double().split([*(len(sizes[n]) for n in names), 1])
         means = []
         for name, own in zip(names, parts, strict=True):
             weight = torch.tensor(sizes[name], dtype=torch.float64)

@@ -4,7 +4,11 @@ import numpy as np
 import pytest
 from sklearn.metrics import brier_score_loss, f1_score, roc_auc_score
 
-from sklearn_debias.metrics import expected_calibration_error, group_report
+from sklearn_debias.metrics import (
+    expected_calibration_error,
+    group_report,
+    worst_group_accuracy_score,
+)
 
 N, REPLICATES = 10_000, 200  # a loop over 2,000 takes a minute
 rng = np.random.default_rng(0)
@@ -65,3 +69,21 @@ def test_2000_replicates(compare):
         rounds=3,
         limit=2,
     )
+
+
+def test_a_million_rows_in_1000_groups(compare):
+    """Of whole numbers, against nothing but the counts."""
+    draws = np.random.default_rng(0)
+    truth, guess = draws.integers(0, 10, (2, 1_000_000))
+    values = draws.integers(0, 100, 1_000_000)
+
+    def counts():
+        cell = truth * 100 + values
+        size = np.bincount(cell, minlength=1000)
+        return (np.bincount(cell, weights=truth == guess, minlength=1000) / size).min()
+
+    def score():
+        return worst_group_accuracy_score(truth, guess, bias_labels=values)
+
+    assert score() == counts()
+    compare(score, counts, rounds=15, limit=5)

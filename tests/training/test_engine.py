@@ -13,6 +13,7 @@ from torch.optim.lr_scheduler import LambdaLR, ReduceLROnPlateau, StepLR
 from sklearn_debias import BiasAdvClassifier, ERMClassifier, JTTClassifier, LfFClassifier
 from sklearn_debias.core import SplitModule
 from sklearn_debias.exceptions import DivergedError
+from sklearn_debias.training import _engine
 
 pytestmark = pytest.mark.filterwarnings("ignore:The fitted model predicts")  # these fits are short
 
@@ -225,3 +226,12 @@ def test_what_only_training_needs_is_dropped(rows):
     assert all(p.grad is None for p in clf.net_.module_.parameters())
     assert not clf.net_.nets
     assert not clf.net_.state
+
+
+def test_terms_of_more_batches_than_are_kept_together(monkeypatch):
+    X = np.random.default_rng(0).normal(size=(60, 3)).astype(np.float32)
+    y = np.arange(60) % 2
+    clf = ERMClassifier(max_epochs=2, batch_size=7, random_state=0, device="cpu")
+    whole = clf.fit(X, y).history_["model_loss"].tolist()
+    monkeypatch.setattr(_engine, "TOGETHER", 2)
+    assert clf.fit(X, y).history_["model_loss"].tolist() == whole
