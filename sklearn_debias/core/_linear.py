@@ -1,11 +1,12 @@
 """Networks that are one linear layer."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from sklearn_debias.core._closed import LinearNet
+from sklearn_debias.core._linear_net import LinearNet
 from sklearn_debias.core._net import Net, is_hooked, is_plain_linear
 from sklearn_debias.core._split import SplitModule
 
@@ -36,22 +37,53 @@ def linear_layer(net: Net | LinearNet, x: Tensor) -> tuple[Tensor, Tensor] | Non
         return None
     if isinstance(net, LinearNet):
         return net.weight, net.bias
-    if net.across is not None:  # its logits are of more rows than x
+    layer = _only_layer(net)
+    if layer is None:
         return None
+    own: Any = layer._parameters
     prefix = ""
-    module: Any = net.module
-    if type(module) is SplitModule:
-        if type(module.body) is not nn.Identity or is_hooked(module) or is_hooked(module.body):
-            return None
-        prefix = "head."
-        module = module.head
-    if not is_plain_linear(module):
-        return None
-    own = module._parameters if net.params is None else net.params
-    prefix = "" if net.params is None else prefix
+    if net.params is not None:
+        own = net.params
+        prefix = "" if layer is net.module else "head."
     weight = own[f"{prefix}weight"]
-    # Factorisations of matrices know no half precision.
-    if weight.dtype not in (torch.float32, torch.float64):
-        return None
     bias = own.get(f"{prefix}bias")
     return weight, weight.new_zeros(len(weight)) if bias is None else bias
+
+
+def linear_layers(objective: Any, nets: Mapping[str, Net]) -> dict[str, nn.Linear] | None:
+    """Return the layers by role, where a step may take its closed form; otherwise None.
+
+    All nets that it uses are live and linear then, and those with a loss learn as a whole.
+    """
+    if not objective.closed:
+        return None
+    found = {}
+    for role in objective.roles:
+        net = nets[role]
+        layer = _only_layer(net)
+        if layer is None or layer.bias is None or net.params is not None or net.noise is not None:
+            return None
+        found[role] = layer
+    # A layer that two roles share has gradients of both.
+    if len(set(map(id, found.values()))) < len(found):
+        return None
+    return found if all(_learns(found[role]) for role in objective.trained) else None
+
+
+def _only_layer(net: Net) -> nn.Linear | None:
+    """Return the layer that a net is, or None where it is more than that."""
+    if net.across is not None:  # its logits are of more rows than its inputs
+        return None
+    layer: Any = net.module
+    if type(layer) is SplitModule:
+        if type(layer.body) is not nn.Identity or is_hooked(layer) or is_hooked(layer.body):
+            return None
+        layer = layer.head
+    # Factorisations of matrices know no half precision.
+    if not is_plain_linear(layer) or layer.weight.dtype not in (torch.float32, torch.float64):
+        return None
+    return layer
+
+
+def _learns(layer: nn.Linear) -> bool:
+    return all(p.requires_grad and not p._backward_hooks for p in (layer.weight, layer.bias))

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from sklearn_debias.core._closed import LinearNet
+from sklearn_debias.core._linear_net import LinearNet
 from sklearn_debias.core._net import Net
 
 Nets = Mapping[str, Net]

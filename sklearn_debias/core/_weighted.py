@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 import torch.nn.functional as F
 from torch import Tensor
 
-from sklearn_debias.core._closed import LinearNet, log_probabilities, residual
+from sklearn_debias.core._closed import log_probabilities, residual
+from sklearn_debias.core._linear_net import LinearNet
 from sklearn_debias.core._objective import Batch, Nets, Objective, State, Step
 
 

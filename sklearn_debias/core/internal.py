@@ -1,7 +1,8 @@
 """Names that the rooms above build on; they may change without notice."""
 
-from sklearn_debias.core._closed import LinearNet, linear_layers, log_probabilities, residual
-from sklearn_debias.core._linear import linear_layer
+from sklearn_debias.core._closed import log_probabilities, residual
+from sklearn_debias.core._linear import linear_layer, linear_layers
+from sklearn_debias.core._linear_net import LinearNet
 from sklearn_debias.core._weighted import weighted_mean
 
 __all__ = [
