@@ -1,6 +1,5 @@
 """The skorch net that runs every fit. It knows no method."""
 
-from collections import defaultdict
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import replace
@@ -8,35 +7,26 @@ from functools import reduce
 from typing import Any
 
 import torch
-from skorch import NeuralNet
 from skorch.callbacks import Callback, EpochTimer
 from torch import Tensor
 
 from sklearn_debias.core import Batch, Net, Phase, Step
-from sklearn_debias.training._blame import blamed, diverged
-from sklearn_debias.training._by_role import MakeOptimizer, parts_of, split_off
+from sklearn_debias.training._blame import diverged
 from sklearn_debias.training._callbacks import Stop, batch_hooks, in_the_name_of, raised_in_code
 from sklearn_debias.training._feed import Epochs
 from sklearn_debias.training._forecast import Forecast
 from sklearn_debias.training._linear_steps import LinearSteps, linear_steps
 from sklearn_debias.training._log import EpochLog
 from sklearn_debias.training._observer import Keeper, Observer
-from sklearn_debias.training._optimizers import (
-    MADE,
-    check_optimizer,
-    make_schedule,
-    step_schedule,
-    switch,
-    update,
-)
+from sklearn_debias.training._optimised import OptimisedNet
+from sklearn_debias.training._optimizers import switch, update
 from sklearn_debias.training._ranks import Ranks
 from sklearn_debias.training._roles import is_fixed, watched
 from sklearn_debias.training._step_checks import check_step
+from sklearn_debias.training._terms import EpochTerms
 
-TOGETHER = 256  # batches whose terms are kept in one tensor
 
-
-class Engine(NeuralNet):
+class Engine(OptimisedNet):
     """The skorch net that runs phases.
 
     The objective gives the losses; each step has one backward, and one update of the roles with a
@@ -47,8 +37,6 @@ class Engine(NeuralNet):
     observers: tuple[Observer, ...] = ()
     keeper: Keeper | None = None
     ranks: Ranks | None = None  # processes that share each batch
-    own_optimizers: Mapping[str, MakeOptimizer] = {}  # of single roles
-    optimizer_: torch.optim.Optimizer
     forecast: Forecast | None = None
     epochs_left = 0  # of the whole fit, from the beginning of the phase on
     shapes: Mapping[str, tuple[int, ...]] = {}  # of the rows that the roles see
@@ -121,44 +109,6 @@ class Engine(NeuralNet):
             if isinstance(callback, EpochLog):
                 callback.close()
 
-    def fresh_optimizer(self, lr_schedule: Callable | None) -> None:
-        """Make a new optimiser, and a new schedule of its learning rate."""
-        with self._current_init_context("optimizer"):
-            self.initialize_optimizer()
-        self.schedule = None
-        self._scheduled = 0  # epochs
-        if lr_schedule is not None:
-            self.schedule = make_schedule(lr_schedule, self.optimizer_)
-
-    def step_schedule(self, loss: float) -> None:
-        """Step the schedule, if there is one, after an epoch that ended with this loss."""
-        if self.schedule is not None:
-            self._scheduled = self._scheduled + 1
-            step_schedule(self.schedule, self._scheduled, loss)
-
-    def repeat_schedule(self, losses: list[list[float]]) -> None:
-        """Step a fresh schedule through the epochs of phases that ended with these losses."""
-        # A schedule is what it has seen: no state of one, of any origin, needs to be kept.
-        parts_of(self.optimizer_)[""]._opt_called = True  # type: ignore[attr-defined]
-        for number, of_phase in enumerate(losses):
-            if number and isinstance(self.schedule, torch.optim.lr_scheduler.ReduceLROnPlateau):
-                self.schedule._reset()
-            for loss in of_phase:
-                self.step_schedule(loss)
-
-    def model_lr(self) -> float:
-        """Return the present learning rate of the roles without one of their own."""
-        # Their groups come last, see `ByRole`.
-        return self.optimizer_.param_groups[-1]["lr"]
-
-    def initialize_optimizer(self, *args: Any, **kwargs: Any) -> Any:
-        """Build the optimiser; what goes wrong is the fault of `optimizer`."""
-        with blamed("optimizer", MADE):
-            super().initialize_optimizer(*args, **kwargs)
-            check_optimizer(self.optimizer_)
-        self.optimizer_ = split_off(self.optimizer_, self.module_, self.own_optimizers)
-        return self
-
     def get_split_datasets(self, X: Any, y: Any = None, **fit_params: Any) -> tuple[Any, None]:
         """Train on all that is given; validation rows are the estimator's affair."""
         return X, None
@@ -177,8 +127,7 @@ class Engine(NeuralNet):
         # What does not learn stays as in prediction.
         for part in self._fixed:
             part.eval()
-        terms: dict[str, list[Tensor]] = defaultdict(list)
-        sizes: dict[str, list[int]] = defaultdict(list)
+        terms = EpochTerms()
         # Each waits for the device, and so only where a callback listens.
         each = bool({"on_batch_begin", "on_batch_end"} & self._batch_hooks)
         batches = iterator
@@ -190,19 +139,13 @@ class Engine(NeuralNet):
             step = step_fn(batch)
             if self.keeper is not None and self._batches == 1:
                 self.keeper.check(self)
-            for name, value in step["terms"].items():
-                terms[name].append(value[None])
-                sizes[name].append(len(batch.y))
-                # A small tensor of each batch would keep the room of large ones from being used
-                # again: 2 GB in an epoch of ten million rows.
-                if len(sizes[name]) % TOGETHER == 0:
-                    terms[name] = [torch.cat(terms[name])]
+            terms.add(step["terms"], len(batch.y))
             if each:
                 self._record_batch(step["loss"], len(batch.y))
                 self.notify("on_batch_end", batch=batch, training=training, **step)
         # Whoever looks on between epochs finds the networks as they predict, and switches nothing.
         self._set_training(False)
-        self._record(terms, sizes)
+        self._record(terms)
 
     def _set_training(self, training: bool = True) -> None:
         super()._set_training(training)
@@ -270,28 +213,22 @@ class Engine(NeuralNet):
         named = list(self.get_all_learnable_params())
         self.notify("on_grad_computed", named_parameters=named, batch=batch, training=True)
 
-    def _record(self, terms: Mapping[str, list[Tensor]], sizes: Mapping[str, list[int]]) -> None:
-        """Write the epoch's row of the history: means over samples, in float64."""
-        names = list(terms)
-        finite = torch.stack([torch.isfinite(t).all() for t in self._watched]).all()
-        # One transfer for all terms; float64 on the CPU, since not every device has it.
-        values = torch.cat([*(torch.cat(terms[name]) for name in names), finite[None]])
-        *parts, finite = values.cpu().double().split([*(len(sizes[n]) for n in names), 1])
-        means = []
-        for name, own in zip(names, parts, strict=True):
-            weight = torch.tensor(sizes[name], dtype=torch.float64)
-            means.append(float(own @ (weight / weight.sum())))
+    def _record(self, terms: EpochTerms) -> None:
+        """Write the epoch's row of the history."""
+        means, finite = terms.means(self._watched)
         self.history.record("lr", self.model_lr())
-        for name, mean in zip(names, means, strict=True):
+        for name, mean in means.items():
             self.history.record(name, mean)
-        losses = [mean for name, mean in zip(names, means, strict=True) if name.endswith("_loss")]
-        self.record_loss("train_loss", sum(losses))
+        loss = sum(mean for name, mean in means.items() if name.endswith("_loss"))
+        self.record_loss("train_loss", loss)
         if not self.history[-1]["batches"]:
             # Of one batch at least: what skorch's callbacks write to files may name the last one.
             self.history.new_batch()
-            self.history.record_batch("train_loss", sum(losses))
-            self.history.record_batch("train_batch_size", sum(sizes[names[0]]))
-        self._check_finite(dict(zip(names, means, strict=True)), bool(finite))
+            self.history.record_batch("train_loss", loss)
+            self.history.record_batch("train_batch_size", terms.n_rows)
+        wrong = [name for name, mean in means.items() if not abs(mean) < float("inf")]
+        if wrong or not finite:
+            raise diverged(wrong, len(self.history), self.phase.name, self.lr)
 
     def record_loss(self, name: str, loss: float) -> None:
         """Write a loss into the epoch's row, and whether it is the lowest of the phase so far."""
@@ -304,12 +241,6 @@ class Engine(NeuralNet):
         if loss is not None:  # a step may leave all to the next one
             self.history.record_batch("train_loss", loss.item())
         self.history.record_batch("train_batch_size", size)
-
-    def _check_finite(self, means: Mapping[str, float], finite: bool) -> None:
-        """Raise where a term is not finite, or where not all parameters and buffers are."""
-        wrong = [name for name, mean in means.items() if not abs(mean) < float("inf")]
-        if wrong or not finite:
-            raise diverged(wrong, len(self.history), self.phase.name, self.lr)
 
     def on_epoch_begin(self, net: Any, **kwargs: Any) -> None:
         """Open a row of the history, and tell the observers."""
@@ -358,19 +289,3 @@ class Engine(NeuralNet):
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
         self.module = self.module_
-
-    def trim(self) -> None:
-        """Drop what only training needs: its mode, optimiser moments, gradients, the schedule."""
-        # For good: to predict is to read, also from several threads at once.
-        self._set_training(False)
-        self.schedule = None
-        for part in parts_of(self.optimizer_).values():
-            part.state.clear()
-        self.optimizer_.zero_grad(set_to_none=True)
-
-    def drop_role(self, role: str) -> None:
-        """Let go of the network of a role, and of its places in the optimiser."""
-        gone = {id(p) for p in self.module_.pop(role).parameters()}
-        for part in parts_of(self.optimizer_).values():
-            for group in part.param_groups:
-                group["params"] = [p for p in group["params"] if id(p) not in gone]

@@ -13,7 +13,7 @@ from torch.optim.lr_scheduler import LambdaLR, ReduceLROnPlateau, StepLR
 from sklearn_debias import BiasAdvClassifier, ERMClassifier, JTTClassifier, LfFClassifier
 from sklearn_debias.core import SplitModule
 from sklearn_debias.exceptions import DivergedError
-from sklearn_debias.training import _engine
+from sklearn_debias.training import _terms
 
 pytestmark = pytest.mark.filterwarnings("ignore:The fitted model predicts")  # these fits are short
 
@@ -233,5 +233,5 @@ def test_terms_of_more_batches_than_are_kept_together(monkeypatch):
     y = np.arange(60) % 2
     clf = ERMClassifier(max_epochs=2, batch_size=7, random_state=0, device="cpu")
     whole = clf.fit(X, y).history_["model_loss"].tolist()
-    monkeypatch.setattr(_engine, "TOGETHER", 2)
+    monkeypatch.setattr(_terms, "TOGETHER", 2)
     assert clf.fit(X, y).history_["model_loss"].tolist() == whole
