@@ -35,7 +35,6 @@ from sklearn_debias.core import Net, static
 from sklearn_debias.losses import cross_entropy
 from sklearn_debias.objectives import BiasAdv
 from sklearn_debias.objectives._biasadv import bias_adversarial_loss
-from sklearn_debias.objectives._linear_attack import Attacked
 
 sys.path.insert(0, str(Path(__file__).parent))
 from biased_data import NETWORKS, accuracies, load_data, mean_norm
@@ -66,13 +65,8 @@ class Controlled(BiasAdv):
 
     kind: str = static("biasadv")
 
-    def search(self, nets, x, y, start=None):
+    def attack(self, nets, x, y, start=None):
         """Perturbed inputs of one kind."""
-        if self.kind == "biasadv":
-            return super().search(nets, x, y, start)
-        return Attacked(self._controlled(nets, x, y))
-
-    def _controlled(self, nets, x, y):
         model, biased = nets["model"].frozen(), nets["biased"].frozen()
         options = {"ball": self.ball, "n_steps": self.n_steps}
         if self.kind == "noise":
@@ -81,18 +75,21 @@ class Controlled(BiasAdv):
             )
         if self.kind == "self":
             return ascend(lambda x: cross_entropy(model(x), y), x, clip=self.clip, **options)
-        # The kind "colour".
-        strokes = x.sum(1, keepdim=True)  # proportional to the grey digit: x is colour times digit
-        strokes = strokes / strokes.flatten(1).norm(dim=1).view(-1, 1, 1, 1)
+        if self.kind == "colour":
+            strokes = x.sum(
+                1, keepdim=True
+            )  # proportional to the grey digit, as x is colour times digit
+            strokes = strokes / strokes.flatten(1).norm(dim=1).view(-1, 1, 1, 1)
 
-        def recoloured(shift):
-            return x + shift[:, :, None, None] * strokes
+            def recoloured(shift):
+                return x + shift[:, :, None, None] * strokes
 
-        def loss(shift):
-            return bias_adversarial_loss(model, biased, recoloured(shift), y, self.lam)
+            def loss(shift):
+                return bias_adversarial_loss(model, biased, recoloured(shift), y, self.lam)
 
-        shift = ascend(loss, x.new_zeros(x.shape[:2]), **options)
-        return recoloured(shift).clamp(*self.clip)
+            shift = ascend(loss, x.new_zeros(x.shape[:2]), **options)
+            return recoloured(shift).clamp(*self.clip)
+        return super().attack(nets, x, y, start)
 
 
 @dataclass(kw_only=True, eq=False, repr=False)

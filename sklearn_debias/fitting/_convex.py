@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor, nn
 
@@ -110,6 +111,19 @@ def check_linear(module: nn.Module, parameter: str, shape: tuple[int, ...], draw
         raise ValueError(
             f"{expected}, got one whose body changes while it trains, as by dropout or BatchNorm. "
             f"Take another `{parameter}`, {ELSE}"
+        )
+
+
+@torch.no_grad()
+def check_forward(module: Any, parameter: str, x: Tensor) -> None:
+    """Raise unless the network is its layer on what its body makes of ``x``, and nothing more."""
+    expected = module(x)
+    found = F.linear(module.body(x), module.head.weight, module.head.bias)
+    if found.shape != expected.shape or not torch.allclose(found, expected):
+        raise ValueError(
+            f"`{parameter}` must be head(body(x)) with `optimizer`='lbfgs', got a "
+            f"{type(module).__name__} whose forward, or a hook, does more than that. Take another "
+            f"`{parameter}`, {ELSE}"
         )
 
 

@@ -12,11 +12,17 @@ from torch import Tensor
 from sklearn_debias.core import Data, Net, Phase
 from sklearn_debias.fitting._augmentation import augmentation
 from sklearn_debias.fitting._checkpoint import check_checkpoint
-from sklearn_debias.fitting._convex import check_linear, check_phases, check_solvable
+from sklearn_debias.fitting._convex import check_forward, check_linear, check_phases, check_solvable
 from sklearn_debias.fitting._devices import make_prepare, pick_device
 from sklearn_debias.fitting._engine import make_engine
 from sklearn_debias.fitting._fitted import Fitted
-from sklearn_debias.fitting._frozen import features_by_role, features_of, heads_of, on_features
+from sklearn_debias.fitting._frozen import (
+    features_by_role,
+    features_of,
+    heads_of,
+    is_head_of_body,
+    on_features,
+)
 from sklearn_debias.fitting._given import indexed
 from sklearn_debias.fitting._hooks import phases_of, settled
 from sklearn_debias.fitting._inputs import read_image_size
@@ -94,6 +100,11 @@ class Fit:
             estimator.freeze == "body"
             and estimator.augment is None
             and not looks_below_head(self.required)
+            and all(
+                is_head_of_body(module, self.networks.example(role))
+                for role, module in self.networks.modules.items()
+                if role not in self.networks.helpers
+            )
         )
         self.trained = self.networks.modules
         if self.frozen:
@@ -112,6 +123,7 @@ class Fit:
         shape = tuple(self.feed.example("model").shape[1:])
         draws = any(net.noise is not None for net in self.nets(self.phases[0]).values())
         check_linear(self.trained["model"], parameter, shape, draws)
+        check_forward(self.trained["model"], parameter, self.feed.example("model"))
 
     def _feed(self) -> Feed:
         estimator = self.estimator

@@ -22,6 +22,18 @@ def heads_of(roles: Roles, helpers: Collection[str] = ()) -> Roles:
     return Roles({role: heads[role] for role in roles})
 
 
+@torch.no_grad()
+def is_head_of_body(module: nn.Module, x: torch.Tensor) -> bool:
+    """Return whether a network is its head on what its body makes of ``x``, in eval mode.
+
+    A class of one's own may have a body and a head, and another forward.
+    """
+    twin = copy.deepcopy(module).eval()
+    expected = twin(x)
+    found = twin.get_submodule("head")(twin.get_submodule("body")(x))
+    return found.shape == expected.shape and torch.allclose(found, expected)
+
+
 def features_of(
     module: nn.Module, source: Source, prepare: Prepare, shape: tuple[int, ...]
 ) -> ArraySource:

@@ -7,11 +7,16 @@ import torch
 from torch import optim
 from torch.optim import optimizer as of_all
 
-# torch's own kernels, behind `fused=True`. Private, so looked for.
-KERNELS = {
-    optim.Adam: getattr(torch, "_fused_adam_", None),
-    optim.AdamW: getattr(torch, "_fused_adamw_", None),
-}
+# Torch's own kernels, behind `fused=True`, by whether weight decay is decoupled. They are private:
+# looked for, and left alone where anything about them is new.
+KERNELS = {False: getattr(torch, "_fused_adam_", None), True: getattr(torch, "_fused_adamw_", None)}
+KINDS = (optim.Adam, optim.AdamW)
+WATCHERS = (
+    (None, "_optimizer_step_pre_hooks"),
+    (None, "_optimizer_step_post_hooks"),
+    (of_all, "_global_optimizer_pre_hooks"),
+    (of_all, "_global_optimizer_post_hooks"),
+)
 
 
 class _Group:
@@ -19,16 +24,17 @@ class _Group:
 
     def __init__(self, group: dict[str, Any], learning: list[Any], state: Any) -> None:
         self.group = group
+        self.kernel: Any = KERNELS[_is_decoupled(group)]
         self.parameters = learning
         self.mean = [state[p]["exp_avg"] for p in learning]
         self.square = [state[p]["exp_avg_sq"] for p in learning]
         self.steps = [state[p]["step"] for p in learning]
 
-    def update(self, kernel: Any) -> None:
+    def update(self) -> None:
         for count in self.steps:
             count.add_(1)
         beta1, beta2 = self.group["betas"]
-        kernel(
+        self.kernel(
             self.parameters,
             [p.grad for p in self.parameters],
             self.mean,
@@ -51,11 +57,12 @@ def direct_update(optimizer: optim.Optimizer) -> Callable[[], Any] | None:
     Called between two updates: parameters with a gradient now, and no others, are updated. The
     numbers that an optimiser keeps go on in its state.
     """
-    kernel = KERNELS.get(type(optimizer))
-    if kernel is None or _is_watched(optimizer):
+    if type(optimizer) not in KINDS or _is_watched(optimizer):
         return None
     groups = []
     for group in optimizer.param_groups:
+        if type(optimizer) is optim.AdamW and "decoupled_weight_decay" not in group:
+            return None
         learning = [p for p in group["params"] if p.grad is not None]
         begun = all("exp_avg" in optimizer.state.get(p, {}) for p in learning)
         if not begun or not _is_plain(group):
@@ -65,26 +72,27 @@ def direct_update(optimizer: optim.Optimizer) -> Callable[[], Any] | None:
 
     def update() -> None:
         for group in groups:
-            group.update(kernel)
+            group.update()
 
     return update
+
+
+def _is_decoupled(group: dict) -> bool:
+    return bool(group.get("decoupled_weight_decay", False))
 
 
 def _is_plain(group: dict) -> bool:
     numbers = (group["lr"], *group["betas"], group["eps"], group["weight_decay"])
     asked = group["amsgrad"] or group["differentiable"] or not group["fused"]
-    return not asked and all(isinstance(number, float | int) for number in numbers)
+    known = all(isinstance(number, float | int) for number in numbers)
+    return known and not asked and KERNELS[_is_decoupled(group)] is not None
 
 
 def _is_watched(optimizer: optim.Optimizer) -> bool:
-    """Return whether a call of step() does more than the step."""
+    """Return whether a call of step() does more than the step, for all that is known."""
     # A schedule wraps it, to count its calls.
     own = vars(optimizer).get("step")
-    wrapped = own is not None and not hasattr(own, "_wrapped_by_lr_sched")
-    return bool(
-        wrapped
-        or optimizer._optimizer_step_pre_hooks
-        or optimizer._optimizer_step_post_hooks
-        or of_all._global_optimizer_pre_hooks
-        or of_all._global_optimizer_post_hooks
-    )
+    if own is not None and not hasattr(own, "_wrapped_by_lr_sched"):
+        return True
+    # What is not there any more may have another name.
+    return any(getattr(owner or optimizer, name, True) for owner, name in WATCHERS)

@@ -83,7 +83,7 @@ class Engine(OptimisedNet):
         self._watched = watched(self.module_, self._fixed)
         self._lowest: dict[str, float] = {}
         self._batch_hooks = batch_hooks(self.callbacks_)
-        self._linear = None if amp else linear_steps(phase, nets, self.optimizer_)
+        self._linear: LinearSteps | None = None
         try:
             self.notify("on_train_begin", X=epochs, y=None)
             self.keeper = keeper
@@ -127,6 +127,7 @@ class Engine(OptimisedNet):
         # What does not learn stays as in prediction.
         for part in self._fixed:
             part.eval()
+        self._choose_way()
         terms = EpochTerms()
         # Each waits for the device, and so only where a callback listens.
         each = bool({"on_batch_begin", "on_batch_end"} & self._batch_hooks)
@@ -151,8 +152,16 @@ class Engine(OptimisedNet):
         super()._set_training(training)
         switch(self.optimizer_, training=training)
 
+    def _choose_way(self) -> None:
+        """Say whether the steps that come may do without autograd."""
+        # Callbacks may have frozen, hooked or replaced anything since it was last asked.
+        may = not self.amp and self.ranks is None
+        self._linear = linear_steps(self.phase, self.nets, self.optimizer_) if may else None
+
     def train_step(self, batch: Batch, **_: Any) -> dict[str, Any]:
         """Take the steps of the phase, in order, on one batch."""
+        if self._batch_hooks:
+            self._choose_way()
         # The first one by autograd: it is checked, and the optimiser begins.
         if self._linear is not None and self._batches:
             return self._linear_step(self._linear, batch)
@@ -188,7 +197,7 @@ class Engine(OptimisedNet):
     def _linear_step(self, linear: LinearSteps, batch: Batch) -> dict[str, Any]:
         """Take the step of a phase by closed gradients."""
         self._batches = self._batches + 1
-        out = linear.gradients(batch, self.state)
+        out = linear.gradients(replace(batch, lr=self.model_lr()), self.state)
         self.state = out.state
         if "on_grad_computed" in self._batch_hooks:
             self._show_gradients(batch)

@@ -40,11 +40,11 @@ class LinearSteps:
                 role: LinearNet(layer.weight, layer.bias) for role, layer in self.layers.items()
             }
             out = self.objective.closed_step(nets, batch, state)
-            for role in self.objective.trained:
-                layer = self.layers[role]
-                gradients = nets[role].gradients()
-                layer.weight.grad = gradients["weight"]
-                layer.bias.grad = gradients["bias"]
+            for role, layer in self.layers.items():
+                # Without a loss a role keeps None, which optimisers skip.
+                gradients = nets[role].gradients() if role in out.losses else {}
+                layer.weight.grad = gradients.get("weight")
+                layer.bias.grad = gradients.get("bias")
         return out
 
     def update(self) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
+import torch
 from torch import nn
 
 from sklearn_debias import (
@@ -15,7 +16,7 @@ from sklearn_debias import (
     LfFClassifier,
     LongTailClassifier,
 )
-from sklearn_debias.core import Phase
+from sklearn_debias.core import Phase, SplitModule
 from sklearn_debias.estimators import BaseDebiasClassifier
 from sklearn_debias.exceptions import DebiasWarning, DivergedError
 from sklearn_debias.objectives import ERM
@@ -37,7 +38,7 @@ REFUSED = {
     "checkpoint": ({"checkpoint": "folder"}, "`checkpoint` must be None"),
     "amp": ({"amp": True}, "`amp` must be False"),
     "callbacks": ({"callbacks": ["any"]}, "`callbacks` must"),
-    "accelerator": ({"net_params": {"accelerator": object()}}, "`accelerator` of"),
+    "accelerator": ({"net_params": {"accelerator": object()}}, "must not set accelerator"),
     "optimizer__*": ({"net_params": {"optimizer__lr": 1}}, "must not set optimizer__lr"),
     "module": ({"module": "mlp"}, r"`module` must be a linear layer.*freeze='body'"),
     "dropout": (
@@ -112,6 +113,47 @@ def test_a_step_written_anew_takes_the_declaration_back():
     X, y, _, _ = problem()
     with pytest.raises(ValueError, match="HalvedClassifier trains the phase 'train' by Halved"):
         HalvedClassifier(optimizer="lbfgs").fit(X, y)
+
+
+class Sine(nn.Module):
+    """A body and a head, and another forward."""
+
+    def __init__(self):
+        super().__init__()
+        self.body = nn.Identity()
+        self.head = nn.Linear(5, 3)
+
+    def forward(self, x):
+        return self.head(torch.sin(3 * self.body(x)))
+
+
+def hooked():
+    layer = nn.Linear(5, 3)
+    layer.register_forward_hook(lambda module, args, out: out / 2)
+    return layer
+
+
+def hooked_before():
+    module = SplitModule(nn.Identity(), nn.Linear(5, 3))
+    module.head.register_forward_pre_hook(lambda module, args: (2 * args[0],))
+    return module
+
+
+@pytest.mark.parametrize("module", [Sine, hooked, hooked_before])
+def test_networks_with_another_forward_are_refused(module):
+    X, y, _, _ = problem()
+    with pytest.raises(ValueError, match=r"`module` must be head\(body\(x\)\)"):
+        ERMClassifier(module(), optimizer="lbfgs").fit(X, y)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn_debias.exceptions.DebiasWarning")
+def test_a_frozen_body_with_another_forward_is_run_as_it_is():
+    X, y, _, _ = problem()
+    options = {"freeze": "body", "max_epochs": 30, "lr": 0.05, "random_state": 0}
+    clf = ERMClassifier(Sine(), device="cpu", **options).fit(X, y)
+    log_p = clf.predict_log_proba(X)
+    loss = -log_p[np.arange(len(y)), y].mean()
+    assert abs(loss - clf.history_["model_loss"].iloc[-1]) < 0.02
 
 
 def test_the_name_of_scikit_learn_leads_here():

@@ -13,7 +13,6 @@ from sklearn_debias.core.internal import linear_layer
 from sklearn_debias.losses import cross_entropy
 from sklearn_debias.objectives import ERM, BiasAdv, LfF
 from sklearn_debias.objectives._biasadv import bias_adversarial_loss, bias_adversarial_slope
-from sklearn_debias.objectives._linear_attack import Attacked
 from sklearn_debias.testing import Problem
 from sklearn_debias.training import Streams
 
@@ -135,7 +134,7 @@ def test_vmapped_heads_are_attacked_as_each_alone():
 
     def loss(params, lam):
         nets = {role: replace(net, params=params[role]) for role, net in problem.nets.items()}
-        found = replace(problem.objective, lam=lam).search(nets, batch.x, batch.y)
+        found = replace(problem.objective, lam=lam)._search(nets, batch.x, batch.y)
         return found.inputs, cross_entropy(found.logits(nets["model"]), batch.y)
 
     together = vmap(loss)(stacked, lam)
@@ -214,15 +213,18 @@ def test_an_attack_has_a_loss_or_a_gradient():
 
 @dataclass(frozen=True)
 class Shifted(BiasAdv):
-    def search(self, nets, x, y, start=None):
-        return Attacked(x + 1)
+    def attack(self, nets, x, y, start=None):
+        return super().attack(nets, x, y, start) + 1
 
 
-def test_an_attack_of_ones_own_overrides_search():
+def test_a_step_takes_an_attack_of_ones_own():
     problem = Problem(Shifted(), linear_head)
     batch = problem.batch()
-    assert torch.equal(problem.objective.attack(problem.nets, batch.x, batch.y), batch.x + 1)
-    loss = cross_entropy(problem.nets["model"](batch.x + 1), batch.y)
+    found = BiasAdv().attack(problem.nets, batch.x, batch.y) + 1
+    assert torch.equal(problem.objective.attack(problem.nets, batch.x, batch.y), found)
+    loss = cross_entropy(problem.nets["model"](found), batch.y)
     torch.testing.assert_close(
         problem.step().log["adversarial"], (batch.weight * loss).mean(), rtol=1e-12, atol=0
     )
+    assert BiasAdv().closed
+    assert not Shifted().closed

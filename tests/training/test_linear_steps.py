@@ -1,12 +1,15 @@
 """Heads without autograd: the same fits, by gradients in closed form."""
 
 import copy
+from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
-from skorch.callbacks import GradientNormClipping
+from skorch.callbacks import Callback, GradientNormClipping
 from torch import nn, optim
+from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from sklearn_debias import (
     BiasAdvClassifier,
@@ -15,7 +18,8 @@ from sklearn_debias import (
     JTTClassifier,
     LfFClassifier,
 )
-from sklearn_debias.core import SplitModule
+from sklearn_debias.core import Phase, SplitModule, Step, WeightedObjective, Weights
+from sklearn_debias.objectives import ERM, LfF
 from sklearn_debias.training import _engine as engine_file
 from sklearn_debias.training._direct import direct_update
 from sklearn_debias.training._linear_steps import LinearSteps
@@ -63,7 +67,7 @@ def steps(monkeypatch):
 
 def fitted(clf, rows, **options):
     X, y, bias = rows
-    clf = copy.deepcopy(clf).set_params(**QUICK, **options)
+    clf = copy.deepcopy(clf).set_params(**{**QUICK, **options})
     beside = {"bias_labels": bias} if isinstance(clf, GroupDROClassifier) else {}
     return clf.fit(X, y, **beside)
 
@@ -156,27 +160,144 @@ def test_other_networks_are_differentiated(module, rows, steps):
     assert not steps
 
 
+@dataclass(frozen=True)
+class Twice(ERM):
+    def step(self, nets, batch, state):
+        out = super().step(nets, batch, state)
+        return Step({"model": 2 * out.losses["model"]}, out.state)
+
+
+@dataclass(frozen=True)
+class ByRate(WeightedObjective):
+    """Weighs by what a batch is told of the training."""
+
+    def weigh(self, loss, batch, state):
+        return Weights({"model": torch.full_like(loss["model"], batch.lr)}, state)
+
+
+@dataclass(frozen=True)
+class OneOfTwo(LfF):
+    """Trains one of its roles only."""
+
+    def weigh(self, loss, batch, state):
+        weights = super().weigh(loss, batch, state)
+        return Weights({"model": weights.of["model"]}, weights.state)
+
+
+def fitted_by(objective, rows, parent=ERMClassifier, **options):
+    class Made(parent):
+        def _phases(self):
+            return (Phase("train", (objective,), self.max_epochs),)
+
+    return Made(**QUICK, dtype="float64", **options).fit(*rows[:2])
+
+
 def test_a_step_of_ones_own_is_taken(rows, steps):
-    from sklearn_debias.objectives import ERM
-
-    class Twice(ERM):
-        def step(self, nets, batch, state):
-            out = super().step(nets, batch, state)
-            return type(out)({"model": 2 * out.losses["model"]}, out.state)
-
-    assert ERM().closed
-    assert not Twice().closed
+    twice = fitted_by(Twice(), rows, optimizer="sgd")
+    assert not steps
+    once = fitted_by(ERM(), rows, optimizer="sgd")
+    assert steps
+    assert twice.history_["model_loss"].iloc[0] > 1.5 * once.history_["model_loss"].iloc[0]
 
 
-@pytest.mark.parametrize("kind", [optim.Adam, optim.AdamW])
-def test_a_direct_update_is_the_step_to_the_last_bit(kind):
+def test_weights_are_told_the_rate_in_every_step(rows, steps):
+    clf = fitted_by(ByRate(), rows)
+    assert steps
+    plain = fitted_by(ERM(), rows)
+    first = [one.history_["model_loss"].iloc[0] for one in (clf, plain)]
+    np.testing.assert_allclose(first[0], 0.05 * first[1], rtol=0.05)
+
+
+def test_a_role_without_weights_stays_where_it_is(rows, steps):
+    clf = fitted_by(OneOfTwo(), rows, LfFClassifier)
+    assert steps
+    assert list(clf.history_.filter(like="_loss").columns) == ["model_loss"]
+    assert_same_fit(clf, fitted_slowly(OneOfTwo(), rows, LfFClassifier), 1e-9)
+
+
+def fitted_slowly(objective, rows, parent):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(engine_file, "linear_steps", lambda *args: None)
+        return fitted_by(objective, rows, parent)
+
+
+class FrozenBias(Callback):
+    """Freeze the bias at the beginning of the training, or of an epoch."""
+
+    def __init__(self, epoch):
+        self.epoch = epoch
+
+    def freeze(self, net):
+        for name, parameter in net.module_.named_parameters():
+            if name.endswith("bias"):
+                parameter.requires_grad_(False)
+
+    def on_train_begin(self, net, **kwargs):
+        if self.epoch == 0:
+            self.freeze(net)
+
+    def on_epoch_begin(self, net, **kwargs):
+        if len(net.history) == self.epoch:
+            self.freeze(net)
+
+
+@pytest.mark.parametrize("epoch", [0, 2])
+def test_what_a_callback_freezes_stays(epoch, rows, steps):
+    closed = fitted(ERMClassifier(), rows, callbacks=[FrozenBias(epoch)], dtype="float64")
+    assert len(steps) == (0 if epoch == 0 else 5)
+    slow = by_autograd(ERMClassifier(), rows, callbacks=[FrozenBias(epoch)], dtype="float64")
+    assert_same_fit(closed, slow, 1e-9)
+
+
+class Watching(Callback):
+    """Put hooks on, as trackers of experiments do."""
+
+    def __init__(self):
+        self.seen = []
+
+    def on_train_begin(self, net, **kwargs):
+        for parameter in net.module_.parameters():
+            parameter.register_hook(lambda gradient: self.seen.append(gradient.shape))
+
+
+def test_hooks_on_parameters_see_every_gradient(rows, steps):
+    watching = Watching()
+    fitted(ERMClassifier(), rows, callbacks=[watching])
+    assert not steps
+    assert len(watching.seen) == 2 * 3 * 6
+
+
+class Stopping(Callback):
+    """Load a state into the optimiser, with a rate of 0, before the last epoch."""
+
+    def on_epoch_begin(self, net, **kwargs):
+        if len(net.history) == 3:
+            kept = net.optimizer_.state_dict()
+            kept["param_groups"] = [{**group, "lr": 0.0} for group in kept["param_groups"]]
+            net.optimizer_.load_state_dict(kept)
+
+
+def test_a_state_that_is_loaded_into_the_optimizer_counts(rows, steps):
+    stopped = fitted(ERMClassifier(), rows, callbacks=[Stopping()])
+    assert steps
+    shorter = fitted(ERMClassifier(), rows, max_epochs=2)
+    np.testing.assert_array_equal(stopped.coef_, shorter.coef_)
+
+
+@pytest.mark.parametrize("maximize", [False, True])
+@pytest.mark.parametrize(
+    "kind", [optim.Adam, optim.AdamW, partial(optim.Adam, decoupled_weight_decay=True)], ids=str
+)
+def test_a_direct_update_is_the_step_to_the_last_bit(kind, maximize):
     generator = torch.Generator().manual_seed(0)
     pairs = []
     for _ in range(2):
         generator.manual_seed(0)
         parameters = [nn.Parameter(torch.randn(5, 3, generator=generator)) for _ in range(3)]
         groups = [{"params": parameters[:2], "lr": 0.1}, {"params": parameters[2:]}]
-        made = kind(groups, lr=0.01, weight_decay=0.1, betas=(0.8, 0.9), fused=True)
+        made = kind(
+            groups, lr=0.01, weight_decay=0.1, betas=(0.8, 0.9), maximize=maximize, fused=True
+        )
         pairs.append((parameters, made))
     for t in range(4):
         gradients = [torch.randn(5, 3, generator=generator) for _ in range(2)]
@@ -210,6 +331,14 @@ def test_what_more_than_updates_is_left_to_the_optimizer():
     watched = made()
     watched.register_step_post_hook(lambda *args: None)
     assert direct_update(watched) is None
+    hook = register_optimizer_step_post_hook(lambda *args: None)
+    try:
+        assert direct_update(made()) is None
+    finally:
+        hook.remove()
+    scheduled = made()
+    optim.lr_scheduler.StepLR(scheduled, 1)
+    assert direct_update(scheduled) is not None
     replaced = made()
     replaced.step = lambda: None
     assert direct_update(replaced) is None

@@ -167,7 +167,7 @@ class Stack:
             if layers is not None:
                 linear = {r: linear_net(parameters[r], own) for r, own in layers.items()}
                 out = as_set.closed_step(linear, given_batch, before)
-                gradients = {r: gradients_of(linear[r], layers[r]) for r in objective.trained}
+                gradients = {r: gradients_of(linear[r], layers[r]) for r in out.losses}
             else:
                 own = {role: replace(net, params=parameters[role]) for role, net in nets.items()}
                 out = as_set.step(own, given_batch, before)
