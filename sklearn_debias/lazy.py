@@ -45,7 +45,8 @@ def on_demand(
             # The next look does not come here.
             vars(sys.modules[package])[name] = value
             return value
-        if not name.startswith("_") and importlib.util.find_spec(f"{package}.{name}"):
+        may_be = name.isidentifier() and not name.startswith("_")
+        if may_be and importlib.util.find_spec(f"{package}.{name}"):
             return importlib.import_module(f"{package}.{name}")
         raise AttributeError(f"module {package!r} has no attribute {name!r}")
 

@@ -43,6 +43,11 @@ def test_one_method_loads_no_other():
     assert "sklearn.linear_model" not in modules
 
 
+def test_what_is_no_name_is_no_attribute():
+    assert not hasattr(sklearn_debias, "estimators._erm")
+    assert not hasattr(sklearn_debias, "a.b")
+
+
 @pytest.mark.slow
 def test_all_methods_load_no_optional_package_and_no_clustering():
     """Clustering takes as long as half of this package, and one method of inference needs it."""

@@ -63,11 +63,11 @@ def check_phases(estimator: Classifier, phases: tuple[Phase, ...]) -> None:
 
 
 def declares_convex(objective: Objective) -> bool:
-    """Return whether `convex` is of the class that wrote the step and the visits, or below it."""
+    """Return whether `convex` is of the class that wrote what it speaks of, or below it."""
     line = type(objective).__mro__
     written = {
         name: next((i for i, cls in enumerate(line) if name in vars(cls)), len(line))
-        for name in ("convex", "step", "weigh", "visits")
+        for name in ("convex", "step", "weigh", "visits", "_loss")
     }
     return written["convex"] == min(written.values())
 

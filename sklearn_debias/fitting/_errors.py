@@ -51,6 +51,8 @@ class ReadableErrors:
         if said is None:
             return
         if isinstance(said, OutOfMemoryError | DeviceError):
+            if error is not None:  # as text, which holds no tensor
+                said.add_note("".join(traceback.format_tb(error.__traceback__)))
             let_go(error)
             if isinstance(said, OutOfMemoryError):
                 torch.cuda.empty_cache()  # or a smaller batch would find the memory still taken

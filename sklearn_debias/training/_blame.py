@@ -10,7 +10,11 @@ from sklearn_debias.exceptions import DivergedError
 
 # What torch has no class for; the libraries below it say it by a status.
 OF_MEMORY = "not enough memory|can't allocate memory|CUDA error: out of memory|STATUS_ALLOC_FAILED"
-OF_DEVICE = "CUDA error|HIP error|CUDNN_STATUS|CUBLAS_STATUS"
+# Other statuses of cuBLAS and cuDNN say that they were asked for what they cannot do.
+OF_DEVICE = (
+    "(CUDA|HIP) error(?!: CU[A-Z]+_STATUS)"
+    "|CU(DNN|BLAS)_STATUS_(EXECUTION_FAILED|INTERNAL_ERROR|MAPPING_ERROR|NOT_INITIALIZED)"
+)
 
 
 @contextmanager

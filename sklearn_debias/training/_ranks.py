@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from sklearn_debias.content import fingerprint
 from sklearn_debias.exceptions import ProcessLostError
+from sklearn_debias.training._blame import is_of_device, is_of_memory
 
 LOST = (
     "Another process of this fit has stopped, or cannot be reached: see what it says. This one "
@@ -188,6 +189,8 @@ def told() -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:  # torch's own classes are among them
+        if is_of_memory(error) or is_of_device(error):
+            raise
         # Gloo says where in its code, and guesses why.
         message = re.sub(r"^\[[^]]*\] |\. This is typically.*", "", str(error).partition("\n")[0])
         # Its frames hold the group, which must end with this process's part in it.

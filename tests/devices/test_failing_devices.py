@@ -12,11 +12,13 @@ from sklearn.model_selection import GridSearchCV
 
 from sklearn_debias import BiasAdvClassifier, ERMClassifier, LfFClassifier
 from sklearn_debias.attribution import attribute
-from sklearn_debias.exceptions import DeviceError, OutOfMemoryError
+from sklearn_debias.exceptions import DeviceError, OutOfMemoryError, ProcessLostError
 from sklearn_debias.feature_extraction import Embedder
 from sklearn_debias.model_selection import BatchedGridSearchCV
 from sklearn_debias.robustness import robust_accuracy_score
 from sklearn_debias.testing._estimator_data import fitted_names, toy_rows
+from sklearn_debias.training import is_of_device, is_of_memory
+from sklearn_debias.training._ranks import told
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn_debias.exceptions.DebiasWarning")
 X, Y, BIAS = toy_rows(30)
@@ -137,3 +139,23 @@ def test_a_search_names_what_failed(search):
             for i, after in enumerate((n // 3, n // 2)):
                 with device.failing(errors[i + 1](), after=after), pytest.raises(expected):
                     grid.fit(X, Y)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "cuDNN error: CUDNN_STATUS_NOT_SUPPORTED. This error may appear if you passed in a "
+        "non-contiguous input.",
+        "CUDA error: CUBLAS_STATUS_INVALID_VALUE when calling `cublasSgemm(...)`",
+    ],
+)
+def test_what_a_library_cannot_do_is_no_dead_device(said):
+    assert not is_of_device(RuntimeError(said))
+    assert not is_of_memory(RuntimeError(said))
+
+
+def test_memory_that_runs_out_among_processes_is_no_lost_process():
+    with pytest.raises(torch.OutOfMemoryError), told():
+        raise torch.OutOfMemoryError("CUDA out of memory.")
+    with pytest.raises(ProcessLostError), told():
+        raise RuntimeError("Connection closed by peer")

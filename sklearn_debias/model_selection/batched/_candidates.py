@@ -1,6 +1,7 @@
 """The candidates of a search on its folds: opened singly, trained in stacks, closed singly."""
 
 import copy
+import traceback
 from collections import defaultdict
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -120,8 +121,7 @@ class Candidate:
         except NotStackableError:
             raise
         except Exception as error:
-            # The error lives until the results are written, and its frames hold the rows.
-            let_go(error)
+            _set_free(error)
             self.error = error
         self.seconds += perf_counter() - start
 
@@ -163,9 +163,17 @@ class Candidate:
             trial.close()
             close(self.estimator)
         except Exception as error:
-            let_go(error)
+            _set_free(error)
             self.error = error
         self.seconds += perf_counter() - start
+
+
+def _set_free(error: Exception) -> None:
+    """Let go of the rows: an error lives until the results are written, with its frames."""
+    if isinstance(error, OutOfMemoryError | DeviceError):
+        let_go(error)
+    else:
+        traceback.clear_frames(error.__traceback__)
 
 
 def train(candidates: Sequence[Candidate], *, budget: int, bar: tqdm) -> None:

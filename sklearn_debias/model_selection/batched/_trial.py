@@ -163,7 +163,9 @@ class Trial:
         try:
             if member is not None and member.error is not None:
                 raise member.error
-            with on_own_terms(small=True), readable_errors(estimator):
+            # A minimum depends on the number of threads, as it would in a fit of its own.
+            small = fit.small if member is None else True
+            with on_own_terms(small=small), readable_errors(estimator):
                 if member is None:
                     train(fit)
                 else:
