@@ -9,8 +9,9 @@ GUIDE = Path(__file__).parents[2] / "docs" / "guide"
 PAGES = sorted(page.stem for page in GUIDE.glob("*.md") if page.stem != "index")
 # Its blocks are the files of a package and its tests, which test_own_method.py runs.
 FILES = "own_method"
-# Their blocks need libraries that not everybody has; tests/compatibility runs them.
-RECIPES = ("other_libraries", "trackers")
+# Their blocks need libraries that not everybody has; tests/compatibility runs
+# them, and tests/distributed that of clusters.
+RECIPES = ("clusters", "other_libraries", "trackers")
 SLOW = ("attacks", "comparison", "corruptions", "embeddings", "explanations", "search")
 
 
