@@ -153,7 +153,7 @@ def test_a_worker_without_the_package_is_refused(client, changed):
 
 
 def test_a_cluster_without_workers_is_not_waited_for_long():
-    nobody = LocalCluster(n_workers=0, processes=False, dashboard_address=None)
+    nobody = LocalCluster(n_workers=0, processes=False, dashboard_address=":0")
     timed_out = pytest.raises(TimeoutError, match=r"no worker after 0\.1")
     with nobody, Client(nobody) as client, timed_out:
         enter(client, timeout=0.1)
