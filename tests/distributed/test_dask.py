@@ -57,7 +57,7 @@ def test_the_page_runs(client, monkeypatch):
     made = {}
     exec(compile(programs()[0], "clusters.md", "exec"), made)
     assert made["X"].shape == (8, 128)
-    assert made["search"].best_score_ > 0
+    assert 0 <= made["search"].best_score_ <= 1
 
 
 def held_once(folder):

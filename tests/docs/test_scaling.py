@@ -36,6 +36,7 @@ def test_the_table_follows_from_the_rates(scaling):
         assert of_ten == pytest.approx(expected[name] / 3600 / 160, rel=0.06)
 
 
+@pytest.mark.slow
 def test_rates_are_of_what_they_say(scaling, monkeypatch):
     monkeypatch.setattr(scaling, "ROUNDS", 1)
     assert scaling.cpu_seconds(lambda: sum(range(200_000)), 3) > 0
