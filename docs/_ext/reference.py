@@ -19,6 +19,7 @@ ROOMS = {
     "Selection and comparison": ["model_selection", "comparison", "metrics"],
     "Where a model looks, and what fools it": ["attribution", "robustness", "attacks"],
     "Saving and serving": ["deployment"],
+    "Other machines": ["clusters"],
     "Settings": ["presets", "models"],
     "For a method of your own": ["estimators", "core", "objectives", "losses", "maps", "testing"],
     "Errors and warnings": ["exceptions"],

@@ -8,6 +8,7 @@ same rows store them twice.
 import contextlib
 import os
 import re
+import stat
 import time
 import uuid
 import zlib
@@ -51,8 +52,10 @@ class Segment:
 def open_segment(path: Path, width: int, dtype: np.dtype) -> Segment | None:
     """Open the segment with the keys ``path``: None where it is gone, an error where damaged."""
     for file in (path, _rows(path)):
-        if file.exists() and not file.is_file():  # a pipe would be waited for
-            raise ValueError(f"{file} is no file")
+        # Asked once: another process may remove it between two questions.
+        with contextlib.suppress(FileNotFoundError, PermissionError):
+            if not stat.S_ISREG(file.stat().st_mode):  # a pipe would be waited for
+                raise ValueError(f"{file} is no file")
     try:
         keys = np.array(np.load(path, mmap_mode="r"))  # in memory: all are looked at, few rows are
         segment = Segment(path, keys, np.load(_rows(path), mmap_mode="r"))
@@ -108,14 +111,14 @@ def trim(root: Path, limit: int) -> None:
             if not OURS.fullmatch(file.name):
                 continue
             with contextlib.suppress(OSError):
-                stat = file.stat()
-                total += stat.st_size
+                found = file.stat()
+                total += found.st_size
                 if file.name.endswith(".keys.npy"):
-                    size = stat.st_size + _rows(file).stat().st_size
-                    segments.append((stat.st_mtime, file, size))
-                elif time.time() - stat.st_mtime > ABANDONED and not _belongs(file):
+                    size = found.st_size + _rows(file).stat().st_size
+                    segments.append((found.st_mtime, file, size))
+                elif time.time() - found.st_mtime > ABANDONED and not _belongs(file):
                     _unlink(file)
-                    total -= stat.st_size
+                    total -= found.st_size
     for _, file, size in sorted(segments):
         if total <= limit:
             break

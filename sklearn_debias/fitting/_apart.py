@@ -102,8 +102,13 @@ def described(value: Any) -> str:
     if isinstance(value, MethodType):
         return f"{value.__name__} of {described(value.__self__)}"
     if isinstance(value, CODE):
-        return f"{value.__module__}.{value.__qualname__}"
-    return f"a {type(value).__module__}.{type(value).__qualname__}"
+        return _full_name(value)
+    return f"a {_full_name(type(value))}"
+
+
+def _full_name(code: Any) -> str:
+    # A class made in a function comes out of cloudpickle as one that was made outside.
+    return f"{code.__module__}.{code.__qualname__.rpartition('<locals>.')[2]}"
 
 
 def holds_module(value: Any) -> bool:

@@ -40,6 +40,7 @@ from sklearn_debias import (
 from sklearn_debias.deployment import slimmed
 from sklearn_debias.exceptions import SavedModelError
 from sklearn_debias.feature_extraction import Embedder
+from sklearn_debias.fitting._apart import described
 from sklearn_debias.group_inference import GroupInferrer
 from sklearn_debias.model_selection import BatchedGridSearchCV
 from sklearn_debias.testing import all_estimators, quick, variants
@@ -339,3 +340,13 @@ def test_a_method_from_elsewhere():
         np.testing.assert_array_equal(slim.predict_proba(X), model.predict_proba(X))
         with pytest.raises(AttributeError, match="`seen_` was dropped"):
             slim.seen_  # noqa: B018
+
+
+def test_a_class_made_in_a_function_is_known_where_cloudpickle_makes_it_anew():
+    class Held:
+        pass
+
+    anew = type("Held", (), {"__module__": __name__})  # as another process has it
+    assert Held.__qualname__ != anew.__qualname__
+    assert described(Held()) == described(anew())
+    assert described(Held) == described(anew) != described(Held())

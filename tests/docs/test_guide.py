@@ -10,8 +10,8 @@ PAGES = sorted(page.stem for page in GUIDE.glob("*.md") if page.stem != "index")
 # Its blocks are the files of a package and its tests, which test_own_method.py runs.
 FILES = "own_method"
 # Their blocks need libraries that not everybody has; tests/compatibility runs them, and
-# tests/distributed the one on several processes.
-RECIPES = ("other_libraries", "several_processes", "trackers")
+# tests/distributed those on several processes and machines.
+RECIPES = ("clusters", "other_libraries", "several_processes", "trackers")
 SLOW = ("attacks", "comparison", "corruptions", "embeddings", "explanations", "search")
 
 
