@@ -95,6 +95,7 @@ CASES = [
         1 / faster,
         lambda quick, method=method: searches(method, quick),
         rounds=2,
+        warm_up=False,
         share=0.1,
         holds=1 / SEEN[method],
     )
@@ -108,6 +109,7 @@ CASES += [
         TIMES_PRODUCTS,
         lambda quick, method=method: (searches(method, quick)[0], products(method, quick)),
         rounds=2,
+        warm_up=False,
         holds=SEEN_PRODUCTS,
     )
     for method in NETS

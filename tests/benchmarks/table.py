@@ -3,11 +3,13 @@
     python tests/benchmarks/table.py                  # all rows, some 20 CPU minutes
     python tests/benchmarks/table.py lbfgs predict    # rows whose name begins so
     python tests/benchmarks/table.py --quick          # toy sizes: no figure means anything
+    python tests/benchmarks/table.py --out speed.csv --page speed.md
 
 Each row times ours and a reference in turns and in one process, and shows the median of the
 ratios, the smallest and the largest. All times are CPU seconds on one thread, images included: on
 a machine that others use, too, the clock on the wall tells their load. With `--out FILE` rows are
-added to a CSV file as they are measured; rows that it has are not measured again.
+added to a CSV file as they are measured; rows that it has are not measured again. With `--page`
+the table of a page is replaced by all rows that the file has.
 """
 
 import argparse
@@ -34,6 +36,7 @@ import cases_searches
 from timing import measure
 
 CASES = [*cases_predictions.CASES, *cases_heads.CASES, *cases_searches.CASES, *cases_rest.CASES]
+BEGIN, END = "<!-- table: begin -->", "<!-- table: end -->"  # on a page
 HEAD = ("what", "against", "asked", "median ratio", "smallest to largest", "reference", "reached")
 
 
@@ -66,6 +69,25 @@ def table(cases, found):
     """Return the lines of a table of those cases that were measured."""
     head = [f"| {' | '.join(HEAD)} |", "|---" * len(HEAD) + "|"]
     return head + [line(case, found[case.name]) for case in cases if case.name in found]
+
+
+def counted(cases, found):
+    """Return how many rows reach what was asked, as a sentence."""
+    known = [case for case in cases if case.name in found]
+    reached = sum(found[case.name]["middle"] <= case.asked for case in known)
+    words = f"{reached} of {len(known)} rows reach what was asked"
+    missing = [case.name for case in cases if case.name not in found]
+    return f"{words}; not measured: {', '.join(missing)}." if missing else f"{words}."
+
+
+def write(path, found):
+    """Replace the table of a page."""
+    before, _, rest = path.read_text(encoding="utf-8").partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not end:
+        raise SystemExit(f"{path} has no line {BEGIN} with a line {END} below it.")
+    text = "\n".join([counted(CASES, found), "", *table(CASES, found)])
+    path.write_text(f"{before}{BEGIN}\n{text}\n{end}{after}", encoding="utf-8")
 
 
 def processor():
@@ -118,35 +140,43 @@ def chosen(names):
     return found
 
 
+def measured(case, quick):
+    """Measure a row on one thread, and say so."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    start = time.monotonic()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # noise teaches nothing
+            found = asdict(measure(case, quick=quick))
+    finally:
+        torch.set_num_threads(before)
+    spent = time.monotonic() - start
+    print(f"{case.name}: {spent:.0f} s, {found}", file=sys.stderr, flush=True)
+    return found
+
+
 def main(arguments=None):
     """Measure the rows and print their table."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("rows", nargs="*", help="beginnings of the names of rows; none for all")
     parser.add_argument("--quick", action="store_true", help="toy sizes, one round")
     parser.add_argument("--out", type=Path, help="a CSV file of what is measured")
+    parser.add_argument("--page", type=Path, help="a page whose table is replaced")
     options = parser.parse_args(arguments)
     cases = chosen(options.rows)
     found = read(options.out)
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        for case in cases:
-            if case.name in found:
-                continue
-            start = time.monotonic()
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # noise teaches nothing
-                found[case.name] = asdict(measure(case, quick=options.quick))
+    for case in cases:
+        if case.name not in found:
+            found[case.name] = measured(case, options.quick)
             if options.out is not None:
                 add(options.out, case.name, found[case.name])
-            spent = time.monotonic() - start
-            print(f"{case.name}: {spent:.0f} s, {found[case.name]}", file=sys.stderr, flush=True)
-    finally:
-        torch.set_num_threads(before)
     if options.quick:
         print("Toy sizes: no figure means anything.\n")
     print("\n".join(table(cases, found)))
     print(f"\n{machine()}; load {os.getloadavg()[0]:.1f}")
+    if options.page is not None:
+        write(options.page, found)
 
 
 if __name__ == "__main__":

@@ -28,6 +28,7 @@ class Case:
     share: float = 1.0  # of the reference's work that the second function does
     holds: float | None = None  # what the benchmark asserts, where what is asked is not reached
     unit: str = "ratio"
+    warm_up: bool = True  # once before the rounds, where these are short
 
     @property
     def limit(self) -> float:
@@ -62,11 +63,13 @@ def measure(case: Case, *, quick: bool = False) -> Timing:
     """Time a case: ours and the reference in turns, in each round one after the other."""
     ours, reference = case.make(quick)
     rounds = 1 if quick else case.rounds
-    reference()  # imports, caches, allocators
+    if case.warm_up:
+        reference()  # imports, caches, allocators
     if case.unit == "MB":
         first = ours()  # later calls find what this one leaves to the allocator
         return Timing(first, first, first, float("nan"))
-    ours()
+    if case.warm_up:
+        ours()
     spent = []
     for _ in range(rounds):
         before = seconds(reference) / case.share
