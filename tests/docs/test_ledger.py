@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 FOLDER = Path(__file__).parents[2] / "docs" / "reproduction"
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 COLUMNS = [
     "Claim", "Published", "Ours", "Verdict", "Paper", "Details", "Command", "Date", "Machine",
 ]  # fmt: skip
@@ -73,9 +74,8 @@ def beside(monkeypatch):
     before = set(sys.modules)
     yield
     for name in set(sys.modules) - before:
-        if getattr(sys.modules[name], "__file__", None) and FOLDER.as_posix() in str(
-            sys.modules[name].__file__
-        ):
+        file = str(getattr(sys.modules[name], "__file__", None))
+        if any(folder.as_posix() in file for folder in (FOLDER, BENCHMARKS)):
             del sys.modules[name]
 
 
@@ -140,6 +140,7 @@ def test_what_is_reproduced_leaves_zero_out(row):
 @EACH
 def test_command_is_accepted(row, beside, monkeypatch):
     script, arguments = command_of(row)
+    monkeypatch.syspath_prepend(script.parent)
     source = script.read_text()
     if "ArgumentParser" not in source:  # it reads sys.argv by itself
         words = [word for word in arguments if not word.isdigit()]
