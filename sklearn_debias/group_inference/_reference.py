@@ -64,8 +64,8 @@ def reference(task: Task) -> Any:
 def most_rows(task: Task) -> int:
     """Return how many rows a model is fitted to in all: of the default one some will do.
 
-    A regression with so strong a penalty learns little more from a million rows, and would hold them
-    in float64.
+    A regression with so strong a penalty learns little more from a million rows, and would hold
+    them in float64.
     """
     n = len(task.codes)
     default = task.params["estimator"] is None and task.table
