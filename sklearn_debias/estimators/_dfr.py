@@ -25,22 +25,31 @@ from sklearn_debias.fitting import (
     OurNames,
     ScoredByRows,
     Searchable,
+    Standardised,
     all_or_nothing,
+    can_stay_mapped,
     check_rows,
     describe_groups,
     encode_known,
     encode_target,
     is_dataset,
+    mapped,
     one_against_rest,
+    parts,
     plain,
     plain_bias,
+    rows_at,
+    scaler_of,
     split_by,
     warn_of_cells,
 )
 from sklearn_debias.metrics.internal import check_numeric
 from sklearn_debias.rows import check_same_rows
 from sklearn_debias.search_spaces import SearchedRows, Space, dfr_space
-from sklearn_debias.training import ArraySource, Prepare, Streams, span
+from sklearn_debias.training import ArraySource, MappedSource, Prepare, Streams, span
+
+# Types that rows are kept in; others become the first. Computed with is float64.
+KEPT = (np.float64, np.float32, np.float16)
 
 
 @dataclass(eq=False, repr=False)
@@ -94,8 +103,10 @@ class DFRClassifier(OurNames, Searchable, ScoredByRows, BaseEstimator):
     -----
     This does as the authors' code [1]_ does, except that the halves for selecting C are stratified
     by group, so that no group is missing from either (a group of one row is in both). More than two
-    classes are fitted one against the rest, as liblinear does. 50,000 rows and more of up to 128
-    features are fitted by Newton steps to the same optimum, in a fraction of the time. The mean and
+    classes are fitted one against the rest, as liblinear does. Draws of 50,000 rows and more of up
+    to 1024 features are fitted by Newton steps to the same optimum, in a fraction of the time.
+    Memory maps of any type of number stay on disk: what is kept of them is one draw, in that
+    type. The mean and
     standard deviation are those of the rows given; the code takes them from the network's training
     rows. In the selection both take them from the draw of the fitted half. A (class, bias value)
     cell without any row is named in a warning, and nothing can be learned of it.
@@ -176,7 +187,7 @@ class DFRClassifier(OurNames, Searchable, ScoredByRows, BaseEstimator):
             else:
                 warn_of_cells(self.classes_, group, names, "nothing can be learned of it.")
             self.group_sizes_ = dict(zip(names, np.bincount(group).tolist(), strict=True))
-            if (X[0] == X).all():
+            if all((X[part] == X[0]).all() for part in parts(*X.shape)):
                 warn(
                     "All rows of X are equal: nothing can be learned of them. Check the embeddings."
                 )
@@ -185,7 +196,7 @@ class DFRClassifier(OurNames, Searchable, ScoredByRows, BaseEstimator):
         return self
 
     def _matrix(self, X: Any, *, reset: bool) -> np.ndarray:
-        """Return X as a matrix of float64; ``reset`` notes its columns."""
+        """Return X as a matrix of numbers, memory maps as they are; ``reset`` notes its columns."""
         X = plain(X, "X")
         if is_dataset(X):
             raise TypeError(
@@ -196,7 +207,10 @@ class DFRClassifier(OurNames, Searchable, ScoredByRows, BaseEstimator):
         # scikit-learn says so of arrays only.
         if isinstance(X, complex | list | tuple) and np.iscomplexobj(X):
             raise ValueError("Complex data not supported: `X` must hold real numbers.")
-        return validate_data(self, X, dtype=np.float64, reset=reset)
+        if can_stay_mapped(X) and X.ndim == 2:
+            mapped(X, "float64", self)
+            return np.asarray(validate_data(self, X, reset=reset, skip_check_array=True))
+        return validate_data(self, X, dtype=KEPT, reset=reset)
 
     def _check_Cs(self) -> list[float]:
         """Return `Cs` as numbers; raise where they are none."""
@@ -218,14 +232,13 @@ class DFRClassifier(OurNames, Searchable, ScoredByRows, BaseEstimator):
         rng = np.random.default_rng(streams.seed("selection"))
         fitted, scored = split_by(group, 0.5, rng)
         drawn = fitted[equal_groups(group[fitted], rng)]
-        scaler = StandardScaler().fit(X[drawn])
-        size = np.bincount(group[scored])
-        self.selection_scores_ = {}
-        Z = scaler.transform(X[drawn])
-        others = scaler.transform(X[scored])
+        rows = rows_at(X, drawn)
+        Z = Standardised(rows, scaler_of(rows))
         # One seed for all: the scores then differ by C alone.
         seed = streams.seed("solver")
         weights = None
+        by_C = []
+        curvatures: dict[int, np.ndarray] = {}
         for C in Cs:
             weights, _ = one_against_rest(
                 Z,
@@ -235,10 +248,11 @@ class DFRClassifier(OurNames, Searchable, ScoredByRows, BaseEstimator):
                 max_iter=self.max_iter,
                 seed=seed,
                 start=weights,
+                curvatures=curvatures,
             )
-            right = _scores(others, weights).argmax(1) == y[scored]
-            by_group = np.bincount(group[scored], right, len(size)) / size
-            self.selection_scores_[C] = float(by_group.min())
+            by_C.append(weights)
+        worst = _worst_group(X, y, group, scored, Z.scaler, by_C)
+        self.selection_scores_ = dict(zip(Cs, worst, strict=True))
         best = max(self.selection_scores_.values())
         # The larger one among equals: it penalises less.
         return max(C for C, score in self.selection_scores_.items() if score == best)
@@ -246,20 +260,21 @@ class DFRClassifier(OurNames, Searchable, ScoredByRows, BaseEstimator):
     def _refit(self, X: np.ndarray, y: np.ndarray, group: np.ndarray, streams: Streams) -> None:
         """Average the coefficients of fits to draws from all rows."""
         rng = np.random.default_rng(streams.seed("resamples"))
-        scaler = StandardScaler().fit(X)
-        Z = scaler.transform(X)
+        scaler = scaler_of(X)
         fits = []
         weights = None
+        curvatures: dict[int, np.ndarray] = {}
         for i in range(self.n_resamples):
             drawn = equal_groups(group, rng)
             weights, n_iter = one_against_rest(
-                Z[drawn],
+                Standardised(rows_at(X, drawn), scaler),
                 y[drawn],
                 len(self.classes_),
                 C=self.C_,
                 max_iter=self.max_iter,
                 seed=streams.seed("solver", str(i)),
                 start=weights,
+                curvatures=curvatures,
             )
             fits.append((weights, n_iter))
         every, n_iters = zip(*fits, strict=True)
@@ -286,7 +301,8 @@ class DFRClassifier(OurNames, Searchable, ScoredByRows, BaseEstimator):
             layer.bias.copy_(torch.from_numpy(np.concatenate([blank[:, 0], self.intercept_])))
         prepare = Prepare(torch.device("cpu"), torch.float64)
         net = Net(split(layer)).frozen()
-        inputs = Inputs(ArraySource(X), X.shape[1:], *span(X))
+        source = ArraySource(X) if X.dtype == np.float64 else MappedSource(X, np.float64)
+        inputs = Inputs(source, X.shape[1:], *span(X))
         return Opened(net, inputs, prepare, y, small=True, batch_size=HEAD_BATCH)
 
     @property
@@ -298,7 +314,8 @@ class DFRClassifier(OurNames, Searchable, ScoredByRows, BaseEstimator):
         """Return the scores of the classes, shape (n, classes), or (n,) for two: the second's."""
         check_is_fitted(self)
         X = self._matrix(X, reset=False)
-        scores = X @ self.coef_.T + self.intercept_
+        each = [X[part].astype(np.float64, copy=False) @ self.coef_.T for part in parts(*X.shape)]
+        scores = np.concatenate(each) + self.intercept_
         return scores[:, 0] if len(self.classes_) == 2 else scores
 
     def predict_proba(self, X: Any) -> np.ndarray:
@@ -330,6 +347,29 @@ def equal_groups(group: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     members = [np.flatnonzero(group == code) for code in np.unique(group)]
     smallest = min(map(len, members))
     return np.concatenate([rng.permutation(rows)[:smallest] for rows in members])
+
+
+def _worst_group(
+    X: np.ndarray,
+    y: np.ndarray,
+    group: np.ndarray,
+    scored: np.ndarray,
+    scaler: StandardScaler,
+    candidates: list[np.ndarray],
+) -> list[float]:
+    """Return the worst-group accuracy on the rows ``scored`` by each of some weights.
+
+    The rows are read once for all of them.
+    """
+    size = np.bincount(group[scored])
+    right = np.zeros((len(candidates), len(size)))
+    for part in parts(len(scored), X.shape[1]):
+        index = scored[part]
+        Z = Standardised(X[index], scaler)[:]
+        for i, weights in enumerate(candidates):
+            hits = _scores(Z, weights).argmax(1) == y[index]
+            right[i] += np.bincount(group[index], hits, len(size))
+    return (right / size).min(1).tolist()
 
 
 def _scores(X: np.ndarray, weights: np.ndarray) -> np.ndarray:

@@ -49,6 +49,7 @@ from sklearn_debias.fitting._hooks import training_set_of
 from sklearn_debias.fitting._inputs import Inputs, check_rows, is_dataset, open_inputs, plain
 from sklearn_debias.fitting._linear import linear_weights
 from sklearn_debias.fitting._logistic import one_against_rest
+from sklearn_debias.fitting._mapped import can_stay_mapped, mapped
 from sklearn_debias.fitting._memory import check_fits
 from sklearn_debias.fitting._meta_set import held_out
 from sklearn_debias.fitting._networks import Networks
@@ -86,6 +87,7 @@ from sklearn_debias.fitting._saved import PlainState
 from sklearn_debias.fitting._scales import Sweep
 from sklearn_debias.fitting._scored import ScoredByRows
 from sklearn_debias.fitting._searchable import Searchable, SearchableNet, nested_space, own_space
+from sklearn_debias.fitting._standardised import Standardised, parts, rows_at, scaler_of
 from sklearn_debias.fitting._stored import StoredNetwork, StoresNetworks, available, materialised
 from sklearn_debias.fitting._targets import encode_known, encode_target, plain_bias
 from sklearn_debias.fitting._training_set import TrainingSet
@@ -120,6 +122,7 @@ __all__ = [
     "ScoredByRows",
     "Searchable",
     "SearchableNet",
+    "Standardised",
     "StoredNetwork",
     "StoresNetworks",
     "Sweep",
@@ -131,6 +134,7 @@ __all__ = [
     "available",
     "bias_for",
     "by_environment",
+    "can_stay_mapped",
     "check_attention",
     "check_ball",
     "check_fits",
@@ -165,6 +169,7 @@ __all__ = [
     "like_probabilities",
     "linear_weights",
     "make_prepare",
+    "mapped",
     "maps_of",
     "materialised",
     "nested_space",
@@ -176,6 +181,7 @@ __all__ = [
     "opened",
     "own_space",
     "pair",
+    "parts",
     "pick_device",
     "placed",
     "plain",
@@ -187,7 +193,9 @@ __all__ = [
     "read_given",
     "read_maps",
     "readable_errors",
+    "rows_at",
     "rows_to_predict",
+    "scaler_of",
     "seed_alike",
     "split_by",
     "split_net_params",

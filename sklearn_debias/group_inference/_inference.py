@@ -46,6 +46,11 @@ class Task:
         """Class labels (n,)."""
         return self.classes[self.codes]
 
+    @property
+    def width(self) -> int:
+        """Columns of an array of features; of other rows 1, which never are too many at once."""
+        return self.X.shape[1] if isinstance(self.X, np.ndarray) and self.table else 1
+
 
 class Inference(Plain, ABC):
     """What tells the rows of a class apart; a subclass is fitted by its constructor.

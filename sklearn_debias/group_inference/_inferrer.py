@@ -126,6 +126,9 @@ class GroupInferrer(OurNames, Searchable, BaseEstimator):
     No method can tell a shortcut from what is merely hard: mislabelled and odd rows end in the
     minority, too.
 
+    With ``estimator=None`` and features, more than 125,000 rows (20,000 a class, if that is more)
+    are judged by models that are fitted to so many of them, drawn class by class.
+
     Where these differ from the papers: "errors" and "eiil" judge held-out rows, unless ``n_splits``
     is 1. "xrm" trains for the epochs of its estimator; the authors' code draws its settings at
     random and keeps those with the most flips, which `score_` tells. "ssa" stops at no epoch of its

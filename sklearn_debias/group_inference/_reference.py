@@ -13,12 +13,14 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from sklearn_debias.estimators import BaseDebiasClassifier, ERMClassifier
-from sklearn_debias.fitting import take_rows
+from sklearn_debias.fitting import parts, split_by, take_rows
 from sklearn_debias.group_inference._inference import Task
 from sklearn_debias.group_inference._parameters import random_states
 
 TINY = np.finfo(float).tiny
 PENALTY = 0.5
+MOST = 125_000  # rows that the default is fitted to, as far as each class has FEWEST
+FEWEST = 20_000
 EARLY = 2  # epochs: a net that has seen each image twice knows the shortcut, and little else
 
 
@@ -43,12 +45,13 @@ def reference(task: Task) -> Any:
 
     The default for features is a logistic regression so regularised that it does not separate the
     classes; its rate and its number of steps need no choice. Its classes are balanced, or the rows
-    of a rare class would be its mistakes. For images it is an early net.
+    of a rare class would be its mistakes. For images it is an early net. Of very many rows it is
+    fitted to some, see `most_rows`.
     """
     model = task.params["estimator"]
     if model is None:
         if task.table:
-            return logistic(len(task.codes), PENALTY, "balanced")
+            return logistic(most_rows(task), PENALTY, "balanced")
         return ERMClassifier(max_epochs=EARLY, balance="class")
     if not hasattr(model, "predict_proba"):
         raise TypeError(
@@ -56,6 +59,17 @@ def reference(task: Task) -> Any:
             "CalibratedClassifierCV gives it one."
         )
     return clone(model)
+
+
+def most_rows(task: Task) -> int:
+    """Return how many rows a model is fitted to in all: of the default one some will do.
+
+    A regression with so strong a penalty learns little more from a million rows, and would hold
+    them in float64.
+    """
+    n = len(task.codes)
+    default = task.params["estimator"] is None and task.table
+    return min(n, max(MOST, FEWEST * len(task.classes))) if default else n
 
 
 def seeded(estimator: Any, seed: int) -> Any:
@@ -100,20 +114,34 @@ def cross_fit(model: Any, task: Task) -> tuple[list[Any], np.ndarray]:
     """
     models = []
     y = task.y
+    share = most_rows(task) / len(y)
     held_out = np.empty((len(y), len(task.classes)))
     for number, (fitted_to, judged) in enumerate(
         folds(task.codes, task.params["n_splits"], task.seed)
     ):
+        if share < 1:
+            rng = np.random.default_rng([task.seed, number])
+            _, some = split_by(task.codes[fitted_to], share, rng)
+            fitted_to = fitted_to[some]
         # The only row of a class is judged by rows without the class, which may all be of another.
         alone = len(np.unique(y[fitted_to])) == 1
         one = DummyClassifier() if alone else seeded(clone(model), task.seed + number)
         one.fit(take_rows(task.X, fitted_to), y[fitted_to])
-        held_out[judged] = log_proba(one, take_rows(task.X, judged), task.classes)
+        for part in parts(len(judged), task.width):
+            rows = judged[part]
+            held_out[rows] = log_proba(one, take_rows(task.X, rows), task.classes)
         models.append(one)
     return models, held_out
 
 
 def mean_log_proba(models: Sequence[Any], X: Any, classes: np.ndarray) -> np.ndarray:
     """Return the logarithms of the models' mean probabilities, shape (n, k)."""
+    if not (isinstance(X, np.ndarray) and X.ndim == 2):
+        return _mean(models, X, classes)
+    # A part at a time: models that cast their rows to float64 need not cast all.
+    return np.concatenate([_mean(models, X[part], classes) for part in parts(*X.shape)])
+
+
+def _mean(models: Sequence[Any], X: Any, classes: np.ndarray) -> np.ndarray:
     each = np.stack([log_proba(model, X, classes) for model in models])
     return logsumexp(each, axis=0) - np.log(len(models))

@@ -23,7 +23,7 @@ def liblinear(X, y, C):
 
 @pytest.mark.parametrize("C", [1e-4, 0.01, 0.03, 1.0, 100.0])
 def test_newton_ends_where_liblinear_ends(C):
-    w, n_iter = _logistic.newton(X, y, C, 100)
+    w, n_iter, _ = _logistic.newton(X, y, C, 100)
     np.testing.assert_allclose(w, liblinear(X, y, C), atol=1e-5)
     assert n_iter <= 10
 
@@ -31,7 +31,7 @@ def test_newton_ends_where_liblinear_ends(C):
 @pytest.mark.parametrize("C", [0.01, 0.1, 1.0])
 def test_it_is_the_optimum(C):
     """Subgradients: the loss pulls as much as the penalty holds, and no more where w is 0."""
-    w, _ = _logistic.newton(X, y, C, 100)
+    w, *_ = _logistic.newton(X, y, C, 100)
     Z = np.column_stack([X, np.ones(len(X))])
     pull = C * Z.T @ (y - expit(Z @ w))
     active = w != 0
@@ -42,7 +42,7 @@ def test_it_is_the_optimum(C):
 def test_columns_that_say_nothing_and_rows_that_are_split_clean():
     odd = np.column_stack([X, X[:, 0], np.full(600, 3.0), np.zeros(600)])
     clean = X[:, 0] > 0
-    w, _ = _logistic.newton(odd, clean, 10.0, 200)
+    w, *_ = _logistic.newton(odd, clean, 10.0, 200)
     other = liblinear(odd, clean, 10.0)
     assert np.isfinite(w).all()
     values = [_logistic._objective(odd @ v[:-1] + v[-1], v, clean, 10.0) for v in (w, other)]
@@ -50,8 +50,8 @@ def test_columns_that_say_nothing_and_rows_that_are_split_clean():
 
 
 def test_a_near_start_takes_few_steps_and_too_few_are_told():
-    w, cold = _logistic.newton(X, y, 1.0, 100)
-    again, warm = _logistic.newton(X[1:], y[1:], 1.0, 100, start=w)
+    w, cold, _ = _logistic.newton(X, y, 1.0, 100)
+    again, warm, _ = _logistic.newton(X[1:], y[1:], 1.0, 100, start=w)
     assert warm < cold
     np.testing.assert_allclose(again, _logistic.newton(X[1:], y[1:], 1.0, 100)[0], atol=1e-5)
     with pytest.warns(ConvergenceWarning, match="`max_iter`=1 steps .* did not converge"):
