@@ -1,3 +1,4 @@
+import gc
 import os
 import signal
 
@@ -39,6 +40,12 @@ def interruptible():
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
+
+
+def pytest_collection_finish():
+    """Let the collector pass over what lives as long as the run: a million objects."""
+    gc.collect()
+    gc.freeze()
 
 
 # A further process imports torch for many seconds; the check of learning comes three times.

@@ -1,31 +1,14 @@
 """The simulated device refuses what CUDA refuses, allows what CUDA allows, and counts waits."""
 
 import copy
-import pickle
-import threading
-from dataclasses import dataclass
 
 import numpy as np
 import pytest
 import torch
-from simulated_cuda import SimulatedCuda
 from torch import nn
-from torch.func import functional_call, grad, vmap
-
-from sklearn_debias import ERMClassifier
-from sklearn_debias.core import Phase, Role, Step
-from sklearn_debias.estimators import BaseDebiasClassifier
-from sklearn_debias.losses import cross_entropy
-from sklearn_debias.objectives import ERM
-from sklearn_debias.testing._estimator_data import toy_rows
+from torch.func import grad, vmap
 
 A = torch.arange(6.0).reshape(2, 3)
-
-
-@pytest.fixture
-def cuda():
-    with SimulatedCuda() as device:
-        yield device
 
 
 def there():
@@ -151,25 +134,6 @@ def test_leaves_the_cpu_alone(cuda):
     assert torch.zeros(3, device="meta").device.type == "meta"
 
 
-def test_trains_as_the_cpu(cuda):
-    """Forward, backward, three optimisers and a schedule, with numbers of the CPU's."""
-    torch.manual_seed(0)
-    layers = nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.ReLU(), nn.Flatten(), nn.Linear(8, 2)
-    module = nn.Sequential(*layers)
-    x = torch.rand(5, 1, 4, 4)
-    modules = {device: copy.deepcopy(module).to(device) for device in ("cpu", "cuda")}
-    for device, own in modules.items():
-        for make in (torch.optim.SGD, torch.optim.Adam, torch.optim.AdamW):
-            for fused in (False, True):
-                optimizer = make(own.parameters(), lr=0.1, fused=fused)
-                own(x.to(device)).square().mean().backward()
-                optimizer.step()
-        assert all(p.grad.device.type == device for p in own.parameters())
-        assert all(t.device.type == device for t in own.state_dict().values())
-    for here, on_device in zip(*(m.parameters() for m in modules.values()), strict=True):
-        torch.testing.assert_close(on_device.cpu(), here)
-
-
 WAITS = {
     "item": lambda: there().sum().item(),
     "float": lambda: float(there().sum()),
@@ -208,151 +172,3 @@ def test_counts_nothing_else(cuda):
     (x.log_softmax(-1).mean() * out).backward()
     x.grad.to("cuda").contiguous().view(3, 2).t().index_select(0, torch.arange(2, device="cuda"))
     assert cuda.waits == []
-
-
-def test_draws_from_a_stream_of_its_own(cuda):
-    """Dropout on the device moves the device's generator, and leaves the CPU's alone."""
-    states = torch.get_rng_state(), torch.cuda.get_rng_state()
-    nn.Dropout()(there())
-    assert torch.equal(states[0], torch.get_rng_state())
-    assert not torch.equal(states[1], torch.cuda.get_rng_state())
-    nn.Dropout()(A)
-    assert not torch.equal(states[0], torch.get_rng_state())
-
-
-def test_autocast_reaches_the_device(cuda):
-    layer = nn.Linear(3, 2).to("cuda")
-    with torch.autocast("cuda", torch.bfloat16):
-        assert torch.is_autocast_enabled("cuda")
-        assert layer(there()).dtype == torch.bfloat16
-    assert not torch.is_autocast_enabled("cuda")
-
-
-def test_pickles_name_the_device(cuda):
-    stored = pickle.dumps(there())
-    assert pickle.loads(stored).is_cuda
-    cuda.__exit__()
-    try:
-        with pytest.raises(RuntimeError, match=r"torch.cuda.is_available\(\) is False"):
-            pickle.loads(stored)
-    finally:
-        cuda.__enter__()
-
-
-def test_knows_what_it_holds(cuda):
-    before = cuda.n_tensors()
-    kept = there()
-    view = kept[0]
-    assert cuda.n_tensors() == before + 1
-    del kept
-    assert cuda.n_tensors() == before + 1
-    del view
-    assert cuda.n_tensors() == before
-
-
-def test_fails_when_it_is_told_to(cuda):
-    x = there()
-    with cuda.failing(torch.OutOfMemoryError("CUDA out of memory."), after=1):
-        x + 1
-        with pytest.raises(torch.OutOfMemoryError):
-            x + 1
-        x + 1
-    with cuda.failing(RuntimeError("CUDA error"), after=0, times=float("inf")):
-        for _ in range(2):
-            with pytest.raises(RuntimeError, match="CUDA error"):
-                x + 1
-    x + 1
-
-
-def test_leaves_torch_as_it_was():
-    names = "Generator", "autocast", "is_autocast_enabled"
-    before = [getattr(torch, name) for name in names], dict(vars(torch.cuda))
-    with SimulatedCuda():
-        assert torch.cuda.is_available()
-    assert before == ([getattr(torch, name) for name in names], dict(vars(torch.cuda)))
-    assert (torch.zeros(3) + 1).device.type == "cpu"
-
-
-# What the simulation is for: methods with the faults of which it must tell.
-
-
-@dataclass(frozen=True)
-class Homeless(ERM):
-    """Makes a tensor and says not where."""
-
-    def step(self, nets, batch, state):
-        loss = cross_entropy(nets["model"](batch.x), batch.y) * torch.ones(len(batch.y))
-        return Step({"model": loss.mean()}, state)
-
-
-@dataclass(frozen=True)
-class Asking(ERM):
-    """Looks at a number in every step."""
-
-    def step(self, nets, batch, state):
-        loss = cross_entropy(nets["model"](batch.x), batch.y)
-        return Step({"model": loss.mean() / max(1.0, loss.mean().item())}, state)
-
-
-@dataclass(frozen=True)
-class Drawing(ERM):
-    """Draws by a generator of the CPU."""
-
-    def step(self, nets, batch, state):
-        generator = torch.Generator().manual_seed(0)
-        noise = torch.rand(batch.x.shape, generator=generator, device=batch.x.device)
-        return Step({"model": cross_entropy(nets["model"](batch.x + noise), batch.y).mean()}, state)
-
-
-def toy(objective):
-    @dataclass(kw_only=True, eq=False)
-    class Toy(BaseDebiasClassifier):
-        def _phases(self):
-            return (Phase("train", (objective,), self.max_epochs),)
-
-        def _roles(self):
-            return {"model": Role()}
-
-    return Toy(device="cuda", max_epochs=1, batch_size=20, random_state=0)
-
-
-@pytest.mark.parametrize("objective", [Homeless(), Drawing()], ids=["Homeless", "Drawing"])
-def test_a_method_that_forgets_the_device_fails(cuda, objective):
-    X, y, _ = toy_rows()
-    with pytest.raises(Exception, match=r"device"):
-        toy(objective).fit(X, y)
-
-
-def test_a_method_that_looks_at_its_numbers_is_counted(cuda):
-    X, y, _ = toy_rows()
-    found = {}
-    for objective in (ERM(), Asking()):
-        begun = len(cuda.waits)
-        toy(objective).fit(X, y)
-        found[type(objective)] = len(cuda.waits) - begun
-    assert found[Asking] == found[ERM] + 3  # once in each of three batches
-
-
-def test_torchs_own_tensors_lie_where_they_are_met(cuda):
-    """Zeros that autograd makes for itself, and layers that torch.func adds."""
-    x = there().requires_grad_()
-    (used,) = torch.autograd.grad(x[0].sum(), x)
-    assert used.is_cuda
-    layer = nn.Linear(3, 2).to("cuda")
-    parameters = {name: p.detach() for name, p in layer.named_parameters()}
-
-    def loss(parameters, row):
-        return functional_call(layer, parameters, (row,)).square().sum()
-
-    each = vmap(grad(loss), (None, 0))(parameters, there())
-    assert each["weight"].is_cuda
-    assert each["weight"].shape == (2, 2, 3)
-
-
-def test_is_of_the_thread_that_entered(cuda):
-    found = []
-    thread = threading.Thread(target=lambda: found.append(torch.zeros(3).device.type))
-    thread.start()
-    thread.join()
-    assert found == ["cpu"]
-    assert ERMClassifier(device="cuda").device == "cuda"

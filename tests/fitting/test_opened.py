@@ -15,9 +15,21 @@ from sklearn_debias.fitting import open_model
 rng = np.random.default_rng(0)
 X, y = rng.normal(size=(70, 3)), np.array(["b", "a", "c"])[np.arange(70) % 3]
 IMAGES = rng.integers(0, 256, (40, 2, 6, 6), dtype=np.uint8)
-CNN = nn.Sequential(
-    nn.Conv2d(2, 3, 3), nn.BatchNorm2d(3), nn.ReLU(), nn.Flatten(), nn.Linear(48, 4)
-)
+
+
+def seeded_cnn():
+    """Return a network whose weights are the same in every process; a few starts are dead."""
+    net = nn.Sequential(
+        nn.Conv2d(2, 3, 3), nn.BatchNorm2d(3), nn.ReLU(), nn.Flatten(), nn.Linear(48, 4)
+    )
+    generator = torch.Generator().manual_seed(0)
+    for layer in (net[0], net[4]):
+        for parameter in layer.parameters():
+            nn.init.uniform_(parameter, -0.2, 0.2, generator=generator)
+    return net
+
+
+CNN = seeded_cnn()
 
 
 def logits(opened):

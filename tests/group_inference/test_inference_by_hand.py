@@ -93,7 +93,7 @@ def test_eiil_judges_other_rows_by_the_mean_probability():
 @pytest.mark.slow
 def test_eiil_by_ascent_ends_near_the_closed_form_and_no_higher():
     closed = GroupInferrer("eiil", random_state=0).fit(X, y)
-    climbed = GroupInferrer("eiil", n_steps=10_000, random_state=0).fit(X, y)
+    climbed = GroupInferrer("eiil", n_steps=3000, random_state=0).fit(X, y)
     clear = np.abs(closed.suspicion_) > 0.1
     np.testing.assert_array_equal(climbed.bias_labels_[clear], closed.bias_labels_[clear])
     assert climbed.score_ <= closed.score_

@@ -59,7 +59,7 @@ def test_without_luck_of_rows_the_interval_is_students():
         groups_of(),
         [fits == 1],
         {"worst": None},
-        n_resamples=200_000,
+        n_resamples=50_000,
         rng=np.random.default_rng(0),
     )["worst"]
     scores = found.scores[0]
@@ -75,7 +75,7 @@ def test_pairs_of_fits_share_their_luck():
     strata = groups_of().strata
     right = [fits[:, strata] == 1 for fits in (luck, more)]
     mean = np.full(4, 0.25)
-    settings = {"n_resamples": 200_000}
+    settings = {"n_resamples": 50_000}
     numbers = [np.arange(5)] * 2
     one, other = (
         cross(
