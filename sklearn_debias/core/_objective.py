@@ -66,6 +66,13 @@ class Batch:
     carry: Mapping[str, Tensor] = field(default_factory=dict)
     share: slice | None = None
 
+    def at(self, lr: float | Tensor, carry: Mapping[str, Tensor]) -> "Batch":
+        """Return the same batch at a learning rate, with what the step before has left."""
+        # Once per step, and so past `replace`, which takes as long as a product of a small head.
+        new = object.__new__(type(self))
+        new.__dict__.update(self.__dict__, lr=lr, carry=carry)
+        return new
+
     def of(self, role: str) -> Tensor:
         """Return the inputs of the net ``role``."""
         return self.inputs.get(role, self.x)

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
-from dataclasses import replace
 from functools import reduce
 from typing import Any
 
@@ -175,7 +174,7 @@ class Engine(OptimisedNet):
         for objective in self.phase.steps:
             if number % objective.every:
                 continue
-            given = replace(batch, lr=self.model_lr(), carry=carry)
+            given = batch.at(self.model_lr(), carry)
             with autocast:
                 out = objective.step(self.nets, given, self.state)
             if self.amp:
@@ -197,7 +196,7 @@ class Engine(OptimisedNet):
     def _linear_step(self, linear: LinearSteps, batch: Batch) -> dict[str, Any]:
         """Take the step of a phase by closed gradients."""
         self._batches = self._batches + 1
-        out = linear.gradients(replace(batch, lr=self.model_lr()), self.state)
+        out = linear.gradients(batch.at(self.model_lr(), {}), self.state)
         self.state = out.state
         if "on_grad_computed" in self._batch_hooks:
             self._show_gradients(batch)
