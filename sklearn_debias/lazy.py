@@ -10,6 +10,9 @@ from typing import Any
 __all__ = ["on_demand"]
 
 
+MACHINERY = ("TYPE_CHECKING", "on_demand")  # what a package needs to be lazy, and no one else
+
+
 def on_demand(
     package: str, places: Mapping[str, str]
 ) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
@@ -54,6 +57,7 @@ def on_demand(
         module = sys.modules[package]
         rooms = (found.name for found in pkgutil.iter_modules(module.__path__))
         public = (name for name in rooms if not name.startswith("_"))
-        return sorted({*vars(module), *places, *public})
+        known = (name for name in vars(module) if name not in MACHINERY)
+        return sorted({*known, *places, *public})
 
     return getattr_, dir_

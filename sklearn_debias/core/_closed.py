@@ -18,4 +18,4 @@ def residual(log_p: Tensor, loss: Tensor, y: Tensor, weight: Tensor | None = Non
     error = log_p.exp().scatter(0, y[None], torch.expm1(-loss)[None])
     # In this order: a weight of 1 changes no bit.
     mean = error / len(y)
-    return mean if weight is None else mean * weight
+    return mean if weight is None else mean * weight.to(mean.dtype)

@@ -71,13 +71,26 @@ class WeightedObjective(Objective):
             for role in self.trained
         }
         weights = self.weigh({role: value.detach() for role, value in loss.items()}, batch, state)
+        self._check(weights, batch)
         losses = {role: weighted_mean(loss[role], weight) for role, weight in weights.of.items()}
         return Step(losses, weights.state, weights.log, weights.adversary_weight)
+
+    def _check(self, weights: Weights, batch: Batch) -> None:
+        """Raise unless the weights are those of the batch, by role."""
+        hook = f"`{type(self).__name__}.weigh`"
+        for role, weight in weights.of.items():
+            if role not in self.trained:
+                raise ValueError(f"{hook} must weigh the roles {self.trained}, got {role!r}.")
+            if weight is not None and weight.shape != batch.y.shape:
+                raise ValueError(
+                    f"{hook} must give {role!r} a weight for each of the {len(batch.y)} rows, "
+                    f"got a tensor of shape {tuple(weight.shape)}."
+                )
 
     @property
     def closed(self) -> bool:
         """Whether `closed_step` is what ``step`` is: a subclass may have one of its own."""
-        return type(self).step is WeightedObjective.step
+        return type(self).step is WeightedObjective.step and "step" not in vars(self)
 
     def closed_step(self, nets: Mapping[str, LinearNet], batch: Batch, state: State) -> Step:
         """Return the losses as ``step`` does; pull their gradients into the linear nets."""

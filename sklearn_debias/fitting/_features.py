@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sklearn_debias.training import ArraySource, Source
+from sklearn_debias.training import ArraySource, Source, check_whole
 
 NUMBERS = "fiub"  # NumPy's letters for kinds of plain numbers
 
@@ -84,6 +84,7 @@ def as_type(rows: np.ndarray, dtype: np.dtype) -> np.ndarray:
 def _read(source: Source, start: int, stop: int) -> np.ndarray:
     """Return rows that follow each other; those of an array are no copy."""
     if isinstance(source, ArraySource) and source.index is None and source.check is None:
+        check_whole(source.items)
         return source.items[start:stop]
     return source.take(np.arange(start, stop)).numpy()
 

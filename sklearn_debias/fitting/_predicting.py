@@ -73,16 +73,19 @@ def _by_sure_classes(
     """Return the codes by the first of ``sure`` that is sure of a row, else by the outputs."""
     codes = np.empty(len(source), dtype=np.intp)
     doubted = []
+    n_doubted = 0
     done = 0
     for rows in in_pieces(source, dtype, PIECE):
         at = np.arange(done, done + len(rows))
         done += len(rows)
-        for level in sure:
+        for level in sure if n_doubted <= done / 2 else ():
             codes[at], is_sure = level(as_type(rows, level.weight.dtype))
             rows, at = rows[~is_sure], at[~is_sure]
             if not len(at):
                 break
         doubted.append(at)
+        # Where most are in doubt, as between classes that tie, asking costs more than it saves.
+        n_doubted += len(at)
     index = np.concatenate(doubted)
     for start in range(0, len(index), PIECE):  # no copy of all rows, were all in doubt
         few = index[start : start + PIECE]

@@ -35,6 +35,7 @@ from sklearn_debias.training._sources import (
     PictureSource,
     Source,
     as_given,
+    check_whole,
     is_memory_map,
     is_picture,
 )
@@ -79,6 +80,7 @@ __all__ = [
     "check_state",
     "check_step",
     "check_visits",
+    "check_whole",
     "content_of",
     "cpu_threads",
     "crop_flip",

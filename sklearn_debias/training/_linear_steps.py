@@ -35,16 +35,17 @@ class LinearSteps:
 
     def gradients(self, batch: Batch, state: State) -> Step:
         """Leave the gradients of one batch on the layers."""
-        with torch.no_grad():
-            nets = {
-                role: LinearNet(layer.weight, layer.bias) for role, layer in self.layers.items()
-            }
-            out = self.objective.closed_step(nets, batch, state)
-            for role, layer in self.layers.items():
-                # Without a loss a role keeps None, which optimisers skip.
-                gradients = nets[role].gradients() if role in out.losses else {}
-                layer.weight.grad = gradients.get("weight")
-                layer.bias.grad = gradients.get("bias")
+        # Detached, not under `no_grad`: what an objective differentiates itself is its own affair.
+        nets = {
+            role: LinearNet(layer.weight.detach(), layer.bias.detach())
+            for role, layer in self.layers.items()
+        }
+        out = self.objective.closed_step(nets, batch, state)
+        for role, layer in self.layers.items():
+            # Without a loss a role keeps None, which optimisers skip.
+            gradients = nets[role].gradients() if role in out.losses else {}
+            layer.weight.grad = gradients.get("weight")
+            layer.bias.grad = gradients.get("bias")
         return out
 
     def update(self) -> None:

@@ -1,6 +1,7 @@
 """Where the inputs come from: arrays, memory maps, image files, datasets."""
 
 import copy
+import mmap
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -77,6 +78,7 @@ class ArraySource(Source):
         return not is_memory_map(self.items)
 
     def _take(self, index: np.ndarray) -> Tensor:
+        check_whole(self.items)
         return torch.from_numpy(np.take(self.items, index, axis=0))
 
 
@@ -95,6 +97,7 @@ class MappedSource(ArraySource):
         self.dtype = np.dtype(dtype)
 
     def _take(self, index: np.ndarray) -> Tensor:
+        check_whole(self.items)
         rows = np.take(self.items, index, axis=0)
         if not rows.dtype.isnative:
             rows = rows.astype(rows.dtype.newbyteorder("="))
@@ -225,8 +228,35 @@ def as_given(source: Source) -> Any:
 
 def is_memory_map(array: Any) -> bool:
     """Return whether an array, or what it is a view of, lives in a file."""
+    return _map_of(array) is not None
+
+
+def check_whole(array: Any) -> None:
+    """Raise where an array lives in a file that has become shorter: reading would kill the process.
+
+    Raises
+    ------
+    ValueError
+    """
+    found = _map_of(array)
+    opened = getattr(found, "_mmap", None)
+    if found is None or opened is None:
+        return
+    begin = found.offset - found.offset % mmap.ALLOCATIONGRANULARITY
+    wanted = begin + len(opened)
+    there = opened.size()
+    if 0 <= there < wanted:
+        raise ValueError(
+            f"`X` is a memory map of {wanted} bytes, whose file {found.filename} has become "
+            f"shorter: {there} bytes. Leave the file alone until the call ends."
+        )
+
+
+def _map_of(array: Any) -> np.memmap | None:
+    """Return the memory map that an array is, or is a view of."""
+    found = None
     while array is not None:
         if isinstance(array, np.memmap):
-            return True
+            found = array  # the last one is the whole file: offsets of views are not their own
         array = getattr(array, "base", None)
-    return False
+    return found

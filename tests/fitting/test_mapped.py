@@ -1,11 +1,14 @@
 """Memory maps of any type of number train as arrays do, and stay on disk."""
 
+import os
 import re
 import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
+from sklearn.base import clone
+from skorch.callbacks import Callback
 
 from sklearn_debias import ERMClassifier, GroupDROClassifier, JTTClassifier
 from sklearn_debias.exceptions import DebiasWarning
@@ -123,3 +126,24 @@ def test_a_map_is_not_copied(tmp_path):
     assert len(seen) > 10
     assert X.nbytes == 64 * MIB
     assert max(seen) - seen[0] < 40 * MIB  # in float32 the rows would be 128
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+def test_a_file_that_becomes_shorter_is_an_error_not_the_end(dtype, tmp_path):
+    """Reading beyond its end would kill the process."""
+    rng = np.random.default_rng(0)
+    path = tmp_path / "X.npy"
+    np.save(path, rng.normal(size=(4000, 64)).astype(dtype))
+    X = np.load(path, mmap_mode="r")
+    y = np.arange(4000) % 2
+
+    class Cut(Callback):
+        def on_epoch_end(self, net, **kwargs):
+            os.truncate(path, 1000)
+
+    clf = ERMClassifier(max_epochs=2, device="cpu", random_state=0)
+    clf.fit(X[:100], y[:100])
+    with pytest.raises(ValueError, match=r"memory map of \d+ bytes, whose file .* shorter: 1000"):
+        clone(clf).set_params(callbacks=[Cut()]).fit(X, y)
+    with pytest.raises(ValueError, match="has become shorter"):
+        clf.predict(X)

@@ -221,6 +221,49 @@ def fitted_slowly(objective, rows, parent):
         return fitted_by(objective, rows, parent)
 
 
+@dataclass(frozen=True)
+class OfItsOwn(WeightedObjective):
+    """Differentiates within, and weighs in float64."""
+
+    def weigh(self, loss, batch, state):
+        value = loss["model"].detach().double().requires_grad_()
+        slope = torch.autograd.grad(value.square().sum(), value)[0]
+        return Weights({"model": slope}, state)
+
+
+@dataclass(frozen=True)
+class Misspelt(WeightedObjective):
+    def weigh(self, loss, batch, state):
+        return Weights({"modle": loss["model"]}, state)
+
+
+@dataclass(frozen=True)
+class Column(WeightedObjective):
+    def weigh(self, loss, batch, state):
+        return Weights({"model": loss["model"][:, None]}, state)
+
+
+def test_weights_may_be_differentiated_and_of_another_type(rows, steps):
+    class Made(ERMClassifier):
+        def _phases(self):
+            return (Phase("train", (OfItsOwn(),), self.max_epochs),)
+
+    closed = Made(**QUICK).fit(*rows[:2])
+    assert steps
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(engine_file, "linear_steps", lambda *args: None)
+        slow = Made(**QUICK).fit(*rows[:2])
+    np.testing.assert_allclose(closed.coef_, slow.coef_, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("objective", "found"), [(Misspelt(), "'modle'"), (Column(), r"\(16, 1\)")]
+)
+def test_other_weights_than_of_the_batch_are_refused(objective, found, rows):
+    with pytest.raises(ValueError, match=rf"`{type(objective).__name__}.weigh` must .*{found}"):
+        fitted_by(objective, rows)
+
+
 class FrozenBias(Callback):
     """Freeze the bias at the beginning of the training, or of an epoch."""
 
