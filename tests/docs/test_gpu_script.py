@@ -44,7 +44,7 @@ def scripted(gpu, monkeypatch, tmp_path):
     return run
 
 
-@pytest.mark.slow  # 10 s of CPU time: six parts at toy size, torch.compile among them
+@pytest.mark.slow  # 12 s of CPU time or more: six parts at toy size, torch.compile among them
 @pytest.mark.filterwarnings("ignore")
 def test_every_part_runs_at_toy_size(gpu, capsys):
     for name in WITHOUT_TESTS:
