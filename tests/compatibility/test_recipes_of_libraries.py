@@ -1,4 +1,4 @@
-"""docs/guide/other_libraries.md: each recipe runs, and what the page says of it holds."""
+"""The guide on other libraries and stored embeddings: recipes run, and what it says holds."""
 
 import numpy as np
 import pytest
@@ -175,9 +175,8 @@ CHECKS = {
     "fairlearn": worst_of_the_frame,
     "MAPIE": covered_by_group,
     "SHAP": two_units,
-    "Parquet": parquet,
-    "zarr": zarr_array,
 }
+STORED = {"Parquet": parquet, "zarr": zarr_array}
 
 
 @pytest.mark.parametrize("name", cases(CHECKS, slow=("SHAP",)))
@@ -185,8 +184,14 @@ def test_recipe_runs_and_does_what_the_page_says(name, tmp_path, monkeypatch):
     CHECKS[name](run("other_libraries", name, tmp_path, monkeypatch))
 
 
+@pytest.mark.parametrize("name", STORED)
+def test_stored_embeddings_train_from_disk(name, tmp_path, monkeypatch):
+    STORED[name](run("stored_embeddings", name, tmp_path, monkeypatch))
+
+
 def test_every_recipe_is_checked_and_short():
     check_form("other_libraries", CHECKS)
+    check_form("stored_embeddings", STORED)
 
 
 def test_a_misspelt_import_is_not_skipped():
