@@ -104,7 +104,7 @@ class DFRClassifier(OurNames, Searchable, ScoredByRows, BaseEstimator):
     This does as the authors' code [1]_ does, except that the halves for selecting C are stratified
     by group, so that no group is missing from either (a group of one row is in both). More than two
     classes are fitted one against the rest, as liblinear does. Draws of 50,000 rows and more of up
-    to 1024 features are fitted by Newton steps to the same optimum, in a fraction of the time.
+    to 512 features are fitted by Newton steps to the same optimum, without a copy in float64.
     Memory maps of any type of number stay on disk: what is kept of them is one draw, in that
     type. The mean and
     standard deviation are those of the rows given; the code takes them from the network's training

@@ -17,15 +17,13 @@ if TYPE_CHECKING:
 # liblinear draws from one generator of the whole process, without the GIL: two fits at once would
 # take each other's numbers.
 _LIBLINEAR = threading.Lock()
-# From so many rows on, and up to so many columns, Newton steps take a fraction of the time: they
-# read the rows a few times, liblinear some hundred times.
+# From so many rows on, and up to so many columns, Newton steps need no rows in float64, and no more
+# time: refits of 50,000 rows of 512 columns took 1.9 s, by liblinear 2.4 s; of 1024 columns 6 s.
 MANY = 50_000
-NARROW = 1024
+NARROW = 512
 
 TOLERANCE = 1e-4  # of the largest weight: liblinear's
-CLOSER = (
-    1e-6  # of the largest weight, where a step is none of Newton's and misses by some of itself
-)
+CLOSER = 1e-6  # of the same, where the curvature is of elsewhere and a step ends short
 SHRINKS = 0.25  # a step to so much of the one before, or the curvature is computed anew
 HALVINGS = 20  # of a step, at most
 

@@ -1,4 +1,4 @@
-"""docs/guide/other_libraries.md: each recipe runs, and what the page says of it holds."""
+"""The guide on other libraries and stored embeddings: recipes run, and what it says holds."""
 
 import numpy as np
 import pytest
@@ -10,6 +10,7 @@ from skorch.callbacks import Callback
 
 from sklearn_debias import ERMClassifier, JTTClassifier
 from sklearn_debias.datasets import make_spurious_embeddings
+from sklearn_debias.fitting import open_inputs
 from sklearn_debias.metrics import worst_group_accuracy_score
 
 pytestmark = QUIET
@@ -133,6 +134,39 @@ def two_units(made):
     np.testing.assert_allclose(total, made["clf"].predict_proba(rows), atol=1e-5)
 
 
+def trained_from_the_map(made):
+    """The map stays on disk, and trains as the array does."""
+    rows = made["rows"]
+    np.testing.assert_array_equal(rows, made["X"])
+    opened = open_inputs(rows, dtype="float32").source
+    assert not opened.resident()
+    expected = made["clf"].predict_proba(made["X"])
+    np.testing.assert_array_equal(made["mapped"].predict_proba(rows), expected)
+
+
+def parquet(made):
+    import pandas as pd
+
+    trained_from_the_map(made)
+    frame = pd.read_parquet("embeddings.parquet", dtype_backend="pyarrow")
+    in_memory(made, frame)
+
+
+def in_memory(made, rows):
+    """What else is said of the format: it trains as well, and is copied into one array."""
+    source = open_inputs(rows, dtype="float32").source
+    assert source.resident()
+    assert type(source.items) is np.ndarray
+    fitted = ERMClassifier(lr=0.03, **made["settings"]).fit(rows, made["y"])
+    expected = made["clf"].predict_proba(made["X"])
+    np.testing.assert_array_equal(fitted.predict_proba(rows), expected)
+
+
+def zarr_array(made):
+    trained_from_the_map(made)
+    in_memory(made, made["stored"])
+
+
 CHECKS = {
     "imbalanced-learn": even_groups,
     "Optuna": found_by_the_worst_group,
@@ -142,6 +176,7 @@ CHECKS = {
     "MAPIE": covered_by_group,
     "SHAP": two_units,
 }
+STORED = {"Parquet": parquet, "zarr": zarr_array}
 
 
 @pytest.mark.parametrize("name", cases(CHECKS, slow=("SHAP",)))
@@ -149,8 +184,14 @@ def test_recipe_runs_and_does_what_the_page_says(name, tmp_path, monkeypatch):
     CHECKS[name](run("other_libraries", name, tmp_path, monkeypatch))
 
 
+@pytest.mark.parametrize("name", STORED)
+def test_stored_embeddings_train_from_disk(name, tmp_path, monkeypatch):
+    STORED[name](run("stored_embeddings", name, tmp_path, monkeypatch))
+
+
 def test_every_recipe_is_checked_and_short():
     check_form("other_libraries", CHECKS)
+    check_form("stored_embeddings", STORED)
 
 
 def test_a_misspelt_import_is_not_skipped():

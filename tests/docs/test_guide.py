@@ -11,7 +11,7 @@ PAGES = sorted(page.stem for page in GUIDE.glob("*.md") if page.stem != "index")
 FILES = "own_method"
 # Their blocks need libraries that not everybody has; tests/compatibility runs them, and
 # tests/distributed those on several processes and machines.
-RECIPES = ("clusters", "other_libraries", "several_processes", "trackers")
+RECIPES = ("clusters", "other_libraries", "several_processes", "stored_embeddings", "trackers")
 SLOW = ("attacks", "comparison", "corruptions", "embeddings", "explanations", "search")
 
 
@@ -36,6 +36,7 @@ def test_page_runs(page, monkeypatch, tmp_path):
     mpl = pytest.importorskip("matplotlib")
     pyplot = pytest.importorskip("matplotlib.pyplot")
     monkeypatch.setenv("SKLEARN_DEBIAS_CACHE", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
     with mpl.rc_context({"backend": "agg"}):
         exec(compile(program(page), f"{page}.md", "exec"), {})
         pyplot.close("all")

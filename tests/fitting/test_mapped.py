@@ -8,11 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from sklearn.base import clone
+from sklearn.preprocessing import StandardScaler
 from skorch.callbacks import Callback
 
 from sklearn_debias import ERMClassifier, GroupDROClassifier, JTTClassifier
 from sklearn_debias.exceptions import DebiasWarning
-from sklearn_debias.fitting import _mapped
+from sklearn_debias.fitting import _mapped, open_inputs
 
 N, D = 60, 5
 STATUS = Path("/proc/self/status")
@@ -71,6 +72,20 @@ def test_images_too(tmp_path, small_parts, stored):
     one = ERMClassifier("simple_cnn", **QUICK).fit(X, y)
     other = ERMClassifier("simple_cnn", **QUICK).fit(on_disk(tmp_path, X), y)
     np.testing.assert_array_equal(one.predict_proba(X), other.predict_proba(X))
+
+
+def test_normalize_scales_a_map_as_a_scaler_does_the_array(tmp_path):
+    X, y = rows("f2")
+    X[:, 1] = X[:, 1] * 50 + 7
+    there = on_disk(tmp_path, X)
+    scaler = StandardScaler()
+    for start in range(0, N, 7):
+        scaler.partial_fit(there[start : start + 7].astype(np.float32))
+    clf = ERMClassifier(normalize=(scaler.mean_, scaler.scale_), lr=0.05, **QUICK).fit(there, y)
+    Z = StandardScaler().fit_transform(X.astype(np.float64))
+    other = ERMClassifier(lr=0.05, **QUICK).fit(Z, y)
+    np.testing.assert_allclose(clf.predict_proba(there), other.predict_proba(Z), atol=1e-5)
+    assert not open_inputs(there, dtype="float32").source.resident()
 
 
 def test_grey_levels_of_a_map_are_warned_of(tmp_path):
