@@ -1,10 +1,12 @@
 """The folder of a fit's checkpoints: whole files or none, two of them, one writer."""
 
+import errno
 import os
+import re
 import shutil
-import subprocess
-import sys
+import signal
 import warnings
+from multiprocessing import get_context
 
 import numpy as np
 import pytest
@@ -171,15 +173,27 @@ def test_a_folder_serves_one_fit_at_a_time(tmp_path):
     Checkpoints(tmp_path).close()
 
 
+def forked(function, folder):
+    """Return how a process ends that runs the function; a fork need not import NumPy again."""
+    process = get_context("fork").Process(target=function, args=(folder,))
+    process.start()
+    process.join()
+    return process.exitcode
+
+
+forks = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork, and no such limits there")
+fork_warns = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+
+
+def write_and_be_killed(folder):
+    Checkpoints(folder).write(1, {}, {})
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@forks
+@fork_warns
 def test_the_lock_of_a_killed_process_is_taken_over(tmp_path):
-    code = f"""
-from sklearn_debias.checkpoints import Checkpoints
-import os, signal
-Checkpoints({str(tmp_path)!r}).write(1, {{}}, {{}})
-os.kill(os.getpid(), signal.SIGKILL)
-"""
-    ended = subprocess.run([sys.executable, "-c", code], check=False)
-    assert ended.returncode == -9
+    assert forked(write_and_be_killed, tmp_path) == -signal.SIGKILL
     second = Checkpoints(tmp_path)
     assert second.numbers() == [1]
     second.close()
@@ -208,27 +222,25 @@ def test_a_folder_that_cannot_be_written_to(tmp_path):
     tmp_path.chmod(0o700)
 
 
-@pytest.mark.skipif(os.name == "nt", reason="no limit on the size of files there")
+def write_on_a_full_disk(folder):
+    import resource
+
+    checkpoints = Checkpoints(folder)
+    checkpoints.write(1, {"number": 1}, {"a": np.ones(3)})
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+    for name, text, size in (("safetensors", {}, 10_000), ("json", "x" * 90_000, 2)):
+        with pytest.raises(OSError, match=re.escape(f"epoch-000002.{name}")) as found:
+            checkpoints.write(2, text, {"a": np.ones(size)})
+        assert found.value.errno == errno.EFBIG
+        assert str(checkpoints.folder / f"epoch-000002.{name}") in str(found.value)
+        assert not list(checkpoints.folder.glob("*part"))
+        assert checkpoints.last().text == {"number": 1}
+
+
+@forks
+@fork_warns
 def test_a_full_disk_names_the_file_and_leaves_the_last_good_one(tmp_path):
-    code = f"""
-import resource
-import numpy as np
-from sklearn_debias.checkpoints import Checkpoints
-checkpoints = Checkpoints({str(tmp_path)!r})
-checkpoints.write(1, {{"number": 1}}, {{"a": np.ones(3)}})
-resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
-for name, text, size in (("safetensors", {{}}, 10_000), ("json", "x" * 90_000, 2)):
-    try:
-        checkpoints.write(2, text, {{"a": np.ones(size)}})
-    except OSError as error:
-        assert error.errno == 27, error.errno  # file too large
-        assert str(checkpoints.folder / f"epoch-000002.{{name}}") in str(error), error
-    else:
-        raise AssertionError("It should have failed.")
-    assert not list(checkpoints.folder.glob("*part"))
-    assert checkpoints.last().text == {{"number": 1}}
-"""
-    subprocess.run([sys.executable, "-c", code], check=True)
+    assert forked(write_on_a_full_disk, tmp_path) == 0
 
 
 def test_an_interrupt_while_writing_leaves_the_one_before(checkpoints, monkeypatch):

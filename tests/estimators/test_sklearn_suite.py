@@ -16,10 +16,10 @@ pytestmark = pytest.mark.filterwarnings(
     "ignore::sklearn_debias.exceptions.DebiasWarning"
 )  # of noise that teaches nothing
 
-# Two epochs walk every phase of a method. Ten teach it what two of the checks ask for.
+# Two epochs walk every phase of a method. Six teach it what two of the checks ask for.
 BRIEF = {"lr": 0.1, "max_epochs": 2, "batch_size": 64}
 OF_LEARNING = ("check_classifiers_train", "check_classifiers_classes")
-EPOCHS = 10
+EPOCHS = 6
 # Weights equal repetitions exactly in float64, and where a batch holds all rows.
 EXACT = {"dtype": "float64", "batch_size": 1000}
 WITHOUT_WEIGHTS, WITH_WEIGHTS = 55, 62

@@ -3,8 +3,6 @@
 import multiprocessing
 import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -25,16 +23,26 @@ def server():
 
 
 @pytest.fixture
-def run(server, tmp_path):
-    def run(name, **fewer):
+def ended(server, tmp_path):
+    """Run an example; return its exit code, what it printed, and its errors."""
+
+    def ended(name, environment, **fewer):
         out = tmp_path / "out.txt"
-        process = server.Process(
-            target=as_main, args=(EXAMPLES / name, tmp_path, out, dict(os.environ), fewer)
-        )
+        arguments = EXAMPLES / name, tmp_path, out, environment, fewer
+        process = server.Process(target=as_main, args=arguments)
         process.start()
         process.join()
-        said = out.read_text(encoding="utf-8")
-        assert process.exitcode == 0, said + out.with_suffix(".err").read_text(encoding="utf-8")
+        errors = out.with_suffix(".err").read_text(encoding="utf-8")
+        return process.exitcode, out.read_text(encoding="utf-8"), errors
+
+    return ended
+
+
+@pytest.fixture
+def run(ended):
+    def run(name, **fewer):
+        code, said, errors = ended(name, dict(os.environ), **fewer)
+        assert code == 0, said + errors
         return said.splitlines()
 
     return run
@@ -56,12 +64,11 @@ def test_bar_prints_accuracies_between_the_reference_points(run, tmp_path):
     assert (tmp_path / saved.split()[-1]).stat().st_size > 10_000
 
 
-def test_bar_says_what_is_missing_without_its_data(tmp_path):
+def test_bar_says_what_is_missing_without_its_data(ended):
     environment = {k: v for k, v in os.environ.items() if k != "SKLEARN_DEBIAS_DATA"}
-    command = [sys.executable, EXAMPLES / "biasadv_on_bar.py"]
-    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
-    assert done.returncode == 1
-    assert "SKLEARN_DEBIAS_DATA" in done.stderr
+    code, _, errors = ended("biasadv_on_bar.py", environment)
+    assert code == 1
+    assert "SKLEARN_DEBIAS_DATA" in errors
 
 
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.py")), ids=lambda path: path.name)

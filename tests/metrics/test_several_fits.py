@@ -59,7 +59,7 @@ def test_without_luck_of_rows_the_interval_is_students():
         groups_of(),
         [fits == 1],
         {"worst": None},
-        n_resamples=50_000,
+        n_resamples=200_000,
         rng=np.random.default_rng(0),
     )["worst"]
     scores = found.scores[0]
