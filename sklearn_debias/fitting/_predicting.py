@@ -78,7 +78,7 @@ def _by_sure_classes(
     for rows in in_pieces(source, dtype, PIECE):
         at = np.arange(done, done + len(rows))
         done += len(rows)
-        for level in sure if n_doubted <= done / 2 else ():
+        for level in sure if n_doubted < done / 2 else ():
             codes[at], is_sure = level(as_type(rows, level.weight.dtype))
             rows, at = rows[~is_sure], at[~is_sure]
             if not len(at):

@@ -260,3 +260,24 @@ def test_a_prediction_takes_a_few_batches_of_memory(tmp_path):
     beyond = [int(line) for line in found.stdout.split()]
     assert len(beyond) == 3
     assert max(beyond) < 64e6, beyond
+
+
+def test_where_most_rows_are_in_doubt_nobody_asks_any_more(monkeypatch):
+    """Classes that tie leave every row to float64: asking first would cost as much again."""
+    clf = fitted(3)
+    head = clf.module_.get_submodule("head")
+    with torch.no_grad():
+        head.weight[1] = head.weight[0]
+        head.bias[:2] = 5.0  # far above the third
+    asked = []
+    call = SureClasses.__call__
+
+    def counted(self, rows):
+        asked.append(len(rows))
+        return call(self, rows)
+
+    monkeypatch.setattr(SureClasses, "__call__", counted)
+    X = np.random.default_rng(0).normal(size=(5 * 512, clf.n_features_in_)).astype(np.float32)
+    codes = clf.predict(X)
+    assert sum(asked) <= 2 * 512  # float32 and float64 looked at the first piece only
+    np.testing.assert_array_equal(codes, clf.classes_[clf.predict_log_proba(X).argmax(axis=1)])
