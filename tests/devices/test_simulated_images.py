@@ -13,8 +13,8 @@ from torch import nn
 from sklearn_debias import ERMClassifier
 from sklearn_debias.attacks import AutoAttack, CarliniWagner, RandomSearch
 from sklearn_debias.attribution import attribute
+from sklearn_debias.fitting import _opened
 from sklearn_debias.robustness import (
-    _queue,
     adversarial_examples,
     epsilon_sweep,
     robust_accuracy,
@@ -24,7 +24,6 @@ from sklearn_debias.robustness import (
 )
 from sklearn_debias.testing import all_estimators, quick
 from sklearn_debias.testing._estimator_data import toy_rows
-from sklearn_debias.training import _prepare
 
 NETWORKS = [
     pytest.param(cls, id=name)
@@ -129,8 +128,7 @@ def of_both(use, X, y, bias, fit):
 @pytest.fixture
 def small_batches(monkeypatch):
     """Let the device take as many rows at once as the CPU: 256 small images take a second each."""
-    monkeypatch.setitem(_queue.ROWS, "cuda", 32)
-    monkeypatch.setitem(_prepare.INFERENCE_BATCH, "cuda", 32)
+    monkeypatch.setattr(_opened, "inference_rows", lambda device, shape: 32)
 
 
 @pytest.mark.parametrize("name", USES)
