@@ -19,6 +19,8 @@ HEADS = [
     for name, cls in all_estimators()
     for i in range(len(variants(cls)))
 ]
+# On a CPU their covariances multiply the rows class by class, and round otherwise.
+BY_CLASS = ("ISDAClassifier", "MetaIADAClassifier")
 pytestmark = [
     pytest.mark.filterwarnings("ignore::sklearn_debias.exceptions.DebiasWarning"),
     # What skorch says of a model whose device is gone.
@@ -51,7 +53,7 @@ def waits_of_epochs(monkeypatch):
 
 @pytest.mark.parametrize(("cls", "i"), HEADS)
 def test_heads(cls, i, waits_of_epochs):
-    """Weights and predictions are the CPU's to the last bit; the host waits once an epoch."""
+    """Weights and predictions are the CPU's; the host waits once an epoch."""
     estimator = variants(cls)[i]
     X, y, bias = toy_rows()
     here = fitted(on("cpu", estimator), X, y, bias)
@@ -63,8 +65,9 @@ def test_heads(cls, i, waits_of_epochs):
         if hasattr(there, "module_"):
             assert all(p.is_cuda for p in there.module_.parameters())
         trained = weights(there)
-    assert_alike(trained, weights(here))
-    assert_alike(said, answers(here, X))
+    atol = 1e-6 if cls.__name__ in BY_CLASS else 0.0
+    assert_alike(trained, weights(here), atol)
+    assert_alike(said, answers(here, X), atol)
     # And where there is no such device.
     assert_alike(answers(pickle.loads(stored), X), said)
     # The first epoch of a phase may ask which rows to visit: for the groups, or the state.
