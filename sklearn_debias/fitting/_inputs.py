@@ -116,7 +116,7 @@ def _open_array(
     else:
         array = checked(given, asked, owner)
         source = ArraySource(_in_this_byte_order(array) if kept else array)
-        bounds = span(source.items)
+        bounds = span(source.items) if array.size else (0.0, 0.0)  # which is refused below
     array = source.items
     if array.ndim not in (2, 4) and not any_rank:
         raise ValueError(

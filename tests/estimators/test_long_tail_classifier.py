@@ -51,6 +51,7 @@ def assert_same_model(one, other, exact=True):
         {"loss": "logit_adjustment", "tau": 0},
     ],
 )
+@pytest.mark.usefixtures("by_autograd")
 def test_each_loss_can_be_erm_to_the_last_bit(long, options, module):
     one = ERMClassifier(**QUICK, module=module).fit(*long)
     assert_same_model(one, LongTailClassifier(**QUICK, module=module, **options).fit(*long))
@@ -208,6 +209,7 @@ class BalancedERM(ERMClassifier):
 
 
 @pytest.mark.parametrize("options", [{}, {"module": mlp, "freeze": "body"}])
+@pytest.mark.usefixtures("by_autograd")
 def test_without_a_body_to_train_crt_is_balanced_erm_from_a_fresh_start(long, options):
     expected = BalancedERM(**{**QUICK, "max_epochs": 3}, **options).fit(*long)
     assert_same_model(expected, CRTClassifier(**QUICK, retraining_epochs=3, **options).fit(*long))

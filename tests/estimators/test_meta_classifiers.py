@@ -157,6 +157,7 @@ def test_without_a_term_to_learn_no_row_is_held_out(train, ahead):
 
 
 @pytest.mark.parametrize("module", [None, "mlp"])
+@pytest.mark.usefixtures("by_autograd")
 def test_with_every_term_off_it_is_erm_to_the_last_bit(train, module):
     options = {**QUICK, "optimizer": "sgd", "module": module}
     off = MetaIADAClassifier(**options, alpha=0, beta=0, epsilon=0.0, warmup=0).fit(*train)

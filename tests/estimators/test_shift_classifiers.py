@@ -45,6 +45,7 @@ def assert_equal(one, other, X):
 
 @pytest.mark.parametrize("clf", SHIFT, ids=repr)
 @pytest.mark.parametrize("bias", ["none", "a single value"])
+@pytest.mark.usefixtures("by_autograd")
 def test_without_two_bias_values_one_warning_and_the_fallback(clf, bias, train):
     given, words = (
         (None, "was given no bias_labels")
@@ -115,6 +116,7 @@ def test_at_weight_0_environments_have_equal_shares(clf, train):
 
 
 @pytest.mark.parametrize("partners", ["any", "label", "domain", "lisa"])
+@pytest.mark.usefixtures("by_autograd")
 def test_mixup_with_alpha_0_is_erm_to_the_last_bit(partners, train):
     mixed = fit(MixUpClassifier(**FAST, partners=partners, alpha=0), train)
     assert_equal(mixed, fit(ERMClassifier(**FAST), train), train.data)

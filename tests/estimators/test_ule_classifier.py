@@ -38,6 +38,7 @@ def equal(one, other):
 
 
 @pytest.mark.parametrize("module", [None, "mlp"])
+@pytest.mark.usefixtures("by_autograd")
 def test_lambda_one_is_erm_to_the_last_bit(module):
     ours = ULEClassifier(module, lam=1, student_warmup=2, **QUICK).fit(X, y)
     plain = ERMClassifier(module, lr=1e-2, optimizer="sgd", net_params=MOMENTUM, **QUICK).fit(X, y)

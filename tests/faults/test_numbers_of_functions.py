@@ -109,7 +109,7 @@ RECIPES = {
     "Corruption": {"severity": 2, **SEEDED},
     "Threat": {"epsilon": 0.1},
 }
-READERS = {"read_bar"}  # of files that a test has not
+ELSEWHERE = {"read_bar", "on_dask"}  # of files and clusters that a test here has not
 
 
 @wraps(robust_accuracy)
@@ -133,7 +133,7 @@ def corrupted(**params):
 
 
 CALLED = {
-    **{name: function for name, function in all_functions() if name not in READERS},
+    **{name: function for name, function in all_functions() if name not in ELSEWHERE},
     "compare": compared,
     "robust_accuracy": scored,
     "BiasStratifiedKFold": folds,
