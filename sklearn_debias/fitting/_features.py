@@ -8,9 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from sklearn_debias.fitting._mapped import NUMBERS
 from sklearn_debias.training import ArraySource, Source, check_whole
-
-NUMBERS = "fiub"  # NumPy's letters for kinds of plain numbers
 
 
 class LooseRows(ArraySource):

@@ -15,10 +15,10 @@ import torch
 from torch import Tensor, nn
 
 from sklearn_debias.core import SplitModule
+from sklearn_debias.fitting._twins import HOOKS
 from sklearn_debias.training import filled
 
 PLAIN = (int, float, str, tuple, type(None))
-HOOKS = ("_forward_hooks", "_forward_pre_hooks")
 
 _known: WeakKeyDictionary[nn.Module, "_Known"] = WeakKeyDictionary()
 _lock = threading.Lock()

@@ -1,5 +1,6 @@
 """Bootstrap replicates of metrics in three groups of 10,000 rows, and of all, to a loop by hand."""
 
+import cases_rest
 import numpy as np
 import pytest
 from sklearn.metrics import brier_score_loss, f1_score, roc_auc_score
@@ -7,7 +8,6 @@ from sklearn.metrics import brier_score_loss, f1_score, roc_auc_score
 from sklearn_debias.metrics import (
     expected_calibration_error,
     group_report,
-    worst_group_accuracy_score,
 )
 
 N, REPLICATES = 10_000, 200  # a loop over 2,000 takes a minute
@@ -73,17 +73,5 @@ def test_2000_replicates(compare):
 
 def test_a_million_rows_in_1000_groups(compare):
     """Of whole numbers, against nothing but the counts."""
-    draws = np.random.default_rng(0)
-    truth, guess = draws.integers(0, 10, (2, 1_000_000))
-    values = draws.integers(0, 100, 1_000_000)
-
-    def counts():
-        cell = truth * 100 + values
-        size = np.bincount(cell, minlength=1000)
-        return (np.bincount(cell, weights=truth == guess, minlength=1000) / size).min()
-
-    def score():
-        return worst_group_accuracy_score(truth, guess, bias_labels=values)
-
-    assert score() == counts()
+    score, counts = cases_rest.groups(1_000_000)
     compare(score, counts, rounds=15, limit=5)
