@@ -1,6 +1,8 @@
 import gc
 import os
 import signal
+import threading
+from pathlib import Path
 
 import hypothesis
 import pytest
@@ -73,3 +75,34 @@ def by_autograd(monkeypatch):
     So methods can be compared to the last bit that have no closed form.
     """
     monkeypatch.setattr("sklearn_debias.training._engine.linear_steps", lambda *args: None)
+
+
+@pytest.fixture
+def grown():
+    """Return by how many bytes a call makes this process grow at most, pages of files aside."""
+    status = Path("/proc/self/status")
+    if not status.exists():
+        pytest.skip("Linux tells the memory of a process there")
+
+    def anonymous():
+        return int(status.read_text().partition("RssAnon:")[2].split()[0]) * 1024
+
+    def measure(call):
+        stopped = threading.Event()
+        seen = [anonymous()]
+
+        def look():
+            while not stopped.wait(0.002):
+                seen.append(anonymous())
+
+        watcher = threading.Thread(target=look)
+        watcher.start()
+        try:
+            call()
+        finally:
+            stopped.set()
+            watcher.join()
+        assert len(seen) > 10  # it was looked at in the middle, too
+        return max(seen) - seen[0]
+
+    return measure
