@@ -1,4 +1,4 @@
-"""Loops of linear heads as one writes them by hand, by autograd: n rows, batches, Adam."""
+"""Loops of linear heads as one writes them by hand: n rows, batches, Adam; by autograd but one."""
 
 import torch
 import torch.nn.functional as F
@@ -29,6 +29,26 @@ def erm(X, y, n_classes, epochs, make_optimizer=adam):
             loss.backward()
             optimizer.step()
             total += loss.detach()
+        assert torch.isfinite(total)
+    return net
+
+
+@torch.no_grad()
+def erm_closed(X, y, n_classes, epochs):
+    """Return what `erm` does, by gradients in closed form: no step can do with less."""
+    x, t = torch.from_numpy(X), torch.from_numpy(y)
+    net = nn.Linear(x.shape[1], n_classes)
+    optimizer = torch.optim.Adam(net.parameters(), lr=1e-3, weight_decay=1e-4, fused=True)
+    truth = F.one_hot(t, n_classes).float()
+    for epoch in batches(len(t), epochs):
+        total = torch.zeros(())
+        for i in epoch:
+            rows, right = x.index_select(0, i), truth.index_select(0, i)
+            log_p = torch.addmm(net.bias, rows, net.weight.T).log_softmax(1)
+            total -= (log_p * right).sum()
+            error = log_p.exp_().sub_(right).div_(len(i))
+            net.weight.grad, net.bias.grad = error.T @ rows, error.sum(0)
+            optimizer.step()
         assert torch.isfinite(total)
     return net
 
