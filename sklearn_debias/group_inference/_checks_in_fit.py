@@ -1,4 +1,4 @@
-"""What a fit on inferred groups looks at before it trains: luck, and use."""
+"""What a fit on inferred groups looks at before it trains and after: luck, use, and cost."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +16,8 @@ from sklearn_debias.training import Streams
 PENALTY = 0.05  # of the logistic regression that is trained, by the sets of the evidence page
 UNSTABLE = 0.5
 SURE = 1.645  # standard errors of a gain that is luck in 5 % of cases
+BY_MISTAKES = ("errors", "eiil", "xrm")  # label 0 is of rows that a plain model gets right
+LOOKED_AT = (100, 1000)  # fewer rows tell little, more tell nothing new
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,7 @@ class ChecksInFit:
     classifier: Any
     fallback: Any
     inferrer_: Any
+    classifier_: Any
     n_checks: int | None
     _train: Any
 
@@ -70,12 +73,15 @@ class ChecksInFit:
             return
         seeds = [streams.seed("check", str(i)) % 2**32 for i in range(n_checks)]
         self.stability_ = stability(self.inferrer_, rows.X, rows.y, rows.codes, seeds, known)
-        if self.stability_ is not None and self.stability_ < UNSTABLE:
+        if self._unstable():
             warn(
                 f"The inferred groups are a matter of luck: inferred from other rows they agree by "
                 f"{self.stability_:.2f} (1 is the same, 0 is chance). Set `fallback` to a plain "
                 "classifier, or change `inferrer`."
             )
+
+    def _unstable(self) -> bool:
+        return self.stability_ is not None and self.stability_ < UNSTABLE
 
     def _check_use(self, rows: Rows, streams: Streams, given: dict[str, Any]) -> None:
         """Say whether the fallback is to be fitted; warn where the groups serve nobody.
@@ -97,12 +103,12 @@ class ChecksInFit:
             streams.seed("held out") % 2**32,
         )
         self.held_out_scores_ = scores
-        unstable = self.stability_ is not None and self.stability_ < UNSTABLE
         useless = scores is not None and scores["groups"] - scores["plain"] <= (
             SURE * scores["error"]
         )
         # Without a minority there is nothing that groups could be trained for.
-        self.fell_back_ = self.fallback is not None and (unstable or useless or scores is None)
+        in_doubt = self._unstable() or useless or scores is None
+        self.fell_back_ = self.fallback is not None and in_doubt
         if self.fell_back_ and scores is None:
             warn("`fallback` is fitted: the inferred minority, or a class, has too few rows.")
         elif useless and scores is not None:
@@ -112,6 +118,33 @@ class ChecksInFit:
                 f"minority of the classes is {scores['groups']:.3f} on held-out rows, and "
                 f"{scores['plain']:.3f} by a plain classifier (standard error of the difference "
                 f"{scores['error']:.3f}). The minority may be mislabelled rows, or too few. {did}"
+            )
+
+    def _check_outcome(self, rows: Rows, streams: Streams) -> None:
+        """Warn where the trained classifier has lost what the plain model knew.
+
+        Where classes overlap the minority is noise, and equal losses on both parts are those of a
+        classifier that knows nothing.
+        """
+        if self.fell_back_ or self.held_out_scores_ is not None or self._unstable():
+            return  # told already
+        if getattr(self.inferrer_, "method", None) not in BY_MISTAKES:
+            return
+        fewest, most = LOOKED_AT
+        known = np.flatnonzero(rows.labels == 0)
+        if len(known) < fewest:
+            return
+        rng = np.random.default_rng(streams.seed("outcome"))
+        some = np.sort(rng.permutation(known)[:most])
+        right = np.mean(self.classifier_.predict(take_rows(rows.X, some)) == rows.y[some])
+        halfway = (1 + 1 / len(np.unique(rows.codes))) / 2  # from guessing to all of them
+        if right < halfway:
+            warn(
+                f"Training for the inferred groups has cost what a plain model knows: `classifier` "
+                f"is right about {right:.0%} of {len(some)} training rows that the model of "
+                "`inferrer` is right about. The minority is noise, most likely: rows that are "
+                "mislabelled, or where classes overlap. Compare with a plain classifier, set "
+                "`fallback` to it, or train fewer epochs."
             )
 
     def _without_groups(self, n: int) -> Any:

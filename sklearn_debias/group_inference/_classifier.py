@@ -123,7 +123,9 @@ class InferredGroupsClassifier(
 
     Wrong labels are told by the checks, mostly: training for them loses on the majority what it
     gains. Rows that are merely hard are not told from a neglected group by any number that does
-    without bias labels. Where classes overlap, inferred groups may do harm.
+    without bias labels. Where classes overlap, inferred groups may do harm: a warning tells where
+    a classifier of your own ends halfway to guessing on rows that the model of "errors", "eiil" or
+    "xrm" is right about.
 
     Examples
     --------
@@ -233,11 +235,12 @@ class InferredGroupsClassifier(
         known = None if bias_labels is None else np.asarray(plain_bias(bias_labels), dtype=object)
         self._check_stability(rows, known, streams)
         self._check_use(rows, streams, given)
-        rows = replace(rows, X=X, y=y)
+        given_rows = replace(rows, X=X, y=y)
         if self.fell_back_:
-            self.classifier_ = fit_plain(self.fallback, rows, given)
+            self.classifier_ = fit_plain(self.fallback, given_rows, given)
         else:
-            self.classifier_ = self._train(rows, streams, given)
+            self.classifier_ = self._train(given_rows, streams, given)
+        self._check_outcome(rows, streams)
         self._inherit()
 
     @classmethod

@@ -1,5 +1,6 @@
 """What is told of inferred groups without bias labels: luck, wrong labels, and a way back."""
 
+import re
 import warnings
 
 import numpy as np
@@ -9,7 +10,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import adjusted_rand_score
 from sklearn.tree import DecisionTreeClassifier
 
-from sklearn_debias import ERMClassifier, LfFClassifier
+from sklearn_debias import ERMClassifier, GroupDROClassifier, LfFClassifier
 from sklearn_debias.datasets import flip_labels, make_spurious_embeddings
 from sklearn_debias.exceptions import DebiasWarning
 from sklearn_debias.group_inference import (
@@ -93,6 +94,40 @@ def test_the_fallback_is_fitted_where_groups_serve_nobody():
     assert clf.fell_back_
     expected = clone(PLAIN).fit(EVEN.data, WRONG)
     np.testing.assert_array_equal(clf.predict_proba(EVEN.data), expected.predict_proba(EVEN.data))
+
+
+def overlapping(n=2000):
+    """Return rows whose classes overlap: what a plain model gets wrong is noise."""
+    rng = np.random.default_rng(0)
+    y = np.arange(n) % 2
+    X = rng.normal(size=(n, 10)).astype(np.float32) + 0.4 * (2 * y[:, None] - 1)
+    return X, y
+
+
+def group_dro(epochs):
+    return GroupDROClassifier(max_epochs=epochs, lr=0.01, step_size=1, random_state=0, device="cpu")
+
+
+def test_a_classifier_that_noise_has_cost_what_was_known_is_told():
+    X, y = overlapping()
+    clf = InferredGroupsClassifier(group_dro(20), random_state=0)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")  # the classifier may say its own word
+        clf.fit(X, y)
+    known = clf.bias_labels_ == 0
+    right = np.mean(clf.predict(X)[known] == y[known])
+    pattern = r"has cost what a plain model knows: .* right about (\d+)% of 1000"
+    (share,) = re.findall(pattern, " ".join(str(one.message) for one in told))
+    assert right < 0.75
+    assert int(share) / 100 == pytest.approx(right, abs=0.05)
+    assert np.mean(LogisticRegression().fit(X, y).score(X, y)) > 0.85
+
+
+def test_a_classifier_that_keeps_what_was_known_is_not_told_of():
+    X, y = BIASED.data, BIASED.target
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        InferredGroupsClassifier(group_dro(5), random_state=0).fit(X, y)
 
 
 def test_groups_of_luck_are_told():
