@@ -1,0 +1,103 @@
+"""Paths that a file from anyone names: inside of the folder, there, and not empty."""
+
+import os
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+
+from sklearn_debias.datasets._folder import MissingDataError
+from sklearn_debias.datasets.readers._splits import some
+
+LOOKED_INTO = 10_000  # files whose size is asked, which takes longer than all else
+
+
+def image_paths(root: Path, names: Sequence[str], source: str) -> np.ndarray:
+    """Return the paths of images as str, (n,); none is opened.
+
+    Parameters
+    ----------
+    root : Path
+        Existing folder that the names are relative to.
+    names : sequence of str
+        Separated by slashes.
+    source : str
+        Where the names were read, for errors.
+
+    Raises
+    ------
+    ValueError
+        Where a name is absolute or leads out of the folder, by ".." or by a link; where files are
+        missing (a FileNotFoundError as well), or empty: of more than 10,000 files some are looked
+        at.
+    """
+    plain = [str(name).replace("\\", "/") for name in names]
+    _check_inside(plain, source)
+    by_folder = defaultdict(list)
+    for name in plain:
+        folder, _, file = name.rpartition("/")
+        by_folder[folder].append(file)
+    missing, empty, outside = [], [], []
+    real = root.resolve()
+    step = max(1, len(plain) // LOOKED_INTO)
+    looked_into = set(plain[::step])
+    for folder, files in by_folder.items():
+        place = root / folder
+        there = _files(place)
+        if there and not place.resolve().is_relative_to(real):
+            outside.append(folder)
+            continue
+        for file in files:
+            name = f"{folder}/{file}" if folder else file
+            entry = there.get(file)
+            if entry is None:
+                missing.append(name)
+            elif entry.is_symlink() and not Path(entry.path).resolve().is_relative_to(real):
+                outside.append(name)
+            elif name in looked_into and not entry.stat().st_size:
+                empty.append(name)
+    if outside:
+        raise ValueError(
+            f"{source}: {some(outside)} leads out of {root} by a link. Pass as `root` the folder "
+            "that it leads to, or copy the files."
+        )
+    if missing:
+        raise MissingDataError(
+            f"{source} lists {len(plain):,} files, {len(missing):,} of which are not in {root}: "
+            f"{some(missing)}. Copy them there, or pass `root`, the folder that the names are "
+            "relative to."
+        )
+    if empty:
+        raise ValueError(
+            f"{source}: {len(empty):,} files in {root} are empty: {some(empty)}. Copy them again."
+        )
+    base = f"{root}{os.sep}"
+    return np.array([base + name for name in plain], dtype=str)
+
+
+def _check_inside(names: Sequence[str], source: str) -> None:
+    # Most names have nothing to look at.
+    odd = [name for name in names if name[:1] in ("/", "~") or ".." in name or ":" in name[:3]]
+    wrong = [
+        name
+        for name in odd
+        if name[:1] in ("/", "~") or name[1:3] == ":/" or ".." in PurePosixPath(name).parts
+    ]
+    if wrong:
+        raise ValueError(
+            f"{source} must name files by paths within its folder; found {some(wrong)}. Make them "
+            "relative, and pass `root`, the folder that they are relative to."
+        )
+    blank = sum(not name for name in names)
+    if blank:
+        raise ValueError(f"{source} has {blank:,} rows without a file name.")
+
+
+def _files(folder: Path) -> dict[str, os.DirEntry]:
+    """Return what a folder holds, by name; a folder that is not there holds nothing."""
+    try:
+        with os.scandir(folder) as entries:
+            return {entry.name: entry for entry in entries}
+    except (FileNotFoundError, NotADirectoryError):
+        return {}

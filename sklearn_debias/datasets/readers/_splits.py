@@ -1,0 +1,46 @@
+"""Names of the splits, and what other files call them."""
+
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+import pandas as pd
+
+SPLITS = ("train", "validation", "test", "deployment")  # in this order
+CODES = {0: "train", 1: "validation", 2: "test", 3: "deployment"}
+WORDS = {
+    **dict.fromkeys(["train", "training", "tr"], "train"),
+    **dict.fromkeys(["validation", "val", "valid", "va", "dev"], "validation"),
+    **dict.fromkeys(["test", "testing", "te"], "test"),
+    **dict.fromkeys(["deploy", "deployment", "zero_shot"], "deployment"),
+}
+
+
+def split_names(found: pd.Series, source: str, known: Mapping | None = None) -> np.ndarray:
+    """Return the names of the splits of rows, (n,).
+
+    Parameters
+    ----------
+    found : Series of n codes, 0 to 3, or words
+    source : str
+        What they were read from, for errors.
+    known : mapping, default=None
+        What the file calls a split, where that is not the field's custom.
+    """
+    names = {**CODES, **{str(code): name for code, name in CODES.items()}, **WORDS, **(known or {})}
+    values = [value.lower() if isinstance(value, str) else value for value in found.unique()]
+    unknown = [value for value in values if value not in names]
+    if unknown:
+        raise ValueError(
+            f"{source}: the splits must be 0 (train), 1 (validation), 2 (test), 3 (deployment), or "
+            f"these words; found {some(unknown)}. Rename them in a copy of the file."
+        )
+    coded = found.map(lambda value: names[value.lower() if isinstance(value, str) else value])
+    return coded.to_numpy(dtype=str)
+
+
+def some(values: Iterable, most: int = 3) -> str:
+    """Return the first of some values, and how many more there are."""
+    values = list(values)
+    first = ", ".join(repr(value) for value in values[:most])
+    more = len(values) - most
+    return first if more <= 0 else f"{first} and {more:,} more"
