@@ -2,3 +2,7 @@
 
 Nothing is downloaded, and no image is opened.
 """
+
+from sklearn_debias.datasets.readers._metadata_csv import read_metadata_csv
+
+__all__ = ["read_metadata_csv"]

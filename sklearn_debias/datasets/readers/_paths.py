@@ -32,7 +32,7 @@ def image_paths(root: Path, names: Sequence[str], source: str) -> np.ndarray:
         missing (a FileNotFoundError as well), or empty: of more than 10,000 files some are looked
         at.
     """
-    plain = [str(name).replace("\\", "/") for name in names]
+    plain = [_relative(name.replace("\\", "/"), root) for name in names]
     _check_inside(plain, source)
     by_folder = defaultdict(list)
     for name in plain:
@@ -76,6 +76,12 @@ def image_paths(root: Path, names: Sequence[str], source: str) -> np.ndarray:
     return np.array([base + name for name in plain], dtype=str)
 
 
+def _relative(name: str, root: Path) -> str:
+    """Return a name relative to the folder, where it begins with it."""
+    beginning = f"{root.as_posix()}/"
+    return name[len(beginning) :] if name[:1] == "/" and name.startswith(beginning) else name
+
+
 def _check_inside(names: Sequence[str], source: str) -> None:
     # Most names have nothing to look at.
     odd = [name for name in names if name[:1] in ("/", "~") or ".." in name or ":" in name[:3]]
@@ -86,8 +92,9 @@ def _check_inside(names: Sequence[str], source: str) -> None:
     ]
     if wrong:
         raise ValueError(
-            f"{source} must name files by paths within its folder; found {some(wrong)}. Make them "
-            "relative, and pass `root`, the folder that they are relative to."
+            f"{source} must name files by paths within its folder; found {some(wrong)}. Pass `root`, "
+            "the folder that they are relative to, and as `strip` how they begin where they were "
+            "made."
         )
     blank = sum(not name for name in names)
     if blank:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 import pandas as pd
 
-SPLITS = ("train", "validation", "test", "deployment")  # in this order
+SPLITS = ("train", "validation", "test", "deployment")  # in this order, and then any others
 CODES = {0: "train", 1: "validation", 2: "test", 3: "deployment"}
 WORDS = {
     **dict.fromkeys(["train", "training", "tr"], "train"),

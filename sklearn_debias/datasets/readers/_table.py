@@ -26,7 +26,7 @@ def bunch_of(
     Parameters
     ----------
     rows : DataFrame
-        One row each, in the order of the file, with the columns "split" (as `SPLITS`), "y", those
+        One row each, in the order of the file, with the columns "split" (of `SPLITS`, or others), "y", those
         of ``bias``, "file" (a name that tells rows apart) and any others: all are kept as
         `metadata`.
     data : callable
@@ -47,7 +47,8 @@ def bunch_of(
         given = bias_names or [None] * len(bias)
         bunch.bias_names = [_names(rows[c], own) for c, own in zip(bias, given, strict=True)]
     split = rows["split"].to_numpy()
-    for name in SPLITS:
+    others = [name for name in dict.fromkeys(split.tolist()) if name not in SPLITS]
+    for name in [*SPLITS, *others]:
         index = np.flatnonzero(split == name)
         if not len(index):
             continue
