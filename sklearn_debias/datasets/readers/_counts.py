@@ -1,6 +1,6 @@
 """What the published sets hold, and whether a copy holds the same."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -66,7 +66,7 @@ def check_counts(
     warn(f"{told}{doubt} Figures may not compare with published ones.")
 
 
-def _differences(rows: pd.DataFrame, by: Sequence[str], counts: Counts):
+def _differences(rows: pd.DataFrame, by: Sequence[str], counts: Counts) -> Iterator[str]:
     """Yield what differs, in words."""
     for split, expected in counts.of.items():
         own = rows[rows["split"] == split]

@@ -231,5 +231,5 @@ LAYOUTS: dict[str, CsvLayout] = {
 
 
 def _numbered(table: pd.DataFrame) -> pd.DataFrame:
-    """Number the rows, unless the table tells them apart already."""
+    """Add numbers of rows, unless the table tells them apart already."""
     return table if "filename" in table else table.assign(row=np.arange(len(table)))

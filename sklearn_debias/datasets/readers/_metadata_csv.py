@@ -38,7 +38,7 @@ def read_metadata_csv(
     strip: str = "",
     check_counts: bool = True,
 ) -> Bunch:
-    """Read a set that is one table of file names, classes, bias values and splits.
+    r"""Read a set that is one table of file names, classes, bias values and splits.
 
     SubpopBench, BalancingGroups, XRM and DPE keep every set so, with the columns ``filename``,
     ``y``, ``a`` and ``split``; the original tables of Waterbirds, CelebA, CivilComments and
@@ -113,7 +113,7 @@ def read_metadata_csv(
     ...     for name in "abc":
     ...         _ = Path(folder, f"{name}.jpg").write_bytes(b"an image")
     ...     _ = Path(folder, "metadata.csv").write_text(
-    ...         "filename,split,y,a\\na.jpg,0,0,0\\nb.jpg,0,1,1\\nc.jpg,2,1,0\\n"
+    ...         "filename,split,y,a\na.jpg,0,0,0\nb.jpg,0,1,1\nc.jpg,2,1,0\n"
     ...     )
     ...     birds = read_metadata_csv(folder)
     >>> birds.train.target, birds.test.bias_labels

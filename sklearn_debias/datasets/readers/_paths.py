@@ -92,9 +92,9 @@ def _check_inside(names: Sequence[str], source: str) -> None:
     ]
     if wrong:
         raise ValueError(
-            f"{source} must name files by paths within its folder; found {some(wrong)}. Pass `root`, "
-            "the folder that they are relative to, and as `strip` how they begin where they were "
-            "made."
+            f"{source} must name files by paths within its folder; found {some(wrong)}. Pass as "
+            "`root` the folder that they are relative to, and as `strip` how they begin where they "
+            "were made."
         )
     blank = sum(not name for name in names)
     if blank:

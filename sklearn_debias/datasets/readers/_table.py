@@ -26,9 +26,9 @@ def bunch_of(
     Parameters
     ----------
     rows : DataFrame
-        One row each, in the order of the file, with the columns "split" (of `SPLITS`, or others), "y", those
-        of ``bias``, "file" (a name that tells rows apart) and any others: all are kept as
-        `metadata`.
+        One row each, in the order of the file. "split" holds `SPLITS` or others, "y" the classes,
+        the column(s) ``bias`` the bias values, "file" a name that tells rows apart. All columns are
+        kept as `metadata`.
     data : callable
         ``data(index)`` gives the rows by number.
     bias : str, sequence of str or None
