@@ -65,7 +65,8 @@ def named_columns(
     for columns in styles:
         if set(columns.values()) <= set(table.columns):
             return dict(columns)
-    missing = [name for name in styles[0].values() if name not in table.columns]
+    lacking = [[n for n in columns.values() if n not in table.columns] for columns in styles]
+    missing = min(lacking, key=len)
     raise ValueError(
         f"{path} has no column {some(missing)}, only {some(table.columns, 12)}. Pass the names of "
         'yours, as in columns={"file": ..., "y": ..., "a": ..., "split": ...}.'

@@ -10,6 +10,8 @@ from sklearn.utils import Bunch
 
 from sklearn_debias.datasets.readers._splits import SPLITS
 
+MANY = 100_000  # codes beyond are no indices, but numbers of something
+
 
 def bunch_of(
     rows: pd.DataFrame,
@@ -66,9 +68,12 @@ def bunch_of(
 
 
 def _names(values: pd.Series, names: Mapping[Any, str] | None) -> np.ndarray:
-    """Return the names of the values that occur, sorted by value."""
-    found = np.unique(values.to_numpy())
-    return np.array([str((names or {}).get(value, value)) for value in found.tolist()])
+    """Return the names of the values, which are its indices where they are whole numbers."""
+    known = dict(names or {})
+    found = sorted({*np.unique(values.to_numpy()).tolist(), *known})
+    if all(isinstance(value, int) and 0 <= value < MANY for value in found):
+        found = list(range(found[-1] + 1))
+    return np.array([str(known.get(value, value)) for value in found])
 
 
 def fingerprint(rows: pd.DataFrame, bias: str | Sequence[str] | None) -> str:
