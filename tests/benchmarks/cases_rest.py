@@ -1,11 +1,17 @@
-"""What an import costs in a fresh process, and scores of many groups."""
+"""What an import costs in a fresh process, scores of many groups, and a table of many images."""
 
+import shutil
 import subprocess
 import sys
+import weakref
+from pathlib import Path
+from tempfile import mkdtemp
 
 import numpy as np
+import pandas as pd
 from timing import Case
 
+from sklearn_debias.datasets import read_metadata_csv
 from sklearn_debias.metrics import worst_group_accuracy_score
 
 BUILT_ON = "import torch, sklearn, skorch"
@@ -41,6 +47,25 @@ def groups(n):
     return score, counts
 
 
+def images(n):
+    """Prepare a table of n files in one folder: reading it, and reading nothing but the table."""
+    folder = Path(mkdtemp())
+    (folder / "img").mkdir()
+    names = [f"img/{i}.jpg" for i in range(n)]
+    for name in names:
+        (folder / name).write_bytes(b"x")
+    table = pd.DataFrame(
+        np.random.default_rng(0).integers(0, 2, (n, 3)), columns=["y", "a", "split"]
+    )
+    table.assign(filename=names).to_csv(folder / "metadata.csv", index=False)
+
+    def read():
+        return read_metadata_csv(folder)
+
+    weakref.finalize(read, shutil.rmtree, folder)
+    return read, lambda: pd.read_csv(folder / "metadata.csv")
+
+
 CASES = [
     Case(
         name,
@@ -61,6 +86,16 @@ CASES += [
         1,
         lambda quick: import_of("import sklearn_debias.metrics", BUILT_ON),
         rounds=7,
+        holds=4,
+        unit="s",
+    ),
+    Case(
+        "read-images",
+        "`read_metadata_csv` of 200,000 images, seconds",
+        "-",
+        2,
+        lambda quick: images(1000 if quick else 200_000),
+        rounds=5,
         holds=4,
         unit="s",
     ),
