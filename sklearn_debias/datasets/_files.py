@@ -1,4 +1,4 @@
-"""Readers of idx and npz files from anyone: sizes are checked before memory is spent."""
+"""Readers of idx, npz and npy files from anyone: sizes are checked before memory is spent."""
 
 import gzip
 import math
@@ -94,4 +94,15 @@ def read_npz(path: Path, names: Sequence[str]) -> list[np.ndarray]:
     except _UNREADABLE as error:
         raise ValueError(
             f"`folder`: {path} must be an npz file with {', '.join(names)}: {error}."
+        ) from error
+
+
+def open_npy(path: Path) -> np.ndarray:
+    """Return the array of an npy file as a read-only memory map; nothing in it is unpickled."""
+    try:
+        return np.lib.format.open_memmap(path, mode="r")
+    except _UNREADABLE as error:
+        raise ValueError(
+            f"{path} must be a whole npy file of numbers: {error}. Copy it again, or save it with "
+            "`numpy.save(path, array, allow_pickle=False)`."
         ) from error

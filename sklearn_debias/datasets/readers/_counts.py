@@ -53,16 +53,40 @@ def check_counts(
     ValueError
         Names the first cell that differs.
     """
-    wrong = list(_differences(rows, by, counts))
+    report(
+        list(_differences(rows, by, counts)),
+        source,
+        counts.source,
+        verified=counts.verified,
+        strict=strict,
+    )
+
+
+def report(wrong: Sequence[str], source: str, origin: str, *, verified: bool, strict: bool) -> None:
+    """Raise, or warn, where a copy differs from the published set.
+
+    Parameters
+    ----------
+    wrong : sequence of str
+        What differs, in words.
+    source : str
+        What was read.
+    origin : str
+        Where the published numbers are from.
+    verified : bool
+        Whether these are verified, and not only recalled.
+    strict : bool
+        Whether a difference from verified numbers is an error; else it is a warning.
+    """
     if not wrong:
         return
     more = "" if len(wrong) == 1 else f" ({len(wrong) - 1} more differ)"
-    told = f"{source}: {wrong[0]}{more}; the numbers are from {counts.source}."
-    if counts.verified and strict:
+    told = f"{source}: {wrong[0]}{more}; the numbers are from {origin}."
+    if verified and strict:
         raise ValueError(
             f"{told} Copy the set again, or pass check_counts=False if yours is meant to differ."
         )
-    doubt = "" if counts.verified else " These numbers are recalled, not verified."
+    doubt = "" if verified else " These numbers are recalled, not verified."
     warn(f"{told}{doubt} Figures may not compare with published ones.")
 
 

@@ -1,5 +1,6 @@
 """Tables of other people: which one, in which encoding, with which columns."""
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,13 @@ from sklearn_debias.datasets.readers._splits import some
 SHARED = {"file": "filename", "y": "y", "a": "a", "split": "split"}
 
 
-def only_file(folder: Path, names: Sequence[str], where: str, given: str | None = None) -> Path:
+def only_file(
+    folder: Path,
+    names: Sequence[str],
+    where: str,
+    given: str | os.PathLike[str] | None = None,
+    argument: str = "csv",
+) -> Path:
     """Return the one file of some names that a folder holds.
 
     Parameters
@@ -24,25 +31,29 @@ def only_file(folder: Path, names: Sequence[str], where: str, given: str | None 
         Patterns, relative to the folder.
     where : str
         Where the set comes from, for the error.
-    given : str, default=None
+    given : str or path-like, default=None
         The user's choice, in place of the names.
+    argument : str, default="csv"
+        The parameter of that choice.
     """
     if given is not None:
         path = folder / given
         if not path.is_file():
             raise MissingDataError(
-                f"`csv` must name a file in {folder}; there is no {str(path)!r}."
+                f"`{argument}` must name a file in {folder}; there is no {str(path)!r}."
             )
         return path
     found = sorted({path for name in names for path in folder.glob(name) if path.is_file()})
     if not found:
         raise MissingDataError(
             f"{folder} has no {' and no '.join(names)}. {where} Where the file has another name, "
-            "pass it as `csv`."
+            f"pass it as `{argument}`."
         )
     if len(found) > 1:
         named = some(path.relative_to(folder).as_posix() for path in found)
-        raise ValueError(f"{folder} has {len(found)} files to choose from: {named}. Pass `csv`.")
+        raise ValueError(
+            f"{folder} has {len(found)} files to choose from: {named}. Pass `{argument}`."
+        )
     return found[0]
 
 

@@ -13,7 +13,9 @@ from sklearn_debias.datasets.readers._splits import some
 LOOKED_INTO = 10_000  # files whose size is asked, which takes longer than all else
 
 
-def image_paths(root: Path, names: Sequence[str], source: str) -> np.ndarray:
+def image_paths(
+    root: Path, names: Sequence[str], source: str, *, check_files: bool = True
+) -> np.ndarray:
     """Return the paths of images as str, (n,); none is opened.
 
     Parameters
@@ -24,6 +26,8 @@ def image_paths(root: Path, names: Sequence[str], source: str) -> np.ndarray:
         Separated by slashes.
     source : str
         Where the names were read, for errors.
+    check_files : bool, default=True
+        Whether the files are looked for. The names are looked at in any case.
 
     Raises
     ------
@@ -34,6 +38,14 @@ def image_paths(root: Path, names: Sequence[str], source: str) -> np.ndarray:
     """
     plain = [_relative(name.replace("\\", "/"), root) for name in names]
     _check_inside(plain, source)
+    if check_files:
+        _look_for(plain, root, source)
+    base = f"{root}{os.sep}"
+    return np.array([base + name for name in plain], dtype=str)
+
+
+def _look_for(plain: Sequence[str], root: Path, source: str) -> None:
+    """Raise where files are missing or empty, or links lead out of the folder."""
     by_folder = defaultdict(list)
     for name in plain:
         folder, _, file = name.rpartition("/")
@@ -72,8 +84,6 @@ def image_paths(root: Path, names: Sequence[str], source: str) -> np.ndarray:
         raise ValueError(
             f"{source}: {len(empty):,} files in {root} are empty: {some(empty)}. Copy them again."
         )
-    base = f"{root}{os.sep}"
-    return np.array([base + name for name in plain], dtype=str)
 
 
 def _relative(name: str, root: Path) -> str:
