@@ -11,7 +11,12 @@ import pytest
 import sklearn_debias
 
 PACKAGE = Path(sklearn_debias.__file__).parent
-LAZY = ["sklearn_debias", "sklearn_debias.estimators", "sklearn_debias.objectives"]
+LAZY = [
+    "sklearn_debias",
+    "sklearn_debias.datasets",
+    "sklearn_debias.estimators",
+    "sklearn_debias.objectives",
+]
 
 
 def loaded(code):
@@ -28,7 +33,7 @@ def loaded(code):
 
 def test_what_needs_no_torch_loads_none():
     """Rooms are found as attributes, too."""
-    rooms = ["metrics.group_report", "rows", "exceptions"]
+    rooms = ["metrics.group_report", "datasets.read_metadata_csv", "rows", "exceptions"]
     modules = loaded(
         "import sklearn_debias" + "".join(f"; sklearn_debias.{room}" for room in rooms)
     )
