@@ -33,7 +33,7 @@ def loaded(code):
 
 def test_what_needs_no_torch_loads_none():
     """Rooms are found as attributes, too."""
-    rooms = ["metrics.group_report", "datasets.read_metadata_csv", "rows", "exceptions"]
+    rooms = ["metrics.group_report", "datasets.read_features", "rows", "exceptions"]
     modules = loaded(
         "import sklearn_debias" + "".join(f"; sklearn_debias.{room}" for room in rooms)
     )

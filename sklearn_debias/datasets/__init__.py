@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from sklearn_debias.datasets._long_tail import balanced_indices, long_tail_indices
     from sklearn_debias.datasets._mnist import read_mnist
     from sklearn_debias.datasets.readers import (
+        read_features,
         read_metadata_csv,
     )
 
@@ -38,6 +39,7 @@ __all__ = [
     "make_spurious_embeddings",
     "patch_mnist",
     "read_bar",
+    "read_features",
     "read_metadata_csv",
     "read_mnist",
 ]
@@ -56,6 +58,7 @@ _PLACES = {
     "make_spurious_embeddings": "sklearn_debias.datasets._embeddings",
     "patch_mnist": "sklearn_debias.datasets._biased_mnist",
     "read_bar": "sklearn_debias.datasets._bar",
+    "read_features": "sklearn_debias.datasets.readers",
     "read_metadata_csv": "sklearn_debias.datasets.readers",
     "read_mnist": "sklearn_debias.datasets._mnist",
 }

@@ -3,6 +3,10 @@
 Nothing is downloaded, and no image is opened.
 """
 
+from sklearn_debias.datasets.readers._features import read_features
 from sklearn_debias.datasets.readers._metadata_csv import read_metadata_csv
 
-__all__ = ["read_metadata_csv"]
+__all__ = [
+    "read_features",
+    "read_metadata_csv",
+]

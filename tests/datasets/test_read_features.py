@@ -1,0 +1,327 @@
+"""Embeddings in the files of XRM and DPE, in npz and in parquet."""
+
+import os
+import shutil
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from sklearn_debias.datasets import read_features
+
+rng = np.random.default_rng(0)
+N, D = 12, 5
+X = rng.standard_normal((N, D)).astype(np.float16)
+Y = np.arange(N) % 2
+A = np.arange(N) // 2 % 2
+SPLIT = np.repeat([0, 1, 2], [6, 3, 3])
+NAMES = {0: "train", 1: "validation", 2: "test"}
+
+
+def frame():
+    names = [f"{i}.jpg" for i in range(N)]
+    return pd.DataFrame({"id": range(N), "filename": names, "split": SPLIT, "y": Y, "a": A})
+
+
+def write_pt(folder, **changed):
+    parts = {}
+    for key, code in (("tr", 0), ("va", 1), ("te", 2)):
+        own = code == SPLIT
+        arrays = {"x": X[own], "y": Y[own], "m": A[own]}
+        parts[key] = {name: torch.from_numpy(values) for name, values in arrays.items()}
+    parts["va"].update(changed)
+    torch.save(parts, folder / "features.pt")
+
+
+def write_npy(folder, parts=(0, 1, 2)):
+    order = rng.permutation(N)  # splits are not side by side in a table
+    frame().iloc[order].to_csv(folder / "metadata.csv", index=False)
+    for code, name in enumerate(("train", "val", "test")):
+        if code in parts:
+            np.save(folder / f"feats_{name}.npy", X[order][SPLIT[order] == code])
+
+
+def write_npz(folder, name="birds.npz", **changed):
+    np.savez(folder / name, **{"x": X, "y": Y, "a": A, "split": SPLIT, **changed})
+
+
+def write_parquet(folder, **changed):
+    pytest.importorskip("pyarrow")
+    features = pd.DataFrame(X.astype(np.float32), columns=[f"f{i}" for i in range(D)])
+    table = pd.concat([frame(), features], axis=1).assign(**changed)
+    table.to_parquet(folder / "birds.parquet")
+
+
+WRITERS = {"pt": write_pt, "npy": write_npy, "npz": write_npz, "parquet": write_parquet}
+
+
+@pytest.mark.parametrize("kind", WRITERS)
+def test_each_kind_of_file_gives_the_same_sets(tmp_path, kind):
+    WRITERS[kind](tmp_path)
+    sets = read_features(tmp_path)
+    for code, name in NAMES.items():
+        part = sets[name]
+        # Rows of DPE's table are in another order: a row is known by its features.
+        rows = [int(np.flatnonzero((x.astype(np.float16) == X).all(axis=1))[0]) for x in part.data]
+        assert sorted(rows) == np.flatnonzero(code == SPLIT).tolist()
+        np.testing.assert_array_equal(part.target, Y[rows])
+        np.testing.assert_array_equal(part.bias_labels, A[rows])
+        assert part.data.dtype == (np.float32 if kind == "parquet" else np.float16)
+        assert part.target.dtype == part.bias_labels.dtype == np.int64
+        assert (part.metadata["split"] == name).all()
+        if kind in ("npy", "parquet"):
+            assert part.metadata["filename"].tolist() == [f"{i}.jpg" for i in rows]
+    np.testing.assert_array_equal(sets.target_names, ["0", "1"])
+    np.testing.assert_array_equal(sets.bias_names, ["0", "1"])
+    assert "12 rows of features" in sets.DESCR
+
+
+def test_index_is_the_row_of_the_file(tmp_path):
+    for kind in ("pt", "npy", "npz"):
+        folder = tmp_path / kind
+        folder.mkdir()
+        WRITERS[kind](folder, *([(1, 2)] if kind == "npy" else []))
+        test = read_features(folder).test
+        if kind == "npy":
+            table = pd.read_csv(folder / "metadata.csv")
+            np.testing.assert_array_equal(table["y"][test.index], test.target)
+            assert table["filename"][test.index].tolist() == test.metadata["filename"].tolist()
+        else:
+            first = 0 if kind == "pt" else 9
+            np.testing.assert_array_equal(test.index, np.arange(first, first + 3))
+
+
+def test_npy_files_are_mapped_and_a_split_may_be_missing(tmp_path):
+    write_npy(tmp_path, parts=(1, 2))
+    sets = read_features(tmp_path)
+    assert "train" not in sets
+    assert isinstance(sets.validation.data, np.memmap)
+    assert not sets.validation.data.flags.writeable
+
+
+def test_tensors_are_mapped(tmp_path):
+    """A file that is larger than what a reading takes."""
+    big = torch.zeros(2000, 1000)
+    labels = torch.zeros(2000, dtype=torch.int64)
+    torch.save({"tr": {"x": big, "y": labels, "m": labels}}, tmp_path / "features.pt")
+    data = read_features(tmp_path).train.data
+    assert data.shape == (2000, 1000)
+    assert not data.flags.owndata
+    data[0, 0] = 1  # a private copy of the page, and no file that has changed
+    assert read_features(tmp_path).train.data[0, 0] == 0
+
+
+def test_files_of_torch_in_other_forms(tmp_path):
+    """The old format, which cannot be mapped; arrays of NumPy; bfloat16."""
+    x = torch.from_numpy(X.astype(np.float32))
+    part = {"x": x.bfloat16(), "y": Y, "m": A.tolist()}
+    torch.save({"tr": part}, tmp_path / "features.pt", _use_new_zipfile_serialization=False)
+    train = read_features(tmp_path).train
+    np.testing.assert_array_equal(train.data, x.bfloat16().float().numpy())
+    np.testing.assert_array_equal(train.target, Y)
+    np.testing.assert_array_equal(train.bias_labels, A)
+
+
+def test_splits_may_be_words_and_lie_anywhere(tmp_path):
+    mixed = np.array(["val", "train", "test"] * 4)
+    write_npz(tmp_path, split=mixed)
+    for words in (mixed, mixed.astype("S5")):
+        write_npz(tmp_path, split=words)
+        sets = read_features(tmp_path)
+        np.testing.assert_array_equal(sets.train.data, X[1::3])
+        np.testing.assert_array_equal(sets.validation.index, [0, 3, 6, 9])
+
+
+def test_columns_of_another_name_and_no_bias_values(tmp_path):
+    np.savez(tmp_path / "a.npz", embeddings=X, y=Y, fold=SPLIT)
+    sets = read_features(tmp_path, columns={"x": "embeddings", "split": "fold", "a": None})
+    assert "bias_labels" not in sets.train
+    assert "bias_names" not in sets
+    write_npy(tmp_path)
+    (tmp_path / "a.npz").unlink()
+    assert "bias_labels" not in read_features(tmp_path, columns={"a": None}).train
+
+
+def test_the_file_itself_and_a_table_elsewhere(tmp_path):
+    write_npz(tmp_path)
+    assert read_features(tmp_path / "birds.npz").test.data.shape == (3, D)
+    write_npy(tmp_path)
+    data = tmp_path / "data"
+    data.mkdir()
+    shutil.move(tmp_path / "metadata.csv", data / "metadata.csv")
+    sets = read_features(tmp_path, file="feats_val.npy", csv=data / "metadata.csv")
+    assert sets.test.data.shape == (3, D)
+
+
+def test_the_fingerprint_tells_features_and_labels_apart(tmp_path):
+    found = set()
+    for changed in ({}, {"y": 1 - Y}, {"x": X * 2}, {"x": X.astype(np.float32)}):
+        write_npz(tmp_path, **changed)
+        found.add(read_features(tmp_path).fingerprint)
+    assert len(found) == 4
+    write_npz(tmp_path)
+    assert read_features(tmp_path).fingerprint in found
+
+
+def test_identifiers_and_text_are_no_features(tmp_path):
+    write_parquet(tmp_path, hospital="north", is_new=True)
+    train = read_features(tmp_path).train
+    assert train.data.shape == (6, D)
+    assert {"hospital", "is_new", "id"} <= set(train.metadata)
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"x": X[:, :, None]}, r"must be floats of shape \(n, d\).*found float16 \(12, 5, 1\)"),
+        ({"x": X.astype(int)}, "must be floats.*found int64"),
+        ({"x": X[:, :0]}, "must be floats of shape"),
+        ({"x": X[1:]}, r"'split' must have one value for each row.*\(11, 5\).*\(12,\)"),
+        ({"y": Y[1:]}, r"'y' must have one value for each row.*found the shape \(11,\)"),
+        ({"a": A[:, None]}, r"'a' must have one value for each row.*found the shape \(12, 1\)"),
+        ({"y": Y + 0.5}, "'y' must hold whole numbers or text"),
+        ({"split": SPLIT + 7}, "the splits must be 0"),
+        ({"x": np.where(X[3, 2] == X, np.nan, X)}, "must be finite; row 3 holds NaN"),
+        ({"x": np.where(X[3, 2] == X, np.inf, X)}, r"row 3 holds.*float16 ends at 65,504"),
+        ({"x": X.astype(object)}, "must be an npz file with x, y, a, split"),
+    ],
+)
+def test_wrong_arrays(tmp_path, changed, message):
+    write_npz(tmp_path, **changed)
+    with pytest.raises(ValueError, match=message) as error:
+        read_features(tmp_path)
+    assert "birds.npz" in str(error.value)
+
+
+def test_not_looking_for_nan(tmp_path):
+    write_npz(tmp_path, x=np.full_like(X, np.nan))
+    assert np.isnan(read_features(tmp_path, check_finite=False).train.data).all()
+
+
+@pytest.mark.filterwarnings("ignore:Validating sparse tensor")
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"y": torch.zeros(2)}, r"'y' must have one value for each row.*\(3, 5\).*\(2,\)"),
+        ({"x": torch.zeros(3)}, r"validation must be floats of shape \(n, d\)"),
+        ({"x": torch.zeros(3, 5).to_sparse()}, "must be a dense tensor"),
+        ({"x": torch.full((3, 5), torch.nan)}, "row 0 holds NaN"),
+    ],
+)
+def test_wrong_tensors(tmp_path, changed, message):
+    write_pt(tmp_path, **changed)
+    with pytest.raises(ValueError, match=message) as error:
+        read_features(tmp_path)
+    assert "features.pt" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ([1, 2], "must hold a dict, found a list"),
+        ({}, "it is empty"),
+        ({"tr": [1]}, "must hold a dict for each of 'tr'"),
+        ({"head": {"x": 1}}, "the splits must be"),
+        ({"tr": {"x": torch.zeros(1, 1), "y": torch.zeros(1)}}, "has no 'm', only 'x', 'y'"),
+        ({"va": {}, "val": {}}, "'val' is another 'validation'"),
+    ],
+)
+def test_other_files_of_torch(tmp_path, content, message):
+    write_pt(tmp_path)
+    if "another" in message:
+        part = torch.load(tmp_path / "features.pt")["va"]
+        content = dict.fromkeys(content, part)
+    torch.save(content, tmp_path / "features.pt")
+    with pytest.raises(ValueError, match=message):
+        read_features(tmp_path)
+
+
+class Hostile:
+    def __reduce__(self):
+        return os.mkdir, ("ran",)
+
+
+@pytest.mark.parametrize("is_zip", [True, False])
+def test_code_in_a_file_of_torch_is_not_run(tmp_path, monkeypatch, is_zip):
+    monkeypatch.chdir(tmp_path)
+    content = {"tr": {"x": Hostile(), "y": 0, "m": 0}}
+    torch.save(content, tmp_path / "features.pt", _use_new_zipfile_serialization=is_zip)
+    with pytest.raises(ValueError, match="features.pt must be a whole file of torch.save"):
+        read_features(tmp_path)
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize("kind", WRITERS)
+def test_files_that_are_cut_off(tmp_path, kind):
+    WRITERS[kind](tmp_path)
+    path = sorted(tmp_path.glob("[bf]*"))[0]
+    path.write_bytes(path.read_bytes()[:-40])
+    with pytest.raises(ValueError, match=path.name):
+        read_features(tmp_path)
+
+
+def test_objects_in_npy_files_are_not_unpickled(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_npy(tmp_path)
+    np.save(tmp_path / "feats_val.npy", np.array([[Hostile()]] * 3, dtype=object))
+    with pytest.raises(ValueError, match="feats_val.npy must be a whole npy file of numbers"):
+        read_features(tmp_path)
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_table_of_another_length(tmp_path):
+    write_npy(tmp_path)
+    np.save(tmp_path / "feats_val.npy", X[:2])
+    with pytest.raises(ValueError, match="'validation'.*it has 2, the table 3"):
+        read_features(tmp_path)
+
+
+def test_missing_and_several_files(tmp_path):
+    with pytest.raises(FileNotFoundError, match="`folder` must name what exists"):
+        read_features(tmp_path / "none")
+    with pytest.raises(FileNotFoundError, match=r"none of features\.pt.*XRM's scripts write"):
+        read_features(tmp_path)
+    write_npy(tmp_path)
+    write_npz(tmp_path)
+    with pytest.raises(ValueError, match=r"2 files to choose from: 'feats_train\.npy', 'birds"):
+        read_features(tmp_path)
+    assert read_features(tmp_path, file="birds.npz").test.data.shape == (3, D)
+    with pytest.raises(FileNotFoundError, match="`file` must name a file in"):
+        read_features(tmp_path, file="other.npz")
+    with pytest.raises(ValueError, match=r"must end in \.pt.*got 'metadata\.csv'"):
+        read_features(tmp_path, file="metadata.csv")
+    (tmp_path / "metadata.csv").unlink()
+    with pytest.raises(FileNotFoundError, match="has no metadata"):
+        read_features(tmp_path, file="feats_val.npy")
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"z": "x"}, "`columns` must be a mapping of 'x', 'y', 'a', 'split'"),
+        (["x"], "`columns` must be a mapping"),
+        ({"y": None}, '`columns` may be None for "a" only'),
+        ({"x": "embeddings"}, "it has no embeddings, only"),
+    ],
+)
+def test_wrong_columns(tmp_path, columns, message):
+    write_npz(tmp_path)
+    with pytest.raises(ValueError, match=message):
+        read_features(tmp_path, columns=columns)
+
+
+def test_parquet_without_pyarrow(tmp_path, monkeypatch):
+    (tmp_path / "birds.parquet").write_bytes(b"PAR1")
+    for name in ("pyarrow", "fastparquet"):
+        monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(ImportError, match="birds.parquet is a parquet file.*pip install pyarrow"):
+        read_features(tmp_path)
+
+
+def test_parquet_without_numbers(tmp_path):
+    pytest.importorskip("pyarrow")
+    frame().to_parquet(tmp_path / "birds.parquet")
+    with pytest.raises(ValueError, match="must have columns of numbers, the features"):
+        read_features(tmp_path)
