@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from sklearn_debias.datasets._mnist import read_mnist
     from sklearn_debias.datasets.readers import (
         read_features,
+        read_long_tail,
         read_metadata_csv,
     )
 
@@ -40,6 +41,7 @@ __all__ = [
     "patch_mnist",
     "read_bar",
     "read_features",
+    "read_long_tail",
     "read_metadata_csv",
     "read_mnist",
 ]
@@ -59,6 +61,7 @@ _PLACES = {
     "patch_mnist": "sklearn_debias.datasets._biased_mnist",
     "read_bar": "sklearn_debias.datasets._bar",
     "read_features": "sklearn_debias.datasets.readers",
+    "read_long_tail": "sklearn_debias.datasets.readers",
     "read_metadata_csv": "sklearn_debias.datasets.readers",
     "read_mnist": "sklearn_debias.datasets._mnist",
 }

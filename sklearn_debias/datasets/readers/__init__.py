@@ -4,9 +4,11 @@ Nothing is downloaded, and no image is opened.
 """
 
 from sklearn_debias.datasets.readers._features import read_features
+from sklearn_debias.datasets.readers._long_tail_lists import read_long_tail
 from sklearn_debias.datasets.readers._metadata_csv import read_metadata_csv
 
 __all__ = [
     "read_features",
+    "read_long_tail",
     "read_metadata_csv",
 ]
