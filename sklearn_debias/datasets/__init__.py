@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from sklearn_debias.datasets._long_tail import balanced_indices, long_tail_indices
     from sklearn_debias.datasets._mnist import read_mnist
     from sklearn_debias.datasets.readers import (
+        read_cifar,
+        read_cifar_c,
         read_features,
         read_long_tail,
         read_metadata_csv,
@@ -40,6 +42,8 @@ __all__ = [
     "make_spurious_embeddings",
     "patch_mnist",
     "read_bar",
+    "read_cifar",
+    "read_cifar_c",
     "read_features",
     "read_long_tail",
     "read_metadata_csv",
@@ -60,6 +64,8 @@ _PLACES = {
     "make_spurious_embeddings": "sklearn_debias.datasets._embeddings",
     "patch_mnist": "sklearn_debias.datasets._biased_mnist",
     "read_bar": "sklearn_debias.datasets._bar",
+    "read_cifar": "sklearn_debias.datasets.readers",
+    "read_cifar_c": "sklearn_debias.datasets.readers",
     "read_features": "sklearn_debias.datasets.readers",
     "read_long_tail": "sklearn_debias.datasets.readers",
     "read_metadata_csv": "sklearn_debias.datasets.readers",

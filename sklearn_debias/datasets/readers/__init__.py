@@ -3,11 +3,15 @@
 Nothing is downloaded, and no image is opened.
 """
 
+from sklearn_debias.datasets.readers._cifar import read_cifar
+from sklearn_debias.datasets.readers._cifar_c import read_cifar_c
 from sklearn_debias.datasets.readers._features import read_features
 from sklearn_debias.datasets.readers._long_tail_lists import read_long_tail
 from sklearn_debias.datasets.readers._metadata_csv import read_metadata_csv
 
 __all__ = [
+    "read_cifar",
+    "read_cifar_c",
     "read_features",
     "read_long_tail",
     "read_metadata_csv",
