@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from sklearn_debias.datasets._long_tail import balanced_indices, long_tail_indices
     from sklearn_debias.datasets._mnist import read_mnist
     from sklearn_debias.datasets.readers import (
+        prepare_embeddings,
         read_cifar,
         read_cifar_c,
         read_features,
@@ -41,6 +42,7 @@ __all__ = [
     "long_tail_indices",
     "make_spurious_embeddings",
     "patch_mnist",
+    "prepare_embeddings",
     "read_bar",
     "read_cifar",
     "read_cifar_c",
@@ -63,6 +65,7 @@ _PLACES = {
     "long_tail_indices": "sklearn_debias.datasets._long_tail",
     "make_spurious_embeddings": "sklearn_debias.datasets._embeddings",
     "patch_mnist": "sklearn_debias.datasets._biased_mnist",
+    "prepare_embeddings": "sklearn_debias.datasets.readers",
     "read_bar": "sklearn_debias.datasets._bar",
     "read_cifar": "sklearn_debias.datasets.readers",
     "read_cifar_c": "sklearn_debias.datasets.readers",
