@@ -15,7 +15,7 @@ from sklearn_debias.datasets._glt import glt_split
 from sklearn_debias.datasets._label_noise import flip_labels
 from sklearn_debias.datasets._long_tail import balanced_indices, long_tail_indices
 from sklearn_debias.datasets._mnist import read_mnist
-from sklearn_debias.datasets.readers import read_metadata_csv
+from sklearn_debias.datasets.readers import read_group_folders, read_metadata_csv
 
 __all__ = [
     "attribute_long_tail",
@@ -31,6 +31,7 @@ __all__ = [
     "make_spurious_embeddings",
     "patch_mnist",
     "read_bar",
+    "read_group_folders",
     "read_metadata_csv",
     "read_mnist",
 ]

@@ -97,6 +97,10 @@ def read_bar(
     DebiasWarning
         If the pack does not hold the published 1941 aligned and 654 conflicting samples.
 
+    See Also
+    --------
+    read_group_folders : The photographs themselves, from the folders of the published set.
+
     References
     ----------
     .. [1] J. Nam, H. Cha, S. Ahn, J. Lee and J. Shin, "Learning from Failure: Training Debiased
