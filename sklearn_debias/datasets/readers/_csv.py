@@ -111,6 +111,6 @@ def check_unique(names: pd.Series, path: Path) -> None:
     again = names[names.duplicated()]
     if len(again):
         raise ValueError(
-            f"{path}: {len(again):,} rows repeat the {names.name} of another: {some(again.tolist())}. Leave "
-            "one of each."
+            f"{path}: {len(again):,} rows repeat the {names.name} of another: "
+            f"{some(again.tolist())}. Leave one of each."
         )
