@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         read_cifar,
         read_cifar_c,
         read_features,
+        read_group_folders,
         read_long_tail,
         read_metadata_csv,
     )
@@ -47,6 +48,7 @@ __all__ = [
     "read_cifar",
     "read_cifar_c",
     "read_features",
+    "read_group_folders",
     "read_long_tail",
     "read_metadata_csv",
     "read_mnist",
@@ -70,6 +72,7 @@ _PLACES = {
     "read_cifar": "sklearn_debias.datasets.readers",
     "read_cifar_c": "sklearn_debias.datasets.readers",
     "read_features": "sklearn_debias.datasets.readers",
+    "read_group_folders": "sklearn_debias.datasets.readers",
     "read_long_tail": "sklearn_debias.datasets.readers",
     "read_metadata_csv": "sklearn_debias.datasets.readers",
     "read_mnist": "sklearn_debias.datasets._mnist",

@@ -11,6 +11,7 @@ from sklearn.utils import Bunch
 
 from sklearn_debias.arguments import check_option
 from sklearn_debias.corruptions.internal import Seed
+from sklearn_debias.datasets._bar_protocol import ALIGNMENT, moved_rows
 from sklearn_debias.datasets._checks import check_int, streams
 from sklearn_debias.datasets._files import read_npz
 from sklearn_debias.datasets._folder import MissingDataError, existing_path
@@ -96,6 +97,10 @@ def read_bar(
     DebiasWarning
         If the pack does not hold the published 1941 aligned and 654 conflicting samples.
 
+    See Also
+    --------
+    read_group_folders : The photographs themselves, from the folders of the published set.
+
     References
     ----------
     .. [1] J. Nam, H. Cha, S. Ahn, J. Lee and J. Shin, "Learning from Failure: Training Debiased
@@ -117,14 +122,14 @@ def read_bar(
     target, split = _checked(path, y, published, classes, names)
     # In the published sets, the part of a sample is its alignment: 1 is test and conflicting.
     train = split == 0
-    train[_moved(target, split, conflicting, rng)] = True
+    train[moved_rows(target, split, conflicting, rng)] = True
     if kind == "embeddings":
         data = _embeddings(path, len(target), *content)
     else:
         data = _pictures(path, len(target), *content)
     bunch = Bunch(
         target_names=classes.astype(str),
-        bias_names=np.array(["aligned", "conflicting"]),
+        bias_names=np.array(ALIGNMENT),
         DESCR=_DESCR.format(
             classes=", ".join(classes.astype(str)),
             kind=kind,
@@ -179,31 +184,6 @@ def _checked(
             "published ones.",
         )
     return target.astype(np.int64), split.astype(np.int64)
-
-
-def _moved(
-    target: np.ndarray, split: np.ndarray, n_moved: int, rng: np.random.Generator
-) -> np.ndarray:
-    """Return the rows of the conflicting samples that go to the training set.
-
-    The classes have the same shares of them as of all conflicting samples.
-    """
-    rows = rng.permutation(np.flatnonzero(split == 1))
-    if n_moved and n_moved >= len(rows):
-        raise ValueError(
-            f"`conflicting` must be less than the {len(rows)} conflicting samples, got {n_moved}."
-        )
-    labels, sizes = np.unique(target[rows], return_counts=True)
-    quotas = n_moved * sizes / max(len(rows), 1)
-    shares = np.floor(quotas).astype(int)
-    # A stable sort gives ties to the first class, on every machine.
-    largest = np.argsort(shares - quotas, kind="stable")[: n_moved - shares.sum()]
-    shares[largest] += 1
-    chosen = [
-        rows[target[rows] == label][:share] for label, share in zip(labels, shares, strict=True)
-    ]
-    # The empty array is for a pack without conflicting samples: there is nothing to join then.
-    return np.concatenate([*chosen, np.empty(0, dtype=np.int64)])
 
 
 def _embeddings(path: Path, n: int, data: np.ndarray) -> np.ndarray:

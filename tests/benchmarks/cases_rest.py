@@ -1,5 +1,6 @@
-"""What an import costs in a fresh process, scores of many groups, and a table of many images."""
+"""What an import costs in a fresh process, scores of many groups, and readers of many images."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -11,7 +12,7 @@ import numpy as np
 import pandas as pd
 from timing import Case
 
-from sklearn_debias.datasets import read_metadata_csv
+from sklearn_debias.datasets import read_group_folders, read_metadata_csv
 from sklearn_debias.metrics import worst_group_accuracy_score
 
 BUILT_ON = "import torch, sklearn, skorch"
@@ -66,6 +67,22 @@ def images(n):
     return read, lambda: pd.read_csv(folder / "metadata.csv")
 
 
+def folders(n):
+    """Prepare n files in 60 folders: reading them, and walking through the folders."""
+    folder = Path(mkdtemp())
+    for i in range(60):
+        place = folder / ("train", "val", "test")[i % 3] / f"class_{i // 3 % 5}" / f"bias_{i // 15}"
+        place.mkdir(parents=True)
+        for image in range(n // 60):
+            (place / f"{image}.jpg").write_bytes(b"x")
+
+    def read():
+        return read_group_folders(folder)
+
+    weakref.finalize(read, shutil.rmtree, folder)
+    return read, lambda: sum(len(files) for _, _, files in os.walk(folder))
+
+
 CASES = [
     Case(
         name,
@@ -95,6 +112,16 @@ CASES += [
         "-",
         2,
         lambda quick: images(1000 if quick else 200_000),
+        rounds=5,
+        holds=4,
+        unit="s",
+    ),
+    Case(
+        "read-folders",
+        "`read_group_folders` of 200,000 images, seconds",
+        "-",
+        2,
+        lambda quick: folders(1020 if quick else 200_000),
         rounds=5,
         holds=4,
         unit="s",

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from sklearn_debias.datasets import read_cifar
-from sklearn_debias.datasets.readers._plain_pickle import read_pickle
+from sklearn_debias.datasets.readers._array_pickle import read_pickle
 from sklearn_debias.exceptions import DebiasWarning
 
 rng = np.random.default_rng(0)

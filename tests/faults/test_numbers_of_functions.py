@@ -109,7 +109,8 @@ RECIPES = {
     "Corruption": {"severity": 2, **SEEDED},
     "Threat": {"epsilon": 0.1},
 }
-ELSEWHERE = {"read_bar", "on_dask"}  # of files and clusters that a test here has not
+# Of files and clusters that a test here has not.
+ELSEWHERE = {"read_bar", "read_group_folders", "on_dask"}
 
 
 @wraps(robust_accuracy)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from sklearn_debias.datasets._folder import MissingDataError
-from sklearn_debias.datasets.readers._plain_pickle import read_pickle
+from sklearn_debias.datasets.readers._array_pickle import read_pickle
 
 SHAPE = (3, 32, 32)
 PIXELS = 3 * 32 * 32

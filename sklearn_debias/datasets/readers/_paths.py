@@ -11,10 +11,16 @@ from sklearn_debias.datasets._folder import MissingDataError
 from sklearn_debias.datasets.readers._splits import some
 
 LOOKED_INTO = 10_000  # files whose size is asked, which takes longer than all else
+ADVICE = "Pass as `root` the folder that it leads to, or copy the files."
 
 
 def image_paths(
-    root: Path, names: Sequence[str], source: str, *, check_files: bool = True
+    root: Path,
+    names: Sequence[str],
+    source: str,
+    *,
+    check_files: bool = True,
+    advice: str = ADVICE,
 ) -> np.ndarray:
     """Return the paths of images as str, (n,); none is opened.
 
@@ -28,6 +34,8 @@ def image_paths(
         Where the names were read, for errors.
     check_files : bool, default=True
         Whether the files are looked for. The names are looked at in any case.
+    advice : str
+        What to do about links that lead out of the folder.
 
     Raises
     ------
@@ -36,15 +44,16 @@ def image_paths(
         missing (a FileNotFoundError as well), or empty: of more than 10,000 files some are looked
         at.
     """
-    plain = [_relative(name.replace("\\", "/"), root) for name in names]
+    beginning = f"{root.as_posix()}/"
+    plain = [_relative(name.replace("\\", "/"), beginning) for name in names]
     _check_inside(plain, source)
     if check_files:
-        _look_for(plain, root, source)
+        _look_for(plain, root, source, advice)
     base = f"{root}{os.sep}"
     return np.array([base + name for name in plain], dtype=str)
 
 
-def _look_for(plain: Sequence[str], root: Path, source: str) -> None:
+def _look_for(plain: Sequence[str], root: Path, source: str, advice: str) -> None:
     """Raise where files are missing or empty, or links lead out of the folder."""
     by_folder = defaultdict(list)
     for name in plain:
@@ -63,17 +72,14 @@ def _look_for(plain: Sequence[str], root: Path, source: str) -> None:
         for file in files:
             name = f"{folder}/{file}" if folder else file
             entry = there.get(file)
-            if entry is None:
+            if entry is None or (entry.is_symlink() and not Path(entry.path).exists()):
                 missing.append(name)
             elif entry.is_symlink() and not Path(entry.path).resolve().is_relative_to(real):
                 outside.append(name)
             elif name in looked_into and not entry.stat().st_size:
                 empty.append(name)
     if outside:
-        raise ValueError(
-            f"{source}: {some(outside)} leads out of {root} by a link. Pass as `root` the folder "
-            "that it leads to, or copy the files."
-        )
+        raise ValueError(f"{source}: {some(outside)} leads out of {root} by a link. {advice}")
     if missing:
         raise MissingDataError(
             f"{source} lists {len(plain):,} files, {len(missing):,} of which are not in {root}: "
@@ -86,9 +92,8 @@ def _look_for(plain: Sequence[str], root: Path, source: str) -> None:
         )
 
 
-def _relative(name: str, root: Path) -> str:
+def _relative(name: str, beginning: str) -> str:
     """Return a name relative to the folder, where it begins with it."""
-    beginning = f"{root.as_posix()}/"
     return name[len(beginning) :] if name[:1] == "/" and name.startswith(beginning) else name
 
 

@@ -27,8 +27,8 @@ def split_names(found: pd.Series, source: str, known: Mapping | None = None) -> 
         What the file calls a split, where that is not the field's custom.
     """
     names = {**CODES, **{str(code): name for code, name in CODES.items()}, **WORDS, **(known or {})}
-    there = found.unique().tolist()
-    values = [value.lower() if isinstance(value, str) else value for value in there]
+    distinct = found.unique().tolist()
+    values = [value.lower() if isinstance(value, str) else value for value in distinct]
     unknown = [value for value in values if value not in names]
     if unknown:
         raise ValueError(
