@@ -10,8 +10,7 @@ import torch
 from torch import Tensor
 
 from sklearn_debias.arguments import is_seed
-
-Seed = int | np.integer | np.random.RandomState | np.random.Generator | None
+from sklearn_debias.seeds import Seed
 
 
 class Draws:

@@ -5,10 +5,10 @@ import numpy.typing as npt
 from sklearn.cluster import KMeans
 from sklearn.utils import check_array
 
-from sklearn_debias.corruptions.internal import Seed
 from sklearn_debias.datasets._checks import check_int, streams
 from sklearn_debias.datasets._strata import encode, ranks_by_size
 from sklearn_debias.rows import check_same_rows
+from sklearn_debias.seeds import Seed
 
 _STARTS = 10  # of k-means, the default of scikit-learn when ImageNet-GLT was made
 

@@ -10,12 +10,12 @@ from PIL import Image
 from sklearn.utils import Bunch
 
 from sklearn_debias.arguments import check_option
-from sklearn_debias.corruptions.internal import Seed
 from sklearn_debias.datasets._bar_protocol import ALIGNMENT, moved_rows
 from sklearn_debias.datasets._checks import check_int, streams
 from sklearn_debias.datasets._files import read_npz
 from sklearn_debias.datasets._folder import MissingDataError, existing_path
 from sklearn_debias.exceptions import warn
+from sklearn_debias.seeds import Seed
 
 _FILES = {"embeddings": "bar_mobilenet_v2_embeddings.npz", "images": "bar_64.npz"}
 _CONTENT = {"embeddings": ("x",), "images": ("data", "off")}

@@ -6,7 +6,6 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.utils import Bunch
 
-from sklearn_debias.corruptions.internal import Seed
 from sklearn_debias.datasets._assignment import biased_values, even_values
 from sklearn_debias.datasets._checks import (
     check_images,
@@ -15,6 +14,7 @@ from sklearn_debias.datasets._checks import (
     check_target,
     streams,
 )
+from sklearn_debias.seeds import Seed
 
 # Facts of LfF's protocol: a colour for each class, and for each severity the standard deviation of
 # the colours around it.

@@ -6,10 +6,10 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.utils import Bunch
 
-from sklearn_debias.corruptions.internal import Seed
 from sklearn_debias.datasets._assignment import biased_values
 from sklearn_debias.datasets._checks import check_images, check_real, check_target, streams
 from sklearn_debias.datasets._label_noise import flip_labels
+from sklearn_debias.seeds import Seed
 
 _PARTS = ("train", "validation", "test")
 _DESCR = """Binary Coloured MNIST

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from sklearn_debias.arguments import is_real, is_seed, is_whole
-from sklearn_debias.corruptions.internal import Seed
 from sklearn_debias.rows import as_array
+from sklearn_debias.seeds import Seed
 
 
 def check_int(name: str, value: Any, low: float, high: float = math.inf, hint: str = "") -> int:

@@ -8,7 +8,6 @@ from sklearn.utils import Bunch
 
 from sklearn_debias.arguments import check_option
 from sklearn_debias.corruptions import corrupt, corruption_names
-from sklearn_debias.corruptions.internal import Seed
 from sklearn_debias.datasets._assignment import biased_values, even_values
 from sklearn_debias.datasets._checks import (
     check_int,
@@ -16,6 +15,7 @@ from sklearn_debias.datasets._checks import (
     check_target,
     streams,
 )
+from sklearn_debias.seeds import Seed
 
 _N_VALUES = 10
 _DESCR = """{n} images, each with one of ten corruptions at severity {severity}: {names}.

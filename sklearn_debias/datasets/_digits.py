@@ -9,7 +9,6 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils import Bunch
 
 from sklearn_debias.arguments import check_option
-from sklearn_debias.corruptions.internal import Seed
 from sklearn_debias.datasets._assignment import biased_values, even_values
 from sklearn_debias.datasets._checks import (
     check_conflict_ratio,
@@ -19,6 +18,7 @@ from sklearn_debias.datasets._checks import (
 )
 from sklearn_debias.datasets._rendering import PALETTE, coloured, patched
 from sklearn_debias.rows import as_array
+from sklearn_debias.seeds import Seed
 
 _DESCR = """Biased digits
 =============

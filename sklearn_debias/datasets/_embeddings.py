@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 from sklearn.utils import Bunch
 
-from sklearn_debias.corruptions.internal import Seed
 from sklearn_debias.datasets._assignment import biased_values, even_values
 from sklearn_debias.datasets._checks import check_conflict_ratio, check_int, check_real, streams
+from sklearn_debias.seeds import Seed
 
 _COUNTS = ("n_samples", "n_validation", "n_test")
 _LARGEST = 1e6  # keeps float32 finite

@@ -8,11 +8,11 @@ import numpy.typing as npt
 from sklearn.utils import Bunch
 
 from sklearn_debias.arguments import check_option
-from sklearn_debias.corruptions.internal import Seed
 from sklearn_debias.datasets._checks import check_int, streams
 from sklearn_debias.datasets._long_tail import largest_head, tail_counts, tail_shape
 from sklearn_debias.datasets._strata import encode, encode_groups, random_places, ranks_by_size
 from sklearn_debias.rows import check_same_rows
+from sklearn_debias.seeds import Seed
 
 _TEST_ROWS = 20
 _TEST_SHARE = 4  # ImageNet-GLT: 20 test rows per cell, and no more than a quarter of it

@@ -6,9 +6,9 @@ import numpy as np
 import numpy.typing as npt
 
 from sklearn_debias.arguments import check_option, is_switch
-from sklearn_debias.corruptions.internal import Seed
 from sklearn_debias.datasets._checks import check_real, streams
 from sklearn_debias.datasets._strata import encode, random_places
+from sklearn_debias.seeds import Seed
 
 
 def flip_labels(

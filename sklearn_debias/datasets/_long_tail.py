@@ -7,10 +7,10 @@ import numpy as np
 import numpy.typing as npt
 
 from sklearn_debias.arguments import in_our_words
-from sklearn_debias.corruptions.internal import Seed
 from sklearn_debias.datasets._checks import check_int, check_real, streams
 from sklearn_debias.datasets._strata import encode, encode_groups, random_places
 from sklearn_debias.rows import check_same_rows
+from sklearn_debias.seeds import Seed
 
 
 def long_tail_indices(

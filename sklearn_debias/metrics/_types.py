@@ -5,6 +5,8 @@ from typing import Any, Literal, Protocol
 
 import numpy as np
 
+from sklearn_debias.seeds import Rng, Seed
+
 __all__ = ["Absent", "By", "Encoded", "Facts", "Kind", "Predictor", "Rng", "Seed"]
 
 Absent = Literal["raise", "warn", "ignore"]
@@ -13,8 +15,6 @@ Encoded = tuple[np.ndarray, list[Any]]  # the code of each sample, and the sorte
 Facts = Mapping[str, Any]  # "aligned" and "group_shares", where they were given
 # Of groups: a cell is a pair (class, bias value).
 Kind = Literal["cell", "bias", "class", "membership"]
-Rng = np.random.Generator | np.random.RandomState
-Seed = int | np.integer | Rng | None
 
 
 class Predictor(Protocol):

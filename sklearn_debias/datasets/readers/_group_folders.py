@@ -7,7 +7,6 @@ from typing import Any, Literal, NamedTuple
 from sklearn.utils import Bunch
 
 from sklearn_debias.arguments import check_option
-from sklearn_debias.corruptions.internal import Seed
 from sklearn_debias.datasets._folder import MissingDataError, existing_path
 from sklearn_debias.datasets.readers._counts import check_counts as compare
 from sklearn_debias.datasets.readers._folders import FolderSet
@@ -23,6 +22,7 @@ from sklearn_debias.datasets.readers._layouts_metashift import read_metashift
 from sklearn_debias.datasets.readers._layouts_spawrious import read_spawrious
 from sklearn_debias.datasets.readers._paths import image_paths
 from sklearn_debias.datasets.readers._table import bunch_of
+from sklearn_debias.seeds import Seed
 
 ADVICE = "Copy the files there, or pass the folder that it leads to."
 

@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from sklearn_debias.corruptions.internal import Seed
 from sklearn_debias.datasets._bar_protocol import ACTIONS, ALIGNMENT, moved_rows
 from sklearn_debias.datasets._checks import check_int, streams
 from sklearn_debias.datasets.readers._counts import Counts
 from sklearn_debias.datasets.readers._folders import FolderSet, Tree, base, by_number
 from sklearn_debias.datasets.readers._layouts_dfa import check_percent, named_labels
 from sklearn_debias.datasets.readers._splits import some
+from sklearn_debias.seeds import Seed
 
 NAME = re.compile(r"(?:^|/)([^/]*)_\d+\.[^.]+$")
 PERCENTS = ("1", "5")
