@@ -49,7 +49,7 @@ def colour_mnist(
 
     The result is the ten-class Coloured MNIST. Each image is multiplied by one colour,
     ``clip(mean_colour[bias_label] + N(0, std), 0, 1)``. Other data sets carry the same name with
-    other constructions (IRM: two classes and noisy labels).
+    other constructions: `binary_colour_mnist`, `irm_colour_mnist`, `cnc_colour_mnist`.
 
     Parameters
     ----------
@@ -108,14 +108,11 @@ def colour_mnist(
     labels = check_target(target, len(grey), _N_VALUES)
     std = _STDS[check_int("severity", severity, 1, len(_STDS)) - 1]
     bias_rng, colour_rng = streams(random_state, "bias", "colour")
-    values = _bias_values(labels, conflict_ratio, bias_rng)
+    values = bias_values(labels, _N_VALUES, conflict_ratio, bias_rng)
     noise = std * colour_rng.standard_normal((len(values), 3))
     colours = np.clip(_MEAN_COLOURS[values] + noise, 0, 1).astype(np.float32)
-    data = np.empty((len(grey), 3, *grey.shape[1:]), dtype=np.uint8)
-    # Channel by channel: all at once would need the whole set in float32, four times its size.
-    for channel in range(3):
-        data[:, channel] = np.rint(colours[:, channel, None, None] * grey)
-    return _bunch(data, labels, values, "the colour of the digit", conflict_ratio)
+    data = tinted(grey, colours)
+    return described(data, labels, values, "the colour of the digit", conflict_ratio)
 
 
 def patch_mnist(
@@ -185,26 +182,38 @@ def patch_mnist(
         raise ValueError(f"`images` must be {_N_VALUES} or more pixels wide, got {grey.shape[2]}.")
     labels = check_target(target, len(grey), _N_VALUES)
     (rng,) = streams(random_state, "bias")
-    values = _bias_values(labels, conflict_ratio, rng)
+    values = bias_values(labels, _N_VALUES, conflict_ratio, rng)
     data = grey[:, None].copy()
     data[:, 0, 0, :_N_VALUES] = 0
     data[np.arange(len(values)), 0, 0, values] = 255
-    return _bunch(data, labels, values, "a bright pixel in the first row", conflict_ratio)
+    return described(data, labels, values, "a bright pixel in the first row", conflict_ratio)
 
 
-def _bias_values(
-    labels: np.ndarray, conflict_ratio: float | Literal["unbiased"], rng: np.random.Generator
+def bias_values(
+    labels: np.ndarray,
+    n_values: int,
+    conflict_ratio: float | Literal["unbiased"],
+    rng: np.random.Generator,
 ) -> np.ndarray:
     """Return the bias values, int64 of shape (n,)."""
     if isinstance(conflict_ratio, str) and conflict_ratio == "unbiased":
-        return even_values(labels, (_N_VALUES,), rng)[:, 0]
+        return even_values(labels, (n_values,), rng)[:, 0]
     hint = 'Use "unbiased" for a bias that tells nothing about the class.'
-    # Up to 1, past "unbiased" at .9: a test set where every shortcut misleads is worth having.
+    # Up to 1, past "unbiased": a test set where every shortcut misleads is worth having.
     ratio = check_real("conflict_ratio", conflict_ratio, high=1, hint=hint)
-    return biased_values(labels, _N_VALUES, ratio, rng)
+    return biased_values(labels, n_values, ratio, rng)
 
 
-def _bunch(
+def tinted(grey: np.ndarray, colours: np.ndarray) -> np.ndarray:
+    """Multiply each image by its colour, float32 of shape (n, 3): uint8 (n, 3, h, w)."""
+    data = np.empty((len(grey), 3, *grey.shape[1:]), dtype=np.uint8)
+    # Channel by channel: all at once would need the whole set in float32, four times its size.
+    for channel in range(3):
+        data[:, channel] = np.rint(colours[:, channel, None, None] * grey)
+    return data
+
+
+def described(
     data: np.ndarray,
     labels: np.ndarray,
     values: np.ndarray,

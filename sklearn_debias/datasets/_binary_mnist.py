@@ -79,6 +79,7 @@ def binary_colour_mnist(
     --------
     read_mnist : Read the images.
     colour_mnist : Ten classes in ten colours, without label noise.
+    irm_colour_mnist : The same construction in IRM's environments.
 
     References
     ----------
@@ -98,7 +99,7 @@ def binary_colour_mnist(
     """
     grey = check_images(images)
     digits = check_target(target, len(grey), 10)
-    ratios = _ratios(conflict_ratio)
+    ratios = check_ratios(conflict_ratio, _PARTS)
     noise = check_real("label_noise", label_noise, high=1)
     n = len(digits)
     parts = np.split(np.arange(n), [n // 2, n // 2 + n // 6])
@@ -106,26 +107,44 @@ def binary_colour_mnist(
     ratios_text = ", ".join(f"{ratio:g}" for ratio in ratios)
     bunch = Bunch(DESCR=_DESCR.format(noise=noise, ratios=ratios_text))
     for name, rows, ratio, rng in zip(_PARTS, parts, ratios, rngs, strict=True):
-        clean = (digits[rows] >= 5).astype(np.int64)
-        if len(np.unique(clean)) < 2:
-            raise ValueError(
-                f"`target` must have digits below 5 and digits from 5 in each set; the {name} set "
-                f"({len(rows)} of {len(digits)} rows, cut in order) has not. Shuffle images and "
-                "target alike, or bring more."
-            )
-        # Labels first: the colour follows the noisy label, and tells it better than the digit.
-        labels = flip_labels(clean, noise, kind="pair", random_state=rng)
-        colours = biased_values(labels, 2, ratio, rng)
-        data = np.zeros((len(rows), 3, *grey.shape[1:]), dtype=np.uint8)
-        data[np.arange(len(rows)), colours] = grey[rows]
-        bunch[name] = Bunch(data=data, target=labels, bias_labels=colours, digits=digits[rows])
+        clean = check_classes(digits[rows] >= 5, name, n)
+        bunch[name] = coloured_part(grey[rows], clean, noise, ratio, 3, rng)
+        bunch[name].digits = digits[rows]
     return bunch
 
 
-def _ratios(conflict_ratio: Sequence[float] | np.ndarray) -> list[float]:
-    """Return a ratio in [0, 1] for each of the three sets."""
+def check_classes(clean: np.ndarray, name: str, n: int) -> np.ndarray:
+    """Return the classes of a set as int64, which must be two."""
+    if len(np.unique(clean)) < 2:
+        raise ValueError(
+            f"`target` must have digits below 5 and digits from 5 in each set; the {name} set "
+            f"({len(clean)} of {n} rows, cut in order) has not. Shuffle images and target alike, "
+            "or bring more."
+        )
+    return clean.astype(np.int64)
+
+
+def coloured_part(
+    grey: np.ndarray,
+    clean: np.ndarray,
+    noise: float,
+    ratio: float,
+    n_channels: int,
+    rng: np.random.Generator,
+) -> Bunch:
+    """Return a set with wrong labels, each image in the channel of its colour."""
+    # Labels first: the colour follows the noisy label, and tells it better than the digit.
+    labels = flip_labels(clean, noise, kind="pair", random_state=rng)
+    colours = biased_values(labels, 2, ratio, rng)
+    data = np.zeros((len(grey), n_channels, *grey.shape[1:]), dtype=np.uint8)
+    data[np.arange(len(grey)), colours] = grey
+    return Bunch(data=data, target=labels, bias_labels=colours)
+
+
+def check_ratios(conflict_ratio: Sequence[float] | np.ndarray, parts: Sequence[str]) -> list[float]:
+    """Return a ratio in [0, 1] for each of the sets."""
     is_sequence = isinstance(conflict_ratio, list | tuple | np.ndarray)
-    if not is_sequence or np.shape(conflict_ratio) != (len(_PARTS),):
-        expected = "a sequence of 3 numbers, for " + ", ".join(_PARTS)
+    if not is_sequence or np.shape(conflict_ratio) != (len(parts),):
+        expected = f"a sequence of {len(parts)} numbers, for " + ", ".join(parts)
         raise ValueError(f"`conflict_ratio` must be {expected}; got {conflict_ratio!r}.")
     return [check_real("conflict_ratio", ratio, high=1) for ratio in conflict_ratio]

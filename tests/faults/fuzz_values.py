@@ -288,6 +288,12 @@ OWN = {
         "images": [DIGITS, *INPUTS],
         "conflict_ratio": [(0.2, 0.5, 0.9), (0, 1), 2],
     },
+    "irm_colour_mnist": {
+        "images": [DIGITS, *INPUTS],
+        "conflict_ratio": [(0.2, 0.1, 0.9), (0, 1), 2],
+        "halve": [True, False, 3],
+    },
+    "cnc_colour_mnist": {"images": [DIGITS, *INPUTS]},
     "colour_mnist": {"images": [DIGITS, *INPUTS], "severity": [4, 1, 0, 9]},
     "patch_mnist": {"images": [DIGITS, *INPUTS]},
     "corrupted_images": {

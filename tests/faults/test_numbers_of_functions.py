@@ -72,6 +72,7 @@ RECIPES = {
     "balanced_indices": {"y": y, "bias_labels": b, "per_cell": 3, **SEEDED},
     "bias_train_test_split": {"X": X, "y": y, "bias_labels": b, **SEEDED},
     "binary_colour_mnist": GREYS,
+    "cnc_colour_mnist": GREYS,
     "colour_mnist": {**GREYS, "conflict_ratio": 0.1},
     "compare": {
         "estimators": {"logistic": LogisticRegression()},
@@ -93,6 +94,7 @@ RECIPES = {
     "group_mean_accuracy_score": {**PREDICTED, "y_pred": y},
     "group_report": {**PREDICTED, "y_pred": y, "metrics": ["f1"], "by": "bias", **SEEDED},
     "integrated_gradients": ROWS,
+    "irm_colour_mnist": GREYS,
     "load_biased_digits": {},
     "long_tail_indices": {**DRAWN, "n_max": 10},
     "make_spurious_embeddings": {"n_features": 8, "n_values": 2, **SEEDED},
