@@ -1,7 +1,7 @@
 """Check the numbers that a bias report is made with."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from tqdm import tqdm
@@ -23,7 +23,7 @@ class Settings:
 
     def checked(self) -> "Settings":
         """Return these settings; raise a ValueError that names one out of its range."""
-        check_confidence(self.confidence)
+        confidence = check_confidence(self.confidence)
         if not is_real(self.alpha) or not 0 < self.alpha < 1:
             raise ValueError(f"`alpha` must be a number in (0, 1), got {self.alpha!r}.")
         for name, least in (("n_permutations", 1), ("cv", 2), ("min_cell", 1)):
@@ -37,7 +37,8 @@ class Settings:
             )
         if not (is_switch(self.verbose) or is_whole(self.verbose)):
             raise ValueError(f"`verbose` must be True, False or an int, got {self.verbose!r}.")
-        return self
+        # As Python's own: what is printed and computed of them takes no fractions.
+        return replace(self, alpha=float(self.alpha), confidence=confidence)
 
     def progress(self, steps: Iterable[int]) -> Iterable[int]:
         """Show the progress of the permutations, if it is to be shown."""

@@ -118,7 +118,7 @@ class GroupAccuracyDisplay:
         pyplot()
         tables = open_tables(self.frames)
         averages = check_averages(self.averages, list(self.frames))
-        check_confidence(self.confidence)
+        confidence = check_confidence(self.confidence)
         if not is_whole(most) or most < 1:
             raise ValueError(f"`most` must be an int >= 1, got {most!r:.60}.")
         if chance is not None:
@@ -142,7 +142,7 @@ class GroupAccuracyDisplay:
         if chance is not None:
             self.ax_.axvline(chance, color="black", linestyle=":", lw=1.4, label="chance")
         write_legend(self.ax_, columns)
-        write_axes(self.ax_, drawn, len(tables.groups), bool(averages), self.confidence)
+        write_axes(self.ax_, drawn, len(tables.groups), bool(averages), confidence)
         return self
 
     @classmethod

@@ -1,5 +1,7 @@
 """The report: what it finds, what it leaves out, and that noise is not called spurious."""
 
+from fractions import Fraction
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -235,3 +237,10 @@ def test_the_example_of_pure_noise_at_a_high_majority():
     y = (np.arange(500) % 10 == 0).astype(int)
     metadata = {f"noise {j}": rng.random(500) for j in range(20)}
     assert bias_report(y, metadata, random_state=0).spurious == []
+
+
+def test_numbers_may_be_fractions():
+    y = labels(40)
+    half, tenth = Fraction(1, 2), Fraction(1, 10)
+    report = bias_report(y, y, confidence=half, alpha=tenth, **QUICK)
+    assert str(report) == str(bias_report(y, y, confidence=0.5, alpha=0.1, **QUICK))

@@ -1,5 +1,7 @@
 """Bars of the accuracy in each group."""
 
+from fractions import Fraction
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -247,3 +249,8 @@ def test_what_cannot_be_drawn_is_named(case):
 def test_names_from_elsewhere_are_told():
     with pytest.raises(TypeError, match="Here it is `bias_labels`"):
         GroupAccuracyDisplay.from_predictions(Y, PREDICTED["ERM"], groups=BIAS)
+
+
+def test_a_confidence_may_be_a_fraction():
+    display = GroupAccuracyDisplay(frames(bias=[0, 1]), confidence=Fraction(1, 2)).plot()
+    assert "50 % intervals" in display.ax_.get_xlabel()
