@@ -302,7 +302,7 @@ def test_missing_and_several_files(tmp_path):
     [
         ({"z": "x"}, "`columns` must be a mapping of 'x', 'y', 'a', 'split'"),
         (["x"], "`columns` must be a mapping"),
-        ({"y": None}, '`columns` may be None for "a" only'),
+        ({"y": None}, "`columns` may be None for 'a' only"),
         ({"x": "embeddings"}, "it has no embeddings, only"),
     ],
 )

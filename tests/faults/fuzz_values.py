@@ -9,9 +9,13 @@ import pandas as pd
 import torch
 from draws import BIAS, INPUTS, LABELS, WEIGHTS
 from faulty import IMAGES, UINT8, X, b, y
+from fuzz_folders import CIFAR_C, FEATURES, LISTS, ROOT
+from fuzz_folders import IMAGES as FOLDERS
+from sklearn.decomposition import PCA
 from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import f1_score, roc_auc_score
+from sklearn.utils import Bunch
 from torch import nn
 
 from sklearn_debias import DFRClassifier, ERMClassifier, GroupInferrer
@@ -32,6 +36,8 @@ BINARY = (0.5 + 0.5 * IMAGES[:, :1] > 0.7).astype(np.float32)
 SCORES = (np.arange(40) * 7 % 40 + 0.5) / 40
 PREDICTED = np.where(np.arange(40) % 7, y, 1 - y)
 DIGITS = (np.arange(784 * 20).reshape(20, 28, 28) % 251).astype(np.uint8)
+
+FOLDER = ["/nowhere", __file__, ""]
 
 # What may turn up as any argument.
 ODD = [
@@ -225,7 +231,8 @@ POOLS = {
     "max_clusters": [2, 4, 100, 1, 2.5],
     "threshold": [0.95, 0, 1, 2, np.nan],
     "required": [False, True],
-    "folder": ["/nowhere", __file__, ""],
+    "folder": FOLDER,
+    "check_counts": [True, False, 3],
     "conflicting": [0, 1, -1],
     "method": ["gradient_x_input", "grad_cam", "integrated_gradients", "x"],
     "layer": [None, "x", "body", "0", ""],
@@ -286,10 +293,12 @@ OWN = {
     },
     "binary_colour_mnist": {
         "images": [DIGITS, *INPUTS],
+        "target": [np.arange(20) % 2 * 5, np.arange(20), y],
         "conflict_ratio": [(0.2, 0.5, 0.9), (0, 1), 2],
     },
     "irm_colour_mnist": {
         "images": [DIGITS, *INPUTS],
+        "target": [np.arange(20) % 2 * 5, np.arange(20), y],
         "conflict_ratio": [(0.2, 0.1, 0.9), (0, 1), 2],
         "halve": [True, False, 3],
     },
@@ -308,6 +317,48 @@ OWN = {
     },
     "load_biased_digits": {"target": ["digit", "x"], "test_size": [0.25, 0, 1]},
     "read_bar": {"kind": ["embeddings", "images", "x"]},
+    "prepare_embeddings": {
+        "bunch": [Bunch(train=Bunch(data=X), test=Bunch(data=X)), Bunch(test=Bunch(data=X)), {}],
+        "embedder": [PCA(2), PCA, LogisticRegression(), "resnet18"],
+    },
+    "read_cifar": {"name": ["cifar10", "cifar100", "x"], "noise": [None, "worse", "x"]},
+    "read_cifar_c": {
+        "folder": [CIFAR_C, *FOLDER],
+        "corruptions": [None, ["fog"], ["x"], [], "fog"],
+        "severity": [None, 1, [1, 5], [], 6],
+        "check_counts": [False, True, 3],
+    },
+    "read_features": {
+        "folder": [FEATURES, FEATURES / "x.npz", *FOLDER],
+        "file": [None, "x.npz", "y.npz", "../features/x.npz"],
+        "csv": [None, ROOT / "metadata.csv", "/nowhere.csv"],
+        "columns": [None, {"a": None}, {"b": "a"}, {"y": 3}, {"x": None}],
+        "check_finite": [True, False, 3],
+    },
+    "read_group_folders": {
+        "folder": [FOLDERS, ROOT, *FOLDER],
+        "layout": [None, None, "bffhq", "spawrious", "metashift", "bar", "x"],
+        "benchmark": [None, "o2o_easy", "x"],
+        "percent": [None, "1", 0.5, 3],
+        "test": [None, "all", "conflicting", "x"],
+        "conflicting": [None, 17, -1],
+        "task": [None, "subpopulation", "lisa", "x"],
+    },
+    "read_long_tail": {
+        "folder": [LISTS, *FOLDER],
+        "layout": [None, "places_lt", "x"],
+        "root": [None, ROOT, "/nowhere", __file__],
+        "strip": ["", "images/", 3],
+        "check_files": [False, True, 3],
+    },
+    "read_metadata_csv": {
+        "folder": [ROOT, FOLDERS, *FOLDER],
+        "layout": [None, "waterbirds", "celeba", "civilcomments", "x"],
+        "csv": [None, "metadata.csv", "x.csv", "*"],
+        "columns": [None, {"a": "y"}, {"b": "a"}, {"y": 3}, {"y": "filename"}],
+        "root": [FOLDERS, None, "/nowhere", __file__],
+        "strip": ["", "train/", 3],
+    },
     "attribute_long_tail": {"n_clusters": [6, 3, 0]},
     "GroupInferrer": {
         "method": ["errors", "eiil", "clusters", "xrm", "ssa", "x"],

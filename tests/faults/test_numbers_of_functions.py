@@ -112,7 +112,7 @@ RECIPES = {
     "Threat": {"epsilon": 0.1},
 }
 # Of files and clusters that a test here has not.
-ELSEWHERE = {"read_bar", "read_group_folders", "on_dask"}
+ELSEWHERE = {"read_bar", "read_cifar_c", "read_group_folders", "on_dask"}
 
 
 @wraps(robust_accuracy)

@@ -10,6 +10,7 @@ from sklearn.utils import Bunch
 
 from sklearn_debias.arguments import check_option
 from sklearn_debias.datasets._folder import MissingDataError, existing_path
+from sklearn_debias.datasets.readers._arguments import check_switches
 from sklearn_debias.datasets.readers._arrays import with_content
 from sklearn_debias.datasets.readers._cifar_files import (
     SETS,
@@ -97,6 +98,7 @@ def read_cifar(
     (50000, 3, 32, 32)
     """
     check_option("name", name, SETS)
+    check_switches(check_counts=check_counts)
     kind = SETS[name]
     if noise is not None:
         check_option("noise", noise, kind.noise)

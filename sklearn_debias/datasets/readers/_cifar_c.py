@@ -10,6 +10,7 @@ from sklearn.utils import Bunch
 from sklearn_debias.arguments import is_whole
 from sklearn_debias.datasets._files import open_npy
 from sklearn_debias.datasets._folder import MissingDataError, existing_path
+from sklearn_debias.datasets.readers._arguments import check_switches
 from sklearn_debias.datasets.readers._arrays import with_content
 from sklearn_debias.datasets.readers._counts import report
 from sklearn_debias.datasets.readers._splits import some
@@ -99,6 +100,7 @@ def read_cifar_c(
     >>> fog.images["fog", 5].shape  # doctest: +SKIP
     (10000, 3, 32, 32)
     """
+    check_switches(check_counts=check_counts)
     folder = _folder(existing_path(folder, "folder"))
     severities = _severities(severity)
     names = _names(folder, corruptions)
@@ -173,15 +175,16 @@ def _names(folder: Path, corruptions: Sequence[str] | None) -> list[str]:
                 f"{some(missing)}. A mean over the others does not compare with published ones."
             )
         return [*(n for n in MAIN if n in there), *(n for n in there if n not in MAIN)]
-    if isinstance(corruptions, str) or not all(isinstance(n, str) for n in corruptions):
+    given = corruptions.tolist() if isinstance(corruptions, np.ndarray) else corruptions
+    if not isinstance(given, list | tuple) or not all(isinstance(n, str) for n in given):
         raise ValueError(f"`corruptions` must be a sequence of names, got {corruptions!r}.")
-    unknown = [name for name in corruptions if name not in there]
-    if unknown or not len(corruptions):
+    unknown = [name for name in given if name not in there]
+    if unknown or not given:
         raise MissingDataError(
             f"`corruptions` must name files of {folder}; there is no {some(unknown)}, only "
             f"{some(there, 20)}."
         )
-    return list(corruptions)
+    return list(given)
 
 
 def _labels(path: Path) -> tuple[np.ndarray, int]:

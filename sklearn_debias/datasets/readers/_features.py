@@ -3,12 +3,12 @@
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from sklearn.utils import Bunch
 
 from sklearn_debias.datasets._folder import existing_path
+from sklearn_debias.datasets.readers._arguments import check_columns, check_path, check_switches
 from sklearn_debias.datasets.readers._arrays import check_features, take, with_content
 from sklearn_debias.datasets.readers._feature_files import KINDS, find
 from sklearn_debias.datasets.readers._table import bunch_of
@@ -106,9 +106,12 @@ def read_features(
     >>> birds.train.data.dtype, birds.test.target
     (dtype('float16'), array([1, 0]))
     """
+    check_path("file", file)
+    check_path("csv", csv)
+    check_switches(check_finite=check_finite)
     path = find(existing_path(folder, "folder"), file)
     opener, usual = KINDS[path.suffix]
-    names = {**usual, **_columns(columns, usual)}
+    names = {**usual, **check_columns(columns, usual, optional=["a"])}
     opened = opener(path, names, csv)
     x = {
         name: check_features(part, f"{path}: the features {name}".rstrip(), finite=check_finite)
@@ -131,21 +134,6 @@ def read_features(
             part.index = opened.index[part.index]
     bunch.fingerprint = with_content(bunch.fingerprint, x)
     return bunch
-
-
-def _columns(columns: Any, usual: Mapping[str, Any]) -> dict[str, str | None]:
-    """Return the user's names."""
-    if columns is None:
-        return {}
-    if not isinstance(columns, Mapping) or set(columns) - set(usual):
-        raise ValueError(
-            f"`columns` must be a mapping of {', '.join(map(repr, usual))} to names, got "
-            f"{columns!r}."
-        )
-    blank = [name for name, own in columns.items() if own is None and name != "a"]
-    if blank:
-        raise ValueError(f'`columns` may be None for "a" only; got None for {blank[0]!r}.')
-    return dict(columns)
 
 
 def _named(path: Path) -> str:

@@ -8,6 +8,7 @@ from sklearn.utils import Bunch
 
 from sklearn_debias.arguments import check_option
 from sklearn_debias.datasets._folder import MissingDataError, existing_path
+from sklearn_debias.datasets.readers._arguments import check_switches
 from sklearn_debias.datasets.readers._counts import check_counts as compare
 from sklearn_debias.datasets.readers._folders import FolderSet
 from sklearn_debias.datasets.readers._layouts_bar import read_bar_folder
@@ -173,6 +174,7 @@ def read_group_folders(
     """
     if layout is not None:
         check_option("layout", layout, LAYOUTS)
+    check_switches(check_counts=check_counts)
     kind = Layout(read_plain) if layout is None else LAYOUTS[layout]
     given = {
         "benchmark": benchmark,

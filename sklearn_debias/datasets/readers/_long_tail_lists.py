@@ -9,6 +9,7 @@ from sklearn.utils import Bunch
 
 from sklearn_debias.arguments import check_option
 from sklearn_debias.datasets._folder import MissingDataError, existing_path
+from sklearn_debias.datasets.readers._arguments import check_switches, check_text
 from sklearn_debias.datasets.readers._counts import check_counts as compare
 from sklearn_debias.datasets.readers._counts import report
 from sklearn_debias.datasets.readers._layouts_lists import LAYOUTS, ListLayout, shot_of
@@ -114,6 +115,8 @@ def read_long_tail(
     """
     if layout is not None:
         check_option("layout", layout, LAYOUTS)
+    check_text("strip", strip)
+    check_switches(check_files=check_files, check_counts=check_counts)
     folder = existing_path(folder, "folder")
     if not folder.is_dir():
         raise MissingDataError(f"`folder` must be a folder, got the file {str(folder)!r}.")

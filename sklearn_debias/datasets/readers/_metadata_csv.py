@@ -11,6 +11,12 @@ from sklearn.utils import Bunch
 
 from sklearn_debias.arguments import check_option
 from sklearn_debias.datasets._folder import MissingDataError, existing_path
+from sklearn_debias.datasets.readers._arguments import (
+    check_columns,
+    check_path,
+    check_switches,
+    check_text,
+)
 from sklearn_debias.datasets.readers._counts import check_counts as compare
 from sklearn_debias.datasets.readers._csv import (
     SHARED,
@@ -121,13 +127,16 @@ def read_metadata_csv(
     """
     if layout is not None:
         check_option("layout", layout, LAYOUTS)
+    check_path("csv", csv)
+    check_text("strip", strip)
+    check_switches(check_counts=check_counts)
     kind = PLAIN if layout is None else LAYOUTS[layout]
     folder = existing_path(folder, "folder")
     if not folder.is_dir():
         raise MissingDataError(f"`folder` must be a folder, got the file {str(folder)!r}.")
     path = only_file(folder, kind.files, kind.where, csv)
     table = read_table(path) if kind.open is None else kind.open(path, folder)
-    own = _columns(columns)
+    own = check_columns(columns, SHARED)
     names = named_columns(
         table, [{**style, **own} for style in (SHARED, kind.columns, BIRDS)], path
     )
@@ -150,17 +159,6 @@ def read_metadata_csv(
     if layout == "civilcomments" and set(IDENTITIES) <= set(table):
         _add_membership(bunch, table)
     return bunch
-
-
-def _columns(columns: Any) -> dict[str, str]:
-    """Return the user's names of columns."""
-    if columns is None:
-        return {}
-    if not isinstance(columns, Mapping) or set(columns) - set(SHARED):
-        raise ValueError(
-            f'`columns` must be a mapping of "file", "y", "a", "split" to names, got {columns!r}.'
-        )
-    return dict(columns)
 
 
 def _rows(

@@ -47,7 +47,8 @@ def prepare_embeddings(bunch: Bunch, embedder: Any) -> Bunch:
     >>> prepared.test.data.shape[1], prepared.test.paths is sets.test.data
     (2, True)
     """
-    if isinstance(embedder, type) or not hasattr(embedder, "transform"):
+    is_transformer = all(hasattr(embedder, method) for method in ("fit", "transform"))
+    if isinstance(embedder, type) or not is_transformer:
         raise TypeError(
             "`embedder` must be a transformer with `fit` and `transform`, as Embedder(), got "
             f"{embedder!r}."
