@@ -202,7 +202,8 @@ def gains(short):
     seconds = frame[frame.method == "ERM"].set_index("set").seconds_per_fit
     # Some are measured both ways; a method has no score on rows that it does not take.
     rows = frame[frame.method.isin([short, short + UNTOLD])].dropna(subset=["score"])
-    return rows.assign(cost=rows.seconds_per_fit / rows["set"].map(seconds))
+    # As float: of no rows, pandas 3.1 makes text.
+    return rows.assign(cost=rows.seconds_per_fit / rows["set"].map(seconds).astype(float))
 
 
 def gains_table(rows):

@@ -72,7 +72,7 @@ def irm_colour_mnist(
         bias_labels : ndarray of shape (n,), int64
             The channel, 0 or 1. A sample is bias-aligned where it equals `target`.
         environments : ndarray of shape (n,), int64
-            0 and 1 in `train`, 2 in `test`.
+            0 and 1 in `train`, 2 in `test`: the ``bias_labels`` for `InvarianceClassifier`.
         digits : ndarray of shape (n,), int64
             The digit: labels are wrong where ``(digits < 5) != target``.
 
@@ -85,7 +85,6 @@ def irm_colour_mnist(
     --------
     read_mnist : Read the images.
     binary_colour_mnist : The same construction as LISA splits it.
-    InvarianceClassifier : IRM; pass `environments` as its ``bias_labels``.
 
     References
     ----------

@@ -69,14 +69,15 @@ def read_group_folders(
     ----------
     folder : str or path-like
         Local folder of the set, or the one that holds it under the name that its archive gives it.
-    layout : {"spuco_birds", "spuco_dogs", "urbancars", "spawrious", "bffhq", "cmnist", \
-            "cifar10c", "bar", "metashift"}, default=None
-        Which set it is: its folders, names and published counts. None is any set in
+    layout : str, default=None
+        Which set it is: its folders, names and published counts. One of "spuco_birds",
+        "spuco_dogs", "urbancars", "spawrious", "bffhq", "cmnist", "cifar10c", "bar" and
+        "metashift". None is any set in
         ``{split}/{class}/{bias}/`` (train, val, test and words alike), or in ``{class}/{bias}/``,
         which is all `train`. Names are numbered in sorted order.
-    benchmark : {"o2o_easy", "o2o_medium", "o2o_hard", "m2m_easy", "m2m_medium", "m2m_hard"}, \
-            default=None
-        For "spawrious", which needs it. Training and test set have two environments each, which
+    benchmark : str, default=None
+        For "spawrious", which needs it: "o2o_easy", "o2o_medium", "o2o_hard", "m2m_easy",
+        "m2m_medium" or "m2m_hard". Training and test set have two environments each, which
         `metadata` tells apart as 0 and 1. The loader of the set takes the first images of a folder
         in the order of the file system; here, they are the first by sorted names, on every machine.
     percent : {"0.5", "1", "2", "5"} or float, default=None

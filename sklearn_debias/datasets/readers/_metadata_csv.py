@@ -54,10 +54,10 @@ def read_metadata_csv(
     ----------
     folder : str or path-like
         Local folder of the set.
-    layout : {"waterbirds", "celeba", "metashift", "civilcomments", "multinli", "nicopp", \
-            "imagenetbg", "chexpert", "mimic", "breeds"}, default=None
-        Which set it is: what its table is called, its columns, names and published counts. None is
-        any table.
+    layout : str, default=None
+        Which set it is: what its table is called, its columns, names and published counts. One of
+        "waterbirds", "celeba", "metashift", "civilcomments", "multinli", "nicopp", "imagenetbg",
+        "chexpert", "mimic" and "breeds". None is any table.
     csv : str, default=None
         Name of the table below the folder, where there are several, or it has another name.
     columns : mapping of str to str, default=None
