@@ -1,6 +1,7 @@
 """Fits by ``optimizer="lbfgs"``: what they need, and how a phase of them is solved."""
 
 import copy
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -144,6 +145,10 @@ def solve(
     def found() -> Minimum:
         problem = _problem(fit.feed, module, data, loss, float(fit.estimator.weight_decay))
         best = minimum(problem, fit.estimator.max_epochs)
+        if not math.isfinite(problem.loss):
+            raise DivergedError(
+                f"Training diverged: the loss of phase {phase.name!r} is not finite. Scale X."
+            )
         with torch.no_grad():
             module.head.weight.copy_(best.weights[:, : problem.n_features])
             if module.head.bias is not None:
