@@ -28,6 +28,7 @@ OFF: dict[str, Any] = {
     "checkpoint": None,
     "amp": False,
 }
+UNUSED = ("lr", "batch_size")  # which have defaults, and change nothing
 OF_STEPS = ("optimizer__", "iterator_train__", "callbacks__", "accelerator")  # of `net_params`
 ELSE = "or take optimizer='adam'."
 
@@ -126,6 +127,27 @@ def check_forward(module: Any, parameter: str, x: Tensor) -> None:
             f"{type(module).__name__} whose forward, or a hook, does more than that. Take another "
             f"`{parameter}`, {ELSE}"
         )
+
+
+def check_solved(fit: Any) -> None:
+    """Raise where the loss is not convex in all that is trained; say what plays no part in it."""
+    check_phases(fit.estimator, fit.phases)
+    parameter = fit.networks.roles["model"].parameter
+    example = fit.feed.example("model")
+    draws = any(net.noise is not None for net in fit.nets(fit.phases[0]).values())
+    check_linear(fit.trained["model"], parameter, tuple(example.shape[1:]), draws)
+    check_forward(fit.trained["model"], parameter, example)
+    if fit.estimator.verbose:
+        _say_unused(fit.estimator)
+
+
+def _say_unused(estimator: Classifier) -> None:
+    # No warning: a grid over optimisers sets them, and each of its fits would give it anew.
+    default = type(estimator)
+    unused = [name for name in UNUSED if getattr(estimator, name) != getattr(default, name)]
+    if unused:
+        named = " and ".join(f"`{name}`" for name in unused)
+        print(f"No use for {named}: L-BFGS takes no steps on batches")
 
 
 def solve(
