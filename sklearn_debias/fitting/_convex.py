@@ -1,6 +1,7 @@
 """Fits by ``optimizer="lbfgs"``: what they need, and how a phase of them is solved."""
 
 import copy
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -27,6 +28,7 @@ OFF: dict[str, Any] = {
     "checkpoint": None,
     "amp": False,
 }
+UNUSED = ("lr", "batch_size")  # which have defaults, and change nothing
 OF_STEPS = ("optimizer__", "iterator_train__", "callbacks__", "accelerator")  # of `net_params`
 ELSE = "or take optimizer='adam'."
 
@@ -127,6 +129,27 @@ def check_forward(module: Any, parameter: str, x: Tensor) -> None:
         )
 
 
+def check_solved(fit: Any) -> None:
+    """Raise where the loss is not convex in all that is trained; say what plays no part in it."""
+    check_phases(fit.estimator, fit.phases)
+    parameter = fit.networks.roles["model"].parameter
+    example = fit.feed.example("model")
+    draws = any(net.noise is not None for net in fit.nets(fit.phases[0]).values())
+    check_linear(fit.trained["model"], parameter, tuple(example.shape[1:]), draws)
+    check_forward(fit.trained["model"], parameter, example)
+    if fit.estimator.verbose:
+        _say_unused(fit.estimator)
+
+
+def _say_unused(estimator: Classifier) -> None:
+    # No warning: a grid over optimisers sets them, and each of its fits would give it anew.
+    default = type(estimator)
+    unused = [name for name in UNUSED if getattr(estimator, name) != getattr(default, name)]
+    if unused:
+        named = " and ".join(f"`{name}`" for name in unused)
+        print(f"No use for {named}: L-BFGS takes no steps on batches")
+
+
 def solve(
     fit: Any,
     engine: Engine,
@@ -144,6 +167,10 @@ def solve(
     def found() -> Minimum:
         problem = _problem(fit.feed, module, data, loss, float(fit.estimator.weight_decay))
         best = minimum(problem, fit.estimator.max_epochs)
+        if not math.isfinite(problem.loss):
+            raise DivergedError(
+                f"Training diverged: the loss of phase {phase.name!r} is not finite. Scale X."
+            )
         with torch.no_grad():
             module.head.weight.copy_(best.weights[:, : problem.n_features])
             if module.head.bias is not None:

@@ -144,7 +144,7 @@ def _open_view(estimator: Classifier, view: View, n: int) -> Inputs:
         )
         if len(inputs) != n:
             raise ValueError(f"it has {len(inputs)} rows, and X {n}")
-    return inputs
+    return replace(inputs, source=inputs.source.called(view.argument))
 
 
 def _read_weight(sample_weight: Any, n: int) -> np.ndarray | None:

@@ -15,6 +15,7 @@ from sklearn_debias.training._feed import SAME, Epochs, Feed
 from sklearn_debias.training._forecast import Forecast
 from sklearn_debias.training._joint_norm import JointNorm
 from sklearn_debias.training._lbfgs import LinearLoss, Minimum, minimum
+from sklearn_debias.training._leftovers import came_of_autograd, forget_backward
 from sklearn_debias.training._loaded import engine_of
 from sklearn_debias.training._observer import Keeper, Observer
 from sklearn_debias.training._optimizers import takes
@@ -76,6 +77,7 @@ __all__ = [
     "as_given",
     "as_seen",
     "blamed",
+    "came_of_autograd",
     "check_callbacks",
     "check_state",
     "check_step",
@@ -87,6 +89,7 @@ __all__ = [
     "diverged",
     "engine_of",
     "filled",
+    "forget_backward",
     "inference_rows",
     "is_fixed",
     "is_memory_map",

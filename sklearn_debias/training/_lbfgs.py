@@ -196,6 +196,8 @@ class Minimum:
     seconds : list of float
         That each iteration took.
     converged : bool
+    objective : float
+        Penalised loss of ``weights``.
     slope : float
         The largest entry of the gradient in the coordinates of the search.
     """
@@ -204,6 +206,7 @@ class Minimum:
     losses: list[float]
     seconds: list[float]
     converged: bool
+    objective: float
     slope: float
 
 
@@ -222,7 +225,7 @@ def minimum(loss: LinearLoss, max_iter: int) -> Minimum:
         if not found and left > 0:
             found = search.run(simple.whitened(loss, search.weights), left)
     seconds = np.diff(search.clock).tolist()
-    return Minimum(search.weights, search.losses, seconds, found, search.slope)
+    return Minimum(search.weights, search.losses, seconds, found, search.objective, search.slope)
 
 
 class _Search:
@@ -238,7 +241,7 @@ class _Search:
         self.weights = loss.weight.new_zeros(loss.n_classes, loss.size)
         self.losses: list[float] = []
         self.clock = [perf_counter()]
-        self.slope = float("nan")
+        self.objective = self.slope = float("nan")
 
     def run(self, along: Coordinates, max_iter: int) -> bool:
         """Go on by at most so many iterations; return whether the minimum is reached."""
@@ -266,6 +269,7 @@ class _Search:
         )
         if not self.losses:
             self._note(found.x)
+        self.objective = float(found.fun)
         self.slope = float(np.abs(found.jac).max())
         self.weights = along.weights(torch.from_numpy(found.x).reshape(shape).to(device))
         return bool(found.success or (found.status == 2 and self.slope <= GOOD_ENOUGH))
