@@ -10,6 +10,7 @@ import re
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any
 
 import torch
@@ -23,6 +24,11 @@ from sklearn_debias.training._blame import is_of_device, is_of_memory
 LOST = (
     "Another process of this fit has stopped, or cannot be reached: see what it says. This one "
     "cannot go on without it."
+)
+ABSENT = (
+    "Another process of this fit has not begun it before the timeout. Call `fit` in every process: "
+    "under `if accelerator.is_main_process` goes only what scores, prints or saves. Or it has "
+    "stopped: see what it says."
 )
 
 
@@ -40,6 +46,8 @@ class Ranks:
     ------
     ValueError
         If torch's processes are not connected, or are others.
+    ProcessLostError
+        If another one does not come before the timeout.
     """
 
     def __init__(self, number: int, rank: int) -> None:
@@ -54,7 +62,8 @@ class Ranks:
         self.number = number
         self.rank = rank
         # Of this fit alone: it can be closed when the fit fails, which the others notice at once.
-        self.group: Any = dist.new_group()
+        with told(ABSENT):
+            self.group: Any = dist.new_group(timeout=patience())
         self.counts: list[int] = []
         self.begin = 0
 
@@ -178,13 +187,25 @@ class Ranks:
         return any(asked for _, asked in every)
 
 
+def patience() -> timedelta | None:
+    """Return how long the connected processes wait for each other; None is torch's default.
+
+    A new group would begin with that default, whatever the user asked of the first one.
+    """
+    every: Any = dist.group.WORLD
+    try:
+        return every._get_backend(every._device_types[0]).options._timeout
+    except (AttributeError, IndexError, RuntimeError):  # torch has no public name for it
+        return None
+
+
 def content_of(modules: nn.Module) -> str:
     """Return a name of all parameters and buffers by their content."""
     return fingerprint([(name, value) for name, value in modules.state_dict().items()])
 
 
 @contextmanager
-def told() -> Iterator[None]:
+def told(words: str = LOST) -> Iterator[None]:
     """Say in our words that another process is gone."""
     try:
         yield
@@ -195,7 +216,7 @@ def told() -> Iterator[None]:
         message = re.sub(r"^\[[^]]*\] |\. This is typically.*", "", str(error).partition("\n")[0])
         # Its frames hold the group, which must end with this process's part in it.
         traceback.clear_frames(error.__traceback__)
-        raise ProcessLostError(f"{LOST} ({message or type(error).__name__})") from None
+        raise ProcessLostError(f"{words} ({message or type(error).__name__})") from None
 
 
 class Joint(torch.autograd.Function):

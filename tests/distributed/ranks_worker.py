@@ -27,16 +27,19 @@ from sklearn_debias import (
     LfFClassifier,
 )
 from sklearn_debias.core import SplitModule
+from sklearn_debias.training import Ranks
 
 N_PROCESSES = 2
+PATIENCE = timedelta(seconds=60)
 
 
 def connected(rank: int, store: str) -> Any:
     """Join the processes, and return the accelerator; what stands for it where there is none."""
     # Before Accelerate, which would ask for a port.
     files = dist.FileStore(store, N_PROCESSES)
-    short = timedelta(seconds=60)
-    dist.init_process_group("gloo", store=files, rank=rank, world_size=N_PROCESSES, timeout=short)
+    dist.init_process_group(
+        "gloo", store=files, rank=rank, world_size=N_PROCESSES, timeout=PATIENCE
+    )
     for prefix in ("", "LOCAL_"):
         os.environ |= {f"{prefix}RANK": str(rank), f"{prefix}WORLD_SIZE": str(N_PROCESSES)}
     try:
@@ -209,6 +212,14 @@ def errors(rank: int, accelerator: Any) -> dict[str, tuple[str, str, float]]:
     }
 
 
+def timeout_of_a_fit(rank: int) -> timedelta:
+    """Return how long the processes of a fit wait for each other."""
+    ranks = Ranks(N_PROCESSES, rank)
+    options = ranks.group._get_backend(torch.device("cpu")).options
+    ranks.close()
+    return options._timeout
+
+
 def kept(folder: str, accelerator: Any) -> dict[str, Any]:
     """Return a fit that went on from a checkpoint, and what lies in the folder."""
     own = {"checkpoint": f"{folder}/kept", "net_params": {"accelerator": accelerator}}
@@ -221,6 +232,7 @@ def together(rank: int, folder: str) -> None:
     """Fit the cases, and what fails, as one of the processes; write what came out."""
     accelerator = connected(rank, f"{folder}/store")
     found: dict[str, Any] = {"accelerator": type(accelerator).__name__}
+    found["timeout"] = timeout_of_a_fit(rank)
     for name, (clf, wanted) in CASES.items():
         clf.set_params(accelerator=accelerator)
         found[name] = result_of(clf, wanted)
@@ -238,6 +250,9 @@ def together(rank: int, folder: str) -> None:
     callbacks = [At(kill)] if rank else None
     last = ERMClassifier(**SHARED | own, callbacks=callbacks)
     found["killed"] = error_of(lambda: last.fit(*images()[:2]))
+    # From now on this process is the only one that calls `fit`.
+    dist.distributed_c10d._set_pg_timeout(timedelta(seconds=1))
+    found["absent"] = error_of(lambda: last.fit(*images()[:2]))
     write(found, folder, str(rank))
 
 

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from ranks_worker import CASES
+from ranks_worker import CASES, PATIENCE
 from sklearn.base import clone
 
 from sklearn_debias import ERMClassifier, LfFClassifier
@@ -131,6 +131,18 @@ def test_what_ends_one_process_ends_all(found, what, own):
 def test_a_killed_process_ends_the_others(found):
     error, _, seconds = found["0"]["killed"]
     assert error == "ProcessLostError"
+    assert seconds < 20
+
+
+def test_a_fit_waits_as_long_as_the_user_said(found):
+    for rank in ("0", "1"):
+        assert found[rank]["timeout"] == PATIENCE
+
+
+def test_a_process_that_never_calls_fit_is_said_to_be_absent(found):
+    error, message, seconds = found["0"]["absent"]
+    assert error == "ProcessLostError"
+    assert "Call `fit` in every process" in message
     assert seconds < 20
 
 
