@@ -176,7 +176,9 @@ def test_the_page_of_the_guide_runs(capsys):
     page = Path(__file__).parents[2] / "docs" / "guide" / "several_processes.md"
     (program,) = re.findall(r"^```python\n(.*?)^```$", page.read_text(), re.DOTALL | re.MULTILINE)
     exec(compile(program, page.name, "exec"), {})
-    assert 0 < float(capsys.readouterr().out) <= 1
+    number, score = capsys.readouterr().out.splitlines()
+    assert number == "1 processes"
+    assert 0 < float(score) <= 1
 
 
 # On one process: who takes an accelerator at all.
