@@ -173,7 +173,9 @@ def _facts(estimator: Classifier, given: Given) -> dict[str, str]:
     facts["class"] = f"{type(estimator).__module__}.{type(estimator).__qualname__}"
     facts["torch"] = str(torch.__version__)
     facts["Python"] = sys.version
-    facts["`checkpoint`"] = str(values["checkpoint"] is None)
+    # A fresh seed is sent by the first process: all must be there to take it.
+    for name in ("checkpoint", "random_state"):
+        facts[f"`{name}`"] = str(values[name] is None)
     rows = given.rows() | {
         "validation_data": given.validation_data,
         "meta set": given.meta,

@@ -203,6 +203,7 @@ def errors(rank: int, accelerator: Any) -> dict[str, tuple[str, str, float]]:
         "rows": error_of(fit(X + 0.01 * rank)),
         "labels": error_of(fit(y=y if rank else 1 - y)),
         "seeds": error_of(fit(random_state=rank)),
+        "a fresh seed": error_of(fit(random_state=0 if rank else None)),
         "parameters": error_of(fit(lr=0.1 / (1 + rank))),
         "starts": error_of(fit(module=start_by_process)),
         "statistics": error_of(fit(module=CountsRows)),

@@ -96,6 +96,7 @@ def test_what_is_saved_knows_no_process(found):
         ("rows", "`X`"),
         ("labels", "`y`"),
         ("seeds", "`random_state`"),
+        ("a fresh seed", "`random_state`"),
         ("parameters", "`lr`"),
         ("starts", "network at the start"),
     ],
