@@ -6,11 +6,7 @@ an objective keeps, are those of the whole batch, in every process alike. Gradie
 are added up before the update. See ``docs/design/several_processes.md``.
 """
 
-import re
-import traceback
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from datetime import timedelta
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -18,18 +14,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from sklearn_debias.content import fingerprint
-from sklearn_debias.exceptions import ProcessLostError
-from sklearn_debias.training._blame import is_of_device, is_of_memory
-
-LOST = (
-    "Another process of this fit has stopped, or cannot be reached: see what it says. This one "
-    "cannot go on without it."
-)
-ABSENT = (
-    "Another process of this fit has not begun it before the timeout. Call `fit` in every process: "
-    "under `if accelerator.is_main_process` goes only what scores, prints or saves. Or it has "
-    "stopped: see what it says."
-)
+from sklearn_debias.training._connection import ABSENT, patience, portable, told
 
 
 class Ranks:
@@ -154,8 +139,21 @@ class Ranks:
         return values
 
     def from_first(self, make: Callable[[], Any]) -> Any:
-        """Return what ``make()`` returns in the first process, where alone it is called."""
-        return self.exchange(make() if self.is_first else None)[0]
+        """Return what ``make()`` returns in the first process, where alone it is called.
+
+        An error of it is raised in all of them.
+        """
+        made: Any = None
+        own: Exception | None = None
+        if self.is_first:
+            try:
+                made = make()
+            except Exception as error:
+                own = error
+        made, sent = self.exchange((made, own and portable(own)))[0]
+        if sent is not None:
+            raise own or sent  # the first has the traceback
+        return made
 
     def agree(self, facts: Mapping[str, str]) -> None:
         """Raise where the processes do not have the same facts.
@@ -187,36 +185,9 @@ class Ranks:
         return any(asked for _, asked in every)
 
 
-def patience() -> timedelta | None:
-    """Return how long the connected processes wait for each other; None is torch's default.
-
-    A new group would begin with that default, whatever the user asked of the first one.
-    """
-    every: Any = dist.group.WORLD
-    try:
-        return every._get_backend(every._device_types[0]).options._timeout
-    except (AttributeError, IndexError, RuntimeError):  # torch has no public name for it
-        return None
-
-
 def content_of(modules: nn.Module) -> str:
     """Return a name of all parameters and buffers by their content."""
     return fingerprint([(name, value) for name, value in modules.state_dict().items()])
-
-
-@contextmanager
-def told(words: str = LOST) -> Iterator[None]:
-    """Say in our words that another process is gone."""
-    try:
-        yield
-    except RuntimeError as error:  # torch's own classes are among them
-        if is_of_memory(error) or is_of_device(error):
-            raise
-        # Gloo says where in its code, and guesses why.
-        message = re.sub(r"^\[[^]]*\] |\. This is typically.*", "", str(error).partition("\n")[0])
-        # Its frames hold the group, which must end with this process's part in it.
-        traceback.clear_frames(error.__traceback__)
-        raise ProcessLostError(f"{words} ({message or type(error).__name__})") from None
 
 
 class Joint(torch.autograd.Function):

@@ -229,6 +229,19 @@ def kept(folder: str, accelerator: Any) -> dict[str, Any]:
     return found | {"files": sorted(os.listdir(f"{folder}/kept"))}
 
 
+def refused(folder: str, accelerator: Any) -> dict[str, tuple[str, str, float]]:
+    """Return how fits end whose checkpoints the first process cannot open."""
+
+    def fit(name: str, **params: Any) -> Callable[[], Any]:
+        own = {"checkpoint": f"{folder}/{name}", "net_params": {"accelerator": accelerator}}
+        return lambda: ERMClassifier(**SHARED | own | params).fit(*images()[:2])
+
+    return {
+        "of another fit": error_of(fit("kept", lr=0.5)),
+        "below a file": error_of(fit("store/kept")),
+    }
+
+
 def together(rank: int, folder: str) -> None:
     """Fit the cases, and what fails, as one of the processes; write what came out."""
     accelerator = connected(rank, f"{folder}/store")
@@ -241,6 +254,7 @@ def together(rank: int, folder: str) -> None:
     # After all that has failed: nothing of it stands in the way.
     own = {"net_params": {"accelerator": accelerator}}
     found["kept"] = kept(folder, accelerator)
+    found["refused"] = refused(folder, accelerator)
     found["whole"] = result_of(ERMClassifier(**SHARED | own))
     found["fresh seed"] = result_of(ERMClassifier(**SHARED | own | {"random_state": None}))
     with contextlib.redirect_stdout(io.StringIO()) as said:

@@ -18,6 +18,7 @@ from sklearn_debias import ERMClassifier, LfFClassifier
 from sklearn_debias.core import Objective, Phase
 from sklearn_debias.model_selection import BatchedGridSearchCV
 from sklearn_debias.testing import all_estimators, quick
+from sklearn_debias.training._connection import portable
 
 WORKER = Path(__file__).with_name("ranks_worker.py")
 DIVIDED = {
@@ -154,6 +155,25 @@ def test_the_first_process_keeps_the_fit_and_all_go_on(found):
     assert files == ["epoch-000001.json", "epoch-000002.json"]
     np.testing.assert_array_equal(found["0"]["kept"]["logits"], found["1"]["kept"]["logits"])
     np.testing.assert_array_equal(found["0"]["kept"]["logits"], found["0"]["whole"]["logits"])
+
+
+@pytest.mark.parametrize(
+    ("where", "words"), [("of another fit", "is of another fit"), ("below a file", "store/kept")]
+)
+def test_a_checkpoint_that_the_first_cannot_open_is_refused_in_all(found, where, words):
+    first, other = (found[rank]["refused"][where] for rank in ("0", "1"))
+    assert words in first[1]
+    assert other[:2] == first[:2]
+
+
+def test_errors_that_do_not_travel_are_told_by_their_text():
+    class OwnError(Exception):
+        def __init__(self, one, two):
+            super().__init__(f"{one} and {two}")
+
+    there = portable(OwnError(1, 2))
+    assert type(there) is RuntimeError
+    assert str(there) == "OwnError: 1 and 2"
 
 
 def test_a_fresh_seed_is_that_of_the_first_process(found):
