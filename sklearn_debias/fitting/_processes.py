@@ -36,6 +36,11 @@ def check_accelerator(estimator: Classifier) -> None:
     accelerator = (estimator.net_params or {}).get(ACCELERATOR)
     if accelerator is None:
         return
+    if isinstance(accelerator, type):
+        raise TypeError(
+            f"`accelerator` of `net_params` must be an accelerate.Accelerator, got the class "
+            f"{accelerator.__name__} itself. Call it: {accelerator.__name__}()."
+        )
     if missing := [name for name in ASKED if not hasattr(accelerator, name)]:
         raise TypeError(
             f"`accelerator` of `net_params` must be an accelerate.Accelerator, got a "

@@ -261,6 +261,7 @@ def test_a_method_of_ones_own_says_for_itself_whether_it_divides():
     ("accelerator", "params", "error", "words"),
     [
         (object(), {}, TypeError, "must be an accelerate.Accelerator, got a object"),
+        (SimpleNamespace, {}, TypeError, "the class SimpleNamespace itself. Call it: SimpleN"),
         (alone(distributed_type="FSDP"), {}, ValueError, "distributed_type FSDP"),
         (alone(mixed_precision="bf16"), {}, ValueError, "must not set mixed_precision"),
         (alone(gradient_accumulation_steps=4), {}, ValueError, "gradient_accumulation_steps"),
@@ -305,3 +306,14 @@ def test_a_stack_of_candidates_refuses_it():
     clf = ERMClassifier(max_epochs=1, net_params={"accelerator": alone()})
     with pytest.raises(ValueError, match="`accelerator` of `net_params` does not work in a stack"):
         BatchedGridSearchCV(clf, {"lr": [0.1, 0.01]}, cv=2).fit(X, y)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn_debias.exceptions.DebiasWarning")
+def test_an_accelerator_of_none_asks_for_nothing():
+    X = np.random.default_rng(0).normal(size=(40, 3))
+    y = (X[:, 0] > 0).astype(int)
+    solved = ERMClassifier(optimizer="lbfgs").set_params(accelerator=None).fit(X, y)
+    alike = ERMClassifier(optimizer="lbfgs").fit(X, y)
+    np.testing.assert_array_equal(solved.decision_function(X), alike.decision_function(X))
+    clf = ERMClassifier(max_epochs=1, net_params={"accelerator": None})
+    assert BatchedGridSearchCV(clf, {"lr": [0.1, 0.01]}, cv=2).fit(X, y).best_index_ in (0, 1)
