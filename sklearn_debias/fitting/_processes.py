@@ -1,11 +1,12 @@
 """A fit on several processes: what it needs of the accelerator, the method and the networks."""
 
+import inspect
 import os
 import sys
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import MISSING, fields, is_dataclass, replace
 from typing import Any
 
 import torch
@@ -82,13 +83,35 @@ def check_divided(estimator: Classifier, phases: tuple[Phase, ...]) -> None:
     """Raise where a step of a fit with an accelerator cannot share its batches."""
     if (estimator.net_params or {}).get(ACCELERATOR) is None:
         return
-    for step in (step for phase in phases for step in phase.steps):
-        if not is_divided(step):
-            raise ValueError(
-                f"`accelerator` of `net_params` does not work with {type(estimator).__name__}, "
-                f"whose {type(step).__name__} cannot share its batches among processes as it is "
-                "set here. Leave it out: one process trains it."
-            )
+    refused = next((s for phase in phases for s in phase.steps if not is_divided(s)), None)
+    if refused is None:
+        return
+    owner = type(estimator).__name__
+    name = _in_the_way(refused)
+    if name not in estimator.get_params(deep=False):
+        raise ValueError(
+            f"`accelerator` of `net_params` does not work with {owner}, whose batches cannot be "
+            "shared among processes. Leave it out: one process trains it."
+        )
+    value = getattr(estimator, name)
+    found = repr(value) if isinstance(value, (int, float, str)) else type(value).__name__
+    default = inspect.signature(type(estimator)).parameters[name].default
+    raise ValueError(
+        f"`accelerator` of `net_params` does not work with `{name}`={found} of {owner}. Take "
+        f"another, such as the default {default!r}, or leave the accelerator out: one process "
+        "trains it."
+    )
+
+
+def _in_the_way(step: Any) -> str:
+    """Return the field of a step but for which it could share its batches; "" where none is."""
+    if not (is_dataclass(type(step)) and isinstance(vars(type(step)).get("divides"), property)):
+        return ""
+    for field in fields(step):
+        default = field.default if field.default_factory is MISSING else field.default_factory()
+        if default is not MISSING and is_divided(replace(step, **{field.name: default})):
+            return field.name
+    return ""
 
 
 def shared_net(ranks: Ranks, role: str, net: Net) -> Net:

@@ -14,7 +14,7 @@ import torch
 from ranks_worker import CASES, PATIENCE
 from sklearn.base import clone
 
-from sklearn_debias import ERMClassifier, LfFClassifier
+from sklearn_debias import ERMClassifier, LfFClassifier, objectives
 from sklearn_debias.core import Objective, Phase
 from sklearn_debias.model_selection import BatchedGridSearchCV
 from sklearn_debias.testing import all_estimators, quick
@@ -228,15 +228,24 @@ def test_a_method_takes_an_accelerator_or_refuses_it_by_name(name, cls):
     with pytest.raises(ValueError, match="accelerator") as refused:
         quick(cls).set_params(accelerator=alone()).fit(X, y, bias_labels=bias)
     assert name in str(refused.value)
+    assert not set(re.findall(r"\w+", str(refused.value))) & set(dir(objectives)), (
+        "a class of ours is no name to the user"
+    )
 
 
-def test_a_base_that_cannot_be_divided_is_refused():
+def test_a_parameter_that_stands_in_the_way_is_named():
     from sklearn_debias import BiasAdvClassifier, DHATClassifier, ULEClassifier
 
     X, y, _ = rows()
-    for clf in (BiasAdvClassifier(base=ULEClassifier()), DHATClassifier(awp=0.01)):
+    for clf, words in (
+        (
+            BiasAdvClassifier(base=ULEClassifier()),
+            "`base`=ULEClassifier of BiasAdv.* default 'lff'",
+        ),
+        (DHATClassifier(awp=0.01), "`awp`=0.01 of DHATClassifier.* default 0.0"),
+    ):
         clf.set_params(accelerator=alone(), max_epochs=1)
-        with pytest.raises(ValueError, match=f"with {type(clf).__name__}, whose"):
+        with pytest.raises(ValueError, match=words):
             clf.fit(X, y)
 
 
@@ -253,7 +262,7 @@ def test_a_method_of_ones_own_says_for_itself_whether_it_divides():
 
     assert not Objective.divides
     X, y, _ = rows()
-    with pytest.raises(ValueError, match="OwnClassifier, whose Own cannot share"):
+    with pytest.raises(ValueError, match="with OwnClassifier, whose batches cannot be"):
         OwnClassifier(net_params={"accelerator": alone()}).fit(X, y)
 
 
