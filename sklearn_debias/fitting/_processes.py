@@ -10,14 +10,14 @@ from dataclasses import MISSING, fields, is_dataclass, replace
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from sklearn_debias.checkpoints import describe_rows, described
 from sklearn_debias.core import Net, Phase, is_divided
 from sklearn_debias.exceptions import DebiasWarning, once
 from sklearn_debias.fitting._accelerator import ACCELERATOR, without_accelerator
 from sklearn_debias.fitting._given import Given
-from sklearn_debias.fitting._probe import has_batch_norm
+from sklearn_debias.fitting._probe import has_batch_norm, mixes_rows
 from sklearn_debias.fitting._types import Classifier
 from sklearn_debias.training import Engine, JointNorm, Ranks, Streams, content_of
 
@@ -114,8 +114,8 @@ def _in_the_way(step: Any) -> str:
     return ""
 
 
-def shared_net(ranks: Ranks, role: str, net: Net) -> Net:
-    """Return the net of a role whose batches the processes share.
+def shared_net(ranks: Ranks, role: str, net: Net, example: Tensor) -> Net:
+    """Return the net of a role whose batches the processes share; ``example`` is a batch of it.
 
     Raises
     ------
@@ -134,6 +134,19 @@ def shared_net(ranks: Ranks, role: str, net: Net) -> Net:
                 f"`accelerator` of `net_params` does not work with the network {role!r}, whose "
                 "BatchNorm has track_running_stats=False. Set it True."
             )
+        if isinstance(part, nn.modules.instancenorm._InstanceNorm) and part.track_running_stats:
+            raise ValueError(
+                f"`accelerator` of `net_params` does not work with the network {role!r}, whose "
+                f"{type(part).__name__} has track_running_stats=True: each process would keep "
+                "statistics of its own rows. Set it False."
+            )
+    if mixes_rows(net.module, example):
+        raise ValueError(
+            f"`accelerator` of `net_params` does not work with the network {role!r}: its "
+            f"{type(net.module).__name__} gives a row other logits among other rows. It must look "
+            "at each row by itself (BatchNorm excepted), and draw random numbers by torch only. "
+            "Change it, or leave the accelerator out."
+        )
     norm = JointNorm(ranks) if has_batch_norm(net.module) else None
     return replace(net, noise=norm, across=ranks)
 

@@ -186,6 +186,24 @@ class CountsRows(torch.nn.Module):
         return self.layers(x)
 
 
+class Centred(torch.nn.Module):
+    """A network that mixes the rows of a batch."""
+
+    def __init__(self, n_classes: int) -> None:
+        super().__init__()
+        self.layer = torch.nn.Linear(192, n_classes)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = x.flatten(1)
+        return self.layer(x - x.mean(0))
+
+
+def tracking(n_classes: int) -> torch.nn.Module:
+    """Return a network that keeps statistics of each row."""
+    norm = torch.nn.InstanceNorm2d(3, track_running_stats=True)
+    return torch.nn.Sequential(norm, torch.nn.Flatten(), torch.nn.Linear(192, n_classes))
+
+
 def errors(rank: int, accelerator: Any) -> dict[str, tuple[str, str, float]]:
     """Return how fits end that cannot go on."""
     X, y, _ = images()
@@ -207,6 +225,8 @@ def errors(rank: int, accelerator: Any) -> dict[str, tuple[str, str, float]]:
         "parameters": error_of(fit(lr=0.1 / (1 + rank))),
         "starts": error_of(fit(module=start_by_process)),
         "statistics": error_of(fit(module=CountsRows)),
+        "mixed rows": error_of(fit(module=Centred)),
+        "InstanceNorm": error_of(fit(module=tracking)),
         "dropout": error_of(lambda: ERMClassifier(**SHARED | dropout).fit(X.reshape(29, -1), y)),
         "an error": error_of(act(fail)),
         "Ctrl-C": error_of(act(interrupt)),

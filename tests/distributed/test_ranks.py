@@ -110,7 +110,13 @@ def test_processes_that_differ_are_told_so(found, what, named):
 
 
 @pytest.mark.parametrize(
-    ("what", "words"), [("statistics", "have come apart"), ("dropout", "draws random numbers")]
+    ("what", "words"),
+    [
+        ("statistics", "have come apart"),
+        ("dropout", "draws random numbers"),
+        ("mixed rows", "Centred gives a row other logits among other rows"),
+        ("InstanceNorm", "InstanceNorm2d has track_running_stats=True"),
+    ],
 )
 def test_networks_that_would_not_be_the_same_are_refused(found, what, words):
     for rank in ("0", "1"):
