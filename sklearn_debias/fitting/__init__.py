@@ -11,7 +11,7 @@ the package. Read them in this order:
 * `open_model`, `Opened`: a fitted model on some rows, for attacks, maps and reports.
 """
 
-from sklearn_debias.fitting._accelerator import ACCELERATOR, without_accelerator
+from sklearn_debias.fitting._accelerator import ACCELERATOR, asked_by, without_accelerator
 from sklearn_debias.fitting._apart import holds_module
 from sklearn_debias.fitting._attack import (
     attack_rows,
@@ -131,6 +131,7 @@ __all__ = [
     "View",
     "all_or_nothing",
     "all_outputs",
+    "asked_by",
     "attack_rows",
     "available",
     "bias_for",

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from sklearn_debias.core import ConvexLoss, Data, Objective, Phase
 from sklearn_debias.exceptions import DebiasWarning, DivergedError, warn
+from sklearn_debias.fitting._accelerator import ACCELERATOR, asked_by
 from sklearn_debias.fitting._params import is_solved
 from sklearn_debias.fitting._types import Classifier
 from sklearn_debias.models import Normalize
@@ -29,7 +30,7 @@ OFF: dict[str, Any] = {
     "amp": False,
 }
 UNUSED = ("lr", "batch_size")  # which have defaults, and change nothing
-OF_STEPS = ("optimizer__", "iterator_train__", "callbacks__", "accelerator")  # of `net_params`
+OF_STEPS = ("optimizer__", "iterator_train__", "callbacks__", ACCELERATOR)  # of `net_params`
 ELSE = "or take optimizer='adam'."
 
 
@@ -51,8 +52,8 @@ def check_solvable(estimator: Classifier) -> None:
         raise ValueError(
             f"`callbacks` must be None {why}, got {len(callbacks)} of them. Leave them out, {ELSE}"
         )
-    for key in estimator.net_params or {}:
-        if str(key).startswith(OF_STEPS):
+    for key in asked_by(estimator.net_params):
+        if key.startswith(OF_STEPS):
             raise ValueError(f"`net_params` must not set {key} {why}. Leave it out, {ELSE}")
 
 

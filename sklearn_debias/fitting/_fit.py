@@ -281,7 +281,8 @@ class Fit:
                 self.quiet.add(role)
             nets[role] = Net(module, noise=None if role in self.quiet else noise)
             if self.ranks is not None:
-                nets[role] = shared_net(self.ranks, role, nets[role])
+                example = self.feed.example(role)
+                nets[role] = shared_net(self.ranks, role, nets[role], example)
         return nets
 
     def epochs(self, phase: Phase, data: Data, state: Mapping[str, Tensor]) -> Epochs:
