@@ -21,8 +21,10 @@ def make_engine(estimator: Classifier, networks: Networks, options: dict[str, An
         **_momentum(estimator),
         **_own_rates(networks, options),
     }
-    # The fused kernels are the fastest, but exclude these two.
-    other = {"optimizer__foreach", "optimizer__differentiable"} & options.keys()
+    # The fused kernels are the fastest, but exclude these two; with dampening the momentum of a
+    # role that learns later than others could not begin.
+    excluded = {"optimizer__foreach", "optimizer__differentiable", "optimizer__dampening"}
+    other = excluded & options.keys()
     if optimizer in OPTIMIZERS.values() and device.type in ("cpu", "cuda") and not other:
         arguments["optimizer__fused"] = True
     engine = Engine(

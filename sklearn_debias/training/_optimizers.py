@@ -4,6 +4,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
+import torch
 from torch import optim
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
@@ -41,7 +42,27 @@ def switch(optimizer: optim.Optimizer, *, training: bool) -> None:
 def update(optimizer: optim.Optimizer) -> None:
     """Update what has a gradient."""
     with blamed("optimizer", STEPPED):
+        for part in parts_of(optimizer).values():
+            if type(part) is optim.SGD:
+                _begin_late_momentum(part)
         optimizer.step()
+
+
+def _begin_late_momentum(sgd: optim.SGD) -> None:
+    """Begin the momentum of what learns for the first time, where other parameters have theirs.
+
+    Torch's fused kernel begins with all of them, or fails.
+    """
+    for group in sgd.param_groups:
+        if not group.get("fused") or not group["momentum"]:
+            continue
+        learning = [p for p in group["params"] if p.grad is not None]
+        late = [p for p in learning if sgd.state[p].get("momentum_buffer") is None]
+        if len(late) == len(learning):
+            continue
+        for parameter in late:
+            # Without dampening the first gradient becomes the momentum, as from nothing.
+            sgd.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
 
 
 def make_schedule(lr_schedule: Callable, optimizer: optim.Optimizer) -> Any:

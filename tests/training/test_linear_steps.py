@@ -21,6 +21,7 @@ from sklearn_debias import (
 from sklearn_debias.core import Phase, SplitModule, Step, WeightedObjective, Weights
 from sklearn_debias.objectives import ERM, LfF
 from sklearn_debias.training import _engine as engine_file
+from sklearn_debias.training import _linear_steps as linear_steps_file
 from sklearn_debias.training._direct import direct_update
 from sklearn_debias.training._linear_steps import LinearSteps
 
@@ -215,10 +216,66 @@ def test_a_role_without_weights_stays_where_it_is(rows, steps):
     assert_same_fit(clf, fitted_slowly(OneOfTwo(), rows, LfFClassifier), 1e-9)
 
 
-def fitted_slowly(objective, rows, parent):
+@dataclass(frozen=True)
+class Sometimes(WeightedObjective):
+    """Trains a role on some batches only: ``where`` says which, by their numbers."""
+
+    role: str
+    where: tuple[bool, ...]
+    roles = ("model", "biased")
+
+    def init(self, nets, data):
+        return {"seen": torch.zeros((), dtype=torch.int64)}
+
+    def weigh(self, loss, batch, state):
+        now = self.where[min(int(state["seen"]), len(self.where) - 1)]
+        of = {role: None for role in self.roles if now or role != self.role}
+        return Weights(of, {"seen": state["seen"] + 1})
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "sgd", optim.AdamW])
+@pytest.mark.parametrize("role", ["model", "biased"])
+@pytest.mark.parametrize(
+    "where",
+    [(False,) * 3 + (True,), (True,) * 8 + (False,), (True, False, False) * 3 + (True,)],
+    ids=["late", "early", "now and then"],
+)
+def test_a_role_may_learn_on_some_batches_only(where, role, optimizer, rows, steps):
+    options = {"optimizer": optimizer, "weight_decay": 0.01}
+    closed = fitted_by(Sometimes(role, where), rows, **options)
+    assert steps
+    slow = fitted_slowly(Sometimes(role, where), rows, ERMClassifier, **options)
+    assert_same_fit(closed, slow, 1e-9)
+
+
+@pytest.mark.parametrize("dampening", [0.0, 0.5])
+def test_a_late_role_begins_its_momentum_as_others_do(dampening, rows):
+    """Torch's fused kernel fails where some parameters have a momentum, and others none yet."""
+    late = Sometimes("biased", (False,) * 3 + (True,))
+    options = {"optimizer": "sgd", "net_params": {"optimizer__dampening": dampening}}
+    if not dampening:
+        del options["net_params"]
+    fused = fitted_slowly(late, rows, ERMClassifier, **options)
+    options["net_params"] = {"optimizer__foreach": False, "optimizer__dampening": dampening}
+    loop = fitted_slowly(late, rows, ERMClassifier, **options)
+    assert_same_fit(fused, loop, 1e-12)
+
+
+def test_each_set_of_roles_has_its_update_built_once(rows, monkeypatch):
+    built = []
+    build = linear_steps_file.direct_update
+    monkeypatch.setattr(
+        linear_steps_file, "direct_update", lambda o: built.append(build(o)) or built[-1]
+    )
+    fitted_by(Sometimes("biased", (True, False) * 9), rows)
+    assert len(built) == 2 * 3  # sets times epochs
+    assert all(built)
+
+
+def fitted_slowly(objective, rows, parent, **options):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(engine_file, "linear_steps", lambda *args: None)
-        return fitted_by(objective, rows, parent)
+        return fitted_by(objective, rows, parent, **options)
 
 
 @dataclass(frozen=True)
