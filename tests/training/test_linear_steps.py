@@ -321,6 +321,43 @@ def test_other_weights_than_of_the_batch_are_refused(objective, found, rows):
         fitted_by(objective, rows)
 
 
+@dataclass(frozen=True)
+class Worse(WeightedObjective):
+    """Weighs well at first, and then ``by`` something else."""
+
+    by: str
+
+    def init(self, nets, data):
+        return {"seen": torch.zeros(())}
+
+    def weigh(self, loss, batch, state):
+        of = {
+            "nothing": {},
+            "misspelt": {"modle": None},
+            "column": {"model": loss["model"][:, None]},
+            "one": {"model": loss["model"][:1]},
+        }
+        now = of[self.by] if state["seen"] == 2 else {"model": None}
+        return Weights(now, {"seen": state["seen"] + 1})
+
+
+@pytest.mark.parametrize("way", ["closed", "autograd"])
+@pytest.mark.parametrize(
+    ("by", "found"),
+    [
+        ("nothing", r"at least one of the roles \('model',\), got none"),
+        ("misspelt", "'modle'"),
+        ("column", r"\(16, 1\)"),
+        ("one", r"\(1,\)"),
+    ],
+)
+def test_weights_of_every_batch_are_looked_at(by, found, way, rows, steps):
+    fit = fitted_by if way == "closed" else fitted_slowly
+    with pytest.raises(ValueError, match=f"`Worse.weigh` must .*{found}"):
+        fit(Worse(by), rows, ERMClassifier)
+    assert len(steps) == (2 if way == "closed" else 0)
+
+
 class FrozenBias(Callback):
     """Freeze the bias at the beginning of the training, or of an epoch."""
 
