@@ -12,6 +12,7 @@ from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor, nn
 
 from sklearn_debias.core import ConvexLoss, Data, Objective, Phase
+from sklearn_debias.core.internal import has_own_forward, is_linear
 from sklearn_debias.exceptions import DebiasWarning, DivergedError, warn
 from sklearn_debias.fitting._params import is_solved
 from sklearn_debias.fitting._types import Classifier
@@ -94,9 +95,10 @@ def check_linear(module: nn.Module, parameter: str, shape: tuple[int, ...], draw
     )
     if len(shape) != 1:
         raise ValueError(f"{expected}, got a network of rows of shape {shape}. {ELSE.capitalize()}")
-    plain = type(head) is nn.Linear and "weight" in head._parameters
-    if not plain or not all(p.requires_grad for p in head.parameters()):
+    if not is_linear(head) or not all(p.requires_grad for p in head.parameters()):
         found = "a network without a head" if head is None else f"a {type(head).__name__} as head"
+        if has_own_forward(head):
+            found += ", with a forward of its own"
         raise ValueError(f"{expected}, got {found}. Take another `{parameter}`, {ELSE}")
     learned = next(iter(dict(body.named_parameters())), None)
     if learned is not None:

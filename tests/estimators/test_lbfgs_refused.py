@@ -3,6 +3,7 @@
 import re
 import warnings
 from dataclasses import dataclass
+from types import MethodType
 
 import numpy as np
 import pytest
@@ -31,6 +32,16 @@ def problem(k=3, n=120, d=5):
     return X, y, rng.integers(0, 2, n), rng.uniform(0.2, 2, n)
 
 
+def scaled():
+    layer = nn.Linear(5, 3)
+
+    def forward(self, x):
+        return nn.functional.linear(x, self.weight, self.bias) / 2
+
+    layer.forward = MethodType(forward, layer)
+    return layer
+
+
 REFUSED = {
     "lr_schedule": ({"lr_schedule": "drops"}, "`lr_schedule` must be None"),
     "augment": ({"augment": "crop-flip"}, "`augment` must be None"),
@@ -46,6 +57,7 @@ REFUSED = {
         "body changes while it trains",
     ),
     "frozen head": ({"module": nn.Sequential(nn.Linear(5, 3), nn.ReLU())}, "`module` must be"),
+    "own forward": ({"module": scaled()}, "Linear as head, with a forward of its own"),
 }
 
 

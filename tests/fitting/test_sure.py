@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from fractions import Fraction
+from types import MethodType
 
 import numpy as np
 import pandas as pd
@@ -99,10 +100,23 @@ class Own(nn.Linear):
     """Its forward may be another."""
 
 
+def scaled(module):
+    """Put a forward on the object."""
+
+    def forward(self, x):
+        return -type(self).forward(self, x)
+
+    module.forward = MethodType(forward, module)
+    return module
+
+
 @pytest.mark.parametrize(
     "module",
     [
         Own(D, 2).double(),
+        scaled(linear(2)),
+        scaled(SplitModule(nn.Identity(), linear(2))),
+        SplitModule(nn.Identity(), scaled(linear(2))),
         nn.Sequential(linear(2)),
         SplitModule(nn.ReLU(), linear(2)),
         nn.utils.parametrizations.weight_norm(linear(2)),

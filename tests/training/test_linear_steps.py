@@ -3,12 +3,14 @@
 import copy
 from dataclasses import dataclass
 from functools import partial
+from types import MethodType
 
 import numpy as np
 import pytest
 import torch
 from skorch.callbacks import Callback, GradientNormClipping
 from torch import nn, optim
+from torch.nn.modules.module import register_module_forward_hook
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from sklearn_debias import (
@@ -137,6 +139,16 @@ def hooked():
     return layer
 
 
+def with_a_forward():
+    layer = nn.Linear(7, 3)
+
+    def forward(self, x):
+        return nn.functional.linear(x, self.weight, self.bias) / 2
+
+    layer.forward = MethodType(forward, layer)
+    return layer
+
+
 def with_a_fixed_bias():
     layer = nn.Linear(7, 3)
     layer.bias.requires_grad_(False)
@@ -149,12 +161,13 @@ def with_a_fixed_bias():
         Halved(7, 3),
         nn.Linear(7, 3, bias=False),
         hooked(),
+        with_a_forward(),
         with_a_fixed_bias(),
         nn.utils.parametrizations.weight_norm(nn.Linear(7, 3)),
         nn.Sequential(nn.LayerNorm(7), nn.Linear(7, 3)),
         "mlp",
     ],
-    ids=["subclass", "no bias", "hook", "fixed bias", "weight norm", "norm", "mlp"],
+    ids=["subclass", "no bias", "hook", "forward", "fixed bias", "weight norm", "norm", "mlp"],
 )
 def test_other_networks_are_differentiated(module, rows, steps):
     fitted(ERMClassifier(module), rows)
@@ -389,19 +402,32 @@ def test_what_a_callback_freezes_stays(epoch, rows, steps):
 class Watching(Callback):
     """Put hooks on, as trackers of experiments do."""
 
-    def __init__(self):
+    def __init__(self, register):
+        self.register = register
         self.seen = []
 
     def on_train_begin(self, net, **kwargs):
         for parameter in net.module_.parameters():
-            parameter.register_hook(lambda gradient: self.seen.append(gradient.shape))
+            getattr(parameter, self.register)(lambda given: self.seen.append(given.shape))
 
 
-def test_hooks_on_parameters_see_every_gradient(rows, steps):
-    watching = Watching()
+@pytest.mark.parametrize("register", ["register_hook", "register_post_accumulate_grad_hook"])
+def test_hooks_on_parameters_see_every_gradient(register, rows, steps):
+    watching = Watching(register)
     fitted(ERMClassifier(), rows, callbacks=[watching])
     assert not steps
     assert len(watching.seen) == 2 * 3 * 6
+
+
+def test_hooks_on_all_modules_see_every_step(rows, steps):
+    seen = []
+    handle = register_module_forward_hook(lambda module, args, out: seen.append(module.training))
+    try:
+        fitted(ERMClassifier(), rows)
+    finally:
+        handle.remove()
+    assert not steps
+    assert sum(seen) >= 3 * 6
 
 
 class Stopping(Callback):
