@@ -95,11 +95,17 @@ def check_linear(module: nn.Module, parameter: str, shape: tuple[int, ...], draw
     )
     if len(shape) != 1:
         raise ValueError(f"{expected}, got a network of rows of shape {shape}. {ELSE.capitalize()}")
-    if not is_linear(head) or not all(p.requires_grad for p in head.parameters()):
+    if not is_linear(head):
         found = "a network without a head" if head is None else f"a {type(head).__name__} as head"
         if has_own_forward(head):
             found += ", with a forward of its own"
         raise ValueError(f"{expected}, got {found}. Take another `{parameter}`, {ELSE}")
+    fixed = [name for name, p in head.named_parameters() if not p.requires_grad]
+    if fixed:
+        raise ValueError(
+            f"{expected}, got a head whose {' and '.join(fixed)} cannot learn. Set requires_grad "
+            f"to True, {ELSE}"
+        )
     learned = next(iter(dict(body.named_parameters())), None)
     if learned is not None:
         raise ValueError(

@@ -17,7 +17,7 @@ from sklearn_debias.training._joint_norm import JointNorm
 from sklearn_debias.training._lbfgs import LinearLoss, Minimum, minimum
 from sklearn_debias.training._loaded import engine_of
 from sklearn_debias.training._observer import Keeper, Observer
-from sklearn_debias.training._optimizers import takes
+from sklearn_debias.training._optimizers import check_kind, takes
 from sklearn_debias.training._pixels import LEVELS, as_seen, span, white
 from sklearn_debias.training._prepare import Prepare, filled, inference_rows, padded, resized
 from sklearn_debias.training._progress import Progress
@@ -77,6 +77,7 @@ __all__ = [
     "as_seen",
     "blamed",
     "check_callbacks",
+    "check_kind",
     "check_state",
     "check_step",
     "check_visits",

@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -23,10 +24,23 @@ def check_optimizer(optimizer: Any) -> None:
     """Raise unless it is an optimiser of torch that steps by the gradients alone."""
     if not isinstance(optimizer, optim.Optimizer):
         raise TypeError(f"it made a {type(optimizer).__name__}, not a torch optimizer")
-    if _asks_for(optimizer.step):
+    _refuse_closure(type(optimizer).__name__, optimizer.step)
+
+
+def check_kind(optimizer: Any) -> None:
+    """Raise where a class of optimisers, or a partial of one, is known to need more than that."""
+    kind = getattr(optimizer, "func", optimizer)
+    if isinstance(kind, type) and issubclass(kind, optim.Optimizer):
+        with blamed("optimizer", MADE):
+            _refuse_closure(kind.__name__, partial(kind.step, None))
+
+
+def _refuse_closure(name: str, step: Callable) -> None:
+    if _asks_for(step):
         raise TypeError(
-            f"the step() of {type(optimizer).__name__} needs a closure, to take the loss several "
-            "times at one step, which is taken once here; use one that needs none"
+            f"the step() of {name} needs a closure, to take the loss several times at one step, "
+            "which is taken once here; use one that needs none, or, for linear heads, "
+            "optimizer='lbfgs'"
         )
 
 
