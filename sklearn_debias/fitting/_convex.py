@@ -159,7 +159,7 @@ def solve(
         if not all(bool(p.isfinite().all()) for p in module.head.parameters()):
             raise DivergedError(
                 f"`X` leads to weights that are not finite in {fit.estimator.dtype}: its columns "
-                "are too small. Scale X, or raise `weight_decay`."
+                "are too small, or too large. Scale X, or raise `weight_decay`."
             )
         _warn(fit.estimator, phase, best)
         return best

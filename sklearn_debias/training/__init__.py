@@ -14,7 +14,8 @@ from sklearn_debias.training._engine import Engine
 from sklearn_debias.training._feed import SAME, Epochs, Feed
 from sklearn_debias.training._forecast import Forecast
 from sklearn_debias.training._joint_norm import JointNorm
-from sklearn_debias.training._lbfgs import LinearLoss, Minimum, minimum
+from sklearn_debias.training._lbfgs import Minimum, minimum
+from sklearn_debias.training._linear_loss import LinearLoss
 from sklearn_debias.training._loaded import engine_of
 from sklearn_debias.training._observer import Keeper, Observer
 from sklearn_debias.training._optimizers import check_kind, takes
