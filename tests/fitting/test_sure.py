@@ -96,6 +96,21 @@ def test_values_that_are_not_finite_or_huge_are_never_sure():
     assert not SureClasses.of(layer, FLOAT32)(rows)[1][:3].any()
 
 
+@pytest.mark.parametrize(("dtype", "bits"), [(FLOAT32, 24), (FLOAT64, 53)])
+def test_the_bound_is_that_of_higham(dtype, bits):
+    """Its gamma is n u / (1 - n u), n = d + 1; float64 is compared with sums of its own kind."""
+    layer = linear(3)
+    level = SureClasses.of(layer, dtype)
+    u = Fraction(1, 2**bits)
+    gamma = (D + 1) * u / (1 - (D + 1) * u)
+    sums = 2 if dtype == FLOAT32 else 4
+    norm = layer.weight.detach().norm(dim=1).max().item()
+    reach = layer.bias.detach().abs().max().item()
+    # No less, and beyond it the slack for the rounding of the bound itself.
+    assert sums * gamma * norm <= level.per_norm <= 1.011 * sums * gamma * norm
+    assert sums * gamma * reach <= level.at_least <= 1.011 * sums * gamma * reach
+
+
 class Own(nn.Linear):
     """Its forward may be another."""
 
