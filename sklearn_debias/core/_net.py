@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, vjp
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from sklearn_debias.core._plain import is_plain_linear
 from sklearn_debias.core._split import layer_of
 
 PLAIN = (bool, int, float, str, type(None))
@@ -245,19 +246,3 @@ def _under(prefix: str, parameters: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {
         name.removeprefix(prefix): p for name, p in parameters.items() if name.startswith(prefix)
     }
-
-
-def is_plain_linear(part: nn.Module) -> bool:
-    """Return whether calling the module is nothing but ``F.linear`` of its own parameters."""
-    # Pruning and weight_norm keep parameters of other names.
-    return type(part) is nn.Linear and "weight" in part._parameters and not is_hooked(part)
-
-
-def is_hooked(part: nn.Module) -> bool:
-    """Return whether calling the module does more than its forward pass."""
-    return bool(
-        part._forward_hooks
-        or part._forward_pre_hooks
-        or part._backward_hooks
-        or part._backward_pre_hooks
-    )

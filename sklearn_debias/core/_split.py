@@ -66,6 +66,9 @@ def split(module: nn.Module) -> nn.Module:
         return module
     if isinstance(module, nn.Linear):
         return SplitModule(nn.Identity(), module)
+    # A forward or a hook that was put on the whole would not see the whole any more.
+    if "forward" in vars(module) or module._forward_hooks or module._forward_pre_hooks:
+        return module
     # Exactly a Sequential: a subclass may have a forward of its own, and so may a subclass of
     # torchvision's or timm's, whose type is of another package.
     if type(module) is nn.Sequential and len(module) > 1 and isinstance(module[-1], nn.Linear):

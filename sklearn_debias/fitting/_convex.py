@@ -13,6 +13,7 @@ from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor, nn
 
 from sklearn_debias.core import ConvexLoss, Data, Objective, Phase
+from sklearn_debias.core.internal import has_own_forward, is_linear
 from sklearn_debias.exceptions import DebiasWarning, DivergedError, warn
 from sklearn_debias.fitting._accelerator import ACCELERATOR, asked_by
 from sklearn_debias.fitting._params import is_solved
@@ -97,10 +98,17 @@ def check_linear(module: nn.Module, parameter: str, shape: tuple[int, ...], draw
     )
     if len(shape) != 1:
         raise ValueError(f"{expected}, got a network of rows of shape {shape}. {ELSE.capitalize()}")
-    plain = type(head) is nn.Linear and "weight" in head._parameters
-    if not plain or not all(p.requires_grad for p in head.parameters()):
+    if not is_linear(head):
         found = "a network without a head" if head is None else f"a {type(head).__name__} as head"
+        if has_own_forward(head):
+            found += ", with a forward of its own"
         raise ValueError(f"{expected}, got {found}. Take another `{parameter}`, {ELSE}")
+    fixed = [name for name, p in head.named_parameters() if not p.requires_grad]
+    if fixed:
+        raise ValueError(
+            f"{expected}, got a head whose {' and '.join(fixed)} cannot learn. Set requires_grad "
+            f"to True, {ELSE}"
+        )
     learned = next(iter(dict(body.named_parameters())), None)
     if learned is not None:
         raise ValueError(
@@ -179,7 +187,7 @@ def solve(
         if not all(bool(p.isfinite().all()) for p in module.head.parameters()):
             raise DivergedError(
                 f"`X` leads to weights that are not finite in {fit.estimator.dtype}: its columns "
-                "are too small. Scale X, or raise `weight_decay`."
+                "are too small, or too large. Scale X, or raise `weight_decay`."
             )
         _warn(fit.estimator, phase, best)
         return best

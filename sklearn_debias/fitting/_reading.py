@@ -72,7 +72,10 @@ def read_given(estimator: Classifier, given: Given, streams: Streams) -> tuple[T
         facts = replace(facts, bias=bias_facts(group, groups, bias[1]))
     if weight is not None:
         # Mean 1 keeps the size of a step, whatever unit the weights are in.
-        training = replace(training, weight=weight[index] / weight[index].mean())
+        # By a power of two first, which changes no digit: the sum of huge weights overflows.
+        own = weight[index]
+        own = np.ldexp(own, -np.frexp(own.max())[1])
+        training = replace(training, weight=own / own.mean())
     views = {name: _open_view(estimator, view, n) for name, view in given.views.items()}
     aligned = frozenset(name for name, view in given.views.items() if view.aligned)
     training = replace(training, views=views, aligned=aligned)

@@ -54,6 +54,32 @@ def test_what_cannot_be_split_safely_is_left_alone(module):
     assert split(module) is module
 
 
+def with_a_forward(module):
+    forward = type(module).forward
+    module.forward = lambda x: forward(module, x) / 2
+    return module
+
+
+def with_a_hook(module):
+    module.register_forward_hook(lambda module, args, out: out / 2)
+    return module
+
+
+def with_a_hook_before(module):
+    module.register_forward_pre_hook(lambda module, args: (2 * args[0],))
+    return module
+
+
+@pytest.mark.parametrize("put", [with_a_forward, with_a_hook, with_a_hook_before])
+def test_what_was_put_on_a_module_is_not_lost(put):
+    x = torch.randn(5, 4, generator=torch.Generator().manual_seed(0))
+    for module in (nn.Linear(4, 2), nn.Sequential(nn.Linear(4, 3), nn.Linear(3, 2))):
+        before = module(x)
+        expected = put(module)(x)
+        assert not torch.equal(expected, before)
+        assert torch.equal(split(module)(x), expected)
+
+
 @pytest.mark.parametrize(
     "name", ["resnet18", "squeezenet1_0", "mobilenet_v3_small", "vit_b_16", "densenet121"]
 )

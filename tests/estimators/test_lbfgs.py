@@ -255,7 +255,7 @@ def test_rows_on_disk_in_small_types_and_normalised_ones_are_the_same_rows(tmp_p
     X, y, _, _ = problem()
     half = X.astype(np.float16)
     expected = ERMClassifier(optimizer="lbfgs").fit(half.astype(np.float64), y)
-    monkeypatch.setattr("sklearn_debias.training._lbfgs.CHUNK", 300)  # two chunks
+    monkeypatch.setattr("sklearn_debias.training._linear_loss.CHUNK", 300)  # two chunks
     np.save(tmp_path / "X.npy", half)
     mapped = ERMClassifier(optimizer="lbfgs").fit(np.load(tmp_path / "X.npy", mmap_mode="r"), y)
     np.testing.assert_allclose(theta_of(mapped), theta_of(expected), atol=1e-5)
