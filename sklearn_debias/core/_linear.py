@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from sklearn_debias.core._linear_net import LinearNet
-from sklearn_debias.core._net import Net, is_hooked, is_plain_linear
-from sklearn_debias.core._split import SplitModule
+from sklearn_debias.core._net import Net
+from sklearn_debias.core._plain import lone_linear
 
 
 def linear_layer(net: Net | LinearNet, x: Tensor) -> tuple[Tensor, Tensor] | None:
@@ -74,16 +74,15 @@ def _only_layer(net: Net) -> nn.Linear | None:
     """Return the layer that a net is, or None where it is more than that."""
     if net.across is not None:  # its logits are of more rows than its inputs
         return None
-    layer: Any = net.module
-    if type(layer) is SplitModule:
-        if type(layer.body) is not nn.Identity or is_hooked(layer) or is_hooked(layer.body):
-            return None
-        layer = layer.head
+    layer = lone_linear(net.module)
     # Factorisations of matrices know no half precision.
-    if not is_plain_linear(layer) or layer.weight.dtype not in (torch.float32, torch.float64):
-        return None
-    return layer
+    known = layer is not None and layer.weight.dtype in (torch.float32, torch.float64)
+    return layer if known else None
 
 
 def _learns(layer: nn.Linear) -> bool:
-    return all(p.requires_grad and not p._backward_hooks for p in (layer.weight, layer.bias))
+    both = (layer.weight, layer.bias)
+    # Torch's names: what is not there any more counts as used.
+    names = ("_backward_hooks", "_post_accumulate_grad_hooks")
+    hooked = any(getattr(p, name, True) for p in both for name in names)
+    return not hooked and all(p.requires_grad for p in both)

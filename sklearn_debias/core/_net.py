@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from torch.func import functional_call, vjp
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from sklearn_debias.core._split import layer_of
+from sklearn_debias.core._plain import is_plain_linear
+from sklearn_debias.core._split import layer_of, unsplit
 
 PLAIN = (bool, int, float, str, type(None))
 # Their layers write in place, and bind nothing anew.
@@ -213,9 +214,7 @@ class Net:
         if isinstance(part, nn.Module):
             return part
         raise TypeError(
-            "`module` must have a body and a head for this method, got a "
-            f"{type(self.module).__name__} that cannot be split. Wrap it: "
-            "sklearn_debias.core.SplitModule(body, head)."
+            f"`module` must have a body and a head for this method, {unsplit(self.module)}."
         )
 
     def _run(self, prefix: str, part: nn.Module, x: Tensor) -> Tensor:
@@ -245,19 +244,3 @@ def _under(prefix: str, parameters: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {
         name.removeprefix(prefix): p for name, p in parameters.items() if name.startswith(prefix)
     }
-
-
-def is_plain_linear(part: nn.Module) -> bool:
-    """Return whether calling the module is nothing but ``F.linear`` of its own parameters."""
-    # Pruning and weight_norm keep parameters of other names.
-    return type(part) is nn.Linear and "weight" in part._parameters and not is_hooked(part)
-
-
-def is_hooked(part: nn.Module) -> bool:
-    """Return whether calling the module does more than its forward pass."""
-    return bool(
-        part._forward_hooks
-        or part._forward_pre_hooks
-        or part._backward_hooks
-        or part._backward_pre_hooks
-    )

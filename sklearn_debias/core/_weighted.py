@@ -19,7 +19,8 @@ class Weights:
     ----------
     of : mapping of str to (Tensor of shape (b,) or None)
         By trained role; None stands for ones. The loss of the role is the mean of weight times
-        cross entropy. No weight carries a gradient.
+        cross entropy. No weight carries a gradient. A role that is left out does not learn from
+        this batch; one at least must learn.
     state : mapping of str to Tensor, default={}
         The state for the next step.
     log : mapping of str to Tensor, default={}
@@ -78,6 +79,11 @@ class WeightedObjective(Objective):
     def _check(self, weights: Weights, batch: Batch) -> None:
         """Raise unless the weights are those of the batch, by role."""
         hook = f"`{type(self).__name__}.weigh`"
+        if not weights.of:
+            raise ValueError(
+                f"{hook} must weigh at least one of the roles {self.trained}, got none. Give rows "
+                "that should not count a weight of 0."
+            )
         for role, weight in weights.of.items():
             if role not in self.trained:
                 raise ValueError(f"{hook} must weigh the roles {self.trained}, got {role!r}.")
@@ -100,6 +106,7 @@ class WeightedObjective(Objective):
             logits = nets[role].logits(batch.of(role))
             log_p[role], loss[role] = log_probabilities(logits, batch.y)
         weights = self.weigh(loss, batch, state)
+        self._check(weights, batch)
         for role, weight in weights.of.items():
             by_logits = residual(log_p[role], loss[role], batch.y, weight)
             nets[role].pull(by_logits, batch.of(role))

@@ -43,6 +43,7 @@ from sklearn_debias.fitting import (
     ranks_of,
     read_given,
     readable_errors,
+    rows_blamed,
     rows_to_predict,
     seed_alike,
     train,
@@ -225,7 +226,8 @@ class BaseDebiasClassifier(
             "metadata": {"bias_labels": given.bias_labels} if routed else {},
         }
         context.call_on_fit_task_begin(estimator=self, **task)
-        train(fit, CallbackBridge(self, context, **task), checkpoint)
+        with rows_blamed(fit.training.sources()):
+            train(fit, CallbackBridge(self, context, **task), checkpoint)
         context.call_on_fit_task_end(estimator=self, **task)
 
     def _open(self, given: Given, read: Any = read_given) -> Fit:

@@ -39,6 +39,7 @@ from sklearn_debias.fitting import (
     plain,
     plain_bias,
     rows_at,
+    rows_blamed,
     scaler_of,
     split_by,
     warn_of_cells,
@@ -191,8 +192,10 @@ class DFRClassifier(OurNames, Searchable, ScoredByRows, BaseEstimator):
                 warn(
                     "All rows of X are equal: nothing can be learned of them. Check the embeddings."
                 )
-            self.C_ = self._select(X, y, group, Cs, streams) if self.C == "auto" else float(self.C)
-            self._refit(X, y, group, streams)
+            with rows_blamed([_source(X)], (ValueError, np.linalg.LinAlgError)):
+                auto = self.C == "auto"
+                self.C_ = self._select(X, y, group, Cs, streams) if auto else float(self.C)
+                self._refit(X, y, group, streams)
         return self
 
     def _matrix(self, X: Any, *, reset: bool) -> np.ndarray:
@@ -301,8 +304,7 @@ class DFRClassifier(OurNames, Searchable, ScoredByRows, BaseEstimator):
             layer.bias.copy_(torch.from_numpy(np.concatenate([blank[:, 0], self.intercept_])))
         prepare = Prepare(torch.device("cpu"), torch.float64)
         net = Net(split(layer)).frozen()
-        source = ArraySource(X) if X.dtype == np.float64 else MappedSource(X, np.float64)
-        inputs = Inputs(source, X.shape[1:], *span(X))
+        inputs = Inputs(_source(X), X.shape[1:], *span(X))
         return Opened(net, inputs, prepare, y, small=True, batch_size=HEAD_BATCH)
 
     @property
@@ -340,6 +342,11 @@ class DFRClassifier(OurNames, Searchable, ScoredByRows, BaseEstimator):
         scores = self.decision_function(X)
         codes = (scores > 0).astype(int) if scores.ndim == 1 else scores.argmax(axis=1)
         return self.classes_[codes]
+
+
+def _source(X: np.ndarray) -> ArraySource:
+    """Return a matrix of any type of number as rows in float64."""
+    return ArraySource(X) if X.dtype == np.float64 else MappedSource(X, np.float64)
 
 
 def equal_groups(group: np.ndarray, rng: np.random.Generator) -> np.ndarray:

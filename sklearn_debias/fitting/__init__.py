@@ -11,7 +11,7 @@ the package. Read them in this order:
 * `open_model`, `Opened`: a fitted model on some rows, for attacks, maps and reports.
 """
 
-from sklearn_debias.fitting._accelerator import ACCELERATOR, without_accelerator
+from sklearn_debias.fitting._accelerator import ACCELERATOR, asked_by, without_accelerator
 from sklearn_debias.fitting._apart import holds_module
 from sklearn_debias.fitting._attack import (
     attack_rows,
@@ -34,6 +34,7 @@ from sklearn_debias.fitting._attention_maps import (
     warn_of_one_sided,
 )
 from sklearn_debias.fitting._cells import by_environment, describe_groups, warn_of_cells
+from sklearn_debias.fitting._changed_rows import rows_blamed
 from sklearn_debias.fitting._checkpoint import CLONED, checkpoint_of
 from sklearn_debias.fitting._convex import declares_convex
 from sklearn_debias.fitting._devices import make_prepare, on_own_terms, pick_device
@@ -130,6 +131,7 @@ __all__ = [
     "View",
     "all_or_nothing",
     "all_outputs",
+    "asked_by",
     "attack_rows",
     "available",
     "bias_for",
@@ -194,6 +196,7 @@ __all__ = [
     "read_maps",
     "readable_errors",
     "rows_at",
+    "rows_blamed",
     "rows_to_predict",
     "scaler_of",
     "seed_alike",

@@ -40,6 +40,7 @@ def open_beside(
         )
     with blamed(argument, f"It must be like X, with one label per row in `{labels}`."):
         inputs = reopen(estimator, X, facts, estimator.get_params(deep=False))
+    inputs = replace(inputs, source=inputs.source.called(argument))
     return inputs, encode_known(facts.classes, y, m, labels, argument)
 
 

@@ -135,6 +135,10 @@ class Checkpoint:
         self.written = epochs
         self.interval.begin(epochs)
 
+    def close(self) -> None:
+        """Leave the folder to others."""
+        self.checkpoints.close()
+
 
 class FollowedCheckpoint(Checkpoint):
     """The checkpoint of the first of several processes, as the others see it: they write nothing.
@@ -177,13 +181,11 @@ def checkpoint_of(
             )
             raise
         return
-    if ranks is not None and not ranks.is_first:
-        yield FollowedCheckpoint(estimator, ranks.from_first(lambda: None))
+    checkpoint = _opened(estimator, given, ranks)
+    if not checkpoint.writes:
+        yield checkpoint
         return
-    checkpoint = Checkpoint(estimator, given)
     try:
-        if ranks is not None:
-            ranks.from_first(lambda: checkpoint.found)
         with terminable():
             try:
                 yield checkpoint
@@ -191,7 +193,26 @@ def checkpoint_of(
                 _write_at_last(checkpoint, error)
                 raise
     finally:
-        checkpoint.checkpoints.close()
+        checkpoint.close()
+
+
+def _opened(estimator: Classifier, given: Given, ranks: Ranks | None) -> Checkpoint:
+    """Open the folder in the first process; what it refuses is an error in all."""
+    if ranks is None:
+        return Checkpoint(estimator, given)
+    own: list[Checkpoint] = []
+
+    def open_first() -> dict[str, Any] | None:
+        own.append(Checkpoint(estimator, given))
+        return own[0].found
+
+    try:
+        found = ranks.from_first(open_first)
+    except BaseException:  # another process is gone
+        for checkpoint in own:
+            checkpoint.close()
+        raise
+    return own[0] if own else FollowedCheckpoint(estimator, found)
 
 
 def _write_at_last(checkpoint: Checkpoint, error: BaseException) -> None:

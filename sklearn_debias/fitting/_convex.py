@@ -1,6 +1,7 @@
 """Fits by ``optimizer="lbfgs"``: what they need, and how a phase of them is solved."""
 
 import copy
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -12,7 +13,9 @@ from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor, nn
 
 from sklearn_debias.core import ConvexLoss, Data, Objective, Phase
+from sklearn_debias.core.internal import has_own_forward, is_linear
 from sklearn_debias.exceptions import DebiasWarning, DivergedError, warn
+from sklearn_debias.fitting._accelerator import ACCELERATOR, asked_by
 from sklearn_debias.fitting._params import is_solved
 from sklearn_debias.fitting._types import Classifier
 from sklearn_debias.models import Normalize
@@ -27,7 +30,8 @@ OFF: dict[str, Any] = {
     "checkpoint": None,
     "amp": False,
 }
-OF_STEPS = ("optimizer__", "iterator_train__", "callbacks__", "accelerator")  # of `net_params`
+UNUSED = ("lr", "batch_size")  # which have defaults, and change nothing
+OF_STEPS = ("optimizer__", "iterator_train__", "callbacks__", ACCELERATOR)  # of `net_params`
 ELSE = "or take optimizer='adam'."
 
 
@@ -49,8 +53,8 @@ def check_solvable(estimator: Classifier) -> None:
         raise ValueError(
             f"`callbacks` must be None {why}, got {len(callbacks)} of them. Leave them out, {ELSE}"
         )
-    for key in estimator.net_params or {}:
-        if str(key).startswith(OF_STEPS):
+    for key in asked_by(estimator.net_params):
+        if key.startswith(OF_STEPS):
             raise ValueError(f"`net_params` must not set {key} {why}. Leave it out, {ELSE}")
 
 
@@ -94,10 +98,17 @@ def check_linear(module: nn.Module, parameter: str, shape: tuple[int, ...], draw
     )
     if len(shape) != 1:
         raise ValueError(f"{expected}, got a network of rows of shape {shape}. {ELSE.capitalize()}")
-    plain = type(head) is nn.Linear and "weight" in head._parameters
-    if not plain or not all(p.requires_grad for p in head.parameters()):
+    if not is_linear(head):
         found = "a network without a head" if head is None else f"a {type(head).__name__} as head"
+        if has_own_forward(head):
+            found += ", with a forward of its own"
         raise ValueError(f"{expected}, got {found}. Take another `{parameter}`, {ELSE}")
+    fixed = [name for name, p in head.named_parameters() if not p.requires_grad]
+    if fixed:
+        raise ValueError(
+            f"{expected}, got a head whose {' and '.join(fixed)} cannot learn. Set requires_grad "
+            f"to True, {ELSE}"
+        )
     learned = next(iter(dict(body.named_parameters())), None)
     if learned is not None:
         raise ValueError(
@@ -127,6 +138,27 @@ def check_forward(module: Any, parameter: str, x: Tensor) -> None:
         )
 
 
+def check_solved(fit: Any) -> None:
+    """Raise where the loss is not convex in all that is trained; say what plays no part in it."""
+    check_phases(fit.estimator, fit.phases)
+    parameter = fit.networks.roles["model"].parameter
+    example = fit.feed.example("model")
+    draws = any(net.noise is not None for net in fit.nets(fit.phases[0]).values())
+    check_linear(fit.trained["model"], parameter, tuple(example.shape[1:]), draws)
+    check_forward(fit.trained["model"], parameter, example)
+    if fit.estimator.verbose:
+        _say_unused(fit.estimator)
+
+
+def _say_unused(estimator: Classifier) -> None:
+    # No warning: a grid over optimisers sets them, and each of its fits would give it anew.
+    default = type(estimator)
+    unused = [name for name in UNUSED if getattr(estimator, name) != getattr(default, name)]
+    if unused:
+        named = " and ".join(f"`{name}`" for name in unused)
+        print(f"No use for {named}: L-BFGS takes no steps on batches")
+
+
 def solve(
     fit: Any,
     engine: Engine,
@@ -144,6 +176,10 @@ def solve(
     def found() -> Minimum:
         problem = _problem(fit.feed, module, data, loss, float(fit.estimator.weight_decay))
         best = minimum(problem, fit.estimator.max_epochs)
+        if not math.isfinite(problem.loss):
+            raise DivergedError(
+                f"Training diverged: the loss of phase {phase.name!r} is not finite. Scale X."
+            )
         with torch.no_grad():
             module.head.weight.copy_(best.weights[:, : problem.n_features])
             if module.head.bias is not None:
@@ -151,7 +187,7 @@ def solve(
         if not all(bool(p.isfinite().all()) for p in module.head.parameters()):
             raise DivergedError(
                 f"`X` leads to weights that are not finite in {fit.estimator.dtype}: its columns "
-                "are too small. Scale X, or raise `weight_decay`."
+                "are too small, or too large. Scale X, or raise `weight_decay`."
             )
         _warn(fit.estimator, phase, best)
         return best

@@ -7,14 +7,29 @@ from typing import Any
 import torch
 
 from sklearn_debias.fitting._fitted import Fitted
-from sklearn_debias.training import Prepare, cpu_threads, is_of_memory, undisturbed
+from sklearn_debias.training import (
+    Prepare,
+    came_of_autograd,
+    cpu_threads,
+    forget_backward,
+    is_of_memory,
+    undisturbed,
+)
 
 
 @contextmanager
 def on_own_terms(*, small: bool) -> Iterator[None]:
-    """Work undisturbed by the caller's settings of torch, on as many threads as suit."""
+    """Work undisturbed by the caller's settings of torch, on as many threads as suit.
+
+    What fails inside leaves nothing in autograd's hands.
+    """
     with undisturbed(), cpu_threads(small=small):
-        yield
+        try:
+            yield
+        except BaseException as error:
+            if came_of_autograd(error):
+                forget_backward()
+            raise
 
 
 def pick_device(device: Any) -> torch.device:

@@ -7,7 +7,7 @@ from torch import nn
 from sklearn_debias.fitting._networks import Networks
 from sklearn_debias.fitting._params import LBFGS, MOMENTUM, OPTIMIZERS
 from sklearn_debias.fitting._types import Classifier
-from sklearn_debias.training import Engine, own_callbacks, takes
+from sklearn_debias.training import Engine, check_kind, own_callbacks, takes
 
 
 def make_engine(estimator: Classifier, networks: Networks, options: dict[str, Any]) -> Engine:
@@ -16,13 +16,16 @@ def make_engine(estimator: Classifier, networks: Networks, options: dict[str, An
     # A skorch net needs an optimiser, if only to hold the parameters: SGD has no slots.
     known = {**OPTIMIZERS, LBFGS: OPTIMIZERS["sgd"]}
     optimizer = known.get(estimator.optimizer, estimator.optimizer)
+    check_kind(optimizer)
     arguments = {
         **_decay(estimator, optimizer),
         **_momentum(estimator),
         **_own_rates(networks, options),
     }
-    # The fused kernels are the fastest, but exclude these two.
-    other = {"optimizer__foreach", "optimizer__differentiable"} & options.keys()
+    # The fused kernels are the fastest, but exclude these two; with dampening the momentum of a
+    # role that learns later than others could not begin.
+    excluded = {"optimizer__foreach", "optimizer__differentiable", "optimizer__dampening"}
+    other = excluded & options.keys()
     if optimizer in OPTIMIZERS.values() and device.type in ("cpu", "cuda") and not other:
         arguments["optimizer__fused"] = True
     engine = Engine(

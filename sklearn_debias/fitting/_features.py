@@ -83,7 +83,7 @@ def as_type(rows: np.ndarray, dtype: np.dtype) -> np.ndarray:
 def _read(source: Source, start: int, stop: int) -> np.ndarray:
     """Return rows that follow each other; those of an array are no copy."""
     if isinstance(source, ArraySource) and source.index is None and source.check is None:
-        check_whole(source.items)
+        check_whole(source.items, source.argument)
         return source.items[start:stop]
     return source.take(np.arange(start, stop)).numpy()
 

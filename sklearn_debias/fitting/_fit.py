@@ -12,7 +12,7 @@ from torch import Tensor
 from sklearn_debias.core import Data, Net, Phase
 from sklearn_debias.fitting._augmentation import augmentation
 from sklearn_debias.fitting._checkpoint import check_checkpoint
-from sklearn_debias.fitting._convex import check_forward, check_linear, check_phases, check_solvable
+from sklearn_debias.fitting._convex import check_solvable, check_solved
 from sklearn_debias.fitting._devices import make_prepare, pick_device
 from sklearn_debias.fitting._engine import make_engine
 from sklearn_debias.fitting._fitted import Fitted
@@ -114,16 +114,7 @@ class Fit:
         self.feed = self._feed()
         self.solved = is_solved(estimator)
         if self.solved:
-            self._check_solved()
-
-    def _check_solved(self) -> None:
-        """Raise where the loss is not convex in all that is trained."""
-        check_phases(self.estimator, self.phases)
-        parameter = self.networks.roles["model"].parameter
-        shape = tuple(self.feed.example("model").shape[1:])
-        draws = any(net.noise is not None for net in self.nets(self.phases[0]).values())
-        check_linear(self.trained["model"], parameter, shape, draws)
-        check_forward(self.trained["model"], parameter, self.feed.example("model"))
+            check_solved(self)
 
     def _feed(self) -> Feed:
         estimator = self.estimator
@@ -290,7 +281,8 @@ class Fit:
                 self.quiet.add(role)
             nets[role] = Net(module, noise=None if role in self.quiet else noise)
             if self.ranks is not None:
-                nets[role] = shared_net(self.ranks, role, nets[role])
+                example = self.feed.example(role)
+                nets[role] = shared_net(self.ranks, role, nets[role], example)
         return nets
 
     def epochs(self, phase: Phase, data: Data, state: Mapping[str, Tensor]) -> Epochs:

@@ -1,9 +1,23 @@
 """The weights of linear networks, as scikit-learn's linear models show theirs."""
 
 import numpy as np
+import torch
+import torch.nn.functional as F
 from torch import nn
 
+from sklearn_debias.core.internal import lone_linear
 from sklearn_debias.fitting._types import Classifier
+
+
+def _layer(module: nn.Module) -> nn.Linear | None:
+    """Return the layer that a network is; hooks must let its outputs be."""
+    layer = lone_linear(module, hooked=True)
+    if layer is None or lone_linear(module) is layer:
+        return layer
+    with torch.no_grad():
+        x = torch.eye(2, layer.in_features).to(layer.weight)
+        same = torch.equal(module(x), F.linear(x, layer.weight, layer.bias))
+    return layer if same else None
 
 
 def linear_weights(classifier: Classifier) -> tuple[np.ndarray, np.ndarray]:
@@ -14,22 +28,18 @@ def linear_weights(classifier: Classifier) -> tuple[np.ndarray, np.ndarray]:
     Raises
     ------
     AttributeError
-        If the network is not a linear layer of 2-D X, so that ``hasattr`` says so.
+        If the network is more than a linear layer of 2-D X, so that ``hasattr`` says so.
     """
-    module = classifier.module_
-    body = getattr(module, "body", None)
-    head = getattr(module, "head", None)
-    # Exactly these: a subclass may have a forward of its own.
-    bare = type(body) is nn.Identity and len(classifier.input_shape_) == 1
-    if not bare or type(head) is not nn.Linear:
+    layer = _layer(classifier.module_)
+    if layer is None or len(classifier.input_shape_) != 1:
         raise AttributeError(
             f"{type(classifier).__name__} has no coef_ and intercept_: its network is not a linear "
-            "layer of 2-D X."
+            "layer of 2-D X, or a hook does more than that."
         )
-    weight = head.weight.detach().double().cpu().numpy()
+    weight = layer.weight.detach().double().cpu().numpy()
     intercept = np.zeros(len(weight))
-    if head.bias is not None:
-        intercept = head.bias.detach().double().cpu().numpy()
+    if layer.bias is not None:
+        intercept = layer.bias.detach().double().cpu().numpy()
     if len(weight) == 2:
         return weight[1:] - weight[:1], intercept[1:] - intercept[:1]
     return weight.copy(), intercept.copy()

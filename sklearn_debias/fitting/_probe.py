@@ -2,13 +2,18 @@
 
 import copy
 import math
+from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.conv import _ConvNd
+from torch.overrides import TorchFunctionMode
 
+from sklearn_debias.core import Net
 from sklearn_debias.training import blamed, is_of_device, is_of_memory
 
 # Below these, handing work between threads costs more than it gains.
@@ -97,6 +102,47 @@ def draws(module: nn.Module, x: Tensor, noise: Any) -> bool:
             return True
         after = [generator.get_state() for generator in noise.generators()]
     return not all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
+
+
+def mixes_rows(module: nn.Module, x: Tensor) -> bool:
+    """Return whether the logits of the first row of ``x``, in train mode, depend on the others.
+
+    What BatchNorm does is left aside. A module that cannot be tried is not suspected.
+    """
+    # As many rows in both, or kernels would round otherwise.
+    copies = x[:1].expand_as(x).contiguous()
+    try:
+        with torch.no_grad(), WithoutBatchNorm() if has_batch_norm(module) else nullcontext():
+            # From one state each: a pass may move buffers.
+            among, alike = (Net(_awake(module), eager=True)(rows)[0] for rows in (x, copies))
+    except Exception as error:
+        if is_of_memory(error) or is_of_device(error):
+            raise
+        return False
+    if not bool((among.isfinite() & alike.isfinite()).all()):
+        return False
+    return bool((among - alike).abs().max() > 1e-3 * among.abs().max())
+
+
+def _awake(module: nn.Module) -> nn.Module:
+    """Return a copy in train mode, whose weights of 0 would hide what stands before them."""
+    twin = copy.deepcopy(module).train()
+    for p in twin.parameters():
+        if p.ndim > 1 and not p.any():
+            p.copy_(torch.arange(p.numel(), device=p.device).cos().view_as(p))
+    return twin
+
+
+class WithoutBatchNorm(TorchFunctionMode):
+    """A context in which BatchNorm in train mode returns its input, and moves no statistics."""
+
+    def __torch_function__(
+        self, func: Callable, types: Any, args: tuple = (), kwargs: dict | None = None
+    ) -> Any:
+        """Run a function of torch, but `batch_norm`."""
+        if func is F.batch_norm:
+            return args[0] if args else (kwargs or {})["input"]
+        return func(*args, **(kwargs or {}))
 
 
 def has_batch_norm(module: nn.Module) -> bool:

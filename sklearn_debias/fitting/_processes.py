@@ -1,22 +1,23 @@
 """A fit on several processes: what it needs of the accelerator, the method and the networks."""
 
+import inspect
 import os
 import sys
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import MISSING, fields, is_dataclass, replace
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from sklearn_debias.checkpoints import describe_rows, described
 from sklearn_debias.core import Net, Phase, is_divided
 from sklearn_debias.exceptions import DebiasWarning, once
 from sklearn_debias.fitting._accelerator import ACCELERATOR, without_accelerator
 from sklearn_debias.fitting._given import Given
-from sklearn_debias.fitting._probe import has_batch_norm
+from sklearn_debias.fitting._probe import has_batch_norm, mixes_rows
 from sklearn_debias.fitting._types import Classifier
 from sklearn_debias.training import Engine, JointNorm, Ranks, Streams, content_of
 
@@ -36,6 +37,11 @@ def check_accelerator(estimator: Classifier) -> None:
     accelerator = (estimator.net_params or {}).get(ACCELERATOR)
     if accelerator is None:
         return
+    if isinstance(accelerator, type):
+        raise TypeError(
+            f"`accelerator` of `net_params` must be an accelerate.Accelerator, got the class "
+            f"{accelerator.__name__} itself. Call it: {accelerator.__name__}()."
+        )
     if missing := [name for name in ASKED if not hasattr(accelerator, name)]:
         raise TypeError(
             f"`accelerator` of `net_params` must be an accelerate.Accelerator, got a "
@@ -77,17 +83,39 @@ def check_divided(estimator: Classifier, phases: tuple[Phase, ...]) -> None:
     """Raise where a step of a fit with an accelerator cannot share its batches."""
     if (estimator.net_params or {}).get(ACCELERATOR) is None:
         return
-    for step in (step for phase in phases for step in phase.steps):
-        if not is_divided(step):
-            raise ValueError(
-                f"`accelerator` of `net_params` does not work with {type(estimator).__name__}, "
-                f"whose {type(step).__name__} cannot share its batches among processes as it is "
-                "set here. Leave it out: one process trains it."
-            )
+    refused = next((s for phase in phases for s in phase.steps if not is_divided(s)), None)
+    if refused is None:
+        return
+    owner = type(estimator).__name__
+    name = _in_the_way(refused)
+    if name not in estimator.get_params(deep=False):
+        raise ValueError(
+            f"`accelerator` of `net_params` does not work with {owner}, whose batches cannot be "
+            "shared among processes. Leave it out: one process trains it."
+        )
+    value = getattr(estimator, name)
+    found = repr(value) if isinstance(value, (int, float, str)) else type(value).__name__
+    default = inspect.signature(type(estimator)).parameters[name].default
+    raise ValueError(
+        f"`accelerator` of `net_params` does not work with `{name}`={found} of {owner}. Take "
+        f"another, such as the default {default!r}, or leave the accelerator out: one process "
+        "trains it."
+    )
 
 
-def shared_net(ranks: Ranks, role: str, net: Net) -> Net:
-    """Return the net of a role whose batches the processes share.
+def _in_the_way(step: Any) -> str:
+    """Return the field of a step but for which it could share its batches; "" where none is."""
+    if not (is_dataclass(type(step)) and isinstance(vars(type(step)).get("divides"), property)):
+        return ""
+    for field in fields(step):
+        default = field.default if field.default_factory is MISSING else field.default_factory()
+        if default is not MISSING and is_divided(replace(step, **{field.name: default})):
+            return field.name
+    return ""
+
+
+def shared_net(ranks: Ranks, role: str, net: Net, example: Tensor) -> Net:
+    """Return the net of a role whose batches the processes share; ``example`` is a batch of it.
 
     Raises
     ------
@@ -106,6 +134,19 @@ def shared_net(ranks: Ranks, role: str, net: Net) -> Net:
                 f"`accelerator` of `net_params` does not work with the network {role!r}, whose "
                 "BatchNorm has track_running_stats=False. Set it True."
             )
+        if isinstance(part, nn.modules.instancenorm._InstanceNorm) and part.track_running_stats:
+            raise ValueError(
+                f"`accelerator` of `net_params` does not work with the network {role!r}, whose "
+                f"{type(part).__name__} has track_running_stats=True: each process would keep "
+                "statistics of its own rows. Set it False."
+            )
+    if mixes_rows(net.module, example):
+        raise ValueError(
+            f"`accelerator` of `net_params` does not work with the network {role!r}: its "
+            f"{type(net.module).__name__} gives a row other logits among other rows. It must look "
+            "at each row by itself (BatchNorm excepted), and draw random numbers by torch only. "
+            "Change it, or leave the accelerator out."
+        )
     norm = JointNorm(ranks) if has_batch_norm(net.module) else None
     return replace(net, noise=norm, across=ranks)
 
@@ -173,7 +214,9 @@ def _facts(estimator: Classifier, given: Given) -> dict[str, str]:
     facts["class"] = f"{type(estimator).__module__}.{type(estimator).__qualname__}"
     facts["torch"] = str(torch.__version__)
     facts["Python"] = sys.version
-    facts["`checkpoint`"] = str(values["checkpoint"] is None)
+    # A fresh seed is sent by the first process: all must be there to take it.
+    for name in ("checkpoint", "random_state"):
+        facts[f"`{name}`"] = str(values[name] is None)
     rows = given.rows() | {
         "validation_data": given.validation_data,
         "meta set": given.meta,

@@ -72,7 +72,10 @@ def read_given(estimator: Classifier, given: Given, streams: Streams) -> tuple[T
         facts = replace(facts, bias=bias_facts(group, groups, bias[1]))
     if weight is not None:
         # Mean 1 keeps the size of a step, whatever unit the weights are in.
-        training = replace(training, weight=weight[index] / weight[index].mean())
+        # By a power of two first, which changes no digit: the sum of huge weights overflows.
+        own = weight[index]
+        own = np.ldexp(own, -np.frexp(own.max())[1])
+        training = replace(training, weight=own / own.mean())
     views = {name: _open_view(estimator, view, n) for name, view in given.views.items()}
     aligned = frozenset(name for name, view in given.views.items() if view.aligned)
     training = replace(training, views=views, aligned=aligned)
@@ -144,7 +147,7 @@ def _open_view(estimator: Classifier, view: View, n: int) -> Inputs:
         )
         if len(inputs) != n:
             raise ValueError(f"it has {len(inputs)} rows, and X {n}")
-    return inputs
+    return replace(inputs, source=inputs.source.called(view.argument))
 
 
 def _read_weight(sample_weight: Any, n: int) -> np.ndarray | None:

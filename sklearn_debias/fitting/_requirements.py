@@ -3,6 +3,7 @@
 from torch import nn
 
 from sklearn_debias.core import Net, Phase
+from sklearn_debias.core.internal import has_own_forward
 from sklearn_debias.fitting._networks import Networks
 from sklearn_debias.fitting._params import split_net_params
 from sklearn_debias.fitting._probe import check_gradient
@@ -84,6 +85,7 @@ def check_linear_head(estimator: Classifier, module: nn.Module) -> None:
     """Raise where the last layer is not linear: its weights say how features spread."""
     head = getattr(module, "head", None)
     plain = isinstance(head, nn.Linear) and type(head).forward is nn.Linear.forward
+    plain = plain and not has_own_forward(head)
     # A parametrised layer makes its weight anew at each call.
     if head is None or not plain or "weight" not in head._parameters:
         raise TypeError(

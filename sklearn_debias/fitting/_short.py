@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from sklearn_debias.core import SplitModule
-from sklearn_debias.fitting._twins import HOOKS
+from sklearn_debias.core.internal import is_altered
 from sklearn_debias.training import filled
 
 PLAIN = (int, float, str, tuple, type(None))
@@ -138,10 +138,13 @@ def _surroundings(x: Tensor) -> tuple:
 
 
 def _state(module: nn.Module) -> tuple | None:
-    """Return the structure of a module and how often it was written to; None where hooks watch."""
+    """Return the structure of a module and how often it was written to; None where hooks watch.
+
+    A forward that was put on a part counts as one.
+    """
     found: list[Any] = []
     for part in module.modules():
-        if any(getattr(part, name) for name in HOOKS):
+        if is_altered(part):
             return None
         found.append(type(part))
         found += [(k, v) for k, v in vars(part).items() if k[0] != "_" and _is_plain(k, v)]

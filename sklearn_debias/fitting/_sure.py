@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 from torch import nn
 
-from sklearn_debias.core import SplitModule
+from sklearn_debias.core.internal import lone_linear
 
 SLACK = 1.01  # for the rounding of the bound itself
 LONGEST = 100_000  # features: beyond, the slack might not do
@@ -51,14 +51,13 @@ class SureClasses:
 
         Also None where its weights are not finite, huge, or no numbers of ``dtype``.
         """
-        if type(module) is SplitModule and type(module.body) is nn.Identity:
-            module = module.head
-        # Exactly this: a subclass may have a forward of its own.
-        if type(module) is not nn.Linear or not 0 < module.in_features <= LONGEST:
+        layer = lone_linear(module)
+        if layer is None or not 0 < layer.in_features <= LONGEST:
             return None
-        exact = module.weight.detach().numpy()
-        shift = np.zeros(len(exact)) if module.bias is None else module.bias.detach().numpy()
-        norm = float(np.linalg.norm(exact, axis=1).max())
+        exact = layer.weight.detach().numpy()
+        shift = np.zeros(len(exact)) if layer.bias is None else layer.bias.detach().numpy()
+        with np.errstate(over="ignore"):
+            norm = float(np.linalg.norm(exact, axis=1).max())
         reach = float(np.abs(shift).max())
         if not (norm < LARGEST and reach < LARGEST):
             return None
@@ -67,7 +66,7 @@ class SureClasses:
         if not (np.array_equal(weight, exact) and np.array_equal(bias, shift)):
             return None
         kind = np.finfo(dtype)
-        n = module.in_features + 1
+        n = layer.in_features + 1
         gamma = n * kind.eps / (2 - n * kind.eps)  # eps is twice the roundoff
         # Of two logits, here and in the float64 of the module.
         sums = 2.0 if dtype == np.float32 else 4.0

@@ -64,6 +64,12 @@ class TrainingSet:
         source = self.inputs_of(role).source
         return source if len(self) == len(source) else source.subset(self.index)
 
+    def sources(self) -> list[Source]:
+        """Return all rows that the fit reads: as each role sees them, and the meta set."""
+        views = [self.source_of(role) for role in self.views]
+        meta = [] if self.meta is None else [self.meta[0]]
+        return [self.source_of(), *views, *meta]
+
     def of_all(self, values: np.ndarray, missing: float = np.nan) -> np.ndarray:
         """Return values (n,) of the training rows as values of all rows, the others ``missing``."""
         found = np.full(len(self.inputs), missing)

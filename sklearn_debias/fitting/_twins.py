@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from sklearn_debias.core.internal import is_altered
 from sklearn_debias.fitting._probe import SMALL
 from sklearn_debias.fitting._sure import SureClasses
 
@@ -22,7 +23,6 @@ SHORT = 4  # rows of a short one: with fewer, kernels for vectors sum in another
 # Those whose outputs depend on their tensors and plain attributes alone.
 KNOWN = ("torch.nn.modules.", "sklearn_debias.")
 OF_NUMPY = (torch.float32, torch.float64)
-HOOKS = ("_forward_hooks", "_forward_pre_hooks")
 
 _kept: WeakKeyDictionary[nn.Module, "Twin"] = WeakKeyDictionary()
 _lock = threading.Lock()
@@ -87,8 +87,8 @@ def _double(module: nn.Module) -> nn.Module:
 
 def _can_be_kept(parts: list[nn.Module], tensors: list[Tensor]) -> bool:
     known = all(type(part).__module__.startswith(KNOWN) for part in parts)
-    hooked = any(getattr(part, name) for part in parts for name in HOOKS)
-    return known and not hooked and sum(t.numel() for t in tensors) < SMALL
+    altered = any(map(is_altered, parts))
+    return known and not altered and sum(t.numel() for t in tensors) < SMALL
 
 
 def _plain(part: nn.Module) -> tuple[type, dict[str, Any]]:

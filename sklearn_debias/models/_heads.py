@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sklearn_debias.core import SplitModule
+from sklearn_debias.core.internal import is_linear
 from sklearn_debias.models._build import build_module
 
 
@@ -85,7 +86,7 @@ def with_other_head(built: nn.Module, make: Callable[[int, int], nn.Module]) -> 
     It replaces a plain linear layer; a head of another kind is kept.
     """
     body = getattr(built, "body", None)
-    head = getattr(built, "head", None)
-    if not isinstance(body, nn.Module) or type(head) is not nn.Linear:
+    head: Any = getattr(built, "head", None)
+    if not isinstance(body, nn.Module) or not is_linear(head):
         return built
     return SplitModule(body, make(head.in_features, head.out_features))

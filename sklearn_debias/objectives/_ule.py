@@ -31,9 +31,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from sklearn_debias.core import Batch, Data, Net, Nets, Objective, State, Step, static
+from sklearn_debias.core.internal import is_plain_linear
 from sklearn_debias.losses import (
     class_opposition,
     cross_entropy,
@@ -134,7 +135,7 @@ class ULE(Objective):
             return logits, opposition(maps["student"].detach(), maps["model"], self.distance)
         # Heads are asked for on features only: elsewhere modules need not be split.
         linear = self._on_features and all(
-            isinstance(nets[role]._part("head"), nn.Linear) for role in self.roles
+            is_plain_linear(nets[role]._part("head")) for role in self.roles
         )
         if linear and self.saliency == "logit" and self.normalize_by == "sample":
             return self._by_classes(nets, batch)

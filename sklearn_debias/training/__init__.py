@@ -14,10 +14,12 @@ from sklearn_debias.training._engine import Engine
 from sklearn_debias.training._feed import SAME, Epochs, Feed
 from sklearn_debias.training._forecast import Forecast
 from sklearn_debias.training._joint_norm import JointNorm
-from sklearn_debias.training._lbfgs import LinearLoss, Minimum, minimum
+from sklearn_debias.training._lbfgs import Minimum, minimum
+from sklearn_debias.training._leftovers import came_of_autograd, forget_backward
+from sklearn_debias.training._linear_loss import LinearLoss
 from sklearn_debias.training._loaded import engine_of
 from sklearn_debias.training._observer import Keeper, Observer
-from sklearn_debias.training._optimizers import takes
+from sklearn_debias.training._optimizers import check_kind, takes
 from sklearn_debias.training._pixels import LEVELS, as_seen, span, white
 from sklearn_debias.training._prepare import Prepare, filled, inference_rows, padded, resized
 from sklearn_debias.training._progress import Progress
@@ -76,7 +78,9 @@ __all__ = [
     "as_given",
     "as_seen",
     "blamed",
+    "came_of_autograd",
     "check_callbacks",
+    "check_kind",
     "check_state",
     "check_step",
     "check_visits",
@@ -87,6 +91,7 @@ __all__ = [
     "diverged",
     "engine_of",
     "filled",
+    "forget_backward",
     "inference_rows",
     "is_fixed",
     "is_memory_map",

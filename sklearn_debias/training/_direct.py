@@ -54,8 +54,8 @@ class _Group:
 def direct_update(optimizer: optim.Optimizer) -> Callable[[], Any] | None:
     """Return what updates as ``optimizer.step()`` does, or None where only that is sure to.
 
-    Called between two updates: parameters with a gradient now, and no others, are updated. The
-    numbers that an optimiser keeps go on in its state.
+    Called between two updates: parameters with a gradient now, and no others, are updated, as long
+    as just these have one. The numbers that an optimiser keeps go on in its state.
     """
     if type(optimizer) not in KINDS or _is_watched(optimizer):
         return None

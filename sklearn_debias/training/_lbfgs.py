@@ -3,15 +3,13 @@
 The loss is ``sum_i w_i CE(W x_i + b + shift, y_i) / n + decay / 2 (|W|^2 + |b|^2)``, which is what
 Adam and SGD minimise with a `weight_decay`: torch's decays the intercepts, too.
 
-L-BFGS (Liu and Nocedal, Mathematical Programming 45, 1989) is scipy's. It sees other coordinates:
-at first columns on one scale; and where that does not end soon, coordinates in which the loss
-curves alike in all directions, where it takes a tenth of the iterations. Both are float64; the rows
-are read chunk by chunk, in the type that they have.
+L-BFGS (Liu and Nocedal, Mathematical Programming 45, 1989) is scipy's, in float64, and in
+coordinates that suit the rows. Where rows can be told apart nearly without a loss, the minimum is a
+small number, and the loss curves there as little: so often as it has become ten times smaller, a
+new search goes on in that unit, and in coordinates that are white where it begins.
 """
 
-import copy
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from time import perf_counter
 
 import numpy as np
@@ -19,169 +17,20 @@ import scipy.optimize
 import torch
 from torch import Tensor
 
-CHUNK = 2**18  # values of the rows at a time: a chunk is read twice, and stays in the cache
-WIDEST = 4096  # columns that are whitened together, if there are no fewer rows
+from sklearn_debias.training._coordinates import Columns, Coordinates, Span
+from sklearn_debias.training._linear_loss import LinearLoss
+
+WIDEST = 4096  # columns, or rows, that are whitened together, if there are no fewer rows
+LARGEST = 2**24  # values of rows that are turned into their span: they are held in float64
 MANY = 4  # rows per column: the loss curves at its minimum about as at the start
-SAMPLE = 16  # rows that show how columns go together, per column
 FEWEST = 10  # iterations in columns that are scaled by themselves
 CHEAP = 32  # columns: what it costs to whiten them is, per iteration, so many
-TOLERANCE = 3e-6  # of each entry of the gradient, in the coordinates of the search
+TOLERANCE = 3e-6  # of each entry of the gradient, in the coordinates and the unit of the search
 GOOD_ENOUGH = 1e-4  # where rounding ends the search
-RIDGE = 1e-6  # of a column's curvature: a gap in the rows' rank must not become a long axis
-
-
-@dataclass
-class LinearLoss:
-    """A penalised cross entropy of a linear layer, as a function of its weights.
-
-    Parameters
-    ----------
-    rows : callable
-        ``rows(numbers)`` returns features (b, d), float64, of a slice or of an array of numbers;
-        those of a slice are good until the next call.
-    y : Tensor of shape (m,), int64
-        Class codes.
-    weight : Tensor of shape (m,), float64
-        Above 0, divided by the number of training rows.
-    n_classes : int
-    n_features : int
-    shift : Tensor of shape (k,), float64, default=None
-        What is added to the logits.
-    intercept : bool, default=True
-        Whether the layer has a bias.
-    decay : float, default=0.0
-        At least 0.
-
-    Attributes
-    ----------
-    loss : float
-        Cross entropy of the last weights, without the penalty.
-    """
-
-    rows: Callable[[slice | np.ndarray], Tensor]
-    y: Tensor
-    weight: Tensor
-    n_classes: int
-    n_features: int
-    shift: Tensor | None = None
-    intercept: bool = True
-    decay: float = 0.0
-    loss: float = field(init=False, default=float("nan"))
-
-    @property
-    def size(self) -> int:
-        """Weights of one class."""
-        return self.n_features + self.intercept
-
-    @property
-    def parts(self) -> list[slice]:
-        """The rows, chunk by chunk."""
-        step = max(64, CHUNK // max(1, self.n_features))
-        return [slice(first, first + step) for first in range(0, len(self.y), step)]
-
-    def __call__(self, weights: Tensor) -> tuple[float, Tensor]:
-        """Return the penalised loss of weights (k, size), intercepts last, and its gradient."""
-        # Contiguous: BLAS takes a multiple of the time for columns of a wider matrix.
-        W = weights[:, : self.n_features].contiguous()
-        # What is added to all rows: intercepts, and the shift.
-        added = weights.new_zeros(self.n_classes)
-        if self.intercept:
-            added = weights[:, -1]
-        if self.shift is not None:
-            added = added + self.shift
-        gradient = torch.zeros_like(W)
-        of_intercepts = weights.new_zeros(self.n_classes)
-        total = weights.new_zeros(())
-        for part in self.parts:
-            x = self.rows(part)
-            logits = torch.addmm(added, x, W.T)
-            y = self.y[part, None]
-            weight = self.weight[part]
-            log_sum = logits.logsumexp(1)
-            total += weight @ (log_sum - logits.gather(1, y).squeeze(1))
-            residual = logits.sub_(log_sum[:, None]).exp_()
-            residual.scatter_add_(1, y, residual.new_full((1, 1), -1.0).expand_as(y))
-            residual *= weight[:, None]
-            gradient.addmm_(residual.T, x)
-            of_intercepts += residual.sum(0)
-        if self.intercept:
-            gradient = torch.cat([gradient, of_intercepts[:, None]], dim=1)
-        gradient.add_(weights, alpha=self.decay)
-        self.loss = float(total)
-        return self.loss + self.decay / 2 * float(weights.square().sum()), gradient
-
-    def scales(self) -> Tensor:
-        """Return the root of each column's mean square, 1 for one of zeros; (size,)."""
-        square = self.weight.new_zeros(self.n_features)
-        for part in self.parts:
-            square += self.weight[part] @ self.rows(part).square()
-        square = torch.cat([square, self.weight.sum()[None]])[: self.size]
-        return torch.where(square > 0, square, 1.0).sqrt()
-
-
-class Coordinates:
-    """Coordinates of the weights in which the loss curves about alike in all directions.
-
-    At first each column is scaled by itself. `whitened` takes all columns together, as the loss
-    curves at given weights.
-
-    Parameters
-    ----------
-    loss : LinearLoss
-    """
-
-    def __init__(self, loss: LinearLoss) -> None:
-        # What the softmax of k equal logits curves along one of them.
-        curvature = (1 - 1 / loss.n_classes) / loss.n_classes
-        self.scale = (curvature * loss.scales().square() + loss.decay).sqrt()
-        self.factor: Tensor | None = None
-
-    def whitened(self, loss: LinearLoss, weights: Tensor) -> "Coordinates":
-        """Return coordinates that are white at these weights, or these if there are none."""
-        factor, failed = torch.linalg.cholesky_ex(_curvature(loss, weights, self.scale))
-        if failed:
-            return self
-        white = copy.copy(self)
-        white.factor = factor
-        return white
-
-    def weights(self, at: Tensor) -> Tensor:
-        """Return the weights at coordinates (k, size)."""
-        if self.factor is not None:
-            at = torch.linalg.solve_triangular(self.factor, at, upper=False, left=False)
-        return at / self.scale
-
-    def of(self, weights: Tensor) -> Tensor:
-        """Return the coordinates of weights (k, size)."""
-        scaled = weights * self.scale
-        return scaled if self.factor is None else scaled @ self.factor
-
-    def gradient(self, gradient: Tensor) -> Tensor:
-        """Return the gradient along the coordinates."""
-        scaled = gradient / self.scale
-        if self.factor is None:
-            return scaled
-        return torch.linalg.solve_triangular(self.factor.T, scaled, upper=True, left=False)
-
-
-def _curvature(loss: LinearLoss, weights: Tensor, scale: Tensor) -> Tensor:
-    """Return the mean curvature over the classes, in scaled columns, by a sample of the rows."""
-    n = min(len(loss.y), max(SAMPLE * loss.n_features, SAMPLE * 256))
-    chosen = np.unique(np.linspace(0, len(loss.y) - 1, n).astype(np.int64))
-    there = torch.from_numpy(chosen).to(loss.weight.device)
-    weight = loss.weight[there]
-    weight = weight * (loss.weight.sum() / weight.sum())
-    x = loss.rows(chosen)
-    if loss.intercept:
-        x = torch.cat([x, x.new_ones(len(x), 1)], dim=1)
-    logits = x @ weights.T
-    if loss.shift is not None:
-        logits = logits + loss.shift
-    p = logits.softmax(1)
-    root = (weight * (p * (1 - p)).mean(1)).sqrt()
-    # Float32 will do for coordinates, and takes half the time.
-    x = (x / scale * root[:, None]).float()
-    return (x.T @ x).double() + torch.diag(loss.decay / scale.square() + RIDGE)
+NEAR = 1e-6  # of the loss: as much above the minimum is as good as there
+AGAIN = 4  # times as many in white ones, after which they are made anew
+FALL = 0.1  # of the loss, after which the search begins anew
+SMALLEST = 1e-10  # unit
 
 
 @dataclass(frozen=True)
@@ -196,33 +45,53 @@ class Minimum:
     seconds : list of float
         That each iteration took.
     converged : bool
+    objective : float
+        Penalised loss of ``weights``.
     slope : float
-        The largest entry of the gradient in the coordinates of the search.
+        The largest entry of the gradient where the search ended, in its coordinates, and of the
+        loss in the unit that it had come to.
     """
 
     weights: Tensor
     losses: list[float]
     seconds: list[float]
     converged: bool
+    objective: float
     slope: float
 
 
 def minimum(loss: LinearLoss, max_iter: int) -> Minimum:
     """Return the minimum of the loss, from weights of 0, by at most so many iterations."""
-    search = _Search(loss)
-    simple = Coordinates(loss)
-    if loss.n_features > min(WIDEST, len(loss.y)):
-        found = search.run(simple, max_iter)
-    elif len(loss.y) >= MANY * loss.n_features:
-        found = search.run(simple.whitened(loss, search.weights), max_iter)
-    else:
-        # As many iterations as white coordinates cost: who needs few does not pay for them.
-        found = search.run(simple, min(max_iter, max(FEWEST, loss.n_features // CHEAP)))
-        left = max_iter - len(search.losses)
-        if not found and left > 0:
-            found = search.run(simple.whitened(loss, search.weights), left)
+    search = _Search(loss, max_iter)
+    along = _first(loss, search.weights)
+    whiten = isinstance(along.axes, Span) or loss.n_features <= min(WIDEST, len(loss.y))
+    # As many iterations as white coordinates cost: who needs few does not pay for them.
+    cost = max(FEWEST, min(len(loss.y), loss.n_features) // CHEAP)
+    few = cost if along.factor is None else AGAIN * cost
+    while search.run(along, few if whiten else max_iter) and search.left > 0:
+        along = along.moved(search.weights)
+        if whiten:
+            along = along.whitened(loss, search.unit)
+            few = AGAIN * cost
     seconds = np.diff(search.clock).tolist()
-    return Minimum(search.weights, search.losses, seconds, found, search.slope)
+    return Minimum(
+        search.weights,
+        search.losses,
+        seconds,
+        search.converged,
+        search.objective,
+        search.slope,
+    )
+
+
+def _first(loss: LinearLoss, weights: Tensor) -> Coordinates:
+    """Return the coordinates in which a search begins at these weights."""
+    n, d = len(loss.y), loss.n_features
+    if d > n and n <= WIDEST and n * d <= LARGEST:
+        return Coordinates(Span(loss), weights).whitened(loss, 1.0)
+    columns = Coordinates(Columns(loss), weights)
+    whiten = d <= WIDEST and n >= MANY * d
+    return columns.whitened(loss, 1.0) if whiten else columns
 
 
 class _Search:
@@ -231,31 +100,53 @@ class _Search:
     Parameters
     ----------
     loss : LinearLoss
+    max_iter : int
+        Iterations in all.
     """
 
-    def __init__(self, loss: LinearLoss) -> None:
+    def __init__(self, loss: LinearLoss, max_iter: int) -> None:
         self.loss = loss
+        self.max_iter = max_iter
         self.weights = loss.weight.new_zeros(loss.n_classes, loss.size)
         self.losses: list[float] = []
         self.clock = [perf_counter()]
-        self.slope = float("nan")
+        self.objective = self.slope = float("nan")
+        self.converged = False
+        self.unit = 1.0
+
+    @property
+    def left(self) -> int:
+        """Iterations that are left."""
+        return self.max_iter - len(self.losses)
 
     def run(self, along: Coordinates, max_iter: int) -> bool:
-        """Go on by at most so many iterations; return whether the minimum is reached."""
-        shape = self.weights.shape
+        """Go on by at most so many iterations; return whether another run may come nearer."""
+        shape = (self.loss.n_classes, along.axes.size)
         device = self.weights.device
+        unit = self.unit
+        fallen = False
 
         def value(flat: np.ndarray) -> tuple[float, np.ndarray]:
             at = torch.from_numpy(flat).reshape(shape).to(device)
             found, gradient = self.loss(along.weights(at))
-            return found, along.gradient(gradient).cpu().numpy().ravel()
+            return found / unit, (along.gradient(gradient) / unit).cpu().numpy().ravel()
 
+        def note(intermediate_result: scipy.optimize.OptimizeResult) -> None:
+            nonlocal fallen
+            self._note()
+            # Without a penalty there may be no minimum to come near to.
+            if self.loss.decay and unit > SMALLEST and intermediate_result.fun < FALL:
+                fallen = True
+                raise StopIteration
+
+        before = len(self.losses)
+        max_iter = min(max_iter, self.left)
         found = scipy.optimize.minimize(
             value,
-            along.of(self.weights).cpu().numpy().ravel(),
+            np.zeros(shape).ravel(),
             jac=True,
             method="L-BFGS-B",
-            callback=self._note,
+            callback=note,
             options={
                 "maxiter": max_iter,
                 "maxfun": 50 * max_iter,
@@ -265,11 +156,22 @@ class _Search:
             },
         )
         if not self.losses:
-            self._note(found.x)
+            self._note()
+        self.objective = unit * float(found.fun)
         self.slope = float(np.abs(found.jac).max())
         self.weights = along.weights(torch.from_numpy(found.x).reshape(shape).to(device))
-        return bool(found.success or (found.status == 2 and self.slope <= GOOD_ENOUGH))
+        self.unit = unit * float(found.fun) if fallen else unit
+        good = found.success or (found.status == 2 and self.slope <= GOOD_ENOUGH)
+        self.converged = not fallen and bool(good or self._is_near())
+        # Where rounding lets it take no step, another search would take none, either.
+        return not self.converged and len(self.losses) > before
 
-    def _note(self, _: np.ndarray) -> None:
+    def _is_near(self) -> bool:
+        """Return whether the penalty alone shows that the minimum is hardly lower."""
+        value, gradient = self.loss(self.weights)
+        # A loss that curves by `decay` at least falls by no more than g^2 / (2 decay).
+        return float(gradient.square().sum()) <= 2 * self.loss.decay * NEAR * value
+
+    def _note(self) -> None:
         self.losses.append(self.loss.loss)  # the search ends an iteration where it looked last
         self.clock.append(perf_counter())

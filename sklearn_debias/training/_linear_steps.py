@@ -1,7 +1,6 @@
 """Steps of networks that are linear layers on X, by gradients in closed form."""
 
 from collections.abc import Callable, Mapping
-from functools import partial
 from typing import Any
 
 import torch
@@ -31,7 +30,8 @@ class LinearSteps:
         self.objective = phase.steps[0]
         self.layers = layers
         self.optimizer = optimizer
-        self.direct: Callable[[], Any] | None = None
+        self.learning: tuple[str, ...] = ()  # roles with a loss on the last batch
+        self.updates: dict[tuple[str, ...], Callable[[], Any]] = {}
 
     def gradients(self, batch: Batch, state: State) -> Step:
         """Leave the gradients of one batch on the layers."""
@@ -41,6 +41,7 @@ class LinearSteps:
             for role, layer in self.layers.items()
         }
         out = self.objective.closed_step(nets, batch, state)
+        self.learning = tuple(out.losses)
         for role, layer in self.layers.items():
             # Without a loss a role keeps None, which optimisers skip.
             gradients = nets[role].gradients() if role in out.losses else {}
@@ -49,10 +50,14 @@ class LinearSteps:
         return out
 
     def update(self) -> None:
-        """Update the layers."""
-        if self.direct is None:
-            self.direct = direct_update(self.optimizer) or partial(update, self.optimizer)
-        self.direct()
+        """Update the layers of the roles with a loss."""
+        # One for each set of roles, which may change from batch to batch.
+        known = self.updates.get(self.learning) or direct_update(self.optimizer)
+        if known is None:  # a role learns for the first time, or the optimiser is another
+            update(self.optimizer)
+            return
+        self.updates[self.learning] = known
+        known()
 
 
 def linear_steps(

@@ -28,7 +28,7 @@ class EpochLog(Callback):
     def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
         """Print the epoch's row of the history."""
         done = len(net.history)
-        line = f"{done:>{len(str(self.total))}}/{self.total}{_terms(net.history[-1])}"
+        line = f"{done:>{len(str(self.total))}}/{self.total}{terms(net.history[-1])}"
         durations = net.history[-RECENT:, "dur"]
         left = (net.epochs_left - done) * sum(durations) / len(durations)
         line = f"{line}  {durations[-1]:.2f} s, {said(left)} left"
@@ -45,7 +45,7 @@ class EpochLog(Callback):
         self.bar = None
 
 
-def _terms(row: dict[str, Any]) -> str:
+def terms(row: dict[str, Any]) -> str:
     """Return what a row of the history holds beside the epoch and the time."""
     names = [
         name

@@ -2,8 +2,10 @@
 
 import inspect
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
+import torch
 from torch import optim
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
@@ -22,10 +24,23 @@ def check_optimizer(optimizer: Any) -> None:
     """Raise unless it is an optimiser of torch that steps by the gradients alone."""
     if not isinstance(optimizer, optim.Optimizer):
         raise TypeError(f"it made a {type(optimizer).__name__}, not a torch optimizer")
-    if _asks_for(optimizer.step):
+    _refuse_closure(type(optimizer).__name__, optimizer.step)
+
+
+def check_kind(optimizer: Any) -> None:
+    """Raise where a class of optimisers, or a partial of one, is known to need more than that."""
+    kind = getattr(optimizer, "func", optimizer)
+    if isinstance(kind, type) and issubclass(kind, optim.Optimizer):
+        with blamed("optimizer", MADE):
+            _refuse_closure(kind.__name__, partial(kind.step, None))
+
+
+def _refuse_closure(name: str, step: Callable) -> None:
+    if _asks_for(step):
         raise TypeError(
-            f"the step() of {type(optimizer).__name__} needs a closure, to take the loss several "
-            "times at one step, which is taken once here; use one that needs none"
+            f"the step() of {name} needs a closure, to take the loss several times at one step, "
+            "which is taken once here; use one that needs none, or, for linear heads, "
+            "optimizer='lbfgs'"
         )
 
 
@@ -41,7 +56,27 @@ def switch(optimizer: optim.Optimizer, *, training: bool) -> None:
 def update(optimizer: optim.Optimizer) -> None:
     """Update what has a gradient."""
     with blamed("optimizer", STEPPED):
+        for part in parts_of(optimizer).values():
+            if type(part) is optim.SGD:
+                _begin_late_momentum(part)
         optimizer.step()
+
+
+def _begin_late_momentum(sgd: optim.SGD) -> None:
+    """Begin the momentum of what learns for the first time, where other parameters have theirs.
+
+    Torch's fused kernel begins with all of them, or fails.
+    """
+    for group in sgd.param_groups:
+        if not group.get("fused") or not group["momentum"]:
+            continue
+        learning = [p for p in group["params"] if p.grad is not None]
+        late = [p for p in learning if sgd.state[p].get("momentum_buffer") is None]
+        if len(late) == len(learning):
+            continue
+        for parameter in late:
+            # Without dampening the first gradient becomes the momentum, as from nothing.
+            sgd.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
 
 
 def make_schedule(lr_schedule: Callable, optimizer: optim.Optimizer) -> Any:

@@ -6,10 +6,7 @@ an objective keeps, are those of the whole batch, in every process alike. Gradie
 are added up before the update. See ``docs/design/several_processes.md``.
 """
 
-import re
-import traceback
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -17,13 +14,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from sklearn_debias.content import fingerprint
-from sklearn_debias.exceptions import ProcessLostError
-from sklearn_debias.training._blame import is_of_device, is_of_memory
-
-LOST = (
-    "Another process of this fit has stopped, or cannot be reached: see what it says. This one "
-    "cannot go on without it."
-)
+from sklearn_debias.training._connection import ABSENT, patience, portable, told
 
 
 class Ranks:
@@ -40,6 +31,8 @@ class Ranks:
     ------
     ValueError
         If torch's processes are not connected, or are others.
+    ProcessLostError
+        If another one does not come before the timeout.
     """
 
     def __init__(self, number: int, rank: int) -> None:
@@ -54,7 +47,8 @@ class Ranks:
         self.number = number
         self.rank = rank
         # Of this fit alone: it can be closed when the fit fails, which the others notice at once.
-        self.group: Any = dist.new_group()
+        with told(ABSENT):
+            self.group: Any = dist.new_group(timeout=patience())
         self.counts: list[int] = []
         self.begin = 0
 
@@ -145,8 +139,21 @@ class Ranks:
         return values
 
     def from_first(self, make: Callable[[], Any]) -> Any:
-        """Return what ``make()`` returns in the first process, where alone it is called."""
-        return self.exchange(make() if self.is_first else None)[0]
+        """Return what ``make()`` returns in the first process, where alone it is called.
+
+        An error of it is raised in all of them.
+        """
+        made: Any = None
+        own: Exception | None = None
+        if self.is_first:
+            try:
+                made = make()
+            except Exception as error:
+                own = error
+        made, sent = self.exchange((made, own and portable(own)))[0]
+        if sent is not None:
+            raise own or sent  # the first has the traceback
+        return made
 
     def agree(self, facts: Mapping[str, str]) -> None:
         """Raise where the processes do not have the same facts.
@@ -181,21 +188,6 @@ class Ranks:
 def content_of(modules: nn.Module) -> str:
     """Return a name of all parameters and buffers by their content."""
     return fingerprint([(name, value) for name, value in modules.state_dict().items()])
-
-
-@contextmanager
-def told() -> Iterator[None]:
-    """Say in our words that another process is gone."""
-    try:
-        yield
-    except RuntimeError as error:  # torch's own classes are among them
-        if is_of_memory(error) or is_of_device(error):
-            raise
-        # Gloo says where in its code, and guesses why.
-        message = re.sub(r"^\[[^]]*\] |\. This is typically.*", "", str(error).partition("\n")[0])
-        # Its frames hold the group, which must end with this process's part in it.
-        traceback.clear_frames(error.__traceback__)
-        raise ProcessLostError(f"{LOST} ({message or type(error).__name__})") from None
 
 
 class Joint(torch.autograd.Function):

@@ -33,6 +33,7 @@ class Source:
     """
 
     check: Callable[[Tensor], None] | None = None
+    argument = "X"  # as what users pass the items
 
     def __init__(self, items: Any, index: np.ndarray | None = None) -> None:
         self.items = items
@@ -52,6 +53,12 @@ class Source:
         """Show the same rows; ``check`` sees each of them as it is read, and may raise."""
         new = copy.copy(self)
         new.check = check
+        return new
+
+    def called(self, argument: str) -> "Source":
+        """Show the same rows, which users pass as ``argument``."""
+        new = copy.copy(self)
+        new.argument = argument
         return new
 
     def subset(self, index: np.ndarray) -> "Source":
@@ -78,7 +85,7 @@ class ArraySource(Source):
         return not is_memory_map(self.items)
 
     def _take(self, index: np.ndarray) -> Tensor:
-        check_whole(self.items)
+        check_whole(self.items, self.argument)
         return torch.from_numpy(np.take(self.items, index, axis=0))
 
 
@@ -97,7 +104,7 @@ class MappedSource(ArraySource):
         self.dtype = np.dtype(dtype)
 
     def _take(self, index: np.ndarray) -> Tensor:
-        check_whole(self.items)
+        check_whole(self.items, self.argument)
         rows = np.take(self.items, index, axis=0)
         if not rows.dtype.isnative:
             rows = rows.astype(rows.dtype.newbyteorder("="))
@@ -231,8 +238,10 @@ def is_memory_map(array: Any) -> bool:
     return _map_of(array) is not None
 
 
-def check_whole(array: Any) -> None:
+def check_whole(array: Any, argument: str = "X") -> None:
     """Raise where an array lives in a file that has become shorter: reading would kill the process.
+
+    ``argument`` is what users pass it as.
 
     Raises
     ------
@@ -247,8 +256,8 @@ def check_whole(array: Any) -> None:
     there = opened.size()
     if 0 <= there < wanted:
         raise ValueError(
-            f"`X` is a memory map of {wanted} bytes, whose file {found.filename} has become "
-            f"shorter: {there} bytes. Leave the file alone until the call ends."
+            f"`{argument}` is a memory map of {wanted} bytes, whose file {found.filename} has "
+            f"become shorter: {there} bytes. Leave the file alone until the call ends."
         )
 
 

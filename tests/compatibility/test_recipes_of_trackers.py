@@ -28,7 +28,7 @@ def stopped_early(made):
 def events_written(made):
     assert list(Path("runs/erm").glob("events.out.tfevents.*"))
     with made["SummaryWriter"]("runs/search") as writer:
-        live = made["TensorBoard"](writer)
+        live = made["TensorBoard"](writer, close_after_train=False)  # another fit writes still
         estimator = ERMClassifier(max_epochs=5, callbacks=[live], **made["settings"])
         with pytest.raises(TypeError, match="lock"):  # as another process would do it
             pickle.dumps(estimator)

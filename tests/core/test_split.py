@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from sklearn_debias.core import SplitModule, split
+from sklearn_debias.core import Net, SplitModule, split
 
 
 class Own(nn.Module):
@@ -52,6 +52,51 @@ def test_what_has_body_and_head_is_returned_itself():
 )
 def test_what_cannot_be_split_safely_is_left_alone(module):
     assert split(module) is module
+
+
+def with_a_forward(module):
+    forward = type(module).forward
+    module.forward = lambda x: forward(module, x) / 2
+    return module
+
+
+def with_a_hook(module):
+    module.register_forward_hook(lambda module, args, out: out / 2)
+    return module
+
+
+def with_a_hook_before(module):
+    module.register_forward_pre_hook(lambda module, args: (2 * args[0],))
+    return module
+
+
+def with_a_hook_on_gradients(module):
+    module.register_full_backward_pre_hook(lambda module, gradients: (0 * gradients[0],))
+    return module
+
+
+def test_a_hook_on_gradients_is_not_lost():
+    module = nn.Sequential(nn.Linear(4, 3), nn.Linear(3, 2))
+    found = split(with_a_hook_on_gradients(module))
+    found(torch.ones(5, 4)).sum().backward()
+    assert not module[0].weight.grad.any()
+
+
+@pytest.mark.parametrize("put", [with_a_forward, with_a_hook, with_a_hook_on_gradients])
+def test_what_keeps_a_module_whole_is_told(put):
+    module = put(nn.Sequential(nn.Linear(4, 3), nn.Linear(3, 2)))
+    with pytest.raises(TypeError, match="Sequential with a hook, or a forward of its own"):
+        Net(split(module)).body(torch.ones(5, 4))
+
+
+@pytest.mark.parametrize("put", [with_a_forward, with_a_hook, with_a_hook_before])
+def test_what_was_put_on_a_module_is_not_lost(put):
+    x = torch.randn(5, 4, generator=torch.Generator().manual_seed(0))
+    for module in (nn.Linear(4, 2), nn.Sequential(nn.Linear(4, 3), nn.Linear(3, 2))):
+        before = module(x)
+        expected = put(module)(x)
+        assert not torch.equal(expected, before)
+        assert torch.equal(split(module)(x), expected)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """What the tests on the simulated device ask of fits."""
 
 import numpy as np
+import torch
 from sklearn.base import clone
 
 
@@ -9,6 +10,21 @@ def on(device, estimator):
     names = estimator.get_params()
     chosen = {name: device for name in names if name.rpartition("__")[2] == "device"}
     return clone(estimator).set_params(**chosen)
+
+
+def kernels_of(device, run):
+    """Return, for each kernel that a call runs on the device, whether a backward pass runs it."""
+    found = []
+    check = device._check
+
+    def noted(*args):
+        found.append(torch._C._current_graph_task_id() >= 0)
+        check(*args)
+
+    device._check = noted
+    run()
+    del device._check
+    return found
 
 
 def answers(model, X):

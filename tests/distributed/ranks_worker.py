@@ -27,16 +27,19 @@ from sklearn_debias import (
     LfFClassifier,
 )
 from sklearn_debias.core import SplitModule
+from sklearn_debias.training import Ranks
 
 N_PROCESSES = 2
+PATIENCE = timedelta(seconds=60)
 
 
 def connected(rank: int, store: str) -> Any:
     """Join the processes, and return the accelerator; what stands for it where there is none."""
     # Before Accelerate, which would ask for a port.
     files = dist.FileStore(store, N_PROCESSES)
-    short = timedelta(seconds=60)
-    dist.init_process_group("gloo", store=files, rank=rank, world_size=N_PROCESSES, timeout=short)
+    dist.init_process_group(
+        "gloo", store=files, rank=rank, world_size=N_PROCESSES, timeout=PATIENCE
+    )
     for prefix in ("", "LOCAL_"):
         os.environ |= {f"{prefix}RANK": str(rank), f"{prefix}WORLD_SIZE": str(N_PROCESSES)}
     try:
@@ -183,6 +186,24 @@ class CountsRows(torch.nn.Module):
         return self.layers(x)
 
 
+class Centred(torch.nn.Module):
+    """A network that mixes the rows of a batch."""
+
+    def __init__(self, n_classes: int) -> None:
+        super().__init__()
+        self.layer = torch.nn.Linear(192, n_classes)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = x.flatten(1)
+        return self.layer(x - x.mean(0))
+
+
+def tracking(n_classes: int) -> torch.nn.Module:
+    """Return a network that keeps statistics of each row."""
+    norm = torch.nn.InstanceNorm2d(3, track_running_stats=True)
+    return torch.nn.Sequential(norm, torch.nn.Flatten(), torch.nn.Linear(192, n_classes))
+
+
 def errors(rank: int, accelerator: Any) -> dict[str, tuple[str, str, float]]:
     """Return how fits end that cannot go on."""
     X, y, _ = images()
@@ -200,13 +221,24 @@ def errors(rank: int, accelerator: Any) -> dict[str, tuple[str, str, float]]:
         "rows": error_of(fit(X + 0.01 * rank)),
         "labels": error_of(fit(y=y if rank else 1 - y)),
         "seeds": error_of(fit(random_state=rank)),
+        "a fresh seed": error_of(fit(random_state=0 if rank else None)),
         "parameters": error_of(fit(lr=0.1 / (1 + rank))),
         "starts": error_of(fit(module=start_by_process)),
         "statistics": error_of(fit(module=CountsRows)),
+        "mixed rows": error_of(fit(module=Centred)),
+        "InstanceNorm": error_of(fit(module=tracking)),
         "dropout": error_of(lambda: ERMClassifier(**SHARED | dropout).fit(X.reshape(29, -1), y)),
         "an error": error_of(act(fail)),
         "Ctrl-C": error_of(act(interrupt)),
     }
+
+
+def timeout_of_a_fit(rank: int) -> timedelta:
+    """Return how long the processes of a fit wait for each other."""
+    ranks = Ranks(N_PROCESSES, rank)
+    options = ranks.group._get_backend(torch.device("cpu")).options
+    ranks.close()
+    return options._timeout
 
 
 def kept(folder: str, accelerator: Any) -> dict[str, Any]:
@@ -217,10 +249,24 @@ def kept(folder: str, accelerator: Any) -> dict[str, Any]:
     return found | {"files": sorted(os.listdir(f"{folder}/kept"))}
 
 
+def refused(folder: str, accelerator: Any) -> dict[str, tuple[str, str, float]]:
+    """Return how fits end whose checkpoints the first process cannot open."""
+
+    def fit(name: str, **params: Any) -> Callable[[], Any]:
+        own = {"checkpoint": f"{folder}/{name}", "net_params": {"accelerator": accelerator}}
+        return lambda: ERMClassifier(**SHARED | own | params).fit(*images()[:2])
+
+    return {
+        "of another fit": error_of(fit("kept", lr=0.5)),
+        "below a file": error_of(fit("store/kept")),
+    }
+
+
 def together(rank: int, folder: str) -> None:
     """Fit the cases, and what fails, as one of the processes; write what came out."""
     accelerator = connected(rank, f"{folder}/store")
     found: dict[str, Any] = {"accelerator": type(accelerator).__name__}
+    found["timeout"] = timeout_of_a_fit(rank)
     for name, (clf, wanted) in CASES.items():
         clf.set_params(accelerator=accelerator)
         found[name] = result_of(clf, wanted)
@@ -228,6 +274,7 @@ def together(rank: int, folder: str) -> None:
     # After all that has failed: nothing of it stands in the way.
     own = {"net_params": {"accelerator": accelerator}}
     found["kept"] = kept(folder, accelerator)
+    found["refused"] = refused(folder, accelerator)
     found["whole"] = result_of(ERMClassifier(**SHARED | own))
     found["fresh seed"] = result_of(ERMClassifier(**SHARED | own | {"random_state": None}))
     with contextlib.redirect_stdout(io.StringIO()) as said:
@@ -238,6 +285,9 @@ def together(rank: int, folder: str) -> None:
     callbacks = [At(kill)] if rank else None
     last = ERMClassifier(**SHARED | own, callbacks=callbacks)
     found["killed"] = error_of(lambda: last.fit(*images()[:2]))
+    # From now on this process is the only one that calls `fit`.
+    dist.distributed_c10d._set_pg_timeout(timedelta(seconds=1))
+    found["absent"] = error_of(lambda: last.fit(*images()[:2]))
     write(found, folder, str(rank))
 
 

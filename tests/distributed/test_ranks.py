@@ -11,13 +11,14 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from ranks_worker import CASES
+from ranks_worker import CASES, PATIENCE
 from sklearn.base import clone
 
-from sklearn_debias import ERMClassifier, LfFClassifier
+from sklearn_debias import ERMClassifier, LfFClassifier, objectives
 from sklearn_debias.core import Objective, Phase
 from sklearn_debias.model_selection import BatchedGridSearchCV
 from sklearn_debias.testing import all_estimators, quick
+from sklearn_debias.training._connection import portable
 
 WORKER = Path(__file__).with_name("ranks_worker.py")
 DIVIDED = {
@@ -96,6 +97,7 @@ def test_what_is_saved_knows_no_process(found):
         ("rows", "`X`"),
         ("labels", "`y`"),
         ("seeds", "`random_state`"),
+        ("a fresh seed", "`random_state`"),
         ("parameters", "`lr`"),
         ("starts", "network at the start"),
     ],
@@ -108,7 +110,13 @@ def test_processes_that_differ_are_told_so(found, what, named):
 
 
 @pytest.mark.parametrize(
-    ("what", "words"), [("statistics", "have come apart"), ("dropout", "draws random numbers")]
+    ("what", "words"),
+    [
+        ("statistics", "have come apart"),
+        ("dropout", "draws random numbers"),
+        ("mixed rows", "Centred gives a row other logits among other rows"),
+        ("InstanceNorm", "InstanceNorm2d has track_running_stats=True"),
+    ],
 )
 def test_networks_that_would_not_be_the_same_are_refused(found, what, words):
     for rank in ("0", "1"):
@@ -134,6 +142,18 @@ def test_a_killed_process_ends_the_others(found):
     assert seconds < 20
 
 
+def test_a_fit_waits_as_long_as_the_user_said(found):
+    for rank in ("0", "1"):
+        assert found[rank]["timeout"] == PATIENCE
+
+
+def test_a_process_that_never_calls_fit_is_said_to_be_absent(found):
+    error, message, seconds = found["0"]["absent"]
+    assert error == "ProcessLostError"
+    assert "Call `fit` in every process" in message
+    assert seconds < 20
+
+
 def test_the_first_process_keeps_the_fit_and_all_go_on(found):
     for rank in ("0", "1"):
         assert len(found[rank]["kept"]["history"]["lr"]) == 2
@@ -141,6 +161,25 @@ def test_the_first_process_keeps_the_fit_and_all_go_on(found):
     assert files == ["epoch-000001.json", "epoch-000002.json"]
     np.testing.assert_array_equal(found["0"]["kept"]["logits"], found["1"]["kept"]["logits"])
     np.testing.assert_array_equal(found["0"]["kept"]["logits"], found["0"]["whole"]["logits"])
+
+
+@pytest.mark.parametrize(
+    ("where", "words"), [("of another fit", "is of another fit"), ("below a file", "store/kept")]
+)
+def test_a_checkpoint_that_the_first_cannot_open_is_refused_in_all(found, where, words):
+    first, other = (found[rank]["refused"][where] for rank in ("0", "1"))
+    assert words in first[1]
+    assert other[:2] == first[:2]
+
+
+def test_errors_that_do_not_travel_are_told_by_their_text():
+    class OwnError(Exception):
+        def __init__(self, one, two):
+            super().__init__(f"{one} and {two}")
+
+    there = portable(OwnError(1, 2))
+    assert type(there) is RuntimeError
+    assert str(there) == "OwnError: 1 and 2"
 
 
 def test_a_fresh_seed_is_that_of_the_first_process(found):
@@ -164,7 +203,9 @@ def test_the_page_of_the_guide_runs(capsys):
     page = Path(__file__).parents[2] / "docs" / "guide" / "several_processes.md"
     (program,) = re.findall(r"^```python\n(.*?)^```$", page.read_text(), re.DOTALL | re.MULTILINE)
     exec(compile(program, page.name, "exec"), {})
-    assert 0 < float(capsys.readouterr().out) <= 1
+    number, score = capsys.readouterr().out.splitlines()
+    assert number == "1 processes"
+    assert 0 < float(score) <= 1
 
 
 # On one process: who takes an accelerator at all.
@@ -193,15 +234,24 @@ def test_a_method_takes_an_accelerator_or_refuses_it_by_name(name, cls):
     with pytest.raises(ValueError, match="accelerator") as refused:
         quick(cls).set_params(accelerator=alone()).fit(X, y, bias_labels=bias)
     assert name in str(refused.value)
+    assert not set(re.findall(r"\w+", str(refused.value))) & set(dir(objectives)), (
+        "a class of ours is no name to the user"
+    )
 
 
-def test_a_base_that_cannot_be_divided_is_refused():
+def test_a_parameter_that_stands_in_the_way_is_named():
     from sklearn_debias import BiasAdvClassifier, DHATClassifier, ULEClassifier
 
     X, y, _ = rows()
-    for clf in (BiasAdvClassifier(base=ULEClassifier()), DHATClassifier(awp=0.01)):
+    for clf, words in (
+        (
+            BiasAdvClassifier(base=ULEClassifier()),
+            "`base`=ULEClassifier of BiasAdv.* default 'lff'",
+        ),
+        (DHATClassifier(awp=0.01), "`awp`=0.01 of DHATClassifier.* default 0.0"),
+    ):
         clf.set_params(accelerator=alone(), max_epochs=1)
-        with pytest.raises(ValueError, match=f"with {type(clf).__name__}, whose"):
+        with pytest.raises(ValueError, match=words):
             clf.fit(X, y)
 
 
@@ -218,7 +268,7 @@ def test_a_method_of_ones_own_says_for_itself_whether_it_divides():
 
     assert not Objective.divides
     X, y, _ = rows()
-    with pytest.raises(ValueError, match="OwnClassifier, whose Own cannot share"):
+    with pytest.raises(ValueError, match="with OwnClassifier, whose batches cannot be"):
         OwnClassifier(net_params={"accelerator": alone()}).fit(X, y)
 
 
@@ -226,6 +276,7 @@ def test_a_method_of_ones_own_says_for_itself_whether_it_divides():
     ("accelerator", "params", "error", "words"),
     [
         (object(), {}, TypeError, "must be an accelerate.Accelerator, got a object"),
+        (SimpleNamespace, {}, TypeError, "the class SimpleNamespace itself. Call it: SimpleN"),
         (alone(distributed_type="FSDP"), {}, ValueError, "distributed_type FSDP"),
         (alone(mixed_precision="bf16"), {}, ValueError, "must not set mixed_precision"),
         (alone(gradient_accumulation_steps=4), {}, ValueError, "gradient_accumulation_steps"),
@@ -270,3 +321,14 @@ def test_a_stack_of_candidates_refuses_it():
     clf = ERMClassifier(max_epochs=1, net_params={"accelerator": alone()})
     with pytest.raises(ValueError, match="`accelerator` of `net_params` does not work in a stack"):
         BatchedGridSearchCV(clf, {"lr": [0.1, 0.01]}, cv=2).fit(X, y)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn_debias.exceptions.DebiasWarning")
+def test_an_accelerator_of_none_asks_for_nothing():
+    X = np.random.default_rng(0).normal(size=(40, 3))
+    y = (X[:, 0] > 0).astype(int)
+    solved = ERMClassifier(optimizer="lbfgs").set_params(accelerator=None).fit(X, y)
+    alike = ERMClassifier(optimizer="lbfgs").fit(X, y)
+    np.testing.assert_array_equal(solved.decision_function(X), alike.decision_function(X))
+    clf = ERMClassifier(max_epochs=1, net_params={"accelerator": None})
+    assert BatchedGridSearchCV(clf, {"lr": [0.1, 0.01]}, cv=2).fit(X, y).best_index_ in (0, 1)

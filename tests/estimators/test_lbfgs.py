@@ -1,6 +1,8 @@
 """`optimizer="lbfgs"` ends at the minimum of the loss that is written in its documentation."""
 
 import pickle
+import re
+import warnings
 
 import numpy as np
 import pytest
@@ -159,6 +161,73 @@ def test_too_few_iterations_warn():
     assert clf.n_iter_ == 2
 
 
+NUMBER = r"([-+.e\d]+)"
+
+
+def test_what_is_printed_is_where_the_search_has_ended(capsys):
+    X, y, _, _ = problem()
+    clf = ERMClassifier(optimizer="lbfgs", weight_decay=0.1, dtype="float64", verbose=1).fit(X, y)
+    first, last = capsys.readouterr().out.splitlines()
+    assert first == "Phase 'train': L-BFGS, 100 iterations at most"
+    found = re.fullmatch(
+        rf"Converged  iterations {NUMBER}  objective {NUMBER}  slope {NUMBER}  "
+        rf"model_loss {NUMBER}  {NUMBER} s",
+        last,
+    )
+    iterations, objective, gradient, loss, _ = map(float, found.groups())
+    assert iterations == clf.n_iter_
+    args = (X, y, np.ones(len(y)), 0, 0.1, 3)
+    assert objective == pytest.approx(stated(theta_of(clf), *args)[0], rel=1e-3)
+    assert loss == pytest.approx(clf.history_["model_loss"].iloc[-1], rel=1e-3)
+    assert gradient <= 3e-6
+
+
+@pytest.mark.filterwarnings("ignore::sklearn_debias.exceptions.DebiasWarning")
+def test_too_few_iterations_are_printed_as_such(capsys):
+    """Also in a second phase, whose own number of epochs limits nothing."""
+    X, y, _, _ = problem()
+    CRTClassifier(optimizer="lbfgs", max_epochs=2, verbose=1, validation=0.3).fit(X, y)
+    first, one, second, other = capsys.readouterr().out.splitlines()
+    assert first == "Phase 'train': L-BFGS, 2 iterations at most"
+    assert second == "Phase 'retraining': L-BFGS, 2 iterations at most"
+    assert one.startswith("Not converged  iterations 2  objective")
+    assert "validation_accuracy" in other
+
+
+@pytest.mark.parametrize(
+    ("parameters", "named"),
+    [
+        ({}, None),
+        ({"lr": 0.1}, "`lr`"),
+        ({"lr": 0.1, "batch_size": 7}, "`lr` and `batch_size`"),
+        ({"lr": 1e-3, "batch_size": 128, "random_state": 0}, None),
+    ],
+    ids=str,
+)
+def test_what_plays_no_part_is_said_where_one_asks(parameters, named, capsys):
+    X, y, _, _ = problem()
+    clf = ERMClassifier(optimizer="lbfgs", **parameters).fit(X, y)
+    assert capsys.readouterr().out == ""
+    clf.set_params(verbose=1).fit(X, y)
+    said = [line for line in capsys.readouterr().out.splitlines() if line.startswith("No use for")]
+    expected = f"No use for {named}: L-BFGS takes no steps on batches"
+    assert said == ([] if named is None else [expected])
+
+
+def test_a_grid_over_optimisers_and_rates_says_nothing(capfd):
+    """A warning would come back in each of its fits, whose minimum is the same."""
+    X, y, _, _ = problem()
+    clf = ERMClassifier(max_epochs=100, random_state=0)
+    grid = {"optimizer": ["adam", "lbfgs"], "lr": [0.1, 0.3]}
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        found = GridSearchCV(clf, grid, cv=2).fit(X, y).cv_results_
+    assert caught == []
+    assert "".join(capfd.readouterr()) == ""
+    solved = found["param_optimizer"] == "lbfgs"
+    assert len(set(found["mean_test_score"][solved])) == 1
+
+
 def test_columns_of_any_scale_or_rank_reach_it():
     X, y, _, _ = problem(2)
     scaled = X * [1e-6, 1.0, 1e6, 1e3, 1e-3]
@@ -186,7 +255,7 @@ def test_rows_on_disk_in_small_types_and_normalised_ones_are_the_same_rows(tmp_p
     X, y, _, _ = problem()
     half = X.astype(np.float16)
     expected = ERMClassifier(optimizer="lbfgs").fit(half.astype(np.float64), y)
-    monkeypatch.setattr("sklearn_debias.training._lbfgs.CHUNK", 300)  # two chunks
+    monkeypatch.setattr("sklearn_debias.training._linear_loss.CHUNK", 300)  # two chunks
     np.save(tmp_path / "X.npy", half)
     mapped = ERMClassifier(optimizer="lbfgs").fit(np.load(tmp_path / "X.npy", mmap_mode="r"), y)
     np.testing.assert_allclose(theta_of(mapped), theta_of(expected), atol=1e-5)

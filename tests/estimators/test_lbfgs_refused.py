@@ -3,6 +3,8 @@
 import re
 import warnings
 from dataclasses import dataclass
+from functools import partial
+from types import MethodType
 
 import numpy as np
 import pytest
@@ -31,6 +33,22 @@ def problem(k=3, n=120, d=5):
     return X, y, rng.integers(0, 2, n), rng.uniform(0.2, 2, n)
 
 
+def fixed(name):
+    layer = nn.Linear(5, 3)
+    layer.get_parameter(name).requires_grad_(False)
+    return layer
+
+
+def scaled():
+    layer = nn.Linear(5, 3)
+
+    def forward(self, x):
+        return nn.functional.linear(x, self.weight, self.bias) / 2
+
+    layer.forward = MethodType(forward, layer)
+    return layer
+
+
 REFUSED = {
     "lr_schedule": ({"lr_schedule": "drops"}, "`lr_schedule` must be None"),
     "augment": ({"augment": "crop-flip"}, "`augment` must be None"),
@@ -46,6 +64,9 @@ REFUSED = {
         "body changes while it trains",
     ),
     "frozen head": ({"module": nn.Sequential(nn.Linear(5, 3), nn.ReLU())}, "`module` must be"),
+    "fixed bias": ({"module": fixed("bias")}, "head whose bias cannot learn. Set requires_grad"),
+    "fixed layer": ({"module": fixed("weight")}, "head whose weight cannot learn. Set requires_"),
+    "own forward": ({"module": scaled()}, "Linear as head, with a forward of its own"),
 }
 
 
@@ -155,6 +176,17 @@ def test_a_frozen_body_with_another_forward_is_run_as_it_is():
     log_p = clf.predict_log_proba(X)
     loss = -log_p[np.arange(len(y)), y].mean()
     assert abs(loss - clf.history_["model_loss"].iloc[-1]) < 0.02
+
+
+@pytest.mark.parametrize(
+    "optimizer", [torch.optim.LBFGS, partial(torch.optim.LBFGS, history_size=5)]
+)
+@pytest.mark.parametrize("weight_decay", [0.0, 1e-4])
+def test_the_class_of_torch_leads_here(optimizer, weight_decay):
+    X, y, _, _ = problem()
+    clf = ERMClassifier(optimizer=optimizer, weight_decay=weight_decay)
+    with pytest.raises(TypeError, match=r"step\(\) of LBFGS needs a closure.*optimizer='lbfgs'"):
+        clf.fit(X, y)
 
 
 def test_the_name_of_scikit_learn_leads_here():

@@ -1,5 +1,7 @@
 """Linear networks show their weights as scikit-learn's linear models do."""
 
+from types import MethodType
+
 import numpy as np
 import pytest
 from sklearn.feature_selection import RFE, SelectFromModel
@@ -40,6 +42,19 @@ def test_what_scikit_learn_selects_by_weights():
     assert RFE(ERMClassifier(**QUICK), n_features_to_select=2).fit(X, Y).get_support()[[1, 3]].all()
 
 
+def scaled(layer):
+    """Put a forward on the object."""
+
+    def forward(self, x):
+        return type(self).forward(self, x) / 2
+
+    layer.forward = MethodType(forward, layer)
+
+
+def hooked(layer):
+    layer.register_forward_hook(lambda module, args, out: out / 2)
+
+
 def test_other_networks_have_none():
     rng = np.random.default_rng(0)
     images = rng.random((150, 1, 4, 4)).astype(np.float32) + Y[:, None, None, None]
@@ -49,6 +64,10 @@ def test_other_networks_have_none():
         ERMClassifier("linear", **QUICK).fit(images, Y),
         ERMClassifier(normalize=(0.5, 0.5), **QUICK).fit(X, Y),
     ]
+    for put in (scaled, hooked):
+        more = ERMClassifier(**QUICK).fit(X, Y)
+        put(more.module_.head)
+        others.append(more)
     for clf in others:
         assert not hasattr(clf, "coef_")
         assert not hasattr(clf, "intercept_")
@@ -73,3 +92,13 @@ def test_shap_explains_linear_networks_and_probabilities():
     # Of a linear model the value of a feature is its weight times its distance from the mean.
     expected = (rows - rows.mean(0)) * clf.coef_[0]
     np.testing.assert_allclose(values, expected, atol=1e-4)
+
+
+def test_hooks_that_only_watch_leave_the_weights():
+    clf = ERMClassifier(**QUICK).fit(X, Y)
+    expected = clf.coef_
+    for register in ("register_forward_hook", "register_full_backward_hook"):
+        getattr(clf.module_.head, register)(lambda *given: None)
+    np.testing.assert_array_equal(clf.coef_, expected)
+    clf.module_.head.register_forward_hook(lambda module, args, out: 2 * out)
+    assert not hasattr(clf, "coef_")

@@ -1,6 +1,7 @@
 """faults.md for the meta set, and for what only the methods with one can get wrong."""
 
 import warnings
+from types import MethodType
 
 import numpy as np
 import pandas as pd
@@ -244,9 +245,17 @@ def test_divergence_names_epoch_and_phase(method):
     assert fitted_names(clf) == []
 
 
+def scaled():
+    """A layer with a forward that was put on the object."""
+    layer = nn.Linear(4, 2)
+    layer.forward = MethodType(lambda self, z: type(self).forward(self, z) / 2, layer)
+    return layer
+
+
 HEADS = {
     "two layers": nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 2), nn.Tanh()),
     "cosine": SplitModule(nn.Identity(), NormalizedLinear(4, 2)),
+    "own forward": SplitModule(nn.Identity(), scaled()),
     "weight norm": SplitModule(
         nn.Identity(), nn.utils.parametrizations.weight_norm(nn.Linear(4, 2))
     ),

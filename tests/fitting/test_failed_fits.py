@@ -1,8 +1,18 @@
 """A fit that fails leaves nothing behind, whoever has set it."""
 
+import gc
+
 import numpy as np
 import pytest
+import torch
 from elsewhere import X, outside, y
+from torch import nn
+from torch.multiprocessing.reductions import StorageWeakRef
+
+from sklearn_debias import ERMClassifier
+from sklearn_debias.exceptions import OutOfMemoryError
+from sklearn_debias.fitting import _devices, _errors
+from sklearn_debias.robustness import robust_accuracy_score
 
 
 def test_a_fit_that_diverges_takes_back_what_hooks_have_set():
@@ -81,3 +91,75 @@ def test_an_attribute_that_is_a_property_hides_no_error():
     for _ in range(2):
         with pytest.raises(RuntimeError, match="the real one"):
             clf.fit(X, y)
+
+
+class Fails(torch.autograd.Function):
+    """The identity, whose backward pass fails once it is told to."""
+
+    told = None
+
+    @staticmethod
+    def forward(ctx, x):
+        return x.clone()
+
+    @staticmethod
+    def backward(ctx, gradient):
+        if Fails.told:
+            raise Fails.told
+        return gradient
+
+
+class Watched(nn.Module):
+    """A network of two branches, of which the one that fails is gone back through first."""
+
+    seen = None
+
+    def __init__(self):
+        super().__init__()
+        self.linear = nn.Linear(X.shape[1], len(set(y)))
+
+    def forward(self, x):
+        x = self.linear(x)
+        kept = x.exp()
+        Watched.seen = StorageWeakRef(kept.untyped_storage())
+        return kept + Fails.apply(x)
+
+
+USES = {
+    "fit": lambda clf: clf.fit(X, y),
+    "attack": lambda clf: robust_accuracy_score(clf, X, y, attack="pgd-2", epsilon=0.1),
+}
+
+
+@pytest.mark.parametrize("use", USES)
+@pytest.mark.parametrize("error", [KeyError, MemoryError])
+def test_autograd_keeps_nothing_of_a_backward_pass_that_failed(use, error, monkeypatch):
+    """Torch's engine would hold the activations of the batch until another backward pass."""
+    clf = ERMClassifier(Watched(), max_epochs=1, random_state=0, device="cpu").fit(X, y)
+    monkeypatch.setattr(Fails, "told", error("in the backward pass"))
+    expected = OutOfMemoryError if error is MemoryError else error
+    with pytest.raises(expected, match="in the backward pass") as seen:
+        USES[use](clf)
+    monkeypatch.undo()
+    if error is not MemoryError:  # of which nothing is left even while it is looked at
+        del seen
+    gc.collect()
+    assert Watched.seen.expired()
+
+
+def test_what_fails_before_any_backward_pass_starts_no_autograd(monkeypatch):
+    """On a GPU it starts threads, and a process that is forked later could not train."""
+    for module in (_devices, _errors):
+        monkeypatch.setattr(module, "forget_backward", lambda: pytest.fail("autograd was started"))
+    with pytest.raises(ValueError, match="NaN"):
+        outside().fit(np.full_like(X, np.nan), y)
+    clf = outside().fit(X, y)
+    with pytest.raises(ValueError, match="NaN"):
+        clf.predict(np.full_like(X, np.nan))
+
+    def too_large(*given):
+        raise MemoryError("in a forward pass")
+
+    clf.module_.register_forward_pre_hook(too_large)
+    with pytest.raises(OutOfMemoryError, match="in a forward pass"):
+        clf.predict(X)

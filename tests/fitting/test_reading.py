@@ -57,6 +57,14 @@ def test_rows_without_weight_and_held_out_rows_do_not_train():
     )
 
 
+@pytest.mark.parametrize("unit", [1e307, 1e-307])
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+def test_the_unit_of_the_weights_does_not_matter(unit):
+    weight = np.linspace(1, 10, N)
+    training, _ = read(sample_weight=unit * weight)
+    np.testing.assert_allclose(training.weight, weight / weight.mean(), rtol=1e-12)
+
+
 def test_nothing_of_it_can_be_changed():
     training, facts = read()
     for noun, name in ((training, "y"), (facts, "classes"), (Given(X, y), "y")):

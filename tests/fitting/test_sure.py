@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from fractions import Fraction
+from types import MethodType
 
 import numpy as np
 import pandas as pd
@@ -95,14 +96,42 @@ def test_values_that_are_not_finite_or_huge_are_never_sure():
     assert not SureClasses.of(layer, FLOAT32)(rows)[1][:3].any()
 
 
+@pytest.mark.parametrize(("dtype", "bits"), [(FLOAT32, 24), (FLOAT64, 53)])
+def test_the_bound_is_that_of_higham(dtype, bits):
+    """Its gamma is n u / (1 - n u), n = d + 1; float64 is compared with sums of its own kind."""
+    layer = linear(3)
+    level = SureClasses.of(layer, dtype)
+    u = Fraction(1, 2**bits)
+    gamma = (D + 1) * u / (1 - (D + 1) * u)
+    sums = 2 if dtype == FLOAT32 else 4
+    norm = layer.weight.detach().norm(dim=1).max().item()
+    reach = layer.bias.detach().abs().max().item()
+    # No less, and beyond it the slack for the rounding of the bound itself.
+    assert sums * gamma * norm <= level.per_norm <= 1.011 * sums * gamma * norm
+    assert sums * gamma * reach <= level.at_least <= 1.011 * sums * gamma * reach
+
+
 class Own(nn.Linear):
     """Its forward may be another."""
+
+
+def scaled(module):
+    """Put a forward on the object."""
+
+    def forward(self, x):
+        return -type(self).forward(self, x)
+
+    module.forward = MethodType(forward, module)
+    return module
 
 
 @pytest.mark.parametrize(
     "module",
     [
         Own(D, 2).double(),
+        scaled(linear(2)),
+        scaled(SplitModule(nn.Identity(), linear(2))),
+        SplitModule(nn.Identity(), scaled(linear(2))),
         nn.Sequential(linear(2)),
         SplitModule(nn.ReLU(), linear(2)),
         nn.utils.parametrizations.weight_norm(linear(2)),

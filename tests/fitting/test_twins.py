@@ -4,11 +4,13 @@ import copy
 import gc
 import pickle
 import weakref
+from types import MethodType
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.nn.modules.module import register_module_forward_hook
 
 from sklearn_debias import ERMClassifier
 from sklearn_debias.fitting import _twins
@@ -105,6 +107,20 @@ def put_a_hook(module):
     module.head.register_forward_hook(lambda part, given, out: 3 * out)
 
 
+def put_a_forward(module):
+    """Put a forward on the object, one that depends on more than its tensors."""
+    layer = module.head
+    factor = [1.0]
+
+    def forward(self, x):
+        return factor[0] * type(self).forward(self, x)
+
+    layer.forward = MethodType(forward, layer)
+    twin_of(module)
+    factor[0] = -3.0
+
+
+@pytest.mark.parametrize("module", ["linear", "mlp"])
 @pytest.mark.parametrize(
     "change",
     [
@@ -116,15 +132,35 @@ def put_a_hook(module):
         insert_a_layer,
         change_a_number,
         put_a_hook,
+        put_a_forward,
     ],
 )
-def test_a_changed_head_predicts_as_it_is_now(change):
-    clf = fitted()
+def test_a_changed_head_predicts_as_it_is_now(change, module):
+    if module == "linear" and change in (insert_a_layer, change_a_number):
+        pytest.skip("its body is no Sequential")
+    clf = fitted(module)
     before = clf.predict_proba(X)
     change(clf.module_)
     after = clf.predict_proba(X)
     assert np.abs(after - before).max() > 1e-3
     np.testing.assert_allclose(after, by_hand(clf), rtol=0, atol=1e-12)
+    np.testing.assert_array_equal(clf.predict(X), after.argmax(1))
+
+
+@pytest.mark.parametrize("module", ["linear", "mlp"])
+def test_hooks_on_all_modules_act_on_predictions(module):
+    clf = fitted(module)
+    before = clf.predict(X)
+    handle = register_module_forward_hook(
+        lambda part, given, out: -3 * out if part.__dict__.get("out_features") == 3 else None
+    )
+    try:
+        np.testing.assert_allclose(clf.predict_proba(X), by_hand(clf), rtol=0, atol=1e-12)
+        np.testing.assert_array_equal(clf.predict(X), clf.predict_proba(X).argmax(1))
+        assert (clf.predict(X) != before).any()
+    finally:
+        handle.remove()
+    np.testing.assert_array_equal(clf.predict(X), before)
 
 
 def test_arrays_put_on_a_layer_do_no_harm():

@@ -113,6 +113,33 @@ def test_the_closed_form_equals_the_general_reverse_mode(distance, n_classes):
         torch.testing.assert_close(a, b)
 
 
+class Saturating(nn.Linear):
+    """A linear layer by its type only."""
+
+    def forward(self, z):
+        return torch.tanh(super().forward(z))
+
+
+def saturating(head):
+    other = Saturating(head.in_features, head.out_features).double()
+    other.load_state_dict(head.state_dict())
+    return other
+
+
+@pytest.mark.parametrize("make", [saturating, nn.utils.parametrizations.weight_norm])
+def test_the_closed_form_is_of_plain_layers_only(make):
+    objective = ULE(lam=0.3, scale=7.0, normalize_by="batch")
+    modules = {role: mixed(role) for role in objective.roles}
+    for module in modules.values():
+        module.head = make(module.head)
+    problem = Problem(objective, lambda role: modules[role])
+    batch = problem.batch()
+    found = objective.step({role: Net(m) for role, m in modules.items()}, batch, {})
+    nested = {role: SplitModule(m.body, nn.Sequential(m.head)) for role, m in modules.items()}
+    general = objective.step({role: Net(m) for role, m in nested.items()}, batch, {})
+    torch.testing.assert_close(found.losses["model"], general.losses["model"])
+
+
 def test_teacher_opposite_to_the_student_has_no_opposition():
     problem = Problem(ULE(saliency="label_logit"), mixed)
     student, teacher = problem.modules["student"], problem.modules["model"]

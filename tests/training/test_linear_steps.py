@@ -3,12 +3,14 @@
 import copy
 from dataclasses import dataclass
 from functools import partial
+from types import MethodType
 
 import numpy as np
 import pytest
 import torch
 from skorch.callbacks import Callback, GradientNormClipping
 from torch import nn, optim
+from torch.nn.modules.module import register_module_forward_hook
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from sklearn_debias import (
@@ -21,6 +23,7 @@ from sklearn_debias import (
 from sklearn_debias.core import Phase, SplitModule, Step, WeightedObjective, Weights
 from sklearn_debias.objectives import ERM, LfF
 from sklearn_debias.training import _engine as engine_file
+from sklearn_debias.training import _linear_steps as linear_steps_file
 from sklearn_debias.training._direct import direct_update
 from sklearn_debias.training._linear_steps import LinearSteps
 
@@ -136,6 +139,16 @@ def hooked():
     return layer
 
 
+def with_a_forward():
+    layer = nn.Linear(7, 3)
+
+    def forward(self, x):
+        return nn.functional.linear(x, self.weight, self.bias) / 2
+
+    layer.forward = MethodType(forward, layer)
+    return layer
+
+
 def with_a_fixed_bias():
     layer = nn.Linear(7, 3)
     layer.bias.requires_grad_(False)
@@ -148,12 +161,13 @@ def with_a_fixed_bias():
         Halved(7, 3),
         nn.Linear(7, 3, bias=False),
         hooked(),
+        with_a_forward(),
         with_a_fixed_bias(),
         nn.utils.parametrizations.weight_norm(nn.Linear(7, 3)),
         nn.Sequential(nn.LayerNorm(7), nn.Linear(7, 3)),
         "mlp",
     ],
-    ids=["subclass", "no bias", "hook", "fixed bias", "weight norm", "norm", "mlp"],
+    ids=["subclass", "no bias", "hook", "forward", "fixed bias", "weight norm", "norm", "mlp"],
 )
 def test_other_networks_are_differentiated(module, rows, steps):
     fitted(ERMClassifier(module), rows)
@@ -215,10 +229,66 @@ def test_a_role_without_weights_stays_where_it_is(rows, steps):
     assert_same_fit(clf, fitted_slowly(OneOfTwo(), rows, LfFClassifier), 1e-9)
 
 
-def fitted_slowly(objective, rows, parent):
+@dataclass(frozen=True)
+class Sometimes(WeightedObjective):
+    """Trains a role on some batches only: ``where`` says which, by their numbers."""
+
+    role: str
+    where: tuple[bool, ...]
+    roles = ("model", "biased")
+
+    def init(self, nets, data):
+        return {"seen": torch.zeros((), dtype=torch.int64)}
+
+    def weigh(self, loss, batch, state):
+        now = self.where[min(int(state["seen"]), len(self.where) - 1)]
+        of = {role: None for role in self.roles if now or role != self.role}
+        return Weights(of, {"seen": state["seen"] + 1})
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "sgd", optim.AdamW])
+@pytest.mark.parametrize("role", ["model", "biased"])
+@pytest.mark.parametrize(
+    "where",
+    [(False,) * 3 + (True,), (True,) * 8 + (False,), (True, False, False) * 3 + (True,)],
+    ids=["late", "early", "now and then"],
+)
+def test_a_role_may_learn_on_some_batches_only(where, role, optimizer, rows, steps):
+    options = {"optimizer": optimizer, "weight_decay": 0.01}
+    closed = fitted_by(Sometimes(role, where), rows, **options)
+    assert steps
+    slow = fitted_slowly(Sometimes(role, where), rows, ERMClassifier, **options)
+    assert_same_fit(closed, slow, 1e-9)
+
+
+@pytest.mark.parametrize("dampening", [0.0, 0.5])
+def test_a_late_role_begins_its_momentum_as_others_do(dampening, rows):
+    """Torch's fused kernel fails where some parameters have a momentum, and others none yet."""
+    late = Sometimes("biased", (False,) * 3 + (True,))
+    options = {"optimizer": "sgd", "net_params": {"optimizer__dampening": dampening}}
+    if not dampening:
+        del options["net_params"]
+    fused = fitted_slowly(late, rows, ERMClassifier, **options)
+    options["net_params"] = {"optimizer__foreach": False, "optimizer__dampening": dampening}
+    loop = fitted_slowly(late, rows, ERMClassifier, **options)
+    assert_same_fit(fused, loop, 1e-12)
+
+
+def test_each_set_of_roles_has_its_update_built_once(rows, monkeypatch):
+    built = []
+    build = linear_steps_file.direct_update
+    monkeypatch.setattr(
+        linear_steps_file, "direct_update", lambda o: built.append(build(o)) or built[-1]
+    )
+    fitted_by(Sometimes("biased", (True, False) * 9), rows)
+    assert len(built) == 2 * 3  # sets times epochs
+    assert all(built)
+
+
+def fitted_slowly(objective, rows, parent, **options):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(engine_file, "linear_steps", lambda *args: None)
-        return fitted_by(objective, rows, parent)
+        return fitted_by(objective, rows, parent, **options)
 
 
 @dataclass(frozen=True)
@@ -264,6 +334,43 @@ def test_other_weights_than_of_the_batch_are_refused(objective, found, rows):
         fitted_by(objective, rows)
 
 
+@dataclass(frozen=True)
+class Worse(WeightedObjective):
+    """Weighs well at first, and then ``by`` something else."""
+
+    by: str
+
+    def init(self, nets, data):
+        return {"seen": torch.zeros(())}
+
+    def weigh(self, loss, batch, state):
+        of = {
+            "nothing": {},
+            "misspelt": {"modle": None},
+            "column": {"model": loss["model"][:, None]},
+            "one": {"model": loss["model"][:1]},
+        }
+        now = of[self.by] if state["seen"] == 2 else {"model": None}
+        return Weights(now, {"seen": state["seen"] + 1})
+
+
+@pytest.mark.parametrize("way", ["closed", "autograd"])
+@pytest.mark.parametrize(
+    ("by", "found"),
+    [
+        ("nothing", r"at least one of the roles \('model',\), got none"),
+        ("misspelt", "'modle'"),
+        ("column", r"\(16, 1\)"),
+        ("one", r"\(1,\)"),
+    ],
+)
+def test_weights_of_every_batch_are_looked_at(by, found, way, rows, steps):
+    fit = fitted_by if way == "closed" else fitted_slowly
+    with pytest.raises(ValueError, match=f"`Worse.weigh` must .*{found}"):
+        fit(Worse(by), rows, ERMClassifier)
+    assert len(steps) == (2 if way == "closed" else 0)
+
+
 class FrozenBias(Callback):
     """Freeze the bias at the beginning of the training, or of an epoch."""
 
@@ -295,19 +402,32 @@ def test_what_a_callback_freezes_stays(epoch, rows, steps):
 class Watching(Callback):
     """Put hooks on, as trackers of experiments do."""
 
-    def __init__(self):
+    def __init__(self, register):
+        self.register = register
         self.seen = []
 
     def on_train_begin(self, net, **kwargs):
         for parameter in net.module_.parameters():
-            parameter.register_hook(lambda gradient: self.seen.append(gradient.shape))
+            getattr(parameter, self.register)(lambda given: self.seen.append(given.shape))
 
 
-def test_hooks_on_parameters_see_every_gradient(rows, steps):
-    watching = Watching()
+@pytest.mark.parametrize("register", ["register_hook", "register_post_accumulate_grad_hook"])
+def test_hooks_on_parameters_see_every_gradient(register, rows, steps):
+    watching = Watching(register)
     fitted(ERMClassifier(), rows, callbacks=[watching])
     assert not steps
     assert len(watching.seen) == 2 * 3 * 6
+
+
+def test_hooks_on_all_modules_see_every_step(rows, steps):
+    seen = []
+    handle = register_module_forward_hook(lambda module, args, out: seen.append(module.training))
+    try:
+        fitted(ERMClassifier(), rows)
+    finally:
+        handle.remove()
+    assert not steps
+    assert sum(seen) >= 3 * 6
 
 
 class Stopping(Callback):

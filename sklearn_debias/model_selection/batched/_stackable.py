@@ -3,7 +3,7 @@
 from collections.abc import Hashable
 from typing import Any
 
-from sklearn_debias.fitting import ACCELERATOR, SHARED_CONSTRAINTS, Fit
+from sklearn_debias.fitting import ACCELERATOR, SHARED_CONSTRAINTS, Fit, asked_by
 from sklearn_debias.model_selection.batched._stacked_optimizers import optimizer_settings
 from sklearn_debias.model_selection.batched._structure import fingerprint, structure
 from sklearn_debias.model_selection.batched._sweep import check_schedule
@@ -46,7 +46,7 @@ def check_parameters(estimator: Any, fit_params: dict[str, Any]) -> None:
         )
     # A stack has no skorch loop, and so neither a DataLoader nor skorch's callbacks.
     unused = ("iterator_train__", "callbacks__", ACCELERATOR)
-    found = [key for key in estimator.net_params or {} if str(key).startswith(unused)]
+    found = [key for key in asked_by(estimator.net_params) if key.startswith(unused)]
     if found:
         raise NotStackableError(
             f"`{found[0]}` of `net_params` does not work in a stack of candidates. {ADVICE}"

@@ -21,6 +21,7 @@ from sklearn_debias.fitting import (
     on_own_terms,
     read_given,
     readable_errors,
+    rows_blamed,
     train,
 )
 from sklearn_debias.model_selection.batched._members import Member
@@ -161,13 +162,14 @@ class Trial:
         vars(self).pop("member", None)
         del self.fit
         try:
-            if member is not None and member.error is not None:
-                raise member.error
             # A minimum depends on the number of threads, as it would in a fit of its own.
             small = fit.small if member is None else True
-            with on_own_terms(small=small), readable_errors(estimator):
+            rows = rows_blamed(fit.training.sources())
+            with on_own_terms(small=small), readable_errors(estimator), rows:
                 if member is None:
                     train(fit)
+                elif member.error is not None:
+                    raise member.error
                 else:
                     fit.finish(member.engine, member.states, member.history)
         except BaseException:
