@@ -52,6 +52,7 @@ def build_networks(
                     fresh=name not in ("model", *copies),
                 )
                 _check_body(estimator, role, module, options)
+                networks.add(name, module)  # before a row is read that it cannot take
                 logits = check_module(
                     module, networks.example(name), len(training.classes), role.parameter
                 )
@@ -59,8 +60,8 @@ def build_networks(
                 helper = helper_of(estimator, name, role, networks.modules)
                 module = helper.to(device=prepare.device, dtype=prepare.dtype)
                 networks.helpers.add(name)
+                networks.add(name, module)
                 logits = None
-        networks.modules[name] = module
         if logits is not None and like_probabilities(logits):
             suspects.add(role.parameter)
     for phase in phases:

@@ -12,6 +12,7 @@ from torch import nn
 from torch.nn.parameter import is_lazy
 
 from sklearn_debias.core import SplitModule, split
+from sklearn_debias.core.internal import is_of_transformers, is_tokens, split_for_tokens
 from sklearn_debias.models._cifar_resnet import cifar_resnet32
 from sklearn_debias.models._nets import Normalize, cifar_resnet18, linear, mlp, simple_cnn
 from sklearn_debias.models._structure import is_structure_only, without_weights
@@ -57,7 +58,7 @@ def build_module(
     module : str, callable, nn.Module or None
         A name, a class or factory, an instance (copied), or None for the default.
     shape : tuple of int
-        (features,) or (channels, height, width).
+        (features,), (channels, height, width), or that of rows of tokens: `is_tokens`.
     n_classes : int
     options : mapping
         Arguments for the name's, class's or factory's call.
@@ -68,20 +69,20 @@ def build_module(
     parameter : str, default="module"
         What the user calls it; for messages.
     """
-    module = default_name(shape) if module is None else module
+    module = _named(module, shape, parameter)
     if isinstance(module, nn.Module):
         if options:
             raise ValueError(
                 "`net_params` must not hold module__* when `module` is an instance, got "
                 f"{sorted(options)}. Pass the class instead."
             )
-        built = split(copy.deepcopy(module))
+        built = _split(copy.deepcopy(module), shape)
         if auxiliary:
             _reset_head(built)
     elif isinstance(module, str):
         built = _by_name(module, shape, n_classes, dict(options), parameter)
     else:
-        built = split(_call(module, shape, n_classes, dict(options), parameter))
+        built = _split(_call(module, shape, n_classes, dict(options), parameter), shape)
     return built if normalize is None else _normalized(built, normalize)
 
 
@@ -90,22 +91,27 @@ def bare_module(
 ) -> nn.Module:
     """Build a module as it is known outside: with its own head, and its own number of channels.
 
+    Networks of transformers, and those that take tokens, are split: their outputs have names.
+
     Parameters
     ----------
     module : str, callable, nn.Module or None
         As in `build_module`.
     shape : tuple of int
-        (features,) or (channels, height, width).
+        (features,), (channels, height, width), or that of rows of tokens: `is_tokens`.
     weights : torchvision's WeightsEnum or None
         For a classifier of torchvision.
     parameter : str, default="module"
         What the user calls it; for messages.
     """
-    module = default_name(shape) if module is None else module
-    if isinstance(module, nn.Module):
-        return copy.deepcopy(module)
+    module = _named(module, shape, parameter)
     if not isinstance(module, str):
-        return _call(module, shape, ANY_CLASSES, {}, parameter)
+        is_built = isinstance(module, nn.Module)
+        built = (
+            copy.deepcopy(module) if is_built else _call(module, shape, ANY_CLASSES, {}, parameter)
+        )
+        by_name = is_tokens(shape) or is_of_transformers(built)
+        return _split(built, shape) if by_name else built
     _check_name(module, shape, parameter)
     if module in OWN:
         return _own(module, shape, ANY_CLASSES, {}, parameter)
@@ -130,6 +136,23 @@ def is_same_network(one: Any, other: Any) -> bool:
     return one is other or (isinstance(one, str) and one == other)
 
 
+def _named(module: Any, shape: tuple[int, ...], parameter: str) -> Any:
+    """Return a module as it was given, or the default's name; raise where rows are tokens."""
+    if not is_tokens(shape):
+        return default_name(shape) if module is None else module
+    if module is None or isinstance(module, str):
+        raise ValueError(
+            f"`{parameter}` must be a module for rows of tokens, or a factory of one, which is "
+            f"called with input_ids and attention_mask, got {module!r}. Pass a "
+            "*ForSequenceClassification of transformers, say."
+        )
+    return module
+
+
+def _split(module: nn.Module, shape: tuple[int, ...]) -> nn.Module:
+    return split_for_tokens(module) if is_tokens(shape) else split(module)
+
+
 def _call(
     factory: Callable,
     shape: tuple[int, ...],
@@ -138,7 +161,9 @@ def _call(
     parameter: str,
 ) -> nn.Module:
     """Call a class or factory with those of our sizes that it takes, and with ``options``."""
-    known = {"n_features": _size(shape), "in_channels": shape[0], "n_classes": n_classes}
+    known = {"n_classes": n_classes}
+    if not is_tokens(shape):
+        known |= {"n_features": _size(shape), "in_channels": shape[0]}
     try:
         names = set(inspect.signature(factory).parameters)
     except (TypeError, ValueError):  # of builtins and C extensions nothing is known
