@@ -102,7 +102,8 @@ def split_for_tokens(module: nn.Module) -> nn.Module:
         return split(module)
     # Exactly this: modules with a body and a head of their own may have another forward.
     if type(module) is SplitModule:
-        return SplitModule(Unpacked(module.body), module.head)
+        body = module.body
+        return module if isinstance(body, Unpacked) else SplitModule(Unpacked(body), module.head)
     return Unpacked(module)
 
 

@@ -23,6 +23,7 @@ from tqdm.auto import tqdm
 
 from sklearn_debias.content import fingerprint, name_of, outer_values
 from sklearn_debias.core import Net
+from sklearn_debias.core.internal import is_tokens
 from sklearn_debias.exceptions import warn
 from sklearn_debias.feature_extraction._cache import open_cache
 from sklearn_debias.feature_extraction._embedding import Embedding, differ, is_constant
@@ -46,6 +47,7 @@ from sklearn_debias.fitting import (
 )
 from sklearn_debias.training import Streams, inference_rows, n_bytes
 
+LONG = 512  # tokens of a row that takes much room
 SIZE = [Interval(Integral, 1, None, closed="left"), str]
 
 
@@ -274,7 +276,7 @@ class Embedder(OurNames, ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
                 rows,
                 cache,
                 shape=self.input_shape_ if params["image_size"] is None else None,
-                row_bytes=4 * math.prod(self.input_shape_),
+                row_bytes=4 * _size(self.input_shape_),
                 report=lambda done, computed: (
                     bar.set_postfix_str(f"{computed} new") or bar.update(done - bar.n)
                 ),
@@ -305,3 +307,8 @@ class Embedder(OurNames, ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = [self.dtype]
         return tags
+
+
+def _size(shape: tuple[int, ...]) -> int:
+    """Return about how many values a row holds."""
+    return shape[0] * LONG if is_tokens(shape) else math.prod(shape)
