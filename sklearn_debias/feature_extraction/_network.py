@@ -18,7 +18,7 @@ from sklearn_debias.models import (
     load_weights,
     structure_only,
 )
-from sklearn_debias.models.internal import named_weights
+from sklearn_debias.models.internal import heads_of_timm, named_weights
 from sklearn_debias.training import Noise, blamed, check_rows_of, is_of_device, is_of_memory
 
 MASK = COLUMNS.index("attention_mask")
@@ -114,7 +114,7 @@ def build_features(
     if weights is not None:
         blame = ("weights", "Pass a file instead: the state_dict of torchvision's download.")
     with noise:
-        ours = () if isinstance(module, nn.Module) else (ValueError, TypeError)
+        ours = () if isinstance(module, nn.Module) else (ValueError, TypeError, ImportError)
         with blamed(*blame, passing=ours):
             network = bare_module(module, shape, weights=weights)
         of_torchvision = type(network).__module__.startswith("torchvision.")
@@ -147,7 +147,8 @@ def _load(network: nn.Module, file: str | os.PathLike, unused: str | None) -> No
         known = [f"{body.head_name}.{name}" for name in ("weight", "bias")]
         load_weights(body.network, file, known=known)
     else:
-        load_weights(network, file, optional=unused)
+        known = [f"{head}.{name}" for head in heads_of_timm(network) for name in ("weight", "bias")]
+        load_weights(network, file, known=known, optional=unused)
 
 
 def bare_features(params: Mapping[str, Any], shape: tuple[int, ...]) -> tuple[nn.Module, nn.Module]:

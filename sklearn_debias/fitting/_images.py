@@ -7,11 +7,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from sklearn_debias.rows import as_pandas
 from sklearn_debias.training import ImageSource, PictureSource, is_picture
 
 
 def open_images(X: Any, size: tuple[int, int] | None) -> PictureSource | None:
     """Open a list, column or array of image paths, or of images of Pillow; None for other X."""
+    X = as_pandas(X) if getattr(X, "width", 0) == 1 else X  # a frame of polars
     if isinstance(X, pd.DataFrame):
         return _open_column(X, size)
     if _is_path(X):

@@ -7,9 +7,11 @@ import pandas as pd
 import torch
 from scipy import sparse
 
+from sklearn_debias.rows import is_of_polars
+
 
 def plain(value: Any, name: str) -> Any:
-    """Return a tensor or nullable pandas column as the array it holds, other values as they are.
+    """Return a tensor, or a column of pandas or polars, as its array; other values as they are.
 
     Sparse and masked ones are refused.
     """
@@ -18,6 +20,8 @@ def plain(value: Any, name: str) -> Any:
     if isinstance(value, (list, tuple)) and any(isinstance(item, torch.Tensor) for item in value):
         return [plain(item, name) for item in value]
     if isinstance(value, (pd.Series, pd.Index, pd.api.extensions.ExtensionArray)):
+        return value.to_numpy()
+    if is_of_polars(value) and hasattr(value, "to_numpy") and not hasattr(value, "get_columns"):
         return value.to_numpy()
     if sparse.issparse(value) and name != "X":  # what holds X may take it, see `check_rows`
         raise TypeError(
