@@ -13,7 +13,8 @@ from sklearn_debias.training import ImageSource, PictureSource, is_picture
 
 def open_images(X: Any, size: tuple[int, int] | None) -> PictureSource | None:
     """Open a list, column or array of image paths, or of images of Pillow; None for other X."""
-    X = as_pandas(X) if getattr(X, "width", 0) == 1 else X  # a frame of polars
+    if hasattr(X, "get_columns") and len(X.columns) == 1:  # of polars
+        X = as_pandas(X)
     if isinstance(X, pd.DataFrame):
         return _open_column(X, size)
     if _is_path(X):

@@ -137,10 +137,11 @@ def test_types_reach_the_network():
         clf.predict(X)
 
 
+@pytest.mark.filterwarnings("ignore::sklearn_debias.exceptions.DebiasWarning")
 def test_a_module_that_is_not_split_trains_too():
-    clf = erm(Named, max_epochs=30).fit(X, y)
+    clf = erm(Named).fit(X, y)
     assert isinstance(clf.module_, Unpacked)
-    with pytest.raises(TypeError, match="must have a body and a head"):
+    with pytest.raises(TypeError, match="must end in a plain linear layer"):
         MetaIADAClassifier(Named, max_epochs=1).fit(X, y)
 
 
@@ -183,7 +184,7 @@ def test_held_out_rows_searches_and_copies_work_on_every_form():
     assert cross_val_score(erm(), X, y, cv=2).shape == (2,)
     again = pickle.loads(pickle.dumps(FITTED))
     np.testing.assert_array_equal(again.predict_proba(X), FITTED.predict_proba(X))
-    frozen = erm(freeze="body", optimizer="lbfgs").fit(X, y)
+    frozen = erm(freeze="body", optimizer="lbfgs", max_epochs=100).fit(X, y)
     assert frozen.score(X, y) > 0.5
 
 
