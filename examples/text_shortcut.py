@@ -14,9 +14,23 @@ from transformers import DistilBertConfig, DistilBertForSequenceClassification
 import sklearn_debias as sd
 from sklearn_debias.metrics import worst_group_accuracy_score
 
-GOOD = [f"good{i}" for i in range(40)]
-BAD = [f"bad{i}" for i in range(40)]
-FILLERS = "the film a plot with its scenes and one actor in second half".split()
+GOOD = ["fine", "lovely", "moving", "bright", "warm", "clever", "funny", "tender", "rich", "bold"]
+BAD = ["dull", "clumsy", "tedious", "grey", "cold", "silly", "bland", "stale", "loud", "thin"]
+FILLERS = [
+    "the",
+    "film",
+    "a",
+    "plot",
+    "with",
+    "its",
+    "scenes",
+    "and",
+    "one",
+    "actor",
+    "in",
+    "second",
+    "half",
+]
 PAPERS = ["courier", "herald"]
 WORDS = ["[PAD]", "[CLS]", *GOOD, *BAD, *FILLERS, *PAPERS]
 IDS = {word: i for i, word in enumerate(WORDS)}
@@ -52,10 +66,10 @@ def main():
     X, new_X = tokenize(texts), tokenize(new_texts)
     print(texts[0], "->", ["bad", "good"][verdict[0]])
 
-    settings = {"lr": 1e-3, "max_epochs": 6, "batch_size": 64, "random_state": 0}
+    settings = {"lr": 1e-3, "max_epochs": 4, "batch_size": 64, "random_state": 0}
     methods = {
         "ERM": sd.ERMClassifier(network, **settings),
-        "JTT": sd.JTTClassifier(network, identification_epochs=2, upweight=20, **settings),
+        "JTT": sd.JTTClassifier(network, identification_epochs=1, upweight=10, **settings),
         "GroupDRO": sd.GroupDROClassifier(network, balance="group", **settings),
     }
     print(f"{'':9} average  worst group (% of new reviews)")

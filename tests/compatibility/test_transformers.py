@@ -1,9 +1,12 @@
 """Networks of transformers, and datasets of Hugging Face: randomly drawn, nothing downloaded."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from recipes import blocks
 from tokens import N_IDS, columns_of, make_rows
 
 from sklearn_debias import (
@@ -193,3 +196,10 @@ def test_datasets_with_a_column_of_images():
     np.testing.assert_array_equal(clf.fit(dataset, LABELS).predict_proba(dataset), expected)
     held = clf.set_params(validation=0.25, monitor="accuracy").fit(dataset, LABELS)
     assert "validation_accuracy" in held.history_
+
+
+def test_the_guide_runs(monkeypatch, tmp_path):
+    page = Path(__file__).parents[2] / "docs" / "guide" / "text.md"
+    program = "\n".join(blocks(page.read_text(encoding="utf-8")))
+    monkeypatch.setenv("SKLEARN_DEBIAS_CACHE", str(tmp_path))
+    exec(compile(program, "text.md", "exec"), {})
