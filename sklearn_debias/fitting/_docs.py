@@ -12,8 +12,8 @@ SHARED_PARAMETERS = """\
         7x7 stem), or "timm:" and a name of timm. A class or factory: called with ``module__*``, and
         with ``n_features``, ``in_channels`` and ``n_classes`` where its signature has them. An
         instance: copied, never trained itself; also a classifier of transformers. For rows of
-        tokens it is called with ``input_ids`` and ``attention_mask``. None: a linear head for 2-D X; for images "simple_cnn" up to 16 pixels,
-        "cifar_resnet18" up to 64, "resnet18" above.
+        tokens it is called with ``input_ids`` and ``attention_mask``. None: a linear head for 2-D
+        X; for images "simple_cnn" up to 16 pixels, "cifar_resnet18" up to 64, "resnet18" above.
     lr : float, default=1e-3
         Learning rate, > 0.
     max_epochs : int, default=100
@@ -69,9 +69,9 @@ SHARED_PARAMETERS = """\
         Any skorch argument by its dunder name: ``module__hidden``, ``optimizer__betas``,
         ``iterator_train__num_workers`` (any of these selects torch's DataLoader) and so on. They
         are also parameters of their own in ``set_params`` and in grids. ``module__weights`` is a
-        file, or the name of torchvision's weights, for a network by name; a network with a parameter of its own has its
-        own arguments (``student_module__weights``). ``accelerator`` is one of Accelerate's, for
-        fits on several processes: ``docs/guide/several_processes.md``.
+        file, or the name of torchvision's weights, for a network by name; a network with a
+        parameter of its own has its own arguments (``student_module__weights``). ``accelerator`` is
+        one of Accelerate's, for fits on several processes: ``docs/guide/several_processes.md``.
     checkpoint : path-like or None, default=None
         Folder that keeps the progress of the fit: after Ctrl-C, a kill or a crash the same call of
         ``fit`` goes on from there, and ends as if it had not been interrupted, bit for bit. Another

@@ -77,9 +77,11 @@ def test_what_goes_beside_x_is_read_too(held):
         clf.fit(frame, labels, bias_labels=held.column(b), validation_data=rows).history_
     )
     weights = held.column(np.ones(len(y)))
-    ERMClassifier(max_epochs=1).fit(frame, labels, sample_weight=weights)
+    ERMClassifier(max_epochs=3, lr=0.05, random_state=0).fit(frame, labels, sample_weight=weights)
     few = held.frame(FRAME[:20] + 0.01)
-    MetaIADAClassifier(max_epochs=1).fit(frame, labels, X_meta=few, y_meta=held.column(y[:20]))
+    MetaIADAClassifier(max_epochs=3, lr=0.05, random_state=0).fit(
+        frame, labels, X_meta=few, y_meta=held.column(y[:20])
+    )
     embedder = Embedder("mlp", cache_dir=None).fit(frame)
     np.testing.assert_array_equal(embedder.transform(frame), embedder.transform(FRAME))
 
