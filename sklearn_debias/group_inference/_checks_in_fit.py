@@ -9,7 +9,7 @@ from sklearn.base import clone
 from sklearn_debias.exceptions import warn
 from sklearn_debias.fitting import take_rows
 from sklearn_debias.group_inference._check import held_out_scores, stability
-from sklearn_debias.group_inference._handing import argument
+from sklearn_debias.group_inference._handing import argument, last_of
 from sklearn_debias.group_inference._reference import logistic
 from sklearn_debias.training import Streams
 
@@ -130,6 +130,8 @@ class ChecksInFit:
             return  # told already
         if getattr(self.inferrer_, "method", None) not in BY_MISTAKES:
             return
+        if hasattr(last_of(self.classifier_), "stands_in_for"):
+            return  # it has learned nothing
         fewest, most = LOOKED_AT
         known = np.flatnonzero(rows.labels == 0)
         if len(known) < fewest:

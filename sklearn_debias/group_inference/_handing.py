@@ -71,10 +71,15 @@ def handed_on(
 
 def _trains_by_group(model: Any) -> bool:
     """Return whether a model is trained otherwise where it has bias labels; of others, yes."""
-    last = model[-1] if isinstance(model, Pipeline) else model
+    last = last_of(model)
     # A recorder of a search stands in for a classifier.
     last = getattr(last, "stands_in_for", last)
     return last._trains_by_group() if isinstance(last, BaseDebiasClassifier) else True
+
+
+def last_of(model: Any) -> Any:
+    """Return the classifier at the end of a Pipeline, or the model itself."""
+    return last_of(model[-1]) if isinstance(model, Pipeline) else model
 
 
 def argument(estimator: Any, name: str) -> str | None:

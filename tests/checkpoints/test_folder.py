@@ -231,7 +231,8 @@ def write_on_a_full_disk(folder):
     for name, text, size in (("safetensors", {}, 10_000), ("json", "x" * 90_000, 2)):
         with pytest.raises(OSError, match=re.escape(f"epoch-000002.{name}")) as found:
             checkpoints.write(2, text, {"a": np.ones(size)})
-        assert found.value.errno == errno.EFBIG
+        # Older versions of safetensors say no more than that it was input or output.
+        assert found.value.errno in (errno.EFBIG, errno.EIO)
         assert str(checkpoints.folder / f"epoch-000002.{name}") in str(found.value)
         assert not list(checkpoints.folder.glob("*part"))
         assert checkpoints.last().text == {"number": 1}
