@@ -16,21 +16,7 @@ from sklearn_debias.metrics import worst_group_accuracy_score
 
 GOOD = ["fine", "lovely", "moving", "bright", "warm", "clever", "funny", "tender", "rich", "bold"]
 BAD = ["dull", "clumsy", "tedious", "grey", "cold", "silly", "bland", "stale", "loud", "thin"]
-FILLERS = [
-    "the",
-    "film",
-    "a",
-    "plot",
-    "with",
-    "its",
-    "scenes",
-    "and",
-    "one",
-    "actor",
-    "in",
-    "second",
-    "half",
-]
+FILLERS = ["the", "film", "a", "plot", "with", "its", "scenes", "and", "one", "actor", "half"]
 PAPERS = ["courier", "herald"]
 WORDS = ["[PAD]", "[CLS]", *GOOD, *BAD, *FILLERS, *PAPERS]
 IDS = {word: i for i, word in enumerate(WORDS)}
