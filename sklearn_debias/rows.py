@@ -7,7 +7,33 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-__all__ = ["as_array", "check_has_rows", "check_list_of_labels", "check_same_rows"]
+__all__ = [
+    "as_array",
+    "as_pandas",
+    "check_has_rows",
+    "check_list_of_labels",
+    "check_same_rows",
+    "is_of_polars",
+]
+
+
+def is_of_polars(values: Any) -> bool:
+    """Return whether values are a frame or a column of polars, which is not imported."""
+    return type(values).__module__.partition(".")[0] == "polars"
+
+
+def as_pandas(values: Any) -> Any:
+    """Return a frame of polars as one of pandas, column by column; other values as they are.
+
+    Examples
+    --------
+    >>> from sklearn_debias.rows import as_pandas
+    >>> as_pandas([1, 2])
+    [1, 2]
+    """
+    if not is_of_polars(values) or not hasattr(values, "get_columns"):
+        return values
+    return pd.DataFrame({column.name: column.to_numpy() for column in values.get_columns()})
 
 
 def as_array(values: Any, name: str, dtype: Any = None) -> np.ndarray:
@@ -36,8 +62,10 @@ def check_has_rows(value: Any, name: str) -> None:
     shape = getattr(value, "shape", None)
     ordered = hasattr(value, "__len__") or hasattr(value, "__array__")
     if unordered or not (ordered if shape is None else len(shape)):
+        advice = " Call its collect()." if hasattr(value, "collect") else ""
         raise TypeError(
             f"`{name}` must be array-like, with one row per sample, got a {type(value).__name__}."
+            f"{advice}"
         )
 
 

@@ -5,6 +5,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from sklearn_debias.core._hooks import has_own
+from sklearn_debias.core._tokens import Unpacked, is_of_transformers, split_transformer
 
 
 class SplitModule(nn.Module):
@@ -40,7 +41,8 @@ def split(module: nn.Module) -> nn.Module:
     """Split ``module`` into body and head where that is safe, else return it as it is.
 
     Split are: modules with ``.body`` and ``.head``, a lone linear layer, a Sequential that ends in
-    one, and the classifiers of torchvision and timm, whose last linear layer becomes the head.
+    one, and the classifiers of torchvision, timm and transformers, whose last linear layer becomes
+    the head. Of what a network of transformers returns, the logits alone come back.
 
     What `torch.compile` and ``DataParallel`` wrap is taken out of the wrapper, which would hide its
     parts, and stand in the way of derivatives and copies: it is run as it is.
@@ -69,7 +71,11 @@ def split(module: nn.Module) -> nn.Module:
     if isinstance(module, nn.Linear):
         return SplitModule(nn.Identity(), module)
     # A forward or a hook that was put on the whole would not see the whole any more.
-    if has_own(module):
+    watched = has_own(module)
+    if is_of_transformers(module):
+        body, head = (Unpacked(module), None) if watched else split_transformer(module)
+        return body if head is None else SplitModule(body, head)
+    if watched:
         return module
     # Exactly a Sequential: a subclass may have a forward of its own, and so may a subclass of
     # torchvision's or timm's, whose type is of another package.
@@ -80,6 +86,26 @@ def split(module: nn.Module) -> nn.Module:
     if type(module).__module__.startswith("timm.models"):
         return _split_timm(module)
     return module
+
+
+def split_for_tokens(module: nn.Module) -> nn.Module:
+    """Split a module that is called with tokens by name, as `split` does others.
+
+    The body of a `SplitModule` is called so, or else the whole, which is not split then.
+
+    Parameters
+    ----------
+    module : nn.Module
+        Not copied.
+    """
+    module = _without_wrapper(module)
+    if is_of_transformers(module):
+        return split(module)
+    # Exactly this: modules with a body and a head of their own may have another forward.
+    if type(module) is SplitModule:
+        body = module.body
+        return module if isinstance(body, Unpacked) else SplitModule(Unpacked(body), module.head)
+    return Unpacked(module)
 
 
 def _without_wrapper(module: nn.Module) -> nn.Module:
@@ -111,7 +137,7 @@ def unsplit(module: nn.Module) -> str:
 def layer_of(module: nn.Module, name: str) -> nn.Module:
     """Return the layer of that name, as in ``named_modules``.
 
-    The body's layers go by their names within the body, too.
+    The body's layers go by their names within the body, too, or within the network it calls.
 
     Raises
     ------
@@ -119,7 +145,7 @@ def layer_of(module: nn.Module, name: str) -> nn.Module:
         With the names there are.
     """
     layers = dict(module.named_modules())
-    for known in (name, f"body.{name}"):
+    for known in (name, f"body.{name}", f"network.{name}", f"body.network.{name}"):
         if name and known in layers:
             return layers[known]
     names = [known.removeprefix("body.") for known in layers if known not in ("", "body")]

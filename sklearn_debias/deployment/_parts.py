@@ -13,6 +13,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
+from sklearn_debias.core.internal import is_tokens
 from sklearn_debias.deployment._modules import (
     Double,
     Entrance,
@@ -107,6 +108,12 @@ def rows_of(estimator: Any) -> Rows:
         return rows_of(estimator.estimator_)
     if isinstance(estimator, BaseDebiasClassifier | Embedder):
         fitted = estimator._fitted
+        if is_tokens(fitted.facts.shape):
+            raise ValueError(
+                f"`estimator` must be fitted to features or images to be exported, got a "
+                f"{type(estimator).__name__} of rows of tokens. Save it by joblib, or export its "
+                "`module_` with the tools of transformers."
+            )
         sized = fitted.params["image_size"] is not None
         return Rows(fitted.facts.shape, sized, fitted.facts.high)
     return Rows((int(estimator.n_features_in_),))

@@ -23,6 +23,7 @@ from tqdm.auto import tqdm
 
 from sklearn_debias.content import fingerprint, name_of, outer_values
 from sklearn_debias.core import Net
+from sklearn_debias.core.internal import is_tokens
 from sklearn_debias.exceptions import warn
 from sklearn_debias.feature_extraction._cache import open_cache
 from sklearn_debias.feature_extraction._embedding import Embedding, differ, is_constant
@@ -46,6 +47,7 @@ from sklearn_debias.fitting import (
 )
 from sklearn_debias.training import Streams, inference_rows, n_bytes
 
+LONG = 512  # tokens of a row that takes much room
 SIZE = [Interval(Integral, 1, None, closed="left"), str]
 
 
@@ -61,9 +63,10 @@ class Embedder(OurNames, ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
     Parameters
     ----------
     module : str, callable, nn.Module or None, default=None
-        The network. A name: "linear", "mlp", "simple_cnn", "cifar_resnet18" or any classifier of
-        torchvision. A class or factory: called with ``n_features``, ``in_channels`` and
-        ``n_classes`` where its signature has them. An instance: copied, never changed. None: for
+        The network. A name: "linear", "mlp", "simple_cnn", "cifar_resnet18", any classifier of
+        torchvision, or "timm:" and a name of timm. A class or factory: called with ``n_features``,
+        ``in_channels`` and ``n_classes`` where its signature has them. An instance: copied, never
+        changed; also a network of transformers, with or without a head. None: for
         2-D X the features as they are; for images "simple_cnn" up to 16 pixels, "cifar_resnet18" up
         to 64, "resnet18" above.
     weights : str, path-like or None, default=None
@@ -79,7 +82,7 @@ class Embedder(OurNames, ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
     pool : {"avg", "flatten"}, default="avg"
         How activations become vectors: (b, c, h, w), or (b, h, w, c) where the network has its
         channels last, by their average over all places; (b, tokens, d) by their average over the
-        tokens; or flattened.
+        tokens, of text those that the mask shows; or flattened.
     normalize : "auto", "imagenet", (mean, std) or None, default="auto"
         Standardise the channels inside of the network. "auto" does so for torchvision's weights,
         with their own mean and std, and for none else. Images are expected in [0, 1]; uint8 is
@@ -196,8 +199,8 @@ class Embedder(OurNames, ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         Parameters
         ----------
         X : array-like of shape (n, features) or (n, channels, height, width), or n image paths
-            Features, or images: floats in [0, 1] by custom, or uint8. Frames, tensors, memory maps
-            and torch Datasets are accepted too.
+            Features, or images: floats in [0, 1] by custom, or uint8. Frames, tensors, memory maps,
+            Datasets and rows of tokens are accepted too, as in the ``fit`` of the classifiers.
         y : ignored
 
         Returns
@@ -274,7 +277,7 @@ class Embedder(OurNames, ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
                 rows,
                 cache,
                 shape=self.input_shape_ if params["image_size"] is None else None,
-                row_bytes=4 * math.prod(self.input_shape_),
+                row_bytes=4 * _size(self.input_shape_),
                 report=lambda done, computed: (
                     bar.set_postfix_str(f"{computed} new") or bar.update(done - bar.n)
                 ),
@@ -305,3 +308,8 @@ class Embedder(OurNames, ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = [self.dtype]
         return tags
+
+
+def _size(shape: tuple[int, ...]) -> int:
+    """Return about how many values a row holds."""
+    return shape[0] * LONG if is_tokens(shape) else math.prod(shape)

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from sklearn_debias.core.internal import is_tokens
 from sklearn_debias.feature_extraction._cache import RowCache
 from sklearn_debias.feature_extraction._network import run
 from sklearn_debias.training import ArraySource, ImageSource, Prepare, Source, padded
@@ -70,42 +71,55 @@ class Embedding:
 
     def fill(self, out: np.ndarray) -> None:
         """Write the embeddings to ``out`` (n, d)."""
-        waiting = None
+        waiting: dict[tuple[int, ...], Waiting] = {}  # by the shape of a row
         for at in self._chunks():
-            new = self._unknown(at, out)
-            if new is not None:
-                waiting = new if waiting is None else waiting + new
-            if waiting is not None:
-                whole = len(waiting.at) // self.batch_size * self.batch_size
-                full, waiting = waiting.split(whole)
+            for new in self._unknown(at, out):
+                shape = tuple(new.raw.shape[1:])
+                rows = waiting[shape] + new if shape in waiting else new
+                whole = len(rows.at) // self.batch_size * self.batch_size
+                full, waiting[shape] = rows.split(whole)
                 self._compute(full, out)
             self.report(self.done, self.computed)
-        if waiting is not None:
-            self._compute(waiting, out)
+        for rows in waiting.values():
+            self._compute(rows, out)
 
     def _chunks(self) -> Iterator[np.ndarray]:
         step = max(1, CHUNK // self.row_bytes)
         for start in range(0, len(self.source), step):
             yield np.arange(start, min(start + step, len(self.source)))
 
-    def _unknown(self, at: np.ndarray, out: np.ndarray) -> Waiting | None:
-        """Fill in the rows ``at`` that the cache knows and return the others."""
-        if self.cache is None:
-            return Waiting(at, self._take(at), [b""] * len(at))
-        # Files that are known are not even decoded.
-        raw = None if isinstance(self.source, ImageSource) else self._take(at)
-        digests = self._file_digests(at) if raw is None else row_digests(raw)
-        known, values = self.cache.get(digests)
+    def _unknown(self, at: np.ndarray, out: np.ndarray) -> Iterator[Waiting]:
+        """Fill in the rows ``at`` that the cache knows, and yield the others by their shape."""
+        if isinstance(self.source, ImageSource) and self.cache is not None:
+            # Files that are known are not even decoded.
+            digests = self._file_digests(at)
+            new = self._known(self.cache, at, digests, out)
+            if len(new):
+                yield Waiting(at[new], self._take(at[new]), [digests[i] for i in new])
+            return
+        for places, raw in self.source.groups(self._take(at)):
+            rows = at[places]
+            if self.cache is None:
+                yield Waiting(rows, raw, [b""] * len(rows))
+                continue
+            digests = row_digests(raw)
+            new = self._known(self.cache, rows, digests, out)
+            if len(new):
+                yield Waiting(rows[new], raw[new], [digests[i] for i in new])
+
+    def _known(
+        self, cache: RowCache, at: np.ndarray, digests: list[bytes], out: np.ndarray
+    ) -> np.ndarray:
+        """Fill in the rows ``at`` that the cache knows; return which of them it does not."""
+        known, values = cache.get(digests)
         out[at[known]] = values
         self.done += len(values)
-        if known.all():
-            return None
-        new = np.flatnonzero(~known)
-        content = self._take(at[new]) if raw is None else raw[new]
-        return Waiting(at[new], content, [digests[i] for i in new])
+        return np.flatnonzero(~known)
 
     def _take(self, at: np.ndarray) -> Tensor:
         raw = self.source.take(at)
+        if self.shape is not None and is_tokens(self.shape):
+            return raw
         self.shape = self.shape or tuple(raw.shape[1:])
         if raw.shape[1:] != self.shape:
             raise ValueError(

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from sklearn_debias.core.internal import COLUMNS, TokenLimits, Unpacked, is_tokens
 from sklearn_debias.fitting import check_normalize
 from sklearn_debias.maps import find_place
 from sklearn_debias.models import (
@@ -17,9 +18,10 @@ from sklearn_debias.models import (
     load_weights,
     structure_only,
 )
-from sklearn_debias.models.internal import named_weights
-from sklearn_debias.training import Noise, blamed, is_of_device, is_of_memory
+from sklearn_debias.models.internal import heads_of_timm, named_weights
+from sklearn_debias.training import Noise, blamed, check_rows_of, is_of_device, is_of_memory
 
+MASK = COLUMNS.index("attention_mask")
 LISTED = 60  # layer names that a message shows
 
 
@@ -63,7 +65,7 @@ class Features(nn.Module):
 
         def keep(module: nn.Module, args: tuple, kwargs: dict, output: Any) -> None:
             z = (*args, *kwargs.values())[0] if self.side == "input" else output
-            taken[:] = [self._flat(z, x.shape[0])]  # of a layer that runs again, the last run
+            taken[:] = [self._flat(z, x)]  # of a layer that runs again, the last run
 
         layer = self.network.get_submodule(self.layer)
         handle = layer.register_forward_hook(keep, with_kwargs=True)
@@ -77,8 +79,9 @@ class Features(nn.Module):
             )
         return taken[0]
 
-    def _flat(self, z: Any, n: int) -> Tensor:
+    def _flat(self, z: Any, x: Tensor) -> Tensor:
         # Not len(): it would fix the size of a batch where the network is exported.
+        n = x.shape[0]
         if not isinstance(z, Tensor) or z.ndim < 2 or z.shape[0] != n or not z.is_floating_point():
             found = tuple(z.shape) if isinstance(z, Tensor) else type(z).__name__
             where = f"`layer`={self.layer!r} of `module`" if self.layer else "`module`"
@@ -88,6 +91,14 @@ class Features(nn.Module):
                 f"{where} must give a floating tensor with one row for each of {n} inputs, got "
                 f"{found}. Choose another `layer`{inside}."
             )
+        if z.ndim == x.ndim == 3 and z.shape[1] == x.shape[2]:
+            # Of rows of tokens, those that the network was let see.
+            if self.pool == "flatten":
+                raise ValueError(
+                    "`pool`='flatten' needs rows of one length, got rows of tokens. Use 'avg'."
+                )
+            seen = x[:, MASK, :, None].to(z.dtype)
+            return (z * seen).sum(1) / seen.sum(1)
         if self.pool == "avg" and z.ndim > 2:
             z = z.mean(1) if z.ndim == 3 else z.movedim(self.channels, 1).flatten(2).mean(2)
         return z.flatten(1).clone()  # a later layer may write in place
@@ -103,7 +114,7 @@ def build_features(
     if weights is not None:
         blame = ("weights", "Pass a file instead: the state_dict of torchvision's download.")
     with noise:
-        ours = () if isinstance(module, nn.Module) else (ValueError, TypeError)
+        ours = () if isinstance(module, nn.Module) else (ValueError, TypeError, ImportError)
         with blamed(*blame, passing=ours):
             network = bare_module(module, shape, weights=weights)
         of_torchvision = type(network).__module__.startswith("torchvision.")
@@ -111,6 +122,8 @@ def build_features(
         front = _front(params["normalize"], shape, weights, rgb=named and shape[0] != 3)
         front = front.to(x.dtype).eval()
         network = network.to("cpu", x.dtype).eval()
+        if is_tokens(shape):
+            check_rows_of(x, TokenLimits.of(network))
         layer, side = _locate(front, network, params["layer"], x, noise)
     unused = None  # the part behind the embedding
     if side == "input":
@@ -118,13 +131,24 @@ def build_features(
     elif params["layer"] is None and layer == "body":
         unused = "head"
     if file is not None:
-        load_weights(network, file, optional=unused)
+        _load(network, file, unused)
     if unused is not None and not isinstance(module, nn.Module):
         # They may be random, and the name of the network in the cache must not depend on them.
         for parameter in network.get_submodule(unused).parameters():
             parameter.detach().zero_()
     channels = _channel_axis(front, network, layer, x) if side == "output" else 1
     return Features(front, network, layer, side, params["pool"], channels).requires_grad_(False)
+
+
+def _load(network: nn.Module, file: str | os.PathLike, unused: str | None) -> None:
+    """Fill a network from a file; the part behind the embedding keeps what it has."""
+    body = getattr(network, "body", network)
+    if isinstance(body, Unpacked):  # the file knows nothing of what is around it
+        known = [f"{body.head_name}.{name}" for name in ("weight", "bias")]
+        load_weights(body.network, file, known=known)
+    else:
+        known = [f"{head}.{name}" for head in heads_of_timm(network) for name in ("weight", "bias")]
+        load_weights(network, file, known=known, optional=unused)
 
 
 def bare_features(params: Mapping[str, Any], shape: tuple[int, ...]) -> tuple[nn.Module, nn.Module]:
@@ -181,6 +205,11 @@ def _which_weights(weights: Any, module: Any) -> tuple[Any, str | os.PathLike | 
 
 def _front(normalize: Any, shape: tuple[int, ...], weights: Any, *, rgb: bool) -> nn.Module:
     layers: list[nn.Module] = []
+    if is_tokens(shape) and normalize not in ("auto", None):
+        raise ValueError(
+            f"`normalize` must be None or 'auto' for rows of tokens, whose ids are names, got "
+            f"{normalize!r}."
+        )
     if normalize not in ("auto", None):
         check_normalize(normalize, shape[0])
         layers.append(Normalize(*(IMAGENET if normalize == "imagenet" else normalize)))
@@ -208,6 +237,8 @@ def _locate(
 ) -> tuple[str, str]:
     """Return the name of the layer that gives the embeddings, and which end of it."""
     names = [name for name, _ in network.named_modules()]
+    inner = f"body.network.{layer}"
+    layer = inner if layer and layer not in names and inner in names else layer
     if layer is not None and layer not in names:
         shown = names if len(names) <= LISTED else [name for name in names if name.count(".") < 2]
         hidden = len(names) - len(shown)

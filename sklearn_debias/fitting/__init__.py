@@ -47,7 +47,7 @@ from sklearn_debias.fitting._fitted import Attempt, Fitted, all_or_nothing, is_f
 from sklearn_debias.fitting._given import Given, View, indexable_rows, indexed, pair, take_rows
 from sklearn_debias.fitting._halves import split_by
 from sklearn_debias.fitting._hooks import training_set_of
-from sklearn_debias.fitting._inputs import Inputs, check_rows, is_dataset, open_inputs, plain
+from sklearn_debias.fitting._inputs import Inputs, check_rows, is_dataset, open_inputs
 from sklearn_debias.fitting._linear import linear_weights
 from sklearn_debias.fitting._logistic import one_against_rest
 from sklearn_debias.fitting._mapped import can_stay_mapped, mapped
@@ -71,6 +71,7 @@ from sklearn_debias.fitting._params import (
     plain_params,
     split_net_params,
 )
+from sklearn_debias.fitting._plain import plain
 from sklearn_debias.fitting._predicting import (
     HEAD_BATCH,
     all_outputs,

@@ -10,8 +10,9 @@ from sklearn.base import clone
 from torch import nn
 
 from sklearn_debias.exceptions import warn
-from sklearn_debias.fitting._inputs import Inputs, plain
+from sklearn_debias.fitting._inputs import Inputs
 from sklearn_debias.fitting._opened import Opened, open_model, unwrapped
+from sklearn_debias.fitting._plain import plain
 from sklearn_debias.fitting._training_set import TrainingSet
 from sklearn_debias.fitting._types import Classifier
 from sklearn_debias.maps import find_place, grad_cam_attention, gradient_x_input_attention

@@ -4,8 +4,8 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from sklearn.utils.validation import _num_samples
 
+from sklearn_debias.core.internal import is_tokens
 from sklearn_debias.fitting._facts import Facts, reopen
 from sklearn_debias.fitting._inputs import FIRST, Inputs
 from sklearn_debias.fitting._targets import encode_known
@@ -31,15 +31,14 @@ def open_beside(
         raise ValueError(f"`{missing}` must be given with `{given}`.")
     check_same_rows({argument: X, labels: y})
     with blamed(argument, f"It must be like X, with one label per row in `{labels}`."):
-        m = _num_samples(X)
+        inputs = reopen(estimator, X, facts, estimator.get_params(deep=False))
+    m = len(inputs)
     if m == n and not paired:
         raise ValueError(
             f"`{argument}` must not have as many rows as X, {n}: cross-validation would slice it "
             f"as if it were aligned with X. Pass both as one pair: {argument}=({argument}, "
             f"{labels})."
         )
-    with blamed(argument, f"It must be like X, with one label per row in `{labels}`."):
-        inputs = reopen(estimator, X, facts, estimator.get_params(deep=False))
     inputs = replace(inputs, source=inputs.source.called(argument))
     return inputs, encode_known(facts.classes, y, m, labels, argument)
 
@@ -52,7 +51,8 @@ def with_extra(
     n = len(inputs)
     extra, codes = open_beside(estimator, "extra", beside, n, facts)
     own, new = (tuple(source.take(FIRST).shape[1:]) for source in (inputs.source, extra.source))
-    if own != new:  # alike once they are resized, but not as they are stored
+    # Alike once they are resized, but not as they are stored. Tokens have any number.
+    if own != new and not is_tokens(inputs.shape):
         raise ValueError(
             f"`X_extra` must have rows of the shape of X before `image_size` is applied, {own}, "
             f"got {new}. Resize them."

@@ -9,10 +9,11 @@ SHARED_PARAMETERS = """\
     module : str, callable, nn.Module or None, default=None
         The network, mapping (b, ...) to logits (b, classes). A name: "linear", "mlp", "simple_cnn",
         "cifar_resnet18", "cifar_resnet32" or any classifier of torchvision ("resnet18" keeps its
-        7x7 stem). A class or factory: called with ``module__*``, and with ``n_features``,
-        ``in_channels`` and ``n_classes`` where its signature has them. An instance: copied, never
-        trained itself. None: a linear head for 2-D X; for images "simple_cnn" up to 16 pixels,
-        "cifar_resnet18" up to 64, "resnet18" above.
+        7x7 stem), or "timm:" and a name of timm. A class or factory: called with ``module__*``, and
+        with ``n_features``, ``in_channels`` and ``n_classes`` where its signature has them. An
+        instance: copied, never trained itself; also a classifier of transformers. For rows of
+        tokens it is called with ``input_ids`` and ``attention_mask``. None: a linear head for 2-D
+        X; for images "simple_cnn" up to 16 pixels, "cifar_resnet18" up to 64, "resnet18" above.
     lr : float, default=1e-3
         Learning rate, > 0.
     max_epochs : int, default=100
@@ -68,9 +69,9 @@ SHARED_PARAMETERS = """\
         Any skorch argument by its dunder name: ``module__hidden``, ``optimizer__betas``,
         ``iterator_train__num_workers`` (any of these selects torch's DataLoader) and so on. They
         are also parameters of their own in ``set_params`` and in grids. ``module__weights`` is a
-        file, or the name of torchvision's weights; a network with a parameter of its own has its
-        own arguments (``student_module__weights``). ``accelerator`` is one of Accelerate's, for
-        fits on several processes: ``docs/guide/several_processes.md``.
+        file, or the name of torchvision's weights, for a network by name; a network with a
+        parameter of its own has its own arguments (``student_module__weights``). ``accelerator`` is
+        one of Accelerate's, for fits on several processes: ``docs/guide/several_processes.md``.
     checkpoint : path-like or None, default=None
         Folder that keeps the progress of the fit: after Ctrl-C, a kill or a crash the same call of
         ``fit`` goes on from there, and ends as if it had not been interrupted, bit for bit. Another
@@ -103,9 +104,9 @@ SHARED_ATTRIBUTES = """\
         Epochs of all phases; with ``optimizer="lbfgs"`` iterations, which are the rows of
         ``history_`` then.
     input_shape_ : tuple of int
-        Shape of one row.
+        Shape of one row; for tokens (columns, -1), as they have any length.
     n_features_in_ : int
-        Features of 2-D X, channels of images.
+        Features of 2-D X, channels of images, columns of tokens.
     feature_names_in_ : ndarray of str
         Where X was a frame with string column names.
     bias_classes_, aligned_bias_, group_shares_
@@ -114,9 +115,11 @@ SHARED_ATTRIBUTES = """\
 """
 
 SHARED_ARGUMENTS = """\
-    X : array-like of shape (n, features) or (n, channels, height, width), or n image paths
+    X : array-like of shape (n, features) or (n, channels, height, width), or n image paths or dicts
         Features, or images: floats in [0, 1] by custom, or uint8, which is scaled to [0, 1].
-        Frames, tensors, memory maps, images of Pillow and torch Datasets are accepted too.
+        Frames, tensors, memory maps, images of Pillow and Datasets are accepted too. Or rows of
+        tokens: dicts of ``input_ids`` and, where there are any, ``attention_mask`` and
+        ``token_type_ids``; a Dataset of them; or the columns, as a tokenizer returns them.
     y : array-like of shape (n,)
         Class labels of any type.
     bias_labels : array-like of shape (n,) or (n, attributes), default=None

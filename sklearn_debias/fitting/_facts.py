@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import _check_feature_names, _check_n_features
 
+from sklearn_debias.core.internal import COLUMNS, TokenLimits, is_tokens
 from sklearn_debias.exceptions import warn
 from sklearn_debias.fitting._inputs import Inputs, open_inputs
 from sklearn_debias.fitting._types import Estimator
@@ -67,6 +68,10 @@ def reopen(estimator: Estimator, X: Any, facts: Facts, params: Mapping[str, Any]
         array = X if hasattr(X, "columns") else inputs.source.items
         _check_feature_names(seen, array, reset=False)
         _check_n_features(seen, array, reset=False)
+    if is_tokens(facts.shape):
+        _check_columns(inputs, facts.shape)
+        limits = TokenLimits.of(estimator.module_) if hasattr(estimator, "module_") else None
+        return inputs if limits is None else inputs.limited(limits)
     if inputs.shape != facts.shape:
         raise ValueError(
             f"`X` must have rows of shape {facts.shape}, as in fit, got {inputs.shape}. For images "
@@ -75,6 +80,17 @@ def reopen(estimator: Estimator, X: Any, facts: Facts, params: Mapping[str, Any]
     if len(facts.shape) == 3:
         _check_range(inputs, facts.high)
     return inputs
+
+
+def _check_columns(inputs: Inputs, shape: tuple[int, ...]) -> None:
+    """Raise unless rows are rows of tokens with the columns of a fit."""
+    if inputs.shape != shape:
+        named = is_tokens(inputs.shape)
+        found = list(COLUMNS[: inputs.shape[0]]) if named else f"rows of shape {inputs.shape}"
+        raise ValueError(
+            f"`X` must have rows of tokens with {list(COLUMNS[: shape[0]])}, as in fit, got "
+            f"{found}."
+        )
 
 
 def _bound(inputs: Inputs) -> float:

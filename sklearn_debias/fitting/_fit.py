@@ -92,6 +92,7 @@ class Fit:
         self.networks = build_networks(
             estimator, phases, training, self.prepare, self.streams, options
         )
+        self.training = self.networks.training
         check_networks(estimator, phases, self.networks)
         self.phases = settled(estimator, phases, self.networks)
         self.networks.remember(self.phases)

@@ -9,7 +9,9 @@ import pandas as pd
 from sklearn.utils import _safe_indexing, indexable
 from torch.utils.data import Dataset, Subset
 
-from sklearn_debias.fitting._inputs import is_dataset, plain
+from sklearn_debias.fitting._inputs import is_dataset
+from sklearn_debias.fitting._plain import plain
+from sklearn_debias.fitting._tokens import is_hugging_face
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,10 @@ def take_rows(X: Any, index: np.ndarray) -> Any:
     """Return the rows ``index`` of X as it was given: a frame stays one, a Dataset unread."""
     if isinstance(X, Dataset) and not hasattr(X, "iloc"):
         return Subset(X, index.tolist())
+    if is_hugging_face(X):
+        return X.select(index)
+    if isinstance(X, Mapping):
+        return {name: _safe_indexing(column, index) for name, column in X.items()}
     return _safe_indexing(X, index)
 
 

@@ -7,11 +7,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from sklearn_debias.rows import as_pandas
 from sklearn_debias.training import ImageSource, PictureSource, is_picture
 
 
 def open_images(X: Any, size: tuple[int, int] | None) -> PictureSource | None:
     """Open a list, column or array of image paths, or of images of Pillow; None for other X."""
+    if hasattr(X, "get_columns") and len(X.columns) == 1:  # of polars
+        X = as_pandas(X)
     if isinstance(X, pd.DataFrame):
         return _open_column(X, size)
     if _is_path(X):

@@ -4,35 +4,45 @@
 plain modules alike. Nothing is written onto an estimator: what was seen comes back as `Inputs`.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from numbers import Number
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 from scipy import sparse
 from sklearn.utils.validation import _get_feature_names, _num_samples
+from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, IterableDataset
 
 from sklearn_debias.arguments import is_real
-from sklearn_debias.exceptions import warn
+from sklearn_debias.core.internal import ANY, TokenLimits
+from sklearn_debias.fitting._channels import check_channels, warn_of_levels
 from sklearn_debias.fitting._images import open_images, rows_of
 from sklearn_debias.fitting._mapped import can_stay_mapped, checked, mapped
+from sklearn_debias.fitting._plain import plain
 from sklearn_debias.fitting._sound import sound_array
+from sklearn_debias.fitting._tokens import (
+    is_hugging_face,
+    open_tokens,
+    pictures_in,
+    pictures_of,
+    token_rows,
+)
 from sklearn_debias.metrics.internal import check_numeric
 from sklearn_debias.rows import check_has_rows
 from sklearn_debias.training import (
-    LEVELS,
     ArraySource,
     DatasetSource,
+    PictureSource,
     Source,
+    is_token_row,
+    row_in,
     span,
     white,
 )
 
 FIRST = np.zeros(1, dtype=int)
-CHANNELS = (1, 3, 4)  # of images: grey, RGB, RGBA
 
 
 @dataclass(frozen=True)
@@ -63,6 +73,10 @@ class Inputs:
     def __len__(self) -> int:
         return len(self.source)
 
+    def limited(self, limits: TokenLimits) -> "Inputs":
+        """Return the inputs; rows of tokens that exceed ``limits`` are refused as they are read."""
+        return replace(self, source=self.source.limited(limits))
+
 
 def open_inputs(
     X: Any,
@@ -76,7 +90,7 @@ def open_inputs(
 
     Parameters
     ----------
-    X : array-like, list of image paths, or Dataset
+    X : array-like, list of image paths, Dataset, or rows of tokens
     dtype : str or None
         Type of the numbers; what overflows in it is an error. None keeps the one they have.
     image_size : int, (height, width) or None, default=None
@@ -91,16 +105,44 @@ def open_inputs(
         return Inputs(ArraySource(array), array.shape[1:], *span(array))
     X = plain(X, "X")
     if is_dataset(X):
-        inputs = _open_lazily(DatasetSource(X), _num_samples(X), size, any_rank=any_rank)
+        inputs = _open_dataset(X, size, any_rank=any_rank)
+    elif (named := _open_by_name(X, size)) is not None:
+        inputs = named
     elif (source := open_images(X, size)) is not None:
         inputs = _open_lazily(source, len(source), size, any_rank=False)
     else:
         inputs = _open_array(X, dtype, size, owner, any_rank=any_rank)
     if size is not None and len(inputs.shape) != 3:
         raise ValueError(
-            f"`image_size`={image_size!r} needs 4-D images, got 2-D X. Use image_size=None."
+            f"`image_size`={image_size!r} needs 4-D images, got rows of shape {inputs.shape}. Use "
+            "image_size=None."
         )
     return inputs
+
+
+def _open_dataset(X: Any, size: tuple[int, int] | None, *, any_rank: bool) -> Inputs:
+    n = _num_samples(X)
+    check_any(n)
+    source = DatasetSource(X)
+    item = source.item(0)  # which is read once for what it tells
+    if is_token_row(row_in(item)):
+        return _tokens(X, item)
+    return _open_lazily(source, n, size, any_rank=any_rank, first=source.rows(FIRST, [item]))
+
+
+def _tokens(rows: Any, item: Any) -> Inputs:
+    source, first = open_tokens(rows, item)
+    return Inputs(source, (len(first), ANY), float(first.min()), float(first.max()))
+
+
+def _open_by_name(X: Any, size: tuple[int, int] | None) -> Inputs | None:
+    """Open what has columns by name: rows of tokens, a column of images; None for other X."""
+    if (rows := token_rows(X)) is not None:
+        return _tokens(rows, rows[0])
+    pictures = pictures_of(X) if is_hugging_face(X) else pictures_in(X)
+    if pictures is None:
+        return None
+    return _open_lazily(PictureSource(pictures, size), len(pictures), size, any_rank=False)
 
 
 def _open_array(
@@ -130,8 +172,8 @@ def _open_array(
         )
     if array.ndim == 4 and not any_rank:
         owned = "X" if isinstance(X, np.ndarray) else "np.asarray(X)"
-        _check_channels(array.shape, f"Use {owned}.transpose(0, 3, 1, 2).")
-        _warn_of_levels(given, *bounds)
+        check_channels(array.shape, f"Use {owned}.transpose(0, 3, 1, 2).")
+        warn_of_levels(given, *bounds)
     names = _get_feature_names(X) if array.ndim == 2 else None
     own = array.dtype.kind if kept else "f"
     kind = given.dtype.kind if array.ndim == 4 else own
@@ -195,17 +237,29 @@ def _shape(row: Any) -> tuple[int, ...] | str:
         return "rows of several lengths"
 
 
-def _open_lazily(source: Source, n: int, size: tuple[int, int] | None, *, any_rank: bool) -> Inputs:
+def check_any(n: int) -> None:
+    """Raise where there is no row."""
     if n == 0:
         raise ValueError("Found array with 0 sample(s) while a minimum of 1 is required.")
-    first = source.take(FIRST)
+
+
+def _open_lazily(
+    source: Source,
+    n: int,
+    size: tuple[int, int] | None,
+    *,
+    any_rank: bool,
+    first: Tensor | None = None,
+) -> Inputs:
+    check_any(n)
+    first = source.take(FIRST) if first is None else first
     shape = tuple(first.shape[1:])
     if len(shape) not in (1, 3) and not any_rank:
         raise ValueError(
             f"`X` must hold rows of features or images (channels, height, width), got {shape}."
         )
     if len(shape) == 3 and not any_rank:
-        _check_channels((n, *shape), "Let each item be transposed by (2, 0, 1).")
+        check_channels((n, *shape), "Let each item be transposed by (2, 0, 1).")
     return Inputs(source, _resized(shape, size), *span(first))
 
 
@@ -218,65 +272,6 @@ def _in_this_byte_order(array: np.ndarray) -> np.ndarray:
     if array.dtype.kind not in "fiub":
         raise ValueError(f"`X` must hold numbers, got the dtype {array.dtype}.")
     return array.astype(array.dtype.newbyteorder("="), copy=False)
-
-
-def _warn_of_levels(given: Any, low: float, high: float) -> None:
-    """Warn of grey levels that are not known as such: libraries hand uint8 on as int64."""
-    integers = given.dtype.kind in "iu" and given.dtype != np.uint8
-    if integers and low >= 0 and 1 < high <= LEVELS:
-        warn(
-            f"`X` holds images of whole numbers up to {high:g} as {given.dtype}, which are "
-            "taken as they are: only uint8 is scaled to [0, 1]. Pass np.asarray(X, np.uint8) if "
-            "they are pixels, else floats."
-        )
-
-
-def _check_channels(shape: tuple[int, ...], advice: str) -> None:
-    _, second, third, last = shape
-    # Feature maps of networks may have any channels, but they are square.
-    if last in CHANNELS and second not in CHANNELS and third > last:
-        raise ValueError(
-            "`X` must be images with the channel axis second, (n, channels, height, width), got "
-            f"{shape}, which looks like (n, height, width, channels). {advice}"
-        )
-
-
-def plain(value: Any, name: str) -> Any:
-    """Return a tensor or nullable pandas column as the array it holds, other values as they are.
-
-    Sparse and masked ones are refused.
-    """
-    if isinstance(value, torch.Tensor):
-        return _plain_tensor(value, name)
-    if isinstance(value, (list, tuple)) and any(isinstance(item, torch.Tensor) for item in value):
-        return [plain(item, name) for item in value]
-    if isinstance(value, (pd.Series, pd.Index, pd.api.extensions.ExtensionArray)):
-        return value.to_numpy()
-    if sparse.issparse(value) and name != "X":  # what holds X may take it, see `check_rows`
-        raise TypeError(
-            f"`{name}` must be dense, got a sparse {type(value).__name__}. Use its toarray()."
-        )
-    if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
-        raise ValueError(
-            f"`{name}` must have no masked entries: missing values (NaN) are not supported."
-        )
-    return value
-
-
-def _plain_tensor(value: torch.Tensor, name: str) -> np.ndarray:
-    if value.is_nested:
-        raise TypeError(f"`{name}` must be a dense tensor, got a nested one. Pad its rows.")
-    if value.layout != torch.strided:
-        raise TypeError(f"`{name}` must be a dense tensor, got {value.layout}. Use its to_dense().")
-    if value.is_meta or value.is_quantized:
-        raise TypeError(
-            f"`{name}` must hold plain numbers, got {value.dtype} on {value.device}. Convert it."
-        )
-    # A view of another tensor's imaginary part may hold its negative, which NumPy cannot.
-    value = value.detach().cpu().resolve_conj().resolve_neg()
-    if value.dtype == torch.bfloat16:  # NumPy knows no bfloat16
-        value = value.float()
-    return value.numpy()
 
 
 def is_dataset(X: Any) -> bool:

@@ -52,6 +52,7 @@ def build_networks(
                     fresh=name not in ("model", *copies),
                 )
                 _check_body(estimator, role, module, options)
+                networks.add(name, module)  # before a row is read that it cannot take
                 logits = check_module(
                     module, networks.example(name), len(training.classes), role.parameter
                 )
@@ -59,8 +60,8 @@ def build_networks(
                 helper = helper_of(estimator, name, role, networks.modules)
                 module = helper.to(device=prepare.device, dtype=prepare.dtype)
                 networks.helpers.add(name)
+                networks.add(name, module)
                 logits = None
-        networks.modules[name] = module
         if logits is not None and like_probabilities(logits):
             suspects.add(role.parameter)
     for phase in phases:
@@ -133,10 +134,11 @@ def _check_weights(
 ) -> None:
     """Raise where a body that is built by name is to be frozen as it was drawn."""
     by_name = module is None or isinstance(module, str)
-    if not by_name or options.get("weights") is not None or not list(body.parameters()):
+    has_weights = options.get("weights") is not None or bool(options.get("pretrained"))
+    if not by_name or has_weights or not list(body.parameters()):
         return
     raise ValueError(
         f"`freeze`='body' keeps the body of `{parameter}`={module!r} as it was drawn at "
         f"random: it was given no weights. Pass a module that holds its own; or, for a network of "
-        f"torchvision, `{key}__weights` in `net_params`: a file, or the name of its weights."
+        f"torchvision or timm, `{key}__weights` in `net_params`: a file, or torchvision's name."
     )

@@ -1,8 +1,9 @@
 """The networks of a fit, and rows to try them on."""
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from sklearn_debias.core import Phase, Role
+from sklearn_debias.core.internal import TokenLimits
 from sklearn_debias.fitting._training_set import TrainingSet
 from sklearn_debias.training import SAME, Prepare, Roles
 
@@ -33,6 +34,7 @@ class Networks:
         self.roles: dict[str, Role] = {}
         self.helpers: set[str] = set()
         self.examples: dict[str, Tensor] = {}
+        self._limits = TokenLimits()
         self._starts: dict[str, dict[str, Tensor]] = {}
 
     def example(self, role: str) -> Tensor:
@@ -43,6 +45,12 @@ class Networks:
             first = self.training.index[[0, min(1, len(self.training) - 1)]]
             self.examples[view] = self.prepare(self.training.inputs_of(role).source.take(first))
         return self.examples[view]
+
+    def add(self, role: str, module: nn.Module) -> None:
+        """Keep the network of a role; rows of tokens that it cannot take are refused from now."""
+        self.modules[role] = module
+        self._limits &= TokenLimits.of(module)
+        self.training = self.training.limited(self._limits)
 
     def remember(self, phases: tuple[Phase, ...]) -> None:
         """Keep the parts that a phase lets start anew."""

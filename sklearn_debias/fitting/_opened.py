@@ -12,12 +12,18 @@ from sklearn.frozen import FrozenEstimator
 from torch import Tensor, nn
 
 from sklearn_debias.core import Net, split
+from sklearn_debias.core.internal import is_tokens
 from sklearn_debias.fitting._devices import on_own_terms
 from sklearn_debias.fitting._inputs import FIRST, Inputs, open_inputs
 from sklearn_debias.fitting._probe import unpacking
 from sklearn_debias.fitting._targets import read_codes
 from sklearn_debias.rows import check_same_rows
 from sklearn_debias.training import Prepare, Source, blamed, inference_rows, padded
+
+NO_GRADIENT = (
+    "`X` must hold features or images to be attacked or explained, got rows of tokens, whose ids "
+    "are names: no gradient reaches them. Fit a model to embeddings of text, by Embedder(module)."
+)
 
 
 @dataclass(frozen=True)
@@ -122,6 +128,8 @@ def unwrapped(model: Any) -> Any:
 def _open_module(module: nn.Module, X: Any, y: Any, name: str) -> Opened:
     with blamed("X", "For a module it must hold rows of numbers, and not be empty."):
         inputs = open_inputs(X, dtype=None, any_rank=True)
+    if is_tokens(inputs.shape):
+        raise ValueError(NO_GRADIENT)
     codes = None if y is None else read_codes(y, len(inputs))
     parameter = next(module.parameters(), torch.zeros(0))  # a module may have none
     prepare = Prepare(parameter.device, parameter.dtype)

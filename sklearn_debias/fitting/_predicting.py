@@ -11,10 +11,11 @@ import torch
 from torch import nn
 
 from sklearn_debias.core import Net
+from sklearn_debias.core.internal import is_tokens
 from sklearn_debias.exceptions import DivergedError
 from sklearn_debias.fitting._devices import make_prepare
 from sklearn_debias.fitting._features import LooseRows, are_plain, as_type, in_double, in_pieces
-from sklearn_debias.fitting._opened import Opened
+from sklearn_debias.fitting._opened import NO_GRADIENT, Opened
 from sklearn_debias.fitting._probe import is_small
 from sklearn_debias.fitting._short import ShortBatches
 from sklearn_debias.fitting._sure import SureClasses
@@ -152,6 +153,8 @@ def rows_to_predict(classifier: Classifier, X: Any) -> Source:
 def opened(classifier: Classifier, X: Any, y: Any = None) -> Opened:
     """Return rows, and the network that predicts, for attacks and attention maps."""
     inputs = classifier._fitted.open(classifier, X)
+    if is_tokens(inputs.shape):
+        raise ValueError(NO_GRADIENT)
     codes = None
     if y is not None:
         codes = torch.from_numpy(encode_known(classifier.classes_, y, len(inputs)))

@@ -14,6 +14,7 @@ from torch.nn.modules.conv import _ConvNd
 from torch.overrides import TorchFunctionMode
 
 from sklearn_debias.core import Net
+from sklearn_debias.core.internal import Unpacked
 from sklearn_debias.training import blamed, is_of_device, is_of_memory
 
 # Below these, handing work between threads costs more than it gains.
@@ -53,7 +54,8 @@ def _logits(module: nn.Module, x: Tensor, n_classes: int, name: str, mode: str) 
     if found != (len(x), n_classes):
         raise ValueError(
             f"`{name}` must return one logit per class, a tensor of shape {(len(x), n_classes)} "
-            f"for {len(x)} rows and {n_classes} classes, got {found}{mode}. {unpacking(logits)}"
+            f"for {len(x)} rows and {n_classes} classes, got {found}{mode}. "
+            f"{_resizing(module, n_classes) or unpacking(logits)}"
         )
     if not logits.is_floating_point():
         raise ValueError(f"`{name}` must return floating logits, got {logits.dtype}.")
@@ -63,6 +65,12 @@ def _logits(module: nn.Module, x: Tensor, n_classes: int, name: str, mode: str) 
             f"inplace=False in its first layers."
         )
     return logits
+
+
+def _resizing(module: nn.Module, n_classes: int) -> str:
+    """Return how a network of transformers gets a head for as many classes."""
+    named = any(isinstance(part, Unpacked) and part.head_name for part in module.modules())
+    return f"Set num_labels={n_classes} in its configuration." if named else ""
 
 
 def unpacking(output: Any) -> str:

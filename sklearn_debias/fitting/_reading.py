@@ -11,8 +11,9 @@ from sklearn_debias.fitting._beside import with_extra
 from sklearn_debias.fitting._cells import bias_facts
 from sklearn_debias.fitting._facts import Facts, reopen
 from sklearn_debias.fitting._given import Given, View, indexed, take_rows
-from sklearn_debias.fitting._inputs import Inputs, open_inputs, plain
+from sklearn_debias.fitting._inputs import Inputs, open_inputs
 from sklearn_debias.fitting._meta_set import open_meta
+from sklearn_debias.fitting._plain import plain
 from sklearn_debias.fitting._targets import encode_known, encode_target, hold_out, plain_bias
 from sklearn_debias.fitting._training_set import TrainingSet
 from sklearn_debias.fitting._types import Classifier

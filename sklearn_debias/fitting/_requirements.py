@@ -3,7 +3,7 @@
 from torch import nn
 
 from sklearn_debias.core import Net, Phase
-from sklearn_debias.core.internal import has_own_forward
+from sklearn_debias.core.internal import has_own_forward, is_tokens
 from sklearn_debias.fitting._networks import Networks
 from sklearn_debias.fitting._params import split_net_params
 from sklearn_debias.fitting._probe import check_gradient
@@ -37,6 +37,8 @@ def looks_below_head(required: frozenset[str]) -> bool:
 def check_given(estimator: Classifier, training: TrainingSet, required: frozenset[str]) -> None:
     """Raise where parameters, or the rows, are not what a step requires."""
     owner = type(estimator).__name__
+    if is_tokens(training.inputs.shape):
+        _check_tokens(estimator, required)
     loader = split_net_params(estimator.net_params)[1]
     if "every_row" in required and loader.get("drop_last"):
         raise ValueError(
@@ -56,6 +58,22 @@ def check_given(estimator: Classifier, training: TrainingSet, required: frozense
             f"`{owner}._training_set` must return a TrainingSet with {min(missing)!r}, which its "
             "objective requires: `Given` has `meta` and `views` for it."
         )
+
+
+def _check_tokens(estimator: Classifier, required: frozenset[str]) -> None:
+    """Raise where rows of tokens were to be changed, or looked at, as numbers: they are names."""
+    if required & {"input", "input_gradient", "attention_maps"}:
+        raise ValueError(
+            f"`X` must hold features or images for {type(estimator).__name__}, which attacks, "
+            "mixes or explains its values, got rows of tokens, whose ids are names. Fit it to "
+            "embeddings of the text, by Embedder(module); or use another method."
+        )
+    for name in ("augment", "normalize"):
+        if getattr(estimator, name) is not None:
+            raise ValueError(
+                f"`{name}` must be None for rows of tokens, whose ids are names, got "
+                f"{getattr(estimator, name)!r}. Change the text before it is tokenised."
+            )
 
 
 def check_networks(estimator: Classifier, phases: tuple[Phase, ...], networks: Networks) -> None:

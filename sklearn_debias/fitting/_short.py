@@ -111,12 +111,21 @@ def _alike(x: Tensor, n: int) -> Tensor:
     """Return n rows that are all different, each like one of ``x``."""
     # Which kernel runs depends on shapes. Values matter where they hide it, as zeros do: these are
     # in the range that the network knows.
+    if x.ndim == 3:
+        return _rolled(filled(x, n))
     generator = torch.Generator().manual_seed(0)
     noise = torch.randn((n, *x.shape[1:]), generator=generator).to(x)
     spread = x.std()
     scale = torch.where(spread > 0, spread, torch.ones_like(spread))
     repeated = filled(x, n)
     return repeated.copy_(x[torch.arange(n, device=x.device) % len(x)] + 0.3 * scale * noise)
+
+
+def _rolled(x: Tensor) -> Tensor:
+    """Return rows of tokens (b, columns, length), each rolled by its number: ids are kept."""
+    at = torch.arange(len(x), device=x.device)[:, None] + torch.arange(x.shape[2], device=x.device)
+    at = (at % x.shape[2])[:, None].expand_as(x)
+    return x.gather(2, at)
 
 
 def _differ(outputs: Tensor) -> bool:

@@ -11,7 +11,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_y, check_consistent_length
 from torch import Tensor
 
-from sklearn_debias.fitting._inputs import plain
+from sklearn_debias.fitting._plain import plain
 from sklearn_debias.fitting._types import Estimator
 from sklearn_debias.rows import check_list_of_labels
 from sklearn_debias.training import blamed

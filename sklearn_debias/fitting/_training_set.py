@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from sklearn_debias.core.internal import TokenLimits
 from sklearn_debias.fitting._inputs import Inputs
 from sklearn_debias.training import Source
 
@@ -69,6 +70,12 @@ class TrainingSet:
         views = [self.source_of(role) for role in self.views]
         meta = [] if self.meta is None else [self.meta[0]]
         return [self.source_of(), *views, *meta]
+
+    def limited(self, limits: TokenLimits) -> "TrainingSet":
+        """Return the set; rows of tokens that exceed ``limits`` are refused as they are read."""
+        views = {name: view.limited(limits) for name, view in self.views.items()}
+        meta = self.meta and (self.meta[0].limited(limits), self.meta[1])
+        return replace(self, inputs=self.inputs.limited(limits), views=views, meta=meta)
 
     def of_all(self, values: np.ndarray, missing: float = np.nan) -> np.ndarray:
         """Return values (n,) of the training rows as values of all rows, the others ``missing``."""

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sklearn_debias.rows import as_array
+from sklearn_debias.rows import as_array, as_pandas
 
 MISSING = "(missing)"
 OTHER = "(other)"
@@ -68,6 +68,7 @@ def read_metadata(metadata: Any, n: int, argument: str = "metadata") -> list[Col
 
 def _named(metadata: Any, argument: str) -> list[tuple[Any, Any]]:
     """Return the columns with their names."""
+    metadata = as_pandas(metadata)
     if isinstance(metadata, pd.DataFrame):
         twice = metadata.columns[metadata.columns.duplicated()]
         if len(twice):

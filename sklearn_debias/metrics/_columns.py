@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sklearn_debias.rows import as_array
+from sklearn_debias.rows import as_array, as_pandas
 
 __all__ = ["as_column", "columns_of"]
 
@@ -19,6 +19,7 @@ def columns_of(bias_labels: Any, name: str) -> list[Any]:
         )
     if hasattr(bias_labels, "detach"):
         bias_labels = as_array(bias_labels, name)
+    bias_labels = as_pandas(bias_labels)
     if isinstance(bias_labels, list | tuple):
         # One row that is a sequence makes all of it a table, and the other rows must follow.
         if any(isinstance(row, list | tuple) for row in bias_labels):

@@ -13,7 +13,7 @@ from sklearn_debias.metrics._codes import kept_of, observed
 from sklearn_debias.metrics._encoding import check_weights, correctness, encode_bias, encode_labels
 from sklearn_debias.metrics._names import missing_groups
 from sklearn_debias.metrics._types import Absent, By, Encoded, Kind
-from sklearn_debias.rows import as_array, check_same_rows
+from sklearn_debias.rows import as_array, as_pandas, check_same_rows
 
 __all__ = ["Groups", "Tally", "cells_of", "find_groups", "group_cells", "large_enough", "tally"]
 
@@ -258,6 +258,7 @@ def _from_membership(membership: npt.ArrayLike, keep: np.ndarray) -> Groups:
 
     The column names of a frame are the groups' names.
     """
+    membership = as_pandas(membership)
     matrix = as_array(membership, "membership")
     if matrix.ndim != 2 or len(matrix) != len(keep) or matrix.shape[1] == 0:
         raise ValueError(

@@ -1,14 +1,14 @@
-"""Modules by name: heads, small CNNs, CIFAR ResNets, anything in torchvision."""
+"""Modules by name: heads, small CNNs, CIFAR ResNets, anything in torchvision and timm."""
 
 from sklearn_debias.models._build import (
     IMAGENET,
-    ToRGB,
     bare_module,
     build_module,
     default_name,
     is_same_network,
 )
 from sklearn_debias.models._cifar_resnet import cifar_resnet32
+from sklearn_debias.models._fronts import ToRGB
 from sklearn_debias.models._heads import NormalizedLinear, with_normalized_head
 from sklearn_debias.models._nets import Normalize, cifar_resnet18, linear, mlp, simple_cnn
 from sklearn_debias.models._prototypes import PrototypeEnsemble, Prototypes

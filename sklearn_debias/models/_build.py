@@ -2,9 +2,7 @@
 
 import copy
 import inspect
-import os
 from collections.abc import Callable, Mapping
-from enum import Enum
 from typing import Any
 
 import torch
@@ -12,10 +10,12 @@ from torch import nn
 from torch.nn.parameter import is_lazy
 
 from sklearn_debias.core import SplitModule, split
+from sklearn_debias.core.internal import is_of_transformers, is_tokens, split_for_tokens
 from sklearn_debias.models._cifar_resnet import cifar_resnet32
+from sklearn_debias.models._fronts import before
 from sklearn_debias.models._nets import Normalize, cifar_resnet18, linear, mlp, simple_cnn
-from sklearn_debias.models._structure import is_structure_only, without_weights
-from sklearn_debias.models._weights import load_weights
+from sklearn_debias.models._timm import bare_timm, is_timm, of_timm
+from sklearn_debias.models._torchvision import get_model, of_torchvision
 
 OWN: dict[str, Callable[..., nn.Module]] = {
     "linear": linear,
@@ -25,7 +25,6 @@ OWN: dict[str, Callable[..., nn.Module]] = {
     "cifar_resnet32": cifar_resnet32,
 }
 ANY_CLASSES = 2  # outputs of a head that is not used
-AUXILIARY = ("AuxLogits", "aux1", "aux2")  # of Inception v3; of GoogLeNet
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
 
@@ -57,7 +56,7 @@ def build_module(
     module : str, callable, nn.Module or None
         A name, a class or factory, an instance (copied), or None for the default.
     shape : tuple of int
-        (features,) or (channels, height, width).
+        (features,), (channels, height, width), or that of rows of tokens: `is_tokens`.
     n_classes : int
     options : mapping
         Arguments for the name's, class's or factory's call.
@@ -68,20 +67,20 @@ def build_module(
     parameter : str, default="module"
         What the user calls it; for messages.
     """
-    module = default_name(shape) if module is None else module
+    module = _named(module, shape, parameter)
     if isinstance(module, nn.Module):
         if options:
             raise ValueError(
                 "`net_params` must not hold module__* when `module` is an instance, got "
                 f"{sorted(options)}. Pass the class instead."
             )
-        built = split(copy.deepcopy(module))
+        built = _split(copy.deepcopy(module), shape)
         if auxiliary:
             _reset_head(built)
     elif isinstance(module, str):
         built = _by_name(module, shape, n_classes, dict(options), parameter)
     else:
-        built = split(_call(module, shape, n_classes, dict(options), parameter))
+        built = _split(_call(module, shape, n_classes, dict(options), parameter), shape)
     return built if normalize is None else _normalized(built, normalize)
 
 
@@ -90,26 +89,33 @@ def bare_module(
 ) -> nn.Module:
     """Build a module as it is known outside: with its own head, and its own number of channels.
 
+    Networks of transformers, and those that take tokens, are split: their outputs have names.
+
     Parameters
     ----------
     module : str, callable, nn.Module or None
         As in `build_module`.
     shape : tuple of int
-        (features,) or (channels, height, width).
+        (features,), (channels, height, width), or that of rows of tokens: `is_tokens`.
     weights : torchvision's WeightsEnum or None
         For a classifier of torchvision.
     parameter : str, default="module"
         What the user calls it; for messages.
     """
-    module = default_name(shape) if module is None else module
-    if isinstance(module, nn.Module):
-        return copy.deepcopy(module)
+    module = _named(module, shape, parameter)
     if not isinstance(module, str):
-        return _call(module, shape, ANY_CLASSES, {}, parameter)
+        is_built = isinstance(module, nn.Module)
+        built = (
+            copy.deepcopy(module) if is_built else _call(module, shape, ANY_CLASSES, {}, parameter)
+        )
+        by_name = is_tokens(shape) or is_of_transformers(built)
+        return _split(built, shape) if by_name else built
     _check_name(module, shape, parameter)
     if module in OWN:
         return _own(module, shape, ANY_CLASSES, {}, parameter)
-    return _get_model(module, {"weights": weights})
+    if is_timm(module):
+        return bare_timm(module, shape[0], parameter)
+    return get_model(module, {"weights": weights})
 
 
 def is_same_network(one: Any, other: Any) -> bool:
@@ -130,6 +136,23 @@ def is_same_network(one: Any, other: Any) -> bool:
     return one is other or (isinstance(one, str) and one == other)
 
 
+def _named(module: Any, shape: tuple[int, ...], parameter: str) -> Any:
+    """Return a module as it was given, or the default's name; raise where rows are tokens."""
+    if not is_tokens(shape):
+        return default_name(shape) if module is None else module
+    if module is None or isinstance(module, str):
+        raise ValueError(
+            f"`{parameter}` must be a module for rows of tokens, or a factory of one, which is "
+            f"called with input_ids and attention_mask, got {module!r}. Pass a "
+            "*ForSequenceClassification of transformers, say."
+        )
+    return module
+
+
+def _split(module: nn.Module, shape: tuple[int, ...]) -> nn.Module:
+    return split_for_tokens(module) if is_tokens(shape) else split(module)
+
+
 def _call(
     factory: Callable,
     shape: tuple[int, ...],
@@ -138,7 +161,9 @@ def _call(
     parameter: str,
 ) -> nn.Module:
     """Call a class or factory with those of our sizes that it takes, and with ``options``."""
-    known = {"n_features": _size(shape), "in_channels": shape[0], "n_classes": n_classes}
+    known = {"n_classes": n_classes}
+    if not is_tokens(shape):
+        known |= {"n_features": _size(shape), "in_channels": shape[0]}
     try:
         names = set(inspect.signature(factory).parameters)
     except (TypeError, ValueError):  # of builtins and C extensions nothing is known
@@ -165,18 +190,20 @@ def _by_name(
     _check_name(name, shape, parameter)
     if name in OWN:
         return _own(name, shape, n_classes, options, parameter)
-    return _torchvision(name, shape[0], n_classes, options, f"{parameter}__weights")
+    if is_timm(name):
+        return of_timm(name, shape[0], n_classes, options, parameter)
+    return of_torchvision(name, shape[0], n_classes, options, f"{parameter}__weights")
 
 
 def _check_name(name: str, shape: tuple[int, ...], parameter: str) -> None:
     """Raise unless there is a module of this name, for inputs of this shape."""
-    if name not in OWN:
+    if name not in OWN and not is_timm(name):
         from torchvision import models
 
         if name not in models.list_models(module=models):
             raise ValueError(
                 f"`{parameter}` must be one of {sorted(OWN)}, a classifier of torchvision.models, "
-                f"an nn.Module or a factory of one, got {name!r}."
+                f"'timm:' and a name of timm, an nn.Module or a factory of one, got {name!r}."
             )
     if len(shape) == 1 and name not in ("linear", "mlp"):
         raise ValueError(
@@ -194,89 +221,10 @@ def _own(
     return split(_call(OWN[name], shape, n_classes, options, parameter))
 
 
-def _torchvision(
-    name: str, channels: int, n_classes: int, options: dict[str, Any], parameter: str
-) -> nn.Module:
-    """Build a classifier of torchvision, with weights of torchvision's or from a file if asked."""
-    weights = options.pop("weights", None)
-    if not isinstance(weights, str | os.PathLike | Enum | None):  # torchvision takes any for yes
-        raise TypeError(
-            f"`{parameter}` must be a file, or the name of weights of torchvision, got a "
-            f"{type(weights).__name__}. Save a state_dict by torch.save, or pass the module itself."
-        )
-    # A text is a file where there is one, else a name of torchvision's weights.
-    path = weights if isinstance(weights, (str, os.PathLike)) and os.path.exists(weights) else None
-    if weights is not None and is_structure_only():
-        module = split(_without_auxiliary(_get_model(name, {"weights": weights, **options})))
-        own: Any = module
-        own.head = nn.Linear(own.head.in_features, n_classes)
-    elif weights is None:
-        whole = _get_model(name, {"num_classes": n_classes, **options})
-        module = split(_without_auxiliary(whole))
-    else:
-        # Weights belong to the head's own number of classes: it is replaced after they are loaded.
-        whole = _get_model(name, {"weights": None if path else weights, **options})
-        known = set(whole.state_dict())
-        module = split(_without_auxiliary(whole))
-        if not isinstance(module, SplitModule):
-            raise ValueError(
-                f"`{parameter}` needs a last linear layer to replace, which {name!r} has not."
-            )
-        if path:
-            load_weights(module.body, path, known=known, parameter=parameter)
-        module.head = nn.Linear(module.head.in_features, n_classes)
-    # The stems of torchvision, and their weights, are for three channels.
-    return module if channels == 3 else _before(ToRGB(channels), module)
-
-
-def _get_model(name: str, options: dict[str, Any]) -> nn.Module:
-    """Build a classifier of torchvision as torchvision does."""
-    from torchvision import models
-
-    if is_structure_only():
-        return models.get_model(name, **without_weights(name, options))
-    if name in ("inception_v3", "googlenet") and options.get("weights") is None:
-        options = {"init_weights": True, **options}  # what they do by default, with a warning
-    return models.get_model(name, **options)
-
-
-def _without_auxiliary(module: nn.Module) -> nn.Module:
-    """Take away the heads whose logits a network of torchvision returns beside its own."""
-    if getattr(module, "aux_logits", False):
-        own: Any = module
-        own.aux_logits = False
-        for head in AUXILIARY:
-            if hasattr(module, head):
-                setattr(module, head, None)
-    return module
-
-
-def _before(layer: nn.Module, module: nn.Module) -> nn.Module:
-    """Return ``module`` with ``layer`` in front of it."""
-    body = getattr(module, "body", None)
-    head = getattr(module, "head", None)
-    if isinstance(body, nn.Module) and isinstance(head, nn.Module):
-        return SplitModule(nn.Sequential(layer, body), head)
-    return nn.Sequential(layer, module)
-
-
-class ToRGB(nn.Module):
-    """Grey images as RGB; other channel counts through a 1x1 convolution."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.mix = nn.Identity() if channels == 1 else nn.Conv2d(channels, 3, 1)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Return ``x`` with three channels."""
-        x = self.mix(x)
-        return x.expand(-1, 3, -1, -1) if x.shape[1] == 1 else x
-
-
 def _normalized(module: nn.Module, normalize: Any) -> nn.Module:
     """Put the normalisation inside, so that attacks and their radii are in the units of X."""
     mean, std = IMAGENET if isinstance(normalize, str) else normalize
-    return _before(Normalize(mean, std), module)
+    return before(Normalize(mean, std), module)
 
 
 def _reset_head(module: nn.Module) -> None:

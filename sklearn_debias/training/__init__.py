@@ -13,6 +13,7 @@ from sklearn_debias.training._callbacks import check_callbacks, own_callbacks
 from sklearn_debias.training._engine import Engine
 from sklearn_debias.training._feed import SAME, Epochs, Feed
 from sklearn_debias.training._forecast import Forecast
+from sklearn_debias.training._joined import JoinedSource
 from sklearn_debias.training._joint_norm import JointNorm
 from sklearn_debias.training._lbfgs import Minimum, minimum
 from sklearn_debias.training._leftovers import came_of_autograd, forget_backward
@@ -32,7 +33,6 @@ from sklearn_debias.training._sources import (
     ArraySource,
     DatasetSource,
     ImageSource,
-    JoinedSource,
     MappedSource,
     PictureSource,
     Source,
@@ -45,12 +45,22 @@ from sklearn_debias.training._step_checks import check_state, check_step, check_
 from sklearn_debias.training._streams import Noise, Streams
 from sklearn_debias.training._surroundings import undisturbed
 from sklearn_debias.training._threads import cpu_threads
+from sklearn_debias.training._tokens import (
+    TOKEN_ADVICE,
+    TokenSource,
+    check_known,
+    check_rows_of,
+    is_token_row,
+    read_row,
+    row_in,
+)
 
 __all__ = [
     "IN_PLACE",
     "LEVELS",
     "OF_EVERY_MODULE",
     "SAME",
+    "TOKEN_ADVICE",
     "ArraySource",
     "ByRole",
     "DatasetSource",
@@ -75,12 +85,15 @@ __all__ = [
     "SharedEpochs",
     "Source",
     "Streams",
+    "TokenSource",
     "as_given",
     "as_seen",
     "blamed",
     "came_of_autograd",
     "check_callbacks",
     "check_kind",
+    "check_known",
+    "check_rows_of",
     "check_state",
     "check_step",
     "check_visits",
@@ -98,12 +111,15 @@ __all__ = [
     "is_of_device",
     "is_of_memory",
     "is_picture",
+    "is_token_row",
     "minimum",
     "n_bytes",
     "own_callbacks",
     "padded",
     "plain_attributes",
+    "read_row",
     "resized",
+    "row_in",
     "run_solved",
     "span",
     "takes",

@@ -74,14 +74,40 @@ def padded(
         ``size(x)`` is how many rows the last batch is filled up to, where ``x`` has fewer than
         ``n_rows``; None fills it up to ``n_rows``.
     """
-    for start in range(0, len(source), n_rows):
-        index = np.arange(start, min(start + n_rows, len(source)))
-        x = prepare(source.take(index))
-        full = len(x) == n_rows or size is None
-        n = n_rows if full or size is None else size(x)
-        # Filled up with the last row, which is read and prepared once.
-        numbers = np.minimum(np.arange(start, start + n), index[-1])
-        yield forward(filled(x, n), numbers)[: len(index)]
+    at_once = n_rows * source.batches_at_once
+    for start in range(0, len(source), at_once):
+        index = np.arange(start, min(start + at_once, len(source)))
+        found = source.groups(source.take(index))
+        parts = [
+            _batch(forward, prepare(raw), index[at], n_rows, size)
+            for places, rows in found
+            for at, raw in zip(_parts(places, n_rows), rows.split(n_rows), strict=True)
+        ]
+        if len(parts) == 1:
+            yield parts[0]
+            continue
+        places = torch.from_numpy(np.concatenate([places for places, _ in found]))
+        yield torch.cat(parts)[places.argsort()]
+
+
+def _parts(places: np.ndarray, n: int) -> list[np.ndarray]:
+    """Return an array in parts of n entries."""
+    return [places[start : start + n] for start in range(0, len(places), n)]
+
+
+def _batch(
+    forward: Callable[[Tensor, np.ndarray], Tensor],
+    x: Tensor,
+    index: np.ndarray,
+    n_rows: int,
+    size: Callable[[Tensor], int] | None,
+) -> Tensor:
+    """Return outputs of a batch of prepared rows of one shape, filled up as in `padded`."""
+    full = len(x) == n_rows or size is None
+    n = n_rows if full or size is None else size(x)
+    # Filled up with the last row, which is read and prepared once.
+    numbers = index[np.minimum(np.arange(n), len(index) - 1)]
+    return forward(filled(x, n), numbers)[: len(index)]
 
 
 def filled(x: Tensor, n: int) -> Tensor:

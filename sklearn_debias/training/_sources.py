@@ -11,8 +11,10 @@ import torch
 from torch import Tensor
 from torch.utils.data import Subset
 
+from sklearn_debias.core.internal import TokenLimits
 from sklearn_debias.training._blame import blamed
-from sklearn_debias.training._pixels import as_seen, white
+
+OF_DATASET = "A dataset must hold numeric arrays, tensors or images, or (input, target) pairs."
 
 
 def is_picture(value: Any) -> bool:
@@ -34,6 +36,7 @@ class Source:
 
     check: Callable[[Tensor], None] | None = None
     argument = "X"  # as what users pass the items
+    batches_at_once = 1  # that are read together to predict them
 
     def __init__(self, items: Any, index: np.ndarray | None = None) -> None:
         self.items = items
@@ -71,6 +74,14 @@ class Source:
     def resident(self) -> bool:
         """Return whether the rows are in memory, so that they may go to the device at once."""
         return False
+
+    def groups(self, raw: Tensor) -> list[tuple[np.ndarray, Tensor]]:
+        """Return rows (b, ...) by their shape, with their places; most rows have all one."""
+        return [(np.arange(len(raw)), raw)]
+
+    def limited(self, limits: TokenLimits) -> "Source":
+        """Show the same rows; those of tokens that exceed ``limits`` are refused when read."""
+        return self
 
     def _take(self, index: np.ndarray) -> Tensor:
         """Read the rows ``index`` of ``items``."""
@@ -156,8 +167,14 @@ class ImageSource(PictureSource):
 class DatasetSource(Source):
     """Items of a torch Dataset: the inputs, or (input, target) pairs."""
 
-    def _take(self, index: np.ndarray) -> Tensor:
-        items = [self._input(int(i)) for i in index]
+    def item(self, i: int) -> Any:
+        """Return an item as the dataset has it."""
+        with blamed(f"X[{i}]", OF_DATASET):
+            return self.items[i]
+
+    def rows(self, index: np.ndarray, found: list) -> Tensor:
+        """Return the rows ``index`` as a tensor, of the items that were read."""
+        items = [self._input(int(i), item) for i, item in zip(index, found, strict=True)]
         for i, item in zip(index, items, strict=True):
             if (item.shape, item.dtype) != (items[0].shape, items[0].dtype):
                 raise ValueError(
@@ -166,13 +183,12 @@ class DatasetSource(Source):
                 )
         return torch.stack(items)
 
-    def _input(self, index: int) -> Tensor:
+    def _take(self, index: np.ndarray) -> Tensor:
+        return self.rows(index, [self.item(int(i)) for i in index])
+
+    def _input(self, index: int, item: Any) -> Tensor:
         """Return the input of an item, checked, as uint8 or float32 on the CPU."""
-        with blamed(
-            f"X[{index}]",
-            "A dataset must hold numeric arrays, tensors or images, or (input, target) pairs.",
-        ):
-            item = self.items[index]
+        with blamed(f"X[{index}]", OF_DATASET):
             x = item[0] if isinstance(item, (tuple, list)) else item
             if is_picture(x):
                 from sklearn_debias.training._pictures import read_picture
@@ -185,42 +201,6 @@ class DatasetSource(Source):
         if not torch.isfinite(x).all():
             raise ValueError(f"Input X contains NaN or infinity: item {index} of the dataset.")
         return x
-
-
-class JoinedSource(Source):
-    """Rows of several sources, one after another.
-
-    Parameters
-    ----------
-    items : tuple of Source
-        Whose rows have one shape. Where some are uint8 images and others floats, the former are
-        scaled to [0, 1].
-    """
-
-    def __init__(self, items: tuple[Source, ...]) -> None:
-        super().__init__(items)
-        self.first = np.cumsum([0, *map(len, items)])
-        one = np.zeros(1, dtype=int)
-        self.mixed = len({source.take(one).is_floating_point() for source in items}) > 1
-
-    def __len__(self) -> int:
-        return int(self.first[-1]) if self.index is None else len(self.index)
-
-    def resident(self) -> bool:
-        """Return whether all of them are in memory."""
-        return all(source.resident() for source in self.items)
-
-    def _take(self, index: np.ndarray) -> Tensor:
-        owner = np.searchsorted(self.first, index, side="right") - 1
-        parts = [self._of(i, index[owner == i] - self.first[i]) for i in np.unique(owner)]
-        # The parts come source by source: the place of a row among them is its rank by source.
-        back = np.argsort(np.argsort(owner, kind="stable"), kind="stable")
-        return torch.cat([part.to(parts[0].dtype) for part in parts])[torch.from_numpy(back)]
-
-    def _of(self, number: int, index: np.ndarray) -> Tensor:
-        """Read rows of one of the sources, pixels scaled where the others are floats."""
-        rows = self.items[number].take(index)
-        return as_seen(rows, torch.float32) if self.mixed and white(rows) != 1 else rows
 
 
 def as_given(source: Source) -> Any:

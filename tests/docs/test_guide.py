@@ -11,7 +11,10 @@ PAGES = sorted(page.stem for page in GUIDE.glob("*.md") if page.stem != "index")
 FILES = "own_method"
 # Their blocks need libraries that not everybody has; tests/compatibility runs them, and
 # tests/distributed those on several processes and machines.
-RECIPES = ("clusters", "other_libraries", "several_processes", "stored_embeddings", "trackers")
+RECIPES = (
+    *("clusters", "other_libraries", "several_processes", "stored_embeddings", "text"),
+    "trackers",
+)
 SLOW = ("attacks", "comparison", "corruptions", "embeddings", "explanations", "search")
 
 

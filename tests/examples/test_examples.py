@@ -135,6 +135,25 @@ def test_heads_on_embeddings_are_compared_in_one_table(run, monkeypatch, tmp_pat
     assert any(line.startswith("449 test rows") for line in lines)
 
 
+def worst_groups(run, name):
+    """Rows of an example on transformers: the worst group by method."""
+    pytest.importorskip("transformers")
+    table = [line.split() for line in run(name)[-3:]]
+    return {method: float(worst) for method, _, worst in table}
+
+
+@pytest.mark.slow
+def test_text_is_learned_past_its_shortcut(run):
+    worst = worst_groups(run, "text_shortcut.py")
+    assert min(worst["JTT"], worst["GroupDRO"]) > worst["ERM"] + 40
+
+
+@pytest.mark.slow
+def test_a_vision_transformer_learns_past_colours(run):
+    worst = worst_groups(run, "vision_transformer.py")
+    assert min(worst["JTT"], worst["GroupDRO"]) > worst["ERM"] + 20
+
+
 @pytest.mark.slow
 def test_long_tail_lifts_the_last_digits(run, tmp_path):
     _, *table, _ = run("long_tail.py")

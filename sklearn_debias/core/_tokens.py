@@ -1,0 +1,171 @@
+"""Rows of tokens as one tensor, and networks that take them by name.
+
+A row is (columns, length): ids, mask and types, as far as there are any. In a batch all rows have
+the length of the longest, so that everything between X and the network sees one tensor.
+"""
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor, nn
+
+COLUMNS = ("input_ids", "attention_mask", "token_type_ids")
+ANY = -1  # length of a row, as its shape has it
+PADDING = -1  # stands for an id where a row has ended
+POOLED = ("logits", "last_hidden_state")  # of the outputs of transformers
+
+
+def is_tokens(shape: tuple[int, ...]) -> bool:
+    """Return whether rows of this shape are rows of tokens.
+
+    Examples
+    --------
+    >>> from sklearn_debias.core.internal import is_tokens
+    >>> is_tokens((2, -1)), is_tokens((3, 32, 32))
+    (True, False)
+    """
+    return len(shape) == 2 and shape[1] == ANY
+
+
+@dataclass(frozen=True)
+class TokenLimits:
+    """What a network can take of a row of tokens; None is any number.
+
+    Parameters
+    ----------
+    length : int or None, default=None
+        Tokens of a row.
+    n_ids : int or None, default=None
+        Ids are smaller than this.
+    """
+
+    length: int | None = None
+    n_ids: int | None = None
+
+    def __and__(self, other: "TokenLimits") -> "TokenLimits":
+        """Return what both allow."""
+        return TokenLimits(_smaller(self.length, other.length), _smaller(self.n_ids, other.n_ids))
+
+    @classmethod
+    def of(cls, module: nn.Module) -> "TokenLimits":
+        """Return what a module takes, as far as its parts say so in their ``config``."""
+        limits = cls()
+        for part in module.modules():
+            if isinstance(part, Unpacked):
+                limits &= _limits_of(part.network)
+        return limits
+
+
+class Unpacked(nn.Module):
+    """A network that is called with tokens by name, as a network of tensors.
+
+    Images go to the network as they are, as its only argument.
+
+    Parameters
+    ----------
+    network : nn.Module
+        Takes ``input_ids`` and, where it likes, ``attention_mask`` and ``token_type_ids``, int64
+        (b, length). Returns a tensor, or what has it as ``logits`` or ``last_hidden_state``.
+    head : str, default=""
+        Name of the network's last layer, where that was taken out.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklearn_debias.core.internal import Unpacked
+    >>> class Lengths(torch.nn.Module):
+    ...     def forward(self, input_ids, attention_mask):
+    ...         return attention_mask.sum(1)
+    >>> rows = torch.tensor([[[7, 8], [1, 1]], [[9, -1], [1, 0]]])
+    >>> Unpacked(Lengths())(rows).tolist()
+    [2, 1]
+    """
+
+    def __init__(self, network: nn.Module, head: str = "") -> None:
+        super().__init__()
+        self.network = network
+        self.head_name = head
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the tensor that the network makes of ``x`` (b, columns, length)."""
+        output: Any = self.network(**self._arguments(x)) if x.ndim == 3 else self.network(x)
+        if isinstance(output, tuple) and is_of_transformers(self.network):
+            output = output[0]  # where its configuration asks for no names
+        if isinstance(output, Tensor):
+            return output
+        found = (getattr(output, name, None) for name in POOLED)
+        return next((tensor for tensor in found if isinstance(tensor, Tensor)), output)
+
+    def _arguments(self, x: Tensor) -> dict[str, Tensor]:
+        named = dict(zip(COLUMNS, x.long().unbind(1), strict=False))
+        ids = named["input_ids"]
+        padding = getattr(getattr(self.network, "config", None), "pad_token_id", None)
+        # A list where there are several, and None where there is none.
+        padding = padding if isinstance(padding, int) else 0
+        named["input_ids"] = ids.masked_fill(ids == PADDING, padding)
+        # The mask is ours where X has none: who does not look at it need not take it.
+        if not _takes(self.network.forward, "attention_mask"):
+            del named["attention_mask"]
+        return named
+
+
+def is_of_transformers(module: nn.Module) -> bool:
+    """Return whether a module is one of transformers: its package is not asked."""
+    return hasattr(module, "config") and hasattr(module, "base_model_prefix")
+
+
+def split_transformer(network: Any) -> tuple[nn.Module, nn.Module | None]:
+    """Take the classifier's last layer out of a network of transformers, in place.
+
+    Returns
+    -------
+    body : nn.Module
+        All of it, where the last layer cannot be told.
+    head : nn.Module or None
+    """
+    wanted = getattr(network.config, "num_labels", None)
+    inside = f"{network.base_model_prefix}."
+    found = [
+        name
+        for name, layer in network.named_modules()
+        if isinstance(layer, nn.Linear)
+        and layer.out_features == wanted
+        and not name.startswith(inside)
+    ]
+    # A second classifier, such as that of a distilled network, has a part in the logits.
+    if len(found) != 1:
+        return Unpacked(network), None
+    owner, _, name = found[0].rpartition(".")
+    head = network.get_submodule(found[0])
+    setattr(network.get_submodule(owner), name, nn.Identity())
+    return Unpacked(network, found[0]), head
+
+
+def _takes(function: Callable, name: str) -> bool:
+    """Return whether a function takes an argument of this name."""
+    parameters = inspect.signature(function).parameters
+    return name in parameters or any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+
+
+def _limits_of(network: nn.Module) -> TokenLimits:
+    config = getattr(network, "config", None)
+    length = getattr(config, "max_position_embeddings", None)
+    for name, layer in network.named_modules():
+        # RoBERTa and its kin count positions from behind the one of the padding.
+        if name.endswith("position_embeddings") and isinstance(layer, nn.Embedding):
+            first = 0 if layer.padding_idx is None else layer.padding_idx + 1
+            length = layer.num_embeddings - first
+    n_ids = getattr(config, "vocab_size", None)
+    return TokenLimits(_counted(length), _counted(n_ids))
+
+
+def _counted(value: Any) -> int | None:
+    """Return a positive number, or None: some configurations hold -1 where any will do."""
+    return value if isinstance(value, int) and value > 0 else None
+
+
+def _smaller(one: int | None, other: int | None) -> int | None:
+    known = [value for value in (one, other) if value is not None]
+    return min(known, default=None)

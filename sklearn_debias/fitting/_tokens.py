@@ -1,0 +1,136 @@
+"""X as rows of tokens: dicts of what a tokenizer returns, in all the forms they come in."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from sklearn_debias.core.internal import COLUMNS
+from sklearn_debias.training import (
+    TOKEN_ADVICE,
+    TokenSource,
+    blamed,
+    check_known,
+    is_picture,
+    is_token_row,
+    read_row,
+    row_in,
+)
+
+
+class Rows:
+    """The rows of columns that are held side by side, one at a time, as dicts.
+
+    Parameters
+    ----------
+    columns : mapping of str to sequence
+    """
+
+    def __init__(self, columns: Mapping[str, Any]) -> None:
+        self.columns = columns
+        self.n = len(columns[COLUMNS[0]])
+
+    def __len__(self) -> int:
+        return self.n
+
+    def __getitem__(self, i: int) -> dict[str, Any]:
+        return {name: column[i] for name, column in self.columns.items()}
+
+
+class Pictures(Sequence):
+    """A column of images of a dataset of Hugging Face, read one at a time."""
+
+    def __init__(self, dataset: Any, column: str) -> None:
+        self.dataset = dataset
+        self.column = column
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getitem__(self, i: Any) -> Any:
+        return self.dataset[int(i)][self.column]
+
+
+def token_rows(X: Any) -> Any:
+    """Return rows of tokens, one by one as dicts; None where X holds none.
+
+    Parameters
+    ----------
+    X : list or array of dicts, or mapping or Hugging Face dataset of columns
+    """
+    rows: Any = None
+    if isinstance(X, Mapping):
+        rows = _rows_of(X) if COLUMNS[0] in X else None
+    elif is_hugging_face(X):
+        rows = X if COLUMNS[0] in X.column_names else None
+    elif isinstance(X, list | tuple) or (isinstance(X, np.ndarray) and X.dtype == object):
+        rows = X if len(X) and is_token_row(X[0]) else None
+    return rows if rows is not None and len(rows) else None
+
+
+def open_tokens(rows: Any, item: Any) -> tuple[TokenSource, np.ndarray]:
+    """Open rows of tokens; return them, and the first of them, which was read as ``item``.
+
+    Parameters
+    ----------
+    rows : sequence of dict, or Dataset of dict or (dict, target)
+        Dicts of 1-D integers.
+    item : dict or (dict, target)
+    """
+    with blamed("X[0]", TOKEN_ADVICE):
+        first = read_row(row_in(item))
+    return TokenSource(rows, len(first)), first
+
+
+def is_hugging_face(X: Any) -> bool:
+    """Return whether X is a dataset of the package datasets, which is not asked."""
+    return hasattr(X, "column_names") and hasattr(X, "with_format")
+
+
+def pictures_of(X: Any) -> Pictures | None:
+    """Return the column of images of a dataset of Hugging Face.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it has neither one, nor tokens.
+    """
+    if not hasattr(X, "__len__"):
+        raise TypeError(
+            f"`X` must be a dataset with len() and rows by number, got a {type(X).__name__}. Load "
+            "it with streaming=False."
+        )
+    if not len(X):
+        return None
+    first = X[0]
+    found = [name for name, value in first.items() if is_picture(value)]
+    if len(found) == 1:
+        return Pictures(X, found[0])
+    raise ValueError(
+        f"`X` must have a column 'input_ids', or one column of images, got the columns "
+        f"{list(first)}. Tokenise text first, X.map(lambda row: tokenizer(row['text'], "
+        "truncation=True)); keep one column of images by X.select_columns."
+    )
+
+
+def pictures_in(X: Any) -> list | None:
+    """Return the one column of images among columns by name, as rows of such a dataset are."""
+    columns = list(X.values()) if isinstance(X, Mapping) else []
+    found = [c for c in columns if isinstance(c, list) and c and is_picture(c[0])]
+    return found[0] if len(found) == 1 else None
+
+
+def _rows_of(columns: Mapping) -> Rows:
+    """Return the rows of columns, those of tokens only, if they are equally many."""
+    check_known(columns)
+    known = {name: columns[name] for name in columns if name in COLUMNS}
+    sizes = {}
+    for name, column in known.items():
+        if not hasattr(column, "__len__") or (len(column) and np.ndim(column[0]) != 1):
+            raise ValueError(
+                f"`X[{name!r}]` must hold one row of integers per sample. A single row needs [row]."
+            )
+        sizes[name] = len(column)
+    if len(set(sizes.values())) > 1:
+        raise ValueError(f"`X` must have as many rows in each column, got {sizes}.")
+    return Rows(known)

@@ -1,0 +1,181 @@
+"""Rows of tokens as a tensor, padded to the longest of a batch."""
+
+import copy
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sklearn_debias.core.internal import COLUMNS, PADDING, TokenLimits
+from sklearn_debias.training._blame import blamed
+from sklearn_debias.training._joined import of_width
+from sklearn_debias.training._sources import Source
+
+EXACT = 2**24  # whole numbers up to this are exact in float32
+WIDTH = 32  # tokens; for prediction rows are padded to a multiple
+# What networks take, too, and would miss.
+OTHERS = ("inputs_embeds", "position_ids", "pixel_values", "decoder_input_ids", "bbox")
+TOKEN_ADVICE = (
+    "Rows of tokens are dicts of 1-D integer arrays, such as tokenizer(text, truncation=True)."
+)
+
+
+class TokenSource(Source):
+    """Rows of tokens, as (columns, length) with ids, mask and types.
+
+    A batch is floating, (b, columns, length), of the longest row's length. Behind its end a row has
+    the id `PADDING` and mask 0.
+
+    Parameters
+    ----------
+    items : sequence of Mapping, or Dataset of Mapping or (Mapping, target)
+        Each is looked at when it is read.
+    n_columns : int
+        Ids and mask, 2, or types as well, 3.
+
+    Attributes
+    ----------
+    limits : TokenLimits
+        What the network can take.
+    """
+
+    batches_at_once = 16  # are looked at together, for rows of one width
+
+    def __init__(self, items: Any, n_columns: int) -> None:
+        super().__init__(items)
+        self.n_columns = n_columns
+        self.limits = TokenLimits()
+
+    def limited(self, limits: TokenLimits) -> "TokenSource":
+        """Show the same rows; those that a network cannot take are refused as they are read."""
+        new = copy.copy(self)
+        new.limits = limits
+        return new
+
+    def groups(self, raw: Tensor) -> list[tuple[np.ndarray, Tensor]]:
+        """Return rows by their width, which depends on nothing but the row.
+
+        It is the next multiple of `WIDTH`, or as much as the network can take.
+        """
+        lengths = (raw[:, 0] != PADDING).sum(1).numpy()
+        widths = -(-lengths // WIDTH) * WIDTH
+        if self.limits.length is not None:
+            widths = np.minimum(widths, self.limits.length)
+        found = []
+        for width in np.unique(widths):
+            at = np.flatnonzero(widths == width)
+            found.append((at, of_width(raw[torch.from_numpy(at)], int(width))))
+        return found
+
+    def _take(self, index: np.ndarray) -> Tensor:
+        rows = [self._row(int(i), item) for i, item in zip(index, self._read(index), strict=True)]
+        out = torch.zeros((len(rows), self.n_columns, max(row.shape[1] for row in rows)))
+        out[:, 0] = PADDING
+        for place, row in zip(out, rows, strict=True):
+            place[:, : row.shape[1]] = torch.from_numpy(row)
+        return out
+
+    def _read(self, index: np.ndarray) -> Sequence[Any]:
+        """Return items, together where the dataset hands them out so."""
+        numbers = index.tolist()
+        together = getattr(self.items, "__getitems__", None)
+        return [self.items[i] for i in numbers] if together is None else together(numbers)
+
+    def _row(self, i: int, item: Any) -> np.ndarray:
+        name = f"{self.argument}[{i}]"
+        with blamed(name, TOKEN_ADVICE):
+            row = read_row(row_in(item))
+            if len(row) != self.n_columns:
+                raise ValueError(
+                    f"it has the columns {COLUMNS[: len(row)]}, and the first row has "
+                    f"{COLUMNS[: self.n_columns]}"
+                )
+        check_limits(row, self.limits, name)
+        return row
+
+
+def row_in(item: Any) -> Any:
+    """Return the input of an item: what it is, or the first of an (input, target) pair."""
+    return item[0] if isinstance(item, tuple | list) and item else item
+
+
+def is_token_row(item: Any) -> bool:
+    """Return whether an item is a row of tokens."""
+    return isinstance(item, Mapping) and COLUMNS[0] in item
+
+
+def read_row(item: Mapping) -> np.ndarray:
+    """Return a row of tokens as an array (columns, length), without what is padding at its end.
+
+    Columns of other names are left out.
+
+    Raises
+    ------
+    TypeError, ValueError
+    """
+    if not is_token_row(item):
+        given = f"the keys {list(item)}" if isinstance(item, Mapping) else type(item).__name__
+        raise TypeError(f"it must be a mapping with 'input_ids', got {given}")
+    check_known(item)
+    found = {name: _column(item[name], name) for name in COLUMNS if name in item}
+    ids = found["input_ids"]
+    found.setdefault("attention_mask", np.ones_like(ids))
+    lengths = {name: len(column) for name, column in found.items()}
+    if len(set(lengths.values())) > 1:
+        raise ValueError(f"its columns have several lengths, {lengths}")
+    if len(ids) and not 0 <= ids.min() <= ids.max() <= EXACT:
+        raise ValueError(f"`input_ids` must lie in 0 to 2**24, got {ids.min()} to {ids.max()}")
+    # What a tokenizer has padded is a row like what it has not.
+    seen = np.flatnonzero(found["attention_mask"])
+    if not len(seen):
+        raise ValueError("it has no token that `attention_mask` lets the network see")
+    columns = [found[name] for name in COLUMNS if name in found]
+    return np.stack(columns)[:, : seen[-1] + 1].astype(np.float32)
+
+
+def check_known(columns: Mapping) -> None:
+    """Raise where there is a column that networks take, but are not given."""
+    if missed := [name for name in OTHERS if name in columns]:
+        raise ValueError(
+            f"`X` has {missed[0]!r}, which is not passed on to `module`. Leave it out."
+        )
+
+
+def check_limits(row: np.ndarray, limits: TokenLimits, name: str) -> None:
+    """Raise where a row (columns, length) is more than a network can take.
+
+    Raises
+    ------
+    ValueError
+    """
+    length = row.shape[1]
+    if limits.length is not None and length > limits.length:
+        raise ValueError(
+            f"`{name}` has {length} tokens, and `module` takes {limits.length} at most. Shorten "
+            f"it: tokenizer(text, truncation=True, max_length={limits.length})."
+        )
+    largest = int(row[0].max())
+    if limits.n_ids is not None and largest >= limits.n_ids:
+        raise ValueError(
+            f"`{name}` has the id {largest}, and the vocabulary of `module` has {limits.n_ids}. "
+            "Use the tokenizer that belongs to it."
+        )
+
+
+def check_rows_of(rows: Tensor, limits: TokenLimits, name: str = "X") -> None:
+    """Raise where one of the first rows (b, columns, length) is more than a network can take."""
+    for i, row in enumerate(rows.cpu().numpy()):
+        check_limits(row[:, row[0] != PADDING], limits, f"{name}[{i}]")
+
+
+def _column(values: Any, name: str) -> np.ndarray:
+    """Return whole numbers (length,)."""
+    values = values.detach().cpu() if isinstance(values, Tensor) else values
+    column = np.asarray(values)
+    if column.ndim != 1:
+        raise ValueError(f"`{name}` must be 1-D, got the shape {column.shape}: pass one row of it")
+    if column.dtype.kind not in "iub" and len(column):
+        raise TypeError(f"`{name}` must hold integers, got {column.dtype}")
+    return column.astype(np.int64)

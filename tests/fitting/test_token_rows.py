@@ -1,0 +1,294 @@
+"""Rows of tokens: every form gives one fit, each row its own prediction, and bad ones a reason."""
+
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from sklearn.model_selection import cross_val_score
+from tokens import N_IDS, Bag, N, Rows, bag, columns_of, make_rows, padded_columns
+from torch import nn
+
+import sklearn_debias as sd
+from sklearn_debias import ERMClassifier, GroupDROClassifier, MetaIADAClassifier
+from sklearn_debias.attribution import input_gradients
+from sklearn_debias.core import SplitModule
+from sklearn_debias.core.internal import TokenLimits, Unpacked
+from sklearn_debias.deployment import export_onnx
+from sklearn_debias.fitting import open_inputs
+from sklearn_debias.robustness import adversarial_examples
+
+X, y, b = make_rows()
+X_SHORT = make_rows(longest=30)[0]
+FORMS = {
+    "list": X,
+    "array of dicts": np.array(X, dtype=object),
+    "columns": columns_of(X),
+    "padded columns": padded_columns(X),
+    "padded tensors": {k: torch.tensor(v) for k, v in padded_columns(X).items()},
+    "Dataset": Rows(X, y),
+    "without masks": [{"input_ids": row["input_ids"]} for row in X],
+    "with labels": [{**row, "labels": 0, "text": "as it was"} for row in X],
+}
+
+
+def erm(module=None, **params):
+    settings = {"max_epochs": 1, "lr": 0.01, "random_state": 0, **params}
+    return ERMClassifier(bag() if module is None else module, **settings)
+
+
+FITTED = erm().fit(X, y)
+
+
+class Named(nn.Module):
+    """A network of one's own that takes the ids by name, and nothing else."""
+
+    def __init__(self, n_classes):
+        super().__init__()
+        self.embedding = nn.Embedding(N_IDS, 4)
+        self.out = nn.Linear(4, n_classes)
+
+    def forward(self, input_ids):
+        return self.out(self.embedding(input_ids).amax(1))
+
+
+class Limited(Bag):
+    """A body that says what it takes, as those of transformers do."""
+
+    class config:
+        max_position_embeddings = 30
+        vocab_size = N_IDS
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_every_form_of_the_rows_gives_the_same_fit(form):
+    clf = erm().fit(FORMS[form], y)
+    expected = FITTED.predict_proba(X)
+    np.testing.assert_array_equal(clf.predict_proba(X), expected)
+    np.testing.assert_array_equal(FITTED.predict_proba(FORMS[form]), expected)
+    assert clf.input_shape_ == (2, -1)
+    assert clf.n_features_in_ == 2
+
+
+def test_the_classes_are_learned():
+    rows, target, bias = make_rows(400)
+    params = {"max_epochs": 30, "lr": 0.01, "batch_size": 32, "random_state": 0}
+    plain = ERMClassifier(bag(), **params).fit(rows, target)
+    robust = GroupDROClassifier(bag(), **params).fit(rows, target, bias_labels=bias)
+    assert min(plain.score(rows, target), robust.score(rows, target)) > 0.9
+
+
+def test_a_row_is_predicted_the_same_alone_and_in_company():
+    together = FITTED.decision_function(X)
+    for _ in range(3):  # from the second call on, short batches are tried
+        alone = np.concatenate([FITTED.decision_function([row]) for row in X])
+        np.testing.assert_array_equal(alone, together)
+    np.testing.assert_array_equal(FITTED.decision_function(X[::-1]), together[::-1])
+
+
+def test_predictions_are_those_of_the_network_called_by_name():
+    module = FITTED.module_
+    ids = torch.tensor([X[0]["input_ids"]])
+    with torch.no_grad():
+        expected = module.head(
+            module.body.network(input_ids=ids, attention_mask=ids.new_ones(ids.shape))
+        )
+    proba = expected.softmax(1).numpy()[0]
+    np.testing.assert_allclose(FITTED.predict_proba(X)[0], proba, atol=1e-6)
+
+
+def test_batches_are_as_long_as_their_longest_row():
+    source = open_inputs(X, dtype="float32").source
+    few = np.array([3, 1])
+    rows = source.take(few)
+    lengths = [len(X[i]["input_ids"]) for i in few]
+    assert rows.shape == (2, 2, max(lengths))
+    assert rows.dtype == torch.float32
+    ids, mask = rows.unbind(1)
+    for row, shown, i in zip(ids, mask, few, strict=True):
+        n = len(X[i]["input_ids"])
+        assert row[:n].tolist() == X[i]["input_ids"]
+        assert set(row[n:].tolist()) <= {-1.0}
+        assert shown.sum() == n
+
+
+def test_padding_gets_the_id_of_the_networks_configuration():
+    class Seen(nn.Module):
+        class config:
+            pad_token_id = 7
+
+        def forward(self, input_ids, attention_mask):
+            return input_ids
+
+    rows = torch.tensor([[[5.0, 6.0], [1, 1]], [[5, -1], [1, 0]]])
+    assert Unpacked(Seen())(rows).tolist() == [[5, 6], [5, 7]]
+
+
+def test_types_reach_the_network():
+    class Typed(Bag):
+        def forward(self, input_ids, attention_mask, token_type_ids):
+            assert token_type_ids.max() == 1
+            return super().forward(input_ids, attention_mask)
+
+    typed = [{**row, "token_type_ids": [0, *[1] * (len(row["input_ids"]) - 1)]} for row in X]
+    clf = erm(SplitModule(Typed(), nn.Linear(8, 2))).fit(typed, y)
+    assert clf.input_shape_ == (3, -1)
+    with pytest.raises(ValueError, match=r"with \['input_ids'.*'token_type_ids'\], as in fit, got"):
+        clf.predict(X)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn_debias.exceptions.DebiasWarning")
+def test_a_module_that_is_not_split_trains_too():
+    clf = erm(Named).fit(X, y)
+    assert isinstance(clf.module_, Unpacked)
+    with pytest.raises(TypeError, match="must end in a plain linear layer"):
+        MetaIADAClassifier(Named, max_epochs=1).fit(X, y)
+
+
+REFUSING = {
+    "AdversarialTrainingClassifier",
+    "BiasAdvClassifier",
+    "DHATClassifier",
+    "MixUpClassifier",
+    "UIATClassifier",
+    "ULEClassifier",
+}
+TORCH = [n for n in sd.__all__ if n.endswith("Classifier") and hasattr(getattr(sd, n), "module")]
+
+
+@pytest.mark.parametrize("name", TORCH)
+@pytest.mark.filterwarnings("ignore::sklearn_debias.exceptions.DebiasWarning")
+def test_methods_train_on_tokens_or_refuse_them_by_name(name):
+    clf = getattr(sd, name)(bag(), max_epochs=1, random_state=0)
+    needs_bias = name in ("GroupDROClassifier", "FishClassifier", "InvarianceClassifier")
+    given = {"bias_labels": b} if needs_bias else {}
+    if name in REFUSING:
+        with pytest.raises(ValueError, match=f"`X` must hold features or images for {name}"):
+            clf.fit(X, y, **given)
+    else:
+        assert clf.fit(X, y, **given).predict(X).shape == (N,)
+
+
+def test_reading_a_fitted_model_by_gradients_is_refused():
+    for read in (input_gradients, adversarial_examples):
+        with pytest.raises(ValueError, match="no gradient reaches them"):
+            read(FITTED, X, y, **({"epsilon": 0.1} if read is adversarial_examples else {}))
+    with pytest.raises(ValueError, match="fitted to features or images to be exported"):
+        export_onnx(FITTED, "never_written.onnx")
+
+
+def test_held_out_rows_searches_and_copies_work_on_every_form():
+    for form in ("list", "columns", "Dataset"):
+        clf = erm(validation=0.3, monitor="accuracy").fit(FORMS[form], y)
+        assert "validation_accuracy" in clf.history_
+    assert cross_val_score(erm(), X, y, cv=2).shape == (2,)
+    again = pickle.loads(pickle.dumps(FITTED))
+    np.testing.assert_array_equal(again.predict_proba(X), FITTED.predict_proba(X))
+    frozen = erm(freeze="body", optimizer="lbfgs", max_epochs=100).fit(X, y)
+    assert frozen.score(X, y) > 0.5
+
+
+def test_a_meta_set_and_extra_columns_are_rows_of_tokens_too():
+    clf = MetaIADAClassifier(bag(), max_epochs=1, random_state=0)
+    clf.fit(X, y, X_meta=columns_of(X[:10]), y_meta=y[:10])
+    assert clf.predict(X).shape == (N,)
+
+
+LONG = {"input_ids": [5] * 31}
+ODD = {"input_ids": [5, 6], "attention_mask": [1]}
+TYPED = {"input_ids": [5], "token_type_ids": [0]}
+FEWER = {**columns_of(X), "attention_mask": columns_of(X)["attention_mask"][1:]}
+LAST = rf"`X\[{N - 1}\]`.*"
+FIRST = r"`X\[0\]`.*"
+BAD = {
+    "unequal columns": (FEWER, rf"as many rows .*'input_ids': {N}, 'attention_mask': {N - 1}"),
+    "unequal lengths": ([*X[1:], ODD], LAST + "lengths, .*'input_ids': 2, 'attention_mask': 1"),
+    "no ids": ([*X[1:], {"attention_mask": [1]}], LAST + "mapping with 'input_ids'"),
+    "another column": ([*X[1:], TYPED], LAST + "the first row has"),
+    "no token": ([{"input_ids": []}] * N, FIRST + "no token"),
+    "masked": ([{"input_ids": [5], "attention_mask": [0]}] * N, FIRST + "no token"),
+    "floats": ([{"input_ids": [1.5]}] * N, FIRST + "must hold integers, got float64"),
+    "negative": ([{"input_ids": [-1]}] * N, FIRST + r"must lie in 0 to 2\*\*24, got -1 to -1"),
+    "huge": ([{"input_ids": [2**24 + 1]}] * N, FIRST + r"must lie in 0 to 2\*\*24"),
+    "two axes": ([{"input_ids": [[1, 2]]}] * N, r"must be 1-D, got the shape \(1, 2\)"),
+    "one row": ({"input_ids": [1, 2]}, r"`X\['input_ids'\]` must hold one row of integers"),
+    "positions": ([{**row, "position_ids": [0]} for row in X], "has 'position_ids', which"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_rows_are_refused_by_number(case):
+    rows, message = BAD[case]
+    with pytest.raises((TypeError, ValueError), match=message):
+        erm().fit(rows, y)
+
+
+def limited():
+    return SplitModule(Limited(), nn.Linear(8, 2))
+
+
+def test_rows_longer_than_the_network_takes_are_refused_in_fit_and_predict():
+    short = X_SHORT
+    message = r"has 31 tokens, and `module` takes 30 at most. .*truncation=True, max_length=30\)"
+    for place in (0, 20):
+        rows = [*short[:place], LONG, *short[place + 1 :]]
+        for form in (
+            rows,
+            columns_of([{"input_ids": r["input_ids"]} for r in rows]),
+            Rows(rows, y),
+        ):
+            with pytest.raises(ValueError, match=rf"`X\[{place}\]` {message}"):
+                erm(limited()).fit(form, y)
+    clf = erm(limited()).fit(short, y)
+    with pytest.raises(ValueError, match=rf"`X\[{N}\]` {message}"):
+        clf.predict([*short, LONG])
+    with pytest.raises(ValueError, match=message):
+        erm(limited(), monitor="accuracy").fit(short, y, validation_data=([LONG, *short], [0, *y]))
+    # A padded row counts without its padding, and the widest that is predicted is no wider.
+    full = {"input_ids": [5] * 30 + [0] * 9, "attention_mask": [1] * 30 + [0] * 9}
+    assert clf.predict([full]).shape == (1,)
+
+
+def test_ids_beyond_the_vocabulary_are_refused():
+    with pytest.raises(ValueError, match=r"`X\[3\]` has the id 20, and the vocabulary .* has 20"):
+        erm(limited()).fit([*X_SHORT[:3], {"input_ids": [20]}, *X_SHORT[4:]], y)
+
+
+def test_all_networks_of_a_fit_limit_the_rows():
+    assert TokenLimits(5, None) & TokenLimits(7, 3) == TokenLimits(5, 3)
+    lff = sd.LfFClassifier(bag(), biased_module=limited(), max_epochs=1)
+    with pytest.raises(ValueError, match="takes 30 at most"):
+        lff.fit(X, y)
+
+
+def test_settings_that_change_numbers_are_refused():
+    for params in ({"augment": torch.sin}, {"normalize": (0.0, 1.0)}):
+        (name,) = params
+        with pytest.raises(ValueError, match=f"`{name}` must be None for rows of tokens"):
+            erm(**params).fit(X, y)
+    with pytest.raises(ValueError, match="`image_size`=8 needs 4-D images"):
+        erm(image_size=8).fit(X, y)
+    for module in ("linear", "resnet18"):
+        with pytest.raises(ValueError, match="`module` must be a module for rows of tokens"):
+            erm(module).fit(X, y)
+
+
+def test_a_model_of_one_kind_of_rows_refuses_the_other():
+    with pytest.raises(ValueError, match=r"must have rows of tokens .* got rows of shape \(3,\)"):
+        FITTED.predict(np.zeros((2, 3)))
+    table = ERMClassifier(max_epochs=1).fit(np.random.default_rng(0).normal(size=(N, 3)), y)
+    with pytest.raises(ValueError, match=r"must have rows of shape \(3,\)"):
+        table.predict(X)
+
+
+def test_the_first_item_of_a_dataset_is_read_once_at_the_door():
+    class Counted(Rows):
+        first = 0
+
+        def __getitem__(self, i):
+            self.first += i == 0
+            return super().__getitem__(i)
+
+    rows = Counted(X, y)
+    open_inputs(rows, dtype="float32")
+    assert rows.first == 1
