@@ -8,11 +8,12 @@ from typing import Any
 SHARED_PARAMETERS = """\
     module : str, callable, nn.Module or None, default=None
         The network, mapping (b, ...) to logits (b, classes). A name: "linear", "mlp", "simple_cnn",
-        "cifar_resnet18", "cifar_resnet32" or any classifier of torchvision ("resnet18" keeps its
-        7x7 stem). A class or factory: called with ``module__*``, and with ``n_features``,
-        ``in_channels`` and ``n_classes`` where its signature has them. An instance: copied, never
-        trained itself. None: a linear head for 2-D X; for images "simple_cnn" up to 16 pixels,
-        "cifar_resnet18" up to 64, "resnet18" above.
+        "ule_cnn" (of ULE's Table 1), for 32 pixels or so "cifar_resnet18", "cifar_resnet32",
+        "cifar_preact_resnet18", "cifar_wide_resnet28_10" and "cifar_vgg16", or any classifier of
+        torchvision, such as "inception_v3" ("resnet18" keeps its 7x7 stem). A class or factory:
+        called with ``module__*``, and with ``n_features``, ``in_channels`` and ``n_classes`` where
+        its signature has them. An instance: copied, never trained itself. None: a linear head for
+        2-D X; for images "simple_cnn" up to 16 pixels, "cifar_resnet18" up to 64, "resnet18" above.
     lr : float, default=1e-3
         Learning rate, > 0.
     max_epochs : int, default=100

@@ -12,18 +12,11 @@ from torch import nn
 from torch.nn.parameter import is_lazy
 
 from sklearn_debias.core import SplitModule, split
-from sklearn_debias.models._cifar_resnet import cifar_resnet32
-from sklearn_debias.models._nets import Normalize, cifar_resnet18, linear, mlp, simple_cnn
+from sklearn_debias.models._nets import Normalize
+from sklearn_debias.models._own import OWN
 from sklearn_debias.models._structure import is_structure_only, without_weights
 from sklearn_debias.models._weights import load_weights
 
-OWN: dict[str, Callable[..., nn.Module]] = {
-    "linear": linear,
-    "mlp": mlp,
-    "simple_cnn": simple_cnn,
-    "cifar_resnet18": cifar_resnet18,
-    "cifar_resnet32": cifar_resnet32,
-}
 ANY_CLASSES = 2  # outputs of a head that is not used
 AUXILIARY = ("AuxLogits", "aux1", "aux2")  # of Inception v3; of GoogLeNet
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
