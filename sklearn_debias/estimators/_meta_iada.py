@@ -74,6 +74,10 @@ class MetaIADAClassifier(SpreadFeatures, MetaClassifier):
     beta : float, default=1.0
         Weight of the log class proportions, at least 0; 0 switches the term for fairness among
         classes off.
+    class_weights : bool, default=False
+        Let the class proportions pi weigh the losses of the second stage, by ``pi_y ** -beta``
+        (with ``beta=1`` the 1/pi_y of Eq. 5), not move the logits by ``beta log pi`` (Eq. 6). The
+        weights are 1 on average over the training rows.
     epsilon : float or None, default=None
         None learns a strategy in (-1, 1) for each sample. A number is the strategy of all samples;
         0.0 switches the term for robustness off.
@@ -160,6 +164,7 @@ class MetaIADAClassifier(SpreadFeatures, MetaClassifier):
 
     alpha: float = 0.5
     beta: float = 1.0
+    class_weights: bool = False
     epsilon: float | None = None
     reach: float | str = "auto"
     warmup: float = 0.8
@@ -175,6 +180,7 @@ class MetaIADAClassifier(SpreadFeatures, MetaClassifier):
         **MetaClassifier._parameter_constraints,
         "alpha": NON_NEGATIVE,
         "beta": NON_NEGATIVE,
+        "class_weights": ["boolean"],
         "epsilon": [Interval(numbers.Real, -1, 1, closed="both"), None],
         "reach": [*POSITIVE, StrOptions({"auto"})],
         "warmup": SHARE_OR_EPOCHS,
@@ -234,6 +240,7 @@ class MetaIADAClassifier(SpreadFeatures, MetaClassifier):
         real: dict[str, Any] = {
             "alpha": float(self.alpha),
             "beta": float(self.beta),
+            "weigh": bool(self.class_weights),
             "epsilon": None if self.epsilon is None else float(self.epsilon),
             "reach": 1.0 if isinstance(self.reach, str) else float(self.reach),
             "diagonal": diagonal(self.covariance),

@@ -136,6 +136,7 @@ OF_OBJECTIVES: dict[str, list[Mapping[str, Any]]] = {
         {"epsilon": 0.3, "diagonal": True, "ramp": True, **LAST},
         {"copies": 3},
         {"reach": None},
+        {"weigh": True, "beta": 0.5},
     ],
     "ISDA": [
         {},
@@ -153,6 +154,7 @@ OF_OBJECTIVES: dict[str, list[Mapping[str, Any]]] = {
         {},
         {"iada": IADA(alpha=2.0, diagonal=True), "virtual": "all"},
         {"iada": IADA(epsilon=0.3)},
+        {"iada": IADA(weigh=True)},
         {"iada": IADA(copies=2, diagonal=True)},
     ],
     "LearnWeights": [{}, {"virtual": "head"}],

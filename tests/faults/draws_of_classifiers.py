@@ -263,6 +263,7 @@ OF_CLASSIFIERS = {
             "x",
         ],
         "alpha_ramp": [False, True, 3],
+        "class_weights": [False, True, "balanced"],
         "n_copies": [0, 1, 3, -1],
         "warmup": [0.8, 0, 1, 0.5, 2, -1],
         "covariance": ["auto", "full", "diagonal", "x"],

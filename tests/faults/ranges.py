@@ -213,6 +213,7 @@ OWN = {  # a class, or a parameter, that is not here has the values of `declared
         "reach": [0, -1, nan, inf, "a", None],
         "characteristics": ["sixteen", None, 3],
         "alpha_ramp": ["yes", 2, None],
+        "class_weights": ["balanced", 2, None],
         "n_copies": [-1, 2.5, "a", None],
         "warmup": [-1, 1.0, -0.1, nan, "a", None, 2],
         "covariance": ["spherical", None, True],
