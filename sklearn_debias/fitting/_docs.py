@@ -50,8 +50,12 @@ SHARED_PARAMETERS = """\
     monitor : str, scorer or None, default=None
         Score on the validation rows that selects the epoch to keep, e.g. "worst_group_accuracy".
         Ties go to the smaller loss of these rows. None keeps the last epoch.
+    monitor_every : int, default=1
+        Epochs from one score of the validation rows to the next, at least 1. The last of
+        ``max_epochs`` is scored, too; the epochs between have no score in ``history_``, and are not
+        kept.
     patience : int or None, default=None
-        Epochs that ``monitor`` waits for a better score, at least 1; then the last phase ends.
+        Scores that ``monitor`` waits for a better one, at least 1; then the last phase ends.
         Phases before it are trained in full. None trains for ``max_epochs``.
     amp : bool, default=False
         Train in bfloat16 where torch's autocast does.
@@ -62,7 +66,8 @@ SHARED_PARAMETERS = """\
     callbacks : list of skorch callbacks, default=None
         Copied for each fit; what they point to (a writer, a trial of a search) is shared, by clones
         too. Those that read the history find ``train_loss``, every term of ``history_`` and, with
-        validation rows, their score by its column's name and ``valid_loss`` (of the last phase):
+        validation rows, their score by its column's name and ``valid_loss`` (of the last phase, in
+        the epochs of ``monitor_every``):
         ``EarlyStopping(monitor="train_loss")``. Those that score batches themselves
         (``EpochScoring``) are refused; use ``monitor``.
     net_params : dict, default=None

@@ -261,15 +261,19 @@ class Fit:
         if self.training.validation is None:
             return None
         estimator = self.estimator
+        # A minimum is looked at once.
+        every = 1 if self.solved else int(estimator.monitor_every)
+        when: dict[str, Any] = {"every": every, "last": self.phases[-1].max_epochs}
         if not self.frozen:
-            return Monitor(estimator, *self.training.validation, estimator.monitor)
+            return Monitor(estimator, *self.training.validation, estimator.monitor, **when)
         X, y, bias_labels = self.training.validation
         rows = self.fitted.open(estimator, X).source
         features = self._features_of(rows)
         if not hasattr(y, "iloc"):  # features of X have no index
             y = indexed(y, X)
         view = on_features(estimator, features, self.trained)
-        return Monitor(view, features.items, y, bias_labels, estimator.monitor, live=False)
+        scorer = estimator.monitor
+        return Monitor(view, features.items, y, bias_labels, scorer, live=False, **when)
 
     def nets(self, phase: Phase) -> dict[str, Net]:
         """Return the net of each role, with a stream of its own where it draws random numbers."""

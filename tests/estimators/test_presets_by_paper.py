@@ -25,10 +25,10 @@ CLASSES = {
 SCHEDULE = "lr_schedule"  # a partial: looked at in a test of its own
 # method  preset               what is set, and nothing else is
 TABLE = """
-ule   waterbirds           module=resnet50 max_epochs=300 optimizer=sgd freeze=body monitor=worst_group_accuracy student_warmup=0
-ule   celeba               module=resnet50 max_epochs=300 optimizer=sgd freeze=body monitor=worst_group_accuracy student_warmup=0
-ule   urbancars            module=resnet50 max_epochs=300 optimizer=sgd freeze=body monitor=worst_group_accuracy student_warmup=0
-ule   spawrious            max_epochs=300 optimizer=sgd freeze=body monitor=worst_group_accuracy student_warmup=0
+ule   waterbirds           module=resnet50 max_epochs=300 optimizer=sgd freeze=body monitor=worst_group_accuracy monitor_every=10 student_warmup=0
+ule   celeba               module=resnet50 max_epochs=300 optimizer=sgd freeze=body monitor=worst_group_accuracy monitor_every=10 student_warmup=0
+ule   urbancars            module=resnet50 max_epochs=300 optimizer=sgd freeze=body monitor=worst_group_accuracy monitor_every=10 student_warmup=0
+ule   spawrious            max_epochs=300 optimizer=sgd freeze=body monitor=worst_group_accuracy monitor_every=10 student_warmup=0
 ule   mnist                module=ule_cnn max_epochs=300 student_warmup=0
 ule   mnist_sc             module=ule_cnn max_epochs=300 student_warmup=0
 ule   coloured_mnist       module=ule_cnn max_epochs=300 student_warmup=0

@@ -99,7 +99,7 @@ def test_classes_may_be_weighed_as_in_equation_5(rows, beta, copies):
     weights /= weights.mean()
     np.testing.assert_allclose(found.numpy(), weights * alike.numpy(), rtol=1e-12)
     if beta == 1:  # every class counts alike
-        each = [alike[Y == c].mean() for c in range(K)]
+        each = [alike[c == Y].mean() for c in range(K)]
         assert float(found.mean()) == pytest.approx(float(sum(each)) / K, rel=1e-12)
 
 
