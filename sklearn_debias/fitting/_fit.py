@@ -242,9 +242,12 @@ class Fit:
         engine: Engine,
         states: Mapping[str, Mapping[str, Tensor]],
         history: list[dict],
-        kept: str | None = None,
+        kept: int | None = None,
     ) -> None:
-        """Set what is known after the last phase; ``kept`` says which epoch `monitor` chose."""
+        """Set what is known after the last phase; ``kept`` is the epoch that `monitor` chose."""
+        # The last epoch is kept without a monitor, too.
+        chosen = kept is not None and kept < len(engine.history)
+        which = f"epoch {kept} of {self.phases[-1].name!r}" if chosen else None
         engine.trim()
         engine.forecast = None
         engine.ranks = None
@@ -253,7 +256,7 @@ class Fit:
         estimator.net_ = engine
         estimator.history_ = tidy(history)
         estimator.n_iter_ = len(history)
-        review(estimator, self.training, kept)  # a network that gives NaN has nothing to finish
+        review(estimator, self.training, which)  # a network that gives NaN has nothing to finish
         estimator._finish(dict(states), self.training)
 
     def monitor(self) -> Monitor | None:
