@@ -101,8 +101,8 @@ class FitKeeper(Keeper):
         if not same or here[number][0] != known[number][0] or found["schedule"] != self._schedule():
             raise ValueError(
                 f"`checkpoint`={str(self.checkpoint.folder)!r} is of a fit with "
-                f"`max_epochs`={found['max_epochs']}, on which its phases, its `lr_schedule` or "
-                f"its `monitor_every` depend, got {self.checkpoint.estimator.max_epochs}. Set it "
+                f"`max_epochs`={found['max_epochs']}, on which its phases or its `lr_schedule` or "
+                f"`monitor_every` depend, got {self.checkpoint.estimator.max_epochs}. Set it "
                 "as it was, or name another folder."
             )
         if now["epoch"] > self.phases[number].max_epochs:

@@ -114,6 +114,7 @@ OF_OBJECTIVES: dict[str, list[Mapping[str, Any]]] = {
         {**ATTACK, "attention": "gradient_x_input"},
         {**ATTACK, **PRINTED, "attention": "integrated_gradients", "awp": 0.05},
         {**ATTACK, "attention": "given"},
+        {**ATTACK, **PRINTED, "floe_norm": 3.0, "adaptive": True, "attention": "gradient_x_input"},
     ],
     "ERM": [{}, {"balanced": True}, {"balanced": True, "replace": False}],
     "ERMOnPart": [{"share": 0.3, "seed": 1}],

@@ -201,6 +201,7 @@ OWN = {  # a class, or a parameter, that is not here has the values of `declared
         "omega": [-0.1, 1.1, nan, "a", None],
         "dhlr": ["theirs", None, 3],
         "floe": ["theirs", None, 3],
+        "floe_norm": [0.5, nan, inf, "l2", None],
         "attention": ["cam", None, 3, ERMClassifier],
         "attention_module": [3],
         "attention_epochs": [0, -1, 2.5, "a"],
