@@ -247,8 +247,8 @@ default=None
         check_attention(self.attention)
         if self.floe_norm != 2 and self.floe == "code":
             raise ValueError(
-                f"`floe_norm`={self.floe_norm} needs `floe`='paper': the norm of the code's FLOE is "
-                "Frobenius'. Leave it at 2, or set floe='paper'."
+                f"`floe_norm`={self.floe_norm} needs `floe`='paper': that of the code has Frobenius' "
+                "norm. Leave it at 2, or set floe='paper'."
             )
 
     def _radii(self) -> tuple[str, ...]:
