@@ -247,7 +247,7 @@ default=None
         check_attention(self.attention)
         if self.floe_norm != 2 and self.floe == "code":
             raise ValueError(
-                f"`floe_norm`={self.floe_norm} needs `floe`='paper': that of the code has Frobenius' "
+                f"`floe_norm`={self.floe_norm} needs `floe`='paper': the code's has Frobenius' "
                 "norm. Leave it at 2, or set floe='paper'."
             )
 
