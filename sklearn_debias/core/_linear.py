@@ -82,5 +82,7 @@ def _only_layer(net: Net) -> nn.Linear | None:
 
 def _learns(layer: nn.Linear) -> bool:
     both = (layer.weight, layer.bias)
-    hooked = any(p._backward_hooks or p._post_accumulate_grad_hooks for p in both)
+    # Torch's names: what is not there any more counts as used.
+    names = ("_backward_hooks", "_post_accumulate_grad_hooks")
+    hooked = any(getattr(p, name, True) for p in both for name in names)
     return not hooked and all(p.requires_grad for p in both)

@@ -13,7 +13,7 @@ from torch.func import functional_call, vjp
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from sklearn_debias.core._plain import is_plain_linear
-from sklearn_debias.core._split import layer_of
+from sklearn_debias.core._split import layer_of, unsplit
 
 PLAIN = (bool, int, float, str, type(None))
 # Their layers write in place, and bind nothing anew.
@@ -214,9 +214,7 @@ class Net:
         if isinstance(part, nn.Module):
             return part
         raise TypeError(
-            "`module` must have a body and a head for this method, got a "
-            f"{type(self.module).__name__} that cannot be split. Wrap it: "
-            "sklearn_debias.core.SplitModule(body, head)."
+            f"`module` must have a body and a head for this method, {unsplit(self.module)}."
         )
 
     def _run(self, prefix: str, part: nn.Module, x: Tensor) -> Tensor:

@@ -3,17 +3,12 @@
 from typing import Any
 
 from torch import nn
-from torch.nn.modules import module as of_all
 
+from sklearn_debias.core._hooks import has_own_forward, is_altered
 from sklearn_debias.core._split import SplitModule
 
-# Torch's names, of one module and of all. They are private: what is not there any more may have
-# another name, and counts as used.
-OWN = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
-GLOBAL = tuple(f"_global{name}" for name in OWN)
 
-
-def lone_linear(module: nn.Module) -> nn.Linear | None:
+def lone_linear(module: nn.Module, *, hooked: bool = False) -> nn.Linear | None:
     """Return the linear layer that a module is, or None where calling it is more than that.
 
     The layer may stand alone, or be the head of a `SplitModule` whose body does nothing.
@@ -21,6 +16,8 @@ def lone_linear(module: nn.Module) -> nn.Linear | None:
     Parameters
     ----------
     module : nn.Module
+    hooked : bool, default=False
+        Whether hooks may be on it: they may only watch.
 
     Examples
     --------
@@ -31,12 +28,13 @@ def lone_linear(module: nn.Module) -> nn.Linear | None:
     >>> lone_linear(nn.Sequential(nn.Linear(4, 2), nn.ReLU())) is None
     True
     """
+    altered = has_own_forward if hooked else is_altered
     layer: Any = module
     if type(module) is SplitModule:
-        if type(module.body) is not nn.Identity or is_altered(module) or is_altered(module.body):
+        if type(module.body) is not nn.Identity or altered(module) or altered(module.body):
             return None
         layer = module.head
-    return layer if is_plain_linear(layer) else None
+    return layer if is_linear(layer) and not altered(layer) else None
 
 
 def is_plain_linear(part: nn.Module) -> bool:
@@ -50,14 +48,3 @@ def is_linear(part: nn.Module | None) -> bool:
     # parameters of other names.
     plain = type(part) is nn.Linear and "weight" in part._parameters
     return plain and not has_own_forward(part)
-
-
-def is_altered(part: nn.Module) -> bool:
-    """Return whether calling the module is more than the forward of its class."""
-    hooked = any(getattr(part, name, True) for name in OWN)
-    return hooked or has_own_forward(part) or any(getattr(of_all, name, True) for name in GLOBAL)
-
-
-def has_own_forward(part: nn.Module | None) -> bool:
-    """Return whether a forward was put on the object, as wrappers do that scale its outputs."""
-    return part is not None and "forward" in vars(part)

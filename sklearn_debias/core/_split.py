@@ -4,6 +4,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from sklearn_debias.core._hooks import has_own
+
 
 class SplitModule(nn.Module):
     """A module made of a body (inputs to features) and a head (features to logits).
@@ -67,7 +69,7 @@ def split(module: nn.Module) -> nn.Module:
     if isinstance(module, nn.Linear):
         return SplitModule(nn.Identity(), module)
     # A forward or a hook that was put on the whole would not see the whole any more.
-    if "forward" in vars(module) or module._forward_hooks or module._forward_pre_hooks:
+    if has_own(module):
         return module
     # Exactly a Sequential: a subclass may have a forward of its own, and so may a subclass of
     # torchvision's or timm's, whose type is of another package.
@@ -91,6 +93,19 @@ def _without_wrapper(module: nn.Module) -> nn.Module:
         if inner is module:
             return module
         module = inner
+
+
+def unsplit(module: nn.Module) -> str:
+    """Return that a module has no body and head, and what to do about it."""
+    kind = type(module).__name__
+    if has_own(module):
+        return (
+            f"got a {kind} with a hook, or a forward of its own, which would not see the whole any "
+            "more. Take it off, or split by hand: sklearn_debias.core.SplitModule(body, head)"
+        )
+    return (
+        f"got a {kind} that cannot be split. Wrap it: sklearn_debias.core.SplitModule(body, head)"
+    )
 
 
 def layer_of(module: nn.Module, name: str) -> nn.Module:

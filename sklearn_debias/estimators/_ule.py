@@ -8,6 +8,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from torch import Tensor, nn
 
 from sklearn_debias.core import Net, Phase, Role
+from sklearn_debias.core.internal import unsplit
 from sklearn_debias.estimators._base import BaseDebiasClassifier
 from sklearn_debias.fitting import (
     MODULE,
@@ -321,10 +322,8 @@ class ULEClassifier(BaseDebiasClassifier):
         """Return the activations that are explained or compared; raise where there are none."""
         if where == "features" and not isinstance(getattr(net.module, "body", None), nn.Module):
             raise TypeError(
-                "`module` must have a body and a head where `where` is 'features', got a "
-                f"{type(net.module).__name__} that cannot be split. Wrap it: "
-                "sklearn_debias.core.SplitModule(body, head), or let `where` name a layer, or "
-                "'input'."
+                "`module` must have a body and a head where `where` is 'features', "
+                f"{unsplit(net.module)}, or let `where` name a layer, or 'input'."
             )
         advice = "It must name a layer whose output is one tensor, 'features', 'input' or 'auto'."
         with blamed("where", advice):

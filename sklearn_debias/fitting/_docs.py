@@ -86,8 +86,8 @@ SHARED_PARAMETERS = """\
         Epochs from one checkpoint to the next, at least 1, or a time: "30s", "10min", "1h". What is
         lost by a kill is at most that much; Ctrl-C and SIGTERM write the last epoch first.
     verbose : int, default=0
-        1 prints a line per epoch, with "lbfgs" one per phase. A fit that will take more than ten
-        minutes says so in its first epoch, whatever this is.
+        1 prints a line per epoch, with "lbfgs" how each phase ends. A fit that will take more than
+        ten minutes says so in its first epoch, whatever this is.
     random_state : int, RandomState instance or None, default=None
         An int makes fits reproducible. The global generators are never touched.
 """

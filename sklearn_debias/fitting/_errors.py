@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from sklearn_debias.exceptions import DeviceError, OutOfMemoryError
-from sklearn_debias.training import forget_backward, is_of_device, is_of_memory
+from sklearn_debias.training import came_of_autograd, forget_backward, is_of_device, is_of_memory
 
 MEMORY_ADVICE = "Lower `batch_size`, use amp=True"
 DEVICE_ADVICE = (
@@ -26,12 +26,14 @@ def let_go(error: BaseException | None) -> None:
 
     With the frames goes the trace of a backward pass: what it has left is dropped here, too.
     """
+    trained = error is not None and came_of_autograd(error)
     while error is not None:
         # What has a closure, as a comprehension, keeps it when the frame is cleared.
         traceback.clear_frames(error.__traceback__)
         error.__traceback__ = None
         error = error.__context__
-    forget_backward()
+    if trained:
+        forget_backward()
 
 
 def _first_line(error: BaseException) -> str:

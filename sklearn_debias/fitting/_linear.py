@@ -1,9 +1,23 @@
 """The weights of linear networks, as scikit-learn's linear models show theirs."""
 
 import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import nn
 
 from sklearn_debias.core.internal import lone_linear
 from sklearn_debias.fitting._types import Classifier
+
+
+def _layer(module: nn.Module) -> nn.Linear | None:
+    """Return the layer that a network is; hooks must let its outputs be."""
+    layer = lone_linear(module, hooked=True)
+    if layer is None or lone_linear(module) is layer:
+        return layer
+    with torch.no_grad():
+        x = torch.eye(2, layer.in_features).to(layer.weight)
+        same = torch.equal(module(x), F.linear(x, layer.weight, layer.bias))
+    return layer if same else None
 
 
 def linear_weights(classifier: Classifier) -> tuple[np.ndarray, np.ndarray]:
@@ -16,7 +30,7 @@ def linear_weights(classifier: Classifier) -> tuple[np.ndarray, np.ndarray]:
     AttributeError
         If the network is more than a linear layer of 2-D X, so that ``hasattr`` says so.
     """
-    layer = lone_linear(classifier.module_)
+    layer = _layer(classifier.module_)
     if layer is None or len(classifier.input_shape_) != 1:
         raise AttributeError(
             f"{type(classifier).__name__} has no coef_ and intercept_: its network is not a linear "

@@ -83,9 +83,11 @@ class Span:
     """
 
     def __init__(self, loss: LinearLoss) -> None:
-        x = torch.cat([loss.rows(part).clone() for part in loss.parts])
-        largest = float(x.abs().max()) or 1.0  # products of large rows overflow
-        x = x / largest
+        x = loss.weight.new_empty(len(loss.y), loss.n_features)
+        for part in loss.parts:
+            x[part] = loss.rows(part)
+        largest = max(float(x.max()), -float(x.min())) or 1.0  # products of large rows overflow
+        x /= largest
         lower = _factor(x @ x.T)
         self.directions = torch.linalg.solve_triangular(lower, x, upper=False)
         # As steep as the steepest column, or as the penalty.
@@ -123,7 +125,8 @@ def _products(x: Tensor, weight: Tensor) -> Tensor:
 def _factor(products: Tensor) -> Tensor:
     """Return the lower triangle of positive products, some of which rounding may have made 0."""
     for gap in GAPS:
-        ridge = torch.full_like(products.diagonal(), gap * float(products.diagonal().max()))
+        largest = float(products.diagonal().max()) or 1.0  # no row may hold anything
+        ridge = torch.full_like(products.diagonal(), gap * largest)
         factor, failed = torch.linalg.cholesky_ex(products + torch.diag(ridge))
         if not failed:
             break

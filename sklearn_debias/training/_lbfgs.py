@@ -48,7 +48,8 @@ class Minimum:
     objective : float
         Penalised loss of ``weights``.
     slope : float
-        The largest entry of the gradient in the coordinates of the search.
+        The largest entry of the gradient where the search ended, in its coordinates, and of the
+        loss in the unit that it had come to.
     """
 
     weights: Tensor
@@ -157,11 +158,10 @@ class _Search:
         if not self.losses:
             self._note()
         self.objective = unit * float(found.fun)
-        slope = float(np.abs(found.jac).max())
-        self.slope = unit * slope
+        self.slope = float(np.abs(found.jac).max())
         self.weights = along.weights(torch.from_numpy(found.x).reshape(shape).to(device))
         self.unit = unit * float(found.fun) if fallen else unit
-        good = found.success or (found.status == 2 and slope <= GOOD_ENOUGH)
+        good = found.success or (found.status == 2 and self.slope <= GOOD_ENOUGH)
         self.converged = not fallen and bool(good or self._is_near())
         # Where rounding lets it take no step, another search would take none, either.
         return not self.converged and len(self.losses) > before

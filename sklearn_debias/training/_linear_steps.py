@@ -1,7 +1,6 @@
 """Steps of networks that are linear layers on X, by gradients in closed form."""
 
 from collections.abc import Callable, Mapping
-from functools import partial
 from typing import Any
 
 import torch
@@ -53,10 +52,11 @@ class LinearSteps:
     def update(self) -> None:
         """Update the layers of the roles with a loss."""
         # One for each set of roles, which may change from batch to batch.
-        known = self.updates.get(self.learning)
-        if known is None:
-            known = direct_update(self.optimizer) or partial(update, self.optimizer)
-            self.updates[self.learning] = known
+        known = self.updates.get(self.learning) or direct_update(self.optimizer)
+        if known is None:  # a role learns for the first time, or the optimiser is another
+            update(self.optimizer)
+            return
+        self.updates[self.learning] = known
         known()
 
 

@@ -58,5 +58,5 @@ def _said(found: Minimum) -> str:
     end = "Converged" if found.converged else "Not converged"
     return (
         f"{end}  iterations {len(found.losses)}  objective {found.objective:.4g}"
-        f"  gradient norm {found.slope:.1e}"
+        f"  slope {found.slope:.1e}"
     )

@@ -164,7 +164,7 @@ for name in METHODS:
             "the same fit by autograd",
             1 / 3,
             lambda quick, name=name: against_autograd(name, quick),
-            holds=0.6,
+            holds=0.8,
         ),
         Case(
             f"loop-{name}",
@@ -172,7 +172,7 @@ for name in METHODS:
             "a loop by hand, by autograd",
             1 / 3,
             lambda quick, name=name: against_a_loop(name, quick),
-            holds=0.6,
+            holds=0.8,
         ),
     ]
 CASES += [
@@ -182,7 +182,7 @@ CASES += [
         "a loop by hand, by autograd",
         1 / 3,
         bare,
-        holds=0.6,
+        holds=0.8,
     ),
     Case(
         "attack",

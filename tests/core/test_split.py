@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from sklearn_debias.core import SplitModule, split
+from sklearn_debias.core import Net, SplitModule, split
 
 
 class Own(nn.Module):
@@ -68,6 +68,25 @@ def with_a_hook(module):
 def with_a_hook_before(module):
     module.register_forward_pre_hook(lambda module, args: (2 * args[0],))
     return module
+
+
+def with_a_hook_on_gradients(module):
+    module.register_full_backward_pre_hook(lambda module, gradients: (0 * gradients[0],))
+    return module
+
+
+def test_a_hook_on_gradients_is_not_lost():
+    module = nn.Sequential(nn.Linear(4, 3), nn.Linear(3, 2))
+    found = split(with_a_hook_on_gradients(module))
+    found(torch.ones(5, 4)).sum().backward()
+    assert not module[0].weight.grad.any()
+
+
+@pytest.mark.parametrize("put", [with_a_forward, with_a_hook, with_a_hook_on_gradients])
+def test_what_keeps_a_module_whole_is_told(put):
+    module = put(nn.Sequential(nn.Linear(4, 3), nn.Linear(3, 2)))
+    with pytest.raises(TypeError, match="Sequential with a hook, or a forward of its own"):
+        Net(split(module)).body(torch.ones(5, 4))
 
 
 @pytest.mark.parametrize("put", [with_a_forward, with_a_hook, with_a_hook_before])

@@ -186,7 +186,8 @@ def test_last_layers(y, tmp_path):
     [ERMClassifier("linear", **FEW), pytest.param(LogisticRegression(), marks=pytest.mark.slow)],
 )
 def test_scaled_classes(inside, tmp_path):
-    clf = ClassScaling(inside, random_state=1).fit(features(), NAMES, bias_labels=features()[:, 1] > 0)
+    clf = ClassScaling(inside, random_state=1)
+    clf.fit(features(), NAMES, bias_labels=features()[:, 1] > 0)
     assert np.ptp(clf.scale_) > 0
     check(clf, features(), tmp_path)
 

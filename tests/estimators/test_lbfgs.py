@@ -170,7 +170,7 @@ def test_what_is_printed_is_where_the_search_has_ended(capsys):
     first, last = capsys.readouterr().out.splitlines()
     assert first == "Phase 'train': L-BFGS, 100 iterations at most"
     found = re.fullmatch(
-        rf"Converged  iterations {NUMBER}  objective {NUMBER}  gradient norm {NUMBER}  "
+        rf"Converged  iterations {NUMBER}  objective {NUMBER}  slope {NUMBER}  "
         rf"model_loss {NUMBER}  {NUMBER} s",
         last,
     )

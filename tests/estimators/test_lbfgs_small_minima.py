@@ -44,6 +44,15 @@ def test_small_minima_are_reached_as_nearly_as_large_ones(n, d, k, decay):
     assert (clf.predict(others) != theirs).mean() < 2e-3
 
 
+@pytest.mark.filterwarnings("ignore::sklearn_debias.exceptions.DebiasWarning")
+@pytest.mark.parametrize("d", [3, 10])
+def test_rows_that_hold_nothing_leave_the_shares_of_the_classes(d):
+    """A body whose activations are dead hands on nothing but zeros."""
+    clf = ERMClassifier(optimizer="lbfgs", weight_decay=1e-6, dtype="float64")
+    clf.fit(np.zeros((6, d)), [0, 1, 1, 1, 0, 1])
+    np.testing.assert_allclose(clf.predict_proba(np.zeros((1, d))), [[1 / 3, 2 / 3]], atol=1e-4)
+
+
 def test_a_small_minimum_that_is_not_reached_warns():
     X, y = separable(300, 20, 5)
     clf = ERMClassifier(optimizer="lbfgs", weight_decay=1e-8, dtype="float64", max_epochs=30)

@@ -92,3 +92,13 @@ def test_shap_explains_linear_networks_and_probabilities():
     # Of a linear model the value of a feature is its weight times its distance from the mean.
     expected = (rows - rows.mean(0)) * clf.coef_[0]
     np.testing.assert_allclose(values, expected, atol=1e-4)
+
+
+def test_hooks_that_only_watch_leave_the_weights():
+    clf = ERMClassifier(**QUICK).fit(X, Y)
+    expected = clf.coef_
+    for register in ("register_forward_hook", "register_full_backward_hook"):
+        getattr(clf.module_.head, register)(lambda *given: None)
+    np.testing.assert_array_equal(clf.coef_, expected)
+    clf.module_.head.register_forward_hook(lambda module, args, out: 2 * out)
+    assert not hasattr(clf, "coef_")

@@ -11,7 +11,7 @@ from torch.multiprocessing.reductions import StorageWeakRef
 
 from sklearn_debias import ERMClassifier
 from sklearn_debias.exceptions import OutOfMemoryError
-from sklearn_debias.fitting import _devices
+from sklearn_debias.fitting import _devices, _errors
 from sklearn_debias.robustness import robust_accuracy_score
 
 
@@ -149,9 +149,17 @@ def test_autograd_keeps_nothing_of_a_backward_pass_that_failed(use, error, monke
 
 def test_what_fails_before_any_backward_pass_starts_no_autograd(monkeypatch):
     """On a GPU it starts threads, and a process that is forked later could not train."""
-    monkeypatch.setattr(_devices, "forget_backward", lambda: pytest.fail("autograd was started"))
+    for module in (_devices, _errors):
+        monkeypatch.setattr(module, "forget_backward", lambda: pytest.fail("autograd was started"))
     with pytest.raises(ValueError, match="NaN"):
         outside().fit(np.full_like(X, np.nan), y)
     clf = outside().fit(X, y)
     with pytest.raises(ValueError, match="NaN"):
         clf.predict(np.full_like(X, np.nan))
+
+    def too_large(*given):
+        raise MemoryError("in a forward pass")
+
+    clf.module_.register_forward_pre_hook(too_large)
+    with pytest.raises(OutOfMemoryError, match="in a forward pass"):
+        clf.predict(X)

@@ -119,7 +119,7 @@ def test_a_map_is_not_copied(tmp_path, grown):
     clf.fit(there[:2048], y[:2048])  # what a first fit imports
     extra = grown(lambda: clf.fit(there, y))
     assert X.nbytes == 64 * MIB
-    assert extra < 40 * MIB  # in float32 the rows would be 128
+    assert extra < 56 * MIB  # a copy of the rows would be 64, in float32 128
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float16"])

@@ -41,6 +41,13 @@ def test_networks_that_mix_rows_are_found(change):
     assert mixes_rows(Through(change), rows())
 
 
+def test_weights_of_zero_hide_no_mixing():
+    module = Through(lambda x: x - x.mean(0))
+    nn.init.zeros_(module.layer.weight)
+    assert mixes_rows(module, rows())
+    assert not module.layer.weight.any()
+
+
 def half(x):
     return (x.bfloat16() @ torch.ones(12, 12, dtype=torch.bfloat16)).float()
 
