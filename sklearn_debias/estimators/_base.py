@@ -111,6 +111,7 @@ class BaseDebiasClassifier(
     freeze: str | None = None
     validation: float | None = None
     monitor: Any = None
+    monitor_every: int = 1
     patience: int | None = None
     amp: bool = False
     dtype: str = "float32"

@@ -58,9 +58,10 @@ class DHATClassifier(AdversarialClassifier):
         Radius of the inverse adversaries, at least 0.
     lam1, lam2 : float, default=1.0
         Weights of DHLR and FLOE, at least 0. Both 0 is PGD-AT.
-    omega : float, default=0.1
-        Attention above this is foreground, in [0, 1]. The paper calls it adaptive; its code has
-        0.1.
+    omega : float or "adaptive", default=0.1
+        Attention above this is foreground, in [0, 1]. The paper calls it adaptive and does not say
+        how; its code has 0.1. "adaptive" is our reading: each map is cut where its low and its high
+        values are farthest apart, see `sklearn_debias.maps.otsu_threshold`.
     dhlr : {"code", "paper", "as_printed"}, default="code"
         "code": KL(p(z^) || p(z*)). "paper": KL(p(z*) || p(z^)), as the paper's text has it.
         "as_printed": KL(p(z*) || p(z~)), as the box of Algorithm 1 has it. That is probably a
@@ -70,6 +71,8 @@ class DHATClassifier(AdversarialClassifier):
         logits. "paper": the loss raises the mean distance of each z~ to its projection on z~_B.
         That is the opposite sign, and has no bound: watch ``history_``. The published results are
         the code's.
+    floe_norm : float, default=2.0
+        p of the norm of the distance in ``floe="paper"``, at least 1; "code" has Frobenius' norm.
     attention : {"gradcam", "integrated_gradients"}, estimator or callable, default="gradcam"
         Where the foreground is. By name: maps, for the true label, of a network that is trained
         first, plainly, on the same rows. Grad-CAM ("gradcam" or "grad_cam") looks at the last layer
@@ -127,9 +130,10 @@ class DHATClassifier(AdversarialClassifier):
     inverse_epsilon: float = 4 / 255
     lam1: float = 1.0
     lam2: float = 1.0
-    omega: float = 0.1
+    omega: float | str = 0.1
     dhlr: str = "code"
     floe: str = "code"
+    floe_norm: float = 2.0
     attention: Any = "gradcam"
     attention_module: Any = None
     attention_epochs: int | None = None
@@ -146,9 +150,10 @@ class DHATClassifier(AdversarialClassifier):
         "inverse_epsilon": NON_NEGATIVE,
         "lam1": NON_NEGATIVE,
         "lam2": NON_NEGATIVE,
-        "omega": [Interval(numbers.Real, 0, 1, closed="both")],
+        "omega": [Interval(numbers.Real, 0, 1, closed="both"), StrOptions({"adaptive"})],
         "dhlr": [StrOptions({"code", "paper", "as_printed"})],
         "floe": [StrOptions({"code", "paper"})],
+        "floe_norm": [Interval(numbers.Real, 1, None, closed="left")],
         "attention": [StrOptions(BUILT_IN), HasMethods(["fit", "predict"]), callable],
         "attention_module": MODULE,
         "attention_epochs": [Interval(numbers.Integral, 1, None, closed="left"), None],
@@ -240,6 +245,11 @@ default=None
     def _check_params(self) -> None:
         super()._check_params()
         check_attention(self.attention)
+        if self.floe_norm != 2 and self.floe == "code":
+            raise ValueError(
+                f"`floe_norm`={self.floe_norm} needs `floe`='paper': the code's has Frobenius' "
+                "norm. Leave it at 2, or set floe='paper'."
+            )
 
     def _radii(self) -> tuple[str, ...]:
         return ("epsilon", "inverse_epsilon")
@@ -292,13 +302,16 @@ default=None
         return maps_of(attention, training, make_prepare(self._fitted, pick_device("cpu")))
 
     def _objective(self, **attack: Any) -> DHAT:
+        adaptive = isinstance(self.omega, str)
         return DHAT(
             inverse_epsilon=float(self.inverse_epsilon),
             lam1=float(self.lam1),
             lam2=float(self.lam2),
-            omega=float(self.omega),
+            omega=0.0 if adaptive else float(self.omega),
+            adaptive=adaptive,
             dhlr=self.dhlr,
             floe=self.floe,
+            floe_norm=float(self.floe_norm),
             attention=self._kind(),
             **attack,
         )

@@ -10,6 +10,7 @@ from sklearn_debias.estimators._base import BaseDebiasClassifier
 from sklearn_debias.exceptions import warn
 from sklearn_debias.fitting import NON_NEGATIVE, TrainingSet, warn_of_cells
 from sklearn_debias.objectives import GroupDRO
+from sklearn_debias.presets import group_dro_preset
 from sklearn_debias.search_spaces import SearchedRows, Space, group_dro_space
 
 
@@ -76,6 +77,32 @@ class GroupDROClassifier(BaseDebiasClassifier):
         "adjustment": NON_NEGATIVE,
         "balance": [StrOptions({"group"}), None],
     }
+
+    @classmethod
+    def from_preset(cls, name: str, **overrides: Any) -> "GroupDROClassifier":
+        """Return a classifier with the settings of the released code.
+
+        The network, its weights, the optimiser and the batch size are not among them here, and stay
+        the classifier's defaults; so does ``adjustment``, which the authors search from 0 to 5.
+
+        Parameters
+        ----------
+        name : {"waterbirds"}
+        **overrides
+            Parameters of this estimator that replace the preset's.
+
+        Returns
+        -------
+        GroupDROClassifier
+
+        Examples
+        --------
+        >>> from sklearn_debias import GroupDROClassifier
+        >>> clf = GroupDROClassifier.from_preset("waterbirds", module="resnet50", random_state=0)
+        >>> clf.lr, clf.weight_decay, clf.max_epochs
+        (1e-05, 1.0, 300)
+        """
+        return cls(**{**group_dro_preset(name), **overrides})
 
     def _search_space(self, rows: SearchedRows) -> Space:
         return super()._search_space(rows) | group_dro_space()

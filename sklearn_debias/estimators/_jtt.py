@@ -12,6 +12,7 @@ from sklearn_debias.estimators._base import BaseDebiasClassifier
 from sklearn_debias.exceptions import warn
 from sklearn_debias.fitting import MODULE, POSITIVE, POSITIVE_INT, TrainingSet
 from sklearn_debias.objectives import ERM, UpweightErrors
+from sklearn_debias.presets import jtt_preset
 from sklearn_debias.search_spaces import SearchedRows, Space, jtt_space
 
 MOST_VISITS = 2**31  # of an epoch: their numbers alone take 16 GiB
@@ -82,6 +83,33 @@ class JTTClassifier(BaseDebiasClassifier):
         "upweight_by": [StrOptions({"duplicate", "weight"})],
         "biased_module": MODULE,
     }
+
+    @classmethod
+    def from_preset(cls, name: str, **overrides: Any) -> "JTTClassifier":
+        """Return a classifier with the settings of the released code.
+
+        The network, its weights, the batch size and the epochs of the second training are not
+        among them here, and stay the classifier's defaults. A rate this low is for a pretrained
+        network, such as ``module="resnet50", net_params={"module__weights": "DEFAULT"}``.
+
+        Parameters
+        ----------
+        name : {"waterbirds", "celeba"}
+        **overrides
+            Parameters of this estimator that replace the preset's.
+
+        Returns
+        -------
+        JTTClassifier
+
+        Examples
+        --------
+        >>> from sklearn_debias import JTTClassifier
+        >>> clf = JTTClassifier.from_preset("waterbirds", module="resnet50", random_state=0)
+        >>> clf.identification_epochs, clf.upweight, clf.weight_decay
+        (60, 100, 1.0)
+        """
+        return cls(**{**jtt_preset(name), **overrides})
 
     def _search_space(self, rows: SearchedRows) -> Space:
         return super()._search_space(rows) | jtt_space(rows)

@@ -22,6 +22,7 @@ from sklearn_debias.fitting import (
 )
 from sklearn_debias.losses import SALIENCIES
 from sklearn_debias.objectives import ERM, ULE
+from sklearn_debias.presets import ule_preset
 from sklearn_debias.search_spaces import SearchedRows, Space, ule_space
 from sklearn_debias.training import blamed
 
@@ -154,6 +155,44 @@ class ULEClassifier(BaseDebiasClassifier):
 
     def _search_space(self, rows: SearchedRows) -> Space:
         return super()._search_space(rows) | ule_space(rows)
+
+    @classmethod
+    def from_preset(cls, name: str, **overrides: Any) -> "ULEClassifier":
+        """Return a classifier with the settings of the paper's experiments.
+
+        The paper states the networks, the epochs, SGD with momentum 0.9 for heads, and that the
+        worst group of validation rows selects one of every ten epochs: hand ``fit`` such rows with
+        their bias labels, as ``validation_data`` or by ``validation``. It searches ``lr`` from 1e-1
+        to 1e-5, ``lam`` from 0 to 1 in steps of .1, and two strengths of ``weight_decay`` that it
+        does not give: these stay the classifier's defaults, as does the batch size. ImageNet
+        weights of frozen networks, which torchvision downloads, are ours; to take a file, override
+        ``net_params={"module__weights": "path/to/file.pt"}``. They are for 224 pixels: give
+        ``image_size`` for images of other sizes.
+
+        Parameters
+        ----------
+        name : {"waterbirds", "celeba", "urbancars", "spawrious", "mnist", "mnist_sc", \
+"coloured_mnist"}
+            The first four have frozen networks. Those are ResNet-50 (on Waterbirds and CelebA the
+            paper also has ``module="resnet18"`` and ``module="vit_h_14"``), and on Spawrious the
+            default of ``module``, since we know of none. The others train the CNN of Table 1 from
+            scratch, without a head start of the student: ``student_warmup="auto"`` is ours, and
+            nearer to the paper's results.
+        **overrides
+            Parameters of this estimator that replace the preset's.
+
+        Returns
+        -------
+        ULEClassifier
+
+        Examples
+        --------
+        >>> from sklearn_debias import ULEClassifier
+        >>> clf = ULEClassifier.from_preset("waterbirds", lam=0.9, random_state=0)
+        >>> clf.module, clf.freeze, clf.max_epochs, clf.monitor
+        ('resnet50', 'body', 300, 'worst_group_accuracy')
+        """
+        return cls(**{**ule_preset(name), **overrides})
 
     @fit_method
     def fit(

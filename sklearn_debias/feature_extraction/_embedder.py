@@ -63,12 +63,12 @@ class Embedder(OurNames, ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
     Parameters
     ----------
     module : str, callable, nn.Module or None, default=None
-        The network. A name: "linear", "mlp", "simple_cnn", "cifar_resnet18", any classifier of
-        torchvision, or "timm:" and a name of timm. A class or factory: called with ``n_features``,
-        ``in_channels`` and ``n_classes`` where its signature has them. An instance: copied, never
-        changed; also a network of transformers, with or without a head. None: for
-        2-D X the features as they are; for images "simple_cnn" up to 16 pixels, "cifar_resnet18" up
-        to 64, "resnet18" above.
+        The network. A name, as classifiers have it: "linear", "mlp", "simple_cnn",
+        "cifar_resnet18", "cifar_wide_resnet28_10", any classifier of torchvision, or "timm:" and a
+        name of timm. A class or factory: called with ``n_features``, ``in_channels`` and
+        ``n_classes`` where its signature has them. An instance: copied, never changed; also a
+        network of transformers, with or without a head. None: for 2-D X the features as they are;
+        for images "simple_cnn" up to 16 pixels, "cifar_resnet18" up to 64, "resnet18" above.
     weights : str, path-like or None, default=None
         None keeps those of an instance, and draws those of a name, class or factory from
         ``random_state``: the features of an untrained network. "DEFAULT" or another name of

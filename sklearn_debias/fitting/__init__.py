@@ -54,7 +54,7 @@ from sklearn_debias.fitting._mapped import can_stay_mapped, mapped
 from sklearn_debias.fitting._memory import check_fits
 from sklearn_debias.fitting._meta_set import held_out
 from sklearn_debias.fitting._networks import Networks
-from sklearn_debias.fitting._observers import CallbackBridge
+from sklearn_debias.fitting._observers import CallbackBridge, Monitor
 from sklearn_debias.fitting._opened import Opened, open_model
 from sklearn_debias.fitting._our_names import OurNames
 from sklearn_debias.fitting._params import (
@@ -115,6 +115,7 @@ __all__ = [
     "Given",
     "Inputs",
     "Model",
+    "Monitor",
     "NetParams",
     "Networks",
     "Opened",

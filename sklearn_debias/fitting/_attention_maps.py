@@ -15,7 +15,12 @@ from sklearn_debias.fitting._opened import Opened, open_model, unwrapped
 from sklearn_debias.fitting._plain import plain
 from sklearn_debias.fitting._training_set import TrainingSet
 from sklearn_debias.fitting._types import Classifier
-from sklearn_debias.maps import find_place, grad_cam_attention, gradient_x_input_attention
+from sklearn_debias.maps import (
+    find_place,
+    grad_cam_attention,
+    gradient_x_input_attention,
+    otsu_threshold,
+)
 from sklearn_debias.training import ArraySource, Prepare, Source, as_given, blamed
 
 CHUNK = 256  # rows handed to a callable together
@@ -39,23 +44,30 @@ def check_attention(attention: Any) -> None:
         )
 
 
-def one_sided(maps: Source, omega: float) -> dict[str, float]:
-    """Return the shares of maps that call all of the image background, and all foreground."""
+def one_sided(maps: Source, omega: float | str) -> dict[str, float]:
+    """Return the shares of maps that call all of the image background, and all foreground.
+
+    ``omega`` is "adaptive" where each map has a threshold of its own.
+    """
     sides = {"background": 0, "foreground": 0}
     for start in range(0, len(maps), CHUNK):
         values = maps.take(np.arange(start, min(start + CHUNK, len(maps)))).flatten(1)
-        sides["background"] += int((values <= omega).all(1).sum())
-        sides["foreground"] += int((values > omega).all(1).sum())
+        at = otsu_threshold(values)[:, None] if isinstance(omega, str) else omega
+        sides["background"] += int((values <= at).all(1).sum())
+        sides["foreground"] += int((values > at).all(1).sum())
     return {side: count / len(maps) for side, count in sides.items()}
 
 
-def warn_of_one_sided(shares: Mapping[str, float], omega: float, name: str, advice: str) -> None:
+def warn_of_one_sided(
+    shares: Mapping[str, float], omega: float | str, name: str, advice: str
+) -> None:
     """Warn where most maps call all of the image background, or all of it foreground."""
+    shown = omega if isinstance(omega, str) else f"{omega:g}"
     for side, share in shares.items():
         if share > 0.5:
             warn(
                 f"`{name}` calls all of the image {side} in {share:.0%} of the maps, at "
-                f"`omega`={omega:g}: there is nothing to tell apart. {advice}"
+                f"`omega`={shown}: there is nothing to tell apart. {advice}"
             )
 
 

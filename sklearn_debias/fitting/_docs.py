@@ -8,12 +8,14 @@ from typing import Any
 SHARED_PARAMETERS = """\
     module : str, callable, nn.Module or None, default=None
         The network, mapping (b, ...) to logits (b, classes). A name: "linear", "mlp", "simple_cnn",
-        "cifar_resnet18", "cifar_resnet32" or any classifier of torchvision ("resnet18" keeps its
-        7x7 stem), or "timm:" and a name of timm. A class or factory: called with ``module__*``, and
-        with ``n_features``, ``in_channels`` and ``n_classes`` where its signature has them. An
-        instance: copied, never trained itself; also a classifier of transformers. For rows of
-        tokens it is called with ``input_ids`` and ``attention_mask``. None: a linear head for 2-D
-        X; for images "simple_cnn" up to 16 pixels, "cifar_resnet18" up to 64, "resnet18" above.
+        "ule_cnn" (of ULE's Table 1), for 32 pixels or so "cifar_resnet18", "cifar_resnet32",
+        "cifar_preact_resnet18", "cifar_wide_resnet28_10" and "cifar_vgg16", or any classifier of
+        torchvision, such as "inception_v3" ("resnet18" keeps its 7x7 stem), or "timm:" and a name
+        of timm. A class or factory: called with ``module__*``, and with ``n_features``,
+        ``in_channels`` and ``n_classes`` where its signature has them. An instance: copied, never
+        trained itself; also a classifier of transformers. For rows of tokens it is called with
+        ``input_ids`` and ``attention_mask``. None: a linear head for 2-D X; for images "simple_cnn"
+        up to 16 pixels, "cifar_resnet18" up to 64, "resnet18" above.
     lr : float, default=1e-3
         Learning rate, > 0.
     max_epochs : int, default=100
@@ -50,8 +52,12 @@ SHARED_PARAMETERS = """\
     monitor : str, scorer or None, default=None
         Score on the validation rows that selects the epoch to keep, e.g. "worst_group_accuracy".
         Ties go to the smaller loss of these rows. None keeps the last epoch.
+    monitor_every : int, default=1
+        Epochs from one score of the validation rows to the next, at least 1. The last of
+        ``max_epochs`` is scored, too; the epochs between have no score in ``history_``, and are not
+        kept.
     patience : int or None, default=None
-        Epochs that ``monitor`` waits for a better score, at least 1; then the last phase ends.
+        Scores that ``monitor`` waits for a better one, at least 1; then the last phase ends.
         Phases before it are trained in full. None trains for ``max_epochs``.
     amp : bool, default=False
         Train in bfloat16 where torch's autocast does.
@@ -62,7 +68,8 @@ SHARED_PARAMETERS = """\
     callbacks : list of skorch callbacks, default=None
         Copied for each fit; what they point to (a writer, a trial of a search) is shared, by clones
         too. Those that read the history find ``train_loss``, every term of ``history_`` and, with
-        validation rows, their score by its column's name and ``valid_loss`` (of the last phase):
+        validation rows, their score by its column's name and ``valid_loss`` (of the last phase, in
+        the epochs of ``monitor_every``):
         ``EarlyStopping(monitor="train_loss")``. Those that score batches themselves
         (``EpochScoring``) are refused; use ``monitor``.
     net_params : dict, default=None

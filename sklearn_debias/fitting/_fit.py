@@ -243,9 +243,12 @@ class Fit:
         engine: Engine,
         states: Mapping[str, Mapping[str, Tensor]],
         history: list[dict],
-        kept: str | None = None,
+        kept: int | None = None,
     ) -> None:
-        """Set what is known after the last phase; ``kept`` says which epoch `monitor` chose."""
+        """Set what is known after the last phase; ``kept`` is the epoch that `monitor` chose."""
+        # The last epoch is kept without a monitor, too.
+        chosen = kept is not None and kept < len(engine.history)
+        which = f"epoch {kept} of {self.phases[-1].name!r}" if chosen else None
         engine.trim()
         engine.forecast = None
         engine.ranks = None
@@ -254,7 +257,7 @@ class Fit:
         estimator.net_ = engine
         estimator.history_ = tidy(history)
         estimator.n_iter_ = len(history)
-        review(estimator, self.training, kept)  # a network that gives NaN has nothing to finish
+        review(estimator, self.training, which)  # a network that gives NaN has nothing to finish
         estimator._finish(dict(states), self.training)
 
     def monitor(self) -> Monitor | None:
@@ -262,15 +265,19 @@ class Fit:
         if self.training.validation is None:
             return None
         estimator = self.estimator
+        # A minimum is looked at once.
+        every = 1 if self.solved else int(estimator.monitor_every)
+        when: dict[str, Any] = {"every": every, "last": self.phases[-1].max_epochs}
         if not self.frozen:
-            return Monitor(estimator, *self.training.validation, estimator.monitor)
+            return Monitor(estimator, *self.training.validation, estimator.monitor, **when)
         X, y, bias_labels = self.training.validation
         rows = self.fitted.open(estimator, X).source
         features = self._features_of(rows)
         if not hasattr(y, "iloc"):  # features of X have no index
             y = indexed(y, X)
         view = on_features(estimator, features, self.trained)
-        return Monitor(view, features.items, y, bias_labels, estimator.monitor, live=False)
+        scorer = estimator.monitor
+        return Monitor(view, features.items, y, bias_labels, scorer, live=False, **when)
 
     def nets(self, phase: Phase) -> dict[str, Net]:
         """Return the net of each role, with a stream of its own where it draws random numbers."""

@@ -101,9 +101,9 @@ class FitKeeper(Keeper):
         if not same or here[number][0] != known[number][0] or found["schedule"] != self._schedule():
             raise ValueError(
                 f"`checkpoint`={str(self.checkpoint.folder)!r} is of a fit with "
-                f"`max_epochs`={found['max_epochs']}, on which its phases or its `lr_schedule` "
-                f"depend, got {self.checkpoint.estimator.max_epochs}. Set it as it was, or name "
-                "another folder."
+                f"`max_epochs`={found['max_epochs']}, on which its phases or its `lr_schedule` or "
+                f"`monitor_every` depend, got {self.checkpoint.estimator.max_epochs}. Set it "
+                "as it was, or name another folder."
             )
         if now["epoch"] > self.phases[number].max_epochs:
             raise ValueError(
@@ -241,9 +241,13 @@ class FitKeeper(Keeper):
             ) from error
 
     def _schedule(self) -> Any:
-        """Return the number of epochs where the schedule depends on it."""
+        """Return the number of epochs where the schedule, or what is scored, depends on it."""
         estimator = self.checkpoint.estimator
-        return estimator.max_epochs if estimator.lr_schedule == "drops" else None
+        # The last epoch is scored out of turn: with more of them it would not have been.
+        monitor = self.monitor
+        out_of_turn = monitor is not None and self.phases[-1].max_epochs % monitor.every != 0
+        depends = estimator.lr_schedule == "drops" or out_of_turn
+        return estimator.max_epochs if depends else None
 
 
 def _content(augment: Any) -> str | None:

@@ -41,7 +41,7 @@ class Kept:
 
 
 class Monitor(Observer):
-    """Score the validation rows after each epoch; keep the best epoch if a scorer asks.
+    """Score the validation rows after some epochs; keep the best of them if a scorer asks.
 
     Parameters
     ----------
@@ -52,6 +52,10 @@ class Monitor(Observer):
         None records the accuracy and keeps the last epoch. Else ties go to the smaller loss.
     live : bool, default=True
         Whether the estimator is to predict with the engine's modules; else it has a net of its own.
+    every : int, default=1
+        Epochs from one score to the next.
+    last : int or None, default=None
+        The epoch that the phase ends with, which is scored in any case.
     """
 
     def __init__(
@@ -63,10 +67,14 @@ class Monitor(Observer):
         scorer: Any,
         *,
         live: bool = True,
+        every: int = 1,
+        last: int | None = None,
     ) -> None:
         # The estimator itself is not fitted yet, and must not look so to others meanwhile.
         self.view: Any = copy.copy(estimator)
         self.live = live
+        self.every = every
+        self.last = last
         self.X = X
         self.y = y
         self.keep_best = scorer is not None
@@ -82,7 +90,10 @@ class Monitor(Observer):
         self.with_loss = isinstance(estimator.callbacks, (list, tuple)) and len(estimator.callbacks)
 
     def end(self, engine: Any) -> bool:
-        """Score the current epoch; True where none was better for too long."""
+        """Score the current epoch, if it is one of these; True where none was better for long."""
+        epoch = len(engine.history)
+        if epoch % self.every and epoch != self.last:
+            return False
         if self.live:
             self.view.net_ = engine
         advice = (
@@ -104,7 +115,8 @@ class Monitor(Observer):
         if self.keep_best and self._is_better(engine, score, loss):
             engine.history.record("event_best", True)
         best = self.best
-        waited = 0 if best is None else len(engine.history) - best.epoch
+        # Counted in scores, of which the last epoch alone may be out of turn.
+        waited = 0 if best is None else epoch // self.every - best.epoch // self.every
         return self.patience is not None and waited >= self.patience
 
     def _is_better(self, engine: Any, score: float, loss: float | None) -> bool:

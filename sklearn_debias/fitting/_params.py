@@ -42,6 +42,7 @@ SHARED_CONSTRAINTS: dict[str, list] = {
     "freeze": [StrOptions({"body"}), None],
     "validation": [Interval(numbers.Real, 0, 1, closed="neither"), None],
     "monitor": [str, callable, None],
+    "monitor_every": POSITIVE_INT,
     "patience": [*POSITIVE_INT, None],
     "amp": ["boolean"],
     "dtype": [StrOptions({"float32", "float64"})],

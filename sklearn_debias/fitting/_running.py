@@ -24,10 +24,7 @@ def train(
         if checkpoint is not None:
             checkpoint.write()
         kept = None if run.monitor is None else run.monitor.restore(run.engine)
-        # The last epoch is kept without a monitor, too.
-        chosen = kept is not None and kept < len(run.engine.history)
-    which = f"epoch {kept} of {fit.phases[-1].name!r}" if chosen else None
-    fit.finish(run.engine, run.past.states, run.past.history, which)
+    fit.finish(run.engine, run.past.states, run.past.history, kept)
 
 
 class Run:

@@ -35,6 +35,7 @@ class Classifier(Estimator, Protocol):
     freeze: str | None
     validation: float | None
     monitor: Any
+    monitor_every: int
     patience: int | None
     amp: bool
     dtype: str

@@ -45,8 +45,8 @@ def boosted_cross_entropy(logits: Tensor, y: Tensor) -> Tensor:
     return -log_p.gather(-1, own).squeeze(-1) - (1 + MART_MARGIN - rival).log()
 
 
-def background_residual(logits: Tensor, background: Tensor) -> Tensor:
-    """Return the norm of the logits without their projection on the background's; shape (b,).
+def background_residual(logits: Tensor, background: Tensor, p: float = 2.0) -> Tensor:
+    """Return the p-norm of the logits without their projection on the background's; shape (b,).
 
     The paper's reading of DHAT's foreground logit orthogonal enhancement [1]_: each sample's logits
     are projected on the direction of its own background logits. Both are (b, k).
@@ -66,7 +66,7 @@ def background_residual(logits: Tensor, background: Tensor) -> Tensor:
     background = _full(background)
     squared = background.square().sum(-1, keepdim=True)
     along = (logits * background).sum(-1, keepdim=True) / (squared + TINY)
-    return (logits - along * background).norm(dim=-1)
+    return torch.linalg.vector_norm(logits - along * background, p, dim=-1)
 
 
 def batch_background_residual(logits: Tensor, background: Tensor) -> Tensor:

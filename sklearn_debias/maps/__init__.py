@@ -17,6 +17,7 @@ from sklearn_debias.maps._maps import (
 )
 from sklearn_debias.maps._places import Place, find_place, last_conv_layer
 from sklearn_debias.maps._scaling import max_abs, min_max, resize
+from sklearn_debias.maps._threshold import otsu_threshold
 
 __all__ = [
     "GRAD_CAM",
@@ -33,6 +34,7 @@ __all__ = [
     "last_conv_layer",
     "max_abs",
     "min_max",
+    "otsu_threshold",
     "resize",
     "signed_map",
 ]

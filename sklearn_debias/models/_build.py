@@ -11,19 +11,12 @@ from torch.nn.parameter import is_lazy
 
 from sklearn_debias.core import SplitModule, split
 from sklearn_debias.core.internal import is_of_transformers, is_tokens, split_for_tokens
-from sklearn_debias.models._cifar_resnet import cifar_resnet32
 from sklearn_debias.models._fronts import before
-from sklearn_debias.models._nets import Normalize, cifar_resnet18, linear, mlp, simple_cnn
+from sklearn_debias.models._nets import Normalize
+from sklearn_debias.models._own import OWN
 from sklearn_debias.models._timm import bare_timm, is_timm, of_timm
 from sklearn_debias.models._torchvision import get_model, of_torchvision
 
-OWN: dict[str, Callable[..., nn.Module]] = {
-    "linear": linear,
-    "mlp": mlp,
-    "simple_cnn": simple_cnn,
-    "cifar_resnet18": cifar_resnet18,
-    "cifar_resnet32": cifar_resnet32,
-}
 ANY_CLASSES = 2  # outputs of a head that is not used
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 

@@ -53,6 +53,38 @@ def simple_cnn(in_channels: int, n_classes: int, width: int = 32) -> SplitModule
     return SplitModule(body, nn.Linear(128, n_classes))
 
 
+def ule_cnn(in_channels: int, n_classes: int, dropout: float = 0.5) -> SplitModule:
+    """Build the CNN of ULE's Table 1, for images of 28 pixels.
+
+    3x3 convolutions of 32 and 64, pooling by 2, and a hidden layer of 128, with dropout before and
+    after it; 1.2 million parameters. Images of other sizes are pooled to 12x12, too.
+
+    Parameters
+    ----------
+    in_channels, n_classes : int
+    dropout : float, default=0.5
+        The rate is torch's default: the paper's is not known to us.
+
+    Examples
+    --------
+    >>> ule_cnn(in_channels=1, n_classes=10).head
+    Linear(in_features=128, out_features=10, bias=True)
+    """
+    body = nn.Sequential(
+        nn.Conv2d(in_channels, 32, 3),
+        nn.ReLU(),
+        nn.Conv2d(32, 64, 3),
+        nn.ReLU(),
+        nn.AdaptiveMaxPool2d(12),  # of 24, at 28 pixels: max-pooling by 2
+        nn.Dropout(dropout),
+        nn.Flatten(),
+        nn.Linear(9216, 128),
+        nn.ReLU(),
+        nn.Dropout(dropout),
+    )
+    return SplitModule(body, nn.Linear(128, n_classes))
+
+
 def cifar_resnet18(in_channels: int, n_classes: int) -> nn.Module:
     """Build ResNet-18 with a 3x3 stem of stride 1, no max-pooling: for 32 pixels or so."""
     from torchvision.models import resnet18

@@ -111,3 +111,21 @@ def draws(covariance: Tensor, y: Tensor, copies: int, generator: torch.Generator
     value = torch.where(value > least, value, 0)
     root = (vector * value.sqrt()[:, None, :]) @ vector.mT
     return (root[y] @ noise[..., None]).squeeze(-1)
+
+
+def class_counts(prior: Tensor, y: Tensor, beta: float | Tensor) -> Tensor:
+    """Return how much each sample's loss counts, ``pi_y ** -beta`` over its mean; shape (b,).
+
+    With ``beta`` 1 these are the 1/pi_y of Eq. 5. The mean is that of all training rows, and makes
+    them 1 on average.
+
+    Examples
+    --------
+    >>> class_counts(torch.tensor([0.75, 0.25]), torch.tensor([0, 1]), 1.0)
+    tensor([0.6667, 2.0000])
+    """
+    present = prior > 0
+    # A class without rows has no weight, and would have an infinite one.
+    known = torch.where(present, prior, 1)
+    mean = torch.where(present, known ** (1 - beta), 0).sum()
+    return (known**-beta)[y] / mean

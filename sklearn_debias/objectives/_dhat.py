@@ -8,7 +8,7 @@ paper           here
 ==============  ==================================================================
 x^              ``views["adversarial"]``
 x~              ``views["inverse"]``, by the loss of `UIAT`
-M, omega        ``attention`` in [0, 1], ``omega``
+M, omega        ``attention`` in [0, 1], ``omega``; a value of each map's own: `is_background`
 x~_B            ``views["background"]``: x~ where the attention is at most omega
 z*              z~ - z~_B, the debiased logits
 DHLR            `debiased_high_confidence_loss`: logits of x^ towards z*; ``dhlr``
@@ -33,6 +33,7 @@ from sklearn_debias.maps import (
     grad_cam_attention,
     gradient_x_input_attention,
     integrated_gradients_attention,
+    otsu_threshold,
 )
 from sklearn_debias.objectives._inner_attack import Views, accuracy, is_live, is_off
 from sklearn_debias.objectives._uiat import InverseAttack
@@ -52,15 +53,24 @@ def debiased_high_confidence_loss(logits: Tensor, debiased: Tensor, reading: str
     return kl_divergence(debiased, logits)
 
 
-def foreground_orthogonal_loss(inverse: Tensor, background: Tensor, reading: str) -> Tensor:
+def foreground_orthogonal_loss(
+    inverse: Tensor, background: Tensor, reading: str, p: float = 2.0
+) -> Tensor:
     """Return FLOE of logits (b, k); a scalar.
 
     "code": the residual of the batch matrix, which the loss lowers. "paper": minus the mean of the
-    samples' residuals, which it raises without bound.
+    p-norms of the samples' residuals, which it raises without bound.
     """
     if reading == "code":
         return batch_background_residual(inverse, background)
-    return -background_residual(inverse, background).mean()
+    return -background_residual(inverse, background, p).mean()
+
+
+def is_background(attention: Tensor, omega: float | Tensor, *, adaptive: bool) -> Tensor:
+    """Return where attention, (b, h, w) or (b, d), is at most omega, or each map's own value."""
+    if adaptive:
+        omega = otsu_threshold(attention).view(-1, *[1] * (attention.ndim - 1))
+    return attention <= omega
 
 
 def background_of(x: Tensor, mask: Tensor) -> Tensor:
@@ -79,8 +89,12 @@ class DHAT(InverseAttack):
         Weights of DHLR and FLOE; both 0 is PGD-AT.
     omega : float, default=0.1
         Attention above is foreground.
+    adaptive : bool, default=False
+        Attention above each map's own `otsu_threshold` is, whatever omega.
     dhlr : {"code", "paper", "as_printed"}, default="code"
     floe : {"code", "paper"}, default="code"
+    floe_norm : float, default=2.0
+        p of the norm of "paper", at least 1.
     attention : {"gradcam", "integrated_gradients", "gradient_x_input", "given"}, default="gradcam"
         Of the net "attention", for the true label; "given": the maps in
         ``batch.inputs["attention_maps"]``.
@@ -95,6 +109,8 @@ class DHAT(InverseAttack):
     omega: float = 0.1
     dhlr: str = static("code")
     floe: str = static("code")
+    floe_norm: float = static(2.0)
+    adaptive: bool = static(False)
     attention: str = static("gradcam")
     layer: str = static("")
 
@@ -144,7 +160,7 @@ class DHAT(InverseAttack):
             return {"adversarial": found}
         inverse = self.inverse(net, batch, found, live=live)
         # The attention is that on the clean x, as in the authors' code.
-        mask = self.attend(nets, batch) <= self.omega
+        mask = is_background(self.attend(nets, batch), self.omega, adaptive=self.adaptive)
         return {
             "adversarial": found,
             "inverse": inverse,
@@ -165,7 +181,9 @@ class DHAT(InverseAttack):
             # The box of Algorithm 1 has z~ in the place of z^, which leaves x^ out of DHLR.
             drawn = inverse if self.dhlr == "as_printed" else adversarial
             terms["dhlr"] = debiased_high_confidence_loss(drawn, debiased, self.dhlr).mean()
-            terms["floe"] = foreground_orthogonal_loss(inverse, background, self.floe)
+            terms["floe"] = foreground_orthogonal_loss(
+                inverse, background, self.floe, self.floe_norm
+            )
             total = total + self.lam1 * terms["dhlr"] + self.lam2 * terms["floe"]
             # Attention that tells nothing apart is counted: without a foreground z* is 0, and DHLR
             # a pull towards the uniform.

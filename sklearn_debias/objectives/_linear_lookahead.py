@@ -7,6 +7,8 @@ the meta loss times -lr, as in `_lookahead`:
 * the loss has the gradient ``e = (p - 1_y) / n`` by u, so ``e^T g`` by W, and ``a e`` by rho;
 * along the way u moves by ``t = way_W g + way_b + a rho'``, and e by ``c = p (t - p t^T) / n``;
 * ``<grad L, way>``, whose gradients are asked for, thus has the gradient c by u, and e by t.
+
+Of samples that count differently, e and c are times what each counts.
 """
 
 from dataclasses import dataclass
@@ -41,6 +43,8 @@ class Augmented:
         Where the features move, times the strategies; None if they do not.
     raised : Tensor of shape (b, k) or None
         The logits of the direction, without bias.
+    counts : Tensor of shape (b,) or None
+        Weights of the samples' losses; None if all count alike.
     """
 
     logits: Tensor
@@ -50,6 +54,7 @@ class Augmented:
     epsilon: Tensor
     direction: Tensor | None
     raised: Tensor | None
+    counts: Tensor | None = None
 
 
 def knows_head(net: Net, x: Tensor) -> bool:
@@ -83,7 +88,7 @@ def look_ahead_of_head(
     weight = net.parameters["head.weight"]
     bias = net.parameters["head.bias"]
     p = own.logits.softmax(1)
-    e = _miss(p, y)
+    e = _counted(_miss(p, y), own)
     slope = _by_spread(own, e, y)
     step = e.mT @ features + by_weight(own.covariance, weight, slope)
     if own.direction is not None:
@@ -100,7 +105,7 @@ def look_ahead_of_head(
     if own.direction is not None:
         across = own.direction @ way.mT
         t = t + own.epsilon[:, None] * across
-    c = p * (t - (p * t).sum(1, keepdim=True)) / len(y)
+    c = _counted(p * (t - (p * t).sum(1, keepdim=True)) / len(y), own)
     curve = _by_spread(own, c, y)
     gradients = [by_covariance(own.covariance, weight, way, curve, slope)]
     if across is not None and own.raised is not None:
@@ -112,6 +117,11 @@ def look_ahead_of_head(
 def _miss(p: Tensor, y: Tensor) -> Tensor:
     """Return the gradient of the mean cross entropy by logits of the probabilities ``p``."""
     return (p - membership(y, torch.arange(p.shape[1], device=y.device), p)) / len(y)
+
+
+def _counted(gradient: Tensor, own: Augmented) -> Tensor:
+    """Return the gradient by logits (b, k) of losses that count as ``own`` says."""
+    return gradient if own.counts is None else own.counts[:, None] * gradient
 
 
 def _by_spread(own: Augmented, gradient: Tensor, y: Tensor) -> Tensor:

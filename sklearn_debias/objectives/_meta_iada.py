@@ -11,6 +11,7 @@ delta             `perturbation` times ``reach``, there 1         (b, d)
 Sigma_y           ``state["covariance"]``, streaming              (k, d, d) or (k, d)
 rho_j             `spread`, floored at 0                          (b, k)
 pi                ``state["prior"]``                              (k,)
+1/pi, Eq. 5       `class_counts`, where asked for                 (b,)
 L^IADA, Eq. 6     `IADA.loss`                                     (b,)
 Eqs. 7, 8, 9      `LearnStrategy`, in a file of its own
 Eq. 10            `IADA.step`
@@ -32,6 +33,7 @@ from sklearn_debias.losses import cross_entropy
 from sklearn_debias.objectives._characteristics import Samples, fifteen, members, standardized
 from sklearn_debias.objectives._class_statistics import (
     begin_statistics,
+    class_counts,
     draws,
     floored,
     head_weight,
@@ -74,6 +76,9 @@ class IADA(Objective):
         Weight of the covariances, at least 0 (G); 0 leaves them out.
     beta : float, default=1.0
         Weight of the log class proportions, at least 0 (F); 0 leaves them out.
+    weigh : bool, default=False
+        Let the class proportions weigh the losses, by `class_counts` (Eq. 5), not move the logits
+        (Eq. 6).
     epsilon : float or None, default=None
         None asks the perturbation network; a number is the strategy of all samples (R), and 0.
         leaves it out.
@@ -103,6 +108,7 @@ class IADA(Objective):
     reach: float | None = 1.0
     diagonal: bool | None = static(None)
     ramp: bool = static(False)
+    weigh: bool = static(False)
     copies: int = static(0)
     epochs: int = static(1)
     done: int = static(0)
@@ -215,7 +221,16 @@ class IADA(Objective):
         state: State,
         generator: torch.Generator | None = None,
     ) -> Tensor:
-        """Return the cross entropy of the augmented logits, or of copies drawn around them."""
+        """Return the cross entropy of the augmented logits, or of copies drawn around them.
+
+        It counts as much as ``own`` says.
+        """
+        loss = self._cross_entropy(weight, own, y, generator)
+        return loss if own.counts is None else own.counts * loss
+
+    def _cross_entropy(
+        self, weight: Tensor, own: Augmented, y: Tensor, generator: torch.Generator | None
+    ) -> Tensor:
         if not self.copies or not is_on(self.alpha):
             return cross_entropy(own.logits, y)
         assert isinstance(own.covariance, Tensor)
@@ -239,21 +254,23 @@ class IADA(Objective):
         state: State,
     ) -> Augmented:
         """Return the logits with the three terms of Eq. 6, but not with copies that are drawn."""
-        direction, raised, rho = None, None, None
+        direction, raised, rho, counts = None, None, None, None
         if is_on(self.epsilon):
             reach = state["reach"] if self.reach is None else self.reach
             direction = perturbation(logits, y, weight, reach)
             raised = direction @ weight.T
             logits = logits + epsilon[:, None] * raised
         alpha = self.strength(state, weight)
-        if is_on(self.beta):
+        if is_on(self.beta) and self.weigh:
+            counts = class_counts(state["prior"], y, self.beta)
+        elif is_on(self.beta):
             # A class without rows has the proportion 0, and the logarithm -inf.
             prior = state["prior"].clamp(min=torch.finfo(weight.dtype).tiny)
             logits = logits + self.beta * prior.log()
         if is_on(self.alpha) and not self.copies:
             rho = spread_of_samples(weight, covariance, y)
             logits = logits + alpha * floored(rho)
-        return Augmented(logits, covariance, alpha, rho, epsilon, direction, raised)
+        return Augmented(logits, covariance, alpha, rho, epsilon, direction, raised, counts)
 
 
 def outputs(net: Net, x: Tensor) -> tuple[Tensor, Tensor]:

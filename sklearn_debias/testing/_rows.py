@@ -114,6 +114,7 @@ OF_OBJECTIVES: dict[str, list[Mapping[str, Any]]] = {
         {**ATTACK, "attention": "gradient_x_input"},
         {**ATTACK, **PRINTED, "attention": "integrated_gradients", "awp": 0.05},
         {**ATTACK, "attention": "given"},
+        {**ATTACK, **PRINTED, "floe_norm": 3.0, "adaptive": True, "attention": "gradient_x_input"},
     ],
     "ERM": [{}, {"balanced": True}, {"balanced": True, "replace": False}],
     "ERMOnPart": [{"share": 0.3, "seed": 1}],
@@ -136,6 +137,7 @@ OF_OBJECTIVES: dict[str, list[Mapping[str, Any]]] = {
         {"epsilon": 0.3, "diagonal": True, "ramp": True, **LAST},
         {"copies": 3},
         {"reach": None},
+        {"weigh": True, "beta": 0.5},
     ],
     "ISDA": [
         {},
@@ -153,6 +155,7 @@ OF_OBJECTIVES: dict[str, list[Mapping[str, Any]]] = {
         {},
         {"iada": IADA(alpha=2.0, diagonal=True), "virtual": "all"},
         {"iada": IADA(epsilon=0.3)},
+        {"iada": IADA(weigh=True)},
         {"iada": IADA(copies=2, diagonal=True)},
     ],
     "LearnWeights": [{}, {"virtual": "head"}],

@@ -82,7 +82,7 @@ def in_the_name_of(name: str, callback: Callback, history: History) -> Iterator[
         looked_up = isinstance(error, LookupError | SkorchException)
         advice = (
             f" {known}valid_loss and valid_loss_best are there in the last phase of a fit with "
-            "`validation` rows."
+            "`validation` rows, where `monitor_every` has them scored."
         )
         raise ValueError(
             f"`callbacks`: {name} ({type(callback).__name__}) failed with {type(error).__name__}: "

@@ -18,6 +18,7 @@ from sklearn_debias import (
 )
 from sklearn_debias.core import Net
 from sklearn_debias.datasets import load_biased_digits
+from sklearn_debias.exceptions import DebiasWarning
 from sklearn_debias.fitting._params import drops
 from sklearn_debias.maps import grad_cam_attention, last_conv_layer
 from sklearn_debias.robustness import robust_accuracy
@@ -245,6 +246,26 @@ def test_omega_decides_what_is_background(rows):
         )
     assert terms[0] == pytest.approx(0, abs=1e-5)
     assert terms[1] > 0.01
+
+
+def test_an_adaptive_omega_cuts_each_map_by_itself(rows):
+    """Faint maps have no foreground at .1; their own cut finds the half that they mean."""
+    maps = left_half(*rows) * 0.06
+    settings = {**QUICK, "max_epochs": 1}
+    with pytest.warns(DebiasWarning, match="calls all of the image background"):
+        DHATClassifier(**settings).fit(*rows, attention_maps=maps)
+    adaptive = DHATClassifier(**settings, omega="adaptive").fit(*rows, attention_maps=maps)
+    # The same as bright maps at a fixed threshold.
+    bright = DHATClassifier(**settings).fit(*rows, attention_maps=left_half(*rows))
+    assert_same(adaptive, bright)
+    with pytest.warns(DebiasWarning, match="at `omega`=adaptive: there is nothing to tell apart"):
+        DHATClassifier(**settings, omega="adaptive").fit(*rows, attention_maps=0 * maps + 0.5)
+
+
+def test_the_norm_of_floe_is_the_papers():
+    with pytest.raises(ValueError, match="`floe_norm`=1 needs `floe`='paper'"):
+        DHATClassifier(floe_norm=1)._check_params()
+    assert DHATClassifier(floe_norm=1, floe="paper").floe_norm == 1
 
 
 # Searches and routing

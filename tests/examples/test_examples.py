@@ -175,6 +175,22 @@ def test_wrong_labels_become_anti_adversarial(run, tmp_path):
 
 
 @pytest.mark.slow
+def test_augmented_features_are_shown_as_images(run, tmp_path):
+    _, *table, _ = run("augmented_in_pixels.py")
+    rows = {row[:24].strip(): re.findall(r"-?[\d.]+", row[24:]) for row in table}
+    away, towards = rows["most anti-adversarial"], rows["most adversarial"]
+    epsilon, wrong, moved, still = map(float, away)
+    assert epsilon < -0.5
+    assert wrong > 80
+    assert moved >= still  # taken towards the label
+    epsilon, wrong, moved, still = map(float, towards)
+    assert epsilon > 0.5
+    assert wrong < 10
+    assert moved <= still  # taken towards other classes
+    assert (tmp_path / "augmented_in_pixels.png").stat().st_size > 10_000
+
+
+@pytest.mark.slow
 def test_generalised_long_tail_compares_three_shifts(run, tmp_path):
     _, *table, _ = run("generalised_long_tail.py")
     means = {row[:18].strip(): [float(v) for v in row[18:].split()] for row in table}

@@ -167,7 +167,8 @@ OF_CLASSIFIERS = {
         "inverse_epsilon": [0.05, 0, np.inf],
         "lam1": [1.0, 0, 1e6, -1],
         "lam2": [1.0, 0, np.nan],
-        "omega": [0.1, 0, 1, 2],
+        "omega": [0.1, 0, 1, 2, "adaptive"],
+        "floe_norm": [2, 1, 3.5, 0.5],
         "dhlr": ["code", "paper", "as_printed", "x"],
         "floe": ["code", "paper", "x"],
         "attention": [
@@ -263,6 +264,7 @@ OF_CLASSIFIERS = {
             "x",
         ],
         "alpha_ramp": [False, True, 3],
+        "class_weights": [False, True, "balanced"],
         "n_copies": [0, 1, 3, -1],
         "warmup": [0.8, 0, 1, 0.5, 2, -1],
         "covariance": ["auto", "full", "diagonal", "x"],

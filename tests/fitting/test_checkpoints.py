@@ -103,6 +103,14 @@ def test_a_fit_goes_on_wherever_it_was_interrupted(tmp_path, until):
 SETTINGS = {
     "monitored": {"validation": 0.3, "monitor": "accuracy"},
     "patient": {"validation": 0.3, "monitor": "accuracy", "patience": 2, "max_epochs": 40},
+    "seldom monitored": {"validation": 0.3, "monitor": "accuracy", "monitor_every": 4},
+    "seldom and patient": {
+        "validation": 0.3,
+        "monitor": "accuracy",
+        "monitor_every": 2,
+        "patience": 2,
+        "max_epochs": 40,
+    },
     "cosine": {"lr_schedule": partial(CosineAnnealingLR, T_max=6)},
     "steps": {"lr_schedule": partial(MultiStepLR, milestones=[1, 3])},
     "plateau": {"lr_schedule": partial(ReduceLROnPlateau, patience=0, threshold=0.5)},

@@ -64,6 +64,9 @@ def test_residual_is_orthogonal_to_the_background():
         (residual * b).sum(1), torch.zeros(7, dtype=torch.float64), rtol=0, atol=1e-12
     )
     torch.testing.assert_close(background_residual(z, b), residual.norm(dim=1), rtol=1e-10, atol=0)
+    for p in (1.0, 3.0):
+        expected = residual.abs().pow(p).sum(1).pow(1 / p)
+        torch.testing.assert_close(background_residual(z, b, p), expected, rtol=1e-10, atol=0)
 
 
 def test_both_readings_agree_on_a_batch_of_one():

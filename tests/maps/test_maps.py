@@ -25,7 +25,9 @@ from sklearn_debias.maps._places import last_conv_layer
 from sklearn_debias.maps._quadrature import gauss_legendre
 from sklearn_debias.maps._scaling import min_max, resize
 from sklearn_debias.models._cifar_resnet import cifar_resnet32
-from sklearn_debias.models._nets import cifar_resnet18, mlp, simple_cnn
+from sklearn_debias.models._nets import cifar_resnet18, mlp, simple_cnn, ule_cnn
+from sklearn_debias.models._preactivated import cifar_preact_resnet18
+from sklearn_debias.models._vgg import cifar_vgg16
 
 Y = torch.tensor([0, 3, 1, 2, 3])
 
@@ -295,6 +297,9 @@ LAST = {
     "simple_cnn": (lambda: simple_cnn(1, 10), (1, 8, 8), "body.3"),
     "cifar_resnet18": (lambda: cifar_resnet18(3, 10), (3, 16, 20), "body.layer4"),
     "cifar_resnet32": (lambda: cifar_resnet32(3, 10), (3, 8, 8), "body.17"),
+    "cifar_preact_resnet18": (lambda: cifar_preact_resnet18(3, 10), (3, 16, 16), "body.10"),
+    "cifar_vgg16": (lambda: cifar_vgg16(3, 10), (3, 32, 32), "body.42"),
+    "ule_cnn": (lambda: ule_cnn(1, 10), (1, 28, 28), "body.3"),
     "pooling and dropout": (pooled_then_dropped, (1, 8, 8), "1"),
     "no flat body": (lambda: SplitModule(nn.Conv2d(1, 2, 3), nn.Flatten()), (1, 8, 8), "body"),
 }

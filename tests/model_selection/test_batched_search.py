@@ -386,8 +386,6 @@ def test_a_candidate_that_fails_is_nan_and_leaves_the_others_alone():
     ("change", "match"),
     [
         ({"augment": torch.neg}, "`augment`="),
-        ({"validation": 0.2}, "`validation`=0.2"),
-        ({"validation": 0.2, "monitor": "accuracy"}, "`validation`|`monitor`"),
         ({"amp": True, "dtype": "float32"}, "`amp`=True"),
         ({"callbacks": [("lr", None)]}, "`callbacks`="),
         ({"freeze": "body", "module": "mlp"}, "`freeze`='body'"),
@@ -427,7 +425,7 @@ class Hasty(torch.nn.Module):
         return z if z.sum() > 0 else -z
 
 
-def test_images_other_estimators_and_validation_data_are_refused():
+def test_images_and_other_estimators_are_refused():
     X, y, _ = rows()
     with pytest.raises(ValueError, match=r"`X` must be 2-D .* \(1, 2, 4\).*GridSearchCV"):
         BatchedGridSearchCV(ERM, {"lr": [0.1]}).fit(X[:, :8].reshape(-1, 1, 2, 4), y)
@@ -437,8 +435,6 @@ def test_images_other_estimators_and_validation_data_are_refused():
             TypeError, match="`estimator` must be .* LogisticRegression. Use .*GridSearchCV"
         ):
             BatchedGridSearchCV(estimator, {"C": [1.0]}).fit(X, y)
-    with pytest.raises(ValueError, match="`validation_data` does not work.*GridSearchCV"):
-        BatchedGridSearchCV(ERM, {"lr": [0.1]}).fit(X, y, validation_data=(X, y))
 
 
 def test_callbacks_of_scikit_learn_are_refused():

@@ -210,6 +210,8 @@ SCRIPTED = [
     ("linear", (3, 8, 8), None),
     ("simple_cnn", (3, 8, 8), ([0.5] * 3, [0.2] * 3)),
     ("cifar_resnet32", (1, 16, 16), ([0.5], [0.2])),
+    ("cifar_preact_resnet18", (1, 16, 16), ([0.5], [0.2])),
+    ("cifar_vgg16", (3, 32, 32), None),
 ]
 
 

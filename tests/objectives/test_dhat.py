@@ -28,7 +28,18 @@ from sklearn_debias.objectives._dhat import (
 SMALL = {**SETTINGS, "inverse_epsilon": 0.15}
 
 
-def naive_dhat(net, attention_net, rows, dhlr, floe, lam1, lam2, omega):
+def own_cut(values):
+    """Return where one map's values part, by trying every cut."""
+    found = (-1.0, float(values.min()))
+    for cut in values.tolist():
+        low, high = values[values <= cut], values[values > cut]
+        if len(high):
+            shares = len(low) * len(high) / len(values) ** 2
+            found = max(found, (shares * float(high.mean() - low.mean()) ** 2, cut))
+    return found[1]
+
+
+def naive_dhat(net, attention_net, rows, dhlr, floe, lam1, lam2, omega, p=2.0):
     """Algorithm 1 as a plain loop; gradient x input as attention."""
     x_adv = attacked(
         net, rows.x, lambda z: F.cross_entropy(z, rows.y, reduction="none"), uniform(rows)
@@ -39,7 +50,10 @@ def naive_dhat(net, attention_net, rows, dhlr, floe, lam1, lam2, omega):
     (gradient,) = torch.autograd.grad(own, x)
     positive = (gradient * rows.x).clamp(min=0)
     low, high = positive.amin(1, keepdim=True), positive.amax(1, keepdim=True)
-    foreground = (positive - low) / (high - low) > omega
+    attention = (positive - low) / (high - low)
+    if omega == "adaptive":
+        omega = torch.tensor([[own_cut(own)] for own in attention], dtype=attention.dtype)
+    foreground = attention > omega
     z_adv, z, z_back = net(x_adv), net(x_inv), net(x_inv * ~foreground)
     debiased = z - z_back
     high_confidence = {
@@ -54,7 +68,7 @@ def naive_dhat(net, attention_net, rows, dhlr, floe, lam1, lam2, omega):
         projected = (
             (z * z_back).sum(1, keepdim=True) / (z_back * z_back).sum(1, keepdim=True) * z_back
         )
-        orthogonal = -(z - projected).norm(dim=1).mean()
+        orthogonal = -(z - projected).abs().pow(p).sum(1).pow(1 / p).mean()
     return F.cross_entropy(z_adv, rows.y) + lam1 * high_confidence + lam2 * orthogonal
 
 
@@ -71,6 +85,16 @@ def test_one_step_is_the_naive_one(dhlr, floe):
     torch.testing.assert_close(out.losses["model"], expected, rtol=1e-9, atol=1e-10)
     theirs = torch.autograd.grad(expected, list(net.parameters()))
     torch.testing.assert_close(ours, theirs, rtol=1e-8, atol=1e-9)
+
+
+@pytest.mark.parametrize("p", [1.0, 2.0, 3.5])
+def test_one_step_with_a_cut_of_each_map_and_another_norm_is_the_naive_one(p):
+    net, attention = module(), module(seed=9)
+    options = {"dhlr": "code", "floe": "paper", "lam1": 0.7, "lam2": 1.3}
+    objective = DHAT(**SMALL, **options, floe_norm=p, adaptive=True, attention="gradient_x_input")
+    out = objective.step({"model": Net(net), "attention": Net(attention)}, batch(), {})
+    expected = naive_dhat(net, attention, batch(), **options, omega="adaptive", p=p)
+    torch.testing.assert_close(out.losses["model"], expected, rtol=1e-9, atol=1e-10)
 
 
 def test_without_background_logits_dhlr_compares_adversaries_and_inverse_ones():

@@ -16,6 +16,8 @@ OPTIONS = {
     "diagonal": {"diagonal": True},
     "no covariance": {"alpha": 0.0},
     "no proportions": {"beta": 0.0},
+    "proportions as weights": {"weigh": True},
+    "weights and diagonal": {"weigh": True, "beta": 0.5, "diagonal": True},
     "reach": {"reach": 0.3},
     "reach of the features": {"reach": None},
     "fixed": {"epsilon": 0.4},

@@ -23,7 +23,12 @@ from sklearn_debias.core import Batch, Net
 from sklearn_debias.losses import cross_entropy
 from sklearn_debias.objectives import ERM, IADA, LearnStrategy, Samples
 from sklearn_debias.objectives._characteristics import EPS, MOMENTUM, fifteen, margin, standardized
-from sklearn_debias.objectives._class_statistics import descended, draws, with_batch
+from sklearn_debias.objectives._class_statistics import (
+    class_counts,
+    descended,
+    draws,
+    with_batch,
+)
 from sklearn_debias.objectives._meta_iada import perturbation
 from sklearn_debias.objectives._reach import reach_of
 
@@ -69,6 +74,39 @@ def test_equation_6_follows_a_naive_transcription(rows, diagonal, alpha, beta):
     arrays = (t.numpy() for t in (Y, epsilon, state["covariance"]))
     expected = naive_loss(h.numpy(), weight, bias, *arrays, alpha, beta)
     np.testing.assert_allclose(actual.detach().numpy(), expected, rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("beta", [0.0, 0.5, 1.0])
+@pytest.mark.parametrize("copies", [0, 4])
+def test_classes_may_be_weighed_as_in_equation_5(rows, beta, copies):
+    weighed, plain = (IADA(beta=b, weigh=w, copies=copies) for b, w in ((beta, True), (0.0, False)))
+    state = rows.state(weighed)
+    h = rows.model.body(rows.x).detach()
+    found, alike = (
+        objective.loss(
+            Net(rows.model),
+            rows.model.head(h),
+            Y,
+            torch.linspace(-0.9, 0.9, N, dtype=D),
+            state["covariance"],
+            state,
+            torch.Generator().manual_seed(0),
+        ).detach()
+        for objective in (weighed, plain)
+    )
+    # One class, one sample at a time; the weights of the rows are 1 on average.
+    weights = np.array([(SIZES[y] / N) ** -beta for y in Y.tolist()])
+    weights /= weights.mean()
+    np.testing.assert_allclose(found.numpy(), weights * alike.numpy(), rtol=1e-12)
+    if beta == 1:  # every class counts alike
+        each = [alike[c == Y].mean() for c in range(K)]
+        assert float(found.mean()) == pytest.approx(float(sum(each)) / K, rel=1e-12)
+
+
+def test_a_class_without_rows_has_no_weight_and_spoils_none():
+    prior = torch.tensor([0.5, 0.0, 0.5], dtype=D)
+    found = class_counts(prior, torch.tensor([0, 2]), torch.tensor(1.0, dtype=D))
+    torch.testing.assert_close(found, torch.ones(2, dtype=D))
 
 
 def test_alpha_may_grow_with_the_epochs(rows):
@@ -290,7 +328,9 @@ def test_only_a_covariance_and_a_network_that_learn_have_a_meta_gradient(rows):
 
 @pytest.mark.parametrize("batch_norm", [False, True])
 @pytest.mark.parametrize("virtual", ["head", "all", "auto"])
-@pytest.mark.parametrize("options", [{}, {"diagonal": True, "beta": 0.3}, {"alpha": 0.0}])
+@pytest.mark.parametrize(
+    "options", [{}, {"diagonal": True, "beta": 0.3}, {"alpha": 0.0}, {"weigh": True}]
+)
 def test_equations_8_and_9_follow_finite_differences(virtual, batch_norm, options):
     rows = Rows(batch_norm=batch_norm)
     real = IADA(**{"alpha": 0.7, **options})

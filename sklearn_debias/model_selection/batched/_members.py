@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from sklearn_debias.core import Data, Net, Phase, State
+from sklearn_debias.fitting import Monitor
 from sklearn_debias.model_selection.batched._structure import settings_of
 from sklearn_debias.training import Engine, Epochs, Feed, Noise, check_step
 
@@ -44,12 +45,16 @@ class Member:
         rows.
     schedule : callable
         ``schedule(phase)`` gives what makes a phase's learning-rate schedule, or None.
+    monitor : Monitor or None
+        What scores the epochs of the last phase.
     states : dict
         Last state of each phase, afterwards.
     history : list of dict
         A row for each epoch, afterwards.
     error : Exception
         Why the fit failed, afterwards.
+    stopped : bool
+        Whether its monitor has waited for long enough, afterwards.
     """
 
     phases: tuple[Phase, ...]
@@ -62,13 +67,35 @@ class Member:
     inspect: Callable[[Phase, State], None]
     lane: Hashable
     schedule: Callable[[Phase], Callable | None]
+    monitor: Monitor | None = None
     states: dict[str, State] = field(default_factory=dict)
     history: list[dict[str, Any]] = field(default_factory=list)
     error: Exception | None = None
+    stopped: bool = False
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing that is trained from here on counts."""
+        return self.stopped or self.error is not None
 
     def begin(self, phase: Phase) -> dict[str, Tensor]:
         """Return the state before the first step of a phase."""
         return self.start(phase, self.nets(phase))
+
+    def look(self) -> None:
+        """Score the epoch of the last phase that has just been recorded, if it is one of these."""
+        assert self.monitor is not None
+        # As in a fit of its own, whose history is the engine's.
+        history = self.engine.history
+        history.new_epoch()
+        for name, value in self.history[-1].items():
+            history.record(name, value)
+        try:
+            self.stopped = self.monitor.end(self.engine)
+        except Exception as error:
+            self.error = error
+        row = history[-1]
+        self.history[-1] = {name: row[name] for name in row if name != "batches"}
 
     def leave(self) -> None:
         """Give the modules storage of their own: in a stack they are rows of a shared one."""

@@ -79,7 +79,7 @@ multimetric_, classes_, n_features_in_, feature_names_in_
         package. The message names the parameter of the grid.
     ValueError
         If a candidate cannot be trained in a stack: images, modules with buffers (BatchNorm),
-        ``augment``, ``monitor``, callbacks and others. The message names the parameter or the
+        ``augment``, callbacks and others. The message names the parameter or the
         module.
 
     Examples

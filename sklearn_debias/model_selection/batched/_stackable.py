@@ -4,22 +4,19 @@ from collections.abc import Hashable
 from typing import Any
 
 from sklearn_debias.fitting import ACCELERATOR, SHARED_CONSTRAINTS, Fit, asked_by
+from sklearn_debias.model_selection.batched._schedules import check_schedule
 from sklearn_debias.model_selection.batched._stacked_optimizers import optimizer_settings
 from sklearn_debias.model_selection.batched._structure import fingerprint, structure
-from sklearn_debias.model_selection.batched._sweep import check_schedule
 from sklearn_debias.models import Normalize
 from sklearn_debias.training import Engine
 
 # Shared parameters that may differ within a stack.
-DYNAMIC = ("lr", "weight_decay", "verbose", "random_state")
+DYNAMIC = ("lr", "weight_decay", "verbose", "random_state", "monitor", "monitor_every", "patience")
 ADVICE = "Use sklearn.model_selection.GridSearchCV for it."
 # Shared parameters that a stack cannot do, and the values that ask for nothing.
 OFF = {
     "augment": None,
     "freeze": None,
-    "validation": None,
-    "monitor": None,
-    "patience": None,
     "checkpoint": None,
     "amp": False,
     "callbacks": None,
@@ -30,8 +27,8 @@ class NotStackableError(ValueError):
     """A candidate cannot be trained together with others."""
 
 
-def check_parameters(estimator: Any, fit_params: dict[str, Any]) -> None:
-    """Raise where a parameter, or an argument of fit, asks for what a stack cannot do."""
+def check_parameters(estimator: Any) -> None:
+    """Raise where a parameter asks for what a stack cannot do."""
     for name, off in OFF.items():
         value = getattr(estimator, name)
         if value is off or value == off:
@@ -50,10 +47,6 @@ def check_parameters(estimator: Any, fit_params: dict[str, Any]) -> None:
     if found:
         raise NotStackableError(
             f"`{found[0]}` of `net_params` does not work in a stack of candidates. {ADVICE}"
-        )
-    if fit_params.get("validation_data") is not None:
-        raise NotStackableError(
-            f"`validation_data` does not work in a stack of candidates. {ADVICE}"
         )
 
 

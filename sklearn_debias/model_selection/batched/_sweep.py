@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from sklearn_debias.core import Batch, Net
 from sklearn_debias.model_selection.batched._members import Cost, Member, chunks, cost_of_all
+from sklearn_debias.model_selection.batched._schedules import step_schedules
 from sklearn_debias.model_selection.batched._stack import Stack
-from sklearn_debias.model_selection.batched._stacked_optimizers import PER_MEMBER, Which
+from sklearn_debias.model_selection.batched._stacked_optimizers import Which
 from sklearn_debias.training import Epochs, diverged, is_fixed
 
 Progress = Callable[[int], Any]
@@ -147,15 +147,10 @@ class _Run:
         """Return a lane, with the streams and the networks of its first member."""
         lead = self.members[members[0]]
         phase = lead.phases[self.phase]
-        # What does not learn stays as in prediction, as in a fit of its own.
-        lead.engine.module_.train()
-        for part in lead.engine.module_.modules():
-            if is_fixed(part):
-                part.eval()
         return _Lane(members, lead.epochs(phase, state), lead.nets(phase), [])
 
     def train(self, progress: Progress) -> None:
-        """Train all epochs of the phase, or until every member has diverged."""
+        """Train all epochs of the phase, or until every member has diverged or stopped."""
         if not self.members:
             return
         phase = self.members[0].phases[self.phase]
@@ -164,13 +159,25 @@ class _Run:
             rates = self.stack.read_lr()
             names, means = self._epoch()
             self._record(epoch, rates, names, means, perf_counter() - start)
+            self._look()
             progress(len(self.members))
-            # Those that have diverged go on, unrecorded: vmap computes all members alike.
-            if all(member.error for member in self.members):
+            # Those that are over go on, unrecorded: vmap computes all members alike.
+            if all(member.is_over for member in self.members):
                 break
-            self._step_schedules()
+            step_schedules(self.members)
         for i, member in enumerate(self.members):
-            member.states[phase.name] = self.stack.state_of(i)
+            if not member.stopped:
+                member.states[phase.name] = self.stack.state_of(i)
+
+    def _look(self) -> None:
+        """Let the monitors score an epoch of the last phase; note who ends with it."""
+        for i, member in enumerate(self.members):
+            last = self.phase == len(member.phases) - 1
+            if not last or member.monitor is None or member.is_over:
+                continue
+            member.look()
+            if member.stopped:
+                member.states[member.phases[-1].name] = self.stack.state_of(i)
 
     def _epoch(self) -> tuple[list[str], np.ndarray]:
         """Train one epoch; return the names and the means of its terms.
@@ -203,6 +210,7 @@ class _Run:
         """
         # Drawn for all lanes, before some are merged: each stream goes on as that of a fit alone.
         for lane in self.lanes:
+            _to_train(self.members[lane.members[0]])
             lane.batches = list(lane.epochs.order)
         lanes = self._merged()
         for t in range(max(len(lane.batches) for lane in lanes)):
@@ -265,7 +273,7 @@ class _Run:
         phase = self.members[0].phases[self.phase].name
         good = np.isfinite(means).all(0) & (means[-1] > 0)
         for i, member in enumerate(self.members):
-            if member.error is not None:
+            if member.is_over:
                 continue
             values = dict(zip(names, means[:-1, i].tolist(), strict=True))
             share = seconds / len(self.members)
@@ -276,38 +284,15 @@ class _Run:
                 wrong = [name for name, value in values.items() if not abs(value) < float("inf")]
                 member.error = diverged(wrong, epoch, phase, member.engine.lr)
 
-    def _step_schedules(self) -> None:
-        """Step each member's schedule; raise where it changes more than the learning rate."""
-        for member in self.members:
-            schedule = member.engine.schedule
-            if schedule is not None:
-                before = [_fixed(group) for group in member.engine.optimizer_.param_groups]
-                # Without gradients it moves nothing; torch warns of schedules that step before it.
-                member.engine.optimizer_.step()
-                row = member.history[-1]
-                loss = sum(value for name, value in row.items() if name.endswith("_loss"))
-                member.engine.step_schedule(loss)
-                # OneCycleLR turns the momentum, too, which a stack has in common.
-                if before != [_fixed(group) for group in member.engine.optimizer_.param_groups]:
-                    raise ValueError(
-                        f"`lr_schedule`={type(schedule).__name__} changes more than the learning "
-                        f"rate, and so cannot train a stack of candidates. Use GridSearchCV."
-                    )
 
-
-def check_schedule(schedule: Any) -> None:
-    """Raise where a schedule cannot run beside others."""
-    if isinstance(schedule, ReduceLROnPlateau):
-        raise ValueError(
-            "`lr_schedule`=ReduceLROnPlateau looks at the losses of a single fit, and so cannot "
-            "train a stack of candidates. Use GridSearchCV, or a schedule by epochs."
-        )
-
-
-def _fixed(group: dict) -> dict:
-    """Return what a schedule must leave alone in a group of an optimiser."""
-    free = ("params", *PER_MEMBER)
-    return {name: value for name, value in group.items() if name not in free}
+def _to_train(member: Member) -> None:
+    """Put the networks of a member, by which those of its lane are run, into training mode."""
+    module = member.engine.module_
+    module.train()
+    # What does not learn stays as in prediction, as in a fit of its own.
+    for part in module.modules():
+        if is_fixed(part):
+            part.eval()
 
 
 def _by_field(change: Callable[..., Tensor], batches: Sequence[Batch]) -> Batch:

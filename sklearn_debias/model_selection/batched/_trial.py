@@ -52,10 +52,15 @@ class Fold:
         self, estimator: BaseDebiasClassifier, given: Given, streams: Streams
     ) -> tuple[TrainingSet, Facts]:
         """Return rows as `read_given` does, checked once."""
-        # Of the estimator's parameters these alone change how rows are read: `validation` and
-        # `monitor`, which would, are refused before.
         what = tuple(_identity(getattr(given, entry.name)) for entry in fields(given))
-        key = (estimator.dtype, repr(estimator.image_size), what)
+        # Which rows are held out is drawn.
+        held_out = None
+        if estimator.validation is not None:
+            held_out = estimator.validation, streams.entropy
+        # Of the estimator's parameters these alone change how rows are read, or are refused with
+        # them.
+        watched = estimator.monitor is not None
+        key = (estimator.dtype, repr(estimator.image_size), held_out, watched, what)
         if key not in self.opened:
             # Kept with the rows, so that no later object has the same `id`.
             self.opened[key] = given, *read_given(estimator, given, streams)
@@ -103,7 +108,7 @@ class Trial:
     def open(self, X: Any, y: Any, **fit_params: Any) -> None:
         """Do what ``fit`` does before training; its errors and warnings are those of ``fit``."""
         estimator = self.estimator
-        check_parameters(estimator, fit_params)
+        check_parameters(estimator)
         estimator._validate_params()
         self.attempt = Attempt(estimator)
         try:
@@ -146,6 +151,7 @@ class Trial:
             inspect=fit.inspect,
             lane=(id(fit.feed), fit.streams.entropy),
             schedule=fit.schedule,
+            monitor=fit.monitor(),
         )
 
     @property
@@ -171,7 +177,9 @@ class Trial:
                 elif member.error is not None:
                     raise member.error
                 else:
-                    fit.finish(member.engine, member.states, member.history)
+                    monitor = member.monitor
+                    kept = None if monitor is None else monitor.restore(member.engine)
+                    fit.finish(member.engine, member.states, member.history, kept)
         except BaseException:
             self.attempt.undo()
             raise

@@ -1,0 +1,117 @@
+"""`monitor_every`: which epochs are scored, which is kept, and that a fit goes on with it."""
+
+from functools import partial
+
+import numpy as np
+import pytest
+from skorch.callbacks import EarlyStopping
+
+from sklearn_debias import ERMClassifier, JTTClassifier
+from sklearn_debias.group_inference import GroupInferrer
+
+rng = np.random.default_rng(0)
+X = rng.normal(size=(200, 3)).astype(np.float32)
+y = (X[:, 0] + rng.normal(size=200) > 0).astype(int)
+HELD = (X[:80], y[:80])
+ERM = partial(ERMClassifier, "mlp", lr=0.02, random_state=0)
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn_debias.exceptions.DebiasWarning")
+
+
+class Given:
+    """Scores in an order of ours, and the predictions that each was given for."""
+
+    def __init__(self, *scores):
+        self.scores = list(scores)
+        self.seen = []
+
+    def __call__(self, clf, X, y):
+        self.seen.append(clf.predict_proba(X))
+        return self.scores[len(self.seen) - 1]
+
+
+def scored(clf, column="validation_score"):
+    """Return the epochs of the last phase that have a score."""
+    last = clf.history_[clf.history_["phase"] == "train"]
+    return last["epoch"][last[column].notna()].tolist()
+
+
+@pytest.mark.parametrize(
+    ("every", "epochs", "expected"),
+    [(1, 3, [1, 2, 3]), (3, 9, [3, 6, 9]), (3, 8, [3, 6, 8]), (10, 4, [4])],
+)
+def test_every_kth_epoch_and_the_last_are_scored(every, epochs, expected):
+    monitor = Given(*range(9))
+    clf = ERM(max_epochs=epochs, monitor=monitor, monitor_every=every)
+    clf.fit(X[80:], y[80:], validation_data=HELD)
+    assert scored(clf) == expected
+    assert len(clf.history_) == epochs
+    # Without a scorer the accuracy is written down for the same epochs.
+    plain = ERM(max_epochs=epochs, monitor_every=every)
+    plain.fit(X[80:], y[80:], validation_data=HELD)
+    assert scored(plain, "validation_accuracy") == expected
+
+
+def test_the_best_of_the_scored_epochs_is_kept():
+    monitor = Given(0.3, 0.9, 0.4)
+    clf = ERM(max_epochs=7, monitor=monitor, monitor_every=3)
+    clf.fit(X[80:], y[80:], validation_data=HELD)
+    np.testing.assert_array_equal(clf.predict_proba(HELD[0]), monitor.seen[1])
+    # It is what training of six epochs gives: looking changes nothing.
+    alone = ERM(max_epochs=6).fit(X[80:], y[80:])
+    np.testing.assert_array_equal(clf.predict_proba(X), alone.predict_proba(X))
+
+
+@pytest.mark.parametrize(
+    ("patience", "scores", "ends"),
+    [(1, [0.5, 0.4], 6), (2, [0.5, 0.4, 0.6, 0.1, 0.6 - 0.1], 15), (5, [0.5] + [0.1] * 9, 18)],
+)
+def test_patience_counts_scores(patience, scores, ends):
+    clf = ERM(max_epochs=30, monitor=Given(*scores), monitor_every=3, patience=patience)
+    clf.fit(X[80:], y[80:], validation_data=HELD)
+    assert clf.n_iter_ == ends
+
+
+def test_only_the_last_phase_is_scored():
+    clf = JTTClassifier(identification_epochs=5, max_epochs=5, monitor=Given(1, 2, 3))
+    clf.set_params(monitor_every=2, random_state=0)
+    clf.fit(X[80:], y[80:], validation_data=HELD)
+    assert scored(clf) == [2, 4, 5]
+    assert clf.history_["validation_score"].notna().sum() == 3
+
+
+@pytest.mark.parametrize(("before", "after", "goes_on"), [(10, 15, True), (12, 15, False)])
+def test_more_epochs_go_on_where_the_same_ones_are_scored(tmp_path, before, after, goes_on):
+    make = partial(ERM, monitor="accuracy", monitor_every=5, checkpoint=tmp_path)
+    make(max_epochs=before).fit(X[80:], y[80:], validation_data=HELD)
+    longer = make(max_epochs=after)
+    if not goes_on:
+        # A fit of 15 epochs would not have scored the twelfth.
+        with pytest.raises(ValueError, match="`monitor_every`"):
+            longer.fit(X[80:], y[80:], validation_data=HELD)
+        return
+    longer.fit(X[80:], y[80:], validation_data=HELD)
+    assert scored(longer, "validation_accuracy") == [5, 10, 15]
+
+
+def test_a_minimum_is_scored_once():
+    clf = ERMClassifier(optimizer="lbfgs", monitor_every=7).fit(X, y, validation_data=HELD)
+    assert clf.history_["validation_accuracy"].notna().sum() == 1
+
+
+def test_callbacks_that_read_each_epoch_say_what_is_missing():
+    clf = ERM(monitor="accuracy", monitor_every=2, callbacks=[EarlyStopping(monitor="valid_loss")])
+    with pytest.raises(ValueError, match="valid_loss .* `validation` rows, where `monitor_every`"):
+        clf.fit(X[80:], y[80:], validation_data=HELD)
+
+
+@pytest.mark.parametrize("value", [0, -1, 2.5, "all", None])
+def test_other_values_are_refused(value):
+    with pytest.raises(ValueError, match="'monitor_every' parameter"):
+        ERM(monitor_every=value).fit(X, y)
+
+
+@pytest.mark.parametrize("method", ["errors", "xrm", "clusters"])
+def test_what_trains_on_all_rows_waits_for_no_score(method):
+    erm = ERM(max_epochs=3, validation=0.2, monitor="accuracy", monitor_every=2, patience=1)
+    inferrer = GroupInferrer(method, estimator=erm, random_state=0).fit(X, y)
+    assert len(inferrer.bias_labels_) == len(X)
