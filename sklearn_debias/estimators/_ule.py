@@ -165,9 +165,9 @@ class ULEClassifier(BaseDebiasClassifier):
         their bias labels, as ``validation_data`` or by ``validation``. It searches ``lr`` from 1e-1
         to 1e-5, ``lam`` from 0 to 1 in steps of .1, and two strengths of ``weight_decay`` that it
         does not give: these stay the classifier's defaults, as does the batch size. ImageNet
-        weights of frozen networks, which torchvision downloads, are ours; to take a file, override
-        ``net_params={"module__weights": "path/to/file.pt"}``. They are for 224 pixels: give
-        ``image_size`` for images of other sizes.
+        weights of frozen networks, which torchvision downloads, and ``normalize="imagenet"`` are
+        ours; to take a file, override ``net_params={"module__weights": "path/to/file.pt"}``. They
+        are for 224 pixels: give ``image_size`` for images of other sizes.
 
         Parameters
         ----------

@@ -208,3 +208,15 @@ class Pictures(Dataset):
 def test_a_dataset_may_hold_images_of_pillow():
     rows = open_inputs(Pictures(), dtype="float32").source.take(np.array([0, 1])).numpy()
     np.testing.assert_array_equal(rows.transpose(0, 2, 3, 1), [STORED, STORED[:, ::-1]])
+
+
+def test_a_header_that_claims_too_many_pixels_is_refused_before_they_are_decoded(tmp_path):
+    stream = io.BytesIO()
+    Image.new("RGB", (16, 16)).save(stream, "jpeg")
+    whole = stream.getvalue()
+    size = whole.index(b"\xff\xc0") + 5
+    path = tmp_path / "bomb.jpg"
+    path.write_bytes(whole[:size] + b"\xff" * 4 + whole[size + 4 :])  # 65535 x 65535
+    for asked in (None, (8, 8)):
+        with pytest.raises(ValueError, match=r"X\[0\].*exceeds limit of \d+ pixels"):
+            read(path, size=asked)
