@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from sklearn_debias.datasets.readers._unpickler import Unpickler
+
 # What a wrong or hostile stream of opcodes can end in.
 _UNREADABLE = (
     *(pickle.UnpicklingError, struct.error, AssertionError),
@@ -71,13 +73,9 @@ _KNOWN: dict[tuple[str, str], type] = {
 }
 
 
-# The one in Python: that in C takes as much memory as a number in the file says.
-class _Unpickler(pickle._Unpickler):
-    def find_class(self, module: str, name: str) -> Any:
-        found = _KNOWN.get((module, name))
-        if found is None:
-            raise pickle.UnpicklingError(f"it asks for {module}.{name}, which no such file needs")
-        return found
+class _Unpickler(Unpickler):
+    known = _KNOWN
+    refusal = "it asks for {name}, which no such file needs"
 
 
 def read_pickle(path: Path) -> dict[str, Any]:

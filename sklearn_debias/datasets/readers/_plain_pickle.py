@@ -1,10 +1,11 @@
 """Pickles from anyone, of which only containers, text and numbers are read."""
 
 import io
-import pickle
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
+
+from sklearn_debias.datasets.readers._unpickler import Unpickler
 
 MOST = 1 << 26  # bytes
 PLAIN = {
@@ -17,17 +18,9 @@ PLAIN = {
 }
 
 
-class _Plain(pickle.Unpickler):
-    def find_class(self, module: str, name: str) -> Any:
-        """Return a plain container; nothing else is looked up, or imported."""
-        try:
-            # Python 2's name of the module; the unpickler renames it only in old protocols.
-            return PLAIN[module.replace("__builtin__", "builtins"), name]
-        except KeyError:
-            raise pickle.UnpicklingError(
-                f"it names {module}.{name}, and only dict, list, set, tuple, text and numbers are "
-                "read"
-            ) from None
+class _Plain(Unpickler):
+    known = PLAIN
+    refusal = "it names {name}, and only dict, list, set, tuple, text and numbers are read"
 
 
 def read_plain_pickle(path: Path) -> Any:
