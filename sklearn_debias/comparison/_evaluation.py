@@ -147,6 +147,7 @@ def _frame(
         frame.loc[known, metric] = found.means
         frame.loc[known, f"{metric}_lower"] = low
         frame.loc[known, f"{metric}_upper"] = high
+        frame.loc[known, f"{metric}_std"] = found.deviations
     if crossed:
         frame.loc[known, "probability_best"] = crossed[TARGET].best()
     for name, values in against.items():

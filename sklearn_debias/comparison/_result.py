@@ -32,9 +32,10 @@ class ComparisonResult:
         `validation_score`; `accuracy` (the plain average over test rows), `worst_group_accuracy`,
         `group_mean_accuracy`, and where training has bias labels `adjusted_accuracy` (groups as
         frequent as in training) and `conflicting_accuracy`, each a mean over the fits with
-        ``_lower`` and ``_upper``; `difference` of the worst group to the reference, with an
-        interval that holds for all methods together; `probability_best`; `regret`, what another of
-        the tried configurations would have gained on the test rows; CPU `seconds` in all, and
+        ``_lower`` and ``_upper``, and ``_std``, the standard deviation over the fits (by n - 1, NaN
+        of a single one); `difference` of the worst group to the reference, with an interval that
+        holds for all methods together; `probability_best`; `regret`, what another of the tried
+        configurations would have gained on the test rows; CPU `seconds` in all, and
         `seconds_per_fit`; `n_fits` with fresh seeds, of which the means are over the `n_worked`
         that worked; how many fits of all `failed`, or were `degenerate`, which predict one class
         for all rows; how many of the fresh ones `warned`, and the first `warning`.

@@ -68,6 +68,11 @@ class Crossed:
         return np.array([fits.mean() for fits in self.scores])
 
     @property
+    def deviations(self) -> np.ndarray:
+        """Standard deviation over the fits of each model, NaN of a single fit."""
+        return np.array([fits.std(ddof=1) if len(fits) > 1 else np.nan for fits in self.scores])
+
+    @property
     def mirrored(self) -> np.ndarray:
         """The replicates, mirrored at what was observed, shape (n_resamples, n_models).
 

@@ -73,3 +73,17 @@ def test_the_best_is_what_validation_prefers():
 def test_one_seed_tells_nothing_about_seeds():
     found = compared(LOGISTIC, search_spaces=C, n_seeds=1)
     assert any("single fit" in note for note in found.notes())
+
+
+def test_standard_deviations_over_the_fits(result):
+    for metric, by_method in result.scores_.items():
+        for method, scores in by_method.items():
+            found = result.frame.loc[method, f"{metric}_std"]
+            expected = np.std(scores, ddof=1) if len(scores) > 1 else np.nan
+            assert found == pytest.approx(expected, nan_ok=True)
+    assert result.frame.loc["JTT", "worst_group_accuracy_std"] > 0
+
+
+def test_a_single_fit_has_no_standard_deviation():
+    found = compared(LOGISTIC, search_spaces=C, n_seeds=1)
+    assert np.isnan(found.frame.loc["logistic", "accuracy_std"])
