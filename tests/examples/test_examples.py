@@ -176,17 +176,18 @@ def test_wrong_labels_become_anti_adversarial(run, tmp_path):
 
 @pytest.mark.slow
 def test_augmented_features_are_shown_as_images(run, tmp_path):
-    _, *table, _ = run("augmented_in_pixels.py")
-    rows = {row[:24].strip(): re.findall(r"-?[\d.]+", row[24:]) for row in table}
-    away, towards = rows["most anti-adversarial"], rows["most adversarial"]
-    epsilon, wrong, moved, still = map(float, away)
+    away, towards, descent = (
+        re.findall(r"-?[\d.]+", line) for line in run("augmented_in_pixels.py")
+    )
+    epsilon, wrong = map(float, away)
     assert epsilon < -0.5
     assert wrong > 80
-    assert moved >= still  # taken towards the label
-    epsilon, wrong, moved, still = map(float, towards)
+    epsilon, wrong = map(float, towards)
     assert epsilon > 0.5
     assert wrong < 10
-    assert moved <= still  # taken towards other classes
+    own, copies = map(float, descent)
+    assert own < 1  # so that the images show what the network keeps of a sample
+    assert own < copies < 5
     assert (tmp_path / "augmented_in_pixels.png").stat().st_size > 10_000
 
 
