@@ -14,6 +14,7 @@ from sklearn_debias.estimators._two_stages import split_of
 from sklearn_debias.fitting import NON_NEGATIVE, POSITIVE_INT, TrainingSet
 from sklearn_debias.objectives import ERMOnPart, ReweightHead
 from sklearn_debias.objectives.internal import example_weights, two_parts
+from sklearn_debias.presets import afr_preset
 from sklearn_debias.search_spaces import SearchedRows, Space, afr_space
 
 
@@ -84,6 +85,46 @@ class AFRClassifier(BaseDebiasClassifier):
         "reweighting_share": [Interval(numbers.Real, 0, 1, closed="neither")],
         "reweighting_epochs": POSITIVE_INT,
     }
+
+    @classmethod
+    def from_preset(cls, name: str, **overrides: Any) -> "AFRClassifier":
+        """Return a classifier with the settings of the released code.
+
+        The first stage trains a ResNet-50 from ImageNet weights, those that torchvision then had
+        (it downloads them; ``net_params={"module__weights": "path/to/file.pt"}`` takes a file). The
+        epoch of the second is chosen by the worst group of validation rows: hand ``fit`` such rows
+        with their bias labels, as ``validation_data`` or by ``validation``. Give ``image_size`` for
+        images of other sizes than 224.
+
+        ``gamma`` and ``lam`` are those of the released examples. The authors search them by the
+        same rows: on Waterbirds ``gamma`` from 4 to 20 and ``lam`` from 0 to .3, on CelebA from 1
+        to 3 and from .001 to .1.
+
+        Two things of the released code are not here. Its second stage has an optimiser of its own:
+        SGD without momentum and weight decay, at .01 (Waterbirds) or .02 (CelebA), with gradients
+        clipped to norm 1. Here that of the first stage begins anew: with momentum .9 its ``lr`` of
+        .003 goes about as far as .03 without, and on CelebA its schedule swings on, 20 epochs down
+        and 20 up. Its first stage augments by random resized crops and flips, which have no name
+        here: pass ``augment``.
+
+        Parameters
+        ----------
+        name : {"waterbirds", "celeba"}
+        **overrides
+            Parameters of this estimator that replace the preset's.
+
+        Returns
+        -------
+        AFRClassifier
+
+        Examples
+        --------
+        >>> from sklearn_debias import AFRClassifier
+        >>> clf = AFRClassifier.from_preset("waterbirds", random_state=0)
+        >>> clf.module, clf.max_epochs, clf.gamma, clf.reweighting_epochs
+        ('resnet50', 50, 10.0, 500)
+        """
+        return cls(**{**afr_preset(name), **overrides})
 
     def _search_space(self, rows: SearchedRows) -> Space:
         return super()._search_space(rows) | afr_space()

@@ -80,10 +80,14 @@ class GroupDROClassifier(BaseDebiasClassifier):
 
     @classmethod
     def from_preset(cls, name: str, **overrides: Any) -> "GroupDROClassifier":
-        """Return a classifier with the settings of the released code.
+        """Return a classifier with the settings of the authors.
 
-        The network, its weights, the optimiser and the batch size are not among them here, and stay
-        the classifier's defaults; so does ``adjustment``, which the authors search from 0 to 5.
+        That is the paper's strong penalty, at which it trains to the end: a ResNet-50 from ImageNet
+        weights, those that torchvision then had (it downloads them;
+        ``net_params={"module__weights": "path/to/file.pt"}`` takes a file), whose batches hold all
+        groups alike. The commands of the released code have ``lr=1e-3, weight_decay=1e-4``.
+        ``adjustment`` is 0 in them; the paper searches it up to 5. Nothing is augmented. Give
+        ``image_size`` for images of other sizes than 224.
 
         Parameters
         ----------
@@ -98,9 +102,9 @@ class GroupDROClassifier(BaseDebiasClassifier):
         Examples
         --------
         >>> from sklearn_debias import GroupDROClassifier
-        >>> clf = GroupDROClassifier.from_preset("waterbirds", module="resnet50", random_state=0)
-        >>> clf.lr, clf.weight_decay, clf.max_epochs
-        (1e-05, 1.0, 300)
+        >>> clf = GroupDROClassifier.from_preset("waterbirds", random_state=0)
+        >>> clf.optimizer, clf.lr, clf.weight_decay, clf.balance
+        ('sgd', 1e-05, 1.0, 'group')
         """
         return cls(**{**group_dro_preset(name), **overrides})
 

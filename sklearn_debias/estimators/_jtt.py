@@ -88,9 +88,11 @@ class JTTClassifier(BaseDebiasClassifier):
     def from_preset(cls, name: str, **overrides: Any) -> "JTTClassifier":
         """Return a classifier with the settings of the released code.
 
-        The network, its weights, the batch size and the epochs of the second training are not
-        among them here, and stay the classifier's defaults. A rate this low is for a pretrained
-        network, such as ``module="resnet50", net_params={"module__weights": "DEFAULT"}``.
+        Both networks are a ResNet-50 from ImageNet weights, those that torchvision then had (it
+        downloads them; ``net_params={"module__weights": "path/to/file.pt"}`` takes a file). The
+        epoch of the second training is chosen by the worst group of validation rows: hand ``fit``
+        such rows with their bias labels, as ``validation_data`` or by ``validation``. Nothing is
+        augmented. Give ``image_size`` for images of other sizes than 224.
 
         Parameters
         ----------
@@ -105,9 +107,9 @@ class JTTClassifier(BaseDebiasClassifier):
         Examples
         --------
         >>> from sklearn_debias import JTTClassifier
-        >>> clf = JTTClassifier.from_preset("waterbirds", module="resnet50", random_state=0)
-        >>> clf.identification_epochs, clf.upweight, clf.weight_decay
-        (60, 100, 1.0)
+        >>> clf = JTTClassifier.from_preset("waterbirds", random_state=0)
+        >>> clf.module, clf.identification_epochs, clf.upweight, clf.weight_decay
+        ('resnet50', 60, 100, 1.0)
         """
         return cls(**{**jtt_preset(name), **overrides})
 

@@ -10,6 +10,7 @@ from torch import nn, optim
 from torchvision.models import resnet18
 
 from sklearn_debias import (
+    AFRClassifier,
     GroupDROClassifier,
     JTTClassifier,
     MetaIADAClassifier,
@@ -20,6 +21,7 @@ CLASSES = {
     "ule": ULEClassifier,
     "iada": MetaIADAClassifier,
     "jtt": JTTClassifier,
+    "afr": AFRClassifier,
     "dro": GroupDROClassifier,
 }
 SCHEDULE = "lr_schedule"  # a partial: looked at in a test of its own
@@ -38,9 +40,11 @@ iada  cifar_noise_flip     module=cifar_resnet32 max_epochs=200 optimizer=sgd lr
 iada  inat                 alpha=.5 beta=1 perturbation_lr=1e-4
 iada  glt                  alpha=.5 beta=1 perturbation_lr=1e-3
 iada  subpopulation        alpha=.5 beta=1 perturbation_lr=1e-3
-jtt   waterbirds           optimizer=sgd lr=1e-5 weight_decay=1 identification_epochs=60 upweight=100
-jtt   celeba               optimizer=sgd lr=1e-5 weight_decay=.1 identification_epochs=1 upweight=50
-dro   waterbirds           lr=1e-5 weight_decay=1 max_epochs=300 step_size=.01
+jtt   waterbirds           max_epochs=300 optimizer=sgd lr=1e-5 weight_decay=1 batch_size=64 identification_epochs=60 upweight=100 monitor=worst_group_accuracy
+jtt   celeba               max_epochs=50 optimizer=sgd lr=1e-5 weight_decay=.1 batch_size=64 identification_epochs=1 upweight=50 monitor=worst_group_accuracy
+afr   waterbirds           max_epochs=50 optimizer=sgd lr=3e-3 weight_decay=1e-4 batch_size=32 gamma=10 lam=0 reweighting_share=.2 reweighting_epochs=500 monitor=worst_group_accuracy
+afr   celeba               max_epochs=20 optimizer=sgd lr=3e-3 weight_decay=1e-4 batch_size=100 gamma=1.44 lam=1e-3 reweighting_share=.2 reweighting_epochs=1000 monitor=worst_group_accuracy
+dro   waterbirds           max_epochs=300 optimizer=sgd lr=1e-5 weight_decay=1 batch_size=128 balance=group step_size=.01
 """  # noqa: E501
 ROWS = [line.split() for line in TABLE.strip().splitlines()]
 FROZEN = ("waterbirds", "celeba", "urbancars", "spawrious")
@@ -59,7 +63,14 @@ def read(text):
 def test_a_preset_sets_what_the_table_has_and_nothing_else(row):
     method, name, *stated = row
     expected = {key: read(value) for key, _, value in (one.partition("=") for one in stated)}
-    own = {SCHEDULE} if name in CIFAR else set()
+    own = {SCHEDULE} if name in CIFAR or (method, name) == ("afr", "celeba") else set()
+    if method in ("jtt", "afr", "dro"):
+        # torchvision's weights of 2019 to 2023, as all three released codes take them.
+        expected |= {
+            "module": "resnet50",
+            "net_params": {"module__weights": "IMAGENET1K_V1"},
+            "normalize": "imagenet",
+        }
     if method == "ule" and name in FROZEN:
         # Ours, and documented as ours: a frozen network has to come from somewhere.
         expected |= {"net_params": {"module__weights": "DEFAULT"}, "normalize": "imagenet"}
@@ -89,6 +100,51 @@ def test_the_rate_on_cifar_is_divided_by_a_hundred_at_160_and_180(name):
         optimizer.step()
         schedule.step()
     np.testing.assert_allclose(rates, [0.1] * 160 + [1e-3] * 20 + [1e-5] * 20)
+
+
+def test_the_rate_of_afr_on_celeba_is_a_cosine_of_twenty_epochs_to_a_hundredth():
+    optimizer = optim.SGD(nn.Linear(1, 1).parameters(), lr=3e-3)
+    schedule = AFRClassifier.from_preset("celeba").lr_schedule(optimizer)
+    rates = []
+    for _ in range(21):
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        schedule.step()
+    expected = 3e-5 + (3e-3 - 3e-5) * (1 + np.cos(np.pi * np.arange(21) / 20)) / 2
+    np.testing.assert_allclose(rates, expected, rtol=1e-6)
+
+
+@STILL
+@pytest.mark.filterwarnings("ignore::sklearn_debias.exceptions.DebiasWarning")
+@pytest.mark.parametrize(
+    ("method", "short"),
+    [
+        ("jtt", {"identification_epochs": 1, "upweight": 2}),
+        ("afr", {"reweighting_epochs": 2}),
+        ("dro", {}),
+    ],
+)
+def test_a_rival_begins_with_weights_from_a_file(method, short, tmp_path):
+    file = tmp_path / "resnet18.pt"
+    torch.save(resnet18().state_dict(), file)
+    X = np.random.default_rng(0).random((16, 3, 32, 32), dtype=np.float32)
+    y = np.arange(16) % 2
+    bias = np.arange(16) // 2 % 2
+    clf = CLASSES[method].from_preset(
+        "waterbirds",
+        module="resnet18",
+        net_params={"module__weights": str(file)},
+        # The steps are too small to see: what comes out is what went in.
+        lr=1e-12,
+        weight_decay=0,
+        max_epochs=1,
+        random_state=0,
+        **short,
+    )
+    clf.fit(X, y, bias_labels=bias, validation_data=(X, y, bias))
+    given = torch.load(file)["conv1.weight"]
+    found = [p for p in clf.module_.parameters() if p.shape == given.shape]
+    assert any(torch.allclose(p, given, atol=1e-6) for p in found)
 
 
 def test_overrides_win_and_presets_share_nothing():
