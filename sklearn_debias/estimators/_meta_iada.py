@@ -202,6 +202,11 @@ class MetaIADAClassifier(SpreadFeatures, MetaClassifier):
         and the augmentation are not known to us, nor network and optimiser elsewhere: they stay the
         classifier's defaults.
 
+        Whether that network, a ResNet-32, is also the one for uniform noise is not known to us.
+        Meta-Weight-Net, whose figures the paper compares with, has it for flipped labels, and
+        WRN-28-10 for uniform noise. Both presets have ResNet-32, the only one that we know the
+        paper to have. For the other pass ``module="cifar_wide_resnet28_10"``.
+
         Parameters
         ----------
         name : {"cifar_lt", "cifar_noise_uniform", "cifar_noise_flip", "inat", "glt", \

@@ -25,7 +25,7 @@ CIFAR: dict[str, Any] = {
 META_IADA: dict[str, dict[str, Any]] = {
     "cifar_lt": {**CIFAR, "meta_size": 10},  # rows of each class
     # Its meta set, 1000 clean rows, has to be given: no row of X is known to be clean.
-    "cifar_noise_uniform": CIFAR,
+    "cifar_noise_uniform": CIFAR,  # which network is not on record: Meta-Weight-Net's is WRN-28-10
     "cifar_noise_flip": CIFAR,
     "inat": {**STATED, "perturbation_lr": 1e-4},
     # The meta set is even over classes and attributes: by bias labels, or given.
