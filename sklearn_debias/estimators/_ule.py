@@ -167,7 +167,11 @@ class ULEClassifier(BaseDebiasClassifier):
         does not give: these stay the classifier's defaults, as does the batch size. ImageNet
         weights of frozen networks, which torchvision downloads, and ``normalize="imagenet"`` are
         ours; to take a file, override ``net_params={"module__weights": "path/to/file.pt"}``. They
-        are for 224 pixels: give ``image_size`` for images of other sizes.
+        are for 224 pixels: give ``image_size`` for images of other sizes. Of ViT-H-14 those are
+        "IMAGENET1K_SWAG_LINEAR_V1", and "DEFAULT" is for 518 pixels.
+
+        The student is the same network unless ``student_module`` names another, with weights as
+        ``student_module__weights`` and with ``similarity="gram"``: the paper's mixed models.
 
         Parameters
         ----------
