@@ -177,11 +177,11 @@ class ULEClassifier(BaseDebiasClassifier):
         ----------
         name : {"waterbirds", "celeba", "urbancars", "spawrious", "mnist", "mnist_sc", \
 "coloured_mnist"}
-            The first four have frozen networks. Those are ResNet-50 (on Waterbirds and CelebA the
-            paper also has ``module="resnet18"`` and ``module="vit_h_14"``), and on Spawrious the
-            default of ``module``, since we know of none. The others train the CNN of Table 1 from
-            scratch, without a head start of the student: ``student_warmup="auto"`` is ours, and
-            nearer to the paper's results.
+            The first four have frozen networks. Those are ResNet-50: on Waterbirds and CelebA the
+            paper also has ``module="resnet18"`` and ``module="vit_h_14"``, and on Spawrious we do
+            not know the paper's. The others train the CNN of Table 1 from scratch, without a head
+            start of the student: ``student_warmup="auto"`` is ours, and nearer to the paper's
+            results.
         **overrides
             Parameters of this estimator that replace the preset's.
 

@@ -24,7 +24,7 @@ ULE: dict[str, dict[str, Any]] = {
     "waterbirds": {**FROZEN, "module": "resnet50"},
     "celeba": {**FROZEN, "module": "resnet50"},
     "urbancars": {**FROZEN, "module": "resnet50"},  # the only one
-    "spawrious": FROZEN,  # no network is on record here
+    "spawrious": {**FROZEN, "module": "resnet50"},  # ours: none is on record here
     "mnist": SCRATCH,
     "mnist_sc": SCRATCH,
     "coloured_mnist": SCRATCH,

@@ -30,7 +30,7 @@ TABLE = """
 ule   waterbirds           module=resnet50 max_epochs=300 optimizer=sgd freeze=body monitor=worst_group_accuracy monitor_every=10 student_warmup=0
 ule   celeba               module=resnet50 max_epochs=300 optimizer=sgd freeze=body monitor=worst_group_accuracy monitor_every=10 student_warmup=0
 ule   urbancars            module=resnet50 max_epochs=300 optimizer=sgd freeze=body monitor=worst_group_accuracy monitor_every=10 student_warmup=0
-ule   spawrious            max_epochs=300 optimizer=sgd freeze=body monitor=worst_group_accuracy monitor_every=10 student_warmup=0
+ule   spawrious            module=resnet50 max_epochs=300 optimizer=sgd freeze=body monitor=worst_group_accuracy monitor_every=10 student_warmup=0
 ule   mnist                module=ule_cnn max_epochs=300 student_warmup=0
 ule   mnist_sc             module=ule_cnn max_epochs=300 student_warmup=0
 ule   coloured_mnist       module=ule_cnn max_epochs=300 student_warmup=0
@@ -164,17 +164,15 @@ def test_ule_from_scratch(name):
 
 
 @STILL
-@pytest.mark.parametrize(
-    ("name", "own"), [("waterbirds", {"module": "resnet18"}), ("spawrious", {"image_size": 72})]
-)
+@pytest.mark.parametrize(("name", "own"), [("waterbirds", {}), ("spawrious", {"image_size": 72})])
 def test_ule_on_a_frozen_network(name, own, tmp_path):
     file = tmp_path / "resnet18.pt"
     torch.save(resnet18().state_dict(), file)
     X = np.random.default_rng(0).random((16, 3, 32, 32), dtype=np.float32)
     y = np.arange(16) % 2
     bias = np.arange(16) // 2 % 2
-    own |= {"net_params": {"module__weights": str(file)}, "max_epochs": 2, "random_state": 0}
-    clf = ULEClassifier.from_preset(name, **own)
+    own = {"module": "resnet18", "max_epochs": 2, "random_state": 0, **own}
+    clf = ULEClassifier.from_preset(name, net_params={"module__weights": str(file)}, **own)
     with pytest.raises(ValueError, match="`monitor` needs validation rows"):
         clf.fit(X, y)
     clf.fit(X, y, validation_data=(X, y, bias))
