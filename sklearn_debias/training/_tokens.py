@@ -14,6 +14,7 @@ from sklearn_debias.training._joined import of_width
 from sklearn_debias.training._sources import Source
 
 EXACT = 2**24  # whole numbers up to this are exact in float32
+LOOK = 256  # rows that are looked at together
 WIDTH = 32  # tokens; for prediction rows are padded to a multiple
 # What networks take, too, and would miss.
 OTHERS = ("inputs_embeds", "position_ids", "pixel_values", "decoder_input_ids", "bbox")
@@ -53,6 +54,11 @@ class TokenSource(Source):
         new = copy.copy(self)
         new.limits = limits
         return new
+
+    def look(self) -> None:
+        """Read all rows, and raise where one is refused."""
+        for start in range(0, len(self), LOOK):
+            self.take(np.arange(start, min(start + LOOK, len(self))))
 
     def groups(self, raw: Tensor) -> list[tuple[np.ndarray, Tensor]]:
         """Return rows by their width, which depends on nothing but the row.
