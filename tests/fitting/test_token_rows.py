@@ -15,6 +15,7 @@ from sklearn_debias.attribution import input_gradients
 from sklearn_debias.core import SplitModule
 from sklearn_debias.core.internal import TokenLimits, Unpacked
 from sklearn_debias.deployment import export_onnx
+from sklearn_debias.exceptions import DebiasWarning
 from sklearn_debias.fitting import open_inputs
 from sklearn_debias.robustness import adversarial_examples
 
@@ -190,8 +191,14 @@ def test_held_out_rows_searches_and_copies_work_on_every_form():
 
 def test_a_meta_set_and_extra_columns_are_rows_of_tokens_too():
     clf = MetaIADAClassifier(bag(), max_epochs=1, random_state=0)
-    clf.fit(X, y, X_meta=columns_of(X[:10]), y_meta=y[:10])
+    others = make_rows(10, seed=1)[0]
+    clf.fit(X, y, X_meta=columns_of(others), y_meta=y[:10])
     assert clf.predict(X).shape == (N,)
+    shared = [*others, *X[:4]]
+    padded = padded_columns(shared)  # which makes them no other rows
+    for X_meta in (shared, columns_of(shared), padded):
+        with pytest.warns(DebiasWarning, match="`X_meta` shares 4 of its 14 rows with X"):
+            clf.fit(X, y, X_meta=X_meta, y_meta=np.r_[y[:10], y[:4]])
 
 
 LONG = {"input_ids": [5] * 31}

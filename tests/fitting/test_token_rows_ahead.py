@@ -14,6 +14,7 @@ from sklearn_debias.testing._reproducibility import Steps
 from sklearn_debias.training import JoinedSource
 
 X, y, _ = make_rows(longest=30)
+OTHERS = make_rows(N - 1, longest=30, seed=1)[0]
 LAST = N - 1
 
 
@@ -59,7 +60,7 @@ def test_a_bad_row_is_refused_before_the_first_step(case):
             with pytest.raises((TypeError, ValueError), match=beside):
                 erm(limited()).fit(X, y, validation_data=(form, y))
             with pytest.raises((TypeError, ValueError), match=rf"`X_meta\[{LAST}\]`.*{message}"):
-                meta.fit(X[:-1], y[:-1], X_meta=form, y_meta=y)
+                meta.fit(OTHERS, y[:-1], X_meta=form, y_meta=y)
     assert steps.taken == 0
 
 
