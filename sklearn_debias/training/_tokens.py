@@ -113,7 +113,7 @@ def is_token_row(item: Any) -> bool:
 
 
 def read_row(item: Mapping) -> np.ndarray:
-    """Return a row of tokens as an array (columns, length), without what is padding at its end.
+    """Return a row of tokens as an array (columns, length), without what is padding at its ends.
 
     Columns of other names are left out.
 
@@ -138,7 +138,7 @@ def read_row(item: Mapping) -> np.ndarray:
     if not len(seen):
         raise ValueError("it has no token that `attention_mask` lets the network see")
     columns = [found[name] for name in COLUMNS if name in found]
-    return np.stack(columns)[:, : seen[-1] + 1].astype(np.float32)
+    return np.stack(columns)[:, seen[0] : seen[-1] + 1].astype(np.float32)
 
 
 def check_known(columns: Mapping) -> None:
