@@ -104,11 +104,13 @@ def _parts(rows: Any, *, files: bool) -> Iterable[Any]:
         yield from _parts(rows.tolist(), files=files)
     elif files and isinstance(rows, list) and all(isinstance(r, str | os.PathLike) for r in rows):
         yield [name_and_size(row) for row in rows]
-    elif _are_named(rows):
+    elif hasattr(rows, "to_pylist"):  # of pyarrow
+        yield from _parts(rows.to_pylist(), files=files)
+    elif isinstance(rows, Mapping) or _are_named(rows):
         columns = rows if isinstance(rows, Mapping) else _columns_of(rows)
         for name, column in columns.items():
             yield name
-            yield from _column(column)
+            yield from _column(column) if isinstance(column, list) else _parts(column, files=False)
     elif isinstance(rows, tuple):
         for number, part in enumerate(rows):  # X, y and what follows
             yield from _parts(part, files=files and number == 0)
@@ -117,9 +119,7 @@ def _parts(rows: Any, *, files: bool) -> Iterable[Any]:
 
 
 def _are_named(rows: Any) -> bool:
-    """Return whether these are rows of tokens, or the like: dicts of the same names, or columns."""
-    if isinstance(rows, Mapping):
-        return all(isinstance(column, list) for column in rows.values())
+    """Return whether these are rows of tokens, or the like: dicts of the same names."""
     if not isinstance(rows, list) or not rows or not isinstance(rows[0], Mapping):
         return False
     names = list(rows[0])

@@ -6,7 +6,7 @@ the length of the longest, so that everything between X and the network sees one
 
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import Any
 
 import torch
@@ -41,14 +41,18 @@ class TokenLimits:
         Tokens of a row.
     n_ids : int or None, default=None
         Ids are smaller than this.
+    n_types : int or None, default=None
+        Ids of types are smaller than this.
     """
 
     length: int | None = None
     n_ids: int | None = None
+    n_types: int | None = None
 
     def __and__(self, other: "TokenLimits") -> "TokenLimits":
         """Return what both allow."""
-        return TokenLimits(_smaller(self.length, other.length), _smaller(self.n_ids, other.n_ids))
+        pairs = zip(astuple(self), astuple(other), strict=True)
+        return TokenLimits(*(_smaller(one, two) for one, two in pairs))
 
     @classmethod
     def of(cls, module: nn.Module) -> "TokenLimits":
@@ -201,8 +205,8 @@ def _limits_of(network: nn.Module) -> TokenLimits:
         if name.endswith("position_embeddings") and isinstance(layer, nn.Embedding):
             first = 0 if layer.padding_idx is None else layer.padding_idx + 1
             length = layer.num_embeddings - first
-    n_ids = getattr(config, "vocab_size", None)
-    return TokenLimits(_counted(length), _counted(n_ids))
+    sizes = (getattr(config, name, None) for name in ("vocab_size", "type_vocab_size"))
+    return TokenLimits(_counted(length), *map(_counted, sizes))
 
 
 def _counted(value: Any) -> int | None:

@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from PIL import Image
 from tokens import Rows, bag, columns_of, make_rows
@@ -142,6 +143,40 @@ def test_a_fit_of_changed_rows_is_refused_by_name(tmp_path):
         erm(checkpoint=tmp_path / name).fit(known, y)
         with pytest.raises(ValueError, match=r"What differs: `X`\."):
             erm(checkpoint=tmp_path / name).fit(new, y)
+
+
+@pytest.mark.parametrize("kind", ["numpy", "torch", "arrow", "pandas", "polars"])
+def test_every_format_and_a_transform_give_the_same_rows(kind):
+    expected = erm().fit(X, y).predict_proba(X)
+    rows = WHOLE.with_format(kind)
+    np.testing.assert_array_equal(erm().fit(rows, y).predict_proba(rows), expected)
+
+
+def test_a_transform_makes_the_rows():
+    def tokenised(batch):
+        return {name: [X[i][name] for i in batch["number"]] for name in X[0]}
+
+    numbered = datasets.Dataset.from_dict({"number": list(range(len(X)))})
+    rows = numbered.with_transform(tokenised)
+    held = {"validation": 0.2}
+    expected = erm(**held).fit(X, y).predict_proba(X)
+    np.testing.assert_array_equal(erm(**held).fit(rows, y).predict_proba(rows), expected)
+
+
+def test_splits_are_refused_by_name():
+    with pytest.raises(TypeError, match=r"got the splits \['test'\]\. Pass one .* X\['test'\]"):
+        erm().fit(datasets.DatasetDict({"test": WHOLE}), y)
+
+
+def test_what_pyarrow_holds_is_known_again(tmp_path):
+    labels = pa.array(y)
+    columns = {name: pa.array(values) for name, values in columns_of(X).items()}
+    erm(checkpoint=tmp_path).fit(columns, labels)
+    with Steps() as steps:
+        erm(checkpoint=tmp_path).fit({**columns}, pa.array(y.tolist()))
+    assert steps.taken == 0
+    with pytest.raises(ValueError, match="What differs: `y`"):
+        erm(checkpoint=tmp_path).fit(columns, pa.array(1 - y))
 
 
 def test_rows_of_several_keys_or_lengths_are_told_apart():
