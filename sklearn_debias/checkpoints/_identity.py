@@ -3,13 +3,12 @@
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from sklearn_debias.content import fingerprint, key_of
+from sklearn_debias.content import fingerprint, key_of, name_and_size
 
 SHOWN = 60  # letters of a value in a message
 
@@ -104,7 +103,14 @@ def _parts(rows: Any, *, files: bool) -> Iterable[Any]:
     elif isinstance(rows, np.ndarray) and rows.dtype == object:
         yield from _parts(rows.tolist(), files=files)
     elif files and isinstance(rows, list) and all(isinstance(r, str | os.PathLike) for r in rows):
-        yield [_file(row) for row in rows]
+        yield [name_and_size(row) for row in rows]
+    elif hasattr(rows, "to_pylist"):  # of pyarrow
+        yield from _parts(rows.to_pylist(), files=files)
+    elif isinstance(rows, Mapping) or _are_named(rows):
+        columns = rows if isinstance(rows, Mapping) else _columns_of(rows)
+        for name, column in columns.items():
+            yield name
+            yield from _column(column) if isinstance(column, list) else _parts(column, files=False)
     elif isinstance(rows, tuple):
         for number, part in enumerate(rows):  # X, y and what follows
             yield from _parts(part, files=files and number == 0)
@@ -112,9 +118,31 @@ def _parts(rows: Any, *, files: bool) -> Iterable[Any]:
         yield rows
 
 
-def _file(path: Any) -> tuple[str, int]:
-    """Return the name and the size of a file, -1 where there is none."""
-    try:
-        return os.fspath(path), Path(path).stat().st_size
-    except (OSError, ValueError):  # of a label, say
-        return os.fspath(path), -1
+def _are_named(rows: Any) -> bool:
+    """Return whether these are rows of tokens, or the like: dicts of the same names."""
+    if not isinstance(rows, list) or not rows or not isinstance(rows[0], Mapping):
+        return False
+    names = list(rows[0])
+    return all(isinstance(row, Mapping) and list(row) == names for row in rows)
+
+
+def _columns_of(rows: list) -> dict[Any, list]:
+    return {name: [row[name] for row in rows] for name in rows[0]}
+
+
+def _column(values: list) -> Iterable[Any]:
+    """Return lists of whole numbers as two arrays: to walk each number takes ten times as long."""
+    arrays = [np.asarray(value) for value in values] if _are_flat(values) else []
+    if arrays and all(array.ndim == 1 and array.dtype.kind in "iub" for array in arrays):
+        yield np.array([len(array) for array in arrays])
+        yield np.concatenate(arrays).astype(np.int64)
+    else:
+        yield values
+
+
+def _are_flat(values: list) -> bool:
+    """Return whether these seem to be lists of numbers, by the first number of each."""
+    whole = int | np.integer
+    return all(
+        isinstance(v, list | np.ndarray) and len(v) and isinstance(v[0], whole) for v in values
+    )

@@ -99,6 +99,11 @@ def read_part(given: Any, name: str) -> Part:
     part = Part(name, *values)
     if issparse(part.X):
         raise TypeError(f"X of `{name}` must be dense, got a sparse matrix. Pass X.toarray().")
+    if hasattr(part.X, "column_names"):  # a dataset of Hugging Face, or a table of Arrow
+        raise TypeError(
+            f"X of `{name}` must have rows that can be picked by an array of numbers, got a "
+            f"{type(part.X).__name__}. Pass them as a list, list(X)."
+        )
     check_has_rows(part.X, f"X of {name}")
     check_same_rows({"X": part.X, "y": part.y, "bias_labels": part.bias_labels})
     n = len(encode_labels(part.y, f"y of {name}")[0])
@@ -173,7 +178,7 @@ def _keys(X: Any, floats: Any) -> Iterator[bytes]:
     ``floats`` is the type that floats are compared in; None keeps theirs.
     """
     if isinstance(X, pd.DataFrame) and X.to_numpy().dtype.kind not in "fiub":
-        hashes = pd.util.hash_pandas_object(X, index=False)
+        hashes = pd.util.hash_pandas_object(X.map(_hashable), index=False)
         yield from (int(key).to_bytes(8, "big") for key in hashes)
         return
     for row in X if isinstance(X, list) else _plain(X):
@@ -186,6 +191,11 @@ def _keys(X: Any, floats: Any) -> Iterator[bytes]:
         else:
             whole = array.dtype.kind in "iub"
             yield _digest(array.astype(np.int64 if whole else floats or array.dtype).tobytes())
+
+
+def _hashable(cell: Any) -> Any:
+    """Return a cell that may be a list, such as one of tokens, as its text."""
+    return repr(np.asarray(cell).tolist()) if isinstance(cell, list | tuple | np.ndarray) else cell
 
 
 def _content(path: Any) -> bytes:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch._ops import OpOverload, OpOverloadPacket
 
 from sklearn_debias.content._origin import codes, imported, installed
+from sklearn_debias.content._tables import is_table, parts_of_table
 from sklearn_debias.exceptions import warn
 
 FORMAT = 3  # of the cache, and of what decides an embedding
@@ -121,6 +122,8 @@ class _Walk:
             self.type(value)
         elif isinstance(value, list):
             self.all(value)
+        elif is_table(value):
+            self.all(parts_of_table(value))
         elif isinstance(value, types.MethodType):
             self.all((value.__func__, value.__self__))
         elif isinstance(value, types.ModuleType):

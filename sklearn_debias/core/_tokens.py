@@ -6,15 +6,17 @@ the length of the longest, so that everything between X and the network sees one
 
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 COLUMNS = ("input_ids", "attention_mask", "token_type_ids")
 ANY = -1  # length of a row, as its shape has it
 PADDING = -1  # stands for an id where a row has ended
-POOLED = ("logits", "last_hidden_state")  # of the outputs of transformers
+# Of the outputs of transformers: the first that is there.
+POOLED = ("logits", "image_embeds", "text_embeds", "last_hidden_state")
 
 
 def is_tokens(shape: tuple[int, ...]) -> bool:
@@ -39,14 +41,18 @@ class TokenLimits:
         Tokens of a row.
     n_ids : int or None, default=None
         Ids are smaller than this.
+    n_types : int or None, default=None
+        Ids of types are smaller than this.
     """
 
     length: int | None = None
     n_ids: int | None = None
+    n_types: int | None = None
 
     def __and__(self, other: "TokenLimits") -> "TokenLimits":
         """Return what both allow."""
-        return TokenLimits(_smaller(self.length, other.length), _smaller(self.n_ids, other.n_ids))
+        pairs = zip(astuple(self), astuple(other), strict=True)
+        return TokenLimits(*(_smaller(one, two) for one, two in pairs))
 
     @classmethod
     def of(cls, module: nn.Module) -> "TokenLimits":
@@ -105,6 +111,9 @@ class Unpacked(nn.Module):
         # A list where there are several, and None where there is none.
         padding = padding if isinstance(padding, int) else 0
         named["input_ids"] = ids.masked_fill(ids == PADDING, padding)
+        if _answers_at_the_end(self.network):
+            n_padded = (ids == PADDING).sum(1)
+            named = {name: _moved(column, n_padded) for name, column in named.items()}
         # The mask is ours where X has none: who does not look at it need not take it.
         if not _takes(self.network.forward, "attention_mask"):
             del named["attention_mask"]
@@ -133,6 +142,7 @@ def split_transformer(network: Any) -> tuple[nn.Module, nn.Module | None]:
         if isinstance(layer, nn.Linear)
         and layer.out_features == wanted
         and not name.startswith(inside)
+        and name.count(".") < 2  # deeper ones are of the body, where that has no part of its own
     ]
     # A second classifier, such as that of a distilled network, has a part in the logits.
     if len(found) != 1:
@@ -141,6 +151,44 @@ def split_transformer(network: Any) -> tuple[nn.Module, nn.Module | None]:
     head = network.get_submodule(found[0])
     setattr(network.get_submodule(owner), name, nn.Identity())
     return Unpacked(network, found[0]), head
+
+
+def advice_on(module: nn.Module, x: Tensor) -> str | None:
+    """Return what to do where a network of transformers cannot be run on ``x``.
+
+    It is told by the configuration: None where that says nothing.
+    """
+    for part in module.modules():
+        config = getattr(part.network, "config", None) if isinstance(part, Unpacked) else None
+        if hasattr(config, "vision_config"):
+            return (
+                "It takes text and images together: pass the part for one, such as CLIPVisionModel "
+                "or CLIPTextModel."
+            )
+        if getattr(config, "is_encoder_decoder", False):
+            return (
+                "It has an encoder and a decoder. A *ForSequenceClassification of this kind needs "
+                f"the id eos_token_id={getattr(config, 'eos_token_id', None)} at the end of each "
+                "row, as its tokenizer sets it; of others pass the encoder, network.get_encoder()."
+            )
+        if x.ndim == 3 and config is not None and getattr(config, "pad_token_id", 0) is None:
+            return (
+                "It may need to know its padding: set network.config.pad_token_id to "
+                "tokenizer.pad_token_id, or to tokenizer.eos_token_id where there is none."
+            )
+    return None
+
+
+def _answers_at_the_end(network: nn.Module) -> bool:
+    """Return whether a network sums a row up at the last place of a batch, as XLNet does."""
+    last = getattr(getattr(network, "config", None), "summary_type", None) == "last"
+    return last and hasattr(network, "sequence_summary")
+
+
+def _moved(column: Tensor, n: Tensor) -> Tensor:
+    """Return rows (b, length) each moved to the right by its number, around the end."""
+    places = torch.arange(column.shape[1], device=column.device) - n[:, None]
+    return column.gather(1, places % column.shape[1])
 
 
 def _takes(function: Callable, name: str) -> bool:
@@ -157,8 +205,8 @@ def _limits_of(network: nn.Module) -> TokenLimits:
         if name.endswith("position_embeddings") and isinstance(layer, nn.Embedding):
             first = 0 if layer.padding_idx is None else layer.padding_idx + 1
             length = layer.num_embeddings - first
-    n_ids = getattr(config, "vocab_size", None)
-    return TokenLimits(_counted(length), _counted(n_ids))
+    sizes = (getattr(config, name, None) for name in ("vocab_size", "type_vocab_size"))
+    return TokenLimits(_counted(length), *map(_counted, sizes))
 
 
 def _counted(value: Any) -> int | None:

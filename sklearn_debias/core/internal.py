@@ -12,6 +12,7 @@ from sklearn_debias.core._tokens import (
     PADDING,
     TokenLimits,
     Unpacked,
+    advice_on,
     is_of_transformers,
     is_tokens,
 )
@@ -24,6 +25,7 @@ __all__ = [
     "LinearNet",
     "TokenLimits",
     "Unpacked",
+    "advice_on",
     "has_own_forward",
     "is_altered",
     "is_linear",

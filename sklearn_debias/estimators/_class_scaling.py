@@ -12,7 +12,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, _fi
 from sklearn.exceptions import NotFittedError
 from sklearn.utils import get_tags
 from sklearn.utils._param_validation import HasMethods, Interval
-from sklearn.utils.validation import _num_samples, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
 from sklearn_debias.arguments import in_our_words
@@ -27,6 +27,7 @@ from sklearn_debias.fitting import (
     Sweep,
     all_or_nothing,
     bias_for,
+    count_rows,
     describe_groups,
     encode_known,
     encode_target,
@@ -173,7 +174,7 @@ class ClassScaling(OurNames, Searchable, MetaEstimatorMixin, ScoredByRows, BaseE
             scorer = None if self.scoring == "worst_group_accuracy" else get_scorer(self.scoring)
             check_same_rows({"X": X, "y": y, "bias_labels": bias_labels})
             X = indexable_rows(X)
-            n = _num_samples(X)
+            n = count_rows(X)
             codes, classes = encode_target(self, y, n)
             fitted = _is_fitted(self.estimator)
             self.classes_ = self.estimator.classes_ if fitted else classes

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from sklearn_debias.core.internal import COLUMNS, TokenLimits, Unpacked, is_tokens
+from sklearn_debias.core.internal import COLUMNS, TokenLimits, Unpacked, advice_on, is_tokens
 from sklearn_debias.fitting import check_normalize
 from sklearn_debias.maps import find_place
 from sklearn_debias.models import (
@@ -172,9 +172,12 @@ def run(features: nn.Module, x: Tensor) -> Tensor:
             raise
         if is_of_memory(error) or is_of_device(error):  # the embedder has advice on these
             raise
+        advice = advice_on(features, x) or (
+            "Check its input layer against X; some networks need images of one size, set by "
+            "`image_size`."
+        )
         raise ValueError(
-            f"`module` cannot process a batch of shape {shape}: {error}. Check its input layer "
-            f"against X; some networks need images of one size, set by `image_size`."
+            f"`module` cannot process a batch of shape {shape}: {str(error).rstrip('. ')}. {advice}"
         ) from error
 
 
@@ -237,8 +240,8 @@ def _locate(
 ) -> tuple[str, str]:
     """Return the name of the layer that gives the embeddings, and which end of it."""
     names = [name for name, _ in network.named_modules()]
-    inner = f"body.network.{layer}"
-    layer = inner if layer and layer not in names and inner in names else layer
+    for inner in (f"network.{layer}", f"body.network.{layer}"):
+        layer = inner if layer and layer not in names and inner in names else layer
     if layer is not None and layer not in names:
         shown = names if len(names) <= LISTED else [name for name in names if name.count(".") < 2]
         hidden = len(names) - len(shown)

@@ -44,7 +44,15 @@ from sklearn_debias.fitting._facts import Facts
 from sklearn_debias.fitting._fit import Fit, check_shared
 from sklearn_debias.fitting._fit_method import fit_method
 from sklearn_debias.fitting._fitted import Attempt, Fitted, all_or_nothing, is_fitted_name
-from sklearn_debias.fitting._given import Given, View, indexable_rows, indexed, pair, take_rows
+from sklearn_debias.fitting._given import (
+    Given,
+    View,
+    count_rows,
+    indexable_rows,
+    indexed,
+    pair,
+    take_rows,
+)
 from sklearn_debias.fitting._halves import split_by
 from sklearn_debias.fitting._hooks import training_set_of
 from sklearn_debias.fitting._inputs import Inputs, check_rows, is_dataset, open_inputs
@@ -150,6 +158,7 @@ __all__ = [
     "check_size",
     "checkpoint_of",
     "clip_tensors",
+    "count_rows",
     "declares_convex",
     "describe_groups",
     "device_failed",

@@ -45,11 +45,7 @@ def first_wrong(source: Source) -> str | None:
     Pixels are, and items of a Dataset are checked each time that they are read.
     """
     if isinstance(source, JoinedSource):
-        index = np.arange(len(source)) if source.index is None else source.index
-        each = zip(source.items, source.first, strict=False)
-        owned = ((one, index - first) for one, first in each)
-        parts = (one.subset(own[(own >= 0) & (own < len(one))]) for one, own in owned)
-        return next(filter(None, map(first_wrong, parts)), None)
+        return next(filter(None, map(first_wrong, source.parts())), None)
     if not isinstance(source, ArraySource) or source.items.dtype.kind != "f":
         return None
     n_rows = max(1, PART // math.prod(source.items.shape[1:]))

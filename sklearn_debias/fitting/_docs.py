@@ -126,7 +126,7 @@ SHARED_ARGUMENTS = """\
         Features, or images: floats in [0, 1] by custom, or uint8, which is scaled to [0, 1].
         Frames, tensors, memory maps, images of Pillow and Datasets are accepted too. Or rows of
         tokens: dicts of ``input_ids`` and, where there are any, ``attention_mask`` and
-        ``token_type_ids``; a Dataset of them; or the columns, as a tokenizer returns them.
+        ``token_type_ids``; a Dataset of them; or the columns, as a tokenizer or a frame has them.
     y : array-like of shape (n,)
         Class labels of any type.
     bias_labels : array-like of shape (n,) or (n, attributes), default=None

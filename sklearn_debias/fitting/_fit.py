@@ -39,6 +39,7 @@ from sklearn_debias.fitting._requirements import (
 )
 from sklearn_debias.fitting._reviewing import review
 from sklearn_debias.fitting._scale import warn_of_scale
+from sklearn_debias.fitting._token_limits import look_at_tokens
 from sklearn_debias.fitting._training_set import TrainingSet
 from sklearn_debias.fitting._types import Classifier
 from sklearn_debias.training import (
@@ -94,6 +95,7 @@ class Fit:
         )
         self.training = self.networks.training
         check_networks(estimator, phases, self.networks)
+        look_at_tokens(estimator, self.training, fitted, self.networks, self.loader)
         self.phases = settled(estimator, phases, self.networks)
         self.networks.remember(self.phases)
         # Features are computed once where they stay the same in every epoch.

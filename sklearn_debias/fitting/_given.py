@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from sklearn.utils import _safe_indexing, indexable
+from sklearn.utils.validation import _num_samples
 from torch.utils.data import Dataset, Subset
 
 from sklearn_debias.fitting._inputs import is_dataset
@@ -102,6 +103,11 @@ def take_rows(X: Any, index: np.ndarray) -> Any:
     if isinstance(X, Mapping):
         return {name: _safe_indexing(column, index) for name, column in X.items()}
     return _safe_indexing(X, index)
+
+
+def count_rows(X: Any) -> int:
+    """Return how many rows X has, also in columns by name."""
+    return _num_samples(next(iter(X.values()), ()) if isinstance(X, Mapping) else X)
 
 
 def indexable_rows(X: Any) -> Any:

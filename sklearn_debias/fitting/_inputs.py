@@ -225,7 +225,8 @@ def _check_shapes(rows: list) -> None:
         if (found := _shape(row)) != first:
             raise ValueError(
                 f"`X` must have rows of one shape: `X[{i}]` has {found}, and `X[0]` {first}. "
-                "For images of several sizes pass paths, or images of Pillow, and `image_size`."
+                "For images of several sizes pass paths, or images of Pillow, and `image_size`; "
+                "rows of tokens are dicts, {'input_ids': row}."
             )
 
 

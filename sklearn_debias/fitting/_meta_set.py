@@ -1,15 +1,17 @@
 """The meta set: rows on which a virtual step is judged."""
 
 import os
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+from torch.utils.data import Dataset
 
 from sklearn_debias.exceptions import warn
 from sklearn_debias.fitting._beside import open_beside
 from sklearn_debias.fitting._facts import Facts
 from sklearn_debias.fitting._types import Classifier
-from sklearn_debias.training import ImageSource, Source
+from sklearn_debias.training import ImageSource, Source, TokenSource
 
 CHUNK = 1024  # rows looked at together
 SHARE = 5  # a class gives at most one row in so many
@@ -38,20 +40,33 @@ def open_meta(
 
 
 def _shared_rows(one: Source, other: Source) -> int:
-    """Count the rows of ``other`` that are in ``one``, where both are in memory or both files."""
+    """Count the rows of ``other`` that are in ``one``, where both are cheap to compare.
+
+    These are rows in memory, tokens that no torch Dataset makes, and the names of files.
+    """
     if isinstance(one, ImageSource) and isinstance(other, ImageSource):
         # Two names may lead to one file.
         known = {os.path.realpath(path) for path in one.items}
         return sum(os.path.realpath(path) in known for path in other.items)
-    if not (one.resident() and other.resident()):
+    if not (_is_cheap(one) and _is_cheap(other)):
         return 0  # reading a whole disk for a warning would cost more than it tells
-    few = [row.tobytes() for row in other.take(np.arange(len(other))).numpy()]
+    few = list(_contents(other))
     known = set(few)
-    found = set()
-    for start in range(0, len(one), CHUNK):
-        rows = one.take(np.arange(start, min(start + CHUNK, len(one)))).numpy()
-        found |= known.intersection(row.tobytes() for row in rows)
+    found = known.intersection(_contents(one))
     return sum(row in found for row in few)
+
+
+def _is_cheap(rows: Source) -> bool:
+    """Return whether rows are read in less time than a network takes for them."""
+    named = isinstance(rows, TokenSource) and not isinstance(rows.items, Dataset)
+    return rows.resident() or named
+
+
+def _contents(rows: Source) -> Iterator[bytes]:
+    """Yield what tells each row from others; of rows of tokens without their padding."""
+    for start in range(0, len(rows), CHUNK):
+        for _, alike in rows.groups(rows.take(np.arange(start, min(start + CHUNK, len(rows))))):
+            yield from (row.tobytes() for row in alike.numpy())
 
 
 def held_out(

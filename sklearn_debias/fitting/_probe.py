@@ -14,7 +14,7 @@ from torch.nn.modules.conv import _ConvNd
 from torch.overrides import TorchFunctionMode
 
 from sklearn_debias.core import Net
-from sklearn_debias.core.internal import Unpacked
+from sklearn_debias.core.internal import Unpacked, advice_on, is_of_transformers
 from sklearn_debias.training import blamed, is_of_device, is_of_memory
 
 # Below these, handing work between threads costs more than it gains.
@@ -46,16 +46,20 @@ def _logits(module: nn.Module, x: Tensor, n_classes: int, name: str, mode: str) 
     except Exception as error:
         if is_of_memory(error) or is_of_device(error):
             raise
+        advice = advice_on(module, x) or (
+            "Check its input layer against X, or pass a name such as 'linear', 'mlp' or "
+            "'simple_cnn'."
+        )
         raise ValueError(
-            f"`{name}` cannot process a batch of shape {tuple(x.shape)}{mode}: {error}. Check its "
-            f"input layer against X, or pass a name such as 'linear', 'mlp' or 'simple_cnn'."
+            f"`{name}` cannot process a batch of shape {tuple(x.shape)}{mode}: "
+            f"{str(error).rstrip('. ')}. {advice}"
         ) from error
     found = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
     if found != (len(x), n_classes):
         raise ValueError(
             f"`{name}` must return one logit per class, a tensor of shape {(len(x), n_classes)} "
             f"for {len(x)} rows and {n_classes} classes, got {found}{mode}. "
-            f"{_resizing(module, n_classes) or unpacking(logits)}"
+            f"{_with_head(module, n_classes) or unpacking(logits)}"
         )
     if not logits.is_floating_point():
         raise ValueError(f"`{name}` must return floating logits, got {logits.dtype}.")
@@ -67,10 +71,17 @@ def _logits(module: nn.Module, x: Tensor, n_classes: int, name: str, mode: str) 
     return logits
 
 
-def _resizing(module: nn.Module, n_classes: int) -> str:
+def _with_head(module: nn.Module, n_classes: int) -> str:
     """Return how a network of transformers gets a head for as many classes."""
-    named = any(isinstance(part, Unpacked) and part.head_name for part in module.modules())
-    return f"Set num_labels={n_classes} in its configuration." if named else ""
+    heads = [part.head_name for part in module.modules() if isinstance(part, Unpacked)]
+    if any(heads):
+        return f"Set num_labels={n_classes} in its configuration."
+    if not any(is_of_transformers(part) for part in module.modules()):
+        return ""
+    return (
+        "Pass a *ForSequenceClassification or *ForImageClassification of its kind, or put "
+        "Embedder(module) in front of a classifier."
+    )
 
 
 def unpacking(output: Any) -> str:

@@ -54,7 +54,7 @@ def read_given(estimator: Classifier, given: Given, streams: Streams) -> tuple[T
     weight = _read_weight(given.sample_weight, n)
     # Weight 0 means removed: not even BatchNorm sees the row.
     index = np.arange(n) if weight is None else np.flatnonzero(weight)
-    index, validation = _hold_out(estimator, given, facts, codes, bias, index, streams)
+    index, held, validation = _hold_out(estimator, given, facts, codes, bias, index, streams)
     present = np.unique(codes[index])
     if len(present) < len(classes):  # all rows of a class have weight 0
         if len(present) < 2:
@@ -65,7 +65,7 @@ def read_given(estimator: Classifier, given: Given, streams: Streams) -> tuple[T
         classes = classes[present]
         codes = np.searchsorted(present, codes)
         facts = replace(facts, classes=classes)
-    training = TrainingSet(inputs, index, codes[index], classes, validation=validation)
+    training = TrainingSet(inputs, index, codes[index], classes, validation=validation, held=held)
     if bias is not None:
         y = encode_labels(classes[training.y], "y")
         group, groups = cells_of(y, (bias[0][index], bias[1]))
@@ -95,21 +95,21 @@ def _hold_out(
     bias: tuple[np.ndarray, list] | None,
     index: np.ndarray,
     streams: Streams,
-) -> tuple[np.ndarray, tuple[Any, Any, Any] | None]:
-    """Return the rows to train on, and the validation rows that were given or are held out."""
+) -> tuple[np.ndarray, np.ndarray | None, tuple[Any, Any, Any] | None]:
+    """Return the rows to train on, those held out, and the validation rows, given or held out."""
     if estimator.validation is not None and given.validation_data is not None:
         raise ValueError(
             "`validation` and `validation_data` must not both be given: keep one of them."
         )
     if given.validation_data is not None:
-        return index, _read_validation(estimator, given.validation_data, facts)
+        return index, None, _read_validation(estimator, given.validation_data, facts)
     if estimator.validation is None:
         if estimator.monitor is not None:
             raise ValueError(
                 "`monitor` needs validation rows to score: set `validation` to a fraction, or pass "
                 "validation_data."
             )
-        return index, None
+        return index, None, None
     strata = codes[index]  # of classes alone, rare groups could all be held out, or none
     if bias is not None:
         strata = strata * len(bias[1]) + bias[0][index]
@@ -123,7 +123,7 @@ def _hold_out(
             # Found categorical in all rows; these few could look continuous.
             labels = pd.Categorical(labels)
     y = indexed(facts.classes[codes[out]], given.y, out)
-    return index[~held], (take_rows(given.X, out), y, labels)
+    return index[~held], out, (take_rows(given.X, out), y, labels)
 
 
 def _read_validation(estimator: Classifier, data: Any, facts: Facts) -> tuple[Any, Any, Any]:

@@ -10,6 +10,7 @@ from sklearn.pipeline import Pipeline
 from torch import nn
 
 from sklearn_debias.arguments import check_option
+from sklearn_debias.core.internal import is_tokens
 from sklearn_debias.exceptions import warn
 from sklearn_debias.fitting._inputs import open_inputs
 from sklearn_debias.fitting._params import SHARED_CONSTRAINTS, is_solved
@@ -34,7 +35,8 @@ class Searchable:
             What X holds. "embeddings": features of a frozen network, for heads, which train in
             seconds: strong weight decay and few epochs are among the draws. "images": networks
             from pixels, or from weights where ``module__weights`` or an instance as ``module`` says
-            so. "tabular": columns, standardised; ``module=None`` tries a perceptron, too.
+            so; also for rows of tokens. "tabular": columns, standardised; ``module=None`` tries a
+            perceptron, too.
         X : array-like, default=None
             The rows that will be searched on, as this estimator sees them (behind a scaler, say).
             Radii of attacks have the units of X: they are drawn as shares of its spread, the median
@@ -95,13 +97,16 @@ class Searchable:
         """Return what is known of the rows X."""
         size = getattr(self, "image_size", None)
         inputs = open_inputs(X, dtype=None, image_size=size, owner=self)
-        if (len(inputs.shape) == 3) != (kind == "images"):
+        named = is_tokens(inputs.shape)
+        if (named or len(inputs.shape) == 3) != (kind == "images"):
             wanted = "4-D images" if kind == "images" else "2-D"
             raise ValueError(
                 f"`X` must be {wanted} where `kind` is {kind!r}, got rows of the shape "
-                f"{inputs.shape}. Pass the `kind` of what X holds."
+                f"{inputs.shape}. Pass the `kind` of what X holds; of tokens, 'images'."
             )
         n = len(inputs)
+        if named:  # a network is trained, as on images; ids have no spread
+            return SearchedRows(kind, n)
         chosen = np.unique(np.linspace(0, n - 1, min(n, LOOKED_AT), dtype=int))
         some = as_seen(inputs.source.take(chosen), torch.float64).flatten(1)
         distances = (some - some.mean(0)).norm(dim=1)

@@ -4,18 +4,21 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from sklearn_debias.core.internal import COLUMNS
+from sklearn_debias.rows import is_of_polars
 from sklearn_debias.training import (
     TOKEN_ADVICE,
     TokenSource,
     blamed,
     check_known,
     is_picture,
-    is_token_row,
     read_row,
     row_in,
 )
+
+OF_TABLES = ("arrow", "pandas", "polars")  # formats of datasets
 
 
 class Rows:
@@ -24,6 +27,7 @@ class Rows:
     Parameters
     ----------
     columns : mapping of str to sequence
+        By place, as a Series is not.
     """
 
     def __init__(self, columns: Mapping[str, Any]) -> None:
@@ -56,16 +60,51 @@ def token_rows(X: Any) -> Any:
 
     Parameters
     ----------
-    X : list or array of dicts, or mapping or Hugging Face dataset of columns
+    X : list or array of dicts; or columns: a mapping, a frame or a dataset of Hugging Face
+
+    Raises
+    ------
+    TypeError
+        If X holds dicts of something else.
     """
     rows: Any = None
-    if isinstance(X, Mapping):
+    if is_hugging_face(X):
+        rows = _rows_of_dataset(X)
+    elif isinstance(X, Mapping):
         rows = _rows_of(X) if COLUMNS[0] in X else None
-    elif is_hugging_face(X):
-        rows = X if COLUMNS[0] in X.column_names else None
+    elif _is_frame(X) and COLUMNS[0] in X.columns:
+        rows = _rows_of_frame(X)
     elif isinstance(X, list | tuple) or (isinstance(X, np.ndarray) and X.dtype == object):
-        rows = X if len(X) and is_token_row(X[0]) else None
+        # Each is looked at later: the first, too, may be none.
+        rows = X if any(isinstance(row, Mapping) for row in (*X[:1], *X[-1:])) else None
     return rows if rows is not None and len(rows) else None
+
+
+def _rows_of_dataset(X: Any) -> Any:
+    """Return a dataset of Hugging Face that gives dicts of tokens one by one; None of others."""
+    if isinstance(X, Mapping):
+        raise TypeError(
+            f"`X` must be one dataset, got the splits {list(X)}. Pass one of them, such as "
+            f"X[{next(iter(X), 'train')!r}]."
+        )
+    kind = X.format["type"] if hasattr(X, "format") else None
+    if kind in OF_TABLES:  # whose rows are tables
+        X = X.with_format(None)
+    # A transform may make columns that are not stored.
+    made = X[0] if kind == "custom" and hasattr(X, "__len__") and len(X) else X.column_names
+    return X if COLUMNS[0] in (made or ()) else None
+
+
+def _is_frame(X: Any) -> bool:
+    """Return whether X is a frame of pandas or polars that is in memory."""
+    return isinstance(X, pd.DataFrame) or (is_of_polars(X) and hasattr(X, "get_columns"))
+
+
+def _rows_of_frame(frame: Any) -> Rows | None:
+    """Return the rows of a frame of pandas or polars whose cells are lists; None of numbers."""
+    first = next(iter(frame[COLUMNS[0]]), None)
+    is_list = first is None or np.ndim(first) == 1
+    return _rows_of({name: frame[name] for name in frame.columns}) if is_list else None
 
 
 def open_tokens(rows: Any, item: Any) -> tuple[TokenSource, np.ndarray]:
@@ -123,7 +162,8 @@ def pictures_in(X: Any) -> list | None:
 def _rows_of(columns: Mapping) -> Rows:
     """Return the rows of columns, those of tokens only, if they are equally many."""
     check_known(columns)
-    known = {name: columns[name] for name in columns if name in COLUMNS}
+    given = {name: columns[name] for name in columns if name in COLUMNS}
+    known = {name: _listed(column) for name, column in given.items() if column is not None}
     sizes = {}
     for name, column in known.items():
         if not hasattr(column, "__len__") or (len(column) and np.ndim(column[0]) != 1):
@@ -134,3 +174,11 @@ def _rows_of(columns: Mapping) -> Rows:
     if len(set(sizes.values())) > 1:
         raise ValueError(f"`X` must have as many rows in each column, got {sizes}.")
     return Rows(known)
+
+
+def _listed(column: Any) -> Any:
+    """Return a column as a sequence by place: a Series goes by labels, and Arrow has scalars."""
+    for method in ("to_pylist", "to_list"):
+        if hasattr(column, method):
+            return getattr(column, method)()
+    return column

@@ -33,6 +33,8 @@ class TrainingSet:
         Weights of the training rows, mean 1.
     validation : (X, y, bias_labels) or None, default=None
         Rows to score after each epoch.
+    held : ndarray of int or None, default=None
+        Which rows of X these are; None where they were given beside X.
     views : mapping of str to Inputs, default={}
         All rows as those roles see them that do not take ``inputs``, and what else goes with a row.
     aligned : frozenset of str, default={}
@@ -49,6 +51,7 @@ class TrainingSet:
     groups: list | None = None
     weight: np.ndarray | None = None
     validation: tuple[Any, Any, Any] | None = None
+    held: np.ndarray | None = None
     views: Mapping[str, Inputs] = field(default_factory=dict)
     aligned: frozenset[str] = frozenset()
     meta: tuple[Source, np.ndarray] | None = None

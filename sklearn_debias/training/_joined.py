@@ -1,6 +1,7 @@
 """Rows of several sources as those of one."""
 
 import copy
+from collections.abc import Iterator
 
 import numpy as np
 import torch
@@ -52,6 +53,18 @@ class JoinedSource(Source):
         new = copy.copy(self)
         new.items = tuple(source.limited(limits) for source in self.items)
         return new
+
+    def look(self) -> None:
+        """Read all rows of tokens, each source by itself."""
+        for source in self.parts():
+            source.look()
+
+    def parts(self) -> Iterator[Source]:
+        """Yield the rows that are shown of each source."""
+        index = np.arange(len(self)) if self.index is None else self.index
+        for source, first in zip(self.items, self.first, strict=False):
+            own = index - first
+            yield source.subset(own[(own >= 0) & (own < len(source))])
 
     def _of(self, number: int, index: np.ndarray) -> Tensor:
         """Read rows of one of the sources, pixels scaled where the others are floats."""

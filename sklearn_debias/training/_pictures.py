@@ -33,7 +33,7 @@ def read_image(path: str | os.PathLike, index: int, size: tuple[int, int] | None
         if not os.path.exists(path):
             raise FileNotFoundError(
                 "there is no such file. Strings are read as paths of images; make numbers of text "
-                "by TfidfVectorizer and TruncatedSVD."
+                "by TfidfVectorizer and TruncatedSVD, or rows of tokens by a tokenizer."
             )
         if not os.path.isfile(path):
             raise OSError("it is no file")  # reading from a pipe would wait for ever

@@ -83,6 +83,9 @@ class Source:
         """Show the same rows; those of tokens that exceed ``limits`` are refused when read."""
         return self
 
+    def look(self) -> None:
+        """Read all rows of tokens, and raise where one is refused; other rows are left unread."""
+
     def _take(self, index: np.ndarray) -> Tensor:
         """Read the rows ``index`` of ``items``."""
         raise NotImplementedError

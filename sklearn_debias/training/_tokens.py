@@ -14,6 +14,8 @@ from sklearn_debias.training._joined import of_width
 from sklearn_debias.training._sources import Source
 
 EXACT = 2**24  # whole numbers up to this are exact in float32
+TYPES = COLUMNS.index("token_type_ids")
+LOOK = 256  # rows that are looked at together
 WIDTH = 32  # tokens; for prediction rows are padded to a multiple
 # What networks take, too, and would miss.
 OTHERS = ("inputs_embeds", "position_ids", "pixel_values", "decoder_input_ids", "bbox")
@@ -53,6 +55,11 @@ class TokenSource(Source):
         new = copy.copy(self)
         new.limits = limits
         return new
+
+    def look(self) -> None:
+        """Read all rows, and raise where one is refused."""
+        for start in range(0, len(self), LOOK):
+            self.take(np.arange(start, min(start + LOOK, len(self))))
 
     def groups(self, raw: Tensor) -> list[tuple[np.ndarray, Tensor]]:
         """Return rows by their width, which depends on nothing but the row.
@@ -107,7 +114,7 @@ def is_token_row(item: Any) -> bool:
 
 
 def read_row(item: Mapping) -> np.ndarray:
-    """Return a row of tokens as an array (columns, length), without what is padding at its end.
+    """Return a row of tokens as an array (columns, length), without what is padding at its ends.
 
     Columns of other names are left out.
 
@@ -119,7 +126,9 @@ def read_row(item: Mapping) -> np.ndarray:
         given = f"the keys {list(item)}" if isinstance(item, Mapping) else type(item).__name__
         raise TypeError(f"it must be a mapping with 'input_ids', got {given}")
     check_known(item)
-    found = {name: _column(item[name], name) for name in COLUMNS if name in item}
+    if item[COLUMNS[0]] is None:
+        raise TypeError("`input_ids` is missing, got None")
+    found = {name: _column(item[name], name) for name in COLUMNS if item.get(name) is not None}
     ids = found["input_ids"]
     found.setdefault("attention_mask", np.ones_like(ids))
     lengths = {name: len(column) for name, column in found.items()}
@@ -127,12 +136,17 @@ def read_row(item: Mapping) -> np.ndarray:
         raise ValueError(f"its columns have several lengths, {lengths}")
     if len(ids) and not 0 <= ids.min() <= ids.max() <= EXACT:
         raise ValueError(f"`input_ids` must lie in 0 to 2**24, got {ids.min()} to {ids.max()}")
+    mask = found["attention_mask"]
+    if len(mask) and not 0 <= mask.min() <= mask.max() <= 1:
+        raise ValueError(f"`attention_mask` must hold 0 and 1, got {mask.min()} to {mask.max()}")
+    if (types := found.get("token_type_ids", ids)).min(initial=0) < 0:
+        raise ValueError(f"`token_type_ids` must be 0 or more, got {types.min()}")
     # What a tokenizer has padded is a row like what it has not.
-    seen = np.flatnonzero(found["attention_mask"])
+    seen = np.flatnonzero(mask)
     if not len(seen):
         raise ValueError("it has no token that `attention_mask` lets the network see")
     columns = [found[name] for name in COLUMNS if name in found]
-    return np.stack(columns)[:, : seen[-1] + 1].astype(np.float32)
+    return np.stack(columns)[:, seen[0] : seen[-1] + 1].astype(np.float32)
 
 
 def check_known(columns: Mapping) -> None:
@@ -161,6 +175,12 @@ def check_limits(row: np.ndarray, limits: TokenLimits, name: str) -> None:
         raise ValueError(
             f"`{name}` has the id {largest}, and the vocabulary of `module` has {limits.n_ids}. "
             "Use the tokenizer that belongs to it."
+        )
+
+    if limits.n_types is not None and len(row) > TYPES and row[TYPES].max() >= limits.n_types:
+        raise ValueError(
+            f"`{name}` has a token_type_id of {int(row[TYPES].max())}, and `module` knows "
+            f"{limits.n_types} types. Leave out the column 'token_type_ids'."
         )
 
 

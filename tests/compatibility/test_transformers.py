@@ -18,7 +18,6 @@ from sklearn_debias import (
     MetaIADAClassifier,
 )
 from sklearn_debias.core import SplitModule
-from sklearn_debias.core.internal import TokenLimits
 from sklearn_debias.feature_extraction import Embedder
 from sklearn_debias.robustness import adversarial_examples
 
@@ -31,7 +30,6 @@ pytestmark = [
 ]
 X, y, b = make_rows()
 SMALL = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 8}
-NAMED = {"vocab_size": N_IDS, "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2}
 PIXELS = np.random.default_rng(0).random((16, 3, 16, 16)).astype("float32")
 LABELS = np.arange(16) % 2
 
@@ -46,13 +44,6 @@ def distilbert(kind="DistilBertForSequenceClassification", **params):
 def vit(kind="ViTForImageClassification"):
     torch.manual_seed(0)
     return getattr(transformers, kind)(transformers.ViTConfig(image_size=16, patch_size=8, **SMALL))
-
-
-def logits_of(network, row):
-    """What the network says of a row by itself, in its own words."""
-    ids = torch.tensor([row["input_ids"]])
-    with torch.no_grad():
-        return network.eval()(input_ids=ids, attention_mask=torch.ones_like(ids)).logits
 
 
 METHODS = {
@@ -88,30 +79,6 @@ def test_the_users_network_is_left_as_it_is():
     after = network.state_dict()
     assert before.keys() == after.keys()
     assert all(torch.equal(before[name], after[name]) for name in before)
-
-
-FAMILIES = {
-    "DistilBert": ({"dim": 8, "n_layers": 1, "n_heads": 2, "hidden_dim": 8}, 512),
-    "Bert": ({**SMALL, "max_position_embeddings": 64}, 64),
-    # Its positions begin behind that of the padding.
-    "Roberta": ({**SMALL, "max_position_embeddings": 66, "pad_token_id": 1}, 64),
-    # The last token that is no padding answers: the id of the padding counts.
-    "GPT2": ({"n_embd": 8, "n_layer": 1, "n_head": 2, "pad_token_id": 7}, 1024),
-    "Llama": ({**SMALL, "max_position_embeddings": 64}, 64),
-}
-
-
-@pytest.mark.parametrize("family", FAMILIES)
-def test_families_are_split_and_say_of_a_padded_row_what_they_say_of_it_alone(family):
-    sizes, longest = FAMILIES[family]
-    config = getattr(transformers, f"{family}Config")(**{**NAMED, **sizes})
-    torch.manual_seed(0)
-    network = getattr(transformers, f"{family}ForSequenceClassification")(config)
-    clf = ERMClassifier(network, max_epochs=1, lr=1e-12, random_state=0).fit(X, y)
-    assert isinstance(clf.module_, SplitModule)
-    assert TokenLimits.of(clf.module_) == TokenLimits(longest, N_IDS)
-    expected = logits_of(network, X[3]).softmax(1)
-    np.testing.assert_allclose(clf.predict_proba(X)[3:4], expected, atol=1e-6)
 
 
 def test_rows_and_classes_that_do_not_fit_are_named():

@@ -3,6 +3,9 @@
 import pickle
 
 import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
 import pytest
 import torch
 from sklearn.model_selection import cross_val_score
@@ -15,6 +18,7 @@ from sklearn_debias.attribution import input_gradients
 from sklearn_debias.core import SplitModule
 from sklearn_debias.core.internal import TokenLimits, Unpacked
 from sklearn_debias.deployment import export_onnx
+from sklearn_debias.exceptions import DebiasWarning
 from sklearn_debias.fitting import open_inputs
 from sklearn_debias.robustness import adversarial_examples
 
@@ -28,6 +32,15 @@ FORMS = {
     "padded tensors": {k: torch.tensor(v) for k, v in padded_columns(X).items()},
     "Dataset": Rows(X, y),
     "without masks": [{"input_ids": row["input_ids"]} for row in X],
+    "frame": pd.DataFrame(columns_of(X)),
+    "frame of polars": pl.DataFrame(columns_of(X)),
+    "columns of pyarrow": {k: pa.array(v) for k, v in columns_of(X).items()},
+    # By place, whatever their labels are.
+    "columns of pandas": {k: pd.Series(v, range(N)[::-1]) for k, v in columns_of(X).items()},
+    "columns of polars": {k: pl.Series(v) for k, v in columns_of(X).items()},
+    "masks that are None": [{**row, "attention_mask": None} for row in X],
+    "types that are None": [{**row, "token_type_ids": None} for row in X],
+    "no column of types": {**columns_of(X), "token_type_ids": None},
     "with labels": [{**row, "labels": 0, "text": "as it was"} for row in X],
 }
 
@@ -137,6 +150,39 @@ def test_types_reach_the_network():
         clf.predict(X)
 
 
+def test_types_beyond_those_that_the_network_knows_are_refused():
+    class TwoTypes(Bag):
+        class config:
+            type_vocab_size = 2
+
+        def forward(self, input_ids, attention_mask, token_type_ids):
+            return super().forward(input_ids, attention_mask)
+
+    typed = [{**row, "token_type_ids": [1] * len(row["input_ids"])} for row in X]
+    clf = erm(SplitModule(TwoTypes(), nn.Linear(8, 2))).fit(typed, y)
+    with pytest.raises(ValueError, match=r"`X\[0\]` has a token_type_id of 2, .* knows 2 types"):
+        clf.predict([{"input_ids": [5, 6], "token_type_ids": [0, 2]}])
+
+
+@pytest.mark.filterwarnings("ignore::sklearn_debias.exceptions.DebiasWarning")
+def test_a_frame_of_numbers_may_have_a_column_of_that_name():
+    frame = pd.DataFrame({"input_ids": np.arange(N) / N, "other": 0.0})
+    assert ERMClassifier(max_epochs=1).fit(frame, y).feature_names_in_.tolist()[0] == "input_ids"
+
+
+def test_networks_for_tokens_are_searched_as_those_for_images_are():
+    assert erm().search_space("images", X).keys() == erm().search_space("images").keys()
+    with pytest.raises(ValueError, match=r"must be 2-D where .* of tokens, 'images'"):
+        erm().search_space("embeddings", X)
+
+
+def test_columns_are_scaled_by_class():
+    scaled = sd.ClassScaling(erm(), random_state=0)
+    expected = scaled.fit(X, y, bias_labels=b).predict(X)
+    found = scaled.fit(columns_of(X), y, bias_labels=b).predict(columns_of(X))
+    np.testing.assert_array_equal(found, expected)
+
+
 @pytest.mark.filterwarnings("ignore::sklearn_debias.exceptions.DebiasWarning")
 def test_a_module_that_is_not_split_trains_too():
     clf = erm(Named).fit(X, y)
@@ -178,10 +224,12 @@ def test_reading_a_fitted_model_by_gradients_is_refused():
 
 
 def test_held_out_rows_searches_and_copies_work_on_every_form():
-    for form in ("list", "columns", "Dataset"):
+    for form in ("list", "columns", "frame", "frame of polars", "Dataset"):
         clf = erm(validation=0.3, monitor="accuracy").fit(FORMS[form], y)
         assert "validation_accuracy" in clf.history_
-    assert cross_val_score(erm(), X, y, cv=2).shape == (2,)
+    scores = cross_val_score(erm(), X, y, cv=2)
+    for form in ("frame", "frame of polars"):
+        np.testing.assert_array_equal(cross_val_score(erm(), FORMS[form], y, cv=2), scores)
     again = pickle.loads(pickle.dumps(FITTED))
     np.testing.assert_array_equal(again.predict_proba(X), FITTED.predict_proba(X))
     frozen = erm(freeze="body", optimizer="lbfgs", max_epochs=100).fit(X, y)
@@ -190,37 +238,17 @@ def test_held_out_rows_searches_and_copies_work_on_every_form():
 
 def test_a_meta_set_and_extra_columns_are_rows_of_tokens_too():
     clf = MetaIADAClassifier(bag(), max_epochs=1, random_state=0)
-    clf.fit(X, y, X_meta=columns_of(X[:10]), y_meta=y[:10])
+    others = make_rows(10, seed=1)[0]
+    clf.fit(X, y, X_meta=columns_of(others), y_meta=y[:10])
     assert clf.predict(X).shape == (N,)
+    shared = [*others, *X[:4]]
+    padded = padded_columns(shared)  # which makes them no other rows
+    for X_meta in (shared, columns_of(shared), padded):
+        with pytest.warns(DebiasWarning, match="`X_meta` shares 4 of its 14 rows with X"):
+            clf.fit(X, y, X_meta=X_meta, y_meta=np.r_[y[:10], y[:4]])
 
 
 LONG = {"input_ids": [5] * 31}
-ODD = {"input_ids": [5, 6], "attention_mask": [1]}
-TYPED = {"input_ids": [5], "token_type_ids": [0]}
-FEWER = {**columns_of(X), "attention_mask": columns_of(X)["attention_mask"][1:]}
-LAST = rf"`X\[{N - 1}\]`.*"
-FIRST = r"`X\[0\]`.*"
-BAD = {
-    "unequal columns": (FEWER, rf"as many rows .*'input_ids': {N}, 'attention_mask': {N - 1}"),
-    "unequal lengths": ([*X[1:], ODD], LAST + "lengths, .*'input_ids': 2, 'attention_mask': 1"),
-    "no ids": ([*X[1:], {"attention_mask": [1]}], LAST + "mapping with 'input_ids'"),
-    "another column": ([*X[1:], TYPED], LAST + "the first row has"),
-    "no token": ([{"input_ids": []}] * N, FIRST + "no token"),
-    "masked": ([{"input_ids": [5], "attention_mask": [0]}] * N, FIRST + "no token"),
-    "floats": ([{"input_ids": [1.5]}] * N, FIRST + "must hold integers, got float64"),
-    "negative": ([{"input_ids": [-1]}] * N, FIRST + r"must lie in 0 to 2\*\*24, got -1 to -1"),
-    "huge": ([{"input_ids": [2**24 + 1]}] * N, FIRST + r"must lie in 0 to 2\*\*24"),
-    "two axes": ([{"input_ids": [[1, 2]]}] * N, r"must be 1-D, got the shape \(1, 2\)"),
-    "one row": ({"input_ids": [1, 2]}, r"`X\['input_ids'\]` must hold one row of integers"),
-    "positions": ([{**row, "position_ids": [0]} for row in X], "has 'position_ids', which"),
-}
-
-
-@pytest.mark.parametrize("case", BAD)
-def test_bad_rows_are_refused_by_number(case):
-    rows, message = BAD[case]
-    with pytest.raises((TypeError, ValueError), match=message):
-        erm().fit(rows, y)
 
 
 def limited():
@@ -255,7 +283,7 @@ def test_ids_beyond_the_vocabulary_are_refused():
 
 
 def test_all_networks_of_a_fit_limit_the_rows():
-    assert TokenLimits(5, None) & TokenLimits(7, 3) == TokenLimits(5, 3)
+    assert TokenLimits(5, None, 2) & TokenLimits(7, 3) == TokenLimits(5, 3, 2)
     lff = sd.LfFClassifier(bag(), biased_module=limited(), max_epochs=1)
     with pytest.raises(ValueError, match="takes 30 at most"):
         lff.fit(X, y)

@@ -3,6 +3,7 @@
 from collections.abc import Hashable
 from typing import Any
 
+from sklearn_debias.core.internal import is_tokens
 from sklearn_debias.fitting import ACCELERATOR, SHARED_CONSTRAINTS, Fit, asked_by
 from sklearn_debias.model_selection.batched._schedules import check_schedule
 from sklearn_debias.model_selection.batched._stacked_optimizers import optimizer_settings
@@ -61,10 +62,11 @@ def check_callbacks(estimator: Any) -> None:
 
 def check_fit(fit: Fit, engine: Engine) -> None:
     """Raise where the data, a module, the optimiser or the schedule cannot be stacked."""
-    if len(fit.estimator.input_shape_) != 1:
+    shape = fit.estimator.input_shape_
+    if len(shape) != 1:
+        found = "rows of tokens" if is_tokens(shape) else f"images of shape {shape}"
         raise NotStackableError(
-            "`X` must be 2-D to train a stack of candidates, got images of shape "
-            f"{fit.estimator.input_shape_}. Pass embeddings, or use "
+            f"`X` must be 2-D to train a stack of candidates, got {found}. Pass embeddings, or use "
             "sklearn.model_selection.GridSearchCV."
         )
     for role, module in fit.networks.modules.items():
