@@ -4,17 +4,6 @@ import os
 import runpy
 import sys
 
-LIBRARIES = [
-    "torch",
-    "torch._dynamo",  # which torch imports with the first optimiser
-    "torchvision",
-    "sklearn.model_selection",
-    "skorch",
-    "pandas",
-    "scipy.stats",
-    "matplotlib.pyplot",
-]
-
 
 def as_main(path, folder, out, environment, smaller, fewer):
     """Run the script in the folder; write what it prints to `out`, its errors beside.

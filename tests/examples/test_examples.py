@@ -1,12 +1,12 @@
 """The examples show what they say, some at a smaller size than they have for a reader."""
 
-import multiprocessing
 import os
 import re
 from pathlib import Path
 
 import pytest
-from running import LIBRARIES, as_main
+from fresh import server
+from running import as_main
 
 from sklearn_debias.datasets import data_folder
 
@@ -14,22 +14,14 @@ BAR_METHODS = {"ERM", "BiasAdv-ERM", "JTT", "BiasAdv-JTT"}
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
-@pytest.fixture(scope="module")
-def server():
-    """Import the libraries once: they take most of the time of a short example."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(LIBRARIES)
-    return context
-
-
 @pytest.fixture
-def ended(server, tmp_path):
+def ended(tmp_path):
     """Run an example; return its exit code, what it printed, and its errors."""
 
     def ended(name, environment, smaller="", **fewer):
         out = tmp_path / "out.txt"
         arguments = EXAMPLES / name, tmp_path, out, environment, smaller, fewer
-        process = server.Process(target=as_main, args=arguments)
+        process = server().Process(target=as_main, args=arguments)
         process.start()
         process.join()
         errors = out.with_suffix(".err").read_text(encoding="utf-8")
