@@ -4,6 +4,7 @@ import ast
 import importlib
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -19,30 +20,40 @@ LAZY = [
 ]
 
 
-def loaded(code):
-    """Names of the modules that a fresh process has after `code`."""
+ROOMS = ["metrics.group_report", "datasets.read_features", "rows", "exceptions"]
+# One after the other in one process: what one of them loads, the later ones have, too.
+CODES = {
+    "what needs no torch": "import sklearn_debias"
+    + "".join(f"; sklearn_debias.{room}" for room in ROOMS),
+    "one method": "from sklearn_debias import ERMClassifier",
+    "all methods": "from sklearn_debias import *",
+}
+
+
+@cache
+def loaded():
+    """Names of the modules that a fresh process has after each of `CODES`."""
+    steps = [f"{code}\nprint(*sys.modules)" for code in CODES.values()]
     found = subprocess.run(
-        [sys.executable, "-c", f"{code}\nimport sys; print(*sys.modules)"],
+        [sys.executable, "-c", "\n".join(["import sys", *steps])],
         capture_output=True,
         text=True,
         check=True,
         cwd=PACKAGE.parent,
     )
-    return set(found.stdout.split())
+    lines = [set(line.split()) for line in found.stdout.splitlines()]
+    return dict(zip(CODES, lines, strict=True))
 
 
 def test_what_needs_no_torch_loads_none():
     """Rooms are found as attributes, too."""
-    rooms = ["metrics.group_report", "datasets.read_features", "rows", "exceptions"]
-    modules = loaded(
-        "import sklearn_debias" + "".join(f"; sklearn_debias.{room}" for room in rooms)
-    )
+    modules = loaded()["what needs no torch"]
     assert "sklearn_debias.metrics._groups" in modules
     assert not {"torch", "torchvision", "skorch"} & modules
 
 
 def test_one_method_loads_no_other():
-    modules = loaded("from sklearn_debias import ERMClassifier")
+    modules = loaded()["one method"]
     files = {name for name in modules if name.startswith("sklearn_debias.estimators.")}
     assert files == {"sklearn_debias.estimators._base", "sklearn_debias.estimators._erm"}
     assert "sklearn.linear_model" not in modules
@@ -56,7 +67,7 @@ def test_what_is_no_name_is_no_attribute():
 @pytest.mark.slow
 def test_all_methods_load_no_optional_package_and_no_clustering():
     """Clustering takes as long as half of this package, and one method of inference needs it."""
-    modules = loaded("from sklearn_debias import *")
+    modules = loaded()["all methods"]
     assert "sklearn_debias.group_inference._inferrer" in modules
     roots = {name.partition(".")[0] for name in modules}
     assert not {"torchvision", "matplotlib", "captum", "timm", "PIL"} & roots

@@ -1,14 +1,12 @@
 """What a server does with a fitted classifier: several threads, a process that did not fit it."""
 
-import subprocess
-import sys
-import textwrap
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import joblib
 import numpy as np
 import pytest
+from fresh import said_by
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -71,6 +69,6 @@ def test_a_fresh_process_predicts_the_same_bits(tmp_path):
         np.save("first.npy", clf.predict_proba(X[:1]))
         np.save("all.npy", clf.predict_proba(X))
     """
-    subprocess.run([sys.executable, "-c", textwrap.dedent(program)], cwd=tmp_path, check=True)
+    said_by(program, tmp_path)
     np.testing.assert_array_equal(np.load(tmp_path / "all.npy"), clf.predict_proba(X))
     np.testing.assert_array_equal(np.load(tmp_path / "first.npy"), clf.predict_proba(X)[:1])

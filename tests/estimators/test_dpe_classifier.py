@@ -183,7 +183,7 @@ def test_on_images():
 @pytest.mark.parametrize("module", ["linear", "mlp"])
 def test_the_worst_group_gains_on_a_shortcut(module):
     found = {}
-    for clf in (ERMClassifier(), DPEClassifier()):
+    for clf in (ERMClassifier(), DPEClassifier(n_heads=5)):  # fifteen gain as much
         scores = []
         for seed in SEEDS:
             data = make_spurious_embeddings(

@@ -4,21 +4,11 @@ import os
 import runpy
 import sys
 
-LIBRARIES = [
-    "torch",
-    "torch._dynamo",  # which torch imports with the first optimiser
-    "torchvision",
-    "sklearn.model_selection",
-    "skorch",
-    "pandas",
-    "scipy.stats",
-    "matplotlib.pyplot",
-]
 
-
-def as_main(path, folder, out, environment, fewer):
+def as_main(path, folder, out, environment, smaller, fewer):
     """Run the script in the folder; write what it prints to `out`, its errors beside.
 
+    `smaller` holds statements that the script's globals go through before its `main` is called.
     `fewer` holds arguments of `compare` that stand in for those of the script.
     """
     for stream, name in ((1, out), (2, out.with_suffix(".err"))):
@@ -32,7 +22,12 @@ def as_main(path, folder, out, environment, fewer):
     matplotlib.use("agg")
     if fewer:
         _with(fewer)
-    runpy.run_path(str(path), run_name="__main__")
+    if smaller:
+        main = runpy.run_path(str(path))["main"]
+        exec(smaller, main.__globals__)
+        main()
+    else:
+        runpy.run_path(str(path), run_name="__main__")
     sys.stdout.flush()
 
 

@@ -1,12 +1,12 @@
-"""The examples run as they are, and show what they say."""
+"""The examples show what they say, some at a smaller size than they have for a reader."""
 
-import multiprocessing
 import os
 import re
 from pathlib import Path
 
 import pytest
-from running import LIBRARIES, as_main
+from fresh import server
+from running import as_main
 
 from sklearn_debias.datasets import data_folder
 
@@ -14,22 +14,14 @@ BAR_METHODS = {"ERM", "BiasAdv-ERM", "JTT", "BiasAdv-JTT"}
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
-@pytest.fixture(scope="module")
-def server():
-    """Import the libraries once: they take most of the time of a short example."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(LIBRARIES)
-    return context
-
-
 @pytest.fixture
-def ended(server, tmp_path):
+def ended(tmp_path):
     """Run an example; return its exit code, what it printed, and its errors."""
 
-    def ended(name, environment, **fewer):
+    def ended(name, environment, smaller="", **fewer):
         out = tmp_path / "out.txt"
-        arguments = EXAMPLES / name, tmp_path, out, environment, fewer
-        process = server.Process(target=as_main, args=arguments)
+        arguments = EXAMPLES / name, tmp_path, out, environment, smaller, fewer
+        process = server().Process(target=as_main, args=arguments)
         process.start()
         process.join()
         errors = out.with_suffix(".err").read_text(encoding="utf-8")
@@ -40,8 +32,8 @@ def ended(server, tmp_path):
 
 @pytest.fixture
 def run(ended):
-    def run(name, **fewer):
-        code, said, errors = ended(name, dict(os.environ), **fewer)
+    def run(name, smaller="", **fewer):
+        code, said, errors = ended(name, dict(os.environ), smaller, **fewer)
         assert code == 0, said + errors
         return said.splitlines()
 
@@ -51,7 +43,8 @@ def run(ended):
 @pytest.mark.slow
 @pytest.mark.skipif(data_folder(required=False) is None, reason="SKLEARN_DEBIAS_DATA is unset")
 def test_bar_prints_accuracies_between_the_reference_points(run, tmp_path):
-    *_, saved = table = run("biasadv_on_bar.py")
+    smaller = "for model in METHODS.values(): model.set_params(max_epochs=10)"
+    *_, saved = table = run("biasadv_on_bar.py", smaller)
     scores = {
         row.split()[0]: [float(v) for v in row.split()[1:3]]
         for row in table
@@ -82,7 +75,8 @@ def test_example_is_short(path):
 
 @pytest.mark.slow
 def test_quickstart_prints_a_table_and_draws_a_figure(run, tmp_path):
-    header, *rows = run("quickstart.py", n_seeds=2)
+    smaller = "for model in METHODS.values(): model.set_params(max_epochs=25)"
+    header, *rows = run("quickstart.py", smaller, n_seeds=1, refit=False)
     rows = [row for row in rows if row.count("[") > 2]
     assert header.split()[:4] == ["average", "worst", "group", "conflicting"]
     assert [row.split()[0] for row in rows] == [
@@ -124,7 +118,11 @@ def test_ule_is_less_lost_where_the_patch_is_wrong(run, tmp_path):
 def test_heads_on_embeddings_are_compared_in_one_table(run, monkeypatch, tmp_path):
     monkeypatch.setenv("SKLEARN_DEBIAS_CACHE", str(tmp_path))
     monkeypatch.delenv("SKLEARN_DEBIAS_DATA", raising=False)
-    lines = run("heads_on_embeddings.py", n_seeds=2, n_configurations=2)
+    own = ["LfF", "AFR", "DFR", "ERM, scaled classes"]  # that the others select is enough
+    smaller = "for name in ('LfF', 'AFR'): METHODS[name].set_params(max_epochs=30)"
+    spaces = {"ERM": {"lr": [1e-3, 1e-2]}} | {name: {} for name in own}
+    fewer = {"n_seeds": 1, "n_configurations": 2, "refit": False, "search_spaces": spaces}
+    lines = run("heads_on_embeddings.py", smaller, **fewer)
     table = [line for line in lines if line.count("[") > 2 and " rows at " not in line]
     worst = {row[:20].strip(): float(row.split("[")[1].split()[-1]) for row in table}
     assert set(worst) == {
@@ -176,9 +174,8 @@ def test_wrong_labels_become_anti_adversarial(run, tmp_path):
 
 @pytest.mark.slow
 def test_augmented_features_are_shown_as_images(run, tmp_path):
-    away, towards, descent = (
-        re.findall(r"-?[\d.]+", line) for line in run("augmented_in_pixels.py")
-    )
+    lines = run("augmented_in_pixels.py")
+    away, towards, descent = (re.findall(r"-?[\d.]+", line) for line in lines)
     epsilon, wrong = map(float, away)
     assert epsilon < -0.5
     assert wrong > 80
@@ -219,7 +216,13 @@ def test_the_closed_form_is_cheaper_than_copies_and_as_good(run, tmp_path):
 
 @pytest.mark.slow
 def test_saliency_on_patches_is_measured_and_drawn(run, tmp_path):
-    _, *table, area, _ = run("saliency_on_patches.py")
+    smaller = """
+MODELS["ERM"].set_params(max_epochs=20)
+MODELS["BiasAdv"].set_params(max_epochs=10)
+MODELS["DHAT"].set_params(max_epochs=20, lr=0.1)
+LOOK["n_steps"] = 10
+"""
+    _, *table, area, _ = run("saliency_on_patches.py", smaller)
     share = {row[:10].strip(): float(row.split("]")[1].split("[")[0]) for row in table}
     accuracy = {row[:10].strip(): float(row[10:].split("[")[0]) for row in table}
     assert set(share) == {"ERM", "ULE", "BiasAdv", "DHAT"}
@@ -246,7 +249,11 @@ def test_corruption_report_compares_four_methods(run, tmp_path):
 
 @pytest.mark.slow
 def test_robust_training_withstands_more(run, tmp_path):
-    header, *rows, _, saved = run("robust_training.py")
+    smaller = """
+X_train, y_train, X_test, y_test = X_train[:500], y_train[:500], X_test[:100], y_test[:100]
+RADII = [0, EPSILON]
+"""
+    header, *rows, _, saved = run("robust_training.py", smaller)
     assert header.split() == ["clean", "fgsm", "pgd-20", "cw", "worst", "case", "seconds"]
     found = {row.split()[0]: [float(value) for value in row.split()[1:6]] for row in rows}
     assert found["PGD-AT"][4] > found["plain"][4] + 20

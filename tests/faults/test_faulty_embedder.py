@@ -1,17 +1,13 @@
 """faults.md for the embedder: what users hand it by mistake, and a machine at its limits."""
 
-import os
-import signal
-import subprocess
-import sys
-import tempfile
-import textwrap
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 from faulty import IMAGES, UINT8, GradientModeOff, X, fitted_names, y
+from fresh import said_by
 from PIL import Image
 from scipy import sparse
 from sklearn.linear_model import LogisticRegression
@@ -396,18 +392,4 @@ FORKED = """
 
 @pytest.mark.slow
 def test_forked_children_of_a_threaded_parent_neither_hang_nor_differ():
-    command, folder = (
-        [sys.executable, "-W", "ignore", "-c", textwrap.dedent(FORKED)],
-        os.path.dirname(__file__),
-    )
-    with tempfile.TemporaryFile() as log:
-        process = subprocess.Popen(
-            command, cwd=folder, stdout=log, stderr=log, start_new_session=True
-        )
-        try:
-            process.wait(timeout=120)
-        finally:
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGKILL)
-        log.seek(0)
-        assert log.read().decode().splitlines()[-1:] == ["agreed"]
+    assert said_by(FORKED, Path(__file__).parent).splitlines()[-1:] == ["agreed"]

@@ -2,8 +2,6 @@
 
 import hashlib
 import pickle
-import subprocess
-import sys
 import warnings
 from functools import cache
 from pathlib import Path
@@ -12,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from fresh import said_by
 from inferring import METHODS, embeddings, fitted, given, inferrer, partly_known
 from joblib import Parallel, delayed
 from sklearn.base import clone
@@ -149,18 +148,11 @@ def digests():
 
 @pytest.mark.slow
 def test_a_seed_gives_the_same_labels_in_another_process():
-    code = (
-        "from test_inferrer_contract import METHODS, digest\n"
-        "print(*[digest(method) for method in METHODS])"
-    )
-    found = subprocess.run(
-        [sys.executable, "-c", code],
-        capture_output=True,
-        text=True,
-        check=True,
-        cwd=Path(__file__).parent,
-    )
-    assert found.stdout.split() == digests()
+    program = """
+        from test_inferrer_contract import METHODS, digest
+        print(*[digest(method) for method in METHODS])
+    """
+    assert said_by(program, Path(__file__).parent).split() == digests()
 
 
 def test_a_seed_gives_the_same_labels_in_threads():
