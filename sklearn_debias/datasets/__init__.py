@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from sklearn_debias.datasets._label_noise import flip_labels
     from sklearn_debias.datasets._long_tail import balanced_indices, long_tail_indices
     from sklearn_debias.datasets._mnist import read_mnist
+    from sklearn_debias.datasets._spuco_mnist import spuco_mnist
+    from sklearn_debias.datasets._xrm_mnist import xrm_colour_mnist
     from sklearn_debias.datasets.readers import (
         prepare_embeddings,
         read_cifar,
@@ -56,6 +58,8 @@ __all__ = [
     "read_long_tail",
     "read_metadata_csv",
     "read_mnist",
+    "spuco_mnist",
+    "xrm_colour_mnist",
 ]
 
 _PLACES = {
@@ -82,6 +86,8 @@ _PLACES = {
     "read_long_tail": "sklearn_debias.datasets.readers",
     "read_metadata_csv": "sklearn_debias.datasets.readers",
     "read_mnist": "sklearn_debias.datasets._mnist",
+    "spuco_mnist": "sklearn_debias.datasets._spuco_mnist",
+    "xrm_colour_mnist": "sklearn_debias.datasets._xrm_mnist",
 }
 
 if not TYPE_CHECKING:

@@ -49,7 +49,8 @@ def colour_mnist(
 
     The result is the ten-class Coloured MNIST. Each image is multiplied by one colour,
     ``clip(mean_colour[bias_label] + N(0, std), 0, 1)``. Other data sets carry the same name with
-    other constructions: `binary_colour_mnist`, `irm_colour_mnist`, `cnc_colour_mnist`.
+    other constructions: `binary_colour_mnist`, `irm_colour_mnist`, `xrm_colour_mnist`,
+    `cnc_colour_mnist`, `spuco_mnist`.
 
     Parameters
     ----------

@@ -85,6 +85,7 @@ def irm_colour_mnist(
     --------
     read_mnist : Read the images.
     binary_colour_mnist : The same construction as LISA splits it.
+    xrm_colour_mnist : The same construction with XRM's shares, the shape misleading in two sets.
 
     References
     ----------

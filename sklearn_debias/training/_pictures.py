@@ -70,6 +70,8 @@ def _opened(path: str | os.PathLike) -> Image.Image:
     try:
         return Image.open(path, formats=formats)
     except UnidentifiedImageError as error:
+        if not os.path.getsize(path):
+            raise ValueError("it is empty; copy it again") from None
         raise ValueError(f"{error}, of the formats {', '.join(formats)}; convert it") from None
 
 

@@ -29,7 +29,7 @@ def write_pt(folder, **changed):
     parts = {}
     for key, code in (("tr", 0), ("va", 1), ("te", 2)):
         own = code == SPLIT
-        arrays = {"x": X[own], "y": Y[own], "m": A[own]}
+        arrays = {"x": X[own], "y": Y[own, None], "m": A[own, None]}  # as XRM's script does
         parts[key] = {name: torch.from_numpy(values) for name, values in arrays.items()}
     parts["va"].update(changed)
     torch.save(parts, folder / "features.pt")
@@ -76,6 +76,17 @@ def test_each_kind_of_file_gives_the_same_sets(tmp_path, kind):
     np.testing.assert_array_equal(sets.target_names, ["0", "1"])
     np.testing.assert_array_equal(sets.bias_names, ["0", "1"])
     assert "12 rows of features" in sets.DESCR
+
+
+def test_labels_of_torch_may_be_columns_or_not(tmp_path):
+    write_pt(tmp_path)
+    columns = read_features(tmp_path)
+    parts = torch.load(tmp_path / "features.pt")
+    assert parts["tr"]["y"].shape == (6, 1)
+    for part in parts.values():
+        part.update({name: part[name].squeeze(1) for name in ("y", "m")})
+    torch.save(parts, tmp_path / "features.pt")
+    assert read_features(tmp_path).fingerprint == columns.fingerprint
 
 
 def test_index_is_the_row_of_the_file(tmp_path):

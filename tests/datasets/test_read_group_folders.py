@@ -41,6 +41,29 @@ def test_labels_are_the_names_of_folders(folder):
     assert sorted(index.tolist()) == list(range(9))
 
 
+def test_k_by_k_folders_of_spuco(tmp_path):
+    """`SpuCoImageFolder`: each class has a folder for the shortcut of every class."""
+    n_classes = 11  # of which "10" is the last, and not the second
+    places = {
+        f"{split}/{y}/{a}": 2 if split == "train" and y == a else 1
+        for split in ("train", "val", "test")
+        for y in range(n_classes)
+        for a in range(n_classes)
+    }
+    found = read_group_folders(grow(tmp_path, places))
+    names = [str(i) for i in range(n_classes)]
+    assert found.target_names.tolist() == found.bias_names.tolist() == names
+    for split in ("train", "validation", "test"):
+        part = found[split]
+        counts = np.zeros((n_classes, n_classes), dtype=int)
+        np.add.at(counts, (part.target, part.bias_labels), 1)
+        expected = np.ones((n_classes, n_classes)) + (split == "train") * np.eye(n_classes)
+        np.testing.assert_array_equal(counts, expected)
+        folders = [path.split(os.sep)[-3:-1] for path in part.data.tolist()]
+        labels = zip(part.target, part.bias_labels, strict=True)
+        assert folders == [[names[y], names[a]] for y, a in labels]
+
+
 def test_without_splits_all_is_training(tmp_path):
     found = read_group_folders(grow(tmp_path, {"cat/indoor": 2, "dog/outdoor": 1}))
     assert found.train.target.tolist() == [0, 0, 1]

@@ -352,6 +352,17 @@ def test_absent_and_empty_files_are_counted_and_named(tmp_path):
         read_metadata_csv(tmp_path)
 
 
+def test_each_empty_file_of_20_000_is_found(tmp_path):
+    names = [f"{i}.jpg" for i in range(20_000)]
+    files(tmp_path, names)
+    pd.DataFrame({"filename": names, "split": 0, "y": 0, "a": 0}).to_csv(tmp_path / "metadata.csv")
+    for i in (1, 9_998, 19_999):
+        (tmp_path / names[i]).write_bytes(b"")
+    wrong = r"3 files in .* are empty: '1\.jpg', '9998\.jpg', '19999\.jpg'\. Copy them again"
+    with pytest.raises(ValueError, match=wrong):
+        read_metadata_csv(tmp_path)
+
+
 def changed(tmp_path, **columns):
     table = shared(tmp_path).astype(object)
     for name, value in columns.items():

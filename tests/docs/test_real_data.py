@@ -2,10 +2,12 @@
 
 import re
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from sklearn_debias import datasets
+from sklearn_debias.datasets import _xrm_mnist
 from sklearn_debias.datasets.readers import _group_folders, _layouts_csv, _layouts_lists
 
 PAGE = (Path(__file__).parents[2] / "docs" / "guide" / "real_data.md").read_text(encoding="utf-8")
@@ -68,9 +70,10 @@ def test_tables_and_lists_are_those_that_the_readers_look_for():
         assert ("test" in files) == ("test" in layout.lists)
 
 
-def test_eight_sets_have_one_name():
-    table = PAGE.split("## Eight sets called Coloured MNIST")[1]
-    whose = re.findall(r"^\| (\w+) \| [\w ]+ \| .* \| .* \|$", table, re.MULTILINE)[1:]
-    assert len(whose) == 8
-    built = {name for name in datasets.__all__ if name.endswith("colour_mnist")}
-    assert set(re.findall(r"`(\w+colour_mnist|colour_mnist)\b", table)) == built
+def test_eleven_sets_have_one_name():
+    table = PAGE.split("## Eleven sets called Coloured MNIST")[1].split("All that are built")[0]
+    whose = re.findall(r"^\| ([\w ]+) \| [\w ]+ \| .* \| .* \|$", table, re.MULTILINE)[1:]
+    assert len(whose) == 11
+    assert [name.removeprefix("XRM ") for name in whose[-4:]] == list(get_args(_xrm_mnist.Name))
+    built = {name for name in datasets.__all__ if name.endswith("_mnist")}
+    assert set(re.findall(r"`(\w+_mnist)\b", table)) == built - {"read_mnist", "patch_mnist"}

@@ -153,6 +153,25 @@ def test_a_vision_transformer_learns_past_colours(run):
 
 
 @pytest.mark.slow
+def test_samplers_help_by_group_and_lie_before_the_split(run, tmp_path):
+    pytest.importorskip("imblearn")
+    _, by_class, by_group, new, promised = run("samplers_on_embeddings.py")
+    plain, *classes = map(float, by_class.split()[3:])
+    same, *groups = map(float, by_group.split()[3:])
+    assert plain == same
+    assert max(classes) < plain + 10
+    assert all(g > c + 8 for c, g in zip(classes, groups, strict=True))
+    with_shortcut, between = map(int, re.findall(r"(\d+) %", new))
+    assert with_shortcut > 90
+    assert between > 1
+    before, within = map(float, re.findall(r"\d+\.\d", promised))
+    of_smote = groups[1]
+    assert before > of_smote + 20
+    assert abs(within - of_smote) < 8
+    assert (tmp_path / "samplers_on_embeddings.png").stat().st_size > 10_000
+
+
+@pytest.mark.slow
 def test_long_tail_lifts_the_last_digits(run, tmp_path):
     _, *table, _ = run("long_tail.py")
     last = {row[:18].strip(): float(row[18:].split()[1]) for row in table}

@@ -303,6 +303,17 @@ OWN = {
         "halve": [True, False, 3],
     },
     "cnc_colour_mnist": {"images": [DIGITS, *INPUTS]},
+    "spuco_mnist": {
+        "images": [DIGITS, *INPUTS],
+        "classes": [[[0, 1], [2]], [[3], range(4)], [[0], [0]], [[10], [1]], [], "ab", 2],
+        "difficulty": ["magnitude_small", "variance_high", "x"],
+        "core_feature_noise": [0, 0.5, 1, 2],
+    },
+    "xrm_colour_mnist": {
+        "images": [DIGITS, *INPUTS],
+        "name": ["MColor", "ColorMNIST", "x"],
+        "halve": [True, False, 3],
+    },
     "colour_mnist": {"images": [DIGITS, *INPUTS], "severity": [4, 1, 0, 9]},
     "patch_mnist": {"images": [DIGITS, *INPUTS]},
     "corrupted_images": {

@@ -105,7 +105,9 @@ RECIPES = {
     "robust_accuracy_score": {**ROWS, "epsilon": 0.1},
     "robust_report": {**ROWS, "attacks": ["pgd-2"], "epsilon": 0.1},
     "transfer_accuracy_score": {"source": NET, "target": NET, "X": PIXELS, "y": y, "epsilon": 0.1},
+    "spuco_mnist": GREYS,
     "worst_group_accuracy_score": {**PREDICTED, "y_pred": y},
+    "xrm_colour_mnist": GREYS,
     # Classes that are called like functions.
     "BiasStratifiedKFold": {"shuffle": True, **SEEDED},
     "Corruption": {"severity": 2, **SEEDED},

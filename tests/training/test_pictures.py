@@ -195,6 +195,14 @@ def test_damaged_files_are_named_whatever_their_decoder_says(kind, tmp_path):
     assert all(complaint.startswith(words) for complaint in complaints)
 
 
+def test_an_empty_file_is_named_and_said_to_be_empty(tmp_path):
+    path = tmp_path / "3.png"
+    path.write_bytes(b"")
+    wrong = rf"`X\[0\]`: cannot read the image '{path}': it is empty; copy it again"
+    with pytest.raises(ValueError, match=wrong):
+        read(path)
+
+
 class Pictures(Dataset):
     """Items as torchvision's datasets give them without a transform."""
 
