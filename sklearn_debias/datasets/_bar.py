@@ -99,8 +99,6 @@ def read_bar(
 
     Raises
     ------
-    TypeError
-        If `folder` is no path.
     ValueError
         If the file is missing (a FileNotFoundError as well) or damaged, an image in it cannot be
         read, the counts are not the published ones, or a parameter is out of its range.

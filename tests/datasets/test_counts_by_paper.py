@@ -287,7 +287,5 @@ def test_a_copy_of_waterbirds_without_a_group(tmp_path):
     table = pd.DataFrame(listed, columns=["split", "y", "a"])
     table["filename"] = np.char.add(np.arange(len(table)).astype(str), ".jpg")
     table.to_csv(tmp_path / "metadata_waterbirds.csv", index=False)
-    for name in table["filename"]:
-        (tmp_path / name).write_bytes(b"x")
     with pytest.raises(ValueError, match=r"train has 0 rows of \(y=1, a=0\), the published set 56"):
-        read_metadata_csv(tmp_path, "waterbirds")
+        read_metadata_csv(tmp_path, "waterbirds", check_files=False)

@@ -2,9 +2,14 @@
 
 import os
 from collections.abc import Collection, Mapping
+from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from sklearn_debias.arguments import is_switch
+from sklearn_debias.datasets._checks import streams
+from sklearn_debias.datasets._folder import MissingDataError, existing_path
 
 
 def check_switches(**given: Any) -> None:
@@ -24,6 +29,20 @@ def check_path(name: str, value: Any) -> None:
     """Raise unless a value is a path, or None."""
     if value is not None and not isinstance(value, str | os.PathLike):
         raise ValueError(f"`{name}` must be a str, a path or None, got {value!r}.")
+
+
+def check_folder(path: Any, name: str = "folder") -> Path:
+    """Return an existing folder."""
+    found = existing_path(path, name)
+    if not found.is_dir():
+        raise MissingDataError(f"`{name}` must be a folder, got the file {str(found)!r}.")
+    return found
+
+
+def check_seed(random_state: Any) -> None:
+    """Raise unless numbers could be drawn by it; none is drawn."""
+    if not isinstance(random_state, np.random.Generator | np.random.RandomState):
+        streams(random_state)
 
 
 def check_columns(

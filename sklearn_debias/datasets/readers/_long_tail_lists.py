@@ -8,8 +8,13 @@ import pandas as pd
 from sklearn.utils import Bunch
 
 from sklearn_debias.arguments import check_option
-from sklearn_debias.datasets._folder import MissingDataError, existing_path
-from sklearn_debias.datasets.readers._arguments import check_switches, check_text
+from sklearn_debias.datasets._folder import MissingDataError
+from sklearn_debias.datasets.readers._arguments import (
+    check_folder,
+    check_path,
+    check_switches,
+    check_text,
+)
 from sklearn_debias.datasets.readers._counts import check_counts as compare
 from sklearn_debias.datasets.readers._counts import report
 from sklearn_debias.datasets.readers._layouts_lists import LAYOUTS, ListLayout, shot_of
@@ -115,11 +120,10 @@ def read_long_tail(
     """
     if layout is not None:
         check_option("layout", layout, LAYOUTS)
+    check_path("root", root)
     check_text("strip", strip)
     check_switches(check_files=check_files, check_counts=check_counts)
-    folder = existing_path(folder, "folder")
-    if not folder.is_dir():
-        raise MissingDataError(f"`folder` must be a folder, got the file {str(folder)!r}.")
+    folder = check_folder(folder)
     kind = _any_lists(folder) if layout is None else LAYOUTS[layout]
     lists = {split: folder / name for split, name in kind.lists.items()}
     missing = [path.name for path in lists.values() if not path.is_file()]
@@ -128,7 +132,7 @@ def read_long_tail(
     tables = {split: _read_list(path, split) for split, path in lists.items()}
     rows = pd.concat(list(tables.values()), ignore_index=True)
     _warn_of_repeats(rows["file"], folder)
-    place = folder if root is None else existing_path(root, "root")
+    place = folder if root is None else check_folder(root, "root")
     paths = _paths(tables, lists, place, strip, check_files=check_files)
     bunch = bunch_of(
         rows,
