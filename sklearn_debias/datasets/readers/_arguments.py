@@ -3,13 +3,15 @@
 import os
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
-from sklearn_debias.arguments import is_switch
+from sklearn_debias.arguments import check_option, is_switch
 from sklearn_debias.datasets._checks import streams
 from sklearn_debias.datasets._folder import MissingDataError, existing_path
+
+Kind = TypeVar("Kind")
 
 
 def check_switches(**given: Any) -> None:
@@ -29,6 +31,11 @@ def check_path(name: str, value: Any) -> None:
     """Raise unless a value is a path, or None."""
     if value is not None and not isinstance(value, str | os.PathLike):
         raise ValueError(f"`{name}` must be a str, a path or None, got {value!r}.")
+
+
+def check_layout(layout: Any, known: Mapping[str, Kind]) -> Kind | None:
+    """Return what a layout is; None where none is named."""
+    return None if layout is None else known[check_option("layout", layout, known)]
 
 
 def check_folder(path: Any, name: str = "folder") -> Path:

@@ -6,8 +6,12 @@ from typing import Any, Literal, NamedTuple
 
 from sklearn.utils import Bunch
 
-from sklearn_debias.arguments import check_option
-from sklearn_debias.datasets.readers._arguments import check_folder, check_seed, check_switches
+from sklearn_debias.datasets.readers._arguments import (
+    check_folder,
+    check_layout,
+    check_seed,
+    check_switches,
+)
 from sklearn_debias.datasets.readers._counts import check_counts as compare
 from sklearn_debias.datasets.readers._folders import FolderSet
 from sklearn_debias.datasets.readers._layouts_bar import read_bar_folder
@@ -172,11 +176,9 @@ def read_group_folders(
     >>> animals.train.bias_labels, animals.target_names[animals.test.target]
     (array([0, 1]), array(['fish'], dtype='<U4'))
     """
-    if layout is not None:
-        check_option("layout", layout, LAYOUTS)
+    kind = check_layout(layout, LAYOUTS) or Layout(read_plain)
     check_switches(check_counts=check_counts)
     check_seed(random_state)
-    kind = Layout(read_plain) if layout is None else LAYOUTS[layout]
     given = {
         "benchmark": benchmark,
         "percent": percent,

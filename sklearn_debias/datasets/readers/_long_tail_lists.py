@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 from sklearn.utils import Bunch
 
-from sklearn_debias.arguments import check_option
 from sklearn_debias.datasets._folder import MissingDataError
 from sklearn_debias.datasets.readers._arguments import (
     check_folder,
+    check_layout,
     check_path,
     check_switches,
     check_text,
@@ -118,13 +118,12 @@ def read_long_tail(
     >>> pets.class_counts, pets.shot
     (array([30,  1]), array(['medium', 'few'], dtype='<U6'))
     """
-    if layout is not None:
-        check_option("layout", layout, LAYOUTS)
+    named = check_layout(layout, LAYOUTS)
     check_path("root", root)
     check_text("strip", strip)
     check_switches(check_files=check_files, check_counts=check_counts)
     folder = check_folder(folder)
-    kind = _any_lists(folder) if layout is None else LAYOUTS[layout]
+    kind = named or _any_lists(folder)
     lists = {split: folder / name for split, name in kind.lists.items()}
     missing = [path.name for path in lists.values() if not path.is_file()]
     if missing:

@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 from sklearn.utils import Bunch
 
-from sklearn_debias.arguments import check_option
 from sklearn_debias.datasets.readers._arguments import (
     check_columns,
     check_folder,
+    check_layout,
     check_path,
     check_switches,
     check_text,
@@ -129,13 +129,11 @@ def read_metadata_csv(
     >>> birds.train.target, birds.test.bias_labels
     (array([0, 1]), array([0]))
     """
-    if layout is not None:
-        check_option("layout", layout, LAYOUTS)
+    kind = check_layout(layout, LAYOUTS) or PLAIN
     check_path("csv", csv)
     check_path("root", root)
     check_text("strip", strip)
     check_switches(check_files=check_files, check_counts=check_counts)
-    kind = PLAIN if layout is None else LAYOUTS[layout]
     if not kind.images:
         _check_unused(layout, root=root, strip=strip)
     folder = check_folder(folder)
