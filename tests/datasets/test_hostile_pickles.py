@@ -74,7 +74,7 @@ def test_a_pickle_takes_no_more_memory_than_it_has_bytes(tmp_path, grown, reader
     def read():
         with contextlib.suppress(ValueError):
             reader(path)
-        time.sleep(0.05)  # long enough for the watcher
+        time.sleep(0.25)  # long enough for the watcher
 
     assert grown(read) < 20 * MB
 
