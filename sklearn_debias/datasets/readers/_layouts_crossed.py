@@ -19,6 +19,8 @@ from sklearn_debias.datasets.readers._splits import WORDS, some
 SPLITS = {"train": "train", "val": "validation", "test": "test"}
 AREAS = ("urban", "country")
 URBAN = "bg-{0}_co_occur_obj-{0}"
+# The generator leaves these beside each image: what it has cut out, and the place without it.
+MASKS = ("_mask.png", "_bg_only.png")
 
 
 def read_plain(folder: Path) -> FolderSet:
@@ -170,6 +172,8 @@ def read_urbancars(folder: Path) -> FolderSet:
             y, background, beside = map(AREAS.index, cell)
             tree.take(
                 f"{top}/{path}/{name}",
+                suffixes=(".jpg",),
+                companions=MASKS,
                 split=split,
                 y=y,
                 background=background,
