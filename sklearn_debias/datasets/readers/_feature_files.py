@@ -12,13 +12,13 @@ from sklearn_debias.datasets._files import open_npy, read_npz
 from sklearn_debias.datasets._folder import MissingDataError
 from sklearn_debias.datasets.readers._csv import (
     SHARED,
-    codes,
     named_columns,
     only_file,
     read_table,
 )
 from sklearn_debias.datasets.readers._splits import some, split_names
 from sklearn_debias.datasets.readers._tensors import as_array, load_arrays
+from sklearn_debias.datasets.readers._values import codes
 
 TABLES = ("metadata*.csv",)
 SIDES = {"train": "feats_train.npy", "validation": "feats_val.npy", "test": "feats_test.npy"}
@@ -104,8 +104,8 @@ def open_npy_files(path: Path, names: Names, csv: Any) -> Opened:
     """Open DPE's files, one for each split, with the table that they follow."""
     folder = path.parent
     table_path = only_file(folder, TABLES, "It is the table of the images.", csv)
-    table = read_table(table_path)
     columns = {own: name for own, name in names.items() if name is not None}
+    table = read_table(table_path, [columns["file"]])
     named_columns(table, [columns], table_path)
     split = split_names(table[columns["split"]], str(table_path))
     there = {name: folder / file for name, file in SIDES.items() if (folder / file).is_file()}

@@ -126,6 +126,7 @@ def read_features(
     bunch = bunch_of(
         rows,
         data,
+        source=_named(path),
         bias="a" if names["a"] is not None else None,
         descr=f"{len(rows):,} rows of features from {_named(path)}.",
     )

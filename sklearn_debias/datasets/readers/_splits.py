@@ -28,6 +28,12 @@ def split_names(found: pd.Series, source: str, known: Mapping | None = None) -> 
     """
     names = {**CODES, **{str(code): name for code, name in CODES.items()}, **WORDS, **(known or {})}
     distinct = found.unique().tolist()
+    if any(str(value).lower() in ("true", "false") for value in distinct):
+        raise ValueError(
+            f"{source}: the splits must be 0 to 3 or words; found {some(distinct)}, which do not "
+            "say which split they mean. Write words in a copy of the file, as by "
+            f"np.where({found.name or 'is_train'}, 'train', 'test')."
+        )
     values = [value.lower() if isinstance(value, str) else value for value in distinct]
     unknown = [value for value in values if value not in names]
     if unknown:
