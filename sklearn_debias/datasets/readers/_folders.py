@@ -18,8 +18,13 @@ SUFFIXES = (
     *(".jpg", ".jpeg", ".png", ".webp", ".bmp"),
     *(".tif", ".tiff", ".ppm", ".pgm", ".gif"),
 )
-# What systems leave behind, beside all that is hidden.
-LITTER = frozenset({"__MACOSX", "Thumbs.db", "desktop.ini"})
+# What systems leave behind, beside all that is hidden; in small letters.
+LITTER = frozenset(
+    (
+        *("__macosx", "thumbs.db", "desktop.ini", "@eadir", "lost+found"),
+        *("$recycle.bin", "system volume information"),
+    )
+)
 SHOWN = 12  # names in an error
 
 
@@ -166,7 +171,7 @@ class Tree:
         files: list[str] = []
         with os.scandir(self.root / place) as entries:
             for entry in entries:
-                if entry.name[0] == "." or entry.name in LITTER:
+                if entry.name[0] == "." or entry.name.lower() in LITTER:
                     continue
                 (folders if _is_folder(entry) else files).append(entry.name)
         return sorted(folders), sorted(files)
