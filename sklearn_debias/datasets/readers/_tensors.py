@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from sklearn_debias.datasets._folder import named_if_unreadable
+
 _UNREADABLE = (
     *(pickle.UnpicklingError, RuntimeError, ValueError, TypeError, AttributeError),
     *(EOFError, OSError, KeyError, IndexError, MemoryError, zipfile.BadZipFile),
@@ -20,6 +22,8 @@ def load_arrays(path: Path) -> dict:
     """
     import torch
 
+    with named_if_unreadable():
+        path.open("rb").close()
     # Some files hold arrays of NumPy, which old versions kept at another place.
     rebuild = np._core.multiarray._reconstruct  # type: ignore[attr-defined]
     numbers = [type(np.dtype(code)) for code in "bBhHiIlLqQefd?"]
