@@ -70,8 +70,6 @@ def open_pt(path: Path, names: Names, csv: Any) -> Opened:
     for name, part in parts.items():
         arrays = _entries(part, names, f"{path}, {name}")
         x[name] = arrays.pop("x")
-        # XRM keeps labels as columns, of shape (n, 1).
-        arrays = {own: v[:, 0] if v.shape[1:] == (1,) else v for own, v in arrays.items()}
         tables.append(_table(arrays, x[name], path, pd.Series([name] * len(x[name]))))
     index = np.concatenate([np.arange(len(table)) for table in tables])
     return Opened(pd.concat(tables, ignore_index=True), x, index)

@@ -95,4 +95,4 @@ def _plain(name: str) -> str:
     # Files from a Mac hold accents as letters of their own.
     folded = unicodedata.normalize("NFC", name).strip().casefold()
     plain = unicodedata.normalize("NFC", folded)
-    return str(int(plain)) if plain.isdecimal() else plain
+    return plain.lstrip("0") if plain.isdecimal() else plain
