@@ -159,7 +159,7 @@ def test_names_in_a_pickle_of_python_3(tmp_path):
 
 def test_names_that_are_no_text(tmp_path):
     write_ten(tmp_path)
-    (tmp_path / "batches.meta.txt").write_bytes(b"caf\xe9")
+    (tmp_path / "batches.meta.txt").write_bytes(b"\xe9t\xe9")
     with pytest.raises(ValueError, match="batches.meta.txt must name 10 classes, found 1"):
         read_cifar(tmp_path, check_counts=False)
 

@@ -3,6 +3,7 @@
 import errno
 import os
 import posixpath
+import stat
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
@@ -92,13 +93,17 @@ def _look_for(plain: Sequence[str], root: Path, source: str, advice: str) -> Non
         for file in files:
             name = f"{folder}/{file}" if folder else file
             entry = there.get(file)
-            if entry is None or (entry.is_symlink() and not Path(entry.path).exists()):
+            is_link = entry is not None and entry.is_symlink()
+            if entry is None or (is_link and not Path(entry.path).exists()):
                 missing.append(name)
-            elif entry.is_symlink() and not Path(entry.path).resolve().is_relative_to(real):
+                continue
+            if is_link and not Path(entry.path).resolve().is_relative_to(real):
                 outside.append(name)
-            elif not entry.is_file():
+                continue
+            status = os.stat(entry.path)  # `entry.stat` takes half as long again
+            if not stat.S_ISREG(status.st_mode):
                 others.append(name)
-            elif not os.stat(entry.path).st_size:  # `entry.stat` takes half as long again
+            elif not status.st_size:
                 empty.append(name)
     if outside:
         raise ValueError(f"{source}: {some(outside)} leads out of {root} by a link. {advice}")
