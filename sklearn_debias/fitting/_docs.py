@@ -55,7 +55,7 @@ SHARED_PARAMETERS = """\
     monitor_every : int, default=1
         Epochs from one score of the validation rows to the next, at least 1. The last of
         ``max_epochs`` is scored, too; the epochs between have no score in ``history_``, and are not
-        kept.
+        kept. More than 1 needs validation rows.
     patience : int or None, default=None
         Scores that ``monitor`` waits for a better one, at least 1; then the last phase ends.
         Phases before it are trained in full. None trains for ``max_epochs``.
