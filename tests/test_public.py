@@ -96,6 +96,7 @@ def test_readme_example_is_short_and_runs(tmp_path, monkeypatch, capsys):
     assert "background" in printed
     assert "worst group" in printed
     assert "20 samples in 4 groups" in printed
+    assert "landbird" in printed  # by its name
     birds = names["birds"]
     assert birds.test.data.shape == (20, 512)
     assert birds.target_names.tolist() == ["landbird", "waterbird"]

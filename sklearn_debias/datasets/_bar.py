@@ -144,6 +144,7 @@ def read_bar(
     bunch = bunch_of(
         rows,
         lambda index: data[index],
+        source=str(path),
         bias="a",
         target_names=by_number(named),
         bias_names=by_number(ALIGNMENT),

@@ -1,14 +1,37 @@
 """Where local copies of real data live."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 _VARIABLE = "SKLEARN_DEBIAS_DATA"
+RIGHTS = (
+    "Give yourself the right to read it, as by `chmod -R u+rX`, or copy it to a place of your own."
+)
 
 
 # Both: a wrong argument to callers who think of parameters, a missing file to those of files.
 class MissingDataError(ValueError, FileNotFoundError):
     """A folder or file of data that the caller named is not there."""
+
+
+class UnreadableDataError(ValueError, OSError):
+    """A folder or file of data that the system does not let us read."""
+
+
+@contextmanager
+def named_if_unreadable() -> Iterator[None]:
+    """Name what the system does not let us read, in place of its own error."""
+    try:
+        yield
+    except (MissingDataError, UnreadableDataError):
+        raise
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise UnreadableDataError(
+            f"{error.filename or 'A file of the set'} must be readable: {reason}. {RIGHTS}"
+        ) from error
 
 
 def data_folder(*, required: bool = True) -> Path | None:
@@ -59,6 +82,10 @@ def existing_path(path: str | os.PathLike[str], name: str) -> Path:
     if not isinstance(path, str | os.PathLike):
         raise ValueError(f"`{name}` must be a str or a path, got {path!r}.")
     found = Path(path).expanduser()
-    if not found.exists():
+    with named_if_unreadable():
+        is_there = found.exists()
+    if not is_there:
         raise MissingDataError(f"`{name}` must name what exists; there is no {str(found)!r}.")
+    if not os.access(found, os.R_OK):  # what is in such a folder would seem to be missing
+        raise UnreadableDataError(f"`{name}` must be readable; {str(found)!r} is not. {RIGHTS}")
     return found

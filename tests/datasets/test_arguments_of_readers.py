@@ -70,7 +70,7 @@ def test_text_has_no_folder_of_images(layout, given):
 
 
 def test_labels_are_read_without_their_images(tmp_path):
-    lines = "filename,split,y,a", "/old/a.jpg,0,1,0", "/old/b.jpg,2,0,1"
+    lines = "filename,split,y,a", "/old/a.jpg,0,1,0", "/old/b.jpg,2,1,1"
     (tmp_path / "metadata.csv").write_text("\n".join(lines))
     with pytest.raises(FileNotFoundError, match="2 of which are not in"):
         datasets.read_metadata_csv(tmp_path, strip="/old/")

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from sklearn_debias.datasets import read_metadata_csv
-from sklearn_debias.datasets.readers._layouts_csv import IDENTITIES
+from sklearn_debias.datasets.readers._layouts_comments import IDENTITIES
 from sklearn_debias.datasets.readers._layouts_metashift import _drawn
 from sklearn_debias.exceptions import DebiasWarning
 
@@ -70,7 +70,10 @@ def test_an_identity_is_mentioned_where_half_of_the_raters_say_so(tmp_path):
         }
     )
     table.to_csv(tmp_path / "all_data_with_identities.csv", index=False)
-    with pytest.warns(DebiasWarning, match="the published set"):
+    with (
+        pytest.warns(DebiasWarning, match="the published set"),
+        pytest.warns(DebiasWarning, match="1 rows lack an identity"),
+    ):
         found = read_metadata_csv(tmp_path, "civilcomments", check_counts=False)
     expected = [False, False, True, True, True, False]
     assert found.train.membership.tolist() == [[value] * 8 for value in expected]

@@ -114,6 +114,27 @@ def test_urbancars(tmp_path, below):
     assert BIASED in found.train.data[0]
 
 
+def test_masks_of_urbancars_are_no_images(tmp_path):
+    """The generator writes two masks beside each image, and another script a third file."""
+    beside = ("000.jpg", "000_mask.png", "000_co_occur_obj_mask.png", "000_bg_only.png")
+    grow(tmp_path, dict.fromkeys(of_urbancars(), beside))
+    with pytest.warns(DebiasWarning) as caught:
+        found = read_group_folders(tmp_path, "urbancars", check_counts=False)
+    assert [len(found[name].data) for name in ("train", "validation", "test")] == [8, 8, 8]
+    assert all(path.endswith("000.jpg") for path in found.train.data)
+    assert not any("left out" in str(w.message) for w in caught)  # they are part of the set
+
+
+def test_other_files_of_urbancars_are_warned_of(tmp_path):
+    cell = f"{BIASED}/train/obj-urban_bg-urban_co_occur_obj-urban"
+    grow(tmp_path, of_urbancars() | {cell: ["0.jpg", "copy.png"]})
+    with (
+        pytest.warns(DebiasWarning, match="1 files are left out.*copy.png"),
+        pytest.warns(DebiasWarning, match="the published set 3,610"),
+    ):
+        read_group_folders(tmp_path, "urbancars", check_counts=False)
+
+
 def test_urbancars_as_published(tmp_path):
     grow(tmp_path, of_urbancars((3610, 190, 10), 125))
     found = read_group_folders(tmp_path, "urbancars")

@@ -143,6 +143,11 @@ def test_metashift_of_subpopbench(tmp_path):
     for part in (found.train, found.validation, found.test):
         for path, y, a in zip(part.data, part.target, part.bias_labels, strict=True):
             assert f"{['dog', 'cat'][y]}({['outdoor', 'indoor'][a]})" in path
+    # SubpopBench's script takes *.jpg: another file would change its draw.
+    grow(
+        tmp_path / "metashift/MetaShift-Cat-Dog-indoor-outdoor/train/cat",
+        {"cat(indoor)": ["1.png"]},
+    )
     again = quietly(tmp_path, "metashift", task="subpopbench")
     assert again.fingerprint == found.fingerprint
 

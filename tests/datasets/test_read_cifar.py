@@ -146,6 +146,24 @@ def test_without_names_classes_are_numbered(tmp_path):
         read_cifar(tmp_path, check_counts=False)
 
 
+def test_names_in_a_pickle_of_python_3(tmp_path):
+    """Which somebody has written again, with text for bytes."""
+    write_ten(tmp_path, "py")
+    (tmp_path / "batches.meta").write_bytes(pickle.dumps({"label_names": TEN, "num_vis": 3072}))
+    assert read(tmp_path).target_names.tolist() == TEN
+    for content in ({"x": 1}, {"label_names": "cat"}, {"label_names": [1] * 10}):
+        (tmp_path / "batches.meta").write_bytes(pickle.dumps(content))
+        with pytest.raises(ValueError, match="batches.meta must hold 'label_names', a list of na"):
+            read_cifar(tmp_path, check_counts=False)
+
+
+def test_names_that_are_no_text(tmp_path):
+    write_ten(tmp_path)
+    (tmp_path / "batches.meta.txt").write_bytes(b"\xe9t\xe9")
+    with pytest.raises(ValueError, match="batches.meta.txt must name 10 classes, found 1"):
+        read_cifar(tmp_path, check_counts=False)
+
+
 def test_counts_are_compared(tmp_path):
     write_ten(tmp_path)
     with pytest.raises(ValueError, match=r"train has 10 rows of \(y=0\).*5,000.*\(19 more"):

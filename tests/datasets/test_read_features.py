@@ -191,7 +191,7 @@ def test_identifiers_and_text_are_no_features(tmp_path):
         ({"x": X[:, :0]}, "must be floats of shape"),
         ({"x": X[1:]}, r"'split' must have one value for each row.*\(11, 5\).*\(12,\)"),
         ({"y": Y[1:]}, r"'y' must have one value for each row.*found the shape \(11,\)"),
-        ({"a": A[:, None]}, r"'a' must have one value for each row.*found the shape \(12, 1\)"),
+        ({"a": np.eye(N)}, r"'a' must have one value for each row.*found the shape \(12, 12\)"),
         ({"y": Y + 0.5}, "'y' must hold whole numbers or text"),
         ({"split": SPLIT + 7}, "the splits must be 0"),
         ({"x": np.where(X[3, 2] == X, np.nan, X)}, "must be finite; row 3 holds NaN"),
@@ -334,5 +334,124 @@ def test_parquet_without_pyarrow(tmp_path, monkeypatch):
 def test_parquet_without_numbers(tmp_path):
     pytest.importorskip("pyarrow")
     frame().to_parquet(tmp_path / "birds.parquet")
-    with pytest.raises(ValueError, match="must have columns of numbers, the features"):
+    with pytest.raises(ValueError, match="must have columns of numbers or of their lists"):
         read_features(tmp_path)
+
+
+def as_columns(values):
+    """Return labels (n, 1), as XRM's script keeps them."""
+    return torch.as_tensor(values).view(-1, 1)
+
+
+def test_labels_may_be_columns(tmp_path):
+    parts = {"tr": (0, 6), "va": (6, 9), "te": (9, 12)}
+    torch.save(
+        {
+            key: {"x": torch.from_numpy(X[a:b]), "y": as_columns(Y[a:b]), "m": as_columns(A[a:b])}
+            for key, (a, b) in parts.items()
+        },
+        tmp_path / "features.pt",
+    )
+    sets = read_features(tmp_path)
+    np.testing.assert_array_equal(sets.train.target, Y[:6])
+    np.testing.assert_array_equal(sets.test.bias_labels, A[9:])
+    write_npz(tmp_path, y=Y[:, None], a=A[:, None], split=SPLIT[:, None])
+    train = read_features(tmp_path, file="birds.npz").train
+    np.testing.assert_array_equal(train.target, Y[:6])
+
+
+def with_lists(kind=np.float32, **changed):
+    pytest.importorskip("pyarrow")
+    lists = list(np.arange(N * 3).reshape(N, 3).astype(kind))
+    return frame().drop(columns="id").assign(embedding=lists, **changed)
+
+
+def test_a_column_of_lists_is_the_features(tmp_path):
+    """Numbers beside it are none, whatever they are called."""
+    table = with_lists(image_id=range(N), age=range(N), score=0.5)
+    table.to_parquet(tmp_path / "birds.parquet")
+    sets = read_features(tmp_path)
+    np.testing.assert_array_equal(sets.train.data, np.arange(18).reshape(6, 3))
+    assert sets.train.data.dtype == np.float32
+    assert {"image_id", "age", "score"} <= set(sets.train.metadata)
+    assert "Features: 3 numbers, from 'embedding'." in sets.DESCR
+
+
+def test_lists_of_whole_numbers_and_of_a_fixed_size(tmp_path):
+    pyarrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    table = pyarrow.Table.from_pandas(with_lists(np.int64))
+    place = table.schema.get_field_index("embedding")
+    fixed = table["embedding"].cast(pyarrow.list_(pyarrow.int64(), 3))
+    parquet.write_table(table.set_column(place, "e", fixed), tmp_path / "birds.parquet")
+    data = read_features(tmp_path).train.data
+    np.testing.assert_array_equal(data, np.arange(18).reshape(6, 3))
+    assert data.dtype == np.float32
+
+
+@pytest.mark.parametrize(
+    ("change", "columns", "message"),
+    [
+        (lambda t: t.assign(other=t["embedding"]), None, "2 columns of lists.*'other'. Name the"),
+        (
+            lambda t: t.assign(embedding=[[1.0], *[[1.0, 2.0]] * (N - 1)]),
+            None,
+            "must have one length; row 0 has 1, row 1 2",
+        ),
+        (lambda t: t, {"x": "f"}, "no column of numbers or of their lists that is called 'f'"),
+    ],
+)
+def test_wrong_lists(tmp_path, change, columns, message):
+    change(with_lists()).to_parquet(tmp_path / "birds.parquet")
+    with pytest.raises(ValueError, match=message):
+        read_features(tmp_path, columns=columns)
+
+
+def test_features_by_the_beginning_of_their_names(tmp_path):
+    write_parquet(tmp_path, age=range(N), label=Y)
+    sets = read_features(tmp_path, columns={"x": "f"})
+    np.testing.assert_array_equal(sets.train.data, X[:6].astype(np.float32))
+    assert "5 numbers, from 'f0', 'f1', 'f2' and 2 more" in sets.DESCR
+    assert read_features(tmp_path, columns={"x": "f0"}).train.data.shape == (6, 1)
+
+
+@pytest.mark.parametrize("name", ["age", "label", "place"])
+def test_whole_numbers_beside_floats_are_refused(tmp_path, name):
+    write_parquet(tmp_path, **{name: np.arange(N)})
+    with pytest.raises(ValueError, match=rf"whole numbers '{name}' beside .*columns=..x"):
+        read_features(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["Unnamed: 0", "img_id", "image_id", "row", "Index"])
+def test_numbers_of_rows_are_no_features(tmp_path, name):
+    write_parquet(tmp_path, **{name: np.arange(N)})
+    assert read_features(tmp_path).train.data.shape == (6, D)
+
+
+@pytest.mark.parametrize("copy", [Y.astype(float), 1 - 2.0 * Y, Y * 1e-3])
+def test_the_class_is_no_feature(tmp_path, copy):
+    write_parquet(tmp_path, target=copy)
+    with pytest.raises(ValueError, match="each class has one value of its own in 'target'"):
+        read_features(tmp_path)
+    # Nor is it in place of all others.
+    write_parquet(tmp_path, constant=0.0)  # of a dead unit
+    assert read_features(tmp_path).train.data.shape == (6, D + 1)
+    frame().assign(target=Y).to_parquet(tmp_path / "birds.parquet")
+    with pytest.raises(ValueError, match="each class has one value of its own in 'target'"):
+        read_features(tmp_path)
+
+
+def test_splits_that_are_true_and_false(tmp_path):
+    write_npz(tmp_path, split=SPLIT == 0)
+    with pytest.raises(ValueError, match="found True, False, which do not say which split"):
+        read_features(tmp_path)
+
+
+def test_names_of_files_stay_text(tmp_path):
+    write_npy(tmp_path)
+    table = pd.read_csv(tmp_path / "metadata.csv").drop(columns="id")
+    table["filename"] = [f"{i:03d}" for i in range(N)]
+    table.to_csv(tmp_path / "metadata.csv", index=False)
+    files = read_features(tmp_path).test.metadata["file"].tolist()
+    assert all(len(name) == 3 for name in files)

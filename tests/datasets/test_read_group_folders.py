@@ -93,8 +93,10 @@ def test_images_by_suffix(folder):
 
 
 def test_hidden_files_and_litter_are_left_out_in_silence(folder):
-    litter = [".DS_Store", "._0.jpg", "Thumbs.db"]
+    litter = [".DS_Store", "._0.jpg", "Thumbs.db", "thumbs.db"]
     grow(folder, {"train/bird/land": litter, ".cache/x": 1, "__MACOSX/train": 1, "": ["readme.md"]})
+    systems = {"lost+found": 0, "$Recycle.Bin/x": 1, "train/bird/@eaDir": 1}
+    grow(folder, systems)  # of file systems, Windows and network drives
     assert len(read_group_folders(folder).train.data) == 6
 
 
@@ -121,11 +123,32 @@ def test_folders_without_images_are_warned_of(folder):
         ({"": 2}, "`folder` must hold folders of classes"),
         ({"a/b": 0}, r"no images \(.jpg, .*\) where they should be: 'a/b'"),
         ({"train/bird/land/forest": 1}, "land must hold images; found the folders 'forest'"),
+        (
+            {"cat/train": 1, "dog/train": 1, "dog/test": 1},
+            "bias values are called 'test', 'train', as splits are. Splits must be the top level",
+        ),
+        (
+            {"train/Cat/in": 1, "train/dog/in": 1, "test/cat/in": 1},
+            "folders of classes must not hold two names for one thing; found 'Cat' and 'cat'",
+        ),
+        (
+            {"train/\u00e9t\u00e9/in": 1, "test/e\u0301te\u0301/in": 1},
+            r"found 'e.u0301te.u0301' and '.xe9t.xe9'",
+        ),
+        ({"a/in": 1, "b/ In ": 1}, "folders of bias values must not hold .* ' In ' and 'in'"),
+        ({"a/1": 1, "b/01": 1}, "found '01' and '1'"),
     ],
 )
 def test_other_levels_are_named(tmp_path, places, message):
     with pytest.raises(ValueError, match=message):
         read_group_folders(grow(tmp_path, places))
+
+
+def test_a_class_that_only_other_sets_have_is_warned_of(folder):
+    grow(folder, {"test/cow/land": 1})
+    with pytest.warns(DebiasWarning, match="train has no rows of the classes 'cow'"):
+        found = read_group_folders(folder)
+    assert found.target_names[found.test.target].tolist() == ["cow", "fish", "fish"]
 
 
 def test_missing_folder(tmp_path):

@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 
 from sklearn_debias.datasets import read_metadata_csv
-from sklearn_debias.datasets.readers._layouts_csv import IDENTITIES, LAYOUTS
+from sklearn_debias.datasets.readers._layouts_comments import IDENTITIES
+from sklearn_debias.datasets.readers._layouts_csv import LAYOUTS
 from sklearn_debias.exceptions import DebiasWarning
 
 
@@ -171,6 +172,57 @@ def test_an_image_of_celeba_without_a_split_is_named(tmp_path):
         read_metadata_csv(tmp_path, "celeba")
 
 
+def changed_celeba(folder, kind, change):
+    attributes(folder, kind)
+    path = folder / f"list_eval_partition.{kind}"
+    if change == "words":
+        words = {"0": "train", "1": "val", "2": "test"}
+        lines = [line[:-1] + words.get(line[-1], line[-1]) for line in path.read_text().split()]
+        path.write_text("\n".join(lines))
+    elif change == "repeat":
+        path.write_text(path.read_text() + path.read_text().splitlines()[-1] + "\n")
+    elif change == "no header":
+        path.write_text(path.read_text().partition("\n")[2])
+    else:
+        path = folder / f"list_attr_celeba.{kind}"
+        table = pd.read_csv(path)
+        table = table.rename(columns={"image_id": "file"}) if change == "no image_id" else table
+        table.assign(note="x", age=range(20, 26)).to_csv(path, index=False)
+
+
+def test_partitions_of_celeba_may_be_words_and_other_columns_are_kept(tmp_path):
+    changed_celeba(tmp_path, "csv", "words")
+    assert quietly(tmp_path, "celeba").validation.bias_labels.tolist() == [1, 0]
+    changed_celeba(tmp_path, "csv", "more columns")
+    rows = quietly(tmp_path, "celeba").train.metadata
+    assert rows["note"].tolist() == ["x", "x"]
+    assert rows["age"].tolist() == [20, 21]  # no signs, and so no attribute
+    assert rows["Smiling"].tolist() == [1, 1]
+
+
+@pytest.mark.parametrize(
+    ("kind", "change", "message"),
+    [
+        ("csv", "no header", "partition.csv must begin with a line that names its columns, 'image"),
+        ("csv", "no image_id", "list_attr_celeba.csv must begin with .* 'image_id' among them"),
+        ("csv", "repeat", "partition.csv: 1 rows repeat the image_id of another: '000005.jpg'"),
+        ("txt", "repeat", "partition.txt: 1 rows repeat the image_id of another: '000005.jpg'"),
+    ],
+)
+def test_other_files_of_celeba_are_named(tmp_path, kind, change, message):
+    changed_celeba(tmp_path, kind, change)
+    with pytest.raises(ValueError, match=message):
+        quietly(tmp_path, "celeba")
+
+
+@pytest.mark.parametrize("content", ["6\n", "", "6\nBlond_Hair Male\n", "6\nBlond_Hair\na 1 1\n"])
+def test_attributes_of_celeba_that_are_cut_off(tmp_path, content):
+    attributes(tmp_path, "txt")
+    (tmp_path / "list_attr_celeba.txt").write_text(content)
+    with pytest.raises(ValueError, match="celeba.txt"):
+        quietly(tmp_path, "celeba")
+
+
 def comments(rows=6):
     rng = np.random.default_rng(0)
     mentions = {name: rng.uniform(size=rows).round(2) for name in IDENTITIES}
@@ -203,9 +255,9 @@ def test_comments_of_subpopbench_lie_in_a_second_file(tmp_path):
     table = pd.DataFrame(
         {"id": [0, 1], "filename": [2, 0], "split": [0, 0], "y": [0, 1], "a": [1, 0]}
     )
-    table.to_csv(tmp_path / "metadata_civilcomments_coarse.csv", index=False)
+    table.to_csv(tmp_path / "metadata_civilcomments_fine.csv", index=False)
     texts = pd.DataFrame({"comment_text": ["first", "second", "third"]})
-    texts.to_csv(tmp_path / "civilcomments_coarse.csv", index=False)
+    texts.to_csv(tmp_path / "civilcomments_fine.csv", index=False)
     found = quietly(tmp_path, "civilcomments")
     assert found.train.data.tolist() == ["third", "first"]
 
@@ -222,11 +274,16 @@ def test_pairs_of_sentences_or_their_rows(tmp_path):
     table.assign(sentence1="a", sentence2=["b", "c", "d"]).to_csv(tmp_path / "metadata_random.csv")
     found = quietly(tmp_path, "multinli")
     assert found.train.data.tolist() == [["a", "b"], ["a", "c"]]
+    words = {"sentence1": "None", "sentence2": ["null", "n/a", "7"]}
+    table.assign(**words).to_csv(tmp_path / "metadata_random.csv")
+    found = quietly(tmp_path, "multinli")
+    assert found.train.data.tolist() == [["None", "null"], ["None", "n/a"]]
 
 
 def test_splits_of_imagenet_backgrounds_are_words(tmp_path):
     table = shared(tmp_path)
     table["split"] = ["train", "val", "test", "mixed_rand", "no_fg", "only_fg"] * 2
+    table["y"] = np.arange(12) // 6
     table.to_csv(tmp_path / "metadata.csv", index=False)
     found = read_metadata_csv(tmp_path, "imagenetbg")
     assert [len(found[name].target) for name in ("train", "validation", "mixed_rand")] == [2, 2, 2]

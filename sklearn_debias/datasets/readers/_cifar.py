@@ -9,7 +9,7 @@ import pandas as pd
 from sklearn.utils import Bunch
 
 from sklearn_debias.arguments import check_option
-from sklearn_debias.datasets._folder import MissingDataError, existing_path
+from sklearn_debias.datasets._folder import MissingDataError, existing_path, named_if_unreadable
 from sklearn_debias.datasets.readers._arguments import check_switches
 from sklearn_debias.datasets.readers._arrays import with_content
 from sklearn_debias.datasets.readers._cifar_files import (
@@ -103,9 +103,10 @@ def read_cifar(
     if noise is not None:
         check_option("noise", noise, kind.noise)
     folder = existing_path(folder, "folder")
-    version, place = find_version(folder, kind)
-    names = read_names(place, version, kind)
-    images, rows = _read(place, version, kind)
+    with named_if_unreadable():
+        version, place = find_version(folder, kind)
+        names = read_names(place, version, kind)
+        images, rows = _read(place, version, kind)
     compare(rows, ("y",), _counts(kind), str(place), strict=check_counts)
     clean = rows["y"].to_numpy(copy=True)
     if noise is not None:
@@ -115,6 +116,7 @@ def read_cifar(
     bunch = bunch_of(
         rows,
         lambda index: images[where[index[0]]],
+        source=str(place),
         bias=None,
         target_names=_named(names, "y", kind),
         descr=f"{name}, {len(rows):,} images from {place}.",

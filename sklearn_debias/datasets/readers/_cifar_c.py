@@ -9,7 +9,7 @@ from sklearn.utils import Bunch
 
 from sklearn_debias.arguments import is_whole
 from sklearn_debias.datasets._files import open_npy
-from sklearn_debias.datasets._folder import MissingDataError, existing_path
+from sklearn_debias.datasets._folder import MissingDataError, existing_path, named_if_unreadable
 from sklearn_debias.datasets.readers._arguments import check_switches
 from sklearn_debias.datasets.readers._arrays import with_content
 from sklearn_debias.datasets.readers._counts import report
@@ -101,10 +101,11 @@ def read_cifar_c(
     (10000, 3, 32, 32)
     """
     check_switches(check_counts=check_counts)
-    folder = _folder(existing_path(folder, "folder"))
-    severities = _severities(severity)
-    names = _names(folder, corruptions)
-    labels, n_rows = _labels(folder / LABELS)
+    with named_if_unreadable():
+        folder = _folder(existing_path(folder, "folder"))
+        severities = _severities(severity)
+        names = _names(folder, corruptions)
+        labels, n_rows = _labels(folder / LABELS)
     if n_rows != ROWS:
         told = f"a severity has {n_rows:,} images, in the published set {ROWS:,}"
         origin = "Hendrycks and Dietterich, ICLR 2019"

@@ -9,6 +9,7 @@ import numpy as np
 
 from sklearn_debias.datasets._folder import MissingDataError
 from sklearn_debias.datasets.readers._array_pickle import read_pickle
+from sklearn_debias.datasets.readers._splits import some
 
 SHAPE = (3, 32, 32)
 PIXELS = 3 * 32 * 32
@@ -197,10 +198,7 @@ def read_names(place: Path, version: Version, kind: Cifar) -> dict[str, dict[int
         path = place / file
         if not path.is_file():
             continue
-        if key:
-            values = [value.decode("utf-8", "replace") for value in read_pickle(path)[key]]
-        else:
-            values = path.read_text(encoding="utf-8").split()
+        values = _pickled_names(path, key) if key else _listed_names(path)
         n_classes = kind.labels[name][1]
         if len(values) != n_classes:
             raise ValueError(
@@ -209,3 +207,19 @@ def read_names(place: Path, version: Version, kind: Cifar) -> dict[str, dict[int
             )
         found[name] = dict(enumerate(values))
     return found
+
+
+def _pickled_names(path: Path, key: str) -> list[str]:
+    """Read the names of classes, which are bytes in Python 2's pickles and text in others."""
+    content = read_pickle(path)
+    values = content.get(key)
+    if not isinstance(values, list) or not all(isinstance(v, bytes | str) for v in values):
+        raise ValueError(
+            f"{path} must hold {key!r}, a list of names; it holds {some(content)}. Copy it again, "
+            "or take it away: classes are numbered then."
+        )
+    return [v.decode("utf-8", "replace") if isinstance(v, bytes) else v for v in values]
+
+
+def _listed_names(path: Path) -> list[str]:
+    return path.read_text(encoding="utf-8", errors="replace").split()

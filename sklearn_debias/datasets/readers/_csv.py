@@ -1,11 +1,10 @@
 """Tables of other people: which one, in which encoding, with which columns."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from sklearn_debias.datasets._folder import MissingDataError
@@ -13,6 +12,13 @@ from sklearn_debias.datasets.readers._splits import some
 
 # What tells rows apart, the class, the bias value and the split: the field's shared schema.
 SHARED = {"file": "filename", "y": "y", "a": "a", "split": "split"}
+# Among numbers these are missing ones; in a column of words they are words.
+NO_VALUE = frozenset(
+    (
+        *("", "NA", "N/A", "n/a", "#N/A", "#NA", "<NA>", "None", "NULL", "null"),
+        *("NaN", "nan", "-NaN", "-nan", "1.#IND", "-1.#IND", "1.#QNAN", "-1.#QNAN"),
+    )
+)
 
 
 def only_file(
@@ -57,16 +63,50 @@ def only_file(
     return found[0]
 
 
-def read_table(path: Path, **options: Any) -> pd.DataFrame:
-    """Return a CSV file as a frame; file names stay text."""
+def read_table(path: Path, text: Collection[str] = (), **options: Any) -> pd.DataFrame:
+    """Return a CSV file as a frame.
+
+    Parameters
+    ----------
+    path : Path
+    text : collection of str, default=()
+        Columns of names or of text, as far as they are there, of which nothing is taken for a
+        number ("001") or for a missing value ("None").
+    **options
+        For `pandas.read_csv`.
+    """
     try:
-        return pd.read_csv(path, encoding="utf-8", **options)
+        table = pd.read_csv(
+            path,
+            encoding="utf-8",
+            dtype=dict.fromkeys(text, str),
+            keep_default_na=False,
+            na_values=[""],
+            low_memory=False,  # or a column of a long file may hold numbers and text
+            **options,
+        )
     except UnicodeDecodeError as error:
         raise ValueError(
             f"{path} must be encoded in UTF-8: {error}. Convert it, as by `iconv -t utf-8`."
         ) from error
     except (pd.errors.ParserError, pd.errors.EmptyDataError, ValueError) as error:
         raise ValueError(f"{path} must be a CSV file with a header: {error}.") from error
+    for name in table.columns:
+        if name not in text:
+            table[name] = _with_gaps(table[name])
+    return table
+
+
+def _with_gaps(column: pd.Series) -> pd.Series:
+    """Return a column of numbers and words for missing ones as numbers; others as they are."""
+    if pd.api.types.is_numeric_dtype(column):
+        return column
+    missing = column.isin(NO_VALUE)
+    if not missing.any():
+        return column
+    numbers = pd.to_numeric(column[~missing], errors="coerce")
+    is_numeric = bool(numbers.notna().any()) and numbers.notna().equals(column[~missing].notna())
+    return numbers.reindex(column.index) if is_numeric else column
 
 
 def named_columns(
@@ -82,39 +122,6 @@ def named_columns(
         f"{path} has no column {some(missing)}, only {some(table.columns, 12)}. Pass the names of "
         'yours, as in columns={"file": ..., "y": ..., "a": ..., "split": ...}.'
     )
-
-
-def codes(column: pd.Series, path: Path, known: Mapping[Any, str] | None = None) -> np.ndarray:
-    """Return a column of classes or bias values (n,): whole numbers or text.
-
-    Raises
-    ------
-    ValueError
-        Where a value is missing, or no whole number; where there are ``known`` values and it is
-        none of them.
-    """
-    named = f"{path}: the column {column.name!r}"
-    blank = int(column.isna().sum())
-    if blank:
-        raise ValueError(f"{named} must have a value in each row; {blank:,} have none.")
-    values = column.to_numpy()
-    if values.dtype.kind == "f":
-        wrong = values[values != np.round(values)]
-        if len(wrong):
-            raise ValueError(
-                f"{named} must hold whole numbers or text, found {some(wrong.tolist())}. Name "
-                "another one in `columns`."
-            )
-        values = values.astype(np.int64)
-    values = values.astype(np.int64 if values.dtype.kind in "iub" else str)
-    if known is not None:
-        unknown = [value for value in np.unique(values).tolist() if value not in known]
-        if unknown:
-            raise ValueError(
-                f"{named} must hold {some(known, 12)}; found {some(unknown)}. For a table of your "
-                "own, leave `layout` out."
-            )
-    return values
 
 
 def check_unique(names: pd.Series, path: Path) -> None:

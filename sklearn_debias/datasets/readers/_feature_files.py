@@ -12,18 +12,18 @@ from sklearn_debias.datasets._files import open_npy, read_npz
 from sklearn_debias.datasets._folder import MissingDataError
 from sklearn_debias.datasets.readers._csv import (
     SHARED,
-    codes,
     named_columns,
     only_file,
     read_table,
 )
+from sklearn_debias.datasets.readers._parquet import features_of, read_parquet
 from sklearn_debias.datasets.readers._shown import shown
 from sklearn_debias.datasets.readers._splits import some, split_names
 from sklearn_debias.datasets.readers._tensors import as_array, load_arrays
+from sklearn_debias.datasets.readers._values import codes
 
 TABLES = ("metadata*.csv",)
 SIDES = {"train": "feats_train.npy", "validation": "feats_val.npy", "test": "feats_test.npy"}
-NAMES_OF_ROWS = ("id", "filename", "index")  # numbers, maybe, and never features
 
 
 @dataclass(frozen=True)
@@ -38,11 +38,14 @@ class Opened:
         The features of each split, in the order of its rows; or of all rows, as "".
     index : ndarray
         Rows as the file, or the part of it, counts them.
+    note : str, default=""
+        What `DESCR` says of the features.
     """
 
     rows: pd.DataFrame
     x: Mapping[str, Any]
     index: np.ndarray
+    note: str = ""
 
 
 Names = Mapping[str, str | None]
@@ -68,8 +71,6 @@ def open_pt(path: Path, names: Names, csv: Any) -> Opened:
     for name, part in parts.items():
         arrays = _entries(part, names, f"{path}, {name}")
         x[name] = arrays.pop("x")
-        # XRM keeps labels as columns, of shape (n, 1).
-        arrays = {own: v[:, 0] if v.shape[1:] == (1,) else v for own, v in arrays.items()}
         tables.append(_table(arrays, x[name], path, pd.Series([name] * len(x[name]))))
     index = np.concatenate([np.arange(len(table)) for table in tables])
     return Opened(pd.concat(tables, ignore_index=True), x, index)
@@ -95,7 +96,7 @@ def open_npz_file(path: Path, names: Names, csv: Any) -> Opened:
     wanted = {own: name for own, name in names.items() if name is not None}
     found = read_npz(path, list(wanted.values()))
     arrays = dict(zip(wanted, found, strict=True))
-    x, split = arrays.pop("x"), _plain(arrays.pop("split"))
+    x, split = arrays.pop("x"), _plain(_flat(arrays.pop("split")))
     _check_length("split", split, x, path)
     rows = _table(arrays, x, path, pd.Series(split))
     return Opened(rows, {"": x}, np.arange(len(rows)))
@@ -105,8 +106,8 @@ def open_npy_files(path: Path, names: Names, csv: Any) -> Opened:
     """Open DPE's files, one for each split, with the table that they follow."""
     folder = path.parent
     table_path = only_file(folder, TABLES, "It is the table of the images.", csv)
-    table = read_table(table_path)
     columns = {own: name for own, name in names.items() if name is not None}
+    table = read_table(table_path, [columns["file"]])
     named_columns(table, [columns], table_path)
     split = split_names(table[columns["split"]], str(table_path))
     there = {name: folder / file for name, file in SIDES.items() if (folder / file).is_file()}
@@ -127,29 +128,18 @@ def open_npy_files(path: Path, names: Names, csv: Any) -> Opened:
 
 
 def open_parquet(path: Path, names: Names, csv: Any) -> Opened:
-    """Open a table whose columns of numbers are features, but for those that are named."""
-    try:
-        table = pd.read_parquet(path)
-    except ImportError as error:
-        raise ImportError(
-            f"{path} is a parquet file, which pandas reads by pyarrow: `pip install pyarrow`, or "
-            "save the features as .npz."
-        ) from error
-    except (OSError, ValueError) as error:  # pyarrow's own are derived from these
-        raise ValueError(f"{path} must be a whole parquet file: {error}.") from error
-    wanted = {own: name for own, name in names.items() if name is not None}
+    """Open a table that holds the features as lists, or as columns of numbers."""
+    table = read_parquet(path)
+    wanted = {own: name for own, name in names.items() if name is not None and own != "x"}
     named_columns(table, [wanted], path)
-    others = table.columns.difference([*wanted.values(), *NAMES_OF_ROWS], sort=False)
-    numbers = [name for name in others if pd.api.types.is_numeric_dtype(table[name])]
-    numbers = [name for name in numbers if not pd.api.types.is_bool_dtype(table[name])]
-    if not numbers:
-        raise ValueError(f"{path} must have columns of numbers, the features; it has none.")
-    x = table[numbers].to_numpy()
-    x = x if x.dtype.kind == "f" else x.astype(np.float32)
+    if not len(table):
+        raise ValueError(f"{path} has no rows.")
+    x, columns = features_of(table, wanted.values(), wanted["y"], names["x"], path)
     arrays = {own: table[name].to_numpy() for own, name in wanted.items() if own != "split"}
     rows = _table(arrays, x, path, table[wanted["split"]])
-    rest = table.drop(columns=[*numbers, *rows.columns], errors="ignore").reset_index(drop=True)
-    return Opened(pd.concat([rows, rest], axis=1), {"": x}, np.arange(len(rows)))
+    rest = table.drop(columns=[*columns, *rows.columns], errors="ignore").reset_index(drop=True)
+    note = f"Features: {x.shape[1]:,} numbers, from {some(columns)}."
+    return Opened(pd.concat([rows, rest], axis=1), {"": x}, np.arange(len(rows)), note)
 
 
 def _table(
@@ -158,6 +148,7 @@ def _table(
     """Return the classes and bias values of the rows of ``x``, which have no names but numbers."""
     read: dict[str, Any] = {"file": np.arange(len(x)), "split": split_names(split, str(path))}
     for name, values in arrays.items():
+        values = _flat(values)
         _check_length(name, values, x, path)
         read[name] = codes(pd.Series(_plain(values), name=name), path)
     return pd.DataFrame(read)
@@ -171,6 +162,11 @@ def _check_length(name: str, values: np.ndarray, x: np.ndarray, path: Path) -> N
         )
 
 
+def _flat(values: np.ndarray) -> np.ndarray:
+    """Return a column (n, 1) as (n,): XRM keeps labels so."""
+    return values[:, 0] if np.ndim(values) == 2 and values.shape[1] == 1 else values
+
+
 def _plain(values: np.ndarray) -> np.ndarray:
     """Return bytes as text."""
     return np.char.decode(values, "utf-8") if values.dtype.kind == "S" else values
@@ -181,7 +177,7 @@ KINDS: dict[str, tuple[Callable[[Path, Names, Any], Opened], Names]] = {
     ".pt": (open_pt, {"x": "x", "y": "y", "a": "m"}),
     ".npy": (open_npy_files, SHARED),
     ".npz": (open_npz_file, {"x": "x", "y": "y", "a": "a", "split": "split"}),
-    ".parquet": (open_parquet, {"y": "y", "a": "a", "split": "split"}),
+    ".parquet": (open_parquet, {"x": None, "y": "y", "a": "a", "split": "split"}),
 }
 LOOKED_FOR = ("features.pt", *SIDES.values(), "*.npz", "*.parquet")
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from sklearn.utils import Bunch
 
-from sklearn_debias.datasets._folder import existing_path
+from sklearn_debias.datasets._folder import existing_path, named_if_unreadable
 from sklearn_debias.datasets.readers._arguments import check_columns, check_path, check_switches
 from sklearn_debias.datasets.readers._arrays import check_features, take, with_content
 from sklearn_debias.datasets.readers._feature_files import KINDS, SIDES, find
@@ -32,9 +32,10 @@ def read_features(
     ``feats_{train,val,test}.npy`` as DPE [2]_ writes them, as far as they are there; their
                                    rows are those of ``metadata.csv``, split by split
     ``*.npz``                      the arrays ``x``, ``y``, ``a`` and ``split``
-    ``*.parquet``                  a table with the columns ``y``, ``a`` and ``split``; all
-                                   other columns of numbers, but ``id``, ``filename`` and
-                                   ``index``, are features. It needs pyarrow.
+    ``*.parquet``                  a table with the columns ``y``, ``a`` and ``split``. The
+                                   features are its one column of lists, or all other columns
+                                   of numbers but ``id``, ``index``, ``image_id`` and the like;
+                                   `DESCR` names them. It needs pyarrow.
     ============================== ========================================================
 
     Splits are 0 (train), 1 (validation), 2 (test) or words. No code in any file is run.
@@ -49,7 +50,9 @@ def read_features(
         Name of the table beside DPE's files, or its path elsewhere.
     columns : mapping of str to (str or None), default=None
         What "x", "y", "a", "split" (and "file", in DPE's table) are called in the file, as far as
-        that is something else. ``{"a": None}`` says that there are no bias values.
+        that is something else. ``{"a": None}`` says that there are no bias values. For parquet
+        files "x" is the column of lists or numbers, or how the names of several columns begin;
+        whole numbers beside floats are features only where it says so.
     check_finite : bool, default=True
         Whether NaN and infinity are looked for, which reads all features once.
 
@@ -64,10 +67,12 @@ def read_features(
             Floats of the file's type: float16 stays float16. Of ``.npy`` files read-only memory
             maps, of ``.pt`` files maps of which changes are not written.
 
-        target, bias_labels : ndarray of shape (n,)
+        target, bias_labels : ndarray of shape (n,), int64
+            Indices into `target_names` and `bias_names`: the file's whole numbers from 0. Text, and
+            other numbers such as -1 and 1, are numbered in sorted order.
 
         metadata : DataFrame of n rows
-            "split", "y", "a" and "file" as read, with all other columns of a table.
+            "split", "y", "a" and "file" as read, with all columns of a table that are no features.
 
         index : ndarray of shape (n,), int64
             Row in the file; for ``features.pt`` in the split, for ``.npy`` files in the table.
@@ -77,7 +82,7 @@ def read_features(
     ValueError
         If the file is missing (a FileNotFoundError as well) or damaged, there are several, the
         features are no floats of shape (n, d), are not finite, or labels differ from them in
-        number.
+        number; if columns of a table may be features or labels.
     ImportError
         For parquet files without pyarrow.
 
@@ -109,15 +114,16 @@ def read_features(
     check_path("file", file)
     check_path("csv", csv)
     check_switches(check_finite=check_finite)
-    path = find(existing_path(folder, "folder"), file)
-    if csv is not None and path.suffix != ".npy":
-        raise ValueError(
-            f"`csv` belongs to {', '.join(SIDES.values())}; {path} holds its labels itself. Leave "
-            "it out."
-        )
-    opener, usual = KINDS[path.suffix]
-    names = {**usual, **check_columns(columns, usual, optional=["a"])}
-    opened = opener(path, names, csv)
+    with named_if_unreadable():
+        path = find(existing_path(folder, "folder"), file)
+        if csv is not None and path.suffix != ".npy":
+            raise ValueError(
+                f"`csv` belongs to {', '.join(SIDES.values())}; {path} holds its labels itself. "
+                "Leave it out."
+            )
+        opener, usual = KINDS[path.suffix]
+        names = {**usual, **check_columns(columns, usual, optional=["a"])}
+        opened = opener(path, names, csv)
     x = {
         name: check_features(part, f"{path}: the features {name}".rstrip(), finite=check_finite)
         for name, part in opened.x.items()
@@ -131,8 +137,9 @@ def read_features(
     bunch = bunch_of(
         rows,
         data,
+        source=_named(path),
         bias="a" if names["a"] is not None else None,
-        descr=f"{len(rows):,} rows of features from {_named(path)}.",
+        descr=f"{len(rows):,} rows of features from {_named(path)}. {opened.note}".rstrip(),
     )
     for part in bunch.values():
         if isinstance(part, Bunch):

@@ -18,8 +18,13 @@ SUFFIXES = (
     *(".jpg", ".jpeg", ".png", ".webp", ".bmp"),
     *(".tif", ".tiff", ".ppm", ".pgm", ".gif"),
 )
-# What systems leave behind, beside all that is hidden.
-LITTER = frozenset({"__MACOSX", "Thumbs.db", "desktop.ini"})
+# What systems leave behind, beside all that is hidden; in small letters.
+LITTER = frozenset(
+    (
+        *("__macosx", "thumbs.db", "desktop.ini", "@eadir", "lost+found"),
+        *("$recycle.bin", "system volume information"),
+    )
+)
 SHOWN = 12  # names in an error
 
 
@@ -78,7 +83,14 @@ class Tree:
                 "`layout` out."
             )
 
-    def take(self, place: str, most: int | None = None, **labels: Any) -> None:
+    def take(
+        self,
+        place: str,
+        most: int | None = None,
+        suffixes: tuple[str, ...] = SUFFIXES,
+        companions: tuple[str, ...] = (),
+        **labels: Any,
+    ) -> None:
         """Add the images of a place, by sorted names.
 
         Parameters
@@ -86,6 +98,10 @@ class Tree:
         place : str
         most : int, default=None
             How many of them. None is all.
+        suffixes : tuple of str, default=`SUFFIXES`
+            How names of images end.
+        companions : tuple of str, default=()
+            How names of files end that lie beside each image, and are left out in silence.
         **labels
             What the rows are: columns of `rows`.
         """
@@ -95,9 +111,12 @@ class Tree:
                 f"{self.root / place} must hold images; found the folders {some(folders)}. "
                 f"{self.where}".rstrip()
             )
-        names = [name for name in files if _is_image(name)]
+        if companions:
+            files = [name for name in files if not name.endswith(companions)]
+        names = [name for name in files if _is_image(name, suffixes)]
         if len(names) < len(files):
-            self._left_out += [_join(place, name) for name in files if not _is_image(name)]
+            others = [name for name in files if not _is_image(name, suffixes)]
+            self._left_out += [_join(place, name) for name in others]
         self._taken.append(([_join(place, name) for name in names[:most]], {**labels, "in": place}))
 
     def rows(self) -> pd.DataFrame:
@@ -152,7 +171,7 @@ class Tree:
         files: list[str] = []
         with os.scandir(self.root / place) as entries:
             for entry in entries:
-                if entry.name[0] == "." or entry.name in LITTER:
+                if entry.name[0] == "." or entry.name.lower() in LITTER:
                     continue
                 (folders if _is_folder(entry) else files).append(entry.name)
         return sorted(folders), sorted(files)
@@ -213,8 +232,8 @@ def _join(place: str, name: str) -> str:
     return f"{place}/{name}" if place else name
 
 
-def _is_image(name: str) -> bool:
-    return name.lower().endswith(SUFFIXES)
+def _is_image(name: str, suffixes: tuple[str, ...] = SUFFIXES) -> bool:
+    return name.lower().endswith(suffixes)
 
 
 def _is_no_text(name: str) -> bool:

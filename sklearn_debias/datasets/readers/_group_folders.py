@@ -6,6 +6,7 @@ from typing import Any, Literal, NamedTuple
 
 from sklearn.utils import Bunch
 
+from sklearn_debias.datasets._folder import named_if_unreadable
 from sklearn_debias.datasets.readers._arguments import (
     check_folder,
     check_layout,
@@ -134,14 +135,15 @@ def read_group_folders(
     ------
     ValueError
         If a folder or file is missing (a FileNotFoundError as well), folders or names are not those
-        of the layout, files are empty, a link leads out of the folder, the counts are not the
-        published ones, or a parameter belongs to another layout.
+        of the layout, two of them differ in case or spaces alone, bias values are called as splits
+        are, files are empty, a link leads out of the folder, the counts are not the published ones,
+        or a parameter belongs to another layout.
 
     Warns
     -----
     DebiasWarning
-        If files are left out, folders hold no images, or the counts are not those that are recalled
-        of the set.
+        If files are left out, folders hold no images, `train` has no rows of a class, or the counts
+        are not those that are recalled of the set.
 
     See Also
     --------
@@ -169,7 +171,7 @@ def read_group_folders(
     >>> from tempfile import TemporaryDirectory
     >>> from sklearn_debias.datasets import read_group_folders
     >>> with TemporaryDirectory() as folder:
-    ...     for name in ("train/bird/land", "train/bird/water", "test/fish/water"):
+    ...     for name in ("train/bird/land", "train/fish/water", "test/fish/land"):
     ...         Path(folder, name).mkdir(parents=True)
     ...         _ = Path(folder, name, "0.jpg").write_bytes(b"an image")
     ...     animals = read_group_folders(folder)
@@ -189,9 +191,11 @@ def read_group_folders(
     own = _own(given, layout, kind)
     if layout == "bar":
         own["random_state"] = random_state
-    found = kind.read(check_folder(folder), **own)
-    root = found.tree.root
-    data = image_paths(root, found.rows["file"].tolist(), str(root), advice=ADVICE)
+    path = check_folder(folder)
+    with named_if_unreadable():
+        found = kind.read(path, **own)
+        root = found.tree.root
+        data = image_paths(root, found.rows["file"].tolist(), str(root), advice=ADVICE)
     if found.counts is not None:
         published = found.rows if found.published is None else found.published
         compare(published, found.by, found.counts, str(root), strict=check_counts)
@@ -199,6 +203,7 @@ def read_group_folders(
     return bunch_of(
         found.rows,
         lambda index: data[index],
+        source=str(root),
         bias=found.bias,
         target_names=found.target_names,
         bias_names=found.bias_names,

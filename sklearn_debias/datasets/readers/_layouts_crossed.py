@@ -1,6 +1,6 @@
 """Sets in folders of classes, and in these of bias values."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -15,10 +15,13 @@ from sklearn_debias.datasets.readers._folders import (
     numbered,
 )
 from sklearn_debias.datasets.readers._splits import WORDS, some
+from sklearn_debias.datasets.readers._values import check_alike
 
 SPLITS = {"train": "train", "val": "validation", "test": "test"}
 AREAS = ("urban", "country")
 URBAN = "bg-{0}_co_occur_obj-{0}"
+# The generator leaves these beside each image: what it has cut out, and the place without it.
+MASKS = ("_mask.png", "_bg_only.png")
 
 
 def read_plain(folder: Path) -> FolderSet:
@@ -26,7 +29,7 @@ def read_plain(folder: Path) -> FolderSet:
     tree = Tree(folder, "The levels are {split}/{class}/{bias}/images, or {class}/{bias}/images.")
     splits = _splits(tree)
     classes = {path: tree.folders(path) for path in splits}
-    targets = numbered({name for names in classes.values() for name in names})
+    targets = _numbered(tree, "classes", classes.values())
     leaves = {}
     for path, names in classes.items():
         for name in names:
@@ -40,7 +43,12 @@ def read_plain(folder: Path) -> FolderSet:
             f"`folder` must hold folders of classes, and in each of them folders of bias values; "
             f"there are none in {named}. {tree.where}"
         )
-    biases = numbered({name for _, _, found in leaves.values() for name in found})
+    biases = _numbered(tree, "bias values", [found for _, _, found in leaves.values()])
+    if all(name.lower() in WORDS for name in biases):
+        raise ValueError(
+            f"{tree.root}: the folders of bias values are called {some(biases)}, as splits are. "
+            "Splits must be the top level: move {class}/{split}/ to {split}/{class}/{bias}/."
+        )
     for place, (split, name, found) in leaves.items():
         for value in found:
             tree.take(f"{place}/{value}", split=split, y=targets[name], a=biases[value])
@@ -52,6 +60,13 @@ def read_plain(folder: Path) -> FolderSet:
         bias_names=by_number(biases),
         note=alone,
     )
+
+
+def _numbered(tree: Tree, what: str, found: Iterable[list[str]]) -> dict[str, int]:
+    """Return the numbers of folders, where each name stands for something else."""
+    names = {name for group in found for name in group}
+    check_alike(names, f"{tree.root}: the folders of {what}")
+    return numbered(names)
 
 
 def _splits(tree: Tree) -> dict[str, str]:
@@ -170,6 +185,8 @@ def read_urbancars(folder: Path) -> FolderSet:
             y, background, beside = map(AREAS.index, cell)
             tree.take(
                 f"{top}/{path}/{name}",
+                suffixes=(".jpg",),
+                companions=MASKS,
                 split=split,
                 y=y,
                 background=background,

@@ -1,6 +1,6 @@
 """Sets that are one table beside their files: what they are called, and what they hold."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -9,16 +9,12 @@ import numpy as np
 import pandas as pd
 
 from sklearn_debias.datasets.readers._counts import Counts
-from sklearn_debias.datasets.readers._csv import SHARED, only_file, read_table
-from sklearn_debias.datasets.readers._splits import some
+from sklearn_debias.datasets.readers._csv import SHARED, read_table
+from sklearn_debias.datasets.readers._layouts_celeba import celeba
+from sklearn_debias.datasets.readers._layouts_comments import COARSE, FINE, coarse, fine, wilds
 
 BY_A_SCRIPT = "It is made by SubpopBench's script from the images."
 BIRDS = {"file": "img_filename", "y": "y", "a": "place", "split": "split"}
-# WILDS, in this order: groups of comments that overlap.
-IDENTITIES = (
-    *("male", "female", "LGBTQ", "christian"),
-    *("muslim", "other_religions", "black", "white"),
-)
 
 
 @dataclass(frozen=True)
@@ -45,7 +41,12 @@ class CsvLayout:
         What is not called as elsewhere.
     counts : Counts, default=None
     open : callable, default=None
-        ``open(path, folder)`` gives the table, where it is not the file as it is.
+        ``open(path, folder, text)`` gives the table, where it is not the file as it is; ``text``
+        are the columns of names and text.
+    redrawn : bool, default=False
+        Whether rows of "deployment" are drawn with replacement, from those of "test" as well.
+    tables : mapping of str to CsvLayout, default={}
+        What holds for tables of these names instead.
     """
 
     files: tuple[str, ...]
@@ -58,60 +59,18 @@ class CsvLayout:
     bias_names: Mapping[Any, str] | None = None
     splits: Mapping[str, str] = field(default_factory=dict)
     counts: Counts | None = None
-    open: Callable[[Path, Path], pd.DataFrame] | None = None
+    open: Callable[[Path, Path, Collection[str]], pd.DataFrame] | None = None
+    redrawn: bool = False
+    tables: Mapping[str, "CsvLayout"] = field(default_factory=dict)
+
+    def of(self, path: Path) -> "CsvLayout":
+        """Return the layout of the table of this name."""
+        return self.tables.get(path.name, self)
 
 
 def cells(*sizes: int, n_bias: int = 2) -> dict[tuple[int, int], int]:
     """Return counts by (y, a), given class by class."""
     return {divmod(i, n_bias): n for i, n in enumerate(sizes)}
-
-
-def celeba(path: Path, folder: Path) -> pd.DataFrame:
-    """Return CelebA's attributes with the split of each image."""
-    if not path.name.startswith("list_attr_celeba"):
-        return read_table(path)
-    named = ("**/list_eval_partition.csv", "**/list_eval_partition.txt")
-    partition = only_file(folder, named, "It lies beside list_attr_celeba.")
-    if path.suffix == ".txt":
-        # The number of images, the names of the attributes, and a row for each image.
-        rows = read_table(path, sep=r"\s+", skiprows=1).rename_axis("image_id").reset_index()
-    else:
-        rows = read_table(path)
-    if partition.suffix == ".txt":
-        parts = read_table(partition, sep=r"\s+", header=None, names=["image_id", "partition"])
-    else:
-        parts = read_table(partition)
-    both = rows.merge(parts, on="image_id", how="left", validate="one_to_one")
-    if both["partition"].isna().any():
-        lost = both.loc[both["partition"].isna(), "image_id"]
-        raise ValueError(f"{partition} has no split for {len(lost):,} images: {some(lost)}.")
-    both["partition"] = both["partition"].astype(int)
-    attributes = both.columns.difference(["image_id", "partition"])
-    both[attributes] = (both[attributes] > 0).astype(np.int64)  # -1 and 1 in the file
-    return both
-
-
-def civilcomments(path: Path, folder: Path) -> pd.DataFrame:
-    """Return comments with the class, and whether any identity is mentioned."""
-    table = read_table(path)
-    if "toxicity" not in table:
-        return _with_comments(table, path)
-    table = table.rename(columns={table.columns[0]: "row"}) if "row" not in table else table
-    missing = [name for name in (*IDENTITIES, "identity_any") if name not in table]
-    if missing:
-        raise ValueError(f"{path} has no column {some(missing)}: these are the groups.")
-    table["y"] = (table["toxicity"] >= 0.5).astype(np.int64)
-    table["a"] = (table["identity_any"] >= 0.5).astype(np.int64)
-    return table
-
-
-def _with_comments(table: pd.DataFrame, path: Path) -> pd.DataFrame:
-    """Add the comments of SubpopBench's second file, in which a file name is a row."""
-    texts = path.with_name(path.name.removeprefix("metadata_"))
-    if texts != path and texts.is_file() and "filename" in table:
-        comments = read_table(texts)["comment_text"]
-        table["comment_text"] = comments.to_numpy()[table["filename"].astype(int)]
-    return table
 
 
 LAYOUTS: dict[str, CsvLayout] = {
@@ -185,7 +144,19 @@ LAYOUTS: dict[str, CsvLayout] = {
             },
             "Koh et al., ICML 2021 (WILDS)",
         ),
-        open=civilcomments,
+        open=wilds,
+        tables={
+            f"metadata_civilcomments_{name}.csv": CsvLayout(
+                (),
+                "It is made by SubpopBench's script from WILDS' table.",
+                images=False,
+                text="comment_text",
+                target_names={0: "not toxic", 1: "toxic"},
+                bias_names=values,
+                open=opened,
+            )
+            for name, values, opened in (("coarse", COARSE, coarse), ("fine", FINE, fine))
+        },
     ),
     "multinli": CsvLayout(
         ("metadata_random.csv", "data/metadata_random.csv", "metadata_multinli.csv"),
@@ -203,7 +174,7 @@ LAYOUTS: dict[str, CsvLayout] = {
             },
             "Sagawa et al., ICLR 2020",
         ),
-        open=lambda path, folder: _numbered(read_table(path)),
+        open=lambda path, folder, text: _numbered(read_table(path, text)),
     ),
     "nicopp": CsvLayout(("metadata.csv",), BY_A_SCRIPT),
     "imagenetbg": CsvLayout(
@@ -222,6 +193,7 @@ LAYOUTS: dict[str, CsvLayout] = {
             "subpop_bench_meta/metadata_multisite.csv",
         ),
         BY_A_SCRIPT,
+        tables={"metadata_multisite.csv": CsvLayout((), BY_A_SCRIPT, redrawn=True)},
     ),
     "breeds": CsvLayout(
         tuple(f"metadata_{n}.csv" for n in ("living17", "entity13", "entity30", "nonliving26")),

@@ -140,7 +140,8 @@ def _subpopbench(folder: Path) -> FolderSet:
             place = f"{top}/{ANIMALS[y]}"
             inner = f"{ANIMALS[y]}({CONTEXTS[a]})"
             tree.expect(place, (inner,))
-            tree.take(f"{place}/{inner}", y=y, a=a)
+            # As SubpopBench's script: its draw is from these.
+            tree.take(f"{place}/{inner}", suffixes=(".jpg",), y=y, a=a)
     rows = tree.rows()
     return FolderSet(
         tree,

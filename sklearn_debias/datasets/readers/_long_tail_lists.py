@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from sklearn.utils import Bunch
 
-from sklearn_debias.datasets._folder import MissingDataError
+from sklearn_debias.datasets._folder import MissingDataError, named_if_unreadable
 from sklearn_debias.datasets.readers._arguments import (
     check_folder,
     check_layout,
@@ -18,7 +18,7 @@ from sklearn_debias.datasets.readers._arguments import (
 from sklearn_debias.datasets.readers._counts import check_counts as compare
 from sklearn_debias.datasets.readers._counts import report
 from sklearn_debias.datasets.readers._layouts_lists import LAYOUTS, ListLayout, shot_of
-from sklearn_debias.datasets.readers._paths import image_paths
+from sklearn_debias.datasets.readers._paths import image_paths, relative_names
 from sklearn_debias.datasets.readers._splits import some
 from sklearn_debias.datasets.readers._table import MANY, bunch_of
 from sklearn_debias.exceptions import warn
@@ -123,19 +123,24 @@ def read_long_tail(
     check_text("strip", strip)
     check_switches(check_files=check_files, check_counts=check_counts)
     folder = check_folder(folder)
-    kind = named or _any_lists(folder)
-    lists = {split: folder / name for split, name in kind.lists.items()}
-    missing = [path.name for path in lists.values() if not path.is_file()]
-    if missing:
-        raise MissingDataError(f"{folder} has no {' and no '.join(missing)}. {kind.where}")
-    tables = {split: _read_list(path, split) for split, path in lists.items()}
-    rows = pd.concat(list(tables.values()), ignore_index=True)
-    _warn_of_repeats(rows["file"], folder)
-    place = folder if root is None else check_folder(root, "root")
-    paths = _paths(tables, lists, place, strip, check_files=check_files)
+    with named_if_unreadable():
+        kind = named or _any_lists(folder)
+        lists = {split: folder / name for split, name in kind.lists.items()}
+        missing = [path.name for path in lists.values() if not path.is_file()]
+        if missing:
+            raise MissingDataError(f"{folder} has no {' and no '.join(missing)}. {kind.where}")
+        tables = {split: _read_list(path, split) for split, path in lists.items()}
+        place = folder if root is None else check_folder(root, "root")
+        for split, table in tables.items():
+            own = table["file"].tolist()
+            table["file"] = relative_names(place, own, str(lists[split]), strip)
+        rows = pd.concat(list(tables.values()), ignore_index=True)
+        _warn_of_repeats(rows["file"], folder)
+        paths = _paths(tables, lists, place, check_files=check_files)
     bunch = bunch_of(
         rows,
         lambda index: paths[index],
+        source=str(folder),
         bias=None,
         descr=f"{len(rows):,} images of the lists in {folder}. {kind.where}".rstrip(),
         target_names={kind.n_classes - 1: str(kind.n_classes - 1)} if kind.n_classes else None,
@@ -216,16 +221,16 @@ def _paths(
     tables: dict[str, pd.DataFrame],
     lists: dict[str, Path],
     root: Path,
-    strip: str,
     *,
     check_files: bool,
 ) -> np.ndarray:
     """Return the paths of all images, list by list."""
-    found = []
-    for split, table in tables.items():
-        names = [name.removeprefix(strip) for name in table["file"].tolist()]
-        found.append(image_paths(root, names, str(lists[split]), check_files=check_files))
-    return np.concatenate(found)
+    return np.concatenate(
+        [
+            image_paths(root, table["file"].tolist(), str(lists[split]), check_files=check_files)
+            for split, table in tables.items()
+        ]
+    )
 
 
 def _compare(

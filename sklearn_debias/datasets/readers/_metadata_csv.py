@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from sklearn.utils import Bunch
 
+from sklearn_debias.datasets._folder import named_if_unreadable
 from sklearn_debias.datasets.readers._arguments import (
     check_columns,
     check_folder,
@@ -21,15 +22,16 @@ from sklearn_debias.datasets.readers._counts import check_counts as compare
 from sklearn_debias.datasets.readers._csv import (
     SHARED,
     check_unique,
-    codes,
     named_columns,
     only_file,
     read_table,
 )
-from sklearn_debias.datasets.readers._layouts_csv import BIRDS, IDENTITIES, LAYOUTS, CsvLayout
-from sklearn_debias.datasets.readers._paths import image_paths
-from sklearn_debias.datasets.readers._splits import split_names
+from sklearn_debias.datasets.readers._layouts_comments import IDENTITIES, mentions
+from sklearn_debias.datasets.readers._layouts_csv import BIRDS, LAYOUTS, CsvLayout
+from sklearn_debias.datasets.readers._paths import image_paths, relative_names
+from sklearn_debias.datasets.readers._splits import some, split_names
 from sklearn_debias.datasets.readers._table import bunch_of
+from sklearn_debias.datasets.readers._values import codes
 
 PLAIN = CsvLayout(("metadata*.csv", "*/metadata*.csv"), "")
 
@@ -84,11 +86,13 @@ def read_metadata_csv(
         data : ndarray of shape (n,), str
             Paths of the images, or text, (n, 2) for pairs of sentences. Without text row numbers.
 
-        target, bias_labels : ndarray of shape (n,)
-            As in the table.
+        target, bias_labels : ndarray of shape (n,), int64
+            Indices into `target_names` and `bias_names`: the table's whole numbers from 0. Text,
+            and other numbers such as -1 and 1, are numbered in sorted order.
 
         metadata : DataFrame of n rows
-            All columns of the table; "split", "y", "a" and "file" are as read.
+            All columns of the table; "y" and "a" hold what it holds, "split" the names above, and
+            "file" the name below `root`, of which each file has one.
 
         index : ndarray of shape (n,), int64
             Row in the table.
@@ -101,9 +105,16 @@ def read_metadata_csv(
     ------
     ValueError
         If the table or files are missing (a FileNotFoundError as well), there are several tables,
-        a column is missing or of another type, a name is absolute or leads out of the folder, rows
+        a column is missing or of another type, splits are true and false, two names of a class or
+        bias value are written almost alike, a name is absolute or leads out of the folder, rows
         repeat a name, the counts are not the published ones, or ``root`` or ``strip`` is given for
         a set of text.
+
+    Warns
+    -----
+    DebiasWarning
+        If counts are not those that are recalled, `train` has no rows of a class, or its groups are
+        others than those of the test set, as in "civilcomments" by SubpopBench's coarse table.
 
     See Also
     --------
@@ -111,8 +122,9 @@ def read_metadata_csv(
 
     Notes
     -----
-    Counts of Waterbirds, CelebA, CivilComments and MultiNLI are verified, those of MetaShift
-    recalled.
+    Counts of Waterbirds, CelebA, MultiNLI and WILDS' CivilComments are verified, those of MetaShift
+    recalled. In columns of names and of text, "001" and "None" are text. Rows of SubpopBench's
+    ``metadata_multisite.csv`` whose split is 3 are drawn with replacement, and may repeat.
 
     Examples
     --------
@@ -137,56 +149,90 @@ def read_metadata_csv(
     if not kind.images:
         _check_unused(layout, root=root, strip=strip)
     folder = check_folder(folder)
-    path = only_file(folder, kind.files, kind.where, csv)
-    table = read_table(path) if kind.open is None else kind.open(path, folder)
-    own = check_columns(columns, SHARED)
-    names = named_columns(
-        table, [{**style, **own} for style in (SHARED, kind.columns, BIRDS)], path
-    )
-    # What the layout says of classes and bias is of its own columns.
-    theirs = not {"y", "a"} & set(own)
-    rows = _rows(table, names, path, kind, known=theirs)
-    if not len(rows):
-        raise ValueError(f"{path} has no rows.")
-    if kind.images:
+    with named_if_unreadable():
+        path = only_file(folder, kind.files, kind.where, csv)
+        kind = kind.of(path)
+        own = check_columns(columns, SHARED)
+        styles = [{**style, **own} for style in (SHARED, kind.columns, BIRDS)]
+        text = {*(style["file"] for style in styles), *_text_columns(kind)}
+        table = read_table(path, text) if kind.open is None else kind.open(path, folder, text)
+        names = named_columns(table, styles, path)
+        # What the layout says of classes and bias is of its own columns.
+        theirs = not {"y", "a"} & set(own)
         place = _root(folder, path, root, kind)
-        named = [name.removeprefix(strip) for name in rows["file"].tolist()]
-        data = image_paths(place, named, str(path), check_files=check_files)
-    else:
-        data = _text(table, kind)
+        rows = _rows(table, names, path, kind, place, strip, known=theirs)
+        if kind.images:
+            listed = rows["file"].tolist()
+            data = image_paths(place, listed, str(path), check_files=check_files)
+        else:
+            data = _text(rows, kind)
     if kind.counts is not None and theirs:
         compare(rows, ("y", "a"), kind.counts, str(path), strict=check_counts)
     bunch = bunch_of(
         rows,
         lambda index: data[index],
+        source=str(path),
         bias="a",
         target_names=kind.target_names if theirs else None,
         bias_names=kind.bias_names if theirs else None,
         descr=f"{len(rows):,} rows of {path}. {kind.where}".rstrip(),
     )
     if layout == "civilcomments" and set(IDENTITIES) <= set(table):
-        _add_membership(bunch, table)
+        _add_membership(bunch, mentions(table, path))
     return bunch
 
 
+def _text_columns(kind: CsvLayout) -> list[str]:
+    return [kind.text] if isinstance(kind.text, str) else list(kind.text)
+
+
 def _rows(
-    table: pd.DataFrame, names: Mapping[str, str], path: Path, kind: CsvLayout, *, known: bool
+    table: pd.DataFrame,
+    names: Mapping[str, str],
+    path: Path,
+    kind: CsvLayout,
+    root: Path,
+    strip: str,
+    *,
+    known: bool,
 ) -> pd.DataFrame:
     """Return the table with "file", "y", "a" and "split" as they are used here."""
+    if not len(table):
+        raise ValueError(f"{path} has no rows.")
     file = table[names["file"]]
     blank = int(file.isna().sum())
     if blank:
         raise ValueError(f"{path}: {blank:,} rows have no {names['file']!r}.")
-    check_unique(file, path)
+    if kind.images:
+        plain = relative_names(root, file.tolist(), str(path), strip)
+        file = pd.Series(plain, index=table.index, name=file.name, dtype=object)
     if "id" in table:
         check_unique(table["id"], path)
+    split = split_names(table[names["split"]], str(path), kind.splits)
+    _check_repeats(file, split, path, kind)
     read = {
         "file": file.astype(str).to_numpy(),
         "y": codes(table[names["y"]], path, kind.target_names if known else None),
         "a": codes(table[names["a"]], path, kind.bias_names if known else None),
-        "split": split_names(table[names["split"]], str(path), kind.splits),
+        "split": split,
     }
     return table.assign(**read)
+
+
+def _check_repeats(file: pd.Series, split: np.ndarray, path: Path, kind: CsvLayout) -> None:
+    """Raise where rows have the same name, but for those that are drawn again."""
+    if not kind.redrawn:
+        check_unique(file, path)
+        return
+    again = split == "deployment"
+    check_unique(file[~again], path)
+    fitted = np.isin(split, ("train", "validation"))
+    seen = file[again][file[again].isin(file[fitted])]
+    if len(seen):
+        raise ValueError(
+            f"{path}: {len(seen):,} rows of the split 3 are rows of 0 or 1 as well: "
+            f"{some(seen.tolist())}. Make the table again."
+        )
 
 
 def _root(folder: Path, path: Path, root: Any, kind: CsvLayout) -> Path:
@@ -209,19 +255,18 @@ def _check_unused(layout: str | None, **given: Any) -> None:
             )
 
 
-def _text(table: pd.DataFrame, kind: CsvLayout) -> np.ndarray:
+def _text(rows: pd.DataFrame, kind: CsvLayout) -> np.ndarray:
     """Return text, or numbers of rows where the table has none."""
-    text = [kind.text] if isinstance(kind.text, str) else list(kind.text)
-    if not set(text) <= set(table):
-        return np.arange(len(table))
-    found = table[text].fillna("").astype(str).to_numpy(dtype=object)
+    text = _text_columns(kind)
+    if not set(text) <= set(rows):
+        return np.arange(len(rows))
+    found = rows[text].fillna("").astype(str).to_numpy(dtype=object)
     return found[:, 0] if len(text) == 1 else found
 
 
-def _add_membership(bunch: Bunch, table: pd.DataFrame) -> None:
+def _add_membership(bunch: Bunch, mentioned: np.ndarray) -> None:
     """Add who is mentioned, by more than one identity at a time."""
-    mentions = table[list(IDENTITIES)].to_numpy() >= 0.5
     bunch.membership_names = np.array(IDENTITIES)
     for part in bunch.values():
         if isinstance(part, Bunch):
-            part.membership = mentions[part.index]
+            part.membership = mentioned[part.index]

@@ -30,15 +30,21 @@ def split_names(found: pd.Series, source: str, known: Mapping | None = None) -> 
     """
     names = {**CODES, **{str(code): name for code, name in CODES.items()}, **WORDS, **(known or {})}
     distinct = found.unique().tolist()
-    values = [value.lower() if isinstance(value, str) else value for value in distinct]
-    unknown = [value for value in values if value not in names]
+    if any(str(value).lower() in ("true", "false") for value in distinct):
+        raise ValueError(
+            f"{source}: the splits must be 0 to 3 or words; found {some(distinct)}, which do not "
+            "say which split they mean. Write words in a copy of the file, as by "
+            f"np.where({found.name or 'is_train'}, 'train', 'test')."
+        )
+    called = {value: value.lower() if isinstance(value, str) else value for value in distinct}
+    unknown = [value for value in called.values() if value not in names]
     if unknown:
         raise ValueError(
             f"{source}: the splits must be 0 (train), 1 (validation), 2 (test), 3 (deployment), or "
             f"these words; found {some(unknown)}. Rename them in a copy of the file."
         )
-    coded = found.map(lambda value: names[value.lower() if isinstance(value, str) else value])
-    return coded.to_numpy(dtype=str)
+    meant = {value: names[word] for value, word in called.items()}
+    return found.map(meant).to_numpy(dtype=str)
 
 
 def some(values: Iterable, most: int = 3) -> str:

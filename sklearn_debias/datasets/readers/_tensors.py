@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from sklearn_debias.arguments import is_real
+from sklearn_debias.datasets._folder import named_if_unreadable
 
 _UNREADABLE = (
     *(pickle.UnpicklingError, RuntimeError, ValueError, TypeError, AttributeError),
@@ -22,6 +23,8 @@ def load_arrays(path: Path) -> dict:
     """
     import torch
 
+    with named_if_unreadable():
+        path.open("rb").close()
     # Some files hold arrays of NumPy, which old versions kept at another place.
     rebuild = np._core.multiarray._reconstruct  # type: ignore[attr-defined]
     numbers = [type(np.dtype(code)) for code in "bBhHiIlLqQefd?"]
