@@ -29,7 +29,7 @@ from sklearn_debias.fitting import (
     check_linear_head,
 )
 from sklearn_debias.objectives import ERM, IADA, LearnStrategy, Samples, fifteen
-from sklearn_debias.presets import meta_iada_preset
+from sklearn_debias.presets import meta_iada_preset, overridden
 from sklearn_debias.search_spaces import SearchedRows, Space, meta_iada_space
 from sklearn_debias.training import blamed
 
@@ -216,7 +216,8 @@ class MetaIADAClassifier(SpreadFeatures, MetaClassifier):
             iNaturalist; long tails of classes and attributes, and shifts of groups, where its meta
             set is even over both: pass it as ``X_meta``, or give ``fit`` the bias labels.
         **overrides
-            Parameters of this estimator that replace the preset's.
+            Parameters of this estimator that replace the preset's. Another ``max_epochs`` stretches
+            its schedule: the rate falls at the same shares of the training, rounded up to epochs.
 
         Returns
         -------
@@ -229,7 +230,7 @@ class MetaIADAClassifier(SpreadFeatures, MetaClassifier):
         >>> clf.module, clf.lr, clf.max_epochs, clf.warmup, clf.meta_size
         ('cifar_resnet32', 0.1, 200, 0.8, 10)
         """
-        return cls(**{**meta_iada_preset(name), **overrides})
+        return cls(**overridden(meta_iada_preset(name), overrides))
 
     def _search_space(self, rows: SearchedRows) -> Space:
         return super()._search_space(rows) | meta_iada_space(rows, self.epsilon)
