@@ -269,7 +269,7 @@ class Engine(OptimisedNet):
         try:
             getattr(self, method_name)(self, **cb_kwargs)
             for name, callback in self.callbacks_:
-                with in_the_name_of(name, callback, self.history):
+                with in_the_name_of(name, callback, self):
                     getattr(callback, method_name)(self, **cb_kwargs)
         except KeyboardInterrupt as error:
             # skorch's callbacks, such as EarlyStopping, stop a fit by raising this, too.
@@ -280,6 +280,8 @@ class Engine(OptimisedNet):
             stopped = stopped or self._stop_asked
             if self.ranks is not None:
                 stopped = self.ranks.end_epoch(self.module_, stopped=stopped)
+            for observer in self.observers if stopped else ():
+                observer.end_early(self)
             if self.keeper is not None:
                 self.keeper.end_epoch(self, stopped=stopped)
             if stopped:
