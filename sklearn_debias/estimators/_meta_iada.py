@@ -77,7 +77,7 @@ class MetaIADAClassifier(SpreadFeatures, MetaClassifier):
     class_weights : bool, default=False
         Let the class proportions pi weigh the losses of the second stage, by ``pi_y ** -beta``
         (with ``beta=1`` the 1/pi_y of Eq. 5), not move the logits by ``beta log pi`` (Eq. 6). The
-        weights are 1 on average over the training rows.
+        weights are 1 on average over the training rows. ``beta`` must be above 0 then.
     epsilon : float or None, default=None
         None learns a strategy in (-1, 1) for each sample. A number is the strategy of all samples;
         0.0 switches the term for robustness off.
@@ -233,12 +233,19 @@ class MetaIADAClassifier(SpreadFeatures, MetaClassifier):
         return cls(**overridden(meta_iada_preset(name), overrides))
 
     def _search_space(self, rows: SearchedRows) -> Space:
-        return super()._search_space(rows) | meta_iada_space(rows, self.epsilon)
+        return super()._search_space(rows) | meta_iada_space(
+            rows, self.epsilon, weigh=self.class_weights
+        )
 
     def _check_params(self) -> None:
         super()._check_params()
         # Called for its error: `_phases` reads the number.
         warmup_epochs(self.warmup, self.max_epochs)
+        if self.class_weights and self.beta == 0:
+            raise ValueError(
+                "`class_weights`=True needs a `beta` above 0: the weights pi_y ** -beta are all 1 "
+                f"with `beta`={self.beta}. Raise beta, or set class_weights=False."
+            )
 
     def _phases(self) -> tuple[Phase, ...]:
         first = warmup_epochs(self.warmup, self.max_epochs)
