@@ -2,7 +2,7 @@
 
 import os
 from enum import Enum
-from typing import Any
+from typing import Any, TypeGuard
 
 from torch import nn
 
@@ -54,6 +54,6 @@ def get_model(name: str, options: dict[str, Any]) -> nn.Module:
     return models.get_model(name, **options)
 
 
-def _is_file(weights: Any) -> bool:
+def _is_file(weights: Any) -> TypeGuard[str | os.PathLike]:
     """Return whether weights are a file; a text without one is a name of torchvision's."""
     return isinstance(weights, (str, os.PathLike)) and os.path.exists(weights)

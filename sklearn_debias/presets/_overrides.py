@@ -17,7 +17,7 @@ def overridden(settings: Mapping[str, Any], overrides: Mapping[str, Any]) -> dic
     """
     found = {**settings, **overrides}
     schedule = settings.get("lr_schedule")
-    epochs = found.get("max_epochs")
+    epochs: Any = found.get("max_epochs")
     # What is no number of epochs, `fit` refuses.
     if isinstance(schedule, partial) and "lr_schedule" not in overrides and is_whole(epochs):
         found["lr_schedule"] = _stretched(schedule, settings["max_epochs"], int(epochs))
