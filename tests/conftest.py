@@ -7,11 +7,14 @@ from pathlib import Path
 import hypothesis
 import pytest
 import torch
+from hypothesis.internal.conjecture import providers
 
 # The same examples in every run and on every machine; `--hypothesis-profile=search` draws new ones.
 hypothesis.settings.register_profile("fixed", derandomize=True, deadline=None)
 hypothesis.settings.register_profile("search", max_examples=2_000, deadline=None)
 hypothesis.settings.load_profile("fixed")
+# Nor do examples depend on which modules are loaded, whose constants it would gather for seconds.
+providers.is_local_module_file = lambda path: False
 
 # `tox -e float64` runs the maths once more in double precision.
 torch.set_default_dtype(getattr(torch, os.environ.get("SKLEARN_DEBIAS_DTYPE", "float32")))

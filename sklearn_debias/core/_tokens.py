@@ -73,7 +73,8 @@ class Unpacked(nn.Module):
     ----------
     network : nn.Module
         Takes ``input_ids`` and, where it likes, ``attention_mask`` and ``token_type_ids``, int64
-        (b, length). Returns a tensor, or what has it as ``logits`` or ``last_hidden_state``.
+        (b, length); what it does not take is left out. Returns a tensor, or what has it as
+        ``logits`` or ``last_hidden_state``.
     head : str, default=""
         Name of the network's last layer, where that was taken out.
 
@@ -114,10 +115,14 @@ class Unpacked(nn.Module):
         if _answers_at_the_end(self.network):
             n_padded = (ids == PADDING).sum(1)
             named = {name: _moved(column, n_padded) for name, column in named.items()}
-        # The mask is ours where X has none: who does not look at it need not take it.
-        if not _takes(self.network.forward, "attention_mask"):
-            del named["attention_mask"]
-        return named
+        # The mask is ours where X has none, and tokenizers give types to networks that have none:
+        # who does not look at them need not take them.
+        forward = self.network.forward
+        return {
+            name: column
+            for name, column in named.items()
+            if name == COLUMNS[0] or _takes(forward, name)
+        }
 
 
 def is_of_transformers(module: nn.Module) -> bool:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+import pandas as pd
 from PIL import Image
 from sklearn.utils import Bunch
 
@@ -14,13 +15,17 @@ from sklearn_debias.datasets._bar_protocol import ALIGNMENT, moved_rows
 from sklearn_debias.datasets._checks import check_int, streams
 from sklearn_debias.datasets._files import read_npz
 from sklearn_debias.datasets._folder import MissingDataError, existing_path
-from sklearn_debias.exceptions import warn
+from sklearn_debias.datasets.readers._arguments import check_switches
+from sklearn_debias.datasets.readers._arrays import with_content
+from sklearn_debias.datasets.readers._counts import check_counts as compare
+from sklearn_debias.datasets.readers._folders import by_number
+from sklearn_debias.datasets.readers._layouts_bar import COUNTS
+from sklearn_debias.datasets.readers._table import bunch_of
 from sklearn_debias.seeds import Seed
 
 _FILES = {"embeddings": "bar_mobilenet_v2_embeddings.npz", "images": "bar_64.npz"}
 _CONTENT = {"embeddings": ("x",), "images": ("data", "off")}
 _LABELS = ("y", "split", "classes", "names")
-_PUBLISHED = (1941, 654)  # aligned and conflicting photographs
 _SIZE = 64  # pixels of a side
 _DESCR = """Biased Action Recognition (BAR)
 ===============================
@@ -42,6 +47,7 @@ def read_bar(
     kind: Literal["embeddings", "images"] = "embeddings",
     conflicting: int = 0,
     random_state: Seed = 0,
+    check_counts: bool = True,
 ) -> Bunch:
     """Read Biased Action Recognition (BAR) [1]_ from a local pack.
 
@@ -64,11 +70,15 @@ def read_bar(
         remainder), drawn at random.
     random_state : None, int, RandomState or Generator, default=0
         Determines which samples are moved. None draws fresh entropy.
+    check_counts : bool, default=True
+        Whether it is an error if a class has not its published number of aligned and conflicting
+        samples, 1941 and 654 in all. Else it is a warning.
 
     Returns
     -------
     bar : sklearn.utils.Bunch
-        `train`, `test`, `target_names`, `bias_names` and `DESCR`. Each set is a Bunch with
+        `train`, `test`, `target_names`, `bias_names`, `fingerprint` (which tells copies apart by
+        labels and by 1,000 samples) and `DESCR`. Each set is a Bunch with
 
         data : ndarray of shape (n, d), float32, or (n, 3, 64, 64), uint8
 
@@ -78,6 +88,9 @@ def read_bar(
         bias_labels : ndarray of shape (n,), int64
             0 for bias-aligned, 1 for bias-conflicting.
 
+        metadata : DataFrame of n rows
+            "file", the name of the photograph, "split", "y" and "a".
+
         index : ndarray of shape (n,), int64
             Row in the pack.
 
@@ -86,16 +99,9 @@ def read_bar(
 
     Raises
     ------
-    TypeError
-        If `folder` is no path.
     ValueError
         If the file is missing (a FileNotFoundError as well) or damaged, an image in it cannot be
-        read, or a parameter is out of its range.
-
-    Warns
-    -----
-    DebiasWarning
-        If the pack does not hold the published 1941 aligned and 654 conflicting samples.
+        read, the counts are not the published ones, or a parameter is out of its range.
 
     See Also
     --------
@@ -115,37 +121,43 @@ def read_bar(
     ((2035, 1280), (560, 1280))
     """
     check_option("kind", kind, _FILES)
+    check_switches(check_counts=check_counts)
     conflicting = check_int("conflicting", conflicting, 0)
     (rng,) = streams(random_state, "bar")
     path = _pack(existing_path(folder, "folder"), kind)
     *content, y, published, classes, names = read_npz(path, _CONTENT[kind] + _LABELS)
-    target, split = _checked(path, y, published, classes, names)
+    target, alignment = _checked(path, y, published, classes, names)
     # In the published sets, the part of a sample is its alignment: 1 is test and conflicting.
-    train = split == 0
-    train[moved_rows(target, split, conflicting, rng)] = True
-    if kind == "embeddings":
-        data = _embeddings(path, len(target), *content)
-    else:
-        data = _pictures(path, len(target), *content)
-    bunch = Bunch(
-        target_names=classes.astype(str),
-        bias_names=np.array(ALIGNMENT),
-        DESCR=_DESCR.format(
-            classes=", ".join(classes.astype(str)),
+    rows = pd.DataFrame(
+        {
+            "file": names.astype(str),
+            "split": np.where(alignment == 0, "train", "test"),
+            "y": target,
+            "a": alignment,
+        }
+    )
+    compare(rows, ("y",), COUNTS, str(path), strict=check_counts)
+    rows.loc[moved_rows(target, alignment, conflicting, rng), "split"] = "train"
+    read = _embeddings if kind == "embeddings" else _pictures
+    data = read(path, len(target), *content)
+    named = classes.astype(str).tolist()
+    bunch = bunch_of(
+        rows,
+        lambda index: data[index],
+        bias="a",
+        target_names=by_number(named),
+        bias_names=by_number(ALIGNMENT),
+        descr=_DESCR.format(
+            classes=", ".join(named),
             kind=kind,
-            n_aligned=int((split == 0).sum()),
-            n_conflicting=int(split.sum()),
+            n_aligned=int((alignment == 0).sum()),
+            n_conflicting=int(alignment.sum()),
             moved=conflicting,
         ),
     )
-    for part, rows in (("train", np.flatnonzero(train)), ("test", np.flatnonzero(~train))):
-        bunch[part] = Bunch(
-            data=data[rows],
-            target=target[rows],
-            bias_labels=split[rows],
-            index=rows,
-            filenames=names[rows].astype(str),
-        )
+    for part in (bunch[name] for name in ("train", "test") if name in bunch):
+        part.filenames = part.metadata["file"].to_numpy(dtype=str)
+    bunch.fingerprint = with_content(bunch.fingerprint, {kind: data})
     return bunch
 
 
@@ -176,13 +188,6 @@ def _checked(
         )
     if not np.isin(target, range(len(classes))).all() or not np.isin(split, (0, 1)).all():
         raise ValueError(f"{path} must hold `y` in 0..{len(classes) - 1} and `split` in 0..1.")
-    counts = (int((split == 0).sum()), int((split == 1).sum()))
-    if counts != _PUBLISHED:
-        warn(
-            f"{path} holds {counts[0]} bias-aligned and {counts[1]} bias-conflicting samples; the "
-            f"published set has {_PUBLISHED[0]} and {_PUBLISHED[1]}. Figures will not compare with "
-            "published ones.",
-        )
     return target.astype(np.int64), split.astype(np.int64)
 
 

@@ -57,7 +57,7 @@ def data_folder(*, required: bool = True) -> Path | None:
 def existing_path(path: str | os.PathLike[str], name: str) -> Path:
     """Return `path` (str or path-like, ~ allowed) as an existing Path."""
     if not isinstance(path, str | os.PathLike):
-        raise TypeError(f"`{name}` must be a str or a path, got {type(path).__name__}.")
+        raise ValueError(f"`{name}` must be a str or a path, got {path!r}.")
     found = Path(path).expanduser()
     if not found.exists():
         raise MissingDataError(f"`{name}` must name what exists; there is no {str(found)!r}.")

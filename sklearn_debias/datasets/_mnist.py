@@ -42,8 +42,6 @@ def read_mnist(folder: str | os.PathLike[str]) -> Bunch:
 
     Raises
     ------
-    TypeError
-        If `folder` is no path.
     ValueError
         If a file is missing (a FileNotFoundError as well), damaged or of another format, or if
         images and labels differ in number. No more is decompressed than a header announces, and

@@ -109,6 +109,11 @@ def _hold_out(
                 "`monitor` needs validation rows to score: set `validation` to a fraction, or pass "
                 "validation_data."
             )
+        if estimator.monitor_every != 1:
+            raise ValueError(
+                f"`monitor_every`={estimator.monitor_every} needs validation rows to score: set "
+                "`validation` to a fraction, or pass validation_data, or leave it at 1."
+            )
         return index, None, None
     strata = codes[index]  # of classes alone, rare groups could all be held out, or none
     if bias is not None:

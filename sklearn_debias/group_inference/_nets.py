@@ -58,5 +58,5 @@ class Trainer(Plain):
         All rows are trained on: what would choose an epoch by some of them is left out.
         """
         shared = {name: getattr(self.erm, name) for name in BaseDebiasClassifier._get_param_names()}
-        on_all = {"validation": None, "monitor": None, "patience": None, "random_state": self.seed}
-        return cls(**{**shared, **on_all, **own})
+        on_all = {"validation": None, "monitor": None, "monitor_every": 1, "patience": None}
+        return cls(**{**shared, **on_all, "random_state": self.seed, **own})

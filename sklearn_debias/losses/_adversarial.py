@@ -66,7 +66,7 @@ def background_residual(logits: Tensor, background: Tensor, p: float = 2.0) -> T
     background = _full(background)
     squared = background.square().sum(-1, keepdim=True)
     along = (logits * background).sum(-1, keepdim=True) / (squared + TINY)
-    return torch.linalg.vector_norm(logits - along * background, p, dim=-1)
+    return _row_norms(logits - along * background, p)
 
 
 def batch_background_residual(logits: Tensor, background: Tensor) -> Tensor:
@@ -88,6 +88,13 @@ def batch_background_residual(logits: Tensor, background: Tensor) -> Tensor:
         size = (background @ background.T).norm()
         share = logits @ background.T / size.clamp(min=TINY)
         return (logits - share @ background).norm() / len(logits)
+
+
+def _row_norms(x: Tensor, p: float) -> Tensor:
+    """Return the p-norm of each row, of rows that are 1 at most: 40 ** 30 is no float32."""
+    largest = x.detach().abs().amax(-1)
+    scale = torch.where(largest > 0, largest, 1)
+    return scale * torch.linalg.vector_norm(x / scale[..., None], p, dim=-1)
 
 
 def _full(logits: Tensor) -> Tensor:

@@ -3,6 +3,8 @@
 from copy import deepcopy
 from typing import Any
 
+from sklearn_debias.arguments import is_one_of
+
 # By name: parameters of GroupInferrer, what its model has in place of the shared parameters, the
 # classifier that is trained, and how it is given the groups.
 PRESETS: dict[str, dict[str, Any]] = {
@@ -52,6 +54,6 @@ PRESETS: dict[str, dict[str, Any]] = {
 
 def inferred_groups_preset(name: str) -> dict[str, Any]:
     """Return the settings of a published pair."""
-    if name not in PRESETS:
+    if not is_one_of(name, PRESETS):
         raise ValueError(f"`name` must be one of {', '.join(map(repr, PRESETS))}, got {name!r}.")
     return deepcopy(PRESETS[name])

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from grown import grow
 
 from sklearn_debias import datasets
 
@@ -21,11 +22,64 @@ from sklearn_debias import datasets
         ("read_long_tail", "check_counts", np.nan),
         ("read_cifar", "check_counts", "yes"),
         ("read_cifar_c", "check_counts", None),
+        ("read_bar", "check_counts", "yes"),
+        ("read_metadata_csv", "check_files", None),
+        ("read_metadata_csv", "root", 5),
+        ("read_long_tail", "root", 5),
+        ("read_group_folders", "random_state", "nonsense"),
+        ("read_group_folders", "random_state", -1),
+        ("read_group_folders", "random_state", 0.5),
     ],
 )
 def test_an_argument_of_another_type_is_named(reader, parameter, wrong):
     with pytest.raises(ValueError, match=f"`{parameter}` must be "):
         getattr(datasets, reader)("/nowhere", **{parameter: wrong})
+
+
+READERS = [name for name in datasets.__all__ if name.startswith("read_")]
+
+
+@pytest.mark.parametrize("reader", READERS)
+@pytest.mark.parametrize("wrong", [5, None, ["/nowhere"], b"/nowhere"])
+def test_a_folder_that_is_no_path_is_named(reader, wrong):
+    with pytest.raises(ValueError, match="`folder` must be a str or a path, got "):
+        getattr(datasets, reader)(wrong)
+
+
+def test_a_generator_of_random_numbers_is_not_moved_where_nothing_is_drawn(tmp_path):
+    grow(tmp_path, {"cat/in": 1, "cat/out": 1})
+    for rng in (np.random.default_rng(0), np.random.RandomState(0)):
+        datasets.read_group_folders(tmp_path, random_state=rng)
+        same = type(rng)(0) if isinstance(rng, np.random.RandomState) else np.random.default_rng(0)
+        assert rng.uniform() == same.uniform()
+
+
+@pytest.mark.parametrize("name", ["x.npz", "features.pt", "x.parquet"])
+def test_a_table_belongs_to_features_without_labels(tmp_path, name):
+    (tmp_path / name).write_bytes(b"")
+    with pytest.raises(ValueError, match=r"`csv` belongs to feats_train\.npy.* Leave it out"):
+        datasets.read_features(tmp_path, csv="none.csv")
+
+
+@pytest.mark.parametrize("layout", ["civilcomments", "multinli"])
+@pytest.mark.parametrize("given", [{"root": "."}, {"strip": "zzz"}])
+def test_text_has_no_folder_of_images(layout, given):
+    (name,) = given
+    with pytest.raises(ValueError, match=f"`{name}` belongs to sets of images, got "):
+        datasets.read_metadata_csv("/nowhere", layout, **given)
+
+
+def test_labels_are_read_without_their_images(tmp_path):
+    lines = "filename,split,y,a", "/old/a.jpg,0,1,0", "/old/b.jpg,2,0,1"
+    (tmp_path / "metadata.csv").write_text("\n".join(lines))
+    with pytest.raises(FileNotFoundError, match="2 of which are not in"):
+        datasets.read_metadata_csv(tmp_path, strip="/old/")
+    found = datasets.read_metadata_csv(tmp_path, strip="/old/", check_files=False)
+    assert found.train.data.tolist() == [str(tmp_path / "a.jpg")]
+    assert found.test.bias_labels.tolist() == [1]
+    # Names are looked at in any case.
+    with pytest.raises(ValueError, match="paths within its folder"):
+        datasets.read_metadata_csv(tmp_path, check_files=False)
 
 
 @pytest.mark.parametrize("columns", [{"y": 3}, {"y": None}, {"b": "a"}, "y", 3])

@@ -191,7 +191,7 @@ def test_the_same_photographs_move_as_from_the_pack(tmp_path, random_state):
         names=np.array(names),
     )
     chosen = {"conflicting": 9, "random_state": random_state}
-    packed = read_bar(tmp_path / "pack.npz", **chosen)
+    packed = read_bar(tmp_path / "pack.npz", check_counts=False, **chosen)
     found = quietly(tmp_path, "bar", **chosen)
     assert sorted(found.train.metadata["file"]) == sorted(packed.train.filenames.tolist())
     np.testing.assert_array_equal(found.train.target, packed.train.target)

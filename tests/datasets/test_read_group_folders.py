@@ -134,7 +134,7 @@ def test_missing_folder(tmp_path):
     (tmp_path / "file").write_bytes(b"x")
     with pytest.raises(FileNotFoundError, match="`folder` must be a folder, got the file"):
         read_group_folders(tmp_path / "file")
-    with pytest.raises(TypeError, match="`folder` must be a str or a path, got int"):
+    with pytest.raises(ValueError, match="`folder` must be a str or a path, got 3"):
         read_group_folders(3)
 
 

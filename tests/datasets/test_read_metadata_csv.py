@@ -261,7 +261,7 @@ def test_verified_counts_add_up_to_the_published_sizes(layout, sizes):
 
 def test_a_wrong_count_is_named(tmp_path, monkeypatch):
     paths = "sklearn_debias.datasets.readers._metadata_csv.image_paths"
-    monkeypatch.setattr(paths, lambda root, names, source: np.array(names))
+    monkeypatch.setattr(paths, lambda root, names, source, check_files: np.array(names))
     table = published("waterbirds")
     path = tmp_path / "metadata_waterbirds.csv"
     table.to_csv(path, index=False)

@@ -193,7 +193,7 @@ def test_a_mutated_npz_gives_the_arrays_or_a_value_error(tmp_path):
 
 @pytest.mark.parametrize("bad", [None, 3, ["folder"]])
 def test_not_a_path(bad):
-    with pytest.raises(TypeError, match="`folder` must be a str or a path"):
+    with pytest.raises(ValueError, match="`folder` must be a str or a path"):
         read_mnist(bad)
 
 

@@ -6,8 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from skorch.callbacks import Callback, EarlyStopping
+from torch import nn
 
-from sklearn_debias import ERMClassifier, JTTClassifier
+from sklearn_debias import ERMClassifier, JTTClassifier, MetaIADAClassifier
+from sklearn_debias.core import SplitModule
 from sklearn_debias.group_inference import GroupInferrer
 
 rng = np.random.default_rng(0)
@@ -131,6 +133,23 @@ def test_only_the_last_phase_is_scored():
     assert clf.history_["validation_score"].notna().sum() == 3
 
 
+def test_the_last_epoch_is_that_of_the_last_phase():
+    clf = MetaIADAClassifier(max_epochs=5, warmup=2, meta_size=4, monitor=Given(1, 2))
+    clf.set_params(monitor_every=2, random_state=0)
+    clf.fit(X[80:], y[80:], validation_data=HELD)
+    scores = clf.history_["validation_score"].notna()
+    assert clf.history_["epoch"][scores].tolist() == [2, 3]
+    assert not scores[clf.history_["phase"] == "warmup"].any()
+
+
+def test_heads_on_a_frozen_body_are_scored_as_seldom():
+    module = SplitModule(nn.Linear(3, 4), nn.Linear(4, 2))
+    clf = ERMClassifier(module, freeze="body", max_epochs=5, random_state=0)
+    clf.set_params(monitor="accuracy", monitor_every=3)
+    clf.fit(X[80:], y[80:], validation_data=HELD)
+    assert scored(clf, "validation_accuracy") == [3, 5]
+
+
 @pytest.mark.parametrize(("before", "after", "goes_on"), [(10, 15, True), (12, 15, False)])
 def test_more_epochs_go_on_where_the_same_ones_are_scored(tmp_path, before, after, goes_on):
     make = partial(ERM, monitor="accuracy", monitor_every=5, checkpoint=tmp_path)
@@ -159,6 +178,15 @@ def test_callbacks_that_read_each_epoch_say_what_is_missing():
     with pytest.raises(ValueError, match="`validation` rows, where `monitor_every`") as caught:
         clf.set_params(monitor=None, monitor_every=1).fit(X, y)
     assert "monitor_every=1" not in str(caught.value)
+
+
+@pytest.mark.parametrize("settings", [{}, {"optimizer": "lbfgs", "module": "linear"}])
+def test_scores_need_rows(settings):
+    clf = ERM(monitor_every=10).set_params(**settings)
+    with pytest.raises(ValueError, match=r"`monitor_every`=10 needs validation rows to score"):
+        clf.fit(X, y)
+    clf.set_params(validation=0.2).fit(X, y)
+    ERM(monitor_every=1, max_epochs=1).fit(X, y)
 
 
 @pytest.mark.parametrize("value", [0, -1, 2.5, "all", None])

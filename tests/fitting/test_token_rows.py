@@ -65,6 +65,14 @@ class Named(nn.Module):
         return self.out(self.embedding(input_ids).amax(1))
 
 
+class Open(Bag):
+    """A network that takes whatever there is, and looks at types."""
+
+    def forward(self, input_ids, attention_mask, **others):
+        assert set(others) == {"token_type_ids"}
+        return super().forward(input_ids, attention_mask)
+
+
 class Limited(Bag):
     """A body that says what it takes, as those of transformers do."""
 
@@ -135,6 +143,15 @@ def test_padding_gets_the_id_of_the_networks_configuration():
 
     rows = torch.tensor([[[5.0, 6.0], [1, 1]], [[5, -1], [1, 0]]])
     assert Unpacked(Seen())(rows).tolist() == [[5, 6], [5, 7]]
+
+
+@pytest.mark.parametrize("network", [Bag, Open], ids=["no types", "any name"])
+def test_types_are_left_out_where_the_network_takes_none(network):
+    typed = [{**row, "token_type_ids": [0] * len(row["input_ids"])} for row in X]
+    torch.manual_seed(0)
+    clf = erm(SplitModule(network(), nn.Linear(8, 2))).fit(typed, y)
+    assert clf.input_shape_ == (3, -1)
+    np.testing.assert_array_equal(clf.predict_proba(typed), FITTED.predict_proba(X))
 
 
 def test_types_reach_the_network():

@@ -69,6 +69,39 @@ def test_residual_is_orthogonal_to_the_background():
         torch.testing.assert_close(background_residual(z, b, p), expected, rtol=1e-10, atol=0)
 
 
+@pytest.mark.parametrize("p", [1.0, 1.5, 2.0, 3.0, 30.0, 1000.0])
+@pytest.mark.parametrize("scale", [1e-15, 1.0, 1e15])
+def test_a_large_p_keeps_within_float32(p, scale):
+    z = torch.tensor([[30.0, -40.0, 5.0]]) * scale
+    b = torch.tensor([[1.0, 0.0, 0.0]])
+    rest = torch.tensor([40.0, 5.0], dtype=torch.float64)
+    expected = scale * 40 * float((rest / 40).pow(p).sum() ** (1 / p))
+    z.requires_grad_()
+    b.requires_grad_()
+    found = background_residual(z, b, p)
+    assert found.item() == pytest.approx(expected, rel=1e-5)
+    found.backward()
+    # The largest coordinate alone moves a norm of large p.
+    slope = (rest / 40).pow(p - 1) / float((rest / 40).pow(p).sum()) ** (1 - 1 / p)
+    assert z.grad[0].tolist() == pytest.approx([0, -float(slope[0]), float(slope[1])], abs=1e-5)
+    assert torch.isfinite(b.grad).all()
+
+
+@pytest.mark.parametrize("p", [1.5, 2.0, 3.0, 30.0])
+def test_the_gradient_of_the_residual_is_that_of_the_norm(p):
+    z, b = logits(4, 3).requires_grad_(), logits(4, 3, seed=1).requires_grad_()
+    assert torch.autograd.gradcheck(lambda z, b: background_residual(z, b, p), (z, b))
+
+
+@pytest.mark.parametrize("p", [1.0, 2.0, 30.0])
+def test_rows_without_a_residual_have_the_norm_and_the_gradient_0(p):
+    z = torch.zeros(2, 3, requires_grad=True)
+    found = background_residual(z, torch.zeros(2, 3), p)
+    found.sum().backward()
+    assert found.tolist() == [0, 0]
+    assert not z.grad.any()
+
+
 def test_both_readings_agree_on_a_batch_of_one():
     z, b = logits(1, 5), logits(1, 5, seed=1)
     torch.testing.assert_close(

@@ -200,7 +200,7 @@ def cover(draw_one, metric, true, n_draws, seed=0):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("shifts", [(1, 1.2, 1.2), (1, 2, 2.5), (1,) * 6])
+@pytest.mark.parametrize("shifts", [(1, 2, 2.5), (1,) * 6])
 def test_intervals_of_the_area_cover(shifts):
     def draw_one(rng):
         bias = np.repeat(np.arange(len(shifts)), 100)

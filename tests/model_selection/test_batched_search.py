@@ -59,7 +59,7 @@ FIRST_AND_SLOW_OTHERS = [
 def test_every_fit_equals_that_of_grid_search(row):
     estimator, grid = SEARCHES[row]
     estimator = clone(estimator).set_params(**SHARED, dtype="float64")
-    (one, expected), (other, actual) = both(estimator, grid, n=100)
+    (one, expected), (other, actual) = both(estimator, grid, n=100, cv=2)
     assert_equal_scores(one, other)
     assert_close_fits(expected, actual, 1e-9)
     for name, value in one.best_estimator_.module_.state_dict().items():
@@ -69,7 +69,7 @@ def test_every_fit_equals_that_of_grid_search(row):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("row", SEARCHES)
+@pytest.mark.parametrize("row", [row for row in SEARCHES if row.endswith("-0")])
 def test_in_float32_results_stay_close_over_twenty_epochs(row):
     estimator, grid = SEARCHES[row]
     first = grid[0] if isinstance(grid, list) else grid

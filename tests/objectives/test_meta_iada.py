@@ -107,6 +107,8 @@ def test_a_class_without_rows_has_no_weight_and_spoils_none():
     prior = torch.tensor([0.5, 0.0, 0.5], dtype=D)
     found = class_counts(prior, torch.tensor([0, 2]), torch.tensor(1.0, dtype=D))
     torch.testing.assert_close(found, torch.ones(2, dtype=D))
+    # A meta set may have it.
+    assert torch.isfinite(class_counts(prior, torch.tensor([1]), torch.tensor(1.0, dtype=D)))
 
 
 def test_alpha_may_grow_with_the_epochs(rows):

@@ -28,19 +28,19 @@ def test_draws_train(name):
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["embeddings", "tabular"])
 @pytest.mark.parametrize("name", CLASSES)
-def test_twenty_draws_train(name, kind):
+def test_twelve_draws_train(name, kind):
     X, y, bias = toy_rows()
     estimator = quick(CLASSES[name], random_state=0)
-    for draw in drawn(estimator.search_space(kind, X), 20):
+    for draw in drawn(estimator.search_space(kind, X), 12):
         assert_fits(estimator, draw, X, y, bias)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", CONVOLVED)
-def test_twenty_draws_train_on_images(name):
+def test_twelve_draws_train_on_images(name):
     X, y, bias = toy_rows(40, SHAPES["images"])
     estimator = quick(CLASSES[name], random_state=0)
-    for draw in drawn(estimator.search_space("images", X), 20):
+    for draw in drawn(estimator.search_space("images", X), 12):
         assert_fits(estimator, draw, X, y, bias)
 
 

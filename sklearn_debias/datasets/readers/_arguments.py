@@ -2,9 +2,16 @@
 
 import os
 from collections.abc import Collection, Mapping
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeVar
 
-from sklearn_debias.arguments import is_switch
+import numpy as np
+
+from sklearn_debias.arguments import check_option, is_switch
+from sklearn_debias.datasets._checks import streams
+from sklearn_debias.datasets._folder import MissingDataError, existing_path
+
+Kind = TypeVar("Kind")
 
 
 def check_switches(**given: Any) -> None:
@@ -24,6 +31,25 @@ def check_path(name: str, value: Any) -> None:
     """Raise unless a value is a path, or None."""
     if value is not None and not isinstance(value, str | os.PathLike):
         raise ValueError(f"`{name}` must be a str, a path or None, got {value!r}.")
+
+
+def check_layout(layout: Any, known: Mapping[str, Kind]) -> Kind | None:
+    """Return what a layout is; None where none is named."""
+    return None if layout is None else known[check_option("layout", layout, known)]
+
+
+def check_folder(path: Any, name: str = "folder") -> Path:
+    """Return an existing folder."""
+    found = existing_path(path, name)
+    if not found.is_dir():
+        raise MissingDataError(f"`{name}` must be a folder, got the file {str(found)!r}.")
+    return found
+
+
+def check_seed(random_state: Any) -> None:
+    """Raise unless numbers could be drawn by it; none is drawn."""
+    if not isinstance(random_state, np.random.Generator | np.random.RandomState):
+        streams(random_state)
 
 
 def check_columns(

@@ -1,6 +1,5 @@
 """Pickles from anyone: what they ask to call is noted, and never called."""
 
-import io
 import pickle
 import struct
 from pathlib import Path
@@ -93,7 +92,7 @@ def read_pickle(path: Path) -> dict[str, Any]:
         Names as str; arrays of uint8, lists, numbers, and bytes.
     """
     try:
-        content = _Unpickler(io.BytesIO(path.read_bytes()), encoding="bytes").load()
+        content = _Unpickler(path.read_bytes(), encoding="bytes").load()
         if type(content) is not dict:
             raise ValueError(f"it holds a {type(content).__name__}, and no dict")
         return {_text(name): _value(value) for name, value in content.items()}
@@ -106,6 +105,9 @@ def read_pickle(path: Path) -> dict[str, Any]:
 
 
 def _text(name: Any) -> str:
+    # Of nothing else: the text of nested lists may be without end.
+    if not isinstance(name, bytes | str | int):
+        raise ValueError(f"it has a {type(name).__name__} where a name should be")
     return name.decode("utf-8") if isinstance(name, bytes) else str(name)
 
 

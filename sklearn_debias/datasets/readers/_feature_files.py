@@ -17,6 +17,7 @@ from sklearn_debias.datasets.readers._csv import (
     only_file,
     read_table,
 )
+from sklearn_debias.datasets.readers._shown import shown
 from sklearn_debias.datasets.readers._splits import some, split_names
 from sklearn_debias.datasets.readers._tensors import as_array, load_arrays
 
@@ -54,12 +55,12 @@ def open_pt(path: Path, names: Names, csv: Any) -> Opened:
     for key, part in content.items():
         if not isinstance(part, dict):
             raise ValueError(
-                f"{path} must hold a dict for each of 'tr', 'va', 'te'; {key!r} is a "
+                f"{path} must hold a dict for each of 'tr', 'va', 'te'; {shown(key)} is a "
                 f"{type(part).__name__}."
             )
         (name,) = split_names(pd.Series([key]), str(path)).tolist()
         if name in parts:
-            raise ValueError(f"{path} must name each split once; {key!r} is another {name!r}.")
+            raise ValueError(f"{path} must name each split once; {shown(key)} is another {name!r}.")
         parts[name] = part
     if not parts:
         raise ValueError(f"{path} must hold 'tr', 'va' or 'te'; it is empty.")

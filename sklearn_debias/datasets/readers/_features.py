@@ -10,7 +10,7 @@ from sklearn.utils import Bunch
 from sklearn_debias.datasets._folder import existing_path
 from sklearn_debias.datasets.readers._arguments import check_columns, check_path, check_switches
 from sklearn_debias.datasets.readers._arrays import check_features, take, with_content
-from sklearn_debias.datasets.readers._feature_files import KINDS, find
+from sklearn_debias.datasets.readers._feature_files import KINDS, SIDES, find
 from sklearn_debias.datasets.readers._table import bunch_of
 
 
@@ -110,6 +110,11 @@ def read_features(
     check_path("csv", csv)
     check_switches(check_finite=check_finite)
     path = find(existing_path(folder, "folder"), file)
+    if csv is not None and path.suffix != ".npy":
+        raise ValueError(
+            f"`csv` belongs to {', '.join(SIDES.values())}; {path} holds its labels itself. Leave "
+            "it out."
+        )
     opener, usual = KINDS[path.suffix]
     names = {**usual, **check_columns(columns, usual, optional=["a"])}
     opened = opener(path, names, csv)

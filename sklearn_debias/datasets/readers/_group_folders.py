@@ -6,9 +6,12 @@ from typing import Any, Literal, NamedTuple
 
 from sklearn.utils import Bunch
 
-from sklearn_debias.arguments import check_option
-from sklearn_debias.datasets._folder import MissingDataError, existing_path
-from sklearn_debias.datasets.readers._arguments import check_switches
+from sklearn_debias.datasets.readers._arguments import (
+    check_folder,
+    check_layout,
+    check_seed,
+    check_switches,
+)
 from sklearn_debias.datasets.readers._counts import check_counts as compare
 from sklearn_debias.datasets.readers._folders import FolderSet
 from sklearn_debias.datasets.readers._layouts_bar import read_bar_folder
@@ -173,10 +176,9 @@ def read_group_folders(
     >>> animals.train.bias_labels, animals.target_names[animals.test.target]
     (array([0, 1]), array(['fish'], dtype='<U4'))
     """
-    if layout is not None:
-        check_option("layout", layout, LAYOUTS)
+    kind = check_layout(layout, LAYOUTS) or Layout(read_plain)
     check_switches(check_counts=check_counts)
-    kind = Layout(read_plain) if layout is None else LAYOUTS[layout]
+    check_seed(random_state)
     given = {
         "benchmark": benchmark,
         "percent": percent,
@@ -187,10 +189,7 @@ def read_group_folders(
     own = _own(given, layout, kind)
     if layout == "bar":
         own["random_state"] = random_state
-    path = existing_path(folder, "folder")
-    if not path.is_dir():
-        raise MissingDataError(f"`folder` must be a folder, got the file {str(path)!r}.")
-    found = kind.read(path, **own)
+    found = kind.read(check_folder(folder), **own)
     root = found.tree.root
     data = image_paths(root, found.rows["file"].tolist(), str(root), advice=ADVICE)
     if found.counts is not None:

@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from sklearn_debias.arguments import check_option
+from sklearn_debias.arguments import check_option, is_whole
 from sklearn_debias.datasets._folder import MissingDataError
 from sklearn_debias.datasets.readers._counts import Counts
 from sklearn_debias.datasets.readers._folders import FolderSet, Tree, base, by_number
 from sklearn_debias.datasets.readers._plain_pickle import read_plain_pickle
+from sklearn_debias.datasets.readers._shown import shown
 from sklearn_debias.datasets.readers._splits import some
 
 TASKS = ("subpopulation", "subpopbench")
@@ -113,14 +114,19 @@ def _pairs(table: Any, path: Path, known: Mapping[str, Any]) -> Iterator[tuple[s
         raise ValueError(f"{path} must hold a dict, found {type(table).__name__}.")
     back = bool(table) and set(table) <= set(known)
     for key, values in table.items():
-        listed = [values] if isinstance(values, str | int) else values
+        listed = [values] if _is_name(values) else values
         plain = isinstance(listed, list | tuple | set | frozenset)
-        if not plain or not all(isinstance(v, str | int) for v in (key, *listed)):
+        if not plain or not all(_is_name(value) for value in (key, *listed)):
             raise ValueError(
-                f"{path} must hold the groups of each image, as texts; found {key!r}: {values!r}."
+                f"{path} must hold the groups of each image, as texts; found {shown(key)}: "
+                f"{shown(values)}, a {type(values).__name__}."
             )
         for value in listed:
             yield (str(value), str(key)) if back else (str(key), str(value))
+
+
+def _is_name(value: Any) -> bool:
+    return isinstance(value, str) or is_whole(value)
 
 
 def _subpopbench(folder: Path) -> FolderSet:

@@ -7,9 +7,14 @@ import numpy as np
 import pandas as pd
 from sklearn.utils import Bunch
 
-from sklearn_debias.arguments import check_option
-from sklearn_debias.datasets._folder import MissingDataError, existing_path
-from sklearn_debias.datasets.readers._arguments import check_switches, check_text
+from sklearn_debias.datasets._folder import MissingDataError
+from sklearn_debias.datasets.readers._arguments import (
+    check_folder,
+    check_layout,
+    check_path,
+    check_switches,
+    check_text,
+)
 from sklearn_debias.datasets.readers._counts import check_counts as compare
 from sklearn_debias.datasets.readers._counts import report
 from sklearn_debias.datasets.readers._layouts_lists import LAYOUTS, ListLayout, shot_of
@@ -113,14 +118,12 @@ def read_long_tail(
     >>> pets.class_counts, pets.shot
     (array([30,  1]), array(['medium', 'few'], dtype='<U6'))
     """
-    if layout is not None:
-        check_option("layout", layout, LAYOUTS)
+    named = check_layout(layout, LAYOUTS)
+    check_path("root", root)
     check_text("strip", strip)
     check_switches(check_files=check_files, check_counts=check_counts)
-    folder = existing_path(folder, "folder")
-    if not folder.is_dir():
-        raise MissingDataError(f"`folder` must be a folder, got the file {str(folder)!r}.")
-    kind = _any_lists(folder) if layout is None else LAYOUTS[layout]
+    folder = check_folder(folder)
+    kind = named or _any_lists(folder)
     lists = {split: folder / name for split, name in kind.lists.items()}
     missing = [path.name for path in lists.values() if not path.is_file()]
     if missing:
@@ -128,7 +131,7 @@ def read_long_tail(
     tables = {split: _read_list(path, split) for split, path in lists.items()}
     rows = pd.concat(list(tables.values()), ignore_index=True)
     _warn_of_repeats(rows["file"], folder)
-    place = folder if root is None else existing_path(root, "root")
+    place = folder if root is None else check_folder(root, "root")
     paths = _paths(tables, lists, place, strip, check_files=check_files)
     bunch = bunch_of(
         rows,

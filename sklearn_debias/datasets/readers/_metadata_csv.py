@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 from sklearn.utils import Bunch
 
-from sklearn_debias.arguments import check_option
-from sklearn_debias.datasets._folder import MissingDataError, existing_path
 from sklearn_debias.datasets.readers._arguments import (
     check_columns,
+    check_folder,
+    check_layout,
     check_path,
     check_switches,
     check_text,
@@ -42,6 +42,7 @@ def read_metadata_csv(
     columns: Mapping[str, str] | None = None,
     root: str | os.PathLike[str] | None = None,
     strip: str = "",
+    check_files: bool = True,
     check_counts: bool = True,
 ) -> Bunch:
     r"""Read a set that is one table of file names, classes, bias values and splits.
@@ -67,6 +68,8 @@ def read_metadata_csv(
         Folder that the file names are relative to. None is the layout's, or that of the table.
     strip : str, default=""
         Beginning of the file names that is left out: SubpopBench's scripts write absolute paths.
+    check_files : bool, default=True
+        Whether the images are looked for. False reads the table alone.
     check_counts : bool, default=True
         Whether a copy that differs from verified counts is an error. Else it is a warning, as it is
         for counts that are only recalled.
@@ -99,7 +102,8 @@ def read_metadata_csv(
     ValueError
         If the table or files are missing (a FileNotFoundError as well), there are several tables,
         a column is missing or of another type, a name is absolute or leads out of the folder, rows
-        repeat a name, or the counts are not the published ones.
+        repeat a name, the counts are not the published ones, or ``root`` or ``strip`` is given for
+        a set of text.
 
     See Also
     --------
@@ -125,15 +129,14 @@ def read_metadata_csv(
     >>> birds.train.target, birds.test.bias_labels
     (array([0, 1]), array([0]))
     """
-    if layout is not None:
-        check_option("layout", layout, LAYOUTS)
+    kind = check_layout(layout, LAYOUTS) or PLAIN
     check_path("csv", csv)
+    check_path("root", root)
     check_text("strip", strip)
-    check_switches(check_counts=check_counts)
-    kind = PLAIN if layout is None else LAYOUTS[layout]
-    folder = existing_path(folder, "folder")
-    if not folder.is_dir():
-        raise MissingDataError(f"`folder` must be a folder, got the file {str(folder)!r}.")
+    check_switches(check_files=check_files, check_counts=check_counts)
+    if not kind.images:
+        _check_unused(layout, root=root, strip=strip)
+    folder = check_folder(folder)
     path = only_file(folder, kind.files, kind.where, csv)
     table = read_table(path) if kind.open is None else kind.open(path, folder)
     own = check_columns(columns, SHARED)
@@ -145,7 +148,12 @@ def read_metadata_csv(
     rows = _rows(table, names, path, kind, known=theirs)
     if not len(rows):
         raise ValueError(f"{path} has no rows.")
-    data = _data(rows, table, kind, path, _root(folder, path, root, kind), strip)
+    if kind.images:
+        place = _root(folder, path, root, kind)
+        named = [name.removeprefix(strip) for name in rows["file"].tolist()]
+        data = image_paths(place, named, str(path), check_files=check_files)
+    else:
+        data = _text(table, kind)
     if kind.counts is not None and theirs:
         compare(rows, ("y", "a"), kind.counts, str(path), strict=check_counts)
     bunch = bunch_of(
@@ -184,26 +192,28 @@ def _rows(
 def _root(folder: Path, path: Path, root: Any, kind: CsvLayout) -> Path:
     """Return the folder that file names are relative to."""
     if root is not None:
-        found = existing_path(root, "root")
-        if not found.is_dir():
-            raise MissingDataError(f"`root` must be a folder, got the file {str(found)!r}.")
-        return found
+        return check_folder(root, "root")
     there = [folder / name for name in kind.roots if name and (folder / name).is_dir()]
     if there:
         return there[0]
     return path.parent if kind is PLAIN else folder
 
 
-def _data(
-    rows: pd.DataFrame, table: pd.DataFrame, kind: CsvLayout, path: Path, root: Path, strip: str
-) -> np.ndarray:
-    """Return paths, text, or numbers of rows."""
-    if kind.images:
-        names = [name.removeprefix(strip) for name in rows["file"].tolist()]
-        return image_paths(root, names, str(path))
+def _check_unused(layout: str | None, **given: Any) -> None:
+    """Raise where a parameter is given that is of images."""
+    for name, value in given.items():
+        if value not in (None, ""):
+            raise ValueError(
+                f"`{name}` belongs to sets of images, got layout={layout!r}, whose rows are text. "
+                "Leave it out."
+            )
+
+
+def _text(table: pd.DataFrame, kind: CsvLayout) -> np.ndarray:
+    """Return text, or numbers of rows where the table has none."""
     text = [kind.text] if isinstance(kind.text, str) else list(kind.text)
     if not set(text) <= set(table):
-        return np.arange(len(rows))
+        return np.arange(len(table))
     found = table[text].fillna("").astype(str).to_numpy(dtype=object)
     return found[:, 0] if len(text) == 1 else found
 

@@ -14,8 +14,8 @@ def prepare_embeddings(bunch: Bunch, embedder: Any) -> Bunch:
     Parameters
     ----------
     bunch : Bunch
-        Of any reader or generator here: with `train`, and other sets that have `data`. It is not
-        changed.
+        Of any reader or generator here but `read_cifar_c`, which has no training set: with `train`,
+        and other sets that have `data`. It is not changed.
     embedder : transformer
         An `Embedder`, whose cache keeps each row's embedding for the next call, or any other
         transformer that takes the data, such as a PCA of features. It is cloned.
@@ -79,6 +79,12 @@ def _sets(bunch: Any) -> dict[str, Bunch]:
     sets = {
         name: part for name, part in bunch.items() if isinstance(part, Bunch) and "data" in part
     }
+    if "train" not in sets and "images" in bunch:
+        raise ValueError(
+            "`bunch` must have `train`, which the embedder is fitted on; that of `read_cifar_c` "
+            "has images alone. Embed them by the embedder of the set they are from: "
+            "prepared.embedder.transform(bunch.images[corruption, severity])."
+        )
     if "train" not in sets:
         raise ValueError(
             "`bunch` must have `train`, which the embedder is fitted on; it has the sets "

@@ -5,6 +5,8 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 import pandas as pd
 
+from sklearn_debias.datasets.readers._shown import shown
+
 SPLITS = ("train", "validation", "test", "deployment")  # in this order, and then any others
 CODES = {0: "train", 1: "validation", 2: "test", 3: "deployment"}
 WORDS = {
@@ -42,6 +44,6 @@ def split_names(found: pd.Series, source: str, known: Mapping | None = None) -> 
 def some(values: Iterable, most: int = 3) -> str:
     """Return the first of some values, and how many more there are."""
     values = list(values)
-    first = ", ".join(repr(value) for value in values[:most])
+    first = ", ".join(shown(value) for value in values[:most])
     more = len(values) - most
     return first if more <= 0 else f"{first} and {more:,} more"

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from sklearn_debias.arguments import is_real
+
 _UNREADABLE = (
     *(pickle.UnpicklingError, RuntimeError, ValueError, TypeError, AttributeError),
     *(EOFError, OSError, KeyError, IndexError, MemoryError, zipfile.BadZipFile),
@@ -47,8 +49,16 @@ def as_array(value: Any, source: str) -> np.ndarray:
     """Return a tensor or a list as an array that shares its memory; bfloat16 as float32."""
     import torch
 
-    if not isinstance(value, torch.Tensor):
+    if isinstance(value, np.ndarray):
+        return value
+    if isinstance(value, list) and all(isinstance(v, str | bool) or is_real(v) for v in value):
         return np.asarray(value)
+    # Not all that NumPy takes: a list that holds another one twice, and so on, has no end.
+    if not isinstance(value, torch.Tensor):
+        raise ValueError(
+            f"{source} must be a tensor, an array or a list of numbers or text, found a "
+            f"{type(value).__name__}."
+        )
     try:
         value = value.detach()
         return (value.float() if value.dtype == torch.bfloat16 else value).numpy()
