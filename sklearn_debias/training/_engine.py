@@ -165,12 +165,11 @@ class Engine(OptimisedNet):
         if self._linear is not None and self._batches:
             return self._linear_step(self._linear, batch)
         terms: dict[str, Tensor] = {}
-        device = batch.x.device.type
-        autocast = torch.autocast(device, torch.bfloat16) if self.amp else nullcontext()
+        kind = batch.x.device.type
+        autocast = torch.autocast(kind, torch.bfloat16) if self.amp else nullcontext()
         carry: Mapping[str, Tensor] = {}
         loss = None
-        number = self._batches
-        self._batches = self._batches + 1
+        number, self._batches = self._batches, self._batches + 1
         for objective in self.phase.steps:
             if number % objective.every:
                 continue
