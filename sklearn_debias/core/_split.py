@@ -7,6 +7,8 @@ from torch import Tensor, nn
 from sklearn_debias.core._hooks import has_own
 from sklearn_debias.core._tokens import Unpacked, is_of_transformers, split_transformer
 
+AUXILIARY = ("AuxLogits", "aux1", "aux2")  # of Inception v3; of GoogLeNet
+
 
 class SplitModule(nn.Module):
     """A module made of a body (inputs to features) and a head (features to logits).
@@ -42,7 +44,8 @@ def split(module: nn.Module) -> nn.Module:
 
     Split are: modules with ``.body`` and ``.head``, a lone linear layer, a Sequential that ends in
     one, and the classifiers of torchvision, timm and transformers, whose last linear layer becomes
-    the head. Of what a network of transformers returns, the logits alone come back.
+    the head. Of what a network of transformers returns, the logits alone come back. Auxiliary heads
+    of torchvision's Inception and GoogLeNet are taken away.
 
     What `torch.compile` and ``DataParallel`` wrap is taken out of the wrapper, which would hide its
     parts, and stand in the way of derivatives and copies: it is run as it is.
@@ -82,7 +85,7 @@ def split(module: nn.Module) -> nn.Module:
     if type(module) is nn.Sequential and len(module) > 1 and isinstance(module[-1], nn.Linear):
         return SplitModule(module[:-1], module[-1])
     if type(module).__module__.startswith("torchvision.models"):
-        return _split_torchvision(module)
+        return _split_torchvision(_without_auxiliary(module))
     if type(module).__module__.startswith("timm.models"):
         return _split_timm(module)
     return module
@@ -153,6 +156,17 @@ def layer_of(module: nn.Module, name: str) -> nn.Module:
     if len(names) > 40:
         shown += " and more"
     raise ValueError(f"there is no layer {name!r}; the layers are {shown}")
+
+
+def _without_auxiliary(module: nn.Module) -> nn.Module:
+    """Take away, in place, the heads whose logits a network returns beside its own in training."""
+    if getattr(module, "aux_logits", False):
+        own: Any = module
+        own.aux_logits = False
+        for head in AUXILIARY:
+            if hasattr(module, head):
+                setattr(module, head, None)
+    return module
 
 
 def _split_torchvision(module: nn.Module) -> nn.Module:

@@ -14,7 +14,7 @@ from sklearn_debias.estimators._two_stages import split_of
 from sklearn_debias.fitting import NON_NEGATIVE, POSITIVE_INT, TrainingSet
 from sklearn_debias.objectives import ERMOnPart, ReweightHead
 from sklearn_debias.objectives.internal import example_weights, two_parts
-from sklearn_debias.presets import afr_preset
+from sklearn_debias.presets import afr_preset, overridden
 from sklearn_debias.search_spaces import SearchedRows, Space, afr_space
 
 
@@ -111,7 +111,8 @@ class AFRClassifier(BaseDebiasClassifier):
         ----------
         name : {"waterbirds", "celeba"}
         **overrides
-            Parameters of this estimator that replace the preset's.
+            Parameters of this estimator that replace the preset's. Another ``max_epochs`` stretches
+            its schedule: the cosine of CelebA ends with the first stage.
 
         Returns
         -------
@@ -124,7 +125,7 @@ class AFRClassifier(BaseDebiasClassifier):
         >>> clf.module, clf.max_epochs, clf.gamma, clf.reweighting_epochs
         ('resnet50', 50, 10.0, 500)
         """
-        return cls(**{**afr_preset(name), **overrides})
+        return cls(**overridden(afr_preset(name), overrides))
 
     def _search_space(self, rows: SearchedRows) -> Space:
         return super()._search_space(rows) | afr_space()

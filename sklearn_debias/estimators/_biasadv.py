@@ -44,7 +44,7 @@ from sklearn_debias.fitting import (
     warn_of_still,
 )
 from sklearn_debias.objectives import BiasAdv
-from sklearn_debias.presets import biasadv_preset
+from sklearn_debias.presets import biasadv_preset, overridden
 from sklearn_debias.search_spaces import SearchedRows, Space, biasadv_bases, biasadv_space
 from sklearn_debias.training import Source
 
@@ -185,7 +185,8 @@ class BiasAdvClassifier(BaseDebiasClassifier):
             take a local file.
         base : {"erm", "jtt", "lff"}
         **overrides
-            Parameters of this estimator that replace the preset's.
+            Parameters of this estimator that replace the preset's. Another ``max_epochs`` stretches
+            its schedule: the rate halves at the same shares of the training, rounded up to epochs.
 
         Returns
         -------
@@ -197,11 +198,16 @@ class BiasAdvClassifier(BaseDebiasClassifier):
         >>> clf = BiasAdvClassifier.from_preset("cifar10c", "jtt", random_state=0)
         >>> clf.epsilon, clf.max_epochs, clf.base.identification_epochs, clf.base.upweight
         (0.5, 50, 20, 50)
+        >>> clf.lr_schedule.keywords["step_size"]
+        10
+        >>> short = BiasAdvClassifier.from_preset("cifar10c", "jtt", max_epochs=25)
+        >>> short.lr_schedule.keywords["step_size"]
+        5
         """
         settings = biasadv_preset(name, base)
         base_name, own = settings.pop("base")
         settings["base"] = BASES[base_name](**own) if own else base_name
-        return cls(**{**settings, **overrides})
+        return cls(**overridden(settings, overrides))
 
     @property
     def biased_module_(self) -> nn.Module:

@@ -33,7 +33,7 @@ from sklearn_debias.fitting import (
 )
 from sklearn_debias.maps import GRAD_CAM, find_place
 from sklearn_debias.objectives import DHAT, ERM
-from sklearn_debias.presets import dhat_preset
+from sklearn_debias.presets import dhat_preset, overridden
 from sklearn_debias.rows import check_same_rows
 from sklearn_debias.search_spaces import SearchedRows, Space, dhat_space
 
@@ -188,7 +188,7 @@ class DHATClassifier(AdversarialClassifier):
         >>> clf.n_steps, clf.max_epochs, round(clf.epsilon * 255)
         (2, 50, 4)
         """
-        return cls(**{**dhat_preset(name), **overrides})
+        return cls(**overridden(dhat_preset(name), overrides))
 
     @fit_method
     def fit(

@@ -10,7 +10,7 @@ from sklearn_debias.estimators._base import BaseDebiasClassifier
 from sklearn_debias.exceptions import warn
 from sklearn_debias.fitting import NON_NEGATIVE, TrainingSet, warn_of_cells
 from sklearn_debias.objectives import GroupDRO
-from sklearn_debias.presets import group_dro_preset
+from sklearn_debias.presets import group_dro_preset, overridden
 from sklearn_debias.search_spaces import SearchedRows, Space, group_dro_space
 
 
@@ -106,7 +106,7 @@ class GroupDROClassifier(BaseDebiasClassifier):
         >>> clf.optimizer, clf.lr, clf.weight_decay, clf.balance
         ('sgd', 1e-05, 1.0, 'group')
         """
-        return cls(**{**group_dro_preset(name), **overrides})
+        return cls(**overridden(group_dro_preset(name), overrides))
 
     def _search_space(self, rows: SearchedRows) -> Space:
         return super()._search_space(rows) | group_dro_space()

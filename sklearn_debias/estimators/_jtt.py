@@ -12,7 +12,7 @@ from sklearn_debias.estimators._base import BaseDebiasClassifier
 from sklearn_debias.exceptions import warn
 from sklearn_debias.fitting import MODULE, POSITIVE, POSITIVE_INT, TrainingSet
 from sklearn_debias.objectives import ERM, UpweightErrors
-from sklearn_debias.presets import jtt_preset
+from sklearn_debias.presets import jtt_preset, overridden
 from sklearn_debias.search_spaces import SearchedRows, Space, jtt_space
 
 MOST_VISITS = 2**31  # of an epoch: their numbers alone take 16 GiB
@@ -111,7 +111,7 @@ class JTTClassifier(BaseDebiasClassifier):
         >>> clf.module, clf.identification_epochs, clf.upweight, clf.weight_decay
         ('resnet50', 60, 100, 1.0)
         """
-        return cls(**{**jtt_preset(name), **overrides})
+        return cls(**overridden(jtt_preset(name), overrides))
 
     def _search_space(self, rows: SearchedRows) -> Space:
         return super()._search_space(rows) | jtt_space(rows)

@@ -29,7 +29,7 @@ from sklearn_debias.fitting import (
     check_linear_head,
 )
 from sklearn_debias.objectives import ERM, IADA, LearnStrategy, Samples, fifteen
-from sklearn_debias.presets import meta_iada_preset
+from sklearn_debias.presets import meta_iada_preset, overridden
 from sklearn_debias.search_spaces import SearchedRows, Space, meta_iada_space
 from sklearn_debias.training import blamed
 
@@ -77,7 +77,7 @@ class MetaIADAClassifier(SpreadFeatures, MetaClassifier):
     class_weights : bool, default=False
         Let the class proportions pi weigh the losses of the second stage, by ``pi_y ** -beta``
         (with ``beta=1`` the 1/pi_y of Eq. 5), not move the logits by ``beta log pi`` (Eq. 6). The
-        weights are 1 on average over the training rows.
+        weights are 1 on average over the training rows. ``beta`` must be above 0 then.
     epsilon : float or None, default=None
         None learns a strategy in (-1, 1) for each sample. A number is the strategy of all samples;
         0.0 switches the term for robustness off.
@@ -216,7 +216,8 @@ class MetaIADAClassifier(SpreadFeatures, MetaClassifier):
             iNaturalist; long tails of classes and attributes, and shifts of groups, where its meta
             set is even over both: pass it as ``X_meta``, or give ``fit`` the bias labels.
         **overrides
-            Parameters of this estimator that replace the preset's.
+            Parameters of this estimator that replace the preset's. Another ``max_epochs`` stretches
+            its schedule: the rate falls at the same shares of the training, rounded up to epochs.
 
         Returns
         -------
@@ -229,15 +230,22 @@ class MetaIADAClassifier(SpreadFeatures, MetaClassifier):
         >>> clf.module, clf.lr, clf.max_epochs, clf.warmup, clf.meta_size
         ('cifar_resnet32', 0.1, 200, 0.8, 10)
         """
-        return cls(**{**meta_iada_preset(name), **overrides})
+        return cls(**overridden(meta_iada_preset(name), overrides))
 
     def _search_space(self, rows: SearchedRows) -> Space:
-        return super()._search_space(rows) | meta_iada_space(rows, self.epsilon)
+        return super()._search_space(rows) | meta_iada_space(
+            rows, self.epsilon, weigh=self.class_weights
+        )
 
     def _check_params(self) -> None:
         super()._check_params()
         # Called for its error: `_phases` reads the number.
         warmup_epochs(self.warmup, self.max_epochs)
+        if self.class_weights and self.beta == 0:
+            raise ValueError(
+                "`class_weights`=True needs a `beta` above 0: the weights pi_y ** -beta are all 1 "
+                f"with `beta`={self.beta}. Raise beta, or set class_weights=False."
+            )
 
     def _phases(self) -> tuple[Phase, ...]:
         first = warmup_epochs(self.warmup, self.max_epochs)

@@ -22,7 +22,7 @@ from sklearn_debias.fitting import (
 )
 from sklearn_debias.losses import SALIENCIES
 from sklearn_debias.objectives import ERM, ULE
-from sklearn_debias.presets import ule_preset
+from sklearn_debias.presets import overridden, ule_preset
 from sklearn_debias.search_spaces import SearchedRows, Space, ule_space
 from sklearn_debias.training import blamed
 
@@ -196,7 +196,7 @@ class ULEClassifier(BaseDebiasClassifier):
         >>> clf.module, clf.freeze, clf.max_epochs, clf.monitor
         ('resnet50', 'body', 300, 'worst_group_accuracy')
         """
-        return cls(**{**ule_preset(name), **overrides})
+        return cls(**overridden(ule_preset(name), overrides))
 
     @fit_method
     def fit(

@@ -116,7 +116,7 @@ def build_features(
     with noise:
         ours = () if isinstance(module, nn.Module) else (ValueError, TypeError, ImportError)
         with blamed(*blame, passing=ours):
-            network = bare_module(module, shape, weights=weights)
+            network = bare_module(module, shape, weights=file or weights)
         of_torchvision = type(network).__module__.startswith("torchvision.")
         named = isinstance(module, str | None) and of_torchvision
         front = _front(params["normalize"], shape, weights, rgb=named and shape[0] != 3)
@@ -156,7 +156,7 @@ def bare_features(params: Mapping[str, Any], shape: tuple[int, ...]) -> tuple[nn
     module = params["module"]
     weights = named_weights(module, params["weights"]) if isinstance(module, str) else None
     with structure_only():
-        network = bare_module(module, shape, weights=weights)
+        network = bare_module(module, shape, weights=params["weights"])
     of_torchvision = type(network).__module__.startswith("torchvision.")
     named = isinstance(module, str | None) and of_torchvision
     return _front(params["normalize"], shape, weights, rgb=named and shape[0] != 3), network

@@ -64,17 +64,27 @@ def itself(value: Any) -> Any:
     return value
 
 
-def for_skops(value: Any, path: str) -> Any:
+def for_skops(value: Any, path: str, dropped: Mapping[str, str] | None = None) -> Any:
     """Return a value as a saved model holds it: as it is, or `Apart` where skops cannot say no.
 
     skops would store a network piece by piece, and a function that has no name as if it had one.
+
+    Parameters
+    ----------
+    value : Any
+    path : str
+        Where it is in the model.
+    dropped : mapping of str to str, default=None
+        Classes of the parameters that a slim model is without: its network is known by them.
     """
     name = path.removeprefix("_fitted.params.").removeprefix("params.").partition(".")[0]
     name = "module" if name == "net_" else name
     if isinstance(value, nn.Module):
+        # Of a fit, a network is wrapped in classes of ours, which users never wrote.
+        of = (dropped or {}).get(name, type(value).__name__)
         return Apart(
             value,
-            f"`{name}` is an instance of {type(value).__name__}, which cannot be rebuilt from its "
+            f"`{name}` is an instance of {of}, which cannot be rebuilt from its "
             "name, and is not stored by skops. Pass its class or a factory, with its arguments as "
             f"{name}__* in `net_params`; or keep the model for yourself, by joblib.",
         )

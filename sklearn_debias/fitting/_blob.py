@@ -11,6 +11,7 @@ from torch import nn
 
 from sklearn_debias.exceptions import SavedModelError
 from sklearn_debias.fitting._apart import (
+    Dropped,
     described,
     for_skops,
     put_together,
@@ -37,7 +38,7 @@ def sealed(values: Mapping[str, Any]) -> dict[str, Any]:
         all but the objects, of which it holds the names.
     """
     arrays: dict[str, np.ndarray] = {}
-    objects = _Objects()
+    objects = _Objects({n: value.of for n, value in values.items() if isinstance(value, Dropped)})
     packed = {name: pack(value, arrays, name, keep=objects.keep) for name, value in values.items()}
     digests = {name: _digest(array) for name, array in arrays.items()}
     first = {digest: name for name, digest in reversed(digests.items())}
@@ -90,9 +91,16 @@ def opened_seal(seal: Any, owner: str) -> dict[str, Any]:
 
 
 class _Objects:
-    """Keeps what is not plain, each object once."""
+    """Keeps what is not plain, each object once.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    dropped : mapping of str to str
+        See `for_skops`.
+    """
+
+    def __init__(self, dropped: Mapping[str, str]) -> None:
+        self.dropped = dropped
         self.held: dict[str, Any] = {}
         self.names: dict[int, str] = {}
         self.alive: list[Any] = []
@@ -121,7 +129,7 @@ class _Objects:
         if id(value) not in self.names:
             self.names[id(value)] = path
             self.alive.append(value)
-            self.held[path] = for_skops(stored, path)
+            self.held[path] = for_skops(stored, path, self.dropped)
         return self.names[id(value)]
 
 

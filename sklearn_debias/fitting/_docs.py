@@ -53,9 +53,9 @@ SHARED_PARAMETERS = """\
         Score on the validation rows that selects the epoch to keep, e.g. "worst_group_accuracy".
         Ties go to the smaller loss of these rows. None keeps the last epoch.
     monitor_every : int, default=1
-        Epochs from one score of the validation rows to the next, at least 1. The last of
-        ``max_epochs`` is scored, too; the epochs between have no score in ``history_``, and are not
-        kept. More than 1 needs validation rows.
+        Epochs from one score of the validation rows to the next, at least 1; more than 1 needs such
+        rows. The last epoch is scored, too, also where a callback ends the fit; the epochs between
+        have no score in ``history_``, and are not kept.
     patience : int or None, default=None
         Scores that ``monitor`` waits for a better one, at least 1; then the last phase ends.
         Phases before it are trained in full. None trains for ``max_epochs``.

@@ -55,7 +55,8 @@ class Monitor(Observer):
     every : int, default=1
         Epochs from one score to the next.
     last : int or None, default=None
-        The epoch that the phase ends with, which is scored in any case.
+        The epoch that the phase ends with, which is scored in any case. One where a callback ends
+        the phase is, too.
     """
 
     def __init__(
@@ -92,8 +93,25 @@ class Monitor(Observer):
     def end(self, engine: Any) -> bool:
         """Score the current epoch, if it is one of these; True where none was better for long."""
         epoch = len(engine.history)
-        if epoch % self.every and epoch != self.last:
+        if not self._is_due(epoch):
             return False
+        self._look(engine)
+        # Counted in scores, of which the last epoch alone may be out of turn.
+        best = self.best
+        waited = 0 if best is None else epoch // self.every - best.epoch // self.every
+        return self.patience is not None and waited >= self.patience
+
+    def end_early(self, engine: Any) -> None:
+        """Score an epoch that has turned out to be the last one, if it was not scored."""
+        # Or a fit that ends before its first score would keep its last epoch, in silence.
+        if not self._is_due(len(engine.history)):
+            self._look(engine)
+
+    def _is_due(self, epoch: int) -> bool:
+        return epoch % self.every == 0 or epoch == self.last
+
+    def _look(self, engine: Any) -> None:
+        """Score the present epoch, and keep it if it is the best so far."""
         if self.live:
             self.view.net_ = engine
         advice = (
@@ -114,10 +132,6 @@ class Monitor(Observer):
             engine.record_loss("valid_loss", loss)
         if self.keep_best and self._is_better(engine, score, loss):
             engine.history.record("event_best", True)
-        best = self.best
-        # Counted in scores, of which the last epoch alone may be out of turn.
-        waited = 0 if best is None else epoch // self.every - best.epoch // self.every
-        return self.patience is not None and waited >= self.patience
 
     def _is_better(self, engine: Any, score: float, loss: float | None) -> bool:
         """Return whether this is the best epoch so far, and keep it if it is."""

@@ -47,8 +47,10 @@ def _logits(module: nn.Module, x: Tensor, n_classes: int, name: str, mode: str) 
         if is_of_memory(error) or is_of_device(error):
             raise
         advice = advice_on(module, x) or (
-            "Check its input layer against X, or pass a name such as 'linear', 'mlp' or "
-            "'simple_cnn'."
+            "Check its input layer against X, or set `image_size`, as some networks take images of "
+            "one size, or from a size up."
+            if x.ndim == 4
+            else "Check its input layer against X, or pass a name such as 'linear' or 'mlp'."
         )
         raise ValueError(
             f"`{name}` cannot process a batch of shape {tuple(x.shape)}{mode}: "

@@ -149,6 +149,13 @@ def _parameter(name: str, value: Any) -> Any:
     """Return a parameter as a slim model has it: what only training needs may be any code."""
     if name == "checkpoint":
         return None
+    if name == "net_params" and isinstance(value, Mapping):
+        return {key: _argument(str(key), given) for key, given in value.items()}
     if name in FOR_TRAINING and (callable(value) or isinstance(value, list | tuple)):
         return Dropped(type(value).__name__, network=False)
     return without_networks(value)
+
+
+def _argument(key: str, value: Any) -> Any:
+    """Return an argument of `net_params` as a slim model has it: what builds networks stays."""
+    return value if key.partition("__")[0].endswith("module") else without_networks(value)

@@ -90,8 +90,8 @@ def bare_module(
         As in `build_module`.
     shape : tuple of int
         (features,), (channels, height, width), or that of rows of tokens: `is_tokens`.
-    weights : torchvision's WeightsEnum or None
-        For a classifier of torchvision.
+    weights : torchvision's WeightsEnum, file or None
+        Of a classifier of torchvision. A file is left for others to load: it says how to build.
     parameter : str, default="module"
         What the user calls it; for messages.
     """

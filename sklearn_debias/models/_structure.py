@@ -6,6 +6,7 @@ from contextvars import ContextVar
 from enum import Enum
 from typing import Any
 
+WITH_AUXILIARY = ("inception_v3", "googlenet")  # logits beside their own, in train mode
 _ONLY = ContextVar("structure only", default=False)
 
 
@@ -37,21 +38,26 @@ def is_structure_only() -> bool:
 
 
 def without_weights(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options of a classifier of torchvision that build what ``options`` do, bare."""
+    """Return the options of a classifier of torchvision that build what ``options`` do, bare.
+
+    The weights may be torchvision's, or a file. What torchvision's builders set because weights
+    are given is set here.
+    """
     found = dict(options)
-    weights = named_weights(name, found.pop("weights", None))
-    if weights is not None:
-        # What torchvision's builders set because weights are given.
-        size = weights.meta.get("min_size")
-        found["num_classes"] = len(weights.meta["categories"])
+    weights = found.pop("weights", None)
+    known = named_weights(name, weights)
+    if known is not None:
+        size = known.meta.get("min_size")
+        found["num_classes"] = len(known.meta["categories"])
         if name.startswith("vit_"):
             found["image_size"] = size[0]
         elif name.startswith("maxvit"):
             found["input_size"] = size
-        elif name in ("inception_v3", "googlenet"):
-            found.setdefault("transform_input", True)
-    if name in ("inception_v3", "googlenet"):
+    if name in WITH_AUXILIARY:
         found["init_weights"] = False  # it takes seconds, for numbers that are not kept
+        if weights is not None:
+            # Of a file, too, which is torchvision's download mostly: it would see other pixels.
+            found.setdefault("transform_input", True)
     return found
 
 

@@ -4,6 +4,7 @@ from sklearn_debias.presets._biasadv import biasadv_preset
 from sklearn_debias.presets._dhat import dhat_preset
 from sklearn_debias.presets._inferred_groups import inferred_groups_preset
 from sklearn_debias.presets._meta_iada import meta_iada_preset
+from sklearn_debias.presets._overrides import overridden
 from sklearn_debias.presets._rivals import afr_preset, group_dro_preset, jtt_preset
 from sklearn_debias.presets._ule import ule_preset
 
@@ -15,5 +16,6 @@ __all__ = [
     "inferred_groups_preset",
     "jtt_preset",
     "meta_iada_preset",
+    "overridden",
     "ule_preset",
 ]

@@ -50,12 +50,15 @@ def meta_saug_space(rows: SearchedRows) -> Space:
     }
 
 
-def meta_iada_space(rows: SearchedRows, epsilon: float | None) -> Space:
-    """Return the ranges of Meta-IADA; ``epsilon`` is searched where it is not learned."""
+def meta_iada_space(rows: SearchedRows, epsilon: float | None, *, weigh: bool = False) -> Space:
+    """Return the ranges of Meta-IADA; ``epsilon`` is searched where it is not learned.
+
+    Where the class proportions ``weigh`` the losses, their exponent is above 0.
+    """
     space: Space = {
         **_meta(rows),
         "alpha": STRENGTHS,  # the paper
-        "beta": [0.0, 0.5, 1.0],  # 1 in the paper
+        "beta": [0.5, 1.0] if weigh else [0.0, 0.5, 1.0],  # 1 in the paper
         "warmup": [0.4, 0.6, 0.8],  # 0.8 in the paper, of 200 epochs
         "sigma_lr": log_uniform(1e-2, 1.0),
         "perturbation_lr": log_uniform(1e-4, 1e-2),  # the paper: 1e-3, and 1e-4 on iNaturalist

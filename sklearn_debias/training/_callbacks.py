@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from skorch import History
 from skorch.callbacks import BatchScoring, Callback, EpochScoring, InputShapeSetter
 from skorch.exceptions import SkorchException
 
@@ -72,11 +71,12 @@ def batch_hooks(callbacks: list[tuple[str, Callback]]) -> set[str]:
 
 
 @contextmanager
-def in_the_name_of(name: str, callback: Callback, history: History) -> Iterator[None]:
-    """Say which callback missed something, and what there is."""
+def in_the_name_of(name: str, callback: Callback, engine: Any) -> Iterator[None]:
+    """Say which callback of an engine missed something, and what there is."""
     try:
         yield
     except MISSING as error:
+        history = engine.history
         found = sorted(set(history[-1]) - {"batches"}) if len(history) else []
         known = f"The history of this phase has {', '.join(found)}; " if found else ""
         looked_up = isinstance(error, LookupError | SkorchException)
@@ -84,6 +84,8 @@ def in_the_name_of(name: str, callback: Callback, history: History) -> Iterator[
             f" {known}valid_loss and valid_loss_best are there in the last phase of a fit with "
             "`validation` rows, where `monitor_every` has them scored."
         )
+        if any(observer.every > 1 for observer in engine.observers):
+            advice += " Set monitor_every=1, or use `patience` to end a fit early."
         raise ValueError(
             f"`callbacks`: {name} ({type(callback).__name__}) failed with {type(error).__name__}: "
             f"{str(error).rstrip('.')}.{advice if looked_up else ''}"

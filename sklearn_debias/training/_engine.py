@@ -165,12 +165,11 @@ class Engine(OptimisedNet):
         if self._linear is not None and self._batches:
             return self._linear_step(self._linear, batch)
         terms: dict[str, Tensor] = {}
-        device = batch.x.device.type
-        autocast = torch.autocast(device, torch.bfloat16) if self.amp else nullcontext()
+        kind = batch.x.device.type
+        autocast = torch.autocast(kind, torch.bfloat16) if self.amp else nullcontext()
         carry: Mapping[str, Tensor] = {}
         loss = None
-        number = self._batches
-        self._batches = self._batches + 1
+        number, self._batches = self._batches, self._batches + 1
         for objective in self.phase.steps:
             if number % objective.every:
                 continue
@@ -269,7 +268,7 @@ class Engine(OptimisedNet):
         try:
             getattr(self, method_name)(self, **cb_kwargs)
             for name, callback in self.callbacks_:
-                with in_the_name_of(name, callback, self.history):
+                with in_the_name_of(name, callback, self):
                     getattr(callback, method_name)(self, **cb_kwargs)
         except KeyboardInterrupt as error:
             # skorch's callbacks, such as EarlyStopping, stop a fit by raising this, too.
@@ -280,6 +279,8 @@ class Engine(OptimisedNet):
             stopped = stopped or self._stop_asked
             if self.ranks is not None:
                 stopped = self.ranks.end_epoch(self.module_, stopped=stopped)
+            for observer in self.observers if stopped else ():
+                observer.end_early(self)
             if self.keeper is not None:
                 self.keeper.end_epoch(self, stopped=stopped)
             if stopped:

@@ -6,11 +6,16 @@ from typing import Any
 class Observer:
     """Looks at a fit before and after each epoch."""
 
+    every = 1  # epochs from one look to the next
+
     def begin(self, engine: Any) -> None:
         """Look before an epoch."""
 
     def end(self, engine: Any) -> bool | None:
         """Look after an epoch; True ends the phase."""
+
+    def end_early(self, engine: Any) -> None:
+        """Look after an epoch and its callbacks, of which one has ended the phase."""
 
 
 class Keeper:

@@ -28,6 +28,20 @@ class Perceptron(nn.Module):
         return self.head(self.body(x)) * self.temperature
 
 
+class Width:
+    """A configuration: no plain data, and nothing that can be called."""
+
+    def __init__(self, width):
+        self.width = width
+
+
+class Configured(Perceptron):
+    """Built by a configuration, as networks of transformers are."""
+
+    def __init__(self, n_features, n_classes, config):
+        super().__init__(n_features, n_classes, config.width)
+
+
 class Remembering(nn.Module):
     """Counts its steps in a plain attribute, and predicts by it."""
 

@@ -1,9 +1,11 @@
 """A slim model predicts and scores as the whole one, and says what it was cut to."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 import skops.io
-from saved_networks import BIAS, WAYS, Perceptron, X, Y
+from saved_networks import BIAS, WAYS, Configured, Perceptron, Width, X, Y, by_skops
 from sklearn import config_context
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
@@ -11,6 +13,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from skorch.callbacks import EpochScoring
+from torch import nn
 
 from sklearn_debias import (
     BiasAdvClassifier,
@@ -100,6 +103,38 @@ def test_parameters_that_are_networks_or_callbacks_are_dropped():
     with pytest.raises(ValueError, match=r"'(module|callbacks)' parameter of ERMClassifier must"):
         clone(again).fit(X, Y)
     assert model.callbacks == [scoring]
+
+
+TRUSTED = ("saved_networks.Configured", "saved_networks.Width")
+
+
+@pytest.mark.parametrize(
+    "way", [WAYS["pickle"], partial(by_skops, trusted=TRUSTED)], ids=["pickle", "skops"]
+)
+@pytest.mark.parametrize("slim", [slimmed, lambda model: model], ids=["slim", "whole"])
+def test_what_a_network_is_built_by_stays(way, slim):
+    net_params = {"module__config": Width(5), "optimizer__betas": (0.8, 0.9)}
+    model = quick(ERMClassifier, module=Configured, net_params=net_params, random_state=0)
+    again = way(slim(model.fit(X, Y)))
+    np.testing.assert_array_equal(again.predict_proba(X), model.predict_proba(X))
+    assert again.module_.head.in_features == 5
+    assert again.net_params["optimizer__betas"] == (0.8, 0.9)
+    np.testing.assert_array_equal(clone(again).fit(X, Y).predict_proba(X), model.predict_proba(X))
+
+
+@pytest.mark.parametrize("slim", [slimmed, lambda model: model], ids=["slim", "whole"])
+@pytest.mark.parametrize(
+    ("module", "named"),
+    [
+        (Perceptron(4, 3), "Perceptron"),
+        (nn.Linear(4, 3), "Linear"),
+        (nn.Sequential(nn.Linear(4, 5), nn.ReLU(), nn.Linear(5, 3)), "Sequential"),
+    ],
+)
+def test_an_instance_is_refused_by_its_own_name(slim, module, named):
+    model = quick(ERMClassifier, module=module, normalize=(0.0, 1.0), random_state=0).fit(X, Y)
+    with pytest.raises(Exception, match=f"`module` is an instance of {named}, which"):
+        skops.io.dumps(slim(model))
 
 
 def test_steps_searches_and_what_holds_estimators():

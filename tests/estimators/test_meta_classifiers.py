@@ -156,6 +156,18 @@ def test_without_a_term_to_learn_no_row_is_held_out(train, ahead):
     assert quick(MetaIADAClassifier, epsilon=0.2).fit(*train).meta_indices_ is not None
 
 
+def test_weights_of_classes_that_are_all_one_are_refused(train):
+    """pi ** -0 is 1: the class proportions would do nothing."""
+    weighed = quick(MetaIADAClassifier, class_weights=True, beta=0.0)
+    with pytest.raises(ValueError, match="`class_weights`=True needs a `beta` above 0"):
+        weighed.fit(*train)
+    weighed.set_params(beta=0.1)._check_params()
+    weighed.set_params(beta=0, class_weights=False)._check_params()
+    assert weighed.search_space("embeddings", train[0])["beta"] == [0.0, 0.5, 1.0]
+    weighed.set_params(class_weights=True)
+    assert weighed.search_space("embeddings", train[0])["beta"] == [0.5, 1.0]
+
+
 @pytest.mark.parametrize("module", [None, "mlp"])
 @pytest.mark.usefixtures("by_autograd")
 def test_with_every_term_off_it_is_erm_to_the_last_bit(train, module):

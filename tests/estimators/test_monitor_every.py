@@ -3,8 +3,9 @@
 from functools import partial
 
 import numpy as np
+import pandas as pd
 import pytest
-from skorch.callbacks import EarlyStopping
+from skorch.callbacks import Callback, EarlyStopping
 from torch import nn
 
 from sklearn_debias import ERMClassifier, JTTClassifier, MetaIADAClassifier
@@ -73,6 +74,57 @@ def test_patience_counts_scores(patience, scores, ends):
     assert clf.n_iter_ == ends
 
 
+class StopAfter(Callback):
+    def __init__(self, epochs):
+        self.epochs = epochs
+
+    def on_epoch_end(self, net, **kwargs):
+        if len(net.history) == self.epochs:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize(
+    ("every", "ends", "expected"), [(40, 3, [3]), (3, 5, [3, 5]), (3, 6, [3, 6]), (8, 8, [8])]
+)
+def test_the_epoch_where_a_callback_ends_the_fit_is_scored_once(every, ends, expected):
+    monitor = Given(*range(9, 0, -1))
+    clf = ERM(max_epochs=8, monitor=monitor, monitor_every=every, callbacks=[StopAfter(ends)])
+    clf.fit(X[80:], y[80:], validation_data=HELD)
+    assert clf.n_iter_ == ends
+    assert scored(clf) == expected
+    # The first score was the best one.
+    np.testing.assert_array_equal(clf.predict_proba(HELD[0]), monitor.seen[0])
+    alone = ERM(max_epochs=expected[0]).fit(X[80:], y[80:])
+    np.testing.assert_array_equal(clf.predict_proba(X), alone.predict_proba(X))
+
+
+def test_a_fit_that_a_callback_ended_is_gone_on_with_as_it_was(tmp_path):
+    def fit():
+        clf = ERM(max_epochs=8, monitor="accuracy", monitor_every=40, checkpoint=tmp_path)
+        clf.set_params(callbacks=[StopAfter(3)])
+        return clf.fit(X[80:], y[80:], validation_data=HELD)
+
+    first, again = fit(), fit()
+    assert scored(first, "validation_accuracy") == [3]
+    pd.testing.assert_frame_equal(first.history_, again.history_)
+    np.testing.assert_array_equal(first.predict_proba(X), again.predict_proba(X))
+
+
+def test_scikit_learns_callbacks_end_a_fit_with_a_score():
+    class EndsAtOnce:
+        def setup(self, estimator, context):
+            pass
+
+        on_fit_task_begin = teardown = setup
+
+        def on_fit_task_end(self, estimator, context):
+            return context.task_name == "epoch"
+
+    clf = ERM(max_epochs=8, monitor="accuracy", monitor_every=5)
+    clf.set_callbacks(EndsAtOnce()).fit(X[80:], y[80:], validation_data=HELD)
+    assert scored(clf, "validation_accuracy") == [1]
+
+
 def test_only_the_last_phase_is_scored():
     clf = JTTClassifier(identification_epochs=5, max_epochs=5, monitor=Given(1, 2, 3))
     clf.set_params(monitor_every=2, random_state=0)
@@ -119,8 +171,13 @@ def test_a_minimum_is_scored_once():
 
 def test_callbacks_that_read_each_epoch_say_what_is_missing():
     clf = ERM(monitor="accuracy", monitor_every=2, callbacks=[EarlyStopping(monitor="valid_loss")])
-    with pytest.raises(ValueError, match="valid_loss .* `validation` rows, where `monitor_every`"):
+    words = "valid_loss .* `validation` rows, where `monitor_every`.* Set monitor_every=1, or use"
+    with pytest.raises(ValueError, match=words):
         clf.fit(X[80:], y[80:], validation_data=HELD)
+    # Where each epoch is scored it would not help.
+    with pytest.raises(ValueError, match="`validation` rows, where `monitor_every`") as caught:
+        clf.set_params(monitor=None, monitor_every=1).fit(X, y)
+    assert "monitor_every=1" not in str(caught.value)
 
 
 @pytest.mark.parametrize("settings", [{}, {"optimizer": "lbfgs", "module": "linear"}])

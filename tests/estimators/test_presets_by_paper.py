@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import fields
+from functools import partial
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from torchvision.models import resnet18
 
 from sklearn_debias import (
     AFRClassifier,
+    BiasAdvClassifier,
     GroupDROClassifier,
     JTTClassifier,
     MetaIADAClassifier,
@@ -112,6 +114,39 @@ def test_the_rate_of_afr_on_celeba_is_a_cosine_of_twenty_epochs_to_a_hundredth()
         schedule.step()
     expected = 3e-5 + (3e-3 - 3e-5) * (1 + np.cos(np.pi * np.arange(21) / 20)) / 2
     np.testing.assert_allclose(rates, expected, rtol=1e-6)
+
+
+def settings_of(schedule):
+    return {"class": schedule.func, **schedule.keywords}
+
+
+@pytest.mark.parametrize(
+    ("preset", "epochs", "expected"),
+    [
+        (partial(MetaIADAClassifier.from_preset, "cifar_lt"), 20, {"milestones": [16, 18]}),
+        (partial(MetaIADAClassifier.from_preset, "cifar_lt"), 5, {"milestones": [4, 5]}),
+        (partial(MetaIADAClassifier.from_preset, "cifar_lt"), 400, {"milestones": [320, 360]}),
+        (partial(BiasAdvClassifier.from_preset, "cifar10c", "erm"), 20, {"step_size": 4}),
+        (partial(BiasAdvClassifier.from_preset, "bffhq", "jtt"), 6, {"step_size": 2}),
+        (partial(BiasAdvClassifier.from_preset, "bar", "lff"), 1, {"step_size": 1}),
+        (partial(AFRClassifier.from_preset, "celeba"), 30, {"T_max": 30}),
+        (partial(AFRClassifier.from_preset, "celeba"), np.int64(3), {"T_max": 3}),
+    ],
+)
+def test_a_schedule_is_stretched_to_other_epochs(preset, epochs, expected):
+    published = settings_of(preset().lr_schedule)
+    assert settings_of(preset(max_epochs=preset().max_epochs).lr_schedule) == published
+    assert settings_of(preset(max_epochs=epochs).lr_schedule) == {**published, **expected}
+    own = partial(optim.lr_scheduler.StepLR, step_size=7)
+    assert preset(max_epochs=epochs, lr_schedule=own).lr_schedule is own
+    assert settings_of(preset().lr_schedule) == published  # the preset is as it was
+
+
+@pytest.mark.parametrize("epochs", ["many", 0, -3, 2.5, None])
+def test_no_number_of_epochs_is_left_to_fit(epochs):
+    clf = AFRClassifier.from_preset("celeba", max_epochs=epochs)
+    with pytest.raises(ValueError, match="'max_epochs' parameter"):
+        clf.fit(np.zeros((4, 3, 8, 8), np.uint8), [0, 1, 0, 1])
 
 
 @STILL

@@ -23,7 +23,6 @@ from faulty import (
     y,
 )
 from torch import nn
-from torchvision.models import googlenet
 
 from sklearn_debias.exceptions import DebiasWarning
 from sklearn_debias.feature_extraction import Embedder
@@ -146,12 +145,14 @@ def test_detached_inputs_are_for_methods_without_attack():
         make("BiasAdvClassifier", module=Detached).fit(X, y)
 
 
-def test_auxiliary_outputs_of_an_instance():
-    """By its name the network would be built without them."""
-    images = np.zeros((4, 3, 32, 32), np.uint8)
-    module = googlenet(num_classes=2, init_weights=False)
-    with pytest.raises(ValueError, match="`module` .* in train mode.* GoogLeNetOutputs"):
-        erm(module=module).fit(images, [0, 1, 0, 1])
+def test_images_of_another_size_than_a_network_takes():
+    images = np.zeros((4, 3, 8, 8), np.uint8)
+    fixed = nn.Sequential(nn.Flatten(), nn.Linear(48, 2))
+    with pytest.raises(ValueError, match="cannot process a batch of shape .*set `image_size`"):
+        erm(module=fixed).fit(images, [0, 1, 0, 1])
+    with pytest.raises(ValueError, match="cannot process a batch of shape") as caught:
+        erm(module=fixed).fit(X, y)
+    assert "image_size" not in str(caught.value)
 
 
 def test_freezing_a_body_that_is_not_there():

@@ -3,6 +3,7 @@
 import hashlib
 import io
 import os
+import pickle
 
 import numpy as np
 import pytest
@@ -94,6 +95,21 @@ def test_torchvision_by_name_with_a_file_and_with_its_own_weights(saved, tmp_pat
         np.testing.assert_array_equal(embed(NAME, LARGE, weights=name, normalize=None), by_file)
     grey = embed(NAME, LARGE[:, :1], weights="DEFAULT")
     np.testing.assert_array_equal(grey, embed(NAME, LARGE[:, :1].repeat(3, 1), weights="DEFAULT"))
+
+
+def test_a_file_of_googlenet_sees_the_pixels_that_its_name_does(saved, monkeypatch):
+    from torchvision import models
+
+    donor = models.get_model("googlenet", init_weights=False)
+    state = donor.state_dict()
+    monkeypatch.setattr(models.WeightsEnum, "get_state_dict", lambda self, **kwargs: state)
+    path = saved(state)
+    given = {"normalize": "imagenet", "cache_dir": None}
+    by_file = Embedder("googlenet", weights=path, **given).fit(LARGE)
+    named = Embedder("googlenet", weights="DEFAULT", **given).fit(LARGE)
+    np.testing.assert_array_equal(by_file.transform(LARGE), named.transform(LARGE))
+    loaded = pickle.loads(pickle.dumps(by_file))
+    np.testing.assert_array_equal(loaded.transform(LARGE), by_file.transform(LARGE))
 
 
 def test_a_download_that_fails_is_told(tmp_path, monkeypatch):

@@ -110,7 +110,7 @@ ROWS = {
             {"alpha": [0.5, 2.0], "perturbation_lr": [1e-3, 0.1]},
         ),
         ({"warmup": 1}, {"epsilon": [0.0, 0.3], "alpha": [0.0, 0.5]}),
-        ({"warmup": 1, "class_weights": True, **EXACT}, {"beta": [1.0, 0.5, 0.0]}),
+        ({"warmup": 1, "class_weights": True, **EXACT}, {"beta": [1.0, 0.5, 0.2]}),
     ],
     "MetaSAugClassifier": [({}, {"strength": [0.5, 5.0], "sigma_lr": [0.0, 1.0]})],
     "MetaWeightNetClassifier": [

@@ -179,12 +179,10 @@ AUXILIARY = {"inception_v3": ["AuxLogits"], "googlenet": ["aux1", "aux2"]}
 
 @pytest.mark.parametrize("name", AUXILIARY)
 def test_networks_with_auxiliary_heads_return_their_logits_alone(name, tmp_path):
-    donor = models.get_model(name, init_weights=False)
+    # What torchvision sets for weights of its own holds for a file of them.
+    donor = models.get_model(name, init_weights=False, transform_input=True)
     torch.save(donor.state_dict(), tmp_path / "weights.pt")
-    options = {"init_weights": False}  # it would take seconds
-    module = build_module(
-        name, (3, SIDE, SIDE), 2, options={"weights": tmp_path / "weights.pt", **options}
-    )
+    module = build_module(name, (3, SIDE, SIDE), 2, options={"weights": tmp_path / "weights.pt"})
     assert not [key for key in module.state_dict() if key.startswith(("body.Aux", "body.aux"))]
     x = torch.rand(2, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(0))
     donor.fc = nn.Identity()
@@ -192,8 +190,19 @@ def test_networks_with_auxiliary_heads_return_their_logits_alone(name, tmp_path)
     torch.testing.assert_close(module.eval().body(x), features)
     torch.testing.assert_close(module(x), module.head(features))
     assert module.train()(x).shape == (2, 2)
-    bare = build_module(name, (3, SIDE, SIDE), 3, options={"aux_logits": True, **options})
+    options = {"init_weights": False, "aux_logits": True}  # the first would take seconds
+    bare = build_module(name, (3, SIDE, SIDE), 3, options=options)
     assert bare.train()(x).shape == (2, 3)
+
+
+@pytest.mark.parametrize("name", AUXILIARY)
+def test_an_instance_with_auxiliary_heads_is_copied_without_them(name):
+    instance = models.get_model(name, num_classes=2, init_weights=False)
+    x = torch.rand(2, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(0))
+    copied = build_module(instance, (3, SIDE, SIDE), 2, options={})
+    assert copied.train()(x).shape == (2, 2)
+    assert instance.aux_logits
+    assert all(isinstance(getattr(instance, head), nn.Module) for head in AUXILIARY[name])
 
 
 @pytest.mark.slow

@@ -5,6 +5,7 @@ import pickle
 import numpy as np
 import pytest
 import torch
+import torchvision
 from torchvision.models import WeightsEnum, get_model_weights, mobilenet_v3_small
 
 from sklearn_debias import ERMClassifier
@@ -53,6 +54,30 @@ def test_the_structure_is_that_with_weights(drawn, name, weights):
         assert plain == {k: v for k, v in vars(other).items() if isinstance(v, kinds)}
 
 
+@pytest.mark.parametrize("options", [{}, {"transform_input": False, "aux_logits": False}])
+def test_a_file_is_built_as_its_name(options, tmp_path, monkeypatch):
+    name = "googlenet"
+    donor = torchvision.models.get_model(name, init_weights=False)
+    state = donor.state_dict()
+    monkeypatch.setattr(WeightsEnum, "get_state_dict", lambda self, *args, **kwargs: state)
+    path = tmp_path / "weights.pt"
+    torch.save(state, path)
+    built = []
+    for weights in ("DEFAULT", path):
+        torch.manual_seed(0)
+        built.append(build_module(name, (3, 75, 75), 2, options={"weights": weights, **options}))
+    path.unlink()  # a model that is loaded does without
+    with structure_only():
+        built.append(build_module(name, (3, 75, 75), 2, options={"weights": path, **options}))
+    named, by_file, bare = built
+    assert named.body.transform_input is options.get("transform_input", True)
+    for other in (by_file, bare):
+        assert other.body.transform_input is named.body.transform_input
+        assert str(other) == str(named)
+    for one, two in zip(named.parameters(), by_file.parameters(), strict=True):
+        assert torch.equal(one, two)
+
+
 @pytest.mark.parametrize(
     ("name", "weights", "expected"),
     [
@@ -60,6 +85,7 @@ def test_the_structure_is_that_with_weights(drawn, name, weights):
         ("maxvit_t", "DEFAULT", {"input_size": (224, 224), "num_classes": 1000}),
         ("inception_v3", "DEFAULT", {"transform_input": True, "num_classes": 1000}),
         ("resnet18", "file.pt", {}),
+        ("inception_v3", "file.pt", {"transform_input": True}),
         ("resnet18", None, {}),
     ],
 )
