@@ -152,6 +152,13 @@ def test_every_format_and_a_transform_give_the_same_rows(kind):
     np.testing.assert_array_equal(erm().fit(rows, y).predict_proba(rows), expected)
 
 
+@pytest.mark.parametrize("kind", ["numpy", "pandas"])
+def test_a_format_shows_the_columns_it_names(kind):
+    typed = WHOLE.map(lambda row: {"token_type_ids": [0] * len(row["input_ids"])})
+    shown = typed.with_format(kind, columns=["input_ids", "attention_mask"])
+    assert erm().fit(shown, y).input_shape_ == (2, -1)
+
+
 def test_a_transform_makes_the_rows():
     def tokenised(batch):
         return {name: [X[i][name] for i in batch["number"]] for name in X[0]}
@@ -177,6 +184,13 @@ def test_what_pyarrow_holds_is_known_again(tmp_path):
     assert steps.taken == 0
     with pytest.raises(ValueError, match="What differs: `y`"):
         erm(checkpoint=tmp_path).fit(columns, pa.array(1 - y))
+    table = pa.table(columns)
+    erm(checkpoint=tmp_path / "table").fit(table, labels)
+    with Steps() as steps:
+        erm(checkpoint=tmp_path / "table").fit(pa.concat_tables([table[:9], table[9:]]), labels)
+    assert steps.taken == 0
+    with pytest.raises(ValueError, match="What differs: `X`"):
+        erm(checkpoint=tmp_path / "table").fit(table.take([1, 0, *range(2, len(y))]), labels)
 
 
 def test_rows_of_several_keys_or_lengths_are_told_apart():
