@@ -222,11 +222,11 @@ def _limits_of(network: nn.Module) -> TokenLimits:
         if name.endswith("position_embeddings") and isinstance(layer, nn.Embedding):
             first = 0 if layer.padding_idx is None else layer.padding_idx + 1
             length = layer.num_embeddings - first
-    sizes = (getattr(config, name, None) for name in ("vocab_size", "type_vocab_size"))
+    n_ids, n_types = (getattr(config, name, None) for name in ("vocab_size", "type_vocab_size"))
     sees_masks = _takes(network.forward, "attention_mask")
     # To who sees no mask, padding is text as any other.
     padding = _padding_of(config) if sees_masks else frozenset()
-    return TokenLimits(_counted(length), *map(_counted, sizes), padding, sees_masks)
+    return TokenLimits(_counted(length), _counted(n_ids), _counted(n_types), padding, sees_masks)
 
 
 def _padding_of(config: Any) -> frozenset[tuple[int, int]]:

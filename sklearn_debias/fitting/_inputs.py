@@ -97,23 +97,30 @@ def open_inputs(
     size = read_image_size(image_size)
     if size is None and (array := sound_array(X, dtype)) is not None:
         return Inputs(ArraySource(array), array.shape[1:], *span(array))
-    X = plain(images_by_name(plain(X, "X")), "X")
+    X = plain(X, "X")
     if is_dataset(X):
         inputs = _open_dataset(X, size, any_rank=any_rank)
-    elif isinstance(X, ImageColumn):
-        inputs = _open_lazily(X.source(size), len(X), size, any_rank=any_rank)
-    elif (rows := token_rows(X)) is not None:
-        inputs = _tokens(rows, rows[0])
-    elif (source := open_images(X, size)) is not None:
-        inputs = _open_lazily(source, len(source), size, any_rank=False)
     else:
-        inputs = _open_array(X, dtype, size, owner, any_rank=any_rank)
+        inputs = _open_rows(plain(images_by_name(X), "X"), dtype, size, owner, any_rank=any_rank)
     if size is not None and len(inputs.shape) != 3:
         raise ValueError(
             f"`image_size`={image_size!r} needs 4-D images, got rows of shape {inputs.shape}. Use "
             "image_size=None."
         )
     return inputs
+
+
+def _open_rows(
+    X: Any, dtype: str | None, size: tuple[int, int] | None, owner: Any, *, any_rank: bool
+) -> Inputs:
+    """Open what is no torch Dataset, with images out of their names."""
+    if isinstance(X, ImageColumn):
+        return _open_lazily(X.source(size), len(X), size, any_rank=any_rank)
+    if (rows := token_rows(X)) is not None:
+        return _tokens(rows, rows[0])
+    if (source := open_images(X, size)) is not None:
+        return _open_lazily(source, len(source), size, any_rank=False)
+    return _open_array(X, dtype, size, owner, any_rank=any_rank)
 
 
 def _open_dataset(X: Any, size: tuple[int, int] | None, *, any_rank: bool) -> Inputs:

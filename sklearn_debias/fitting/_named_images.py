@@ -117,7 +117,7 @@ def _images_of_dataset(X: Any) -> Any:
 
 def _stored_type(X: Any, name: str) -> Any:
     """Return the type of the numbers in a column of nested lists, where they are stored pixels."""
-    feature = (X.features or {}).get(name)
+    feature: Any = (X.features or {}).get(name)
     while hasattr(feature, "feature"):
         feature = feature.feature
     return np.uint8 if getattr(feature, "dtype", None) == "uint8" else None
