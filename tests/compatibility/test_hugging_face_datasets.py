@@ -1,18 +1,23 @@
 """Datasets of Hugging Face by content: checkpoints and caches know their rows again."""
 
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pytest
 from PIL import Image
+from sklearn.model_selection import GridSearchCV
 from tokens import Rows, bag, columns_of, make_rows
 
 from sklearn_debias import ERMClassifier
 from sklearn_debias.checkpoints import describe_rows
 from sklearn_debias.content import fingerprint
 from sklearn_debias.feature_extraction import Embedder
+from sklearn_debias.model_selection import BatchedGridSearchCV
+from sklearn_debias.model_selection.batched._stackable import NotStackableError
 from sklearn_debias.testing._reproducibility import Steps
 
 datasets = pytest.importorskip("datasets")
@@ -24,7 +29,8 @@ KNOWN = fingerprint(WHOLE)
 
 
 def erm(**params):
-    return ERMClassifier(bag(), max_epochs=3, batch_size=8, lr=0.01, random_state=0, **params)
+    settings = {"max_epochs": 3, "batch_size": 8, "lr": 0.01, "random_state": 0, **params}
+    return ERMClassifier(bag(), **settings)
 
 
 def changed(column, number, value):
@@ -173,6 +179,39 @@ def test_a_transform_makes_the_rows():
 def test_splits_are_refused_by_name():
     with pytest.raises(TypeError, match=r"got the splits \['test'\]\. Pass one .* X\['test'\]"):
         erm().fit(datasets.DatasetDict({"test": WHOLE}), y)
+
+
+def as_table(rows):
+    return pa.table({name: pa.array(values) for name, values in columns_of(rows).items()})
+
+
+UNPICKABLE = {
+    "dataset": (WHOLE, "list(X)"),
+    "splits": (datasets.DatasetDict({"test": WHOLE}), "list(X['test'])"),
+    "columns": (columns_of(X), "[dict(zip(X, row)) for row in zip(*X.values())]"),
+    "table": (as_table(X), "X.to_pylist()"),
+}
+
+
+@pytest.mark.parametrize("form", UNPICKABLE)
+def test_searches_say_what_splitters_can_cut(form):
+    rows, advice = UNPICKABLE[form]
+    kind = type(rows).__name__
+    search = BatchedGridSearchCV(erm(), {"lr": [0.01, 0.1]}, cv=2)
+    message = f"must be 2-D to train a stack of candidates, got a {kind}.*{re.escape(advice)}"
+    with pytest.raises(NotStackableError, match=message):
+        search.fit(rows, y)
+    listed = eval(advice, {"X": rows})
+    assert [row["input_ids"] for row in listed] == [row["input_ids"] for row in X]
+    # The answer works, and the guide quotes what scikit-learn says without it.
+    GridSearchCV(erm(max_epochs=1), {"lr": [0.01]}, cv=2, error_score="raise").fit(listed, y)
+
+
+def test_the_guide_quotes_scikit_learn():
+    page = Path(__file__).parents[2] / "docs" / "guide" / "text.md"
+    with pytest.raises(TypeError) as error:
+        GridSearchCV(erm(), {"lr": [0.01]}, cv=2, error_score="raise").fit(WHOLE, y)
+    assert f"`TypeError: {error.value}`" in page.read_text(encoding="utf-8")
 
 
 def test_what_pyarrow_holds_is_known_again(tmp_path):
