@@ -26,7 +26,7 @@ from sklearn_debias.comparison._splits import all_splits, check_labels, check_sc
 from sklearn_debias.comparison._store import Memory, Store
 from sklearn_debias.comparison._study import Study
 from sklearn_debias.content import key_of
-from sklearn_debias.fitting import token_rows
+from sklearn_debias.fitting import look_ahead, token_rows
 from sklearn_debias.metrics import get_scorer
 from sklearn_debias.metrics.internal import check_confidence, check_resamples
 
@@ -167,6 +167,8 @@ def compare(
     contenders = read_contenders(
         estimators, search_spaces or {}, train_on or {}, most, kind, seed, parts
     )
+    for name, part in parts.items():
+        look_ahead([contender.estimator for contender in contenders], part.X, f"X of {name}")
     names = [contender.name for contender in contenders]
     reference = names[0] if reference is None else reference
     if reference not in names:

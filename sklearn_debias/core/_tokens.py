@@ -215,6 +215,8 @@ def _takes(function: Callable, name: str) -> bool:
 
 
 def _limits_of(network: nn.Module) -> TokenLimits:
+    if not _takes(network.forward, COLUMNS[0]):  # such as one of images, or of embeddings
+        return TokenLimits()
     config = getattr(network, "config", None)
     length = getattr(config, "max_position_embeddings", None)
     for name, layer in network.named_modules():
