@@ -14,6 +14,7 @@ __all__ = [
     "check_list_of_labels",
     "check_same_rows",
     "is_of_polars",
+    "pickable_form",
 ]
 
 
@@ -67,6 +68,22 @@ def check_has_rows(value: Any, name: str) -> None:
             f"`{name}` must be array-like, with one row per sample, got a {type(value).__name__}."
             f"{advice}"
         )
+
+
+def pickable_form(X: Any) -> str | None:
+    """Return how to write rows so that numbers pick them, as splitters do; None where X is so.
+
+    Examples
+    --------
+    >>> from sklearn_debias.rows import pickable_form
+    >>> pickable_form({"input_ids": [[5, 6], [7]]})
+    '[dict(zip(X, row)) for row in zip(*X.values())]'
+    """
+    if hasattr(X, "column_names"):  # a dataset of Hugging Face, its splits, or a table of Arrow
+        if isinstance(X, Mapping):
+            return f"list(X[{next(iter(X), 'train')!r}])"
+        return "X.to_pylist()" if hasattr(X, "to_pylist") else "list(X)"
+    return "[dict(zip(X, row)) for row in zip(*X.values())]" if isinstance(X, Mapping) else None
 
 
 def check_same_rows(parts: Mapping[str, Any], advice: Mapping[str, str] | None = None) -> None:

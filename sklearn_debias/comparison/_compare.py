@@ -26,6 +26,7 @@ from sklearn_debias.comparison._splits import all_splits, check_labels, check_sc
 from sklearn_debias.comparison._store import Memory, Store
 from sklearn_debias.comparison._study import Study
 from sklearn_debias.content import key_of
+from sklearn_debias.fitting import look_ahead, token_rows
 from sklearn_debias.metrics import get_scorer
 from sklearn_debias.metrics.internal import check_confidence, check_resamples
 
@@ -101,7 +102,8 @@ def compare(
     reference : str, default=None
         The method that the others are compared to; None takes the first.
     kind : {"embeddings", "images", "tabular"}, default=None
-        Which search spaces the methods take; None takes "embeddings" for 2-D X, else "images".
+        Which search spaces the methods take; None takes "embeddings" for 2-D X, and "images" for
+        images and for rows of tokens.
     allow_overlap : bool, default=False
         Whether test rows may be among the others. The result says how many are.
     confidence : float, default=0.95
@@ -158,12 +160,15 @@ def compare(
     first = train(selection_seed(seed)) if callable(train) else train
     parts = _read_parts(first, validation, test, cv, is_open=n_configurations > 1)
     if kind is None:
-        kind = "embeddings" if np.ndim(parts["train"].X) == 2 else "images"
+        X = parts["train"].X  # frames of tokens have two axes, too
+        kind = "embeddings" if np.ndim(X) == 2 and token_rows(X) is None else "images"
     check_option("budget", budget, ("configurations", "seconds"))
     most = n_configurations * (1 if budget == "configurations" else MOST_MORE)
     contenders = read_contenders(
         estimators, search_spaces or {}, train_on or {}, most, kind, seed, parts
     )
+    for name, part in parts.items():
+        look_ahead([contender.estimator for contender in contenders], part.X, f"X of {name}")
     names = [contender.name for contender in contenders]
     reference = names[0] if reference is None else reference
     if reference not in names:

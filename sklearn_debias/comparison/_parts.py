@@ -17,7 +17,7 @@ from sklearn.utils import _safe_indexing
 
 from sklearn_debias.content import fingerprint
 from sklearn_debias.metrics.internal import encode_bias, encode_labels
-from sklearn_debias.rows import check_has_rows, check_same_rows
+from sklearn_debias.rows import as_pandas, check_has_rows, check_same_rows, pickable_form
 
 KEYS = ("data", "target", "bias_labels")
 
@@ -49,8 +49,7 @@ class Part:
 
     def facts(self) -> dict[str, str]:
         """Return what tells these rows from others, in words that can be compared."""
-        names = list(self.X.columns) if isinstance(self.X, pd.DataFrame) else None
-        X = fingerprint(list(_keys(self.X, None)), names)
+        X = fingerprint(list(_keys(self.X, None)), _columns(self.X))
         return {
             f"rows of `{self.name}`": str(len(self)),
             f"X of `{self.name}`": X,
@@ -63,7 +62,7 @@ class Part:
         bias = self.bias_labels
         return {
             "rows of shape": tuple(getattr(self.X, "shape", ()))[1:],  # images may differ in size
-            "columns": list(self.X.columns) if isinstance(self.X, pd.DataFrame) else None,
+            "columns": _columns(self.X),
             "bias labels of shape": None if bias is None else np.shape(bias)[1:],
         }
 
@@ -99,10 +98,10 @@ def read_part(given: Any, name: str) -> Part:
     part = Part(name, *values)
     if issparse(part.X):
         raise TypeError(f"X of `{name}` must be dense, got a sparse matrix. Pass X.toarray().")
-    if hasattr(part.X, "column_names"):  # a dataset of Hugging Face, or a table of Arrow
+    if form := pickable_form(part.X):
         raise TypeError(
             f"X of `{name}` must have rows that can be picked by an array of numbers, got a "
-            f"{type(part.X).__name__}. Pass them as a list, list(X)."
+            f"{type(part.X).__name__}. Pass them as a list, {form}."
         )
     check_has_rows(part.X, f"X of {name}")
     check_same_rows({"X": part.X, "y": part.y, "bias_labels": part.bias_labels})
@@ -177,20 +176,32 @@ def _keys(X: Any, floats: Any) -> Iterator[bytes]:
 
     ``floats`` is the type that floats are compared in; None keeps theirs.
     """
+    X = as_pandas(X)  # a frame of polars would be read column by column
     if isinstance(X, pd.DataFrame) and X.to_numpy().dtype.kind not in "fiub":
         hashes = pd.util.hash_pandas_object(X.map(_hashable), index=False)
         yield from (int(key).to_bytes(8, "big") for key in hashes)
         return
     for row in X if isinstance(X, list) else _plain(X):
-        if isinstance(row, str | os.PathLike):
-            yield _digest(_content(row))
-            continue
-        array = np.asarray(row)
-        if array.dtype.kind == "O":
-            yield _digest(repr(array.tolist()).encode())
-        else:
-            whole = array.dtype.kind in "iub"
-            yield _digest(array.astype(np.int64 if whole else floats or array.dtype).tobytes())
+        yield _key(row, floats)
+
+
+def _columns(X: Any) -> list | None:
+    """Return the names of the columns of a frame."""
+    return list(X.columns) if hasattr(X, "columns") else None
+
+
+def _key(row: Any, floats: Any) -> bytes:
+    """Return a name of a row, or of a value of one that is a dict."""
+    if isinstance(row, str | os.PathLike):
+        return _digest(_content(row))
+    if isinstance(row, Mapping):
+        named = sorted((str(name).encode(), _key(value, floats)) for name, value in row.items())
+        return _digest(repr(named).encode())
+    array = np.asarray(row)
+    if array.dtype.kind == "O":
+        return _digest(repr(array.tolist()).encode())
+    whole = array.dtype.kind in "iub"
+    return _digest(array.astype(np.int64 if whole else floats or array.dtype).tobytes())
 
 
 def _hashable(cell: Any) -> Any:
@@ -214,6 +225,7 @@ def _plain(values: Any) -> Any:
     """Return an array of a tensor or a frame, whose content can be read."""
     if hasattr(values, "detach"):
         return values.detach().cpu().numpy()
+    values = as_pandas(values)
     if isinstance(values, pd.DataFrame | pd.Series):
         return values.to_numpy()
     return values

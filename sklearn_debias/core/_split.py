@@ -5,7 +5,12 @@ from typing import Any
 from torch import Tensor, nn
 
 from sklearn_debias.core._hooks import has_own
-from sklearn_debias.core._tokens import Unpacked, is_of_transformers, split_transformer
+from sklearn_debias.core._tokens import (
+    TokenLimits,
+    Unpacked,
+    is_of_transformers,
+    split_transformer,
+)
 
 AUXILIARY = ("AuxLogits", "aux1", "aux2")  # of Inception v3; of GoogLeNet
 
@@ -109,6 +114,13 @@ def split_for_tokens(module: nn.Module) -> nn.Module:
         body = module.body
         return module if isinstance(body, Unpacked) else SplitModule(Unpacked(body), module.head)
     return Unpacked(module)
+
+
+def token_limits(module: nn.Module) -> TokenLimits:
+    """Return what a network takes of rows of tokens before it is split; it stays as it is."""
+    module = _without_wrapper(module)
+    network: Any = module.body if type(module) is SplitModule else module
+    return TokenLimits.of(network if isinstance(network, Unpacked) else Unpacked(network))
 
 
 def _without_wrapper(module: nn.Module) -> nn.Module:

@@ -6,7 +6,7 @@ the length of the longest, so that everything between X and the network sees one
 
 import inspect
 from collections.abc import Callable
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -17,6 +17,8 @@ ANY = -1  # length of a row, as its shape has it
 PADDING = -1  # stands for an id where a row has ended
 # Of the outputs of transformers: the first that is there.
 POOLED = ("logits", "image_embeds", "text_embeds", "last_hidden_state")
+# Ids by which tokenizers begin, part and end a text; some pad with one of them, too.
+SPECIAL = ("bos_token_id", "cls_token_id", "sep_token_id", "eos_token_id")
 
 
 def is_tokens(shape: tuple[int, ...]) -> bool:
@@ -43,16 +45,31 @@ class TokenLimits:
         Ids are smaller than this.
     n_types : int or None, default=None
         Ids of types are smaller than this.
+    padding : frozenset of (int, int), default={}
+        Ids that pad rows, and from how many at an end of a row on.
+    sees_masks : bool, default=True
+        Whether the network takes ``attention_mask``.
+    exactly : int or None, default=None
+        Tokens of each row, where all must be of one length.
     """
 
     length: int | None = None
     n_ids: int | None = None
     n_types: int | None = None
+    padding: frozenset[tuple[int, int]] = frozenset()
+    sees_masks: bool = True
+    exactly: int | None = None
 
     def __and__(self, other: "TokenLimits") -> "TokenLimits":
         """Return what both allow."""
-        pairs = zip(astuple(self), astuple(other), strict=True)
-        return TokenLimits(*(_smaller(one, two) for one, two in pairs))
+        return TokenLimits(
+            _smaller(self.length, other.length),
+            _smaller(self.n_ids, other.n_ids),
+            _smaller(self.n_types, other.n_types),
+            self.padding | other.padding,
+            self.sees_masks and other.sees_masks,
+            _smaller(self.exactly, other.exactly),
+        )
 
     @classmethod
     def of(cls, module: nn.Module) -> "TokenLimits":
@@ -203,6 +220,8 @@ def _takes(function: Callable, name: str) -> bool:
 
 
 def _limits_of(network: nn.Module) -> TokenLimits:
+    if not _takes(network.forward, COLUMNS[0]):  # such as one of images, or of embeddings
+        return TokenLimits()
     config = getattr(network, "config", None)
     length = getattr(config, "max_position_embeddings", None)
     for name, layer in network.named_modules():
@@ -210,8 +229,21 @@ def _limits_of(network: nn.Module) -> TokenLimits:
         if name.endswith("position_embeddings") and isinstance(layer, nn.Embedding):
             first = 0 if layer.padding_idx is None else layer.padding_idx + 1
             length = layer.num_embeddings - first
-    sizes = (getattr(config, name, None) for name in ("vocab_size", "type_vocab_size"))
-    return TokenLimits(_counted(length), *map(_counted, sizes))
+    n_ids, n_types = (getattr(config, name, None) for name in ("vocab_size", "type_vocab_size"))
+    sees_masks = _takes(network.forward, "attention_mask")
+    # To who sees no mask, padding is text as any other.
+    padding = _padding_of(config) if sees_masks else frozenset()
+    return TokenLimits(_counted(length), _counted(n_ids), _counted(n_types), padding, sees_masks)
+
+
+def _padding_of(config: Any) -> frozenset[tuple[int, int]]:
+    """Return the id that pads rows, and how many at an end of a row are no text for sure."""
+    padding = getattr(config, "pad_token_id", None)
+    if not isinstance(padding, int) or padding < 0:
+        return frozenset()
+    found = [getattr(config, name, None) for name in SPECIAL]
+    special = {i for ids in found for i in (ids if isinstance(ids, list | tuple) else [ids])}
+    return frozenset({(padding, 2 if padding in special else 1)})
 
 
 def _counted(value: Any) -> int | None:

@@ -5,7 +5,7 @@ from sklearn_debias.core._hooks import has_own_forward, is_altered
 from sklearn_debias.core._linear import linear_layer, linear_layers
 from sklearn_debias.core._linear_net import LinearNet
 from sklearn_debias.core._plain import is_linear, is_plain_linear, lone_linear
-from sklearn_debias.core._split import split_for_tokens, unsplit
+from sklearn_debias.core._split import split_for_tokens, token_limits, unsplit
 from sklearn_debias.core._tokens import (
     ANY,
     COLUMNS,
@@ -38,6 +38,7 @@ __all__ = [
     "lone_linear",
     "residual",
     "split_for_tokens",
+    "token_limits",
     "unsplit",
     "weighted_mean",
 ]

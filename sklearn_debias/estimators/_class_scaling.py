@@ -34,6 +34,7 @@ from sklearn_debias.fitting import (
     fit_with_bias,
     indexable_rows,
     indexed,
+    look_ahead,
     nested_space,
     open_model,
     plain,
@@ -193,6 +194,7 @@ class ClassScaling(OurNames, Searchable, MetaEstimatorMixin, ScoredByRows, BaseE
                 rows = np.arange(n)
             else:
                 self.__dict__.update(facts)
+                look_ahead([self.estimator], X)
                 rng = np.random.default_rng(Streams(self.random_state).seed("held out"))
                 train, rows = split_by(group, self.held_out, rng)
                 self.estimator_ = fit_with_bias(

@@ -222,10 +222,17 @@ class Embedder(OurNames, ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         streams = Streams(self.random_state)
         self._fitted = Fitted(params, facts, streams)
         self.__dict__.update(facts.attributes())
-        two = inputs.source.take(np.array([0, min(1, len(inputs) - 1)]))
+        few = np.array([0, min(1, len(inputs) - 1)])
+        two = inputs.source.take(few)
         on_cpu = make_prepare(self._fitted, torch.device("cpu"))(two)
         noise = streams.noise("initialisation", "model")
-        self.module_ = build_features(params, inputs.shape, on_cpu, noise)
+        self.module_ = build_features(
+            params,
+            inputs.shape,
+            on_cpu,
+            noise,
+            look=lambda limits: inputs.limited(limits).source.take(few),
+        )
         before = outer_values(self.module_)  # what the pass below changes decides no embedding
         with torch.inference_mode():
             seen = make_prepare(self._fitted, device)(two)

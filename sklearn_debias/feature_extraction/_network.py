@@ -1,7 +1,7 @@
 """The network of an embedder: what goes in front of it, and where the embedding is taken."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -19,7 +19,7 @@ from sklearn_debias.models import (
     structure_only,
 )
 from sklearn_debias.models.internal import heads_of_timm, named_weights
-from sklearn_debias.training import Noise, blamed, check_rows_of, is_of_device, is_of_memory
+from sklearn_debias.training import Noise, blamed, is_of_device, is_of_memory
 
 MASK = COLUMNS.index("attention_mask")
 LISTED = 60  # layer names that a message shows
@@ -105,9 +105,16 @@ class Features(nn.Module):
 
 
 def build_features(
-    params: dict[str, Any], shape: tuple[int, ...], x: Tensor, noise: Noise
+    params: dict[str, Any],
+    shape: tuple[int, ...],
+    x: Tensor,
+    noise: Noise,
+    look: Callable[[TokenLimits], Any],
 ) -> Features:
-    """Return the network for rows of ``shape``, with its weights, after a try on ``x`` (b, ...)."""
+    """Return the network for rows of ``shape``, with its weights, after a try on ``x`` (b, ...).
+
+    ``look`` raises where these are rows of tokens that the network cannot take.
+    """
     module = params["module"]
     weights, file = _which_weights(params["weights"], params["module"])
     blame = ("module", "It must allow copy.deepcopy.")
@@ -123,7 +130,7 @@ def build_features(
         front = front.to(x.dtype).eval()
         network = network.to("cpu", x.dtype).eval()
         if is_tokens(shape):
-            check_rows_of(x, TokenLimits.of(network))
+            look(TokenLimits.of(network))
         layer, side = _locate(front, network, params["layer"], x, noise)
     unused = None  # the part behind the embedding
     if side == "input":

@@ -100,6 +100,8 @@ from sklearn_debias.fitting._searchable import Searchable, SearchableNet, nested
 from sklearn_debias.fitting._standardised import Standardised, parts, rows_at, scaler_of
 from sklearn_debias.fitting._stored import StoredNetwork, StoresNetworks, available, materialised
 from sklearn_debias.fitting._targets import encode_known, encode_target, plain_bias
+from sklearn_debias.fitting._token_limits import look_ahead
+from sklearn_debias.fitting._tokens import token_rows
 from sklearn_debias.fitting._training_set import TrainingSet
 from sklearn_debias.fitting._types import Classifier, Estimator, Model
 
@@ -181,6 +183,7 @@ __all__ = [
     "let_go",
     "like_probabilities",
     "linear_weights",
+    "look_ahead",
     "make_prepare",
     "mapped",
     "maps_of",
@@ -214,6 +217,7 @@ __all__ = [
     "split_by",
     "split_net_params",
     "take_rows",
+    "token_rows",
     "train",
     "training_set_of",
     "warn_of_cells",

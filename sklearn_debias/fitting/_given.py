@@ -12,7 +12,7 @@ from torch.utils.data import Dataset, Subset
 
 from sklearn_debias.fitting._inputs import is_dataset
 from sklearn_debias.fitting._plain import plain
-from sklearn_debias.fitting._tokens import is_hugging_face
+from sklearn_debias.fitting._tokens import is_hugging_face, is_table
 
 
 @dataclass(frozen=True)
@@ -100,6 +100,8 @@ def take_rows(X: Any, index: np.ndarray) -> Any:
         return Subset(X, index.tolist())
     if is_hugging_face(X):
         return X.select(index)
+    if is_table(X):
+        return X.take(index)
     if isinstance(X, Mapping):
         return {name: _safe_indexing(column, index) for name, column in X.items()}
     return _safe_indexing(X, index)

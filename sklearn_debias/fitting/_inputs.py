@@ -20,21 +20,15 @@ from sklearn_debias.core.internal import ANY, TokenLimits
 from sklearn_debias.fitting._channels import check_channels, warn_of_levels
 from sklearn_debias.fitting._images import open_images, rows_of
 from sklearn_debias.fitting._mapped import can_stay_mapped, checked, mapped
+from sklearn_debias.fitting._named_images import ImageColumn, image_name, images_by_name
 from sklearn_debias.fitting._plain import plain
 from sklearn_debias.fitting._sound import sound_array
-from sklearn_debias.fitting._tokens import (
-    is_hugging_face,
-    open_tokens,
-    pictures_in,
-    pictures_of,
-    token_rows,
-)
+from sklearn_debias.fitting._tokens import open_tokens, token_rows
 from sklearn_debias.metrics.internal import check_numeric
 from sklearn_debias.rows import check_has_rows
 from sklearn_debias.training import (
     ArraySource,
     DatasetSource,
-    PictureSource,
     Source,
     is_token_row,
     row_in,
@@ -106,18 +100,27 @@ def open_inputs(
     X = plain(X, "X")
     if is_dataset(X):
         inputs = _open_dataset(X, size, any_rank=any_rank)
-    elif (named := _open_by_name(X, size)) is not None:
-        inputs = named
-    elif (source := open_images(X, size)) is not None:
-        inputs = _open_lazily(source, len(source), size, any_rank=False)
     else:
-        inputs = _open_array(X, dtype, size, owner, any_rank=any_rank)
+        inputs = _open_rows(plain(images_by_name(X), "X"), dtype, size, owner, any_rank=any_rank)
     if size is not None and len(inputs.shape) != 3:
         raise ValueError(
             f"`image_size`={image_size!r} needs 4-D images, got rows of shape {inputs.shape}. Use "
             "image_size=None."
         )
     return inputs
+
+
+def _open_rows(
+    X: Any, dtype: str | None, size: tuple[int, int] | None, owner: Any, *, any_rank: bool
+) -> Inputs:
+    """Open what is no torch Dataset, with images out of their names."""
+    if isinstance(X, ImageColumn):
+        return _open_lazily(X.source(size), len(X), size, any_rank=any_rank)
+    if (rows := token_rows(X)) is not None:
+        return _tokens(rows, rows[0])
+    if (source := open_images(X, size)) is not None:
+        return _open_lazily(source, len(source), size, any_rank=False)
+    return _open_array(X, dtype, size, owner, any_rank=any_rank)
 
 
 def _open_dataset(X: Any, size: tuple[int, int] | None, *, any_rank: bool) -> Inputs:
@@ -127,22 +130,15 @@ def _open_dataset(X: Any, size: tuple[int, int] | None, *, any_rank: bool) -> In
     item = source.item(0)  # which is read once for what it tells
     if is_token_row(row_in(item)):
         return _tokens(X, item)
+    if (name := image_name(row_in(item))) is not None:
+        column = ImageColumn(X, name)
+        return _open_lazily(column.source(size), n, size, any_rank=any_rank)
     return _open_lazily(source, n, size, any_rank=any_rank, first=source.rows(FIRST, [item]))
 
 
 def _tokens(rows: Any, item: Any) -> Inputs:
     source, first = open_tokens(rows, item)
     return Inputs(source, (len(first), ANY), float(first.min()), float(first.max()))
-
-
-def _open_by_name(X: Any, size: tuple[int, int] | None) -> Inputs | None:
-    """Open what has columns by name: rows of tokens, a column of images; None for other X."""
-    if (rows := token_rows(X)) is not None:
-        return _tokens(rows, rows[0])
-    pictures = pictures_of(X) if is_hugging_face(X) else pictures_in(X)
-    if pictures is None:
-        return None
-    return _open_lazily(PictureSource(pictures, size), len(pictures), size, any_rank=False)
 
 
 def _open_array(

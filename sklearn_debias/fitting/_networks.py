@@ -1,9 +1,11 @@
 """The networks of a fit, and rows to try them on."""
 
+from dataclasses import replace
+
 from torch import Tensor, nn
 
 from sklearn_debias.core import Phase, Role
-from sklearn_debias.core.internal import TokenLimits
+from sklearn_debias.core.internal import TokenLimits, is_tokens
 from sklearn_debias.fitting._training_set import TrainingSet
 from sklearn_debias.training import SAME, Prepare, Roles
 
@@ -50,6 +52,10 @@ class Networks:
         """Keep the network of a role; rows of tokens that it cannot take are refused from now."""
         self.modules[role] = module
         self._limits &= TokenLimits.of(module)
+        if not self._limits.sees_masks and is_tokens(self.training.inputs.shape):
+            # It learns from rows as they are: padded ones would be others in each batch.
+            first = self.training.inputs.source.take(self.training.index[:1])
+            self._limits = replace(self._limits, exactly=first.shape[-1])
         self.training = self.training.limited(self._limits)
 
     def remember(self, phases: tuple[Phase, ...]) -> None:

@@ -1,6 +1,6 @@
 """X as rows of tokens: dicts of what a tokenizer returns, in all the forms they come in."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,6 @@ from sklearn_debias.training import (
     TokenSource,
     blamed,
     check_known,
-    is_picture,
     read_row,
     row_in,
 )
@@ -41,26 +40,13 @@ class Rows:
         return {name: column[i] for name, column in self.columns.items()}
 
 
-class Pictures(Sequence):
-    """A column of images of a dataset of Hugging Face, read one at a time."""
-
-    def __init__(self, dataset: Any, column: str) -> None:
-        self.dataset = dataset
-        self.column = column
-
-    def __len__(self) -> int:
-        return len(self.dataset)
-
-    def __getitem__(self, i: Any) -> Any:
-        return self.dataset[int(i)][self.column]
-
-
 def token_rows(X: Any) -> Any:
     """Return rows of tokens, one by one as dicts; None where X holds none.
 
     Parameters
     ----------
-    X : list or array of dicts; or columns: a mapping, a frame or a dataset of Hugging Face
+    X : list or array of dicts; or columns: a mapping, a frame, a table of pyarrow or a dataset of
+        Hugging Face
 
     Raises
     ------
@@ -68,6 +54,8 @@ def token_rows(X: Any) -> Any:
         If X holds dicts of something else.
     """
     rows: Any = None
+    if is_table(X):
+        X = {name: X.column(name) for name in X.column_names}
     if is_hugging_face(X):
         rows = _rows_of_dataset(X)
     elif isinstance(X, Mapping):
@@ -87,12 +75,32 @@ def _rows_of_dataset(X: Any) -> Any:
             f"`X` must be one dataset, got the splits {list(X)}. Pass one of them, such as "
             f"X[{next(iter(X), 'train')!r}]."
         )
-    kind = X.format["type"] if hasattr(X, "format") else None
+    kind = _format_of(X)
     if kind in OF_TABLES:  # whose rows are tables
-        X = X.with_format(None)
+        X = without_format(X)
     # A transform may make columns that are not stored.
     made = X[0] if kind == "custom" and hasattr(X, "__len__") and len(X) else X.column_names
     return X if COLUMNS[0] in (made or ()) else None
+
+
+def without_format(X: Any) -> Any:
+    """Return a dataset of Hugging Face that gives rows as they are stored, or as a transform does.
+
+    The columns that its format shows stay the only ones.
+    """
+    if _format_of(X) in (None, "custom"):
+        return X
+    return X.with_format(None, columns=X.format["columns"])
+
+
+def _format_of(X: Any) -> str | None:
+    """Return what a dataset of Hugging Face gives rows as; a stream of rows has no say."""
+    return X.format["type"] if hasattr(X, "format") else None
+
+
+def is_table(X: Any) -> bool:
+    """Return whether X is a table of pyarrow, which is not imported."""
+    return hasattr(X, "column_names") and hasattr(X, "to_pylist")
 
 
 def _is_frame(X: Any) -> bool:
@@ -124,39 +132,6 @@ def open_tokens(rows: Any, item: Any) -> tuple[TokenSource, np.ndarray]:
 def is_hugging_face(X: Any) -> bool:
     """Return whether X is a dataset of the package datasets, which is not asked."""
     return hasattr(X, "column_names") and hasattr(X, "with_format")
-
-
-def pictures_of(X: Any) -> Pictures | None:
-    """Return the column of images of a dataset of Hugging Face.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If it has neither one, nor tokens.
-    """
-    if not hasattr(X, "__len__"):
-        raise TypeError(
-            f"`X` must be a dataset with len() and rows by number, got a {type(X).__name__}. Load "
-            "it with streaming=False."
-        )
-    if not len(X):
-        return None
-    first = X[0]
-    found = [name for name, value in first.items() if is_picture(value)]
-    if len(found) == 1:
-        return Pictures(X, found[0])
-    raise ValueError(
-        f"`X` must have a column 'input_ids', or one column of images, got the columns "
-        f"{list(first)}. Tokenise text first, X.map(lambda row: tokenizer(row['text'], "
-        "truncation=True)); keep one column of images by X.select_columns."
-    )
-
-
-def pictures_in(X: Any) -> list | None:
-    """Return the one column of images among columns by name, as rows of such a dataset are."""
-    columns = list(X.values()) if isinstance(X, Mapping) else []
-    found = [c for c in columns if isinstance(c, list) and c and is_picture(c[0])]
-    return found[0] if len(found) == 1 else None
 
 
 def _rows_of(columns: Mapping) -> Rows:

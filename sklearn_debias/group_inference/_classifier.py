@@ -27,6 +27,7 @@ from sklearn_debias.fitting import (
     all_or_nothing,
     encode_target,
     indexable_rows,
+    look_ahead,
     nested_space,
     plain,
     plain_bias,
@@ -224,6 +225,12 @@ class InferredGroupsClassifier(
     def _run(self, X: Any, y: Any, bias_labels: Any, validation_data: Any) -> None:
         """Infer, look at what was inferred, and train."""
         check_same_rows({"X": X, "y": y, "bias_labels": bias_labels})
+        look_ahead([self], X)
+        if isinstance(validation_data, tuple | list) and len(validation_data) > 1:
+            inferred = len(validation_data) == 2 or validation_data[2] is None
+            # Rows whose bias labels are known are the classifier's alone.
+            judges = [self] if inferred or self.classifier is None else [self.classifier]
+            look_ahead(judges, validation_data[0], "validation_data[0]")
         streams = Streams(self.random_state)
         self.inferrer_ = self._make_inferrer(streams)
         self.inferrer_.fit(X, y, bias_labels=bias_labels)

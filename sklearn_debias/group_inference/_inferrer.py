@@ -22,6 +22,7 @@ from sklearn_debias.fitting import (
     encode_known,
     encode_target,
     indexable_rows,
+    look_ahead,
     nested_space,
     open_inputs,
     plain_params,
@@ -220,6 +221,7 @@ class GroupInferrer(OurNames, Searchable, BaseEstimator):
             size = self._image_size()
             inputs = open_inputs(X, dtype=None, image_size=size, owner=self)
             codes, classes = encode_target(self, y, len(inputs))
+            look_ahead([self], X)
             streams = Streams(self.random_state)
             facts = replace(Facts.of(inputs), classes=classes)
             self._fitted = Fitted({"dtype": None, "image_size": size}, facts, streams)

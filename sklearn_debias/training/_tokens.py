@@ -14,6 +14,7 @@ from sklearn_debias.training._joined import of_width
 from sklearn_debias.training._sources import Source
 
 EXACT = 2**24  # whole numbers up to this are exact in float32
+MASK = COLUMNS.index("attention_mask")
 TYPES = COLUMNS.index("token_type_ids")
 LOOK = 256  # rows that are looked at together
 WIDTH = 32  # tokens; for prediction rows are padded to a multiple
@@ -64,10 +65,11 @@ class TokenSource(Source):
     def groups(self, raw: Tensor) -> list[tuple[np.ndarray, Tensor]]:
         """Return rows by their width, which depends on nothing but the row.
 
-        It is the next multiple of `WIDTH`, or as much as the network can take.
+        It is the next multiple of `WIDTH`, or as much as the network can take; a network that sees
+        no mask has no padding at all.
         """
         lengths = (raw[:, 0] != PADDING).sum(1).numpy()
-        widths = -(-lengths // WIDTH) * WIDTH
+        widths = -(-lengths // WIDTH) * WIDTH if self.limits.sees_masks else lengths
         if self.limits.length is not None:
             widths = np.minimum(widths, self.limits.length)
         found = []
@@ -92,13 +94,16 @@ class TokenSource(Source):
 
     def _row(self, i: int, item: Any) -> np.ndarray:
         name = f"{self.argument}[{i}]"
+        given = row_in(item)
         with blamed(name, TOKEN_ADVICE):
-            row = read_row(row_in(item))
+            row = read_row(given)
             if len(row) != self.n_columns:
                 raise ValueError(
                     f"it has the columns {COLUMNS[: len(row)]}, and the first row has "
                     f"{COLUMNS[: self.n_columns]}"
                 )
+        if given.get(COLUMNS[MASK]) is None:
+            check_unpadded(row[0], self.limits, name)
         check_limits(row, self.limits, name)
         return row
 
@@ -157,6 +162,30 @@ def check_known(columns: Mapping) -> None:
         )
 
 
+def check_unpadded(ids: np.ndarray, limits: TokenLimits, name: str) -> None:
+    """Raise where ids (length,) that came without a mask begin or end in what pads rows.
+
+    Raises
+    ------
+    ValueError
+    """
+    for padding, fewest in limits.padding:
+        for verb, inwards in (("starts", ids), ("ends", ids[::-1])):
+            n = _n_leading(inwards, padding)
+            if n >= fewest:
+                raise ValueError(
+                    f"`{name}` has no attention_mask and {verb} in {n} of the id {padding}, which "
+                    "pads rows of `module`: it would count as text. Pass the tokenizer's "
+                    "attention_mask, or leave the padding out."
+                )
+
+
+def _n_leading(ids: np.ndarray, value: int) -> int:
+    """Return how often a value stands at the beginning."""
+    others = np.flatnonzero(ids != value)
+    return int(others[0]) if len(others) else len(ids)
+
+
 def check_limits(row: np.ndarray, limits: TokenLimits, name: str) -> None:
     """Raise where a row (columns, length) is more than a network can take.
 
@@ -170,13 +199,14 @@ def check_limits(row: np.ndarray, limits: TokenLimits, name: str) -> None:
             f"`{name}` has {length} tokens, and `module` takes {limits.length} at most. Shorten "
             f"it: tokenizer(text, truncation=True, max_length={limits.length})."
         )
+    if not limits.sees_masks:
+        _check_without_mask(row, limits, name)
     largest = int(row[0].max())
     if limits.n_ids is not None and largest >= limits.n_ids:
         raise ValueError(
             f"`{name}` has the id {largest}, and the vocabulary of `module` has {limits.n_ids}. "
             "Use the tokenizer that belongs to it."
         )
-
     if limits.n_types is not None and len(row) > TYPES and row[TYPES].max() >= limits.n_types:
         raise ValueError(
             f"`{name}` has a token_type_id of {int(row[TYPES].max())}, and `module` knows "
@@ -184,10 +214,19 @@ def check_limits(row: np.ndarray, limits: TokenLimits, name: str) -> None:
         )
 
 
-def check_rows_of(rows: Tensor, limits: TokenLimits, name: str = "X") -> None:
-    """Raise where one of the first rows (b, columns, length) is more than a network can take."""
-    for i, row in enumerate(rows.cpu().numpy()):
-        check_limits(row[:, row[0] != PADDING], limits, f"{name}[{i}]")
+def _check_without_mask(row: np.ndarray, limits: TokenLimits, name: str) -> None:
+    """Raise where a network that sees no mask would take for text what is none."""
+    why = "`module` takes no attention_mask, and cannot tell padding from text"
+    if not row[MASK].all():
+        raise ValueError(
+            f"`{name}` has an attention_mask of 0 amid its tokens, but {why}. Let its forward take "
+            "attention_mask."
+        )
+    if limits.exactly is not None and row.shape[1] != limits.exactly:
+        raise ValueError(
+            f"`{name}` has {row.shape[1]} tokens, and the first row has {limits.exactly}, but "
+            f"{why}. Let its forward take attention_mask, (b, length); or pass rows of one length."
+        )
 
 
 def _column(values: Any, name: str) -> np.ndarray:

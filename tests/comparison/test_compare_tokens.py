@@ -2,7 +2,10 @@
 
 import numpy as np
 import pandas as pd
+import polars as pl
+import pyarrow as pa
 import pytest
+from PIL import Image
 from tokens import bag, columns_of, make_rows
 
 from sklearn_debias import ERMClassifier
@@ -13,28 +16,66 @@ SETTINGS = {"cv": 2, "n_configurations": 1, "n_seeds": 2, "n_resamples": 100, "r
 SETTINGS |= {"search_spaces": {"ERM": {}}}
 
 
-def compared(form, train=TRAIN):
+FRAMES = {
+    "pandas": lambda X: pd.DataFrame(columns_of(X)),
+    "polars": lambda X: pl.DataFrame(columns_of(X)),
+}
+
+
+def compared(form, train=TRAIN, **params):
     methods = {"ERM": ERMClassifier(bag(), max_epochs=2, lr=0.01)}
     train, test = ((form(X), *labels) for X, *labels in (train, TEST))
-    return compare(methods, train, test=test, **SETTINGS)
+    return compare(methods, train, test=test, **{**SETTINGS, **params})
 
 
 @pytest.mark.filterwarnings("ignore::sklearn_debias.exceptions.DebiasWarning")
-def test_lists_and_frames_of_tokens_are_compared_alike():
-    expected = compared(list).frame
-    found = compared(lambda X: pd.DataFrame(columns_of(X))).frame
-    for name in ("validation_score", "accuracy", "worst_group_accuracy"):
-        np.testing.assert_array_equal(found[name], expected[name], err_msg=name)
+@pytest.mark.parametrize(
+    "params", [{}, {"search_spaces": None, "n_configurations": 2}], ids=["no space", "own space"]
+)
+def test_lists_and_frames_of_tokens_are_compared_alike(params):
+    expected = compared(list, **params).frame
+    for form in FRAMES.values():
+        found = compared(form, **params).frame
+        for name in ("validation_score", "accuracy", "worst_group_accuracy"):
+            np.testing.assert_array_equal(found[name], expected[name], err_msg=name)
 
 
-def test_rows_in_two_parts_are_found():
+@pytest.mark.parametrize("form", [list, *FRAMES.values()], ids=["list", *FRAMES])
+def test_rows_in_two_parts_are_found(form):
     shared = ([*TRAIN[0][:-2], *TEST[0][:2]], *TRAIN[1:])
-    for form in (list, lambda X: pd.DataFrame(columns_of(X))):
-        with pytest.raises(ValueError, match="2 .*rows"):
-            compared(form, shared)
+    with pytest.raises(ValueError, match="there are 2 in `train`"):
+        compared(form, shared)
+
+
+@pytest.mark.parametrize("form", [np.asarray, pd.DataFrame, pl.DataFrame])
+def test_rows_of_features_in_two_parts_are_found(form):
+    rows = np.random.default_rng(0).normal(size=(10, 2))
+    y = np.arange(6) % 2
+    with pytest.raises(ValueError, match="there are 2 in `train`"):
+        compare(
+            {"ERM": ERMClassifier()},
+            (form(rows[:6]), y, y),
+            test=(form(rows[4:]), y, y),
+            **SETTINGS,
+        )
+
+
+def test_rows_of_images_in_two_parts_are_found():
+    levels = np.random.default_rng(0).integers(0, 256, (8, 6, 6, 3), dtype="uint8")
+    y = np.arange(6) % 2
+    # As list(dataset) has them: each part by itself.
+    train, test = (
+        [{"image": Image.fromarray(x), "label": 0} for x in part]
+        for part in (levels[:6], levels[[6, 7, 2, 3, 6, 7]])
+    )
+    with pytest.raises(ValueError, match="there are 2 in `train`"):
+        compare({"ERM": ERMClassifier()}, (train, y, y), test=(test, y, y), **SETTINGS)
 
 
 def test_datasets_of_hugging_face_are_refused_with_a_way_out():
     datasets = pytest.importorskip("datasets")
     with pytest.raises(TypeError, match=r"got a Dataset\. Pass them as a list, list\(X\)"):
         compared(lambda X: datasets.Dataset.from_dict(columns_of(X)))
+    for form in (columns_of, lambda X: pa.table(columns_of(X))):
+        with pytest.raises(TypeError, match=r"as a list, (\[dict\(|X\.to_pylist\(\))"):
+            compared(form)

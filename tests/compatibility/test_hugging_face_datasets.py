@@ -1,18 +1,23 @@
 """Datasets of Hugging Face by content: checkpoints and caches know their rows again."""
 
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pytest
 from PIL import Image
+from sklearn.model_selection import GridSearchCV
 from tokens import Rows, bag, columns_of, make_rows
 
 from sklearn_debias import ERMClassifier
 from sklearn_debias.checkpoints import describe_rows
 from sklearn_debias.content import fingerprint
 from sklearn_debias.feature_extraction import Embedder
+from sklearn_debias.model_selection import BatchedGridSearchCV
+from sklearn_debias.model_selection.batched._stackable import NotStackableError
 from sklearn_debias.testing._reproducibility import Steps
 
 datasets = pytest.importorskip("datasets")
@@ -24,7 +29,8 @@ KNOWN = fingerprint(WHOLE)
 
 
 def erm(**params):
-    return ERMClassifier(bag(), max_epochs=3, batch_size=8, lr=0.01, random_state=0, **params)
+    settings = {"max_epochs": 3, "batch_size": 8, "lr": 0.01, "random_state": 0, **params}
+    return ERMClassifier(bag(), **settings)
 
 
 def changed(column, number, value):
@@ -152,6 +158,13 @@ def test_every_format_and_a_transform_give_the_same_rows(kind):
     np.testing.assert_array_equal(erm().fit(rows, y).predict_proba(rows), expected)
 
 
+@pytest.mark.parametrize("kind", ["numpy", "pandas"])
+def test_a_format_shows_the_columns_it_names(kind):
+    typed = WHOLE.map(lambda row: {"token_type_ids": [0] * len(row["input_ids"])})
+    shown = typed.with_format(kind, columns=["input_ids", "attention_mask"])
+    assert erm().fit(shown, y).input_shape_ == (2, -1)
+
+
 def test_a_transform_makes_the_rows():
     def tokenised(batch):
         return {name: [X[i][name] for i in batch["number"]] for name in X[0]}
@@ -168,6 +181,39 @@ def test_splits_are_refused_by_name():
         erm().fit(datasets.DatasetDict({"test": WHOLE}), y)
 
 
+def as_table(rows):
+    return pa.table({name: pa.array(values) for name, values in columns_of(rows).items()})
+
+
+UNPICKABLE = {
+    "dataset": (WHOLE, "list(X)"),
+    "splits": (datasets.DatasetDict({"test": WHOLE}), "list(X['test'])"),
+    "columns": (columns_of(X), "[dict(zip(X, row)) for row in zip(*X.values())]"),
+    "table": (as_table(X), "X.to_pylist()"),
+}
+
+
+@pytest.mark.parametrize("form", UNPICKABLE)
+def test_searches_say_what_splitters_can_cut(form):
+    rows, advice = UNPICKABLE[form]
+    kind = type(rows).__name__
+    search = BatchedGridSearchCV(erm(), {"lr": [0.01, 0.1]}, cv=2)
+    message = f"must be 2-D to train a stack of candidates, got a {kind}.*{re.escape(advice)}"
+    with pytest.raises(NotStackableError, match=message):
+        search.fit(rows, y)
+    listed = eval(advice, {"X": rows})
+    assert [row["input_ids"] for row in listed] == [row["input_ids"] for row in X]
+    # The answer works, and the guide quotes what scikit-learn says without it.
+    GridSearchCV(erm(max_epochs=1), {"lr": [0.01]}, cv=2, error_score="raise").fit(listed, y)
+
+
+def test_the_guide_quotes_scikit_learn():
+    page = Path(__file__).parents[2] / "docs" / "guide" / "text.md"
+    with pytest.raises(TypeError) as error:
+        GridSearchCV(erm(), {"lr": [0.01]}, cv=2, error_score="raise").fit(WHOLE, y)
+    assert f"`TypeError: {error.value}`" in page.read_text(encoding="utf-8")
+
+
 def test_what_pyarrow_holds_is_known_again(tmp_path):
     labels = pa.array(y)
     columns = {name: pa.array(values) for name, values in columns_of(X).items()}
@@ -177,6 +223,13 @@ def test_what_pyarrow_holds_is_known_again(tmp_path):
     assert steps.taken == 0
     with pytest.raises(ValueError, match="What differs: `y`"):
         erm(checkpoint=tmp_path).fit(columns, pa.array(1 - y))
+    table = pa.table(columns)
+    erm(checkpoint=tmp_path / "table").fit(table, labels)
+    with Steps() as steps:
+        erm(checkpoint=tmp_path / "table").fit(pa.concat_tables([table[:9], table[9:]]), labels)
+    assert steps.taken == 0
+    with pytest.raises(ValueError, match="What differs: `X`"):
+        erm(checkpoint=tmp_path / "table").fit(table.take([1, 0, *range(2, len(y))]), labels)
 
 
 def test_rows_of_several_keys_or_lengths_are_told_apart():

@@ -35,6 +35,7 @@ FORMS = {
     "frame": pd.DataFrame(columns_of(X)),
     "frame of polars": pl.DataFrame(columns_of(X)),
     "columns of pyarrow": {k: pa.array(v) for k, v in columns_of(X).items()},
+    "table of pyarrow": pa.table(columns_of(X)),
     # By place, whatever their labels are.
     "columns of pandas": {k: pd.Series(v, range(N)[::-1]) for k, v in columns_of(X).items()},
     "columns of polars": {k: pl.Series(v) for k, v in columns_of(X).items()},
@@ -54,15 +55,16 @@ FITTED = erm().fit(X, y)
 
 
 class Named(nn.Module):
-    """A network of one's own that takes the ids by name, and nothing else."""
+    """A network of one's own that has no body and no head."""
 
     def __init__(self, n_classes):
         super().__init__()
         self.embedding = nn.Embedding(N_IDS, 4)
         self.out = nn.Linear(4, n_classes)
 
-    def forward(self, input_ids):
-        return self.out(self.embedding(input_ids).amax(1))
+    def forward(self, input_ids, attention_mask):
+        hidden = attention_mask[:, :, None] == 0
+        return self.out(self.embedding(input_ids).masked_fill(hidden, -9.0).amax(1))
 
 
 class Open(Bag):
@@ -196,8 +198,9 @@ def test_networks_for_tokens_are_searched_as_those_for_images_are():
 def test_columns_are_scaled_by_class():
     scaled = sd.ClassScaling(erm(), random_state=0)
     expected = scaled.fit(X, y, bias_labels=b).predict(X)
-    found = scaled.fit(columns_of(X), y, bias_labels=b).predict(columns_of(X))
-    np.testing.assert_array_equal(found, expected)
+    for rows in (columns_of(X), pa.table(columns_of(X))):
+        found = scaled.fit(rows, y, bias_labels=b).predict(rows)
+        np.testing.assert_array_equal(found, expected)
 
 
 @pytest.mark.filterwarnings("ignore::sklearn_debias.exceptions.DebiasWarning")
@@ -241,7 +244,7 @@ def test_reading_a_fitted_model_by_gradients_is_refused():
 
 
 def test_held_out_rows_searches_and_copies_work_on_every_form():
-    for form in ("list", "columns", "frame", "frame of polars", "Dataset"):
+    for form in ("list", "columns", "frame", "frame of polars", "table of pyarrow", "Dataset"):
         clf = erm(validation=0.3, monitor="accuracy").fit(FORMS[form], y)
         assert "validation_accuracy" in clf.history_
     scores = cross_val_score(erm(), X, y, cv=2)

@@ -13,6 +13,7 @@ from sklearn_debias.documented import Documented
 from sklearn_debias.fitting import plain_params
 from sklearn_debias.model_selection.batched._around import last_step
 from sklearn_debias.model_selection.batched._replay import Replay
+from sklearn_debias.model_selection.batched._stackable import check_pickable
 from sklearn_debias.training import n_bytes
 
 __all__ = ["BatchedGridSearchCV"]
@@ -152,6 +153,7 @@ multimetric_, classes_, n_features_in_, feature_names_in_
         plain_params(self)  # raises for a bool, a span of time, and an integer too large
         self._validate_params()
         budget = n_bytes(self.memory, "memory")
+        check_pickable(X)
         X, y = indexable(X, y)
         # A run of its own, so that one that fails, or is stopped, sets nothing here.
         search = Replay(self, X, y, budget)

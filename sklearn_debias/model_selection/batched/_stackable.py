@@ -9,6 +9,7 @@ from sklearn_debias.model_selection.batched._schedules import check_schedule
 from sklearn_debias.model_selection.batched._stacked_optimizers import optimizer_settings
 from sklearn_debias.model_selection.batched._structure import fingerprint, structure
 from sklearn_debias.models import Normalize
+from sklearn_debias.rows import pickable_form
 from sklearn_debias.training import Engine
 
 # Shared parameters that may differ within a stack.
@@ -57,6 +58,15 @@ def check_callbacks(estimator: Any) -> None:
         names = ", ".join(type(callback).__name__ for callback in callbacks)
         raise NotStackableError(
             f"`set_callbacks`: callbacks ({names}) do not work in a stack of candidates. {ADVICE}"
+        )
+
+
+def check_pickable(X: Any) -> None:
+    """Raise where no splitter can pick rows of X, which are no features then."""
+    if form := pickable_form(X):
+        raise NotStackableError(
+            f"`X` must be 2-D to train a stack of candidates, got a {type(X).__name__}. Pass "
+            f"embeddings, or use sklearn.model_selection.GridSearchCV with a list, {form}."
         )
 
 
