@@ -6,7 +6,6 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 import pytest
 from PIL import Image
 from sklearn.model_selection import GridSearchCV
@@ -20,7 +19,10 @@ from sklearn_debias.model_selection import BatchedGridSearchCV
 from sklearn_debias.model_selection.batched._stackable import NotStackableError
 from sklearn_debias.testing._reproducibility import Steps
 
-datasets = pytest.importorskip("datasets")
+pytest.importorskip("datasets.arrow_dataset")  # tests/datasets has the other name, too
+import datasets
+import pyarrow as pa
+
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 X, y, _ = make_rows()
 COLUMNS = {**columns_of(X), "text": [f"row {i}" for i in range(len(X))]}

@@ -11,7 +11,9 @@ from sklearn_debias import ERMClassifier
 from sklearn_debias.feature_extraction import Embedder
 from sklearn_debias.testing._reproducibility import Steps
 
-datasets = pytest.importorskip("datasets")
+pytest.importorskip("datasets.arrow_dataset")  # tests/datasets has the other name, too
+import datasets
+
 pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
     pytest.mark.filterwarnings("ignore::sklearn_debias.exceptions.DebiasWarning"),

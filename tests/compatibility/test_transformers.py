@@ -135,7 +135,9 @@ def test_images_are_embedded():
 
 
 def test_datasets_with_columns_of_tokens():
-    datasets = pytest.importorskip("datasets")
+    pytest.importorskip("datasets.arrow_dataset")  # tests/datasets has the other name, too
+    import datasets
+
     rows = {**columns_of(X), "text": ["as it was"] * len(X), "label": y.tolist()}
     dataset = datasets.Dataset.from_dict(rows)
     clf = ERMClassifier(distilbert(), max_epochs=1, random_state=0)
@@ -153,7 +155,9 @@ def test_datasets_with_columns_of_tokens():
 
 
 def test_datasets_with_a_column_of_images():
-    datasets = pytest.importorskip("datasets")
+    pytest.importorskip("datasets.arrow_dataset")  # tests/datasets has the other name, too
+    import datasets
+
     levels = (255 * PIXELS.transpose(0, 2, 3, 1)).astype("uint8")
     pictures = [Image.fromarray(image) for image in levels]
     rows = {"picture": pictures, "label": LABELS.tolist()}

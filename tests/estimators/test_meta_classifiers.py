@@ -178,7 +178,7 @@ def test_with_every_term_off_it_is_erm_to_the_last_bit(train, module):
     assert_same(off, ISDAClassifier(**options, strength=0).fit(*train))
 
 
-@pytest.mark.parametrize("beta", [1, 0.5, 0])
+@pytest.mark.parametrize("beta", [1, 0.5])
 def test_class_weights_are_sample_weights_by_the_share_of_the_class(beta):
     X, y = rows()
     y = np.repeat([0, 1, 2], [60, 24, 6])
@@ -189,7 +189,7 @@ def test_class_weights_are_sample_weights_by_the_share_of_the_class(beta):
     erm = ERMClassifier(**exact).fit(X, y, sample_weight=weights / weights.mean())
     assert_same(weighed, erm, rtol=0, atol=1e-12)
     moved = MetaIADAClassifier(**exact, **off).fit(X, y)
-    assert (np.abs(moved.coef_ - weighed.coef_).max() > 0.01) == (beta > 0)
+    assert np.abs(moved.coef_ - weighed.coef_).max() > 0.01
 
 
 def test_a_first_stage_and_a_second_without_terms_are_one_fit(train):

@@ -233,6 +233,7 @@ POOLS = {
     "required": [False, True],
     "folder": FOLDER,
     "check_counts": [True, False, 3],
+    "check_files": [True, False, 3],
     "conflicting": [0, 1, -1],
     "method": ["gradient_x_input", "grad_cam", "integrated_gradients", "x"],
     "layer": [None, "x", "body", "0", ""],
