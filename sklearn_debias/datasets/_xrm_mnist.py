@@ -88,6 +88,7 @@ def xrm_colour_mnist(
             0 and 1 in `train` and `validation`, of rows that take turns; 0 in `test`. XRM's groups
             by annotation are these.
         digits : ndarray of shape (n,), int64
+            The digit, 0 to 9.
 
     Raises
     ------
