@@ -65,11 +65,13 @@ class TokenSource(Source):
     def groups(self, raw: Tensor) -> list[tuple[np.ndarray, Tensor]]:
         """Return rows by their width, which depends on nothing but the row.
 
-        It is the next multiple of `WIDTH`, or as much as the network can take; a network that sees
-        no mask has no padding at all.
+        It is the next multiple of `WIDTH`, or as much as the network can take; a network that
+        sees no mask gets padding only as far as it was found to skip it.
         """
         lengths = (raw[:, 0] != PADDING).sum(1).numpy()
-        widths = -(-lengths // WIDTH) * WIDTH if self.limits.sees_masks else lengths
+        widths = -(-lengths // WIDTH) * WIDTH
+        if self.limits.pad_to is not None:
+            widths = np.maximum(lengths, np.minimum(widths, self.limits.pad_to))
         if self.limits.length is not None:
             widths = np.minimum(widths, self.limits.length)
         found = []
@@ -200,7 +202,14 @@ def check_limits(row: np.ndarray, limits: TokenLimits, name: str) -> None:
             f"it: tokenizer(text, truncation=True, max_length={limits.length})."
         )
     if not limits.sees_masks:
-        _check_without_mask(row, limits, name)
+        _check_without_mask(row, name)
+    if limits.exactly is not None and length != limits.exactly:
+        raise ValueError(
+            f"`{name}` has {length} tokens, and the first row has {limits.exactly}, but `module` "
+            "takes no attention_mask, and cannot tell padding from text. Let its forward take "
+            "attention_mask, (b, length), or leave out the id 0 by itself; or pass rows of one "
+            "length."
+        )
     largest = int(row[0].max())
     if limits.n_ids is not None and largest >= limits.n_ids:
         raise ValueError(
@@ -214,18 +223,12 @@ def check_limits(row: np.ndarray, limits: TokenLimits, name: str) -> None:
         )
 
 
-def _check_without_mask(row: np.ndarray, limits: TokenLimits, name: str) -> None:
+def _check_without_mask(row: np.ndarray, name: str) -> None:
     """Raise where a network that sees no mask would take for text what is none."""
-    why = "`module` takes no attention_mask, and cannot tell padding from text"
     if not row[MASK].all():
         raise ValueError(
-            f"`{name}` has an attention_mask of 0 amid its tokens, but {why}. Let its forward take "
-            "attention_mask."
-        )
-    if limits.exactly is not None and row.shape[1] != limits.exactly:
-        raise ValueError(
-            f"`{name}` has {row.shape[1]} tokens, and the first row has {limits.exactly}, but "
-            f"{why}. Let its forward take attention_mask, (b, length); or pass rows of one length."
+            f"`{name}` has an attention_mask of 0 amid its tokens, but `module` takes no "
+            "attention_mask, and would see them. Let its forward take attention_mask."
         )
 
 
