@@ -24,13 +24,13 @@ def look_at_tokens(
 ) -> None:
     """Raise where a row of tokens is none, or more than a network takes; other rows stay unread.
 
-    Workers of a DataLoader see their rows first: whoever asks for them reads slowly.
+    Rows that torch Datasets make are read when they are due, and so are all rows where a DataLoader
+    has workers: whoever asks for these reads slowly.
     """
-    if not is_tokens(training.inputs.shape):
+    if not is_tokens(training.inputs.shape) or loader.get("num_workers"):
         return
-    if not loader.get("num_workers"):
-        for source in training.sources():
-            source.look()
+    for source in training.sources():
+        source.look()
     if training.validation is not None:
         limits = TokenLimits.of(networks.modules["model"])  # which alone predicts
         _validation_rows(estimator, training, fitted).limited(limits).look()

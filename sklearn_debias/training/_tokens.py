@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.utils.data import Dataset
 
 from sklearn_debias.core.internal import COLUMNS, PADDING, TokenLimits
 from sklearn_debias.training._blame import blamed
@@ -58,7 +59,9 @@ class TokenSource(Source):
         return new
 
     def look(self) -> None:
-        """Read all rows, and raise where one is refused."""
+        """Read all rows, and raise where one is refused; what torch Datasets make stays unread."""
+        if isinstance(self.items, Dataset):
+            return  # it may take long over each
         for start in range(0, len(self), LOOK):
             self.take(np.arange(start, min(start + LOOK, len(self))))
 
