@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 COLUMNS = ("input_ids", "attention_mask", "token_type_ids")
+MASK = COLUMNS.index("attention_mask")
 ANY = -1  # length of a row, as its shape has it
 PADDING = -1  # stands for an id where a row has ended
 # Of the outputs of transformers: the first that is there.
@@ -49,6 +50,8 @@ class TokenLimits:
         Ids that pad rows, and from how many at an end of a row on.
     sees_masks : bool, default=True
         Whether the network takes ``attention_mask``.
+    pad_to : int or None, default=None
+        Tokens up to which padding behind a row leaves its output as it is; 0 if it never does.
     exactly : int or None, default=None
         Tokens of each row, where all must be of one length.
     """
@@ -58,7 +61,13 @@ class TokenLimits:
     n_types: int | None = None
     padding: frozenset[tuple[int, int]] = frozenset()
     sees_masks: bool = True
+    pad_to: int | None = None
     exactly: int | None = None
+
+    @property
+    def may_pad(self) -> bool:
+        """Whether rows of several lengths may be in one batch."""
+        return self.pad_to != 0
 
     def __and__(self, other: "TokenLimits") -> "TokenLimits":
         """Return what both allow."""
@@ -68,6 +77,7 @@ class TokenLimits:
             _smaller(self.n_types, other.n_types),
             self.padding | other.padding,
             self.sees_masks and other.sees_masks,
+            _smaller(self.pad_to, other.pad_to),
             _smaller(self.exactly, other.exactly),
         )
 
@@ -77,7 +87,7 @@ class TokenLimits:
         limits = cls()
         for part in module.modules():
             if isinstance(part, Unpacked):
-                limits &= _limits_of(part.network)
+                limits &= _limits_of(part)
         return limits
 
 
@@ -95,6 +105,11 @@ class Unpacked(nn.Module):
     head : str, default=""
         Name of the network's last layer, where that was taken out.
 
+    Attributes
+    ----------
+    pads_to : int
+        Tokens up to which the network was found to tell padding from text without a mask.
+
     Examples
     --------
     >>> import torch
@@ -111,6 +126,13 @@ class Unpacked(nn.Module):
         super().__init__()
         self.network = network
         self.head_name = head
+        self.pads_to = 0  # until it was tried
+
+    @property
+    def sees_masks(self) -> bool:
+        """Whether the network takes a mask, or no tokens at all."""
+        forward = self.network.forward
+        return _takes(forward, COLUMNS[MASK]) or not _takes(forward, COLUMNS[0])
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the tensor that the network makes of ``x`` (b, columns, length)."""
@@ -219,7 +241,8 @@ def _takes(function: Callable, name: str) -> bool:
     return name in parameters or any(p.kind is p.VAR_KEYWORD for p in parameters.values())
 
 
-def _limits_of(network: nn.Module) -> TokenLimits:
+def _limits_of(part: Unpacked) -> TokenLimits:
+    network = part.network
     if not _takes(network.forward, COLUMNS[0]):  # such as one of images, or of embeddings
         return TokenLimits()
     config = getattr(network, "config", None)
@@ -230,10 +253,17 @@ def _limits_of(network: nn.Module) -> TokenLimits:
             first = 0 if layer.padding_idx is None else layer.padding_idx + 1
             length = layer.num_embeddings - first
     n_ids, n_types = (getattr(config, name, None) for name in ("vocab_size", "type_vocab_size"))
-    sees_masks = _takes(network.forward, "attention_mask")
-    # To who sees no mask, padding is text as any other.
-    padding = _padding_of(config) if sees_masks else frozenset()
-    return TokenLimits(_counted(length), _counted(n_ids), _counted(n_types), padding, sees_masks)
+    # Who sees no mask skips padding by itself, or takes it for text.
+    padding = _padding_of(config) if part.sees_masks else frozenset()
+    return TokenLimits(
+        _counted(length),
+        _counted(n_ids),
+        _counted(n_types),
+        padding,
+        part.sees_masks,
+        # Pickles of older versions do not have it.
+        None if part.sees_masks else vars(part).get("pads_to", 0),
+    )
 
 
 def _padding_of(config: Any) -> frozenset[tuple[int, int]]:

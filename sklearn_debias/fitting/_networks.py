@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from sklearn_debias.core import Phase, Role
 from sklearn_debias.core.internal import TokenLimits, is_tokens
+from sklearn_debias.fitting._skips_padding import try_padding
 from sklearn_debias.fitting._training_set import TrainingSet
 from sklearn_debias.training import SAME, Prepare, Roles
 
@@ -51,8 +52,13 @@ class Networks:
     def add(self, role: str, module: nn.Module) -> None:
         """Keep the network of a role; rows of tokens that it cannot take are refused from now."""
         self.modules[role] = module
-        self._limits &= TokenLimits.of(module)
-        if not self._limits.sees_masks and is_tokens(self.training.inputs.shape):
+        limits = TokenLimits.of(module)
+        self.training = self.training.limited(self._limits & limits)
+        if not limits.may_pad and is_tokens(self.training.inputs_of(role).shape):
+            try_padding(module, self.example(role))
+            limits = TokenLimits.of(module)
+        self._limits &= limits
+        if not self._limits.may_pad and is_tokens(self.training.inputs.shape):
             # It learns from rows as they are: padded ones would be others in each batch.
             first = self.training.inputs.source.take(self.training.index[:1])
             self._limits = replace(self._limits, exactly=first.shape[-1])

@@ -135,7 +135,7 @@ def mixes_rows(module: nn.Module, x: Tensor) -> bool:
     try:
         with torch.no_grad(), WithoutBatchNorm() if has_batch_norm(module) else nullcontext():
             # From one state each: a pass may move buffers.
-            among, alike = (Net(_awake(module), eager=True)(rows)[0] for rows in (x, copies))
+            among, alike = (Net(awake(module), eager=True)(rows)[0] for rows in (x, copies))
     except Exception as error:
         if is_of_memory(error) or is_of_device(error):
             raise
@@ -145,7 +145,7 @@ def mixes_rows(module: nn.Module, x: Tensor) -> bool:
     return bool((among - alike).abs().max() > 1e-3 * among.abs().max())
 
 
-def _awake(module: nn.Module) -> nn.Module:
+def awake(module: nn.Module) -> nn.Module:
     """Return a copy in train mode, whose weights of 0 would hide what stands before them."""
     twin = copy.deepcopy(module).train()
     for p in twin.parameters():

@@ -84,7 +84,10 @@ class Source:
         return self
 
     def look(self) -> None:
-        """Read all rows of tokens, and raise where one is refused; other rows are left unread."""
+        """Read all rows of tokens, and raise where one is refused; other rows stay unread.
+
+        So do those that torch Datasets make, which may take long over each.
+        """
 
     def _take(self, index: np.ndarray) -> Tensor:
         """Read the rows ``index`` of ``items``."""

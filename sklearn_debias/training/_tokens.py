@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.utils.data import Dataset
 
 from sklearn_debias.core.internal import COLUMNS, PADDING, TokenLimits
 from sklearn_debias.training._blame import blamed
@@ -58,18 +59,22 @@ class TokenSource(Source):
         return new
 
     def look(self) -> None:
-        """Read all rows, and raise where one is refused."""
+        """Read all rows, and raise where one is refused; what torch Datasets make stays unread."""
+        if isinstance(self.items, Dataset):
+            return  # it may take long over each
         for start in range(0, len(self), LOOK):
             self.take(np.arange(start, min(start + LOOK, len(self))))
 
     def groups(self, raw: Tensor) -> list[tuple[np.ndarray, Tensor]]:
         """Return rows by their width, which depends on nothing but the row.
 
-        It is the next multiple of `WIDTH`, or as much as the network can take; a network that sees
-        no mask has no padding at all.
+        It is the next multiple of `WIDTH`, or as much as the network can take; a network that
+        sees no mask gets padding only as far as it was found to skip it.
         """
         lengths = (raw[:, 0] != PADDING).sum(1).numpy()
-        widths = -(-lengths // WIDTH) * WIDTH if self.limits.sees_masks else lengths
+        widths = -(-lengths // WIDTH) * WIDTH
+        if self.limits.pad_to is not None:
+            widths = np.maximum(lengths, np.minimum(widths, self.limits.pad_to))
         if self.limits.length is not None:
             widths = np.minimum(widths, self.limits.length)
         found = []
@@ -200,7 +205,14 @@ def check_limits(row: np.ndarray, limits: TokenLimits, name: str) -> None:
             f"it: tokenizer(text, truncation=True, max_length={limits.length})."
         )
     if not limits.sees_masks:
-        _check_without_mask(row, limits, name)
+        _check_without_mask(row, name)
+    if limits.exactly is not None and length != limits.exactly:
+        raise ValueError(
+            f"`{name}` has {length} tokens, and the first row has {limits.exactly}, but `module` "
+            "takes no attention_mask, and cannot tell padding from text. Let its forward take "
+            "attention_mask, (b, length), or leave out the id 0 by itself; or pass rows of one "
+            "length."
+        )
     largest = int(row[0].max())
     if limits.n_ids is not None and largest >= limits.n_ids:
         raise ValueError(
@@ -214,18 +226,12 @@ def check_limits(row: np.ndarray, limits: TokenLimits, name: str) -> None:
         )
 
 
-def _check_without_mask(row: np.ndarray, limits: TokenLimits, name: str) -> None:
+def _check_without_mask(row: np.ndarray, name: str) -> None:
     """Raise where a network that sees no mask would take for text what is none."""
-    why = "`module` takes no attention_mask, and cannot tell padding from text"
     if not row[MASK].all():
         raise ValueError(
-            f"`{name}` has an attention_mask of 0 amid its tokens, but {why}. Let its forward take "
-            "attention_mask."
-        )
-    if limits.exactly is not None and row.shape[1] != limits.exactly:
-        raise ValueError(
-            f"`{name}` has {row.shape[1]} tokens, and the first row has {limits.exactly}, but "
-            f"{why}. Let its forward take attention_mask, (b, length); or pass rows of one length."
+            f"`{name}` has an attention_mask of 0 amid its tokens, but `module` takes no "
+            "attention_mask, and would see them. Let its forward take attention_mask."
         )
 
 

@@ -1,5 +1,7 @@
 """Rows without a mask: padding in them is refused, and a network that sees no mask gets none."""
 
+import pickle
+
 import numpy as np
 import pytest
 import torch
@@ -45,6 +47,63 @@ class Blind(nn.Module):
 
     def forward(self, input_ids):
         return self.embedding(input_ids).mean(1)
+
+
+class Skipping(Blind):
+    """The mean of the embeddings of all ids but 0: it masks by itself, as many by hand do."""
+
+    def __init__(self):
+        super().__init__()
+        self.embedding = nn.Embedding(N_IDS, 8, padding_idx=PAD)
+
+    def forward(self, input_ids):
+        seen = (input_ids != PAD)[:, :, None]
+        return (self.embedding(input_ids) * seen).sum(1) / seen.sum(1).clamp(min=1)
+
+
+class Masked(Skipping):
+    """The same, told by the mask."""
+
+    def forward(self, input_ids, attention_mask):
+        return super().forward(input_ids * attention_mask)
+
+
+class Recurrent(Skipping):
+    """Answers at the last place, which is padding in short rows."""
+
+    def __init__(self):
+        super().__init__()
+        self.gru = nn.GRU(8, 8, batch_first=True)
+
+    def forward(self, input_ids):
+        return self.gru(self.embedding(input_ids))[0][:, -1]
+
+
+class Highest(Skipping):
+    """Takes the highest of each feature, among padding too."""
+
+    def forward(self, input_ids):
+        return self.embedding(input_ids).amax(1)
+
+
+class Positioned(Skipping):
+    """Has no more positions than the longest of the rows."""
+
+    def __init__(self):
+        super().__init__()
+        self.positions = nn.Embedding(9, 8)
+
+    def forward(self, input_ids):
+        seen = (input_ids != PAD)[:, :, None]
+        z = self.embedding(input_ids) + self.positions(torch.arange(input_ids.shape[1]))
+        return (z * seen).sum(1) / seen.sum(1).clamp(min=1)
+
+
+class Deaf(Blind):
+    """Answers the same to any text."""
+
+    def forward(self, input_ids):
+        return self.embedding.weight[:1].expand(len(input_ids), -1)
 
 
 def on(body):
@@ -175,6 +234,58 @@ def test_rows_that_are_padded_to_one_length_are_text_to_who_sees_no_mask():
     rows = [{"input_ids": [*row["input_ids"][:4], PAD, PAD]} for row in X]
     clf = erm(Configured).fit(rows, y)
     assert clf.predict(rows).shape == (N,)
+
+
+@pytest.mark.parametrize("with_mask", [True, False])
+def test_a_network_that_masks_by_itself_learns_as_one_that_is_told(with_mask):
+    longest = max(len(row["input_ids"]) for row in X)
+    rows = columns_of(X if with_mask else PLAIN)
+    if with_mask:  # as a tokenizer pads
+        rows = {k: [v + [PAD] * (longest - len(v)) for v in vs] for k, vs in rows.items()}
+    settings = {"max_epochs": 3, "batch_size": 8}
+    clf = erm(Skipping, **settings).fit(rows, y)
+    expected = erm(Masked, **settings).fit(rows, y).predict_proba(rows)
+    np.testing.assert_allclose(clf.predict_proba(rows), expected, atol=1e-6)
+    again = pickle.loads(pickle.dumps(clf))
+    np.testing.assert_array_equal(again.predict_proba(rows), clf.predict_proba(rows))
+    assert TokenLimits.of(again.module_).may_pad
+    hidden = [{**row, "attention_mask": [1, 1, 0, 1]} for row in of_one_length(4)]
+    with pytest.raises(ValueError, match=r"`X\[0\]` has an attention_mask of 0 amid"):
+        clf.predict(hidden)
+
+
+UNLEARNED = pytest.mark.filterwarnings("ignore:The fitted model predicts")
+
+
+@UNLEARNED
+def test_a_network_that_answers_zero_at_first_may_mask_by_itself():
+    module = nn.Sequential(Skipping(), nn.Linear(8, 2))
+    nn.init.zeros_(module[1].weight)
+
+    class Whole(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.inner = module
+
+        def forward(self, input_ids):
+            return self.inner(input_ids)
+
+    assert ERMClassifier(Whole(), max_epochs=1).fit(PLAIN, y).n_iter_ == 1
+
+
+@UNLEARNED
+def test_padding_is_tried_in_no_more_places_than_a_row_has():
+    rows = [{"input_ids": row["input_ids"][: 3 + i % 7]} for i, row in enumerate(X)]
+    for form in (rows, of_one_length(9, rows)):
+        clf = erm(Positioned).fit(form, y)
+        assert clf.predict(form).shape == (N,)
+        assert 0 < TokenLimits.of(clf.module_).pad_to <= 9
+
+
+@pytest.mark.parametrize("body", [Blind, Recurrent, Highest, Deaf])
+def test_a_network_that_padding_changes_is_refused_rows_of_several_lengths(body):
+    with pytest.raises(ValueError, match=r"`X\[\d+\]` has \d+ tokens, and the first row has"):
+        erm(body).fit(X, y)
 
 
 def test_embeddings_of_a_network_that_sees_no_mask_are_of_the_tokens_alone():

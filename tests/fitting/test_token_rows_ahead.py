@@ -53,7 +53,7 @@ def test_a_bad_row_is_refused_before_the_first_step(case):
     meta = MetaIADAClassifier(limited(), max_epochs=1, random_state=0)
     steps = Steps()
     with steps:
-        for form in (rows, np.array(rows, dtype=object), Rows(rows, y)):
+        for form in (rows, np.array(rows, dtype=object)):
             with pytest.raises((TypeError, ValueError), match=rf"`X\[{LAST}\]`.*{message}"):
                 erm(limited()).fit(form, y)
             beside = rf"`validation_data\[0\]\[{LAST}\]`.*{message}"
@@ -104,16 +104,42 @@ def test_validation_rows_need_suit_only_the_network_that_predicts():
     assert lff.fit(X, y, validation_data=([*X[:-1], LONG], y)).n_iter_ == 1
 
 
-@pytest.mark.parametrize("n_workers", [0, 2])
-def test_what_workers_are_to_read_is_not_read_here_first(n_workers):
-    class Counted(Rows):
-        read = 0  # in this process
+class Counted(Rows):
+    """Rows that count how often one is read, and how often before the first step."""
+
+    def __init__(self, rows, y, steps=None):
+        super().__init__(rows, y)
+        self.steps = steps
+        self.n_read = self.n_ahead = 0
+
+    def __getitem__(self, i):
+        self.n_read += 1
+        self.n_ahead += self.steps is not None and self.steps.taken == 0
+        return super().__getitem__(i)
+
+
+def test_what_a_dataset_makes_is_read_when_it_is_due():
+    with Steps() as steps:
+        rows, validation = Counted(X, y, steps), Counted(OTHERS, y[:-1], steps)
+        erm(limited(), batch_size=8).fit(rows, y, validation_data=(validation, y[:-1]))
+    assert rows.n_ahead < N // 2  # a few to try the network on, and the first batch
+    assert validation.n_ahead < N // 2
+    with pytest.raises(ValueError, match=rf"`X\[{LAST}\]`.*has 31 tokens"):
+        erm(limited()).fit(Rows([*X[:-1], LONG], y), y)
+
+
+def test_where_workers_read_no_row_is_looked_at_first():
+    class Slow(list):
+        n_read = 0
 
         def __getitem__(self, i):
-            Counted.read += 1
+            Slow.n_read += isinstance(i, int)
             return super().__getitem__(i)
 
-    loader = {"iterator_train__num_workers": n_workers}
-    erm(limited(), net_params=loader).fit(Counted(X, y), y)
-    # Once more after the fit, which is reviewed.
-    assert (Counted.read < 2 * N) == (n_workers > 0)
+    read = []
+    for n_workers in (0, 2):
+        Slow.n_read = 0
+        loader = {"iterator_train__num_workers": n_workers}
+        erm(limited(), net_params=loader).fit(X, y, validation_data=(Slow(OTHERS), y[:-1]))
+        read.append(Slow.n_read)
+    assert read[0] - read[1] >= N - 1

@@ -1,7 +1,12 @@
 """Where several fits follow one another, bad rows of tokens are refused before the first."""
 
+import numpy as np
 import pytest
 import torch
+from sklearn.feature_extraction import DictVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
 from tokens import N_IDS, Bag, N, bag, columns_of, make_rows
 from torch import nn
 
@@ -9,6 +14,7 @@ from sklearn_debias import ClassScaling, ERMClassifier
 from sklearn_debias.comparison import compare
 from sklearn_debias.core import SplitModule
 from sklearn_debias.core.internal import TokenLimits, token_limits
+from sklearn_debias.fitting import look_ahead
 from sklearn_debias.group_inference import GroupInferrer, InferredGroupsClassifier
 from sklearn_debias.testing._reproducibility import Steps
 
@@ -89,6 +95,43 @@ def test_test_rows_are_looked_at_before_methods_are_compared():
             verbose=0,
         )
     assert steps.taken == 0
+
+
+def shortened(rows):
+    return [{"input_ids": row["input_ids"][:30]} for row in rows]
+
+
+def test_rows_behind_the_steps_of_a_pipeline_are_not_looked_at():
+    cut = make_pipeline(FunctionTransformer(shortened), erm())
+    ClassScaling(cut, random_state=0).fit(with_long(3), y, bias_labels=b)
+
+
+@pytest.mark.parametrize("of_hugging_face", [False, True])
+def test_rows_that_are_no_tokens_are_left_to_the_estimators(of_hugging_face):
+    rows = [{"word": f"w{label}", "size": 1.0 + label} for label in y]
+    if of_hugging_face:
+        pytest.importorskip("datasets.arrow_dataset")
+        import datasets
+
+        rows = datasets.Dataset.from_list(rows)
+    clf = make_pipeline(DictVectorizer(sparse=False), LogisticRegression())
+    scaled = ClassScaling(clf, random_state=0).fit(rows, y, bias_labels=b)
+    assert scaled.score(rows, y) == 1
+    # What no estimator can take is for that one to say.
+    look_ahead([erm()], rows)
+    for others in ([*rows], [*rows, LONG], {"word": ["w"]}, np.zeros((3, 2)), []):
+        look_ahead([erm()], others)
+
+
+def test_splits_and_streams_are_no_rows_to_look_at():
+    pytest.importorskip("datasets.arrow_dataset")
+    import datasets
+
+    rows = datasets.Dataset.from_list([LONG, LONG])
+    for others in (datasets.DatasetDict({"train": rows}), rows.to_iterable_dataset()):
+        look_ahead([erm()], others)
+    with pytest.raises(ValueError, match="31 tokens"):
+        look_ahead([erm()], rows)
 
 
 def test_limits_are_told_without_splitting_a_network():
