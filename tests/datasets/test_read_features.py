@@ -135,6 +135,61 @@ def test_files_of_torch_in_other_forms(tmp_path):
     np.testing.assert_array_equal(train.bias_labels, A)
 
 
+@pytest.mark.parametrize(
+    "listed",
+    [
+        tuple,
+        lambda values: [torch.tensor(value) for value in values],
+        lambda values: [(value,) for value in values],
+    ],
+    ids=["tuple", "0-d tensors", "rows"],
+)
+def test_labels_of_torch_may_be_lists(tmp_path, listed):
+    own = SPLIT == 1
+    write_pt(tmp_path, y=listed(Y[own].tolist()), m=listed(A[own].tolist()))
+    validation = read_features(tmp_path).validation
+    np.testing.assert_array_equal(validation.target, Y[own])
+    np.testing.assert_array_equal(validation.bias_labels, A[own])
+
+
+@pytest.mark.parametrize(
+    "x",
+    [
+        list(torch.arange(15.0).reshape(3, 5)),
+        tuple(torch.arange(15.0).reshape(3, 5).bfloat16()),
+        torch.arange(15.0).reshape(3, 5).tolist(),
+    ],
+    ids=["tensors", "bfloat16", "numbers"],
+)
+def test_features_of_torch_may_be_lists_of_rows(tmp_path, x):
+    write_pt(tmp_path, x=x)
+    data = read_features(tmp_path).validation.data
+    np.testing.assert_array_equal(data, np.arange(15.0).reshape(3, 5))
+
+
+LONG_TENSOR, LONG_LIST = torch.zeros(10_000), [0.0] * 10_000
+
+
+@pytest.mark.parametrize(
+    ("x", "message"),
+    [
+        ([torch.zeros(5), [0.0] * 5], "found a list of 'Tensor', 'list'"),
+        ([[[0.0]] * 5] * 3, "found a list that holds a list of 'list'"),
+        ([[torch.zeros(())]] * 3, "found a list that holds a list of 'Tensor'"),
+        ([[0.0], [0.0, 1.0]], "must hold lists of one length; found 1, 2"),
+        ([torch.zeros(5), torch.zeros(4)], r"must hold tensors of one shape; found \(4,\), \(5,\)"),
+        ({}, "found a dict"),
+        ([LONG_TENSOR] * 10_000, "must hold each row once; its rows would take 400,000,000 bytes"),
+        ([LONG_LIST] * 10_000, "must hold each row once; its rows would take 800,000,000 bytes"),
+    ],
+)
+def test_other_lists_of_torch(tmp_path, x, message):
+    write_pt(tmp_path, x=x)
+    with pytest.raises(ValueError, match=message) as error:
+        read_features(tmp_path)
+    assert "features.pt, validation, 'x'" in str(error.value)
+
+
 def test_splits_may_be_words_and_lie_anywhere(tmp_path):
     mixed = np.array(["val", "train", "test"] * 4)
     write_npz(tmp_path, split=mixed)
