@@ -463,6 +463,23 @@ def test_wrong_lists(tmp_path, change, columns, message):
         read_features(tmp_path, columns=columns)
 
 
+@pytest.mark.parametrize(
+    ("box", "message"),
+    [
+        ([1, 2, 3, 4], "lists 'box' of 4 whole numbers beside 5 columns of floats"),
+        ([0.1, 0.2, 0.3, 0.4], "lists 'box' of 4 floats beside 5 columns of floats"),
+        ([0.1] * 5, "lists 'box' of 5 floats beside 5 columns of floats"),
+    ],
+)
+def test_lists_beside_features_are_refused(tmp_path, box, message):
+    write_parquet(tmp_path, box=[box] * N)
+    with pytest.raises(ValueError, match=rf"{message}.*columns=..x"):
+        read_features(tmp_path)
+    data = read_features(tmp_path, columns={"x": "f"}).train.data
+    np.testing.assert_array_equal(data, X[:6].astype(np.float32))
+    assert read_features(tmp_path, columns={"x": "box"}).train.data.shape == (6, len(box))
+
+
 def test_features_by_the_beginning_of_their_names(tmp_path):
     write_parquet(tmp_path, age=range(N), label=Y)
     sets = read_features(tmp_path, columns={"x": "f"})
@@ -484,15 +501,28 @@ def test_numbers_of_rows_are_no_features(tmp_path, name):
     assert read_features(tmp_path).train.data.shape == (6, D)
 
 
+def repeat(folder, times):
+    """Write the rows of a parquet file more than once."""
+    table = pd.read_parquet(folder / "birds.parquet")
+    pd.concat([table] * times).to_parquet(folder / "birds.parquet", index=False)
+
+
+def test_few_rows_agree_with_a_feature_by_chance(tmp_path):
+    write_parquet(tmp_path, unit=Y.astype(float))
+    assert read_features(tmp_path).train.data.shape == (6, D + 1)
+
+
 @pytest.mark.parametrize("copy", [Y.astype(float), 1 - 2.0 * Y, Y * 1e-3])
 def test_the_class_is_no_feature(tmp_path, copy):
     write_parquet(tmp_path, target=copy)
+    repeat(tmp_path, 3)
     with pytest.raises(ValueError, match="each class has one value of its own in 'target'"):
         read_features(tmp_path)
     # Nor is it in place of all others.
     write_parquet(tmp_path, constant=0.0)  # of a dead unit
     assert read_features(tmp_path).train.data.shape == (6, D + 1)
     frame().assign(target=Y).to_parquet(tmp_path / "birds.parquet")
+    repeat(tmp_path, 3)
     with pytest.raises(ValueError, match="each class has one value of its own in 'target'"):
         read_features(tmp_path)
 
