@@ -190,6 +190,13 @@ def test_other_lists_of_torch(tmp_path, x, message):
     assert "features.pt, validation, 'x'" in str(error.value)
 
 
+@pytest.mark.parametrize("name", ["y", "a", "split"])
+def test_a_missing_label_among_words_is_none(tmp_path, name):
+    write_npz(tmp_path, **{name: np.array(["train", "NA", "", "test"] * 3)})
+    with pytest.raises(ValueError, match="; 6 have none"):
+        read_features(tmp_path)
+
+
 def test_splits_may_be_words_and_lie_anywhere(tmp_path):
     mixed = np.array(["val", "train", "test"] * 4)
     write_npz(tmp_path, split=mixed)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from sklearn_debias.datasets.readers._gaps import is_gap
 from sklearn_debias.datasets.readers._splits import some
 
 LARGEST = 2**53  # from here on floats, and so files, mix up numbers that lie side by side
@@ -19,13 +20,17 @@ def codes(column: pd.Series, path: Path, known: Mapping[Any, str] | None = None)
     Raises
     ------
     ValueError
-        Where a value is missing, or no whole number; where two texts are written almost alike;
-        where there are ``known`` values and it is none of them.
+        Where a value is missing, or a word that can only mean so; where a number is not whole;
+        where two texts are written almost alike; where there are ``known`` values and it is none of
+        them.
     """
     named = f"{path}: the column {column.name!r}"
-    blank = int(column.isna().sum())
+    blank = int(is_gap(column).sum())
     if blank:
-        raise ValueError(f"{named} must have a value in each row; {blank:,} have none.")
+        raise ValueError(
+            f"{named} must have a value in each row; {blank:,} have none. Fill them in, or leave "
+            "these rows out; rename what is called NA or the like."
+        )
     if pd.api.types.is_bool_dtype(column):
         values = column.to_numpy(dtype=np.int64)
     elif pd.api.types.is_numeric_dtype(column):
