@@ -190,6 +190,16 @@ def test_other_lists_of_torch(tmp_path, x, message):
     assert "features.pt, validation, 'x'" in str(error.value)
 
 
+def test_two_names_for_one_thing_in_two_splits_of_torch(tmp_path):
+    write_pt(tmp_path, y=["cat", "dog", "cat"])
+    parts = torch.load(tmp_path / "features.pt")
+    for key, word in (("tr", "cat"), ("te", "Cat")):
+        parts[key]["y"] = [word if value else "dog" for value in parts[key]["y"]]
+    torch.save(parts, tmp_path / "features.pt")
+    with pytest.raises(ValueError, match="'y' must not hold two names .* 'Cat' and 'cat'"):
+        read_features(tmp_path)
+
+
 @pytest.mark.parametrize("name", ["y", "a", "split"])
 def test_a_missing_label_among_words_is_none(tmp_path, name):
     write_npz(tmp_path, **{name: np.array(["train", "NA", "", "test"] * 3)})

@@ -1,6 +1,7 @@
 """Tables by hand: names that look like numbers, words for nothing, one thing by two names."""
 
 import unicodedata
+import warnings
 
 import numpy as np
 import pytest
@@ -125,6 +126,7 @@ NFC, NFD = (unicodedata.normalize(form, "\u00e9t\u00e9") for form in ("NFC", "NF
     [
         (("Cat", "cat"), "found 'Cat' and 'cat'"),
         ((" cat", "cat"), "found ' cat' and 'cat'"),
+        ((" Cat", "cat"), "found ' Cat' and 'cat'"),
         ((NFC, NFD), r"found 'e.u0301te.u0301' and '.xe9t.xe9'"),
     ],
 )
@@ -132,6 +134,19 @@ def test_two_names_for_one_thing(tmp_path, column, pair, message):
     four(tmp_path, column, [pair[0], "dog", pair[1], "dog"])
     with pytest.raises(ValueError, match=f"column '{column}' must not hold two .*{message}"):
         read_metadata_csv(tmp_path)
+
+
+@pytest.mark.parametrize("column", ["y", "a"])
+@pytest.mark.parametrize("pair", [("A", "a"), ("01", "1")])
+def test_names_in_one_split_may_be_much_alike(tmp_path, column, pair):
+    """As the letters of handwriting are."""
+    word = "b" if column == "y" else "x"  # or the table holds numbers
+    four(tmp_path, column, [*pair, word, pair[1]])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DebiasWarning)  # train has no "b"
+        found = read_metadata_csv(tmp_path)
+    names = found.target_names if column == "y" else found.bias_names
+    assert names.tolist() == [*pair, word]
 
 
 @pytest.mark.parametrize(
