@@ -135,6 +135,78 @@ def test_files_of_torch_in_other_forms(tmp_path):
     np.testing.assert_array_equal(train.bias_labels, A)
 
 
+@pytest.mark.parametrize(
+    "listed",
+    [
+        tuple,
+        lambda values: [torch.tensor(value) for value in values],
+        lambda values: [(value,) for value in values],
+    ],
+    ids=["tuple", "0-d tensors", "rows"],
+)
+def test_labels_of_torch_may_be_lists(tmp_path, listed):
+    own = SPLIT == 1
+    write_pt(tmp_path, y=listed(Y[own].tolist()), m=listed(A[own].tolist()))
+    validation = read_features(tmp_path).validation
+    np.testing.assert_array_equal(validation.target, Y[own])
+    np.testing.assert_array_equal(validation.bias_labels, A[own])
+
+
+@pytest.mark.parametrize(
+    "x",
+    [
+        list(torch.arange(15.0).reshape(3, 5)),
+        tuple(torch.arange(15.0).reshape(3, 5).bfloat16()),
+        torch.arange(15.0).reshape(3, 5).tolist(),
+    ],
+    ids=["tensors", "bfloat16", "numbers"],
+)
+def test_features_of_torch_may_be_lists_of_rows(tmp_path, x):
+    write_pt(tmp_path, x=x)
+    data = read_features(tmp_path).validation.data
+    np.testing.assert_array_equal(data, np.arange(15.0).reshape(3, 5))
+
+
+LONG_TENSOR, LONG_LIST = torch.zeros(10_000), [0.0] * 10_000
+
+
+@pytest.mark.parametrize(
+    ("x", "message"),
+    [
+        ([torch.zeros(5), [0.0] * 5], "found a list of 'Tensor', 'list'"),
+        ([[[0.0]] * 5] * 3, "found a list that holds a list of 'list'"),
+        ([[torch.zeros(())]] * 3, "found a list that holds a list of 'Tensor'"),
+        ([[0.0], [0.0, 1.0]], "must hold lists of one length; found 1, 2"),
+        ([torch.zeros(5), torch.zeros(4)], r"must hold tensors of one shape; found \(4,\), \(5,\)"),
+        ({}, "found a dict"),
+        ([LONG_TENSOR] * 10_000, "must hold each row once; its rows would take 400,000,000 bytes"),
+        ([LONG_LIST] * 10_000, "must hold each row once; its rows would take 800,000,000 bytes"),
+    ],
+)
+def test_other_lists_of_torch(tmp_path, x, message):
+    write_pt(tmp_path, x=x)
+    with pytest.raises(ValueError, match=message) as error:
+        read_features(tmp_path)
+    assert "features.pt, validation, 'x'" in str(error.value)
+
+
+def test_two_names_for_one_thing_in_two_splits_of_torch(tmp_path):
+    write_pt(tmp_path, y=["cat", "dog", "cat"])
+    parts = torch.load(tmp_path / "features.pt")
+    for key, word in (("tr", "cat"), ("te", "Cat")):
+        parts[key]["y"] = [word if value else "dog" for value in parts[key]["y"]]
+    torch.save(parts, tmp_path / "features.pt")
+    with pytest.raises(ValueError, match="'y' must not hold two names .* 'Cat' and 'cat'"):
+        read_features(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["y", "a", "split"])
+def test_a_missing_label_among_words_is_none(tmp_path, name):
+    write_npz(tmp_path, **{name: np.array(["train", "NA", "", "test"] * 3)})
+    with pytest.raises(ValueError, match="; 6 have none"):
+        read_features(tmp_path)
+
+
 def test_splits_may_be_words_and_lie_anywhere(tmp_path):
     mixed = np.array(["val", "train", "test"] * 4)
     write_npz(tmp_path, split=mixed)
@@ -408,6 +480,23 @@ def test_wrong_lists(tmp_path, change, columns, message):
         read_features(tmp_path, columns=columns)
 
 
+@pytest.mark.parametrize(
+    ("box", "message"),
+    [
+        ([1, 2, 3, 4], "lists 'box' of 4 whole numbers beside 5 columns of floats"),
+        ([0.1, 0.2, 0.3, 0.4], "lists 'box' of 4 floats beside 5 columns of floats"),
+        ([0.1] * 5, "lists 'box' of 5 floats beside 5 columns of floats"),
+    ],
+)
+def test_lists_beside_features_are_refused(tmp_path, box, message):
+    write_parquet(tmp_path, box=[box] * N)
+    with pytest.raises(ValueError, match=rf"{message}.*columns=..x"):
+        read_features(tmp_path)
+    data = read_features(tmp_path, columns={"x": "f"}).train.data
+    np.testing.assert_array_equal(data, X[:6].astype(np.float32))
+    assert read_features(tmp_path, columns={"x": "box"}).train.data.shape == (6, len(box))
+
+
 def test_features_by_the_beginning_of_their_names(tmp_path):
     write_parquet(tmp_path, age=range(N), label=Y)
     sets = read_features(tmp_path, columns={"x": "f"})
@@ -429,15 +518,28 @@ def test_numbers_of_rows_are_no_features(tmp_path, name):
     assert read_features(tmp_path).train.data.shape == (6, D)
 
 
+def repeat(folder, times):
+    """Write the rows of a parquet file more than once."""
+    table = pd.read_parquet(folder / "birds.parquet")
+    pd.concat([table] * times).to_parquet(folder / "birds.parquet", index=False)
+
+
+def test_few_rows_agree_with_a_feature_by_chance(tmp_path):
+    write_parquet(tmp_path, unit=Y.astype(float))
+    assert read_features(tmp_path).train.data.shape == (6, D + 1)
+
+
 @pytest.mark.parametrize("copy", [Y.astype(float), 1 - 2.0 * Y, Y * 1e-3])
 def test_the_class_is_no_feature(tmp_path, copy):
     write_parquet(tmp_path, target=copy)
+    repeat(tmp_path, 3)
     with pytest.raises(ValueError, match="each class has one value of its own in 'target'"):
         read_features(tmp_path)
     # Nor is it in place of all others.
     write_parquet(tmp_path, constant=0.0)  # of a dead unit
     assert read_features(tmp_path).train.data.shape == (6, D + 1)
     frame().assign(target=Y).to_parquet(tmp_path / "birds.parquet")
+    repeat(tmp_path, 3)
     with pytest.raises(ValueError, match="each class has one value of its own in 'target'"):
         read_features(tmp_path)
 

@@ -435,7 +435,7 @@ def changed(tmp_path, **columns):
         ({"filename": None}, "1 rows have no 'filename'"),
         ({"split": 7}, "found 7"),
         ({"split": "later"}, "found 'later'"),
-        ({"split": None}, "found nan"),
+        ({"split": None}, "each row must have a split; 1 have none"),
         ({"y": 0.5}, r"'y' must hold whole numbers or text, found 0\.5"),
         ({"y": None}, "'y' must have a value in each row; 1 have none"),
         ({"a": None}, "'a' must have a value in each row; 1 have none"),

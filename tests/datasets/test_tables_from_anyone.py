@@ -1,6 +1,7 @@
 """Tables by hand: names that look like numbers, words for nothing, one thing by two names."""
 
 import unicodedata
+import warnings
 
 import numpy as np
 import pytest
@@ -49,7 +50,7 @@ def test_names_of_files_stay_text(tmp_path):
     assert found.train.metadata["file"].tolist() == ["001", "002"]
 
 
-@pytest.mark.parametrize("word", ["None", "NA", "null", "n/a", "nan"])
+@pytest.mark.parametrize("word", ["None", "none", "null"])
 @pytest.mark.parametrize("column", ["y", "a"])
 def test_words_for_nothing_are_words_among_words(tmp_path, word, column):
     four(tmp_path, column, [word, "grass"] * 2)
@@ -59,6 +60,37 @@ def test_words_for_nothing_are_words_among_words(tmp_path, word, column):
         "a": (found.bias_names, found.test.bias_labels),
     }[column]
     assert names[codes].tolist() == [word, "grass"]
+
+
+GAPS = ["", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "-nan", "1.#IND", "-1.#QNAN"]
+
+
+@pytest.mark.parametrize("word", GAPS)
+@pytest.mark.parametrize(
+    ("column", "message"),
+    [
+        ("y", "column 'y' must have a value in each row; 2 have none"),
+        ("a", "column 'a' must have a value in each row; 2 have none"),
+        ("split", "each row must have a split; 2 have none"),
+    ],
+)
+def test_a_missing_label_among_words_is_none(tmp_path, word, column, message):
+    four(tmp_path, column, ["train", word, "test", word])
+    with pytest.raises(ValueError, match=message):
+        read_metadata_csv(tmp_path)
+
+
+@pytest.mark.parametrize("word", ["None", "NA", "", "nan"])
+@pytest.mark.parametrize("column", ["y", "a"])
+def test_words_for_nothing_are_gaps_beside_true_and_false(tmp_path, word, column):
+    four(tmp_path, column, ["True", word, "False", word])
+    with pytest.raises(ValueError, match=f"'{column}' must have a value in each row; 2 have none"):
+        read_metadata_csv(tmp_path)
+
+
+def test_a_class_may_be_sodium(tmp_path):
+    four(tmp_path, "y", ["Na", "Cl"] * 2)
+    assert read_metadata_csv(tmp_path).target_names.tolist() == ["Cl", "Na"]
 
 
 @pytest.mark.parametrize("word", ["None", "NA", "", "nan"])
@@ -94,6 +126,7 @@ NFC, NFD = (unicodedata.normalize(form, "\u00e9t\u00e9") for form in ("NFC", "NF
     [
         (("Cat", "cat"), "found 'Cat' and 'cat'"),
         ((" cat", "cat"), "found ' cat' and 'cat'"),
+        ((" Cat", "cat"), "found ' Cat' and 'cat'"),
         ((NFC, NFD), r"found 'e.u0301te.u0301' and '.xe9t.xe9'"),
     ],
 )
@@ -101,6 +134,19 @@ def test_two_names_for_one_thing(tmp_path, column, pair, message):
     four(tmp_path, column, [pair[0], "dog", pair[1], "dog"])
     with pytest.raises(ValueError, match=f"column '{column}' must not hold two .*{message}"):
         read_metadata_csv(tmp_path)
+
+
+@pytest.mark.parametrize("column", ["y", "a"])
+@pytest.mark.parametrize("pair", [("A", "a"), ("01", "1")])
+def test_names_in_one_split_may_be_much_alike(tmp_path, column, pair):
+    """As the letters of handwriting are."""
+    word = "b" if column == "y" else "x"  # or the table holds numbers
+    four(tmp_path, column, [*pair, word, pair[1]])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DebiasWarning)  # train has no "b"
+        found = read_metadata_csv(tmp_path)
+    names = found.target_names if column == "y" else found.bias_names
+    assert names.tolist() == [*pair, word]
 
 
 @pytest.mark.parametrize(

@@ -8,17 +8,12 @@ from typing import Any
 import pandas as pd
 
 from sklearn_debias.datasets._folder import MissingDataError
+from sklearn_debias.datasets.readers._gaps import NO_NUMBERS
 from sklearn_debias.datasets.readers._splits import some
 
 # What tells rows apart, the class, the bias value and the split: the field's shared schema.
 SHARED = {"file": "filename", "y": "y", "a": "a", "split": "split"}
-# Among numbers these are missing ones; in a column of words they are words.
-NO_VALUE = frozenset(
-    (
-        *("", "NA", "N/A", "n/a", "#N/A", "#NA", "<NA>", "None", "NULL", "null"),
-        *("NaN", "nan", "-NaN", "-nan", "1.#IND", "-1.#IND", "1.#QNAN", "-1.#QNAN"),
-    )
-)
+TRUTH = {"true": True, "false": False}
 
 
 def only_file(
@@ -98,15 +93,20 @@ def read_table(path: Path, text: Collection[str] = (), **options: Any) -> pd.Dat
 
 
 def _with_gaps(column: pd.Series) -> pd.Series:
-    """Return a column of numbers and words for missing ones as numbers; others as they are."""
+    """Return numbers, or true and false, with gaps for words that mean so; others unchanged."""
     if pd.api.types.is_numeric_dtype(column):
         return column
-    missing = column.isin(NO_VALUE)
+    missing = column.isin(NO_NUMBERS)
     if not missing.any():
         return column
-    numbers = pd.to_numeric(column[~missing], errors="coerce")
-    is_numeric = bool(numbers.notna().any()) and numbers.notna().equals(column[~missing].notna())
-    return numbers.reindex(column.index) if is_numeric else column
+    kept = column[~missing]
+    numbers = pd.to_numeric(kept, errors="coerce")
+    # As pandas itself keeps them where the gaps are blank.
+    truth = kept.astype(str).str.lower().map(TRUTH).astype(object)
+    for read in (numbers, truth):
+        if read.notna().any() and read.notna().equals(kept.notna()):
+            return read.reindex(column.index)
+    return column
 
 
 def named_columns(

@@ -73,7 +73,11 @@ def open_pt(path: Path, names: Names, csv: Any) -> Opened:
         x[name] = arrays.pop("x")
         tables.append(_table(arrays, x[name], path, pd.Series([name] * len(x[name]))))
     index = np.concatenate([np.arange(len(table)) for table in tables])
-    return Opened(pd.concat(tables, ignore_index=True), x, index)
+    rows = pd.concat(tables, ignore_index=True)
+    split = rows["split"].to_numpy()
+    # Two names for one thing may lie in two splits.
+    read = {own: codes(rows[own], path, split) for own in ("y", "a") if own in rows}
+    return Opened(rows.assign(**read), x, index)
 
 
 def _entries(part: Mapping[Any, Any], names: Names, source: str) -> dict[str, np.ndarray]:
@@ -123,7 +127,7 @@ def open_npy_files(path: Path, names: Names, csv: Any) -> Opened:
     own = table.iloc[kept].reset_index(drop=True)
     read: dict[str, Any] = {"split": split[kept], "file": own[columns["file"]].astype(str)}
     for name in {"y", "a"} & set(columns):
-        read[name] = codes(own[columns[name]], table_path)
+        read[name] = codes(own[columns[name]], table_path, split[kept])
     return Opened(own.assign(**read), x, kept)
 
 
@@ -150,7 +154,7 @@ def _table(
     for name, values in arrays.items():
         values = _flat(values)
         _check_length(name, values, x, path)
-        read[name] = codes(pd.Series(_plain(values), name=name), path)
+        read[name] = codes(pd.Series(_plain(values), name=name), path, read["split"])
     return pd.DataFrame(read)
 
 

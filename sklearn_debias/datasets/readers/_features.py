@@ -35,7 +35,9 @@ def read_features(
     ``*.parquet``                  a table with the columns ``y``, ``a`` and ``split``. The
                                    features are its one column of lists, or all other columns
                                    of numbers but ``id``, ``index``, ``image_id`` and the like;
-                                   `DESCR` names them. It needs pyarrow.
+                                   `DESCR` names them. Lists of whole numbers beside floats, and
+                                   lists no longer than there are floats, need ``columns``. It
+                                   needs pyarrow.
     ============================== ========================================================
 
     Splits are 0 (train), 1 (validation), 2 (test) or words. No code in any file is run.

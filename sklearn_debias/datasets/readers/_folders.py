@@ -220,7 +220,9 @@ def base(folder: Path, names: Sequence[str], where: str) -> Tree:
 def numbered(names: Collection[str]) -> dict[str, int]:
     """Return the numbers of some names: sorted, as numbers where all are."""
     whole = all(name.isdecimal() for name in names)
-    return {name: i for i, name in enumerate(sorted(names, key=int if whole else str))}
+    # "1" and "01" are one number, and have an order of their own.
+    order = sorted(names, key=lambda name: (int(name) if whole else 0, name))
+    return {name: i for i, name in enumerate(order)}
 
 
 def by_number(names: Collection[str]) -> dict[int, str]:

@@ -135,9 +135,9 @@ def read_group_folders(
     ------
     ValueError
         If a folder or file is missing (a FileNotFoundError as well), folders or names are not those
-        of the layout, two of them differ in case or spaces alone, bias values are called as splits
-        are, files are empty, a link leads out of the folder, the counts are not the published ones,
-        or a parameter belongs to another layout.
+        of the layout, two of them differ in spaces around them, or in case where no split has both,
+        bias values are called as splits are, files are empty, a link leads out of the folder, the
+        counts are not the published ones, or a parameter belongs to another layout.
 
     Warns
     -----

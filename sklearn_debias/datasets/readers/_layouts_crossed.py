@@ -1,5 +1,6 @@
 """Sets in folders of classes, and in these of bias values."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import product
@@ -29,7 +30,7 @@ def read_plain(folder: Path) -> FolderSet:
     tree = Tree(folder, "The levels are {split}/{class}/{bias}/images, or {class}/{bias}/images.")
     splits = _splits(tree)
     classes = {path: tree.folders(path) for path in splits}
-    targets = _numbered(tree, "classes", classes.values())
+    targets = _numbered(tree, "classes", [(splits[path], own) for path, own in classes.items()])
     leaves = {}
     for path, names in classes.items():
         for name in names:
@@ -43,7 +44,7 @@ def read_plain(folder: Path) -> FolderSet:
             f"`folder` must hold folders of classes, and in each of them folders of bias values; "
             f"there are none in {named}. {tree.where}"
         )
-    biases = _numbered(tree, "bias values", [found for _, _, found in leaves.values()])
+    biases = _numbered(tree, "bias values", [(split, own) for split, _, own in leaves.values()])
     if all(name.lower() in WORDS for name in biases):
         raise ValueError(
             f"{tree.root}: the folders of bias values are called {some(biases)}, as splits are. "
@@ -62,11 +63,13 @@ def read_plain(folder: Path) -> FolderSet:
     )
 
 
-def _numbered(tree: Tree, what: str, found: Iterable[list[str]]) -> dict[str, int]:
-    """Return the numbers of folders, where each name stands for something else."""
-    names = {name for group in found for name in group}
+def _numbered(tree: Tree, what: str, found: Iterable[tuple[str, list[str]]]) -> dict[str, int]:
+    """Return the numbers of folders, of a split each; each name stands for something else."""
+    names: dict[str, set[str]] = defaultdict(set)
+    for split, own in found:
+        names[split].update(own)
     check_alike(names, f"{tree.root}: the folders of {what}")
-    return numbered(names)
+    return numbered(set().union(*names.values()))
 
 
 def _splits(tree: Tree) -> dict[str, str]:

@@ -104,11 +104,12 @@ def read_metadata_csv(
     Raises
     ------
     ValueError
-        If the table or files are missing (a FileNotFoundError as well), there are several tables,
-        a column is missing or of another type, splits are true and false, two names of a class or
-        bias value are written almost alike, a name is absolute or leads out of the folder, rows
-        repeat a name, the counts are not the published ones, or ``root`` or ``strip`` is given for
-        a set of text.
+        If the table or files are missing (a FileNotFoundError as well), there are several tables, a
+        column is missing or of another type, splits are true and false, two names of a class or
+        bias value differ in spaces around them or kinds of accents alone, or in case alone where no
+        split has both, a class, bias value or split is missing or a word for it such as "NA", a
+        name is absolute or leads out of the folder, rows repeat a name, the counts are not the
+        published ones, or ``root`` or ``strip`` is given for a set of text.
 
     Warns
     -----
@@ -212,8 +213,8 @@ def _rows(
     _check_repeats(file, split, path, kind)
     read = {
         "file": file.astype(str).to_numpy(),
-        "y": codes(table[names["y"]], path, kind.target_names if known else None),
-        "a": codes(table[names["a"]], path, kind.bias_names if known else None),
+        "y": codes(table[names["y"]], path, split, kind.target_names if known else None),
+        "a": codes(table[names["a"]], path, split, kind.bias_names if known else None),
         "split": split,
     }
     return table.assign(**read)

@@ -16,6 +16,7 @@ NAMES_OF_ROWS = frozenset(
         *("img_id", "image_id", "row_id", "sample_id", "__index_level_0__"),
     )
 )
+FEW = 30  # rows, of which a column may agree with the class by chance
 LOOKED_AT = 1000  # rows that tell which columns may be the class
 HOW = 'Name the features: columns={"x": ...} takes a column, or how the names of columns begin.'
 
@@ -46,8 +47,9 @@ def features_of(
     y : str
         Column of the class.
     x : str or None
-        Column of the features, or how the names of several begin. None: the one column of lists;
-        without lists, all columns of floats; without these, all of whole numbers.
+        Column of the features, or how the names of several begin. None: the one column of lists,
+        where the columns of floats beside it are fewer than a list is long; without lists, all
+        columns of floats; without these, all of whole numbers.
     path : Path
         For errors.
     """
@@ -87,15 +89,16 @@ def _found(table: pd.DataFrame, others: Sequence[str], path: Path) -> list[str]:
         raise ValueError(
             f"{path} has {len(lists)} columns of lists to choose from: {some(lists)}. {HOW}"
         )
-    if lists:
-        return lists
     numbers = [name for name in others if _is_of_numbers(table[name])]
+    floats = [name for name in numbers if pd.api.types.is_float_dtype(table[name])]
+    if lists:
+        _check_lists_are_features(table[lists[0]], floats, path)
+        return lists
     if not numbers:
         raise ValueError(
             f"{path} must have columns of numbers or of their lists, the features; it has none "
             f"beside {some([name for name in table if name not in others], 12)}."
         )
-    floats = [name for name in numbers if pd.api.types.is_float_dtype(table[name])]
     whole = [name for name in numbers if name not in floats]
     if floats and whole:
         raise ValueError(
@@ -105,10 +108,21 @@ def _found(table: pd.DataFrame, others: Sequence[str], path: Path) -> list[str]:
     return numbers
 
 
+def _check_lists_are_features(column: pd.Series, floats: Sequence[str], path: Path) -> None:
+    """Raise where lists may be something else, such as boxes, and floats beside them features."""
+    first = np.asarray(column.iloc[0])
+    if floats and (first.dtype.kind != "f" or len(floats) >= len(first)):
+        kind = "floats" if first.dtype.kind == "f" else "whole numbers"
+        raise ValueError(
+            f"{path} has the lists {column.name!r} of {len(first)} {kind} beside {len(floats):,} "
+            f"columns of floats, {some(floats)}: either may be the features. {HOW}"
+        )
+
+
 def _check_no_class(x: np.ndarray, names: Sequence[str], y: pd.Series, path: Path) -> None:
     """Raise where a column has one value for each class: it is the class by another name."""
     classes, distinct = pd.factorize(y)
-    if not 2 <= len(distinct) <= len(y) // 2:
+    if len(y) < FEW or not 2 <= len(distinct) <= len(y) // 2:
         return
     looked_at = np.unique(np.linspace(0, len(x) - 1, LOOKED_AT).astype(int))
     maybe = np.flatnonzero(_tells(x[looked_at], classes[looked_at]))

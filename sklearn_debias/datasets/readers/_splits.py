@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 import pandas as pd
 
+from sklearn_debias.datasets.readers._gaps import is_gap
 from sklearn_debias.datasets.readers._shown import shown
 
 SPLITS = ("train", "validation", "test", "deployment")  # in this order, and then any others
@@ -35,6 +36,12 @@ def split_names(found: pd.Series, source: str, known: Mapping | None = None) -> 
             f"{source}: the splits must be 0 to 3 or words; found {some(distinct)}, which do not "
             "say which split they mean. Write words in a copy of the file, as by "
             f"np.where({found.name or 'is_train'}, 'train', 'test')."
+        )
+    blank = int(is_gap(found).sum())
+    if blank:
+        raise ValueError(
+            f"{source}: each row must have a split; {blank:,} have none. Fill them in, or leave "
+            "these rows out."
         )
     called = {value: value.lower() if isinstance(value, str) else value for value in distinct}
     unknown = [value for value in called.values() if value not in names]
