@@ -19,5 +19,4 @@ def is_gap(column: pd.Series) -> np.ndarray:
     missing = column.isna().to_numpy(dtype=bool)
     if pd.api.types.is_numeric_dtype(column):
         return missing
-    words = (isinstance(value, str) and value.strip() in NO_WORDS for value in column)
-    return missing | np.fromiter(words, dtype=bool, count=len(column))
+    return missing | column.astype(str).str.strip().isin(NO_WORDS).to_numpy(dtype=bool)
