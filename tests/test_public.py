@@ -52,7 +52,7 @@ def test_top_level_entry_exists(entry):
 def test_readme_has_the_two_commands_and_ci_runs_the_second():
     install_and_run, install_and_test = blocks(README, "")
     assert install_and_run.strip().endswith("examples/quickstart.py")
-    assert install_and_test.strip().endswith("pytest -n 3 --dist worksteal")
+    assert install_and_test.strip().endswith("pytest -n 2 --dist worksteal")
     script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
     assert script.endswith(install_and_test)
     assert "set -euo pipefail" in script

@@ -237,6 +237,7 @@ def timeout_of_a_fit(rank: int) -> timedelta:
     """Return how long the processes of a fit wait for each other."""
     ranks = Ranks(N_PROCESSES, rank)
     options = ranks.group._get_backend(torch.device("cpu")).options
+    dist.barrier(ranks.group)  # one that is still connecting would find the other gone
     ranks.close()
     return options._timeout
 
