@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from io import BufferedIOBase
 from pathlib import Path
 from tokenize import TokenError
-from typing import Any
 
 import numpy as np
 
@@ -83,10 +82,13 @@ def _read_at_most(stream: BufferedIOBase, size: int) -> bytearray:
 
 def read_npz(path: Path, names: Sequence[str]) -> list[np.ndarray]:
     """Return the arrays `names` of an npz file; nothing in it is unpickled."""
-    source: Any = path  # NpzFile opens paths as well as streams, but its annotations do not say so
     try:
-        # Not `numpy.load`: it goes by the first bytes, and may find an array or a pickle.
-        with np.lib.npyio.NpzFile(source, allow_pickle=False) as archive:
+        # Not `numpy.load`: it goes by the first bytes, and may find an array or a pickle. Opened
+        # here, since old versions of NumPy leave a file open of which they refuse an array.
+        with (
+            path.open("rb") as file,
+            np.lib.npyio.NpzFile(file, allow_pickle=False) as archive,
+        ):
             missing = [name for name in names if name not in archive.files]
             if missing:
                 raise ValueError(f"it has no {', '.join(missing)}, only {', '.join(archive.files)}")
