@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from sklearn_debias.core.internal import COLUMNS, PADDING, Unpacked
 from sklearn_debias.fitting._probe import awake
-from sklearn_debias.training import is_of_device, is_of_memory
+from sklearn_debias.training import is_of_device, is_of_memory, of_width
 
 IDS = COLUMNS.index("input_ids")
 CLOSE = 1e-5  # of the largest output; kernels round otherwise at another length
@@ -57,10 +57,7 @@ def _ignores_padding(network: nn.Module, row: Tensor, length: int) -> bool | Non
         if is_of_memory(error) or is_of_device(error):
             raise
         return None
-    padded = torch.zeros_like(row)
-    padded[:, IDS] = PADDING
-    padded[:, :, :length] = row[:, :, :length]
-    return _alike(alone, network(padded))
+    return _alike(alone, network(of_width(row[:, :, :length], row.shape[2])))
 
 
 def _other_text(row: Tensor) -> Tensor:

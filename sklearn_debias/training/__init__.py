@@ -13,7 +13,7 @@ from sklearn_debias.training._callbacks import check_callbacks, own_callbacks
 from sklearn_debias.training._engine import Engine
 from sklearn_debias.training._feed import SAME, Epochs, Feed
 from sklearn_debias.training._forecast import Forecast
-from sklearn_debias.training._joined import JoinedSource
+from sklearn_debias.training._joined import JoinedSource, of_width
 from sklearn_debias.training._joint_norm import JointNorm
 from sklearn_debias.training._lbfgs import Minimum, minimum
 from sklearn_debias.training._leftovers import came_of_autograd, forget_backward
@@ -112,6 +112,7 @@ __all__ = [
     "is_token_row",
     "minimum",
     "n_bytes",
+    "of_width",
     "own_callbacks",
     "padded",
     "plain_attributes",
